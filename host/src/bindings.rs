@@ -1,0 +1,27 @@
+//! The host's side of the contract in `wit/`, generated. Everything else in this crate uses these types through
+//! their home modules; nothing else is generated.
+#![expect(missing_docs, reason = "the documentation of these items is in wit/")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "reverse-sync",
+    imports: {
+        "reverse-sync:destination/streams.[method]records.next": async | trappable,
+        "reverse-sync:destination/streams.[method]plan-sink.push": async | trappable,
+        "reverse-sync:destination/streams.[method]plan-sink.skip": async | trappable,
+        "reverse-sync:destination/streams.[method]plan-sink.drop-column": trappable,
+        "reverse-sync:destination/streams.[method]plan-sink.warn": trappable,
+        "reverse-sync:destination/streams.[method]confirmed.next": async | trappable,
+        "reverse-sync:destination/streams.[method]outcome-sink.push": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+    with: {
+        "reverse-sync:destination/streams.records": crate::planner::RecordsResource,
+        "reverse-sync:destination/streams.plan-sink": crate::planner::PlanSinkResource,
+        "reverse-sync:destination/streams.confirmed": crate::run::ConfirmedResource,
+        "reverse-sync:destination/streams.outcome-sink": crate::run::OutcomeSinkResource,
+    },
+});
+
+pub use self::reverse_sync::destination::{capabilities, streams, types};

@@ -1,0 +1,470 @@
+//! Which requests may leave: the templates a component asks for, compiled for one destination and held against
+//! each request byte for byte.
+//!
+//! This is pure policy. It knows no HTTP client, no runtime and no CRM: a CRM's routes and bodies are text
+//! templates in the component's descriptor (see `wit/capabilities.wit`), and what the operator granted is a subset
+//! of them. Matching a body against a template needs no JSON parser: a template allows exactly one spelling, so
+//! everything between the literal text has to be an id and that id's confirmed values. What a template does not
+//! say (an `idProperty`, a second `inputs`, an `allOrNone`) therefore cannot be in the body either.
+
+use crate::bindings::capabilities as wit;
+use crate::config_values::ConfigValues;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use std::fmt;
+
+pub use wit::{Effect, Phase};
+
+/// A capability that was asked for and cannot be granted to anyone, whatever the operator says.
+#[derive(Debug, thiserror::Error)]
+#[error("the component asks for `{label}`, which no host grants: {reason}")]
+pub struct Unacceptable {
+    /// The capability, as [`label`] writes it.
+    pub label: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// One granted kind of request, compiled for one destination.
+#[derive(Debug)]
+pub struct Capability {
+    label: String,
+    phase: Phase,
+    effect: Effect,
+    method: Method,
+    path: Vec<Segment>,
+    query: Vec<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Body,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Segment {
+    Text(String),
+    Id,
+}
+
+#[derive(Debug)]
+enum Body {
+    None,
+    One(Template),
+    Many { open: Template, item: Template, close: Template, max: usize },
+}
+
+type Template = Vec<Piece>;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Piece {
+    Literal(Box<[u8]>),
+    Id,
+    Fields,
+    Members,
+    Names,
+}
+
+/// What the witness knows about the confirmed plan, for one request.
+pub trait Witness {
+    /// The confirmed JSON object of the change with this id, if it was handed out, has no outcome yet, and was not
+    /// named by this request before.
+    fn claim(&mut self, id: &str) -> Result<&[u8], String>;
+}
+
+/// Phase, method and path: how people and grants name a capability.
+pub fn label(capability: &wit::Capability) -> String {
+    format!("{} {} {}", phase_name(capability.phase), capability.method, capability.path)
+}
+
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Plan => "plan",
+        Phase::Run => "run",
+    }
+}
+
+impl Capability {
+    /// Checks and compiles a capability. `config` fills the `${key}` placeholders.
+    ///
+    /// # Errors
+    /// A capability that could do anything but read, or update a confirmed record, is unacceptable.
+    pub fn compile(asked: &wit::Capability, config: &ConfigValues) -> Result<Capability, Unacceptable> {
+        let label = label(asked);
+        let fail = |reason: String| Unacceptable { label: label.clone(), reason };
+        let method = match asked.method.as_str() {
+            "GET" => Method::GET,
+            "POST" => Method::POST,
+            "PATCH" => Method::PATCH,
+            "PUT" => Method::PUT,
+            other => return Err(fail(format!("the method {other} is never allowed"))),
+        };
+        let path = compile_path(&asked.path, config).map_err(fail)?;
+        let body = match &asked.body {
+            wit::Body::None => Body::None,
+            wit::Body::One(text) => Body::One(compile_template(text, config).map_err(fail)?),
+            wit::Body::Many(many) => Body::Many {
+                open: compile_template(&many.open, config).map_err(fail)?,
+                item: compile_template(&many.item, config).map_err(fail)?,
+                close: compile_template(&many.close, config).map_err(fail)?,
+                max: many.max as usize,
+            },
+        };
+        let mut headers = Vec::with_capacity(asked.headers.len());
+        for wanted in &asked.headers {
+            let name = HeaderName::try_from(wanted.name.as_str()).map_err(|_| fail(format!("`{}` is no header name", wanted.name)))?;
+            if FORBIDDEN_HEADERS.contains(&name) {
+                return Err(fail(format!("a guest may not set the header `{name}`")));
+            }
+            let value =
+                HeaderValue::try_from(wanted.value.as_str()).map_err(|_| fail(format!("the value of header `{name}` is not printable")))?;
+            headers.push((name, value));
+        }
+        let capability = Capability {
+            label: label.clone(),
+            phase: asked.phase,
+            effect: asked.effect,
+            method,
+            path,
+            query: asked.query.clone(),
+            headers,
+            body,
+        };
+        capability.check_effect().map_err(fail)?;
+        Ok(capability)
+    }
+
+    /// A write updates one or several confirmed records and can do nothing else; a read carries no values.
+    fn check_effect(&self) -> Result<(), String> {
+        let id_in_path = self.path.iter().filter(|segment| **segment == Segment::Id).count();
+        let count = |template: &Template, wanted: &[Piece]| template.iter().filter(|piece| wanted.contains(piece)).count();
+        let values = |template: &Template| count(template, &[Piece::Fields, Piece::Members]);
+        match (&self.effect, &self.body) {
+            (Effect::Write, _) if self.phase != Phase::Run => Err("a write while planning".to_owned()),
+            (Effect::Write, _) if self.method == Method::GET => Err("a write by GET".to_owned()),
+            (Effect::Write, _) if !self.query.is_empty() => Err("a write with a query".to_owned()),
+            (Effect::Write, Body::None) => Err("a write that carries no confirmed values".to_owned()),
+            (Effect::Write, Body::One(template)) => {
+                if id_in_path != 1 || count(template, &[Piece::Id, Piece::Names]) != 0 || values(template) != 1 {
+                    return Err(
+                        "a write of one record names it once, by `${id}` in its path, and carries `${fields}` or `${members}` once"
+                            .to_owned(),
+                    );
+                }
+                if self.method == Method::POST {
+                    return Err("a POST to a record is not an update".to_owned());
+                }
+                Ok(())
+            }
+            (Effect::Write, Body::Many { open, item, close, max }) => {
+                let elsewhere = [open, close].iter().map(|t| t.iter().filter(|p| !matches!(p, Piece::Literal(_))).count()).sum::<usize>();
+                let id_at = item.iter().position(|piece| *piece == Piece::Id);
+                let values_at = item.iter().position(|piece| matches!(piece, Piece::Fields | Piece::Members));
+                let once = count(item, &[Piece::Id]) == 1 && values(item) == 1 && count(item, &[Piece::Names]) == 0;
+                if !once || id_at > values_at || id_in_path != 0 || elsewhere != 0 || *max == 0 {
+                    return Err("a write of several records names each once by `${id}`, then carries `${fields}` or `${members}` once, in each item and nowhere else".to_owned());
+                }
+                Ok(())
+            }
+            (Effect::Read, body) => {
+                let templates: Vec<&Template> = match body {
+                    Body::None => vec![],
+                    Body::One(template) => vec![template],
+                    Body::Many { open, item, close, .. } => vec![open, item, close],
+                };
+                if templates.iter().any(|template| values(template) != 0) {
+                    return Err("a read that carries values".to_owned());
+                }
+                if !matches!(self.method, Method::GET | Method::POST) {
+                    return Err(format!("a read by {}", self.method));
+                }
+                if matches!(body, Body::None) && self.method != Method::GET {
+                    return Err("a POST without a body is no read".to_owned());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Phase, method and path template.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Whether this request reads or writes.
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Whether the request line fits; the id in the path, if the template has one there.
+    fn fits<'a>(&self, phase: Phase, method: &Method, path: &'a str) -> Option<Option<&'a str>> {
+        if self.phase != phase || self.method != *method {
+            return None;
+        }
+        let mut id = None;
+        let mut segments = path.strip_prefix('/')?.split('/');
+        for wanted in &self.path {
+            let segment = segments.next()?;
+            match wanted {
+                Segment::Text(text) if text == segment => {}
+                Segment::Text(_) => return None,
+                Segment::Id if is_id(segment) => id = Some(segment),
+                Segment::Id => return None,
+            }
+        }
+        segments.next().is_none().then_some(id)
+    }
+
+    /// Holds query, headers and body against the template. The witness is asked about every id.
+    ///
+    /// # Errors
+    /// What does not fit, in words for a log line.
+    fn check_rest(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        path_id: Option<&str>,
+        body: &[u8],
+        witness: &mut dyn Witness,
+    ) -> Result<(), String> {
+        for pair in uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
+            let key = pair.split('=').next().unwrap_or("");
+            if !self.query.iter().any(|allowed| allowed == key) {
+                return Err(format!("the query key `{key}` is not granted"));
+            }
+        }
+        for (name, value) in headers {
+            match self.headers.iter().find(|(wanted, _)| wanted == name) {
+                Some((_, wanted)) if wanted == value => {}
+                Some(_) => return Err(format!("the header `{name}` has another value than the granted one")),
+                None if PLAIN_HEADERS.contains(name) => {}
+                None => return Err(format!("the header `{name}` is not granted")),
+            }
+        }
+        for (name, _) in &self.headers {
+            if headers.get_all(name).iter().count() != 1 {
+                return Err(format!("the header `{name}` has to be there once"));
+            }
+        }
+        let fields = match path_id {
+            Some(id) => Some(witness.claim(id)?.to_vec()),
+            None => None,
+        };
+        match &self.body {
+            Body::None if body.is_empty() => Ok(()),
+            Body::None => Err("a body where none is granted".to_owned()),
+            Body::One(template) => {
+                let mut cursor = Cursor { rest: body };
+                cursor.template(template, fields.as_deref(), witness)?;
+                cursor.end()
+            }
+            Body::Many { open, item, close, max } => {
+                let mut cursor = Cursor { rest: body };
+                cursor.template(open, None, witness)?;
+                let mut items = 0;
+                loop {
+                    cursor.template(item, None, witness)?;
+                    items += 1;
+                    if items > *max {
+                        return Err(format!("more than {max} records in one request"));
+                    }
+                    if !cursor.take(b",") {
+                        break;
+                    }
+                }
+                cursor.template(close, None, witness)?;
+                cursor.end()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label)
+    }
+}
+
+/// Headers a guest may always set.
+static PLAIN_HEADERS: [HeaderName; 5] = [header::ACCEPT, header::CONTENT_TYPE, header::CONTENT_LENGTH, header::HOST, header::USER_AGENT];
+
+/// Headers no capability may ask for: they carry credentials or change what the request line means.
+static FORBIDDEN_HEADERS: [HeaderName; 6] =
+    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, header::HOST, header::TRANSFER_ENCODING, header::CONNECTION];
+
+/// The capability that lets a request leave, or why it may not.
+///
+/// # Errors
+/// The reason of the refusal, in words for a log line.
+pub fn admit<'c>(
+    capabilities: &'c [Capability],
+    phase: Phase,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+    witness: &mut dyn Witness,
+) -> Result<&'c Capability, String> {
+    if let Some(name) =
+        headers.keys().find(|name| **name == header::AUTHORIZATION || **name == header::COOKIE || **name == header::PROXY_AUTHORIZATION)
+    {
+        return Err(format!("the guest set `{name}` itself; credentials are put in by the host"));
+    }
+    let path = uri.path();
+    let Some((capability, id)) = capabilities.iter().find_map(|capability| Some((capability, capability.fits(phase, method, path)?)))
+    else {
+        return Err(format!(
+            "no granted capability covers {method} {path} while {}",
+            match phase {
+                Phase::Plan => "planning",
+                Phase::Run => "running",
+            }
+        ));
+    };
+    capability.check_rest(uri, headers, id, body, witness)?;
+    Ok(capability)
+}
+
+/// Characters that an id may have in a path or a body: nothing that needs escaping anywhere.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, text: &[u8]) -> bool {
+        match self.rest.strip_prefix(text) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn end(&self) -> Result<(), String> {
+        if self.rest.is_empty() { Ok(()) } else { Err(format!("the body goes on after its template ended, at `{}`", self.here())) }
+    }
+
+    fn here(&self) -> String {
+        String::from_utf8_lossy(&self.rest[..self.rest.len().min(40)]).into_owned()
+    }
+
+    /// One template. `confirmed` are the values of the record in the path; in a body of several, an `${id}`
+    /// comes first and says whose values have to follow.
+    fn template(&mut self, template: &Template, confirmed: Option<&[u8]>, witness: &mut dyn Witness) -> Result<(), String> {
+        let mut id: Option<&'a str> = None;
+        for (at, piece) in template.iter().enumerate() {
+            match piece {
+                Piece::Literal(text) => {
+                    if !self.take(text) {
+                        return Err(format!(
+                            "the body is not in the granted form: expected `{}`, found `{}`",
+                            String::from_utf8_lossy(text),
+                            self.here()
+                        ));
+                    }
+                }
+                Piece::Id => {
+                    let text = self.id()?;
+                    let wants_values = template[at..].iter().any(|piece| matches!(piece, Piece::Fields | Piece::Members));
+                    if !wants_values {
+                        witness.claim(text)?;
+                    }
+                    id = Some(text);
+                }
+                Piece::Fields | Piece::Members => {
+                    let values = match (id, confirmed) {
+                        (Some(id), _) => witness.claim(id)?,
+                        (None, Some(values)) => values,
+                        (None, None) => return Err("values without an id".to_owned()),
+                    };
+                    let values =
+                        if *piece == Piece::Fields { values } else { values.get(1..values.len().saturating_sub(1)).unwrap_or_default() };
+                    if !self.take(values) {
+                        return Err(match id {
+                            Some(id) => format!("the values for record {id} are not the confirmed ones, at `{}`", self.here()),
+                            None => format!("the values are not the confirmed ones, at `{}`", self.here()),
+                        });
+                    }
+                }
+                Piece::Names => self.names()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn id(&mut self) -> Result<&'a str, String> {
+        let end = memchr::memchr(b'"', self.rest).unwrap_or(self.rest.len());
+        let (id, rest) = self.rest.split_at(end);
+        let id = str::from_utf8(id).ok().filter(|id| is_id(id)).ok_or_else(|| format!("expected a record id, found `{}`", self.here()))?;
+        self.rest = rest;
+        Ok(id)
+    }
+
+    /// A JSON array of plain names: reads name fields, they carry nothing.
+    fn names(&mut self) -> Result<(), String> {
+        let end = memchr::memchr(b']', self.rest).ok_or_else(|| "a list of names that does not end".to_owned())?;
+        let (list, rest) = self.rest.split_at(end + 1);
+        let names: Vec<&str> = serde_json::from_slice(list).map_err(|_| format!("expected a list of names, found `{}`", self.here()))?;
+        if names.iter().any(|name| name.len() > 255) {
+            return Err("a name of more than 255 bytes".to_owned());
+        }
+        self.rest = rest;
+        Ok(())
+    }
+}
+
+/// `${key}` from the configuration, `${id}` and the rest as pieces.
+fn compile_template(text: &str, config: &ConfigValues) -> Result<Template, String> {
+    let mut pieces: Template = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        literal.push_str(&rest[..at]);
+        let end = rest[at..].find('}').ok_or_else(|| format!("`{text}` has a placeholder that does not end"))? + at;
+        let piece = match &rest[at + 2..end] {
+            "id" => Some(Piece::Id),
+            "fields" => Some(Piece::Fields),
+            "members" => Some(Piece::Members),
+            "names" => Some(Piece::Names),
+            key => {
+                literal.push_str(&config.plain(key)?);
+                None
+            }
+        };
+        if let Some(piece) = piece {
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(&mut literal).into_bytes().into()));
+            }
+            pieces.push(piece);
+        }
+        rest = &rest[end + 1..];
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(literal.into_bytes().into()));
+    }
+    Ok(pieces)
+}
+
+fn compile_path(text: &str, config: &ConfigValues) -> Result<Vec<Segment>, String> {
+    let mut path = String::new();
+    for piece in compile_template(text, config)? {
+        match piece {
+            Piece::Literal(text) => path.push_str(&String::from_utf8_lossy(&text)),
+            Piece::Id => path.push_str("${id}"),
+            Piece::Fields | Piece::Members | Piece::Names => return Err("values in the path".to_owned()),
+        }
+    }
+    let rest = path.strip_prefix('/').ok_or_else(|| format!("the path `{path}` does not begin with `/`"))?;
+    rest.split('/')
+        .map(|segment| match segment {
+            "${id}" => Ok(Segment::Id),
+            "" | "." | ".." => Err(format!("the path `{path}` has an empty or relative segment")),
+            _ if segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) => {
+                Ok(Segment::Text(segment.to_owned()))
+            }
+            _ => Err(format!("`{segment}` is not a plain path segment")),
+        })
+        .collect()
+}

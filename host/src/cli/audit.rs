@@ -1,0 +1,47 @@
+//! The audit log: one line for every reverse run, successful or not. Append-only.
+
+use reverse_sync::{component::Component, plan::Header, run::Report};
+use serde::Serialize;
+use std::{fs::OpenOptions, io::Write, path::Path};
+
+#[derive(Serialize)]
+struct Row<'a> {
+    action: &'static str,
+    at: String,
+    who: String,
+    destination: &'a str,
+    plan_id: &'a str,
+    component: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Adds the row of a run: its report, or why it could not start.
+pub(crate) fn append(log: &Path, header: &Header, component: &Component, ended: Result<&Report, &anyhow::Error>) -> std::io::Result<()> {
+    let ok = ended.is_ok_and(Report::ok);
+    let row = Row {
+        action: if ok { "destination.reverse_run" } else { "destination.reverse_run.failed" },
+        at: jiff::Timestamp::now().to_string(),
+        who: who(),
+        destination: &header.destination.name,
+        plan_id: header.plan_id.as_str(),
+        component: component.digest().to_string(),
+        report: ended.ok(),
+        error: ended.err().map(|error| format!("{error:#}")),
+    };
+    let mut line = serde_json::to_vec(&row)?;
+    line.push(b'\n');
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(log)?;
+    file.write_all(&line)?;
+    file.sync_data()
+}
+
+fn who() -> String {
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "unknown".to_owned())
+}

@@ -1,0 +1,20 @@
+//! `reverse-sync plugin inspect`: what a component asks for, in words.
+
+use crate::{
+    exit::{Exit, Failure, OrExit},
+    render, workspace,
+};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// The component; left out: the bundled one
+    file: Option<PathBuf>,
+}
+
+pub(crate) async fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
+    let component = workspace::load(args.file.as_deref()).await.or_exit(Exit::Usage)?;
+    print!("{}", render::component(&component, args.file.as_deref()));
+    Ok(Exit::Ok)
+}

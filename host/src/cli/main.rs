@@ -1,0 +1,98 @@
+//! The `reverse-sync` command.
+//!
+//! `main` parses arguments and turns errors into exit codes; each command has its module. [`project`] is the file
+//! people write, [`workspace`] what it comes to, [`render`] what people read.
+
+#![expect(clippy::print_stdout, reason = "standard output is where a command's result goes")]
+
+mod audit;
+mod bundled;
+mod exit;
+mod inspect;
+mod plan;
+mod progress;
+mod project;
+mod rejects;
+mod render;
+mod run;
+mod workspace;
+
+use clap::{Args, Parser, Subcommand};
+use exit::{Exit, Failure};
+use std::path::PathBuf;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// Writes golden records back to HubSpot and Salesforce: UPDATE only, behind a dry run and a confirmation.
+///
+/// Exit codes: 0 all updated or nothing to do, 1 some records failed, 2 usage or configuration, 3 refused by the gate,
+/// 4 CRM or credential unavailable, 130 stopped by Ctrl-C (run the same command again to go on).
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+pub(crate) struct Common {
+    /// The project file
+    #[arg(long, global = true, value_name = "FILE", default_value = "reverse-sync.toml")]
+    project: PathBuf,
+    /// Use this component instead of the bundled one; the project file has to grant what it asks for
+    #[arg(long, global = true, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+    /// Log more to standard error: -v requests, -vv everything. RUST_LOG works too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Dry run: show what would be written, and keep it as a plan. Writes nothing, needs no credential
+    Plan(plan::PlanArgs),
+    /// Write a confirmed plan: plan and run a destination in one go, or run a stored plan
+    Run(run::RunArgs),
+    /// Look at components
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Subcommand)]
+enum PluginCommand {
+    /// Say in words what a component asks for
+    Inspect(inspect::InspectArgs),
+}
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.common.verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    // At any level, dependencies speak only when something is wrong: their own debug output has request contents.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={level}")));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let exit = match runtime().and_then(|runtime| runtime.block_on(dispatch(&cli))) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            render::error(&failure);
+            failure.exit
+        }
+    };
+    exit.into()
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
+    match &cli.command {
+        Command::Plan(args) => plan::plan(&cli.common, args).await,
+        Command::Run(args) => run::run(&cli.common, args).await,
+        Command::Plugin(PluginCommand::Inspect(args)) => inspect::inspect(args).await,
+    }
+}

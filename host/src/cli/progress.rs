@@ -1,0 +1,63 @@
+//! Progress of a run on standard error: a bar on a terminal, plain lines elsewhere.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use reverse_sync::{egress::pacing::Pacer, run::Watch};
+use std::{
+    io::IsTerminal,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const BAR_EVERY: Duration = Duration::from_millis(200);
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows progress until it is dropped or aborted.
+pub(crate) async fn show(watch: Watch, pacer: Arc<Pacer>) {
+    if std::io::stderr().is_terminal() { bar(watch, pacer).await } else { lines(watch, pacer).await }
+}
+
+async fn bar(watch: Watch, pacer: Arc<Pacer>) {
+    let bar = ProgressBar::new(watch.writable);
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_position(watch.counts.borrow().done());
+    bar.reset_eta();
+    loop {
+        let counts = *watch.counts.borrow();
+        bar.set_position(counts.done());
+        bar.set_message(message(&watch, &pacer));
+        tokio::time::sleep(BAR_EVERY).await;
+    }
+}
+
+async fn lines(watch: Watch, pacer: Arc<Pacer>) {
+    let (start, before) = (Instant::now(), watch.counts.borrow().done());
+    loop {
+        tokio::time::sleep(LINE_EVERY).await;
+        let done = watch.counts.borrow().done();
+        let rate = (done - before) as f64 / start.elapsed().as_secs_f64();
+        let left = if rate > 0.0 { format!("{:.0} s left", (watch.writable - done) as f64 / rate) } else { "no record yet".to_owned() };
+        eprintln!("{done}/{} records  {rate:.0}/s  {left}  {}", watch.writable, message(&watch, &pacer));
+    }
+}
+
+/// Problems so far and the CRM's pace.
+fn message(watch: &Watch, pacer: &Pacer) -> String {
+    let counts = *watch.counts.borrow();
+    let pace = pacer.pace();
+    let mut parts = Vec::new();
+    if counts.failed > 0 {
+        parts.push(format!("{} failed", counts.failed));
+    }
+    if counts.unknown > 0 {
+        parts.push(format!("{} unknown", counts.unknown));
+    }
+    parts.push(format!("{} calls", pace.calls));
+    if let Some((calls, window)) = pace.limit {
+        parts.push(format!("limit {calls} per {} s", window.as_secs_f64()));
+    }
+    if pace.throttled > 0 {
+        parts.push(format!("slowed down {} times", pace.throttled));
+    }
+    parts.join(", ")
+}

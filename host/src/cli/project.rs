@@ -1,0 +1,279 @@
+//! The project file, `reverse-sync.toml`: sources, destinations, grants.
+
+use anyhow::{Context, anyhow, bail};
+use reverse_sync::{
+    destination::{Destination, OnDuplicateId},
+    digest::Digest,
+    egress::credential::Credential,
+};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What the file says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Project {
+    #[serde(default)]
+    pub(crate) sources: BTreeMap<String, Source>,
+    #[serde(default)]
+    pub(crate) destinations: BTreeMap<String, DestinationEntry>,
+    #[serde(default)]
+    pub(crate) grants: Vec<GrantEntry>,
+    /// The folder of the file: relative paths are relative to it.
+    #[serde(skip)]
+    pub(crate) dir: PathBuf,
+}
+
+/// A connected CRM account.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    pub(crate) provider: String,
+    pub(crate) base_url: Option<String>,
+    pub(crate) access_token: Option<Secret>,
+    /// Additional certificate authorities, in PEM form.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Lets the base URL's name resolve to addresses of a private network.
+    #[serde(default)]
+    pub(crate) allow_private_network: bool,
+    /// Stay below this many calls per window, whatever the CRM allows.
+    pub(crate) limit: Option<Limit>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limit {
+    pub(crate) calls: u32,
+    pub(crate) per_seconds: f64,
+}
+
+/// Where a secret is, never the secret itself.
+#[derive(Debug)]
+pub(crate) enum Secret {
+    Env(String),
+    File(PathBuf),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DestinationEntry {
+    pub(crate) destination_type: String,
+    pub(crate) entity_type: String,
+    pub(crate) records: Option<String>,
+    #[serde(default)]
+    pub(crate) on_duplicate_id: OnDuplicateId,
+    pub(crate) config_json: toml::Table,
+    connection_string: Option<serde::de::IgnoredAny>,
+}
+
+/// What another component than the bundled one may do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GrantEntry {
+    pub(crate) component: Digest,
+    /// Labels as `plugin inspect` prints them; left out: everything it asks for.
+    pub(crate) capabilities: Option<Vec<String>>,
+}
+
+impl Project {
+    /// Reads a project file. No message repeats a line of it: a secret may have been pasted there.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Project> {
+        let text = fs::read_to_string(path).with_context(|| {
+            format!("cannot read the project file {}; write one (see the README) or point to it with --project", path.display())
+        })?;
+        let mut project: Project = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let place = line.map_or_else(|| path.display().to_string(), |line| format!("{}, line {line}", path.display()));
+            anyhow!("{place}: {}", error.message())
+        })?;
+        project.dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        Ok(project)
+    }
+
+    /// The destination of this name, with its source.
+    pub(crate) fn destination(&self, name: &str) -> anyhow::Result<(Destination, &DestinationEntry)> {
+        let Some(entry) = self.destinations.get(name) else {
+            let known: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "there is none".to_owned() } else { format!("there is {}", known.join(", ")) };
+            bail!("the project file has no destination `{name}`; {known}");
+        };
+        if entry.connection_string.is_some() {
+            bail!(
+                "destinations.{name}: a reverse destination has no connection_string; it reuses the credential of its source, named by config_json.source_id"
+            );
+        }
+        let config_json = match serde_json::to_value(&entry.config_json).with_context(|| format!("destinations.{name}.config_json"))? {
+            serde_json::Value::Object(config) => config,
+            _ => bail!("destinations.{name}.config_json is not a table"),
+        };
+        let destination = Destination {
+            name: name.to_owned(),
+            destination_type: entry.destination_type.clone(),
+            entity_type: entry.entity_type.clone(),
+            config_json,
+            on_duplicate_id: entry.on_duplicate_id,
+        };
+        Ok((destination, entry))
+    }
+
+    /// The source that a destination's `config_json.source_id` names, checked against the provider it has to have.
+    pub(crate) fn source(&self, destination: &Destination, provider: &str) -> anyhow::Result<(&str, &Source)> {
+        let name = &destination.name;
+        let id = match destination.config_json.get("source_id") {
+            Some(serde_json::Value::String(id)) => id,
+            Some(_) => bail!("destinations.{name}.config_json.source_id has to be the name of a source, such as source_id = \"src_1\""),
+            None => bail!(
+                "destinations.{name}.config_json lacks `source_id`, the source whose credential is reused, such as source_id = \"src_1\""
+            ),
+        };
+        let known = || self.sources.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let (id, source) = self.sources.get_key_value(id).ok_or_else(|| {
+            anyhow!("destinations.{name}.config_json.source_id is `{id}`, but the project file has no [sources.{id}]; it has: {}", known())
+        })?;
+        if source.provider != provider {
+            bail!(
+                "destinations.{name} is a {} and needs a source with provider `{provider}`; sources.{id} has provider `{}`",
+                destination.destination_type,
+                source.provider
+            );
+        }
+        Ok((id, source))
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        struct Reference;
+        const EXPECTED: &str =
+            "access_token says where the token is: { env = \"HUBSPOT_TOKEN\" } or { file = \"token.txt\" }; it is never written here";
+        impl<'de> serde::de::Visitor<'de> for Reference {
+            type Value = Secret;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(EXPECTED)
+            }
+            // The default would repeat the text, which is most likely the token itself.
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Secret, E> {
+                Err(E::custom(EXPECTED))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+                use serde::de::Error;
+                let secret = match map.next_key::<String>()?.as_deref() {
+                    Some("env") => Secret::Env(map.next_value()?),
+                    Some("file") => Secret::File(map.next_value()?),
+                    _ => return Err(A::Error::custom(EXPECTED)),
+                };
+                match map.next_key::<String>()? {
+                    None => Ok(secret),
+                    Some(_) => Err(A::Error::custom(EXPECTED)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Reference)
+    }
+}
+
+impl Secret {
+    /// Looks the token up. `dir` is what a relative file is relative to.
+    pub(crate) fn look_up(&self, dir: &Path) -> anyhow::Result<Credential> {
+        let text = match self {
+            Secret::Env(name) => match std::env::var(name) {
+                Ok(text) => text,
+                Err(std::env::VarError::NotPresent) => {
+                    bail!("the environment variable {name}, which should hold the access token, is not set")
+                }
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    bail!("the environment variable {name} does not hold an access token: it is not text")
+                }
+            },
+            Secret::File(path) => {
+                let path = dir.join(path);
+                check_private(&path)?;
+                fs::read_to_string(&path)
+                    .map_err(|error| anyhow!("cannot read the access token from {}: {}", path.display(), error.kind()))?
+            }
+        };
+        Credential::bearer(&text).with_context(|| format!("from {self}"))
+    }
+}
+
+impl std::fmt::Display for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Secret::Env(name) => write!(f, "the environment variable {name}"),
+            Secret::File(path) => write!(f, "the file {}", path.display()),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn check_private(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path)
+        .map_err(|error| anyhow!("cannot read the access token from {}: {}", path.display(), error.kind()))?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        bail!("others can read the access token in {} (mode {:04o}); run: chmod 600 {}", path.display(), mode & 0o7777, path.display());
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_private(_: &Path) -> anyhow::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> anyhow::Result<Project> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("reverse-sync.toml");
+        fs::write(&path, text).unwrap();
+        Project::read(&path)
+    }
+
+    #[test]
+    fn a_pasted_token_is_refused_and_not_repeated() {
+        for text in [
+            "[sources.a]\nprovider = \"hubspot\"\naccess_token = \"pat-sesame\"\n",
+            "[sources.a]\nprovider = \"hubspot\"\naccess_token = { env = \"X\", token = \"pat-sesame\" }\n",
+            "[sources.a]\nprovider = \"hubspot\"\naccess_token = { literal = \"pat-sesame\" }\n",
+            "[sources.a]\nprovider = \"hubspot\"\naccess_tokn = \"pat-sesame\"\n",
+            "[sources.a]\nprovider = \"hubspot\"\naccess_token = [\"pat-sesame\"]\n",
+            "[sources.a]\nprovider = \"hubspot\"\naccess_token = \"pat-sesame\n",
+        ] {
+            let error = format!("{:#} {:?}", read(text).unwrap_err(), read(text).unwrap_err());
+            assert!(!error.contains("sesame") && error.contains("line 3"), "{error}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_token_file_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        fs::write(&path, "pat-sesame\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let secret = Secret::File("token".into());
+        let error = secret.look_up(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("chmod 600") && !error.contains("sesame"), "{error}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        secret.look_up(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn mistakes_say_what_would_be_right() {
+        let project = read("[sources.src_1]\nprovider = \"salesforce\"\n[destinations.people]\ndestination_type = \"hubspot_dest\"\nentity_type = \"person\"\nconfig_json = { source_id = \"src_2\" }\n").unwrap();
+        let error =
+            |name: &str| project.destination(name).and_then(|(d, _)| project.source(&d, "hubspot").map(|_| ())).unwrap_err().to_string();
+        assert!(error("persons").contains("there is people"));
+        assert!(error("people").contains("no [sources.src_2]; it has: src_1"));
+    }
+}

@@ -1,0 +1,181 @@
+//! What a project file comes to: the component, one destination with its source and grant, and the state folder.
+
+use crate::{
+    Common, bundled,
+    exit::{Exit, Failure, OrExit},
+    project::{Project, Source},
+};
+use anyhow::{Context, anyhow};
+use reverse_sync::{
+    component::{Allowed, Component, DestinationType, Grant},
+    destination::Destination,
+    egress::{
+        Link,
+        base_url::BaseUrl,
+        pacing::Pacer,
+        transport::{Transport, TransportLimits},
+    },
+    engine::{Engine, EngineConfig},
+    plan::PlanId,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// A project and the component that serves it.
+pub(crate) struct Workspace {
+    pub(crate) project: Project,
+    pub(crate) component: Component,
+    grant: Option<Grant>,
+    state: PathBuf,
+}
+
+/// One destination, ready to be planned.
+pub(crate) struct Target<'w> {
+    pub(crate) destination: Destination,
+    pub(crate) records: Option<&'w str>,
+    pub(crate) base_url: BaseUrl,
+    pub(crate) served: &'w DestinationType,
+    pub(crate) grant: &'w Grant,
+    source_id: &'w str,
+    source: &'w Source,
+    dir: &'w Path,
+}
+
+impl Workspace {
+    /// Reads the project file and loads the component.
+    pub(crate) async fn open(common: &Common) -> Result<Workspace, Failure> {
+        let project = Project::read(&common.project).or_exit(Exit::Usage)?;
+        let (component, grant) = match &common.plugin {
+            None => {
+                let component = load(None).await.or_exit(Exit::Usage)?;
+                // The bundled component's grant ships with the command.
+                let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
+                (component, Some(grant))
+            }
+            Some(path) => {
+                let component = load(Some(path)).await.or_exit(Exit::Usage)?;
+                let granted = project.grants.iter().find(|grant| grant.component == component.digest());
+                let grant = granted.map(|grant| Grant {
+                    component: grant.component,
+                    allowed: grant.capabilities.clone().map_or(Allowed::Everything, Allowed::Only),
+                });
+                (component, grant)
+            }
+        };
+        let state = project.dir.join(".reverse-sync");
+        create_private_dir(&state).with_context(|| format!("cannot create {}", state.display())).or_exit(Exit::Usage)?;
+        Ok(Workspace { project, component, grant, state })
+    }
+
+    pub(crate) fn plans_dir(&self) -> PathBuf {
+        self.state.join("plans")
+    }
+
+    pub(crate) fn runs_dir(&self) -> PathBuf {
+        self.state.join("runs")
+    }
+
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.state.join("audit_log.jsonl")
+    }
+
+    /// The destination of this name.
+    pub(crate) fn target(&self, name: &str) -> Result<Target<'_>, Failure> {
+        let (destination, entry) = self.project.destination(name).or_exit(Exit::Usage)?;
+        let served = self.component.destination_type(&destination.destination_type).or_exit(Exit::Usage)?;
+        let (source_id, source) = self.project.source(&destination, &served.provider).or_exit(Exit::Usage)?;
+        let base_url = match (&source.base_url, source.provider.as_str()) {
+            (Some(url), _) => url.as_str(),
+            // The one provider whose customers all share a host.
+            (None, "hubspot") => "https://api.hubapi.com",
+            (None, provider) => {
+                let error = anyhow!(
+                    "sources.{source_id} lacks `base_url`; a {provider} source needs the instance URL, such as https://acme.my.salesforce.com"
+                );
+                return Err(Failure::new(Exit::Usage, error));
+            }
+        };
+        let base_url =
+            BaseUrl::parse(base_url, source.allow_private_network).with_context(|| format!("sources.{source_id}")).or_exit(Exit::Usage)?;
+        let grant = self.grant.as_ref().ok_or_else(|| {
+            let digest = self.component.digest();
+            let error = anyhow!("component {digest} has no grant; see what it asks for with `reverse-sync plugin inspect FILE`, then add to the project file:\n\n[[grants]]\ncomponent = \"{digest}\"");
+            Failure::new(Exit::Refused, error)
+        })?;
+        Ok(Target { destination, records: entry.records.as_deref(), base_url, served, grant, source_id, source, dir: &self.project.dir })
+    }
+
+    /// The plan that `text` names: a whole plan id, or the beginning of one that fits a single plan.
+    pub(crate) fn plan_id(&self, text: &str) -> Result<PlanId, Failure> {
+        if let Ok(id) = text.parse() {
+            return Ok(id);
+        }
+        let plans = fs::read_dir(self.plans_dir()).map(|dir| dir.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect());
+        let plans: Vec<String> = plans.unwrap_or_default();
+        let fitting: Vec<&String> = plans.iter().filter(|name| text.len() >= "plan_".len() + 8 && name.starts_with(text)).collect();
+        match fitting.as_slice() {
+            [one] => one.parse().map_err(|error: String| Failure::new(Exit::Usage, anyhow!(error))),
+            [] => {
+                let names: Vec<&str> = self.project.destinations.keys().map(String::as_str).collect();
+                Err(Failure::new(
+                    Exit::Usage,
+                    anyhow!("`{text}` is neither a destination of the project ({}) nor a plan that is kept here", names.join(", ")),
+                ))
+            }
+            _ => Err(Failure::new(Exit::Usage, anyhow!("`{text}` is the beginning of {} plans; give more of the id", fitting.len()))),
+        }
+    }
+}
+
+impl Target<'_> {
+    /// Looks the credential up and connects it to its budget and transport. Only a confirmed run gets here.
+    pub(crate) fn link(&self) -> Result<Link, Failure> {
+        let source_id = self.source_id;
+        let secret = self.source.access_token.as_ref().ok_or_else(|| {
+            let error = anyhow!("sources.{source_id} lacks `access_token`, such as access_token = {{ env = \"HUBSPOT_TOKEN\" }}");
+            Failure::new(Exit::Unavailable, error)
+        })?;
+        let credential =
+            secret.look_up(self.dir).with_context(|| format!("sources.{source_id}.access_token")).or_exit(Exit::Unavailable)?;
+        let ca_file = self.source.ca_file.as_ref().map(|path| self.dir.join(path));
+        let transport = Transport::new(&self.base_url, ca_file.as_deref(), TransportLimits::default()).or_exit(Exit::Usage)?;
+        let ceiling = self.source.limit.map(|limit| (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0))));
+        let pacer = Pacer::new(&self.served.pacing, ceiling);
+        Ok(Link { base_url: self.base_url.clone(), credential, pacer, transport })
+    }
+}
+
+/// Loads the bundled component, or the one in a file.
+pub(crate) async fn load(file: Option<&Path>) -> anyhow::Result<Component> {
+    // One command runs one instance at a time; describing takes a second one.
+    let engine = Engine::new(EngineConfig { max_instances: 4, cache_dir: cache_dir(), ..EngineConfig::default() })?;
+    let loaded = match file {
+        None => engine.load(bundled::COMPONENT)?,
+        Some(path) => engine.load_file(path)?,
+    };
+    Ok(Component::describe(loaded).await?)
+}
+
+/// Where compiled artefacts are kept: the user's own cache, never the project folder, which may come from elsewhere.
+fn cache_dir() -> Option<PathBuf> {
+    if let Some(dir) = std::env::var_os("REVERSE_SYNC_CACHE_DIR") {
+        return Some(dir.into());
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    Some(cache.join("reverse-sync"))
+}
+
+#[cfg(unix)]
+fn create_private_dir(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+#[cfg(not(unix))]
+fn create_private_dir(dir: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(dir)
+}

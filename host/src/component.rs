@@ -1,0 +1,123 @@
+//! A component, what it says it is, and what the operator lets it do.
+
+use crate::{
+    bindings::capabilities as wit,
+    capability::{self, Capability, Unacceptable},
+    config_values::ConfigValues,
+    destination::Destination,
+    digest::Digest,
+    egress::Egress,
+    engine::{EngineError, Loaded, within},
+};
+use std::time::Duration;
+
+pub use wit::{Descriptor, DestinationType, Effect, Pacing, Phase};
+
+/// Describing is pure and takes microseconds.
+const DESCRIBE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A loaded component with its descriptor.
+pub struct Component {
+    loaded: Loaded,
+    descriptor: Descriptor,
+}
+
+/// What the operator allows a component, pinned to its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The component it is for.
+    pub component: Digest,
+    /// Which of the capabilities it asks for.
+    pub allowed: Allowed,
+}
+
+/// Which capabilities are granted, out of those asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// All of them, as `plugin inspect` showed them. The digest pins what that is.
+    Everything,
+    /// Those with these labels (phase, method, path template).
+    Only(Vec<String>),
+}
+
+/// Why a component may not be used for a destination.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// The grant is for another component.
+    #[error("component {component} has no grant; look at what it asks for with `reverse-sync plugin inspect`, then grant it by its digest")]
+    NotGranted {
+        /// The component's digest.
+        component: Digest,
+    },
+    /// The component does not serve this type.
+    #[error("the component does not serve `{asked}`; it serves {served}")]
+    NotServed {
+        /// The type that was asked for.
+        asked: String,
+        /// The types there are.
+        served: String,
+    },
+    /// It asks for something that is never granted.
+    #[error(transparent)]
+    Unacceptable(#[from] Unacceptable),
+    /// The type's JSON Schema is not JSON.
+    #[error("the component's JSON Schema for `{0}` is not JSON")]
+    Schema(String),
+}
+
+impl Component {
+    /// Asks a loaded component what it is.
+    ///
+    /// # Errors
+    /// If it breaks off while describing itself.
+    pub async fn describe(loaded: Loaded) -> Result<Component, EngineError> {
+        let (mut store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
+        let destination = instance.reverse_sync_destination_destination();
+        let descriptor = within(DESCRIBE_DEADLINE, destination.call_describe(&mut store)).await?;
+        drop(store);
+        Ok(Component { loaded, descriptor })
+    }
+
+    /// SHA-256 of the component's file.
+    pub fn digest(&self) -> Digest {
+        self.loaded.digest()
+    }
+
+    /// What it says it is and asks for.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    pub(crate) fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    /// The destination type of this name.
+    ///
+    /// # Errors
+    /// If the component does not serve it; the message lists what it serves.
+    pub fn destination_type(&self, name: &str) -> Result<&DestinationType, GrantError> {
+        self.descriptor.destinations.iter().find(|served| served.name == name).ok_or_else(|| GrantError::NotServed {
+            asked: name.to_owned(),
+            served: self.descriptor.destinations.iter().map(|served| format!("`{}`", served.name)).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// Compiles what is granted, for one destination: asked for and allowed.
+    ///
+    /// # Errors
+    /// If the grant is for another component, or something asked for is never granted.
+    pub(crate) fn capabilities(&self, grant: &Grant, destination: &Destination) -> Result<Vec<Capability>, GrantError> {
+        if grant.component != self.digest() {
+            return Err(GrantError::NotGranted { component: self.digest() });
+        }
+        let served = self.destination_type(&destination.destination_type)?;
+        let schema = serde_json::from_str(&served.config_schema).map_err(|_| GrantError::Schema(served.name.clone()))?;
+        let values = ConfigValues::new(serde_json::Value::Object(destination.config_json.clone()), schema);
+        let allowed = |asked: &&wit::Capability| match &grant.allowed {
+            Allowed::Everything => true,
+            Allowed::Only(labels) => labels.contains(&capability::label(asked)),
+        };
+        Ok(served.capabilities.iter().filter(allowed).map(|asked| Capability::compile(asked, &values)).collect::<Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,135 @@
+//! The one place requests of a source may go to.
+
+use super::addresses::Reach;
+use http::{Uri, uri::Scheme};
+use std::{fmt, net::IpAddr};
+
+/// Scheme, authority and path prefix of a source's CRM. `https`, or plain `http` to this machine only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    text: String,
+    scheme: Scheme,
+    authority: String,
+    prefix: String,
+    reach: Reach,
+}
+
+/// A base URL that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("base_url `{url}`: {reason}")]
+pub struct BadBaseUrl {
+    url: String,
+    reason: &'static str,
+}
+
+impl BaseUrl {
+    /// Parses a base URL such as `https://api.hubapi.com`. `private_network` lets its name resolve to addresses of a
+    /// private network.
+    ///
+    /// # Errors
+    /// Anything but `https`, or `http` to a loopback address; user information, a query or a fragment.
+    pub fn parse(url: &str, private_network: bool) -> Result<BaseUrl, BadBaseUrl> {
+        let fail = |reason| BadBaseUrl { url: url.chars().take(200).collect(), reason };
+        let uri: Uri = url.parse().map_err(|_| fail("not a URL; expected something like https://api.hubapi.com"))?;
+        let scheme = uri.scheme().cloned().ok_or_else(|| fail("has no scheme; write https://…"))?;
+        let authority = uri.authority().ok_or_else(|| fail("has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(BadBaseUrl {
+                url: "…@…".to_owned(), reason: "carries user information; a credential belongs into access_token"
+            });
+        }
+        if uri.query().is_some() || url.contains('#') {
+            return Err(fail("has a query or a fragment"));
+        }
+        let host = authority.host().trim_matches(['[', ']']);
+        let address: Option<IpAddr> = host.parse().ok();
+        let loopback = host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| Reach::Loopback.allows(address));
+        let reach = match (loopback, private_network) {
+            (true, _) => Reach::Loopback,
+            (false, true) => Reach::PrivateToo,
+            (false, false) => Reach::Public,
+        };
+        if scheme == Scheme::HTTP && !loopback {
+            return Err(fail("plain http would send the credential in the clear; it is accepted for loopback addresses only, use https"));
+        }
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err(fail("neither http nor https"));
+        }
+        if address.is_some_and(|address| !reach.allows(address)) {
+            return Err(fail(
+                "is an address of a private or special network; if the CRM really lives there, set allow_private_network = true for this source",
+            ));
+        }
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        let text = format!("{scheme}://{authority}{prefix}");
+        Ok(BaseUrl { text, scheme, authority: authority.as_str().to_ascii_lowercase(), prefix, reach })
+    }
+
+    /// Without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The addresses its name may resolve to.
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// The path below the base URL, if the URI is below it at all.
+    pub(crate) fn below<'a>(&self, uri: &'a Uri) -> Option<&'a str> {
+        let same = uri.scheme() == Some(&self.scheme)
+            && uri.authority().is_some_and(|authority| authority.as_str().eq_ignore_ascii_case(&self.authority));
+        if !same {
+            return None;
+        }
+        uri.path().strip_prefix(self.prefix.as_str()).filter(|rest| rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_and_what_is_not() {
+        for good in [
+            "https://api.hubapi.com",
+            "https://acme.my.salesforce.com/",
+            "http://127.0.0.1:8099",
+            "http://localhost:80/x",
+            "http://[::1]:80",
+        ] {
+            assert!(BaseUrl::parse(good, false).is_ok(), "{good}");
+        }
+        for bad in [
+            "api.hubapi.com",
+            "http://api.hubapi.com",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x?y",
+            "https://10.0.0.1",
+            "https://169.254.169.254",
+            "http://192.168.0.1",
+        ] {
+            assert!(BaseUrl::parse(bad, false).is_err(), "{bad}");
+        }
+        assert!(BaseUrl::parse("https://10.0.0.1", true).is_ok());
+        assert!(!BaseUrl::parse("https://user:hunter2@x", false).unwrap_err().to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn only_what_is_below_is_below() {
+        let base = BaseUrl::parse("http://127.0.0.1:80/crm", false).unwrap();
+        let below = |text: &str| base.below(&text.parse().unwrap()).map(str::to_owned);
+        assert_eq!(below("http://127.0.0.1:80/crm/v3/x"), Some("/v3/x".to_owned()));
+        for other in ["http://127.0.0.1:81/crm/v3", "https://127.0.0.1:80/crm/v3", "http://127.0.0.1:80/crmx/v3", "http://evil/crm/v3"] {
+            assert_eq!(below(other), None, "{other}");
+        }
+    }
+}

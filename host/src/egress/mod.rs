@@ -1,0 +1,251 @@
+//! Egress: the only way from a component to the network.
+//!
+//! A request passes five stages, in this order, or it does not leave:
+//!
+//! 1. *capability*: is this kind of request granted, in this phase? ([`capability`](crate::capability))
+//! 2. *witness*: does it name only confirmed changes, with their confirmed values? ([`outstanding`](crate::outstanding))
+//! 3. *credential*: only now is the token put in, for the one base URL it belongs to ([`credential`])
+//! 4. *pacing*: the credential's budget ([`pacing`])
+//! 5. *transport*: pooled connections, filtered addresses, deadlines, size limits ([`transport`])
+//!
+//! An offline plan has no egress behind it at all: [`Egress::closed`] refuses everything and holds no credential.
+
+pub mod addresses;
+pub mod base_url;
+pub mod credential;
+pub mod pacing;
+pub mod transport;
+
+use crate::{
+    bindings::capabilities::{Effect, Phase},
+    capability::{self, Capability},
+    outstanding::Outstanding,
+};
+use base_url::BaseUrl;
+use bytes::Bytes;
+use credential::Credential;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, Full};
+use pacing::Pacer;
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+use transport::{Collected, Transport, TransportError};
+use wasmtime_wasi_http::{Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
+
+/// What a run needs to reach its CRM. Everything in it is shared by the runs that use the same source.
+#[derive(Clone)]
+pub struct Link {
+    /// Where requests may go.
+    pub base_url: BaseUrl,
+    /// What they carry.
+    pub credential: Credential,
+    /// How fast they may go.
+    pub pacer: Arc<Pacer>,
+    /// How they get there.
+    pub transport: Transport,
+}
+
+/// What left and what did not, over one call into a component.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    requests: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Traffic {
+    /// Requests that were sent.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// Requests that egress refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
+    }
+
+    /// Requests that were sent, or tried, and got no complete answer.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
+    }
+}
+
+/// The egress of one instance.
+pub(crate) struct Egress {
+    open: Option<Arc<Open>>,
+    phase: Phase,
+    traffic: Arc<Traffic>,
+}
+
+struct Open {
+    phase: Phase,
+    capabilities: Vec<Capability>,
+    link: Link,
+    outstanding: Outstanding,
+    traffic: Arc<Traffic>,
+}
+
+type Answer = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
+
+impl Egress {
+    /// No network, no credential.
+    pub(crate) fn closed(phase: Phase) -> Egress {
+        Egress { open: None, phase, traffic: Arc::default() }
+    }
+
+    /// The egress of a confirmed run.
+    pub(crate) fn running(capabilities: Vec<Capability>, link: Link, outstanding: Outstanding) -> Egress {
+        let traffic = Arc::new(Traffic::default());
+        let open = Open { phase: Phase::Run, capabilities, link, outstanding, traffic: Arc::clone(&traffic) };
+        Egress { open: Some(Arc::new(open)), phase: Phase::Run, traffic }
+    }
+
+    pub(crate) fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
+    }
+}
+
+fn refuse(traffic: &Traffic, stage: &'static str, request: &Request<impl Sized>, reason: &str) -> HttpError {
+    traffic.refused.fetch_add(1, Relaxed);
+    tracing::warn!(stage, method = %request.method(), path = request.uri().path(), reason, "egress refused a request");
+    HttpError::HttpRequestDenied
+}
+
+impl WasiHttpHooks for Egress {
+    /// Credentials are refused where they are seen, with a reason, rather than filtered silently.
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(|name| *name == header::HOST || *name == header::TRANSFER_ENCODING || *name == header::CONNECTION)
+    }
+
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _sent: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
+    ) -> Box<dyn Future<Output = Answer> + Send> {
+        match &self.open {
+            Some(open) => {
+                let open = Arc::clone(open);
+                Box::new(async move { open.handle(request).await })
+            }
+            None => {
+                let reason = match self.phase {
+                    Phase::Plan => "an offline plan has no network",
+                    Phase::Run => "this call has no network",
+                };
+                let error = refuse(&self.traffic, "capability", &request, reason);
+                Box::new(async move { Err(error) })
+            }
+        }
+    }
+}
+
+impl Open {
+    async fn handle(&self, request: Request<WasiBody>) -> Answer {
+        let link = &self.link;
+        let (mut parts, body) = request.into_parts();
+        let body = collect(body, link.transport.limits().max_body).await?;
+        let request = Request::from_parts(parts.clone(), ());
+        let refuse = |stage, reason: &str| refuse(&self.traffic, stage, &request, reason);
+
+        let Some(below) = link.base_url.below(request.uri()) else {
+            let elsewhere = request.uri().authority().map_or("", |authority| authority.as_str());
+            return Err(refuse("capability", &format!("requests may go to {} only, not to {elsewhere}", link.base_url)));
+        };
+        let target = match request.uri().query() {
+            Some(query) => format!("{below}?{query}"),
+            None => below.to_owned(),
+        };
+        let target = target.parse().map_err(|_| refuse("capability", "not a plain path"))?;
+
+        // The witness holds the window's lock, so it ends before anything is awaited.
+        let (effect, named) = {
+            let mut witness = self.outstanding.witness();
+            let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, &parts.headers, &body, &mut witness);
+            let effect = admitted.map_err(|reason| refuse("witness", &reason))?.effect();
+            (effect, witness.named())
+        };
+
+        let turn = link.pacer.turn().await.map_err(|error| {
+            tracing::warn!(%error, "a request was not sent");
+            HttpError::ConnectionLimitReached
+        })?;
+
+        parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("reverse-sync/", env!("CARGO_PKG_VERSION"))));
+        parts.headers.insert(header::AUTHORIZATION, link.credential.header());
+        if effect == Effect::Write {
+            self.outstanding.sent(&named);
+        }
+        self.traffic.requests.fetch_add(1, Relaxed);
+        let started = Instant::now();
+        let answer = link.transport.send(Request::from_parts(parts, Full::new(body))).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.traffic.failed.fetch_add(1, Relaxed);
+                tracing::warn!(method = %request.method(), path = below, %error, "no answer from the CRM");
+                return Err(for_guest(error));
+            }
+        };
+        tracing::debug!(method = %request.method(), path = below, status = answer.status().as_u16(), ms = started.elapsed().as_millis() as u64, bytes = answer.body().len(), "request");
+        turn.answered(answer.status(), answer.headers(), answer.body());
+        if answer.status().is_success() {
+            match effect {
+                Effect::Write => self.outstanding.acknowledged(&named),
+                Effect::Read => self.outstanding.read(&named),
+            }
+        }
+        self.give(answer)
+    }
+
+    /// Hands the answer to the guest, unless it repeats the credential.
+    fn give(&self, answer: Response<Bytes>) -> Answer {
+        let (mut parts, body) = answer.into_parts();
+        for hop in [header::SET_COOKIE, header::CONNECTION, header::TRANSFER_ENCODING] {
+            parts.headers.remove(hop);
+        }
+        let credential = &self.link.credential;
+        if credential.appears_in(&body) || parts.headers.values().any(|value| credential.appears_in(value.as_bytes())) {
+            tracing::error!("the CRM's answer repeats the credential; it is withheld from the component");
+            return Err(HttpError::HttpProtocolError);
+        }
+        let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+        Ok((Response::from_parts(parts, body), Box::new(async { Ok(()) })))
+    }
+}
+
+async fn collect(mut body: WasiBody, max: usize) -> Result<Bytes, HttpError> {
+    let mut whole = Collected::default();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            if whole.len() + data.len() > max {
+                return Err(HttpError::HttpRequestBodySize(Some(max as u64)));
+            }
+            whole.push(data);
+        }
+    }
+    Ok(whole.finish())
+}
+
+/// What the guest learns of a failed exchange: enough to know whether the request can have arrived.
+fn for_guest(error: TransportError) -> HttpError {
+    match error {
+        TransportError::Resolve(_) => HttpError::DnsError { rcode: None, info_code: None },
+        TransportError::Connect(_) => HttpError::ConnectionRefused,
+        TransportError::Tls(_) => HttpError::TlsCertificateError,
+        TransportError::Broken(_) => HttpError::ConnectionTerminated,
+        TransportError::Timeout(_) => HttpError::HttpResponseTimeout,
+        TransportError::TooLarge(size) => HttpError::HttpResponseBodySize(Some(size as u64)),
+    }
+}

@@ -1,0 +1,281 @@
+//! The wasmtime engine and what bounds every instance in it.
+//!
+//! Each call into a component gets a fresh instance that is dropped after it. What it may use is fixed here: memory
+//! (a limiter over all its linear memories and tables), processor time without progress (epochs), wall-clock time
+//! (a deadline around the call), and of the outside world nothing but the contract's streams, clocks, randomness,
+//! and `wasi:http` through [egress](crate::egress). No file system, no sockets, no environment, no arguments.
+
+use crate::{aot, bindings::ReverseSync, digest::Digest, egress::Egress};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use wasmtime::{
+    Config, ResourceLimiter, Store, UpdateDeadline,
+    component::{Component as WasmComponent, HasSelf, Linker, ResourceTable},
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// How often the epoch advances: the grain of fairness between instances on one thread.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Bounds of every instance of an engine.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Instances alive at the same time. Slots are address space, not memory. 64 by default.
+    pub max_instances: u32,
+    /// Bytes that all memories and tables of one instance may have together. 64 MiB by default; the bundled
+    /// component stays under 8.
+    pub max_memory: usize,
+    /// Processor time an instance may burn without taking in or giving back a record. 10 s by default.
+    pub max_idle_spin: Duration,
+    /// Wall-clock time of one call. 24 h by default: at 190 calls of 100 records per 10 s that is 164 million records.
+    pub deadline: Duration,
+    /// Folder of artefacts compiled ahead of time; `None` compiles on every load. It holds native code, so it must
+    /// belong to the user alone.
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        EngineConfig {
+            max_instances: 64,
+            max_memory: 64 << 20,
+            max_idle_spin: Duration::from_secs(10),
+            deadline: Duration::from_secs(24 * 3600),
+            cache_dir: None,
+        }
+    }
+}
+
+/// Loads components and runs their instances. Make one per process.
+pub struct Engine {
+    pub(crate) wasmtime: wasmtime::Engine,
+    linker: Linker<Guest>,
+    pub(crate) config: EngineConfig,
+}
+
+/// A component could not be loaded, or an instance of it broke.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// wasmtime does not run here.
+    #[error("cannot start the WebAssembly engine: {0:#}")]
+    Start(wasmtime::Error),
+    /// The file cannot be read.
+    #[error("cannot read component {path}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// It is no component, or not one of this contract.
+    #[error("this is not a component of the contract reverse-sync:destination@0.1.0: {0:#}")]
+    Contract(wasmtime::Error),
+    /// The instance trapped, ran out of a budget or broke the contract.
+    #[error("the component broke off: {0:#}")]
+    Trap(wasmtime::Error),
+    /// The deadline passed.
+    #[error("the component was stopped after {0:?}, its deadline")]
+    Deadline(Duration),
+}
+
+impl Engine {
+    /// Starts an engine, and the thread that advances its epoch.
+    ///
+    /// # Errors
+    /// If wasmtime refuses the configuration on this machine.
+    pub fn new(config: EngineConfig) -> Result<Arc<Engine>, EngineError> {
+        let mut wasm = Config::new();
+        wasm.epoch_interruption(true);
+        // Only WASI 0.2 is used: without the machinery of 0.3 a call into the guest costs a third.
+        wasm.concurrency_support(false);
+        wasm.memory_init_cow(true);
+        let mut pool = wasmtime::PoolingAllocationConfig::default();
+        pool.total_component_instances(config.max_instances)
+            .total_core_instances(config.max_instances * 4)
+            .total_memories(config.max_instances)
+            .total_tables(config.max_instances * 4)
+            .total_stacks(config.max_instances)
+            .max_memories_per_component(1)
+            .max_core_instances_per_component(32)
+            .max_component_instance_size(4 << 20)
+            .max_core_instance_size(4 << 20)
+            .table_elements(50_000)
+            .max_memory_size(config.max_memory);
+        wasm.allocation_strategy(pool);
+        let wasmtime = wasmtime::Engine::new(&wasm).map_err(EngineError::Start)?;
+        let mut linker = Linker::new(&wasmtime);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(EngineError::Start)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(EngineError::Start)?;
+        ReverseSync::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(EngineError::Start)?;
+        let engine = Arc::new(Engine { wasmtime, linker, config });
+        let ticking = Arc::downgrade(&engine);
+        std::thread::Builder::new()
+            .name("epoch".to_owned())
+            .spawn(move || tick(&ticking))
+            .map_err(|error| EngineError::Start(error.into()))?;
+        Ok(engine)
+    }
+
+    /// Loads a component from its bytes, compiled or from the cache.
+    ///
+    /// # Errors
+    /// If it is not a component of the contract.
+    pub fn load(self: &Arc<Engine>, bytes: &[u8]) -> Result<Loaded, EngineError> {
+        let digest = Digest::of(bytes);
+        let component = match &self.config.cache_dir {
+            Some(dir) => aot::load(&self.wasmtime, dir, digest, bytes).map_err(EngineError::Contract)?,
+            None => WasmComponent::new(&self.wasmtime, bytes).map_err(EngineError::Contract)?,
+        };
+        let instance_pre = self.linker.instantiate_pre(&component).map_err(EngineError::Contract)?;
+        let pre = crate::bindings::ReverseSyncPre::new(instance_pre).map_err(EngineError::Contract)?;
+        Ok(Loaded { engine: Arc::clone(self), pre, digest })
+    }
+
+    /// Loads a component from a file.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not a component of the contract.
+    pub fn load_file(self: &Arc<Engine>, path: &Path) -> Result<Loaded, EngineError> {
+        let bytes = std::fs::read(path).map_err(|error| EngineError::Read { path: path.to_owned(), error })?;
+        self.load(&bytes)
+    }
+}
+
+fn tick(engine: &Weak<Engine>) {
+    loop {
+        std::thread::sleep(TICK);
+        match engine.upgrade() {
+            Some(engine) => engine.wasmtime.increment_epoch(),
+            None => return,
+        }
+    }
+}
+
+/// A component that is ready to be instantiated.
+pub struct Loaded {
+    engine: Arc<Engine>,
+    pre: crate::bindings::ReverseSyncPre<Guest>,
+    digest: Digest,
+}
+
+impl Loaded {
+    /// SHA-256 of the component's file.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// A fresh instance with its own store.
+    pub(crate) async fn instantiate(&self, egress: Egress) -> Result<(Store<Guest>, ReverseSync), EngineError> {
+        let mut store = Store::new(&self.engine.wasmtime, Guest::new(egress, &self.engine.config));
+        store.limiter(|guest| &mut guest.limits);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| {
+            let guest = store.data_mut();
+            guest.spun += 1;
+            if guest.spun > guest.max_spin {
+                wasmtime::bail!("it used {:?} of processor time without taking in or giving back a record", TICK * guest.max_spin);
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let instance = self.pre.instantiate_async(&mut store).await.map_err(EngineError::Trap)?;
+        Ok((store, instance))
+    }
+}
+
+/// Runs a call under the engine's wall-clock deadline.
+pub(crate) async fn within<T>(deadline: Duration, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T, EngineError> {
+    match tokio::time::timeout(deadline, call).await {
+        Ok(result) => result.map_err(EngineError::Trap),
+        Err(_) => Err(EngineError::Deadline(deadline)),
+    }
+}
+
+/// What one instance's store holds.
+pub(crate) struct Guest {
+    pub(crate) table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    egress: Egress,
+    limits: Limits,
+    /// Epochs that passed in guest code since the last record went in or out.
+    spun: u32,
+    max_spin: u32,
+    stderr: MemoryOutputPipe,
+}
+
+/// What a component may write to standard error before the rest is dropped.
+const MAX_STDERR: usize = 16 << 10;
+
+impl Guest {
+    fn new(egress: Egress, config: &EngineConfig) -> Guest {
+        let stderr = MemoryOutputPipe::new(MAX_STDERR);
+        let wasi = WasiCtx::builder().stderr(stderr.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).build();
+        Guest {
+            table: ResourceTable::new(),
+            wasi,
+            http: WasiHttpCtx::new(),
+            egress,
+            limits: Limits { used: 0, max: config.max_memory },
+            spun: 0,
+            max_spin: (config.max_idle_spin.as_millis() / TICK.as_millis()).clamp(1, u128::from(u32::MAX)) as u32,
+            stderr,
+        }
+    }
+
+    /// A record went in or out.
+    pub(crate) fn progressed(&mut self) {
+        self.spun = 0;
+    }
+
+    /// What the component wrote to standard error, such as a panic message.
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.stderr.contents()).into_owned()
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.egress, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// Bytes over all memories and tables of one store.
+struct Limits {
+    used: usize,
+    max: usize,
+}
+
+impl Limits {
+    fn grow(&mut self, current: usize, desired: usize) -> bool {
+        let used = self.used - current.min(self.used) + desired;
+        if used > self.max {
+            return false;
+        }
+        self.used = used;
+        true
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(current, desired))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(current * size_of::<usize>(), desired * size_of::<usize>()))
+    }
+}

@@ -1,0 +1,586 @@
+//! The journal of a run: what was handed out and what became of it, on disk before anybody is told.
+//!
+//! One file of JSON lines per run, append-only, held by one process at a time. A thread writes and syncs it in groups, so
+//! that a fast run does not wait for the disk at every batch; only what has been synced is counted, shown and
+//! reported. Changes are marked as handed out *before* they are; so after a crash, everything below the mark without
+//! an outcome is in doubt, and a read settles it before it is written again.
+
+use crate::plan::PlanId;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    fs::{File, OpenOptions},
+    io::{self, BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The smallest step by which changes are marked as handed out: what is in doubt after a crash, at most, on a run
+/// whose pace a CRM sets.
+const SMALLEST_STEP: u64 = 2_000;
+/// Marking costs a disk sync: when steps follow each other faster than this, they get larger.
+const STEP_TIME: Duration = Duration::from_millis(100);
+/// Outcomes that wait for the disk, in batches.
+const QUEUE: usize = 256;
+
+/// The name of a run: `run_`, the first digits of its plan, and a number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(String);
+
+impl RunId {
+    fn new(plan: &PlanId, number: u32) -> RunId {
+        RunId(format!("{}_{number}", RunId::prefix(plan)))
+    }
+
+    fn prefix(plan: &PlanId) -> String {
+        format!("run_{}", &plan.as_str()["plan_".len()..][..12])
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How many changes ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Acknowledged by the CRM, or proved by a read.
+    pub updated: u64,
+    /// The CRM already held the values.
+    pub unchanged: u64,
+    /// Refused, or impossible.
+    pub failed: u64,
+    /// Sent, never answered, and no read could settle it.
+    pub unknown: u64,
+}
+
+impl Counts {
+    /// Changes that have an outcome.
+    pub fn done(&self) -> u64 {
+        self.updated + self.unchanged + self.failed + self.unknown
+    }
+}
+
+/// Why a change was not updated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The change's number in the plan.
+    change: u64,
+    /// The golden record's row.
+    pub row: u64,
+    /// The CRM's record id.
+    pub provider_id: String,
+    /// HTTP status of the CRM's answer, if there was one.
+    pub status: Option<u16>,
+    /// The CRM's code, or one of ours.
+    pub code: String,
+    /// The CRM's words, or ours.
+    pub message: String,
+}
+
+/// How a change with a problem ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It was not written.
+    Failed,
+    /// It may have been.
+    Unknown,
+}
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Started(Started),
+    /// Changes below this number may have been handed out.
+    HandedOut(u64),
+    /// First and last number of changes.
+    Updated(Vec<(u64, u64)>),
+    Unchanged(Vec<(u64, u64)>),
+    Failed(Problem),
+    Unknown(Problem),
+    Finished(Counts),
+}
+
+/// The first line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Started {
+    format: u32,
+    run_id: RunId,
+    plan_id: PlanId,
+    started_at: String,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process holds it.
+    #[error("run {0} is under way in another process; wait for it, or stop it first")]
+    Busy(RunId),
+    /// A line in the middle cannot be read.
+    #[error("the journal {path} is damaged at line {line}: {error}; it is left as it is, plan again to start anew")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong.
+        error: String,
+    },
+    /// The disk.
+    #[error("cannot keep the journal {path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Disjoint ranges of change numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ranges(BTreeMap<u64, u64>);
+
+impl Ranges {
+    /// Adds `first..=last`.
+    pub fn add(&mut self, mut first: u64, mut last: u64) {
+        if let Some((&start, &end)) = self.0.range(..=first).next_back()
+            && end + 1 >= first
+        {
+            first = start;
+            last = last.max(end);
+        }
+        while let Some((&start, &end)) = self.0.range(first..=last.saturating_add(1)).next() {
+            last = last.max(end);
+            self.0.remove(&start);
+        }
+        self.0.insert(first, last);
+    }
+
+    /// Whether a number is in one of them.
+    pub fn contains(&self, number: u64) -> bool {
+        self.0.range(..=number).next_back().is_some_and(|(_, end)| *end >= number)
+    }
+}
+
+/// What a journal says happened.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Changes that have an outcome.
+    pub done: Ranges,
+    /// Changes below this number may have been sent.
+    pub handed_out: u64,
+    /// How they ended.
+    pub counts: Counts,
+    /// Whether the run came to its end.
+    pub finished: bool,
+    /// When it began.
+    pub started_at: String,
+    /// Bytes up to the end of the last line that can be read.
+    whole: u64,
+}
+
+/// The journal of one run, open for writing.
+pub struct Journal {
+    run_id: RunId,
+    path: PathBuf,
+    queue: mpsc::Sender<Entry>,
+    durable: watch::Receiver<Counts>,
+    thread: Option<std::thread::JoinHandle<io::Result<()>>>,
+    past: Past,
+}
+
+/// Marks changes as handed out.
+pub(crate) struct Marker {
+    queue: mpsc::Sender<Entry>,
+    handed_out: u64,
+    step: u64,
+    marked_at: Option<Instant>,
+}
+
+enum Entry {
+    HandedOut(u64, oneshot::Sender<()>),
+    Outcomes(Outcomes),
+    Finished,
+}
+
+/// Outcomes on their way to the journal.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    pub(crate) updated: Vec<u64>,
+    pub(crate) unchanged: Vec<u64>,
+    pub(crate) problems: Vec<(Ending, Problem)>,
+}
+
+impl Problem {
+    pub(crate) fn new(change: u64, row: u64, provider_id: String, status: Option<u16>, code: String, message: String) -> Problem {
+        Problem { change, row, provider_id, status, code, message }
+    }
+}
+
+/// Runs of a plan, oldest first.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn runs_of(runs_dir: &Path, plan: &PlanId) -> io::Result<Vec<(RunId, PathBuf)>> {
+    let mut runs = Vec::new();
+    for number in 1.. {
+        let run_id = RunId::new(plan, number);
+        let path = file(runs_dir, &run_id);
+        if !path.try_exists()? {
+            return Ok(runs);
+        }
+        runs.push((run_id, path));
+    }
+    Ok(runs)
+}
+
+fn file(runs_dir: &Path, run_id: &RunId) -> PathBuf {
+    runs_dir.join(format!("{run_id}.jsonl"))
+}
+
+impl Journal {
+    /// Opens the journal of a plan's unfinished run, or that of a new run.
+    ///
+    /// # Errors
+    /// If another process holds it, it is damaged, or the disk refuses.
+    pub fn open(runs_dir: &Path, plan: &PlanId) -> Result<Journal, JournalError> {
+        let io_error = |path: &Path| {
+            let path = path.to_owned();
+            move |error| JournalError::Io { path, error }
+        };
+        fs::create_dir_all(runs_dir).map_err(io_error(runs_dir))?;
+        let runs = runs_of(runs_dir, plan).map_err(io_error(runs_dir))?;
+        let unfinished = match runs.last() {
+            Some((_, path)) if !read_past(path, |_, _| {})?.finished => runs.last().cloned(),
+            _ => None,
+        };
+        let (run_id, path) = unfinished.unwrap_or_else(|| {
+            let run_id = RunId::new(plan, runs.len() as u32 + 1);
+            (run_id.clone(), file(runs_dir, &run_id))
+        });
+        let mut options = OpenOptions::new();
+        options.create(true).read(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut handle = options.open(&path).map_err(io_error(&path))?;
+        match handle.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(JournalError::Busy(run_id)),
+            Err(fs::TryLockError::Error(error)) => return Err(io_error(&path)(error)),
+        }
+        // Read only now that nobody else writes.
+        let past = read_past(&path, |_, _| {})?;
+        // What a crash has torn is cut off, so that the next line begins at the start of a line.
+        handle.set_len(past.whole).map_err(io_error(&path))?;
+        let fresh = past.started_at.is_empty();
+        if fresh {
+            let started_at = jiff::Timestamp::now().to_string();
+            let line = Line::Started(Started { format: 1, run_id: run_id.clone(), plan_id: plan.clone(), started_at });
+            write_line(&mut handle, &line).and_then(|()| handle.sync_data()).map_err(io_error(&path))?;
+        }
+        let (queue, entries) = mpsc::channel(QUEUE);
+        let (publish, durable) = watch::channel(past.counts);
+        let counts = past.counts;
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || keep(handle, entries, counts, &publish))
+            .map_err(io_error(&path))?;
+        Ok(Journal { run_id, path, queue, durable, thread: Some(thread), past })
+    }
+
+    /// The run's name.
+    pub fn run_id(&self) -> &RunId {
+        &self.run_id
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What happened before this process took the run up.
+    pub fn past(&self) -> &Past {
+        &self.past
+    }
+
+    /// Counts of what is safely on disk, as they grow.
+    pub fn durable(&self) -> watch::Receiver<Counts> {
+        self.durable.clone()
+    }
+
+    pub(crate) fn marker(&self) -> Marker {
+        Marker { queue: self.queue.clone(), handed_out: self.past.handed_out, step: SMALLEST_STEP, marked_at: None }
+    }
+
+    pub(crate) fn outcomes(&self) -> OutcomeQueue {
+        OutcomeQueue(self.queue.clone())
+    }
+
+    /// Waits until everything is on disk; `finished` says that the run came to its end.
+    pub(crate) async fn close(mut self, finished: bool) -> Result<Counts, JournalError> {
+        if finished {
+            // If the thread has failed, its error is reported below.
+            let _ = self.queue.send(Entry::Finished).await;
+        }
+        let Journal { queue, thread, path, durable, .. } = &mut self;
+        let (closed, _) = mpsc::channel(1);
+        drop(std::mem::replace(queue, closed));
+        if let Some(thread) = thread.take() {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await.map_err(io::Error::other);
+            let kept =
+                joined.and_then(|joined| joined.map_err(|_| io::Error::other("the journal's thread panicked"))).and_then(|kept| kept);
+            kept.map_err(|error| JournalError::Io { path: path.clone(), error })?;
+        }
+        Ok(*durable.borrow())
+    }
+}
+
+impl Marker {
+    /// Returns once every change below `end` is marked as handed out.
+    pub(crate) async fn hand_out(&mut self, end: u64, total: u64) -> io::Result<()> {
+        if end <= self.handed_out {
+            return Ok(());
+        }
+        let quick = self.marked_at.is_some_and(|at| at.elapsed() < STEP_TIME);
+        self.step = if quick { self.step * 2 } else { (self.step / 2).max(SMALLEST_STEP) };
+        let mark = (end + self.step).min(total.max(end));
+        let (written, done) = oneshot::channel();
+        self.queue.send(Entry::HandedOut(mark, written)).await.map_err(|_| io::Error::other("the journal cannot be written"))?;
+        done.await.map_err(|_| io::Error::other("the journal cannot be written"))?;
+        self.handed_out = mark;
+        self.marked_at = Some(Instant::now());
+        Ok(())
+    }
+}
+
+/// Where outcomes are put.
+#[derive(Clone)]
+pub(crate) struct OutcomeQueue(mpsc::Sender<Entry>);
+
+impl OutcomeQueue {
+    pub(crate) async fn push(&self, outcomes: Outcomes) -> io::Result<()> {
+        self.0.send(Entry::Outcomes(outcomes)).await.map_err(|_| io::Error::other("the journal cannot be written"))
+    }
+}
+
+/// Writes entries as they come and syncs whenever none is waiting.
+fn keep(mut file: File, mut entries: mpsc::Receiver<Entry>, mut counts: Counts, publish: &watch::Sender<Counts>) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(1 << 16);
+    while let Some(first) = entries.blocking_recv() {
+        let mut next = Some(first);
+        let mut marked = Vec::new();
+        while let Some(entry) = next {
+            match entry {
+                Entry::HandedOut(mark, written) => {
+                    write_line(&mut buffer, &Line::HandedOut(mark))?;
+                    marked.push(written);
+                }
+                Entry::Outcomes(outcomes) => write_outcomes(&mut buffer, outcomes, &mut counts)?,
+                Entry::Finished => write_line(&mut buffer, &Line::Finished(counts))?,
+            }
+            next = if buffer.len() < 1 << 20 { entries.try_recv().ok() } else { None };
+        }
+        file.write_all(&buffer)?;
+        file.sync_data()?;
+        buffer.clear();
+        for written in marked {
+            // The run may be gone by now; the mark stands all the same.
+            let _ = written.send(());
+        }
+        publish.send_replace(counts);
+    }
+    Ok(())
+}
+
+fn write_line(to: &mut impl Write, line: &Line) -> io::Result<()> {
+    serde_json::to_writer(&mut *to, line)?;
+    to.write_all(b"\n")
+}
+
+fn write_outcomes(to: &mut Vec<u8>, outcomes: Outcomes, counts: &mut Counts) -> io::Result<()> {
+    counts.updated += outcomes.updated.len() as u64;
+    counts.unchanged += outcomes.unchanged.len() as u64;
+    if !outcomes.updated.is_empty() {
+        write_line(to, &Line::Updated(runs(outcomes.updated)))?;
+    }
+    if !outcomes.unchanged.is_empty() {
+        write_line(to, &Line::Unchanged(runs(outcomes.unchanged)))?;
+    }
+    for (ending, problem) in outcomes.problems {
+        let line = match ending {
+            Ending::Failed => {
+                counts.failed += 1;
+                Line::Failed(problem)
+            }
+            Ending::Unknown => {
+                counts.unknown += 1;
+                Line::Unknown(problem)
+            }
+        };
+        write_line(to, &line)?;
+    }
+    Ok(())
+}
+
+/// Consecutive numbers as ranges.
+fn runs(mut numbers: Vec<u64>) -> Vec<(u64, u64)> {
+    numbers.sort_unstable();
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    ranges
+}
+
+/// Reads a journal from the start; `problem` sees every problem in it.
+fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
+    let io_error = |error| JournalError::Io { path: path.to_owned(), error };
+    let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(io_error)?);
+    let mut past = Past::default();
+    let mut text = Vec::new();
+    let mut number = 0;
+    loop {
+        text.clear();
+        if reader.read_until(b'\n', &mut text).map_err(io_error)? == 0 {
+            return Ok(past);
+        }
+        number += 1;
+        if text.last() != Some(&b'\n') {
+            // Torn by a crash while it was written: nobody was told of it.
+            return Ok(past);
+        }
+        let line = match serde_json::from_slice(&text) {
+            Ok(line) => line,
+            Err(error) => {
+                // After a power failure the end of a file may be there without its contents.
+                let rest_is_torn = text.iter().all(|b| *b == 0) || reader.fill_buf().map_err(io_error)?.is_empty();
+                if rest_is_torn {
+                    return Ok(past);
+                }
+                return Err(JournalError::Damaged { path: path.to_owned(), line: number, error: error.to_string() });
+            }
+        };
+        past.whole += text.len() as u64;
+        match line {
+            Line::Started(started) => past.started_at = started.started_at,
+            Line::HandedOut(mark) => past.handed_out = past.handed_out.max(mark),
+            Line::Updated(ranges) => past.counts.updated += add(&mut past.done, ranges),
+            Line::Unchanged(ranges) => past.counts.unchanged += add(&mut past.done, ranges),
+            Line::Failed(found) => {
+                past.counts.failed += 1;
+                past.done.add(found.change, found.change);
+                problem(Ending::Failed, found);
+            }
+            Line::Unknown(found) => {
+                past.counts.unknown += 1;
+                past.done.add(found.change, found.change);
+                problem(Ending::Unknown, found);
+            }
+            Line::Finished(_) => past.finished = true,
+        }
+    }
+}
+
+fn add(done: &mut Ranges, ranges: Vec<(u64, u64)>) -> u64 {
+    let mut count = 0;
+    for (first, last) in ranges {
+        done.add(first, last);
+        count += last + 1 - first;
+    }
+    count
+}
+
+/// What a run's journal says, and every problem in it.
+///
+/// # Errors
+/// If it cannot be read or is damaged.
+pub fn read(path: &Path, problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
+    read_past(path, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn plan() -> PlanId {
+        "plan_0123456789abcdef0123456789abcdef".parse().unwrap()
+    }
+
+    fn failed(change: u64) -> Problem {
+        Problem::new(change, change + 1, "7".to_owned(), Some(400), "BAD".to_owned(), "no".to_owned())
+    }
+
+    #[tokio::test]
+    async fn what_was_reported_survives_a_torn_last_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path(), &plan()).unwrap();
+        journal.marker().hand_out(100, 10_000).await.unwrap();
+        journal
+            .outcomes()
+            .push(Outcomes { updated: vec![0, 1, 2, 5], unchanged: vec![3], problems: vec![(Ending::Failed, failed(4))] })
+            .await
+            .unwrap();
+        let path = journal.path().to_owned();
+        let counts = journal.close(false).await.unwrap();
+        assert_eq!(counts, Counts { updated: 4, unchanged: 1, failed: 1, unknown: 0 });
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(br#"{"updated":[[6,"#).unwrap();
+
+        let journal = Journal::open(dir.path(), &plan()).unwrap();
+        assert_eq!(journal.past().counts, counts);
+        assert_eq!(journal.past().handed_out, 2_100);
+        assert!((0..6).all(|change| journal.past().done.contains(change)) && !journal.past().done.contains(6));
+        journal.outcomes().push(Outcomes { updated: vec![6], ..Outcomes::default() }).await.unwrap();
+        journal.close(true).await.unwrap();
+        let past = read(&path, |_, _| {}).unwrap();
+        assert_eq!((past.counts.updated, past.finished), (5, true));
+    }
+
+    #[tokio::test]
+    async fn one_process_at_a_time_and_a_new_run_after_the_last_has_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path(), &plan()).unwrap();
+        assert!(matches!(Journal::open(dir.path(), &plan()), Err(JournalError::Busy(_))));
+        assert_eq!(journal.run_id().as_str(), "run_0123456789ab_1");
+        journal.close(true).await.unwrap();
+        assert_eq!(Journal::open(dir.path(), &plan()).unwrap().run_id().as_str(), "run_0123456789ab_2");
+    }
+
+    #[test]
+    fn a_damaged_line_in_the_middle_is_not_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.jsonl");
+        fs::write(&path, "{\"handed_out\":5}\n{\"updated\":[[0,oops\n{\"updated\":[[1,2]]}\n").unwrap();
+        assert!(matches!(read(&path, |_, _| {}), Err(JournalError::Damaged { line: 2, .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_a_set(pairs in prop::collection::vec((0u64..60, 0u64..6), 0..30)) {
+            let mut ranges = Ranges::default();
+            let mut set = std::collections::BTreeSet::new();
+            for (first, length) in pairs {
+                ranges.add(first, first + length);
+                set.extend(first..=first + length);
+            }
+            for number in 0..80 {
+                prop_assert_eq!(ranges.contains(number), set.contains(&number));
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The reverse-sync reference host, as a library: it loads a component of the contract in `wit/`, gives it golden
+//! records, and enforces what the component promises.
+//!
+//! Data flows one way through these modules:
+//!
+//! - [`records`]: golden records from files, as Arrow batches
+//! - [`engine`], [`component`]: the sandbox, what a component asks for, what the operator grants
+//! - [`planner`]: records in, a [`plan`] on disk out; no network, no credential
+//! - [`gate`]: the one way from a [`plan::Plan`] to a [`gate::ConfirmedPlan`]
+//! - [`mod@run`]: confirmed changes in, outcomes out, kept in a [`journal`]
+//! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
+//!
+//! The `reverse-sync` command on top of it is in `cli/`, behind the `cli` feature.
+
+mod aot;
+pub mod bindings;
+pub mod capability;
+pub mod component;
+mod config_values;
+pub mod destination;
+pub mod digest;
+pub mod egress;
+pub mod engine;
+pub mod gate;
+pub mod journal;
+mod outstanding;
+pub mod plan;
+pub mod planner;
+pub mod records;
+pub mod run;
+
+pub use bindings::types::ErrorKind;

@@ -1,0 +1,218 @@
+//! The changes that were handed out to a running instance and have no outcome yet.
+//!
+//! This is the witness of egress and the conscience of the journal in one: a write may leave only for a change that
+//! stands here, and an outcome counts only if what it says can be true given what left and what was answered. It
+//! holds a window of the plan (what the component has in flight), so it stays small however long the plan is.
+
+use crate::{capability::Witness, plan::ChangeBatch};
+use hashbrown::HashTable;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// A write that names this change has left.
+const SENT: u8 = 1;
+/// A write that names it was answered with 2xx.
+const ACKNOWLEDGED: u8 = 2;
+/// A read that names it was answered with 2xx after the last write left.
+const READ: u8 = 4;
+/// It has its outcome.
+const DONE: u8 = 8;
+/// An earlier attempt may have sent it.
+const DOUBTFUL: u8 = 16;
+
+/// Where a change stands in its batch: number of the batch, index in it.
+type Place = (u64, u32);
+
+/// Shared between the call into the guest and the requests it has in flight.
+#[derive(Clone)]
+pub(crate) struct Outstanding(Arc<Mutex<Window>>);
+
+struct Window {
+    batches: BTreeMap<u64, HandedOut>,
+    next_batch: u64,
+    by_id: HashTable<Place>,
+    seed: u64,
+    requests: u64,
+}
+
+struct HandedOut {
+    changes: ChangeBatch,
+    /// Each change's number in the plan.
+    ordinals: Vec<u64>,
+    state: Vec<u8>,
+    /// The last request that named each change.
+    named_by: Vec<u64>,
+    left: usize,
+}
+
+/// What the host knows about a change when its outcome arrives.
+pub(crate) struct Evidence {
+    /// The change's number in the plan.
+    pub(crate) ordinal: u64,
+    /// Its id, where it was asked for.
+    pub(crate) id: String,
+    state: u8,
+}
+
+impl Evidence {
+    /// A write left and was acknowledged, or a later read was answered; after a crash a read alone can prove it.
+    pub(crate) fn allows_updated(&self) -> bool {
+        let written = self.state & (SENT | DOUBTFUL) != 0;
+        self.state & ACKNOWLEDGED != 0 || (written && self.state & READ != 0)
+    }
+
+    /// A read was answered, and nothing was written.
+    pub(crate) fn allows_unchanged(&self) -> bool {
+        self.state & READ != 0 && self.state & SENT == 0
+    }
+}
+
+impl Outstanding {
+    pub(crate) fn new() -> Outstanding {
+        let seed = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
+        Outstanding(Arc::new(Mutex::new(Window { batches: BTreeMap::new(), next_batch: 0, by_id: HashTable::new(), seed, requests: 0 })))
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        // The window is consistent after every statement that can panic, so a poisoned lock is still good.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers changes that are about to be handed out.
+    pub(crate) fn hand_out(&self, changes: ChangeBatch, ordinals: Vec<u64>, doubtful: bool) {
+        let mut guard = self.window();
+        let window = &mut *guard;
+        let number = window.next_batch;
+        window.next_batch += 1;
+        let left = ordinals.len();
+        let state = vec![if doubtful { DOUBTFUL } else { 0 }; left];
+        window.batches.insert(number, HandedOut { changes, ordinals, state, named_by: vec![0; left], left });
+        for index in 0..left {
+            let place = (number, index as u32);
+            let hash = hash(window.seed, window.batches[&number].changes.id(index));
+            let (batches, seed) = (&window.batches, window.seed);
+            window.by_id.insert_unique(hash, place, |place| hash_at(batches, seed, *place));
+        }
+    }
+
+    /// Number of changes without an outcome.
+    pub(crate) fn len(&self) -> usize {
+        self.window().batches.values().map(|batch| batch.left).sum()
+    }
+
+    /// A witness for one request. It remembers what the request names.
+    pub(crate) fn witness(&self) -> RequestWitness<'_> {
+        let mut window = self.window();
+        window.requests += 1;
+        RequestWitness { window, named: Vec::new() }
+    }
+
+    /// A write of these changes is about to leave.
+    pub(crate) fn sent(&self, named: &[Place]) {
+        self.mark(named, |state| (state | SENT) & !READ);
+    }
+
+    /// It was answered with 2xx.
+    pub(crate) fn acknowledged(&self, named: &[Place]) {
+        self.mark(named, |state| state | ACKNOWLEDGED);
+    }
+
+    /// A read of them was answered with 2xx.
+    pub(crate) fn read(&self, named: &[Place]) {
+        self.mark(named, |state| state | READ);
+    }
+
+    fn mark(&self, named: &[Place], change: impl Fn(u8) -> u8) {
+        let mut window = self.window();
+        for (number, index) in named {
+            if let Some(state) = window.batches.get_mut(number).and_then(|batch| batch.state.get_mut(*index as usize)) {
+                *state = change(*state);
+            }
+        }
+    }
+
+    /// Takes the change of a row out of the window, as its outcome has arrived. `None` if no such change is
+    /// outstanding. The id is filled in only if `names_it` says that it is needed.
+    pub(crate) fn settle(&self, row: u64, names_it: impl Fn(&Evidence) -> bool) -> Option<Evidence> {
+        let mut guard = self.window();
+        let window = &mut *guard;
+        // Rows ascend over the batches; after a resume there may be one with a gap, never one out of order.
+        let (&number, index) = window.batches.iter().find_map(|(number, batch)| Some((number, batch.changes.find_row(row)?)))?;
+        let batch = window.batches.get_mut(&number)?;
+        let state = *batch.state.get(index)?;
+        if state & DONE != 0 {
+            return None;
+        }
+        batch.state[index] |= DONE;
+        let mut evidence = Evidence { ordinal: batch.ordinals[index], id: String::new(), state };
+        if names_it(&evidence) {
+            evidence.id = batch.changes.id(index).to_owned();
+        }
+        let id_hash = hash(window.seed, batch.changes.id(index));
+        batch.left -= 1;
+        let empty = batch.left == 0;
+        if let Ok(entry) = window.by_id.find_entry(id_hash, |place| *place == (number, index as u32)) {
+            entry.remove();
+        }
+        if empty {
+            window.batches.remove(&number);
+        }
+        Some(evidence)
+    }
+
+    /// Rows that are still outstanding, for what a component left without an outcome.
+    pub(crate) fn rows(&self) -> Vec<u64> {
+        let window = self.window();
+        let left = |batch: &HandedOut, index: usize| (batch.state[index] & DONE == 0).then(|| batch.changes.row(index));
+        window.batches.values().flat_map(|batch| (0..batch.state.len()).filter_map(|index| left(batch, index))).collect()
+    }
+}
+
+impl HandedOut {
+    fn matches(&self, index: u32, id: &str) -> bool {
+        self.changes.id(index as usize) == id
+    }
+}
+
+fn hash(seed: u64, id: &str) -> u64 {
+    xxh3_64_with_seed(id.as_bytes(), seed)
+}
+
+fn hash_at(batches: &BTreeMap<u64, HandedOut>, seed: u64, (number, index): Place) -> u64 {
+    batches.get(&number).map_or(0, |batch| hash(seed, batch.changes.id(index as usize)))
+}
+
+/// The witness of one request.
+pub(crate) struct RequestWitness<'a> {
+    window: MutexGuard<'a, Window>,
+    named: Vec<Place>,
+}
+
+impl RequestWitness<'_> {
+    /// The changes that the request names.
+    pub(crate) fn named(self) -> Vec<Place> {
+        self.named
+    }
+}
+
+impl Witness for RequestWitness<'_> {
+    fn claim(&mut self, id: &str) -> Result<&[u8], String> {
+        let window = &mut *self.window;
+        let batches = &window.batches;
+        let (number, index) = window
+            .by_id
+            .find(hash(window.seed, id), |(number, index)| batches.get(number).is_some_and(|batch| batch.matches(*index, id)))
+            .copied()
+            .ok_or_else(|| format!("record {id} is not among the confirmed changes in hand"))?;
+        let request = window.requests;
+        let batch = window.batches.get_mut(&number).ok_or("a change without its batch")?;
+        if std::mem::replace(&mut batch.named_by[index as usize], request) == request {
+            return Err(format!("record {id} is named twice"));
+        }
+        self.named.push((number, index));
+        Ok(batch.changes.fields(index as usize).as_bytes())
+    }
+}

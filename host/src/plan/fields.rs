@@ -1,0 +1,125 @@
+//! Judging the JSON object of a change: the host shows it to a person and lets it leave byte for byte, so it must be
+//! exactly one object with each name once, and nothing that could end it early.
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+/// Names beyond this many are counted under none.
+const MAX_NAMES: usize = 10_000;
+
+/// How many changes write each field.
+#[derive(Debug, Default)]
+pub(crate) struct FieldCounts(BTreeMap<String, u64>);
+
+impl FieldCounts {
+    fn count(&mut self, name: &str) {
+        if let Some(count) = self.0.get_mut(name) {
+            *count += 1;
+        } else if self.0.len() < MAX_NAMES {
+            self.0.insert(name.to_owned(), 1);
+        }
+    }
+
+    pub(crate) fn into_map(self) -> BTreeMap<String, u64> {
+        self.0
+    }
+}
+
+/// Counts the fields of a change.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(crate) fn judge(fields: &str, counts: &mut FieldCounts) -> Result<(), String> {
+    if !fields.starts_with('{') || !fields.ends_with('}') {
+        return Err("not a compact JSON object".to_owned());
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(fields);
+    deserializer.deserialize_map(Names { counts }).map_err(|error| error.to_string())?;
+    deserializer.end().map_err(|error| error.to_string())
+}
+
+struct Names<'c> {
+    counts: &'c mut FieldCounts,
+}
+
+impl<'de> Visitor<'de> for Names<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        // Records have a handful of fields: a scan over those seen is cheaper than hashing each name.
+        let mut seen: Vec<Name<'de>> = Vec::with_capacity(16);
+        while let Some(name) = map.next_key::<Name<'de>>()? {
+            if seen.contains(&name) {
+                return Err(serde::de::Error::custom(format_args!("the field `{}` is there twice", name.0)));
+            }
+            self.counts.count(&name.0);
+            seen.push(name);
+            map.next_value::<IgnoredAny>()?;
+        }
+        if seen.is_empty() {
+            return Err(serde::de::Error::custom("a change without a field"));
+        }
+        Ok(())
+    }
+}
+
+#[derive(PartialEq)]
+struct Name<'de>(Cow<'de, str>);
+
+impl<'de> serde::Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name<'de>, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Name<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anything_but_one_object_with_distinct_names_is_refused() {
+        let judge = |text: &str| super::judge(text, &mut FieldCounts::default());
+        let smuggled = r#"{"a":"b"}},{"id":"999","properties":{"x":"y"}"#;
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            "1",
+            r#"{"a":1"#,
+            r#"{"a":1} "#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            smuggled,
+            "{\"a\":\"\n\"}",
+            r#"{"a":01}"#,
+        ] {
+            assert!(judge(bad).is_err(), "{bad}");
+        }
+        judge(r#"{"a":"x","b":null,"c":{"d":[1.5,true]}}"#).unwrap();
+    }
+
+    #[test]
+    fn fields_are_counted() {
+        let mut counts = FieldCounts::default();
+        judge(r#"{"a":1,"b":2}"#, &mut counts).unwrap();
+        judge(r#"{"b":2}"#, &mut counts).unwrap();
+        assert_eq!(counts.into_map().into_iter().collect::<Vec<_>>(), [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    }
+}

@@ -1,0 +1,377 @@
+//! A plan: the result of a dry run, on disk, under an id that is a digest of everything it would do.
+//!
+//! A plan is a folder of three files: `changes.arrow` and `skipped.arrow` (Arrow IPC, readable by any Arrow tool)
+//! and `plan.json`, the [`Header`]. The id is a digest over the destination, the component's digest and both files'
+//! digests, so the same golden records planned again give the same plan, and a plan that was altered is not the plan
+//! its name says. Only [`Plan::load`] makes a [`Plan`] and it checks all of that.
+
+mod accounting;
+mod changes;
+mod duplicates;
+mod external_sort;
+mod fields;
+mod spool;
+
+pub use accounting::{Accounting, Miscount};
+pub use changes::{ChangeBatch, Malformed, Packed};
+pub use spool::{DUPLICATE_ID, SkippedRows, SpoolError};
+pub(crate) use spool::{Spool, Stored, read as read_changes};
+
+use crate::{
+    destination::Destination,
+    digest::{self, Digest},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use spool::{CHANGES, SKIPPED};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+const HEADER: &str = "plan.json";
+/// Version of the folder's layout.
+const FORMAT: u32 = 1;
+
+/// The name of a plan: `plan_` and 32 hexadecimal digits of its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PlanId(String);
+
+impl PlanId {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PlanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for PlanId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<PlanId, String> {
+        let digits = text.strip_prefix("plan_").unwrap_or_default();
+        if digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            Ok(PlanId(text.to_owned()))
+        } else {
+            Err(format!("`{text}` is no plan id; one looks like plan_0f3a… with 32 hexadecimal digits"))
+        }
+    }
+}
+
+impl TryFrom<String> for PlanId {
+    type Error = String;
+    fn try_from(text: String) -> Result<PlanId, String> {
+        text.parse()
+    }
+}
+
+impl From<PlanId> for String {
+    fn from(id: PlanId) -> String {
+        id.0
+    }
+}
+
+/// One of the changes shown to the person who confirms.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SampleChange {
+    /// The CRM's record id.
+    pub provider_id: String,
+    /// The values as they will be written.
+    pub fields: Box<RawValue>,
+}
+
+/// A column that is not written for any record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedField {
+    /// Its name.
+    pub name: String,
+    /// A snake_case code, such as `read_only`.
+    pub reason: String,
+}
+
+/// What a golden-record file was when it was planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970.
+    pub modified: i64,
+}
+
+/// What the plan was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedBy {
+    /// The component's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its file.
+    pub digest: Digest,
+}
+
+/// All of a plan but its changes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Header {
+    format: u32,
+    /// The plan's name.
+    pub plan_id: PlanId,
+    /// Where it would be written.
+    pub destination: Destination,
+    /// The CRM's base URL.
+    pub base_url: String,
+    /// The component that made it, and alone may run it.
+    pub component: PlannedBy,
+    /// Golden records read.
+    pub total: u64,
+    /// Records that would be updated.
+    pub writable: u64,
+    /// All others.
+    pub skipped: u64,
+    /// The others by reason.
+    pub skipped_by_reason: BTreeMap<String, u64>,
+    /// How many records each field would be written for.
+    pub fields: BTreeMap<String, u64>,
+    /// Columns that are not written.
+    pub dropped_fields: Vec<DroppedField>,
+    /// What the person who confirms should know.
+    pub warnings: Vec<String>,
+    /// The first changes.
+    pub sample: Vec<SampleChange>,
+    /// Digest of `changes.arrow`.
+    pub changes_digest: Digest,
+    /// Digest of `skipped.arrow`.
+    pub skipped_digest: Digest,
+    /// The files the golden records came from.
+    pub records: Vec<Fingerprint>,
+    /// When it was made (RFC 3339).
+    pub planned_at: String,
+    /// Digest of all of the above, against editing by hand.
+    seal: Digest,
+}
+
+/// Why a plan cannot be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// There is no such plan.
+    #[error("there is no plan {0} here; plan again")]
+    Unknown(String),
+    /// It cannot be read.
+    #[error("cannot read plan {id}: {error}")]
+    Unreadable {
+        /// The plan.
+        id: PlanId,
+        /// What went wrong.
+        error: String,
+    },
+    /// It is not what it was.
+    #[error("plan {id} was altered after it was made ({what}); it is refused, plan again")]
+    Tampered {
+        /// The plan.
+        id: PlanId,
+        /// Which part.
+        what: &'static str,
+    },
+    /// The world has moved on.
+    #[error("plan {id} is stale: {what}; plan again and look at what changed")]
+    Stale {
+        /// The plan.
+        id: PlanId,
+        /// What changed since.
+        what: String,
+    },
+    /// The disk.
+    #[error("cannot keep the plan: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What the planner found out, before it is sealed.
+pub(crate) struct Draft {
+    pub(crate) destination: Destination,
+    pub(crate) base_url: String,
+    pub(crate) component: PlannedBy,
+    pub(crate) total: u64,
+    pub(crate) spooled: spool::Spooled,
+    pub(crate) dropped_fields: Vec<DroppedField>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) records: Vec<Fingerprint>,
+}
+
+/// A verified plan. Nothing is written by having one.
+#[derive(Debug)]
+pub struct Plan {
+    dir: PathBuf,
+    header: Header,
+}
+
+impl Plan {
+    /// Seals a spooled plan that was written to `draft_dir` and moves it to its place below `plans_dir`.
+    pub(crate) fn seal(draft: Draft, draft_dir: &Path, plans_dir: &Path) -> Result<Plan, PlanError> {
+        let spooled = draft.spooled;
+        let mut header = Header {
+            format: FORMAT,
+            plan_id: PlanId(String::new()),
+            destination: draft.destination,
+            base_url: draft.base_url,
+            component: draft.component,
+            total: draft.total,
+            writable: spooled.writable,
+            skipped: draft.total - spooled.writable,
+            skipped_by_reason: spooled.skipped_by_reason,
+            fields: spooled.fields,
+            dropped_fields: draft.dropped_fields,
+            warnings: draft.warnings,
+            sample: spooled.sample.into_iter().map(|(provider_id, fields)| SampleChange { provider_id, fields }).collect(),
+            changes_digest: spooled.changes_digest,
+            skipped_digest: spooled.skipped_digest,
+            records: draft.records,
+            planned_at: jiff::Timestamp::now().to_string(),
+            seal: Digest::of(b""),
+        };
+        header.plan_id = header.id();
+        header.seal = header.seal();
+        let dir = plans_dir.join(header.plan_id.as_str());
+        // The same plan may be there already: its changes are the same to the byte, only the header is newer.
+        if !dir.is_dir() {
+            write_header(draft_dir, &header)?;
+            match fs::rename(draft_dir, &dir) {
+                Ok(()) => return Ok(Plan { dir, header }),
+                Err(_) if dir.is_dir() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for file in [CHANGES, SKIPPED] {
+            fs::rename(draft_dir.join(file), dir.join(file))?;
+        }
+        write_header(&dir, &header)?;
+        Ok(Plan { dir, header })
+    }
+
+    /// Reads a plan and checks that it is what its id says.
+    ///
+    /// # Errors
+    /// If it is not there, cannot be read, or was altered.
+    pub fn load(plans_dir: &Path, id: &PlanId) -> Result<Plan, PlanError> {
+        let dir = plans_dir.join(id.as_str());
+        let unreadable = |error: String| PlanError::Unreadable { id: id.clone(), error };
+        let tampered = |what| PlanError::Tampered { id: id.clone(), what };
+        let text = match fs::read(dir.join(HEADER)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PlanError::Unknown(id.to_string())),
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
+        let header: Header = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+        if header.format != FORMAT {
+            return Err(unreadable(format!("it has format {}, this version reads {FORMAT}", header.format)));
+        }
+        if header.seal != header.seal() {
+            return Err(tampered(HEADER));
+        }
+        if header.plan_id != *id || header.id() != *id {
+            return Err(tampered("plan.json does not belong to this id"));
+        }
+        for (file, expected) in [(CHANGES, header.changes_digest), (SKIPPED, header.skipped_digest)] {
+            let found =
+                fs::File::open(dir.join(file)).and_then(digest::of_reader).map_err(|error| unreadable(format!("{file}: {error}")))?;
+            if found != expected {
+                return Err(tampered(file));
+            }
+        }
+        Ok(Plan { dir, header })
+    }
+
+    /// All of it but the changes.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The plan's name.
+    pub fn id(&self) -> &PlanId {
+        &self.header.plan_id
+    }
+
+    /// Skipped rows with their reasons, in the order of planning; duplicates come last.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn skipped_rows(&self) -> Result<impl Iterator<Item = Result<SkippedRows, PlanError>> + use<>, PlanError> {
+        let id = self.id().clone();
+        let unreadable = move |error: arrow_schema::ArrowError| PlanError::Unreadable { id: id.clone(), error: error.to_string() };
+        let rows = spool::read_skipped(&self.dir.join(SKIPPED)).map_err(&unreadable)?;
+        Ok(rows.map(move |row| row.map_err(&unreadable)))
+    }
+
+    pub(crate) fn changes_file(&self) -> PathBuf {
+        self.dir.join(CHANGES)
+    }
+
+    /// Whether the golden-record files are still what was planned.
+    ///
+    /// # Errors
+    /// Names the file that is not.
+    pub fn check_records(&self) -> Result<(), PlanError> {
+        for planned in &self.header.records {
+            let stale =
+                |what: &str| PlanError::Stale { id: self.id().clone(), what: format!("golden records {} {what}", planned.path.display()) };
+            match Fingerprint::of(&planned.path) {
+                Ok(now) if now == *planned => {}
+                Ok(_) => return Err(stale("have changed since")),
+                Err(error) => return Err(stale(&format!("cannot be read any more ({error})"))),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fingerprint {
+    /// What a file is now.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn of(path: &Path) -> io::Result<Fingerprint> {
+        let metadata = fs::metadata(path)?;
+        let modified = match metadata.modified()?.duration_since(std::time::UNIX_EPOCH) {
+            Ok(after) => after.as_nanos() as i64,
+            Err(before) => -(before.duration().as_nanos() as i64),
+        };
+        Ok(Fingerprint { path: path.to_owned(), size: metadata.len(), modified })
+    }
+}
+
+impl Header {
+    /// The id that these contents have.
+    fn id(&self) -> PlanId {
+        let contents = serde_json::json!({
+            "format": self.format,
+            "destination": self.destination,
+            "base_url": self.base_url,
+            "component": self.component.digest,
+            "total": self.total,
+            "changes": self.changes_digest,
+            "skipped": self.skipped_digest,
+        });
+        PlanId(format!("plan_{}", &Digest::of(contents.to_string().as_bytes()).hex()[..32]))
+    }
+
+    fn seal(&self) -> Digest {
+        let unsealed = Header { seal: Digest::of(b""), ..self.clone() };
+        Digest::of(&serde_json::to_vec(&unsealed).unwrap_or_default())
+    }
+}
+
+fn write_header(dir: &Path, header: &Header) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".plan-").tempfile_in(dir)?;
+    serde_json::to_writer_pretty(&mut file, header)?;
+    file.as_file().sync_all()?;
+    file.persist(dir.join(HEADER)).map_err(|error| error.error)?;
+    Ok(())
+}

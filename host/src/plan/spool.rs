@@ -1,0 +1,406 @@
+//! Writing a plan to disk while it is being made: changes and skipped rows as Arrow IPC files, digested as they are
+//! written. Ten million changes pass through here in a few buffers.
+
+use super::{
+    changes::{ChangeBatch, Malformed},
+    duplicates::{DuplicateFinder, Excluded},
+    fields::{self, FieldCounts},
+};
+use crate::{
+    bindings::types as wit,
+    capability::is_id,
+    destination::OnDuplicateId,
+    digest::{Digest, DigestWriter},
+};
+use arrow_array::{
+    Array, RecordBatch, StringArray, UInt64Array,
+    builder::{StringBuilder, UInt64Builder},
+};
+use arrow_ipc::{reader::FileReader, writer::FileWriter};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{self, BufReader, BufWriter},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Changes, in ascending order of row.
+pub(crate) const CHANGES: &str = "changes.arrow";
+/// Skipped rows with their reasons.
+pub(crate) const SKIPPED: &str = "skipped.arrow";
+
+/// The reason code of a row that claims the same CRM record as another.
+pub const DUPLICATE_ID: &str = "duplicate_id";
+
+/// Rows of one Arrow batch, at least, so that many small pushes do not make many small blocks.
+const BLOCK: usize = 4_096;
+/// Changes shown to the person who confirms.
+const SAMPLE: usize = 5;
+
+/// Why a plan could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The disk.
+    #[error("cannot write the plan: {0}")]
+    Io(#[from] io::Error),
+    /// Arrow.
+    #[error("cannot write the plan: {0}")]
+    Arrow(#[from] ArrowError),
+    /// The component pushed something that is no change.
+    #[error("the component planned something that is no change, for row {row}: {reason}")]
+    Change {
+        /// The golden record's row.
+        row: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The component pushed columns that do not fit together.
+    #[error("the component pushed columns that do not fit together: {0}")]
+    Malformed(#[from] Malformed),
+}
+
+/// What a finished spool adds up to.
+pub(crate) struct Spooled {
+    pub(crate) writable: u64,
+    pub(crate) skipped_by_reason: BTreeMap<String, u64>,
+    pub(crate) fields: BTreeMap<String, u64>,
+    pub(crate) sample: Vec<(String, Box<serde_json::value::RawValue>)>,
+    pub(crate) changes_digest: Digest,
+    pub(crate) skipped_digest: Digest,
+}
+
+type ArrowFile = FileWriter<DigestWriter<BufWriter<File>>>;
+
+/// A plan in the making.
+pub(crate) struct Spool {
+    dir: PathBuf,
+    changes: ChangeWriter,
+    skipped: SkipWriter,
+    duplicates: DuplicateFinder,
+}
+
+impl Spool {
+    pub(crate) fn create(dir: &Path) -> Result<Spool, SpoolError> {
+        Ok(Spool {
+            dir: dir.to_owned(),
+            changes: ChangeWriter::create(&dir.join(CHANGES))?,
+            skipped: SkipWriter::create(&dir.join(SKIPPED))?,
+            duplicates: DuplicateFinder::new(dir),
+        })
+    }
+
+    pub(crate) fn push(&mut self, changes: ChangeBatch) -> Result<(), SpoolError> {
+        for index in 0..changes.len() {
+            let (row, id) = (changes.row(index), changes.id(index));
+            if !is_id(id) {
+                let shown: String = id.chars().take(60).collect();
+                return Err(SpoolError::Change { row, reason: format!("`{shown}` cannot be a record id") });
+            }
+            fields::judge(changes.fields(index), &mut self.changes.counts).map_err(|reason| SpoolError::Change { row, reason })?;
+            self.duplicates.claim(id, row)?;
+        }
+        self.changes.push(changes)
+    }
+
+    pub(crate) fn skip(&mut self, skipped: wit::SkippedBatch) -> Result<(), SpoolError> {
+        self.skipped.push(skipped)
+    }
+
+    /// Applies the duplicate policy and closes the files.
+    pub(crate) fn finish(mut self, policy: OnDuplicateId) -> Result<Spooled, SpoolError> {
+        let mut excluded = self.duplicates.excluded(policy)?;
+        if excluded.count > 0 {
+            self.changes = without(&self.dir, self.changes, &mut excluded, &mut self.skipped)?;
+        }
+        let writable = self.changes.written;
+        let sample = std::mem::take(&mut self.changes.sample);
+        let counts = std::mem::take(&mut self.changes.counts);
+        let changes_digest = self.changes.finish()?;
+        let (skipped_by_reason, skipped_digest) = self.skipped.finish()?;
+        Ok(Spooled { writable, skipped_by_reason, fields: counts.into_map(), sample, changes_digest, skipped_digest })
+    }
+}
+
+/// Writes the changes anew, without the excluded ones. This second pass costs only plans that have duplicates.
+fn without(dir: &Path, changes: ChangeWriter, excluded: &mut Excluded, skipped: &mut SkipWriter) -> Result<ChangeWriter, SpoolError> {
+    changes.finish()?;
+    let all = dir.join("changes.all.arrow");
+    std::fs::rename(dir.join(CHANGES), &all)?;
+    let mut kept = ChangeWriter::create(&dir.join(CHANGES))?;
+    let mut next = excluded.next()?;
+    for batch in read(&all)? {
+        let batch = Stored::new(&batch?)?;
+        let mut keep = ChangeBatch::new();
+        for index in 0..batch.len() {
+            let (row, id) = (batch.row(index), batch.ids.value(index));
+            match next {
+                Some((excluded_row, other)) if excluded_row == row => {
+                    skipped.one(row, DUPLICATE_ID, Some(&format!("record {id} is also claimed by row {other}")))?;
+                    next = excluded.next()?;
+                }
+                _ => {
+                    fields::judge(batch.fields.value(index), &mut kept.counts).map_err(|reason| SpoolError::Change { row, reason })?;
+                    keep.push(row, id, batch.fields.value(index));
+                }
+            }
+        }
+        kept.push(keep)?;
+    }
+    std::fs::remove_file(&all)?;
+    Ok(kept)
+}
+
+struct ChangeWriter {
+    file: ArrowFile,
+    schema: Arc<Schema>,
+    pending: ChangeBatch,
+    written: u64,
+    counts: FieldCounts,
+    sample: Vec<(String, Box<serde_json::value::RawValue>)>,
+}
+
+impl ChangeWriter {
+    fn create(path: &Path) -> Result<ChangeWriter, SpoolError> {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("row", DataType::UInt64, false),
+            Field::new("provider_id", DataType::Utf8, false),
+            Field::new("fields", DataType::Utf8, false),
+        ]));
+        Ok(ChangeWriter {
+            file: arrow_file(path, &schema)?,
+            schema,
+            pending: ChangeBatch::new(),
+            written: 0,
+            counts: FieldCounts::default(),
+            sample: Vec::new(),
+        })
+    }
+
+    fn push(&mut self, changes: ChangeBatch) -> Result<(), SpoolError> {
+        for index in 0..changes.len().min(SAMPLE.saturating_sub(self.sample.len())) {
+            let fields = serde_json::value::RawValue::from_string(changes.fields(index).to_owned()).map_err(io::Error::other)?;
+            self.sample.push((changes.id(index).to_owned(), fields));
+        }
+        self.written += changes.len() as u64;
+        if self.pending.is_empty() && changes.len() >= BLOCK {
+            return self.write(changes);
+        }
+        for index in 0..changes.len() {
+            self.pending.push(changes.row(index), changes.id(index), changes.fields(index));
+        }
+        if self.pending.len() >= BLOCK { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), SpoolError> {
+        let pending = std::mem::replace(&mut self.pending, ChangeBatch::new());
+        if pending.is_empty() { Ok(()) } else { self.write(pending) }
+    }
+
+    fn write(&mut self, changes: ChangeBatch) -> Result<(), SpoolError> {
+        let (rows, ids, fields) = changes.into_parts();
+        let columns: Vec<Arc<dyn Array>> =
+            vec![Arc::new(UInt64Array::from(rows)), Arc::new(ids.into_arrow()?), Arc::new(fields.into_arrow()?)];
+        Ok(self.file.write(&RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?)
+    }
+
+    fn finish(mut self) -> Result<Digest, SpoolError> {
+        self.flush()?;
+        close(self.file)
+    }
+}
+
+/// Skipped rows, consecutive ones with the same reason as one entry.
+struct SkipWriter {
+    file: ArrowFile,
+    schema: Arc<Schema>,
+    first_row: UInt64Builder,
+    rows: UInt64Builder,
+    reason: StringBuilder,
+    detail: StringBuilder,
+    pending: usize,
+    by_reason: BTreeMap<String, u64>,
+    open: Option<(u64, u64, String)>,
+}
+
+impl SkipWriter {
+    fn create(path: &Path) -> Result<SkipWriter, SpoolError> {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("first_row", DataType::UInt64, false),
+            Field::new("rows", DataType::UInt64, false),
+            Field::new("reason", DataType::Utf8, false),
+            Field::new("detail", DataType::Utf8, true),
+        ]));
+        Ok(SkipWriter {
+            file: arrow_file(path, &schema)?,
+            schema,
+            first_row: UInt64Builder::new(),
+            rows: UInt64Builder::new(),
+            reason: StringBuilder::new(),
+            detail: StringBuilder::new(),
+            pending: 0,
+            by_reason: BTreeMap::new(),
+            open: None,
+        })
+    }
+
+    fn push(&mut self, skipped: wit::SkippedBatch) -> Result<(), SpoolError> {
+        let details = skipped.details.map(super::changes::Packed::from_wit).transpose()?;
+        if details.as_ref().is_some_and(|details| details.len() != skipped.rows.len()) {
+            return Err(Malformed.into());
+        }
+        for (index, row) in skipped.rows.iter().enumerate() {
+            self.one(*row, &skipped.reason, details.as_ref().map(|details| details.get(index)))?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, row: u64, reason: &str, detail: Option<&str>) -> Result<(), SpoolError> {
+        match self.by_reason.get_mut(reason) {
+            Some(count) => *count += 1,
+            None => {
+                self.by_reason.insert(reason.to_owned(), 1);
+            }
+        }
+        if detail.is_none() {
+            if let Some((first, rows, open)) = &mut self.open
+                && open == reason
+                && *first + *rows == row
+            {
+                *rows += 1;
+                return Ok(());
+            }
+            self.close_run()?;
+            self.open = Some((row, 1, reason.to_owned()));
+            return Ok(());
+        }
+        self.close_run()?;
+        self.entry(row, 1, reason, detail)
+    }
+
+    fn close_run(&mut self) -> Result<(), SpoolError> {
+        match self.open.take() {
+            Some((first, rows, reason)) => self.entry(first, rows, &reason, None),
+            None => Ok(()),
+        }
+    }
+
+    fn entry(&mut self, first: u64, rows: u64, reason: &str, detail: Option<&str>) -> Result<(), SpoolError> {
+        self.first_row.append_value(first);
+        self.rows.append_value(rows);
+        self.reason.append_value(reason);
+        self.detail.append_option(detail);
+        self.pending += 1;
+        if self.pending >= BLOCK { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), SpoolError> {
+        if self.pending == 0 {
+            return Ok(());
+        }
+        self.pending = 0;
+        let columns: Vec<Arc<dyn Array>> = vec![
+            Arc::new(self.first_row.finish()),
+            Arc::new(self.rows.finish()),
+            Arc::new(self.reason.finish()),
+            Arc::new(self.detail.finish()),
+        ];
+        Ok(self.file.write(&RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?)
+    }
+
+    fn finish(mut self) -> Result<(BTreeMap<String, u64>, Digest), SpoolError> {
+        self.close_run()?;
+        self.flush()?;
+        Ok((self.by_reason, close(self.file)?))
+    }
+}
+
+fn arrow_file(path: &Path, schema: &Schema) -> Result<ArrowFile, SpoolError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = BufWriter::with_capacity(1 << 18, options.open(path)?);
+    Ok(FileWriter::try_new(DigestWriter::new(file), schema)?)
+}
+
+fn close(mut file: ArrowFile) -> Result<Digest, SpoolError> {
+    file.finish()?;
+    let (file, digest) = file.into_inner()?.finish();
+    file.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+    Ok(digest)
+}
+
+pub(crate) fn read(path: &Path) -> Result<FileReader<BufReader<File>>, ArrowError> {
+    FileReader::try_new(BufReader::with_capacity(1 << 18, File::open(path)?), None)
+}
+
+/// One block of stored changes.
+pub(crate) struct Stored {
+    rows: UInt64Array,
+    pub(crate) ids: StringArray,
+    pub(crate) fields: StringArray,
+}
+
+impl Stored {
+    pub(crate) fn new(batch: &RecordBatch) -> Result<Stored, ArrowError> {
+        let rows = column::<UInt64Array>(batch, "row")?;
+        let ids = column::<StringArray>(batch, "provider_id")?;
+        let fields = column::<StringArray>(batch, "fields")?;
+        Ok(Stored { rows, ids, fields })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn row(&self, index: usize) -> u64 {
+        self.rows.value(index)
+    }
+
+    pub(crate) fn append(&self, index: usize, to: &mut ChangeBatch) {
+        to.push(self.row(index), self.ids.value(index), self.fields.value(index));
+    }
+}
+
+fn column<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Result<A, ArrowError> {
+    let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref::<A>());
+    column.cloned().ok_or_else(|| ArrowError::SchemaError(format!("the plan has no column `{name}` of the expected type")))
+}
+
+/// Skipped rows as they are stored: consecutive rows with the same reason are one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedRows {
+    /// The first row.
+    pub first_row: u64,
+    /// How many rows follow each other, the first included.
+    pub rows: u64,
+    /// A snake_case code.
+    pub reason: String,
+    /// One sentence, where the code does not say it all.
+    pub detail: Option<String>,
+}
+
+/// Reads skipped rows back, entry by entry.
+pub(crate) fn read_skipped(path: &Path) -> Result<impl Iterator<Item = Result<SkippedRows, ArrowError>> + use<>, ArrowError> {
+    Ok(read(path)?.flat_map(|batch| match batch.and_then(|batch| skipped_rows(&batch)) {
+        Ok(rows) => rows.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    }))
+}
+
+fn skipped_rows(batch: &RecordBatch) -> Result<Vec<SkippedRows>, ArrowError> {
+    let first_row = column::<UInt64Array>(batch, "first_row")?;
+    let rows = column::<UInt64Array>(batch, "rows")?;
+    let reason = column::<StringArray>(batch, "reason")?;
+    let detail = column::<StringArray>(batch, "detail")?;
+    Ok((0..batch.num_rows())
+        .map(|index| SkippedRows {
+            first_row: first_row.value(index),
+            rows: rows.value(index),
+            reason: reason.value(index).to_owned(),
+            detail: detail.is_valid(index).then(|| detail.value(index).to_owned()),
+        })
+        .collect())
+}

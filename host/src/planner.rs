@@ -1,0 +1,332 @@
+//! Planning: golden records in, a plan on disk out, a component in between.
+//!
+//! Three things happen at once, each with a few batches of slack: a thread reads the next records, the component
+//! judges the current ones, and a thread spools the changes before them. Nothing is held but those batches.
+
+use crate::{
+    bindings::{
+        streams,
+        types::{self as wit, Target},
+    },
+    component::{Component, Grant, GrantError, Phase},
+    destination::Destination,
+    egress::{Egress, base_url::BaseUrl},
+    engine::{EngineError, Guest, within},
+    plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Miscount, Plan, PlanError, PlannedBy, Spool, SpoolError},
+    records::{RecordsError, to_columns},
+};
+use arrow_array::RecordBatch;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::mpsc;
+use wasmtime::component::Resource;
+
+/// Records read at once. Large enough that crossing the boundary does not count, small enough to stay in the cache.
+pub const READ_ROWS: usize = 4_096;
+/// Batches that may wait between reading, planning and spooling.
+const SLACK: usize = 2;
+/// Warnings and dropped columns kept of one plan.
+const MAX_REMARKS: usize = 1_000;
+
+/// Golden records as a stream of Arrow batches.
+pub trait Records: Send {
+    /// The next records, `max_rows` at most, or `None` at the end.
+    ///
+    /// # Errors
+    /// Says what is wrong, where, and what to do.
+    fn next_batch(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError>;
+}
+
+/// What to plan.
+pub struct Planning<'a> {
+    /// Where it would be written.
+    pub destination: &'a Destination,
+    /// The CRM's base URL. An offline plan makes no connection; the URL is part of what is confirmed.
+    pub base_url: &'a BaseUrl,
+    /// What the operator allows the component.
+    pub grant: &'a Grant,
+    /// The golden records.
+    pub records: Box<dyn Records>,
+    /// The files they come from, for the check that they are still the same when the plan is applied.
+    pub fingerprints: Vec<Fingerprint>,
+    /// Where plans are kept.
+    pub plans_dir: &'a Path,
+}
+
+/// Why there is no plan. Nothing was written anywhere.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanningError {
+    /// The golden records.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The destination's configuration, in the component's words.
+    #[error("{}", .0.message)]
+    Refused(wit::Error),
+    /// The grant.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The component broke off.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Its plan does not add up.
+    #[error("the component's plan does not add up: {0}")]
+    Miscount(#[from] Miscount),
+    /// The changes could not be spooled.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The plan could not be kept.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+impl PlanningError {
+    /// Whether the destination's configuration is at fault.
+    pub fn is_config(&self) -> bool {
+        matches!(self, PlanningError::Refused(error) if error.kind == wit::ErrorKind::InvalidConfig)
+            || matches!(self, PlanningError::Grant(_))
+    }
+}
+
+/// Plans offline: no connection is made and no credential is looked up.
+///
+/// # Errors
+/// See [`PlanningError`].
+pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan, PlanningError> {
+    // Compiled now so that a capability nobody grants is refused before anyone looks at a plan.
+    component.capabilities(planning.grant, planning.destination)?;
+    let draft_dir = DraftDir::create(planning.plans_dir).map_err(SpoolError::from)?;
+    let shared = Arc::new(Mutex::new(Shared::default()));
+
+    let (read_tx, read_rx) = mpsc::channel(SLACK);
+    let mut records = planning.records;
+    let reader = tokio::task::spawn_blocking(move || {
+        loop {
+            let batch = records.next_batch(READ_ROWS).transpose();
+            let Some(batch) = batch else { return };
+            let failed = batch.is_err();
+            if read_tx.blocking_send(batch).is_err() || failed {
+                return;
+            }
+        }
+    });
+
+    let (spool_tx, mut spool_rx) = mpsc::channel(SLACK * 4);
+    let mut spool = Spool::create(&draft_dir.0)?;
+    let policy = planning.destination.on_duplicate_id;
+    let spooler = tokio::task::spawn_blocking(move || {
+        while let Some(decision) = spool_rx.blocking_recv() {
+            match decision {
+                Decision::Push(changes) => spool.push(changes)?,
+                Decision::Skip(skipped) => spool.skip(skipped)?,
+            }
+        }
+        spool.finish(policy)
+    });
+
+    let called = call(component, planning.destination, planning.base_url, read_rx, spool_tx, &shared).await;
+    // Both threads end by themselves: their channels are closed now.
+    let spooled = spooler.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
+    reader.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
+
+    let mut shared = lock(&shared);
+    // What went wrong first explains the rest: input, then spool, then the component's own account.
+    if let Some(error) = shared.failed.take() {
+        return Err(error);
+    }
+    let spooled = spooled?;
+    called?.map_err(PlanningError::Refused)?;
+    shared.accounting.finish()?;
+    let descriptor = component.descriptor();
+    let draft = crate::plan::Draft {
+        destination: planning.destination.clone(),
+        base_url: planning.base_url.as_str().to_owned(),
+        component: PlannedBy { name: descriptor.name.clone(), version: descriptor.version.clone(), digest: component.digest() },
+        total: shared.accounting.total(),
+        spooled,
+        dropped_fields: std::mem::take(&mut shared.dropped),
+        warnings: std::mem::take(&mut shared.warnings),
+        records: planning.fingerprints,
+    };
+    Ok(Plan::seal(draft, &draft_dir.0, planning.plans_dir)?)
+}
+
+async fn call(
+    component: &Component,
+    destination: &Destination,
+    base_url: &BaseUrl,
+    batches: mpsc::Receiver<Result<RecordBatch, RecordsError>>,
+    decisions: mpsc::Sender<Decision>,
+    shared: &Arc<Mutex<Shared>>,
+) -> Result<Result<(), wit::Error>, EngineError> {
+    let loaded = component.loaded();
+    let (mut store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
+    let table = &mut store.data_mut().table;
+    let records = table.push(RecordsResource { batches, rest: None, shared: Arc::clone(shared) });
+    let sink = table.push(PlanSinkResource { decisions, shared: Arc::clone(shared) });
+    let (records, sink) = (records.map_err(|e| EngineError::Trap(e.into()))?, sink.map_err(|e| EngineError::Trap(e.into()))?);
+    let target = target(destination, base_url.as_str());
+    let guest = instance.reverse_sync_destination_destination();
+    let called = within(loaded.engine().config.deadline, guest.call_plan(&mut store, &target, records, sink)).await;
+    let stderr = store.data().stderr();
+    if !stderr.is_empty() {
+        tracing::warn!(stderr, "the component wrote to standard error");
+    }
+    called
+}
+
+pub(crate) fn target(destination: &Destination, base_url: &str) -> Target {
+    Target {
+        destination_type: destination.destination_type.clone(),
+        entity_type: destination.entity_type.clone(),
+        config: serde_json::Value::Object(destination.config_json.clone()).to_string(),
+        base_url: base_url.to_owned(),
+    }
+}
+
+enum Decision {
+    Push(ChangeBatch),
+    Skip(wit::SkippedBatch),
+}
+
+/// What both resources of a planning call work on.
+#[derive(Default)]
+struct Shared {
+    accounting: Accounting,
+    dropped: Vec<DroppedField>,
+    warnings: Vec<String>,
+    failed: Option<PlanningError>,
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    // Each statement leaves it consistent, so a poisoned lock is still good.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the call with an error that [`plan`] reports instead of the trap.
+fn fail(shared: &Mutex<Shared>, error: PlanningError) -> wasmtime::Error {
+    let text = wasmtime::format_err!("{error}");
+    lock(shared).failed.get_or_insert(error);
+    text
+}
+
+/// The golden records, as the guest sees them.
+pub struct RecordsResource {
+    batches: mpsc::Receiver<Result<RecordBatch, RecordsError>>,
+    rest: Option<RecordBatch>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// Where the guest puts its decisions.
+pub struct PlanSinkResource {
+    decisions: mpsc::Sender<Decision>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl PlanSinkResource {
+    async fn send(&self, decision: Decision) -> wasmtime::Result<()> {
+        // A closed channel means that the spooler has failed; its own error is reported.
+        self.decisions.send(decision).await.map_err(|_| wasmtime::format_err!("the plan cannot be written"))
+    }
+}
+
+impl streams::HostRecords for Guest {
+    async fn next(&mut self, this: Resource<RecordsResource>, max: u32) -> wasmtime::Result<Result<Option<wit::RecordBatch>, wit::Error>> {
+        self.progressed();
+        let records = self.table.get_mut(&this)?;
+        let batch = loop {
+            let batch = match records.rest.take() {
+                Some(batch) => batch,
+                None => match records.batches.recv().await {
+                    Some(Ok(batch)) => batch,
+                    Some(Err(error)) => return Err(fail(&records.shared, error.into())),
+                    None => return Ok(Ok(None)),
+                },
+            };
+            if batch.num_rows() > 0 {
+                break batch;
+            }
+        };
+        let length = batch.num_rows().min(max.max(1) as usize);
+        if length < batch.num_rows() {
+            records.rest = Some(batch.slice(length, batch.num_rows() - length));
+        }
+        let first_row = lock(&records.shared).accounting.read(length as u64);
+        let first_row = first_row.map_err(|error| fail(&records.shared, error.into()))?;
+        let columns = to_columns(&batch.slice(0, length));
+        Ok(Ok(Some(wit::RecordBatch { first_row, length: length as u32, columns })))
+    }
+
+    fn drop(&mut self, this: Resource<RecordsResource>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl streams::HostPlanSink for Guest {
+    async fn push(&mut self, this: Resource<PlanSinkResource>, changes: wit::ChangeBatch) -> wasmtime::Result<Result<(), wit::Error>> {
+        self.progressed();
+        let sink = self.table.get(&this)?;
+        let changes = ChangeBatch::from_wit(changes).map_err(|error| fail(&sink.shared, SpoolError::from(error).into()))?;
+        let counted = lock(&sink.shared).accounting.plan(changes.rows());
+        counted.map_err(|error| fail(&sink.shared, error.into()))?;
+        sink.send(Decision::Push(changes)).await?;
+        Ok(Ok(()))
+    }
+
+    async fn skip(&mut self, this: Resource<PlanSinkResource>, skipped: wit::SkippedBatch) -> wasmtime::Result<Result<(), wit::Error>> {
+        self.progressed();
+        let sink = self.table.get(&this)?;
+        let counted = {
+            let accounting = &mut lock(&sink.shared).accounting;
+            skipped.rows.iter().try_for_each(|row| accounting.decide(*row))
+        };
+        counted.map_err(|error| fail(&sink.shared, error.into()))?;
+        sink.send(Decision::Skip(skipped)).await?;
+        Ok(Ok(()))
+    }
+
+    fn drop_column(&mut self, this: Resource<PlanSinkResource>, name: String, reason: String) -> wasmtime::Result<()> {
+        let mut shared = lock(&self.table.get(&this)?.shared);
+        if shared.dropped.len() < MAX_REMARKS {
+            shared.dropped.push(DroppedField { name, reason });
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, this: Resource<PlanSinkResource>, message: String) -> wasmtime::Result<()> {
+        let mut shared = lock(&self.table.get(&this)?.shared);
+        if shared.warnings.len() < MAX_REMARKS {
+            shared.warnings.push(message);
+        }
+        Ok(())
+    }
+
+    fn drop(&mut self, this: Resource<PlanSinkResource>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl streams::Host for Guest {}
+impl wit::Host for Guest {}
+impl crate::bindings::capabilities::Host for Guest {}
+
+/// A folder that goes away unless the plan in it is moved out.
+struct DraftDir(PathBuf);
+
+impl DraftDir {
+    fn create(plans_dir: &Path) -> io::Result<DraftDir> {
+        fs::create_dir_all(plans_dir)?;
+        Ok(DraftDir(tempfile::Builder::new().prefix(".planning-").tempdir_in(plans_dir)?.keep()))
+    }
+}
+
+impl Drop for DraftDir {
+    fn drop(&mut self) {
+        // Gone already if the plan was moved to its place.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

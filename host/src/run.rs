@@ -1,0 +1,428 @@
+//! Running: confirmed changes in, outcomes out, a component in between and egress around it.
+//!
+//! [`run`] is one function that knows nothing of who calls it: it takes up a confirmed plan where its journal ends,
+//! and returns when every change has an outcome or something stops it. Calling it again with the same plan and
+//! journal goes on after the last change that was acknowledged.
+
+use crate::{
+    bindings::{
+        streams,
+        types::{self as wit, Error as GuestError, ErrorKind},
+    },
+    component::{Component, Grant, GrantError},
+    egress::{Egress, Link, Traffic},
+    engine::{EngineError, Guest, within},
+    gate::ConfirmedPlan,
+    journal::{Counts, Ending, Journal, JournalError, Marker, OutcomeQueue, Outcomes, Past, Problem, RunId},
+    outstanding::{Evidence, Outstanding},
+    plan::{ChangeBatch, PlanId, Stored, read_changes},
+    planner::target,
+};
+use serde::Serialize;
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+};
+use tokio::sync::{mpsc, watch};
+use wasmtime::component::Resource;
+
+/// Changes that an instance may hold without an outcome. The bundled component holds in_flight batches, 6,400 at most.
+const MAX_OUTSTANDING: usize = 50_000;
+/// Most changes handed out at once.
+const MAX_HAND_OUT: usize = 10_000;
+/// Longest message kept of one problem, in characters.
+const MAX_MESSAGE: usize = 2_000;
+
+/// Asks a run to stop between batches. What is in flight is finished and reported; the rest stays pending.
+#[derive(Clone, Debug, Default)]
+pub struct StopSignal(Arc<AtomicBool>);
+
+impl StopSignal {
+    /// Not stopped.
+    pub fn new() -> StopSignal {
+        StopSignal::default()
+    }
+
+    /// Asks to stop.
+    pub fn stop(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Where a run stands, for those who watch it. Only what is safely in the journal counts.
+#[derive(Clone)]
+pub struct Watch {
+    /// Changes in the plan.
+    pub writable: u64,
+    /// Outcomes so far, those of earlier attempts included.
+    pub counts: watch::Receiver<Counts>,
+    /// Requests so far.
+    pub traffic: Arc<Traffic>,
+}
+
+/// What a run came to. The numbers add up: `updated + unchanged + failed + unknown + pending = writable`, and with
+/// `skipped` they make `total`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The run.
+    pub run_id: RunId,
+    /// Its plan.
+    pub plan_id: PlanId,
+    /// Golden records.
+    pub total: u64,
+    /// Changes in the plan.
+    pub writable: u64,
+    /// Golden records that were not in the plan's changes.
+    pub skipped: u64,
+    /// How changes ended, over all attempts of this run.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Changes without an outcome, because the run was stopped. Run the plan again to go on.
+    pub pending: u64,
+    /// Requests that left in this attempt.
+    pub requests: u64,
+    /// Requests of this attempt that egress refused.
+    pub refused: u64,
+    /// Why the run did not come to its end, if it did not.
+    pub stopped: Option<Stopped>,
+    /// The journal.
+    #[serde(skip)]
+    pub journal: PathBuf,
+}
+
+impl Report {
+    /// Whether every change is in the CRM now.
+    pub fn ok(&self) -> bool {
+        self.counts.failed == 0 && self.counts.unknown == 0 && self.pending == 0 && self.stopped.is_none()
+    }
+}
+
+/// Why a run ended early. Pending changes stay pending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stopped {
+    /// What kind of reason.
+    pub reason: StopReason,
+    /// The CRM's code, if the reason came from there.
+    pub code: Option<String>,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// Kinds of reasons to end early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Somebody asked for it.
+    Cancelled,
+    /// The CRM refused the credential.
+    Unauthorized,
+    /// A limit that waiting a little does not cure.
+    RateLimited,
+    /// The CRM cannot be reached.
+    Unavailable,
+    /// Egress or the CRM refused a request as such.
+    Rejected,
+    /// The component broke off or broke the contract.
+    Component,
+}
+
+/// Why a run could not even start, or its journal could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The grant.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The plan's changes cannot be read.
+    #[error("cannot read the plan's changes: {0}")]
+    Changes(#[from] arrow_schema::ArrowError),
+    /// A thread.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Runs a confirmed plan from where its journal ends. `watching` is told once where to look for progress.
+///
+/// # Errors
+/// Only for what makes running impossible. Whatever happens while running is in the [`Report`].
+pub async fn run(
+    component: &Component,
+    grant: &Grant,
+    confirmed: &ConfirmedPlan,
+    link: Link,
+    journal: Journal,
+    stop: StopSignal,
+    watching: impl FnOnce(Watch),
+) -> Result<Report, RunError> {
+    let header = confirmed.plan().header();
+    let capabilities = component.capabilities(grant, &header.destination)?;
+    let (changes_tx, changes) = mpsc::channel(1);
+    let file = confirmed.plan().changes_file();
+    let reader = tokio::task::spawn_blocking(move || -> Result<(), arrow_schema::ArrowError> {
+        for block in read_changes(&file)? {
+            if changes_tx.blocking_send(Stored::new(&block?)?).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+
+    let outstanding = Outstanding::new();
+    let settled = Arc::new(AtomicU64::new(journal.past().counts.done()));
+    let confirmed_resource = ConfirmedResource {
+        changes,
+        block: None,
+        next: 0,
+        total: header.writable,
+        past: journal.past().clone(),
+        marker: journal.marker(),
+        outstanding: outstanding.clone(),
+        stop,
+    };
+    let sink = OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled) };
+    let egress = Egress::running(capabilities, link, outstanding.clone());
+    let traffic = egress.traffic();
+    watching(Watch { writable: header.writable, counts: journal.durable(), traffic: Arc::clone(&traffic) });
+
+    let called = call(component, confirmed, egress, confirmed_resource, sink).await;
+    reader.await.map_err(io::Error::other)??;
+
+    let mut stopped = stopped(called);
+    if stopped.is_none() {
+        settled.fetch_add(leave_nothing_open(&outstanding, &journal.outcomes()).await?, Relaxed);
+        let left = header.writable.saturating_sub(settled.load(Relaxed));
+        if left > 0 {
+            let message = format!("the component ended without taking {left} of {} changes; they stay pending", header.writable);
+            stopped = Some(Stopped { reason: StopReason::Component, code: None, message });
+        }
+    }
+    let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
+    let counts = journal.close(stopped.is_none()).await?;
+    Ok(Report {
+        run_id,
+        plan_id: header.plan_id.clone(),
+        total: header.total,
+        writable: header.writable,
+        skipped: header.skipped,
+        counts,
+        pending: header.writable.saturating_sub(counts.done()),
+        requests: traffic.requests(),
+        refused: traffic.refused(),
+        stopped,
+        journal: path,
+    })
+}
+
+async fn call(
+    component: &Component,
+    confirmed: &ConfirmedPlan,
+    egress: Egress,
+    changes: ConfirmedResource,
+    sink: OutcomeSinkResource,
+) -> Result<Result<(), GuestError>, EngineError> {
+    let header = confirmed.plan().header();
+    let loaded = component.loaded();
+    let (mut store, instance) = loaded.instantiate(egress).await?;
+    let table = &mut store.data_mut().table;
+    let changes = table.push(changes).map_err(|error| EngineError::Trap(error.into()))?;
+    let sink = table.push(sink).map_err(|error| EngineError::Trap(error.into()))?;
+    let guest = instance.reverse_sync_destination_destination();
+    let target = target(&header.destination, &header.base_url);
+    let called = within(loaded.engine().config.deadline, guest.call_run(&mut store, &target, changes, sink)).await;
+    let stderr = store.data().stderr();
+    if !stderr.is_empty() {
+        tracing::warn!(stderr, "the component wrote to standard error");
+    }
+    called
+}
+
+/// Why a call ended before its time, if it did.
+fn stopped(called: Result<Result<(), GuestError>, EngineError>) -> Option<Stopped> {
+    let error = match called {
+        Ok(Ok(())) => return None,
+        Ok(Err(error)) => error,
+        Err(error) => {
+            return Some(Stopped {
+                reason: StopReason::Component,
+                code: None,
+                message: format!("{error}; changes without an outcome stay pending"),
+            });
+        }
+    };
+    let reason = match error.kind {
+        ErrorKind::Cancelled => StopReason::Cancelled,
+        ErrorKind::Unauthorized => StopReason::Unauthorized,
+        ErrorKind::RateLimited => StopReason::RateLimited,
+        ErrorKind::Unavailable => StopReason::Unavailable,
+        ErrorKind::Rejected | ErrorKind::InvalidConfig => StopReason::Rejected,
+        ErrorKind::Other => StopReason::Component,
+    };
+    Some(Stopped { reason, code: error.code, message: error.message })
+}
+
+/// A component that says it is done, and is not: what it was handed and did not report is unknown.
+async fn leave_nothing_open(outstanding: &Outstanding, outcomes: &OutcomeQueue) -> io::Result<u64> {
+    let mut left = Outcomes::default();
+    for row in outstanding.rows() {
+        if let Some(evidence) = outstanding.settle(row, |_| true) {
+            let message = "the component ended without saying what became of this change".to_owned();
+            left.problems.push((Ending::Unknown, Problem::new(evidence.ordinal, row, evidence.id, None, "no_outcome".to_owned(), message)));
+        }
+    }
+    let count = left.problems.len() as u64;
+    outcomes.push(left).await?;
+    Ok(count)
+}
+
+/// The confirmed changes, as the guest sees them.
+pub struct ConfirmedResource {
+    changes: mpsc::Receiver<Stored>,
+    block: Option<(Stored, usize)>,
+    /// Number of the next change in the plan.
+    next: u64,
+    total: u64,
+    past: Past,
+    marker: Marker,
+    outstanding: Outstanding,
+    stop: StopSignal,
+}
+
+impl ConfirmedResource {
+    /// The next changes without an outcome, all in doubt or none.
+    async fn take(&mut self, max: usize) -> (ChangeBatch, Vec<u64>, bool) {
+        let mut batch = ChangeBatch::new();
+        let mut ordinals = Vec::new();
+        let mut doubtful = false;
+        while batch.len() < max {
+            let (block, at) = match &mut self.block {
+                Some((block, at)) if *at < block.len() => (block, at),
+                _ => match self.changes.recv().await {
+                    Some(block) => {
+                        self.block = Some((block, 0));
+                        continue;
+                    }
+                    None => break,
+                },
+            };
+            if !self.past.done.contains(self.next) {
+                let in_doubt = self.next < self.past.handed_out;
+                if batch.is_empty() {
+                    doubtful = in_doubt;
+                } else if doubtful != in_doubt {
+                    break;
+                }
+                block.append(*at, &mut batch);
+                ordinals.push(self.next);
+            }
+            *at += 1;
+            self.next += 1;
+        }
+        (batch, ordinals, doubtful)
+    }
+}
+
+/// Where the guest reports outcomes.
+pub struct OutcomeSinkResource {
+    outcomes: OutcomeQueue,
+    outstanding: Outstanding,
+    settled: Arc<AtomicU64>,
+}
+
+impl streams::HostConfirmed for Guest {
+    async fn next(
+        &mut self,
+        this: Resource<ConfirmedResource>,
+        max: u32,
+    ) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
+        self.progressed();
+        let confirmed = self.table.get_mut(&this)?;
+        if confirmed.stop.is_set() {
+            let message = "stopped on request; the rest stays pending, run the plan again to go on".to_owned();
+            return Ok(Err(GuestError { kind: ErrorKind::Cancelled, code: None, message }));
+        }
+        if confirmed.outstanding.len() > MAX_OUTSTANDING {
+            wasmtime::bail!("it took more than {MAX_OUTSTANDING} changes without reporting what became of them");
+        }
+        let (batch, ordinals, doubtful) = confirmed.take((max as usize).clamp(1, MAX_HAND_OUT)).await;
+        let Some(last) = ordinals.last() else { return Ok(Ok(None)) };
+        confirmed.marker.hand_out(last + 1, confirmed.total).await?;
+        let handed = batch.to_wit(doubtful);
+        confirmed.outstanding.hand_out(batch, ordinals, doubtful);
+        Ok(Ok(Some(handed)))
+    }
+
+    fn drop(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl streams::HostOutcomeSink for Guest {
+    async fn push(&mut self, this: Resource<OutcomeSinkResource>, batch: wit::OutcomeBatch) -> wasmtime::Result<Result<(), GuestError>> {
+        self.progressed();
+        let sink = self.table.get_mut(&this)?;
+        let outcomes = judge(batch, &sink.outstanding)?;
+        let count = outcomes.updated.len() + outcomes.unchanged.len() + outcomes.problems.len();
+        sink.outcomes.push(outcomes).await?;
+        sink.settled.fetch_add(count as u64, Relaxed);
+        Ok(Ok(()))
+    }
+
+    fn drop(&mut self, this: Resource<OutcomeSinkResource>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+/// Holds what a component reports against what egress saw. An outcome for a change that is not in hand ends the run; a
+/// claim without evidence becomes `unknown`.
+fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Result<Outcomes> {
+    if batch.rows.len() != batch.statuses.len() {
+        wasmtime::bail!("it reported {} statuses for {} rows", batch.statuses.len(), batch.rows.len());
+    }
+    let mut outcomes = Outcomes::default();
+    for (row, status) in batch.rows.iter().zip(&batch.statuses) {
+        let proven = |evidence: &Evidence| match status {
+            wit::Status::Updated => evidence.allows_updated(),
+            wit::Status::Unchanged => evidence.allows_unchanged(),
+            wit::Status::Failed | wit::Status::Unknown => false,
+        };
+        let Some(evidence) = outstanding.settle(*row, |evidence| !proven(evidence)) else {
+            wasmtime::bail!("it reported an outcome for row {row}, which is not in hand");
+        };
+        match status {
+            wit::Status::Updated if proven(&evidence) => outcomes.updated.push(evidence.ordinal),
+            wit::Status::Unchanged if proven(&evidence) => outcomes.unchanged.push(evidence.ordinal),
+            wit::Status::Updated | wit::Status::Unchanged => {
+                let message = "the component calls it done, but no request of it was acknowledged".to_owned();
+                outcomes
+                    .problems
+                    .push((Ending::Unknown, Problem::new(evidence.ordinal, *row, evidence.id, None, "no_evidence".to_owned(), message)));
+            }
+            wit::Status::Failed => outcomes.problems.push((Ending::Failed, problem(&batch, *row, evidence))),
+            wit::Status::Unknown => outcomes.problems.push((Ending::Unknown, problem(&batch, *row, evidence))),
+        }
+    }
+    Ok(outcomes)
+}
+
+fn problem(batch: &wit::OutcomeBatch, row: u64, evidence: Evidence) -> Problem {
+    match batch.problems.iter().find(|problem| problem.row == row) {
+        Some(problem) => {
+            let message = problem.message.chars().take(MAX_MESSAGE).collect();
+            let code = problem.code.chars().take(200).collect();
+            Problem::new(evidence.ordinal, row, evidence.id, problem.http_status, code, message)
+        }
+        None => Problem::new(evidence.ordinal, row, evidence.id, None, "no_reason".to_owned(), "the component gave no reason".to_owned()),
+    }
+}

@@ -71,10 +71,9 @@ impl Component {
     /// # Errors
     /// If it breaks off while describing itself.
     pub async fn describe(loaded: Loaded) -> Result<Component, EngineError> {
-        let (mut store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
-        let destination = instance.reverse_sync_destination_destination();
-        let descriptor = within(DESCRIBE_DEADLINE, destination.call_describe(&mut store)).await?;
-        drop(store);
+        let (store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
+        let guest = instance.reverse_sync_destination_destination();
+        let descriptor = within(DESCRIBE_DEADLINE, store, async |store| guest.call_describe(store).await).await?;
         Ok(Component { loaded, descriptor })
     }
 
@@ -86,6 +85,14 @@ impl Component {
     /// What it says it is and asks for.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// Makes an instance and drops it: what every call costs before it begins.
+    ///
+    /// # Errors
+    /// If the pool has no slot left.
+    pub async fn instantiate(&self) -> Result<(), EngineError> {
+        self.loaded.instantiate(Egress::closed(Phase::Plan)).await.map(drop)
     }
 
     pub(crate) fn loaded(&self) -> &Loaded {

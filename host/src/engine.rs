@@ -75,11 +75,38 @@ pub enum EngineError {
     #[error("this is not a component of the contract reverse-sync:destination@0.1.0: {0:#}")]
     Contract(wasmtime::Error),
     /// The instance trapped, ran out of a budget or broke the contract.
-    #[error("the component broke off: {0:#}")]
-    Trap(wasmtime::Error),
+    #[error("the component broke off: {0}")]
+    Trap(Trapped),
     /// The deadline passed.
     #[error("the component was stopped after {0:?}, its deadline")]
     Deadline(Duration),
+}
+
+/// Why an instance broke off, without the addresses of a backtrace that nobody can read.
+#[derive(Debug)]
+pub struct Trapped(String);
+
+impl Trapped {
+    /// The innermost cause, and what the component said on standard error (a Rust component says why it panicked).
+    pub(crate) fn new(error: &wasmtime::Error, stderr: &str) -> Trapped {
+        let cause = error.root_cause().to_string();
+        match stderr.trim() {
+            "" => Trapped(cause),
+            said => Trapped(format!("{cause}; it said: {said}")),
+        }
+    }
+}
+
+impl std::fmt::Display for Trapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<wasmtime::Error> for EngineError {
+    fn from(error: wasmtime::Error) -> EngineError {
+        EngineError::Trap(Trapped::new(&error, ""))
+    }
 }
 
 impl Engine {
@@ -185,15 +212,25 @@ impl Loaded {
             }
             Ok(UpdateDeadline::Yield(1))
         });
-        let instance = self.pre.instantiate_async(&mut store).await.map_err(EngineError::Trap)?;
+        let instance = self.pre.instantiate_async(&mut store).await?;
         Ok((store, instance))
     }
 }
 
-/// Runs a call under the engine's wall-clock deadline.
-pub(crate) async fn within<T>(deadline: Duration, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T, EngineError> {
-    match tokio::time::timeout(deadline, call).await {
-        Ok(result) => result.map_err(EngineError::Trap),
+/// Runs a call under a wall-clock deadline. `store` is looked at once the call is over.
+pub(crate) async fn within<T>(
+    deadline: Duration,
+    mut store: Store<Guest>,
+    call: impl AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<T>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(deadline, call(&mut store)).await {
+        Ok(result) => {
+            let stderr = store.data().stderr();
+            if !stderr.is_empty() {
+                tracing::warn!(stderr, "the component wrote to standard error");
+            }
+            result.map_err(|error| EngineError::Trap(Trapped::new(&error, &stderr)))
+        }
         Err(_) => Err(EngineError::Deadline(deadline)),
     }
 }
@@ -236,7 +273,7 @@ impl Guest {
     }
 
     /// What the component wrote to standard error, such as a panic message.
-    pub(crate) fn stderr(&self) -> String {
+    fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.stderr.contents()).into_owned()
     }
 }

@@ -164,17 +164,11 @@ async fn call(
     let loaded = component.loaded();
     let (mut store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
     let table = &mut store.data_mut().table;
-    let records = table.push(RecordsResource { batches, rest: None, shared: Arc::clone(shared) });
-    let sink = table.push(PlanSinkResource { decisions, shared: Arc::clone(shared) });
-    let (records, sink) = (records.map_err(|e| EngineError::Trap(e.into()))?, sink.map_err(|e| EngineError::Trap(e.into()))?);
+    let records = table.push(RecordsResource { batches, rest: None, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
+    let sink = table.push(PlanSinkResource { decisions, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
     let target = target(destination, base_url.as_str());
     let guest = instance.reverse_sync_destination_destination();
-    let called = within(loaded.engine().config.deadline, guest.call_plan(&mut store, &target, records, sink)).await;
-    let stderr = store.data().stderr();
-    if !stderr.is_empty() {
-        tracing::warn!(stderr, "the component wrote to standard error");
-    }
-    called
+    within(loaded.engine().config.deadline, store, async |store| guest.call_plan(store, &target, records, sink).await).await
 }
 
 pub(crate) fn target(destination: &Destination, base_url: &str) -> Target {

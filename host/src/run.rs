@@ -234,16 +234,11 @@ async fn call(
     let loaded = component.loaded();
     let (mut store, instance) = loaded.instantiate(egress).await?;
     let table = &mut store.data_mut().table;
-    let changes = table.push(changes).map_err(|error| EngineError::Trap(error.into()))?;
-    let sink = table.push(sink).map_err(|error| EngineError::Trap(error.into()))?;
+    let changes = table.push(changes).map_err(wasmtime::Error::from)?;
+    let sink = table.push(sink).map_err(wasmtime::Error::from)?;
     let guest = instance.reverse_sync_destination_destination();
     let target = target(&header.destination, &header.base_url);
-    let called = within(loaded.engine().config.deadline, guest.call_run(&mut store, &target, changes, sink)).await;
-    let stderr = store.data().stderr();
-    if !stderr.is_empty() {
-        tracing::warn!(stderr, "the component wrote to standard error");
-    }
-    called
+    within(loaded.engine().config.deadline, store, async |store| guest.call_run(store, &target, changes, sink).await).await
 }
 
 /// Why a call ended before its time, if it did.

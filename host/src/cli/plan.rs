@@ -66,8 +66,8 @@ pub(crate) async fn make(workspace: &Workspace, target: &Target<'_>, args: &Reco
     };
     let id_columns =
         target.destination.config_json.get("provider_id_field").and_then(|field| field.as_str()).map(str::to_owned).into_iter().collect();
-    let source = RecordSource::open(pattern, base, RecordOptions { id_columns, ..RecordOptions::default() }).or_exit(Exit::Usage)?;
-    let fingerprints = source.inputs().iter().map(|input| Fingerprint::of(&input.path)).collect::<Result<_, _>>().or_exit(Exit::Usage)?;
+    let source = RecordSource::open(pattern, base, RecordOptions { id_columns }).or_exit(Exit::Usage)?;
+    let fingerprints = source.inputs().iter().map(|path| Fingerprint::of(path)).collect::<Result<_, _>>().or_exit(Exit::Usage)?;
     let planning = Planning {
         destination: &target.destination,
         base_url: &target.base_url,

@@ -35,7 +35,7 @@ use std::{
     },
     time::Instant,
 };
-use transport::{Collected, Transport, TransportError};
+use transport::{Collected, Transport, TransportError, TransportLimits};
 use wasmtime_wasi_http::{Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// What a run needs to reach its CRM. Everything in it is shared by the runs that use the same source.
@@ -144,7 +144,11 @@ impl WasiHttpHooks for Egress {
                     Phase::Run => "this call has no network",
                 };
                 let error = refuse(&self.traffic, "capability", &request, reason);
-                Box::new(async move { Err(error) })
+                Box::new(async move {
+                    // Taken in, so that the guest meets the refusal and not a broken stream.
+                    collect(request.into_body(), TransportLimits::default().max_body).await?;
+                    Err(error)
+                })
             }
         }
     }

@@ -310,6 +310,21 @@ impl Plan {
         Ok(rows.map(move |row| row.map_err(&unreadable)))
     }
 
+    /// Shows every change: row, record id, and the JSON object that would be written.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn for_each_change(&self, mut show: impl FnMut(u64, &str, &str)) -> Result<(), PlanError> {
+        let unreadable = |error: arrow_schema::ArrowError| PlanError::Unreadable { id: self.id().clone(), error: error.to_string() };
+        for block in read_changes(&self.changes_file()).map_err(unreadable)? {
+            let block = block.and_then(|block| Stored::new(&block)).map_err(unreadable)?;
+            for index in 0..block.len() {
+                show(block.row(index), block.ids.value(index), block.fields.value(index));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn changes_file(&self) -> PathBuf {
         self.dir.join(CHANGES)
     }

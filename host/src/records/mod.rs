@@ -1,37 +1,162 @@
-//! Golden records as Arrow batches. Stub.
+//! Golden records from files: CSV, JSON Lines and Parquet, as a stream of Arrow batches.
+//!
+//! One idea runs through all readers: a value keeps the spelling it has in the file until its type is certain. CSV is
+//! text throughout, so that a postal code keeps its zeros; in JSON Lines a column that holds ids stays text, so
+//! that an id written as `4.92564112121e11` can be judged for what it is; Parquet brings its own types.
+
+mod columns;
+mod csv;
+mod input;
+mod jsonl;
+
+pub(crate) use columns::to_columns;
+
+use crate::planner::Records;
+use arrow_array::RecordBatch;
+use input::{Format, Opened};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why golden records cannot be read. Each message says where, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("stub")]
-pub struct RecordsError;
-pub(crate) fn to_columns(_: &arrow_array::RecordBatch) -> Vec<crate::bindings::types::Column> {
-    vec![]
+pub enum RecordsError {
+    /// No file fits the pattern.
+    #[error("no golden records: nothing matches `{pattern}` in {}; check `records`, or say --records FILES", base.display())]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// The folder it is relative to.
+        base: PathBuf,
+    },
+    /// The pattern is none.
+    #[error("`{pattern}` is no file pattern: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file whose name does not say what is in it.
+    #[error("{file}: golden records come as .csv, .jsonl, .ndjson or .parquet; .csv and .jsonl also with .gz or .zst behind")]
+    UnknownFormat {
+        /// The file.
+        file: String,
+    },
+    /// The system refuses.
+    #[error("cannot read golden records from {file}: {error}")]
+    Io {
+        /// The file.
+        file: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// What is in the file is not what its name says, or is damaged.
+    #[error("{file}{}: {reason}", line.map_or_else(String::new, |line| format!(", line {line}")))]
+    Malformed {
+        /// The file.
+        file: String,
+        /// The line, counted from 1, where there are lines.
+        line: Option<u64>,
+        /// What was found, and what to do.
+        reason: String,
+    },
 }
-/// stub
-#[derive(Default)]
+
+/// How to read.
+#[derive(Clone, Debug, Default)]
 pub struct RecordOptions {
-    /// x
+    /// Columns that hold ids and stay text as they are spelled, beside `id` and everything that ends in `_id`.
     pub id_columns: Vec<String>,
-    /// x
-    pub format: Option<()>,
 }
-/// stub
-pub struct InputFile {
-    /// x
-    pub path: std::path::PathBuf,
+
+/// Files, one after the other, or standard input.
+pub struct RecordSource {
+    files: std::vec::IntoIter<PathBuf>,
+    inputs: Vec<PathBuf>,
+    stdin: bool,
+    options: RecordOptions,
+    open: Option<Reader>,
 }
-/// stub
-pub struct RecordSource;
+
+enum Reader {
+    Csv(csv::CsvReader),
+    JsonLines(jsonl::JsonLinesReader),
+    Parquet(String, ParquetRecordBatchReader),
+}
+
 impl RecordSource {
-    /// x
-    pub fn open(_: &str, _: &std::path::Path, _: RecordOptions) -> Result<RecordSource, RecordsError> {
-        Err(RecordsError)
+    /// Finds the files. `pattern` is a path, a glob, or `-` for standard input; a relative one is relative to
+    /// `base`. Files come in the order of their paths.
+    ///
+    /// # Errors
+    /// If nothing matches, or a name does not say what is in the file.
+    pub fn open(pattern: &str, base: &Path, options: RecordOptions) -> Result<RecordSource, RecordsError> {
+        let inputs = if pattern == "-" { Vec::new() } else { input::find(pattern, base)? };
+        for path in &inputs {
+            input::format_of(path)?;
+        }
+        Ok(RecordSource { files: inputs.clone().into_iter(), inputs, stdin: pattern == "-", options, open: None })
     }
-    /// x
-    pub fn inputs(&self) -> &[InputFile] {
-        &[]
+
+    /// The files.
+    pub fn inputs(&self) -> &[PathBuf] {
+        &self.inputs
+    }
+
+    fn next_reader(&mut self, max_rows: usize) -> Result<Option<Reader>, RecordsError> {
+        let opened = if std::mem::take(&mut self.stdin) {
+            input::open_stdin()?
+        } else {
+            match self.files.next() {
+                Some(path) => input::open(&path)?,
+                None => return Ok(None),
+            }
+        };
+        let Opened { name, format, data } = opened;
+        Ok(Some(match (format, data) {
+            (Format::Parquet, input::Data::Seekable(file)) => {
+                let builder = ParquetRecordBatchReaderBuilder::try_new(file);
+                let reader = builder.and_then(|builder| builder.with_batch_size(max_rows).build());
+                let reader =
+                    reader.map_err(|error| RecordsError::Malformed { file: name.clone(), line: None, reason: error.to_string() })?;
+                Reader::Parquet(name, reader)
+            }
+            (Format::Csv(delimiter), data) => Reader::Csv(csv::CsvReader::new(name, data.into_stream(), delimiter, max_rows)?),
+            (_, data) => Reader::JsonLines(jsonl::JsonLinesReader::new(name, data.into_stream(), &self.options)),
+        }))
     }
 }
-impl crate::planner::Records for RecordSource {
-    fn next_batch(&mut self, _: usize) -> Result<Option<arrow_array::RecordBatch>, RecordsError> {
-        Ok(None)
+
+impl Records for RecordSource {
+    fn next_batch(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError> {
+        loop {
+            let reader = match &mut self.open {
+                Some(reader) => reader,
+                None => match self.next_reader(max_rows)? {
+                    Some(reader) => self.open.insert(reader),
+                    None => return Ok(None),
+                },
+            };
+            let batch = match reader {
+                Reader::Csv(reader) => reader.next()?,
+                Reader::JsonLines(reader) => reader.next(max_rows)?,
+                Reader::Parquet(name, reader) => {
+                    let malformed = |error: arrow_schema::ArrowError| RecordsError::Malformed {
+                        file: name.clone(),
+                        line: None,
+                        reason: error.to_string(),
+                    };
+                    reader.next().transpose().map_err(malformed)?
+                }
+            };
+            match batch {
+                Some(batch) if batch.num_rows() > 0 => return Ok(Some(batch)),
+                Some(_) => {}
+                None => self.open = None,
+            }
+        }
     }
 }

@@ -5,13 +5,19 @@
 //! reported. Changes are marked as handed out *before* they are; so after a crash, everything below the mark without
 //! an outcome is in doubt, and a read settles it before it is written again.
 
+mod lines;
+mod ranges;
+
+pub use lines::{Past, read};
+pub use ranges::Ranges;
+
 use crate::plan::PlanId;
+use lines::{Line, Started, read_past, write_line, write_outcomes};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
     fmt, fs,
     fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -98,30 +104,6 @@ pub enum Ending {
     Unknown,
 }
 
-/// One line.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Line {
-    Started(Started),
-    /// Changes below this number may have been handed out.
-    HandedOut(u64),
-    /// First and last number of changes.
-    Updated(Vec<(u64, u64)>),
-    Unchanged(Vec<(u64, u64)>),
-    Failed(Problem),
-    Unknown(Problem),
-    Finished(Counts),
-}
-
-/// The first line.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Started {
-    format: u32,
-    run_id: RunId,
-    plan_id: PlanId,
-    started_at: String,
-}
-
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -146,49 +128,6 @@ pub enum JournalError {
         /// What the system said.
         error: io::Error,
     },
-}
-
-/// Disjoint ranges of change numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ranges(BTreeMap<u64, u64>);
-
-impl Ranges {
-    /// Adds `first..=last`.
-    pub fn add(&mut self, mut first: u64, mut last: u64) {
-        if let Some((&start, &end)) = self.0.range(..=first).next_back()
-            && end + 1 >= first
-        {
-            first = start;
-            last = last.max(end);
-        }
-        while let Some((&start, &end)) = self.0.range(first..=last.saturating_add(1)).next() {
-            last = last.max(end);
-            self.0.remove(&start);
-        }
-        self.0.insert(first, last);
-    }
-
-    /// Whether a number is in one of them.
-    pub fn contains(&self, number: u64) -> bool {
-        self.0.range(..=number).next_back().is_some_and(|(_, end)| *end >= number)
-    }
-}
-
-/// What a journal says happened.
-#[derive(Clone, Debug, Default)]
-pub struct Past {
-    /// Changes that have an outcome.
-    pub done: Ranges,
-    /// Changes below this number may have been sent.
-    pub handed_out: u64,
-    /// How they ended.
-    pub counts: Counts,
-    /// Whether the run came to its end.
-    pub finished: bool,
-    /// When it began.
-    pub started_at: String,
-    /// Bytes up to the end of the last line that can be read.
-    whole: u64,
 }
 
 /// The journal of one run, open for writing.
@@ -404,119 +343,9 @@ fn keep(mut file: File, mut entries: mpsc::Receiver<Entry>, mut counts: Counts, 
     Ok(())
 }
 
-fn write_line(to: &mut impl Write, line: &Line) -> io::Result<()> {
-    serde_json::to_writer(&mut *to, line)?;
-    to.write_all(b"\n")
-}
-
-fn write_outcomes(to: &mut Vec<u8>, outcomes: Outcomes, counts: &mut Counts) -> io::Result<()> {
-    counts.updated += outcomes.updated.len() as u64;
-    counts.unchanged += outcomes.unchanged.len() as u64;
-    if !outcomes.updated.is_empty() {
-        write_line(to, &Line::Updated(runs(outcomes.updated)))?;
-    }
-    if !outcomes.unchanged.is_empty() {
-        write_line(to, &Line::Unchanged(runs(outcomes.unchanged)))?;
-    }
-    for (ending, problem) in outcomes.problems {
-        let line = match ending {
-            Ending::Failed => {
-                counts.failed += 1;
-                Line::Failed(problem)
-            }
-            Ending::Unknown => {
-                counts.unknown += 1;
-                Line::Unknown(problem)
-            }
-        };
-        write_line(to, &line)?;
-    }
-    Ok(())
-}
-
-/// Consecutive numbers as ranges.
-fn runs(mut numbers: Vec<u64>) -> Vec<(u64, u64)> {
-    numbers.sort_unstable();
-    let mut ranges: Vec<(u64, u64)> = Vec::new();
-    for number in numbers {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => ranges.push((number, number)),
-        }
-    }
-    ranges
-}
-
-/// Reads a journal from the start; `problem` sees every problem in it.
-fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
-    let io_error = |error| JournalError::Io { path: path.to_owned(), error };
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(io_error)?);
-    let mut past = Past::default();
-    let mut text = Vec::new();
-    let mut number = 0;
-    loop {
-        text.clear();
-        if reader.read_until(b'\n', &mut text).map_err(io_error)? == 0 {
-            return Ok(past);
-        }
-        number += 1;
-        if text.last() != Some(&b'\n') {
-            // Torn by a crash while it was written: nobody was told of it.
-            return Ok(past);
-        }
-        let line = match serde_json::from_slice(&text) {
-            Ok(line) => line,
-            Err(error) => {
-                // After a power failure the end of a file may be there without its contents.
-                let rest_is_torn = text.iter().all(|b| *b == 0) || reader.fill_buf().map_err(io_error)?.is_empty();
-                if rest_is_torn {
-                    return Ok(past);
-                }
-                return Err(JournalError::Damaged { path: path.to_owned(), line: number, error: error.to_string() });
-            }
-        };
-        past.whole += text.len() as u64;
-        match line {
-            Line::Started(started) => past.started_at = started.started_at,
-            Line::HandedOut(mark) => past.handed_out = past.handed_out.max(mark),
-            Line::Updated(ranges) => past.counts.updated += add(&mut past.done, ranges),
-            Line::Unchanged(ranges) => past.counts.unchanged += add(&mut past.done, ranges),
-            Line::Failed(found) => {
-                past.counts.failed += 1;
-                past.done.add(found.change, found.change);
-                problem(Ending::Failed, found);
-            }
-            Line::Unknown(found) => {
-                past.counts.unknown += 1;
-                past.done.add(found.change, found.change);
-                problem(Ending::Unknown, found);
-            }
-            Line::Finished(_) => past.finished = true,
-        }
-    }
-}
-
-fn add(done: &mut Ranges, ranges: Vec<(u64, u64)>) -> u64 {
-    let mut count = 0;
-    for (first, last) in ranges {
-        done.add(first, last);
-        count += last + 1 - first;
-    }
-    count
-}
-
-/// What a run's journal says, and every problem in it.
-///
-/// # Errors
-/// If it cannot be read or is damaged.
-pub fn read(path: &Path, problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
-    read_past(path, problem)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn plan() -> PlanId {
         "plan_0123456789abcdef0123456789abcdef".parse().unwrap()
@@ -567,20 +396,5 @@ mod tests {
         let path = dir.path().join("x.jsonl");
         fs::write(&path, "{\"handed_out\":5}\n{\"updated\":[[0,oops\n{\"updated\":[[1,2]]}\n").unwrap();
         assert!(matches!(read(&path, |_, _| {}), Err(JournalError::Damaged { line: 2, .. })));
-    }
-
-    proptest! {
-        #[test]
-        fn ranges_are_a_set(pairs in prop::collection::vec((0u64..60, 0u64..6), 0..30)) {
-            let mut ranges = Ranges::default();
-            let mut set = std::collections::BTreeSet::new();
-            for (first, length) in pairs {
-                ranges.add(first, first + length);
-                set.extend(first..=first + length);
-            }
-            for number in 0..80 {
-                prop_assert_eq!(ranges.contains(number), set.contains(&number));
-            }
-        }
     }
 }

@@ -7,10 +7,15 @@
 //! everything between the literal text has to be an id and that id's confirmed values. What a template does not
 //! say (an `idProperty`, a second `inputs`, an `allOrNone`) therefore cannot be in the body either.
 
+mod template;
+#[cfg(test)]
+mod tests;
+
 use crate::bindings::capabilities as wit;
 use crate::config_values::ConfigValues;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use std::fmt;
+use template::{Cursor, Piece, Segment, Template, compile_path, compile_template};
 
 pub use wit::{Effect, Phase};
 
@@ -37,28 +42,11 @@ pub struct Capability {
     body: Body,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Segment {
-    Text(String),
-    Id,
-}
-
 #[derive(Debug)]
 enum Body {
     None,
     One(Template),
     Many { open: Template, item: Template, close: Template, max: usize },
-}
-
-type Template = Vec<Piece>;
-
-#[derive(Debug, PartialEq, Eq)]
-enum Piece {
-    Literal(Box<[u8]>),
-    Id,
-    Fields,
-    Members,
-    Names,
 }
 
 /// What the witness knows about the confirmed plan, for one request.
@@ -324,147 +312,4 @@ pub fn admit<'c>(
 /// Characters that an id may have in a path or a body: nothing that needs escaping anywhere.
 pub(crate) fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-}
-
-struct Cursor<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, text: &[u8]) -> bool {
-        match self.rest.strip_prefix(text) {
-            Some(rest) => {
-                self.rest = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn end(&self) -> Result<(), String> {
-        if self.rest.is_empty() { Ok(()) } else { Err(format!("the body goes on after its template ended, at `{}`", self.here())) }
-    }
-
-    fn here(&self) -> String {
-        String::from_utf8_lossy(&self.rest[..self.rest.len().min(40)]).into_owned()
-    }
-
-    /// One template. `confirmed` are the values of the record in the path; in a body of several, an `${id}`
-    /// comes first and says whose values have to follow.
-    fn template(&mut self, template: &Template, confirmed: Option<&[u8]>, witness: &mut dyn Witness) -> Result<(), String> {
-        let mut id: Option<&'a str> = None;
-        for (at, piece) in template.iter().enumerate() {
-            match piece {
-                Piece::Literal(text) => {
-                    if !self.take(text) {
-                        return Err(format!(
-                            "the body is not in the granted form: expected `{}`, found `{}`",
-                            String::from_utf8_lossy(text),
-                            self.here()
-                        ));
-                    }
-                }
-                Piece::Id => {
-                    let text = self.id()?;
-                    let wants_values = template[at..].iter().any(|piece| matches!(piece, Piece::Fields | Piece::Members));
-                    if !wants_values {
-                        witness.claim(text)?;
-                    }
-                    id = Some(text);
-                }
-                Piece::Fields | Piece::Members => {
-                    let values = match (id, confirmed) {
-                        (Some(id), _) => witness.claim(id)?,
-                        (None, Some(values)) => values,
-                        (None, None) => return Err("values without an id".to_owned()),
-                    };
-                    let values =
-                        if *piece == Piece::Fields { values } else { values.get(1..values.len().saturating_sub(1)).unwrap_or_default() };
-                    if !self.take(values) {
-                        return Err(match id {
-                            Some(id) => format!("the values for record {id} are not the confirmed ones, at `{}`", self.here()),
-                            None => format!("the values are not the confirmed ones, at `{}`", self.here()),
-                        });
-                    }
-                }
-                Piece::Names => self.names()?,
-            }
-        }
-        Ok(())
-    }
-
-    fn id(&mut self) -> Result<&'a str, String> {
-        let end = memchr::memchr(b'"', self.rest).unwrap_or(self.rest.len());
-        let (id, rest) = self.rest.split_at(end);
-        let id = str::from_utf8(id).ok().filter(|id| is_id(id)).ok_or_else(|| format!("expected a record id, found `{}`", self.here()))?;
-        self.rest = rest;
-        Ok(id)
-    }
-
-    /// A JSON array of plain names: reads name fields, they carry nothing.
-    fn names(&mut self) -> Result<(), String> {
-        let end = memchr::memchr(b']', self.rest).ok_or_else(|| "a list of names that does not end".to_owned())?;
-        let (list, rest) = self.rest.split_at(end + 1);
-        let names: Vec<&str> = serde_json::from_slice(list).map_err(|_| format!("expected a list of names, found `{}`", self.here()))?;
-        if names.iter().any(|name| name.len() > 255) {
-            return Err("a name of more than 255 bytes".to_owned());
-        }
-        self.rest = rest;
-        Ok(())
-    }
-}
-
-/// `${key}` from the configuration, `${id}` and the rest as pieces.
-fn compile_template(text: &str, config: &ConfigValues) -> Result<Template, String> {
-    let mut pieces: Template = Vec::new();
-    let mut literal = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        literal.push_str(&rest[..at]);
-        let end = rest[at..].find('}').ok_or_else(|| format!("`{text}` has a placeholder that does not end"))? + at;
-        let piece = match &rest[at + 2..end] {
-            "id" => Some(Piece::Id),
-            "fields" => Some(Piece::Fields),
-            "members" => Some(Piece::Members),
-            "names" => Some(Piece::Names),
-            key => {
-                literal.push_str(&config.plain(key)?);
-                None
-            }
-        };
-        if let Some(piece) = piece {
-            if !literal.is_empty() {
-                pieces.push(Piece::Literal(std::mem::take(&mut literal).into_bytes().into()));
-            }
-            pieces.push(piece);
-        }
-        rest = &rest[end + 1..];
-    }
-    literal.push_str(rest);
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal.into_bytes().into()));
-    }
-    Ok(pieces)
-}
-
-fn compile_path(text: &str, config: &ConfigValues) -> Result<Vec<Segment>, String> {
-    let mut path = String::new();
-    for piece in compile_template(text, config)? {
-        match piece {
-            Piece::Literal(text) => path.push_str(&String::from_utf8_lossy(&text)),
-            Piece::Id => path.push_str("${id}"),
-            Piece::Fields | Piece::Members | Piece::Names => return Err("values in the path".to_owned()),
-        }
-    }
-    let rest = path.strip_prefix('/').ok_or_else(|| format!("the path `{path}` does not begin with `/`"))?;
-    rest.split('/')
-        .map(|segment| match segment {
-            "${id}" => Ok(Segment::Id),
-            "" | "." | ".." => Err(format!("the path `{path}` has an empty or relative segment")),
-            _ if segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) => {
-                Ok(Segment::Text(segment.to_owned()))
-            }
-            _ => Err(format!("`{segment}` is not a plain path segment")),
-        })
-        .collect()
 }

@@ -1,0 +1,191 @@
+//! The policy as a table: what leaves and what does not.
+
+use super::*;
+use crate::bindings::capabilities::Many;
+use serde_json::json;
+use std::collections::HashMap;
+
+fn many(open: &str, item: &str, close: &str) -> wit::Body {
+    wit::Body::Many(Many { open: open.into(), item: item.into(), close: close.into(), max: 3 })
+}
+
+fn asked(effect: Effect, method: &str, path: &str, body: wit::Body) -> wit::Capability {
+    wit::Capability { phase: Phase::Run, effect, method: method.into(), path: path.into(), query: vec![], headers: vec![], body }
+}
+
+fn one(text: &str) -> wit::Body {
+    wit::Body::One(text.into())
+}
+
+const ITEM: &str = r#"{"id":"${id}","properties":${fields}}"#;
+
+fn config() -> ConfigValues {
+    let schema = json!({"properties": {"object": {"default": "contacts"}, "path": {"default": "/crm/v3/objects"}}});
+    ConfigValues::new(json!({"weird": "a b", "up": "../x"}), schema)
+}
+
+fn hubspot() -> Vec<Capability> {
+    let batch = asked(Effect::Write, "POST", "${path}/${object}/batch/update", many(r#"{"inputs":["#, ITEM, "]}"));
+    let single = asked(Effect::Write, "PATCH", "${path}/${object}/${id}", one(r#"{"properties":${fields}}"#));
+    let read = asked(
+        Effect::Read,
+        "POST",
+        "${path}/${object}/batch/read",
+        many(r#"{"properties":${names},"inputs":["#, r#"{"id":"${id}"}"#, "]}"),
+    );
+    let mut get = asked(Effect::Read, "GET", "${path}/${object}/${id}", wit::Body::None);
+    get.query = vec!["properties".into()];
+    let mut collection = asked(
+        Effect::Write,
+        "PATCH",
+        "/composite/sobjects",
+        many(r#"{"records":["#, r#"{"type":"${object}","id":"${id}",${members}}"#, "]}"),
+    );
+    collection.headers = vec![wit::Header { name: "sforce-auto-assign".into(), value: "FALSE".into() }];
+    [batch, single, read, get, collection].iter().map(|asked| Capability::compile(asked, &config()).unwrap()).collect()
+}
+
+/// Confirmed changes; each may be named once.
+struct Plan(HashMap<&'static str, &'static str>);
+
+impl Witness for Plan {
+    fn claim(&mut self, id: &str) -> Result<&[u8], String> {
+        self.0.remove(id).map(str::as_bytes).ok_or_else(|| format!("{id} is not confirmed, or named twice"))
+    }
+}
+
+fn plan() -> Plan {
+    Plan(HashMap::from([("1", r#"{"a":"x"}"#), ("2", r#"{"a":"y","b":"]}"}"#), ("3", r#"{"c":1}"#), ("4", r#"{"d":1}"#)]))
+}
+
+fn send(method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Result<String, String> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+    }
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    admit(&hubspot(), Phase::Run, &method, &uri.parse().unwrap(), &map, body.as_bytes(), &mut plan()).map(ToString::to_string)
+}
+
+const UPDATE: &str = "/crm/v3/objects/contacts/batch/update";
+
+#[test]
+fn what_is_granted_and_confirmed_leaves() {
+    let json = [("content-type", "application/json")];
+    send("POST", UPDATE, &json, r#"{"inputs":[{"id":"1","properties":{"a":"x"}},{"id":"2","properties":{"a":"y","b":"]}"}}]}"#).unwrap();
+    send("PATCH", "/crm/v3/objects/contacts/3", &json, r#"{"properties":{"c":1}}"#).unwrap();
+    send("POST", "/crm/v3/objects/contacts/batch/read", &json, r#"{"properties":["a","b"],"inputs":[{"id":"1"},{"id":"4"}]}"#).unwrap();
+    send("GET", "/crm/v3/objects/contacts/1?properties=a", &[], "").unwrap();
+    send("PATCH", "/composite/sobjects", &[("sforce-auto-assign", "FALSE")], r#"{"records":[{"type":"contacts","id":"1","a":"x"}]}"#)
+        .unwrap();
+}
+
+#[test]
+fn bodies_that_are_not_exactly_the_confirmed_changes_stay() {
+    for (body, why) in [
+        (r#"{"inputs":[{"id":"9","properties":{"a":"x"}}]}"#, "an id outside the plan"),
+        (r#"{"inputs":[{"id":"1","properties":{"a":"z"}}]}"#, "another value"),
+        (r#"{"inputs":[{"id":"1","properties":{"a":"x","b":"y"}}]}"#, "a field outside the plan"),
+        (r#"{"inputs":[{"id":"1","properties":{}}]}"#, "a field less"),
+        (r#"{"inputs":[{"id":"1","properties":{"a":"y","b":"]}"}}]}"#, "another record's values"),
+        (r#"{"inputs":[{"id":"1","properties":{"a":"x"}},{"id":"1","properties":{"a":"x"}}]}"#, "an id twice"),
+        (r#"{"inputs":[{"id":"1","idProperty":"email","properties":{"a":"x"}}]}"#, "another key"),
+        (r#"{"inputs":[{"id":"1","properties":{"a":"x"}}],"inputs":[{"id":"9","properties":{}}]}"#, "a second list"),
+        (r#"{"inputs":[{"id":"1","properties":{"a":"x"}}]} "#, "text after the end"),
+        (r#"{"inputs":[]}"#, "nothing"),
+        (r#"{"inputs":[{"id":"1\"","properties":{"a":"x"}}]}"#, "an escaped id"),
+        (r#"{"inputs": [{"id":"1","properties":{"a":"x"}}]}"#, "another spelling"),
+        ("", "no body"),
+    ] {
+        assert!(send("POST", UPDATE, &[], body).is_err(), "{why}: {body}");
+    }
+    let four = r#"{"inputs":[{"id":"1","properties":{"a":"x"}},{"id":"2","properties":{"a":"y","b":"]}"}},{"id":"3","properties":{"c":1}},{"id":"4","properties":{"d":1}}]}"#;
+    assert!(send("POST", UPDATE, &[], four).unwrap_err().contains("more than 3"));
+}
+
+#[test]
+fn request_lines_and_headers_outside_the_grant_stay() {
+    let body = r#"{"inputs":[{"id":"1","properties":{"a":"x"}}]}"#;
+    for (method, uri) in [
+        ("POST", "/crm/v3/objects/contacts"),
+        ("POST", "/crm/v3/objects/contacts/batch/create"),
+        ("POST", "/crm/v3/objects/contacts/batch/archive"),
+        ("DELETE", "/crm/v3/objects/contacts/1"),
+        ("PUT", UPDATE),
+        ("POST", "/crm/v3/objects/companies/batch/update"),
+        ("POST", "/crm/v3/objects/contacts/batch/update/"),
+        ("POST", "/crm/v3/objects/contacts/./batch/update"),
+        ("POST", "/crm/v3/objects//contacts/batch/update"),
+        ("POST", "/crm/v3/objects/contacts/batch%2fupdate"),
+        ("POST", "/crm/v3/objects/contacts/batch/update?idProperty=email"),
+        ("PATCH", "/crm/v3/objects/contacts/9"),
+        ("GET", "/crm/v3/objects/contacts/1?archived=true"),
+    ] {
+        assert!(send(method, uri, &[], body).is_err(), "{method} {uri}");
+    }
+    for headers in [
+        [("authorization", "Bearer x")].as_slice(),
+        &[("cookie", "a=b")],
+        &[("proxy-authorization", "x")],
+        &[("x-http-method-override", "DELETE")],
+    ] {
+        assert!(send("POST", UPDATE, headers, body).is_err(), "{headers:?}");
+    }
+    let record = r#"{"records":[{"type":"contacts","id":"1","a":"x"}]}"#;
+    for headers in [[].as_slice(), &[("sforce-auto-assign", "TRUE")], &[("sforce-auto-assign", "FALSE"), ("sforce-auto-assign", "FALSE")]] {
+        assert!(send("PATCH", "/composite/sobjects", headers, record).is_err(), "{headers:?}");
+    }
+}
+
+#[test]
+fn nothing_of_a_run_leaves_while_planning() {
+    let body = r#"{"properties":["a"],"inputs":[{"id":"1"}]}"#;
+    let granted = hubspot();
+    let refused = admit(
+        &granted,
+        Phase::Plan,
+        &Method::POST,
+        &"/crm/v3/objects/contacts/batch/read".parse().unwrap(),
+        &HeaderMap::new(),
+        body.as_bytes(),
+        &mut plan(),
+    );
+    assert!(refused.unwrap_err().contains("while planning"));
+}
+
+#[test]
+fn a_component_cannot_ask_for_more_than_reads_and_updates() {
+    let write = |method: &str, path: &str, body| asked(Effect::Write, method, path, body);
+    let read = |method: &str, path: &str, body| asked(Effect::Read, method, path, body);
+    let mut planned = write("PATCH", "/x/${id}", one("${fields}"));
+    planned.phase = Phase::Plan;
+    let mut with_query = write("PATCH", "/x/${id}", one("${fields}"));
+    with_query.query = vec!["idProperty".into()];
+    let mut with_credential = write("PATCH", "/x/${id}", one("${fields}"));
+    with_credential.headers = vec![wit::Header { name: "Authorization".into(), value: "x".into() }];
+    for (asked, why) in [
+        (write("DELETE", "/x/${id}", one("${fields}")), "a DELETE"),
+        (write("POST", "/x", one("${fields}")), "a create"),
+        (write("POST", "/x/${id}", one("${fields}")), "a POST to a record"),
+        (write("PATCH", "/x/${id}", wit::Body::None), "a write without values"),
+        (write("PATCH", "/x/${id}", one("{}")), "a write without confirmed values"),
+        (write("POST", "/x/archive", many("[", r#"{"id":"${id}"}"#, "]")), "an archive"),
+        (write("POST", "/x/create", many("[", "${fields}", "]")), "a create of many"),
+        (write("POST", "/x", many("[", r#"{"p":${fields},"id":"${id}"}"#, "]")), "values before their id"),
+        (write("POST", "/x", many(r#"["${id}","#, ITEM, "]")), "an id outside the items"),
+        (write("GET", "/x/${id}", one("${fields}")), "a write by GET"),
+        (planned, "a write while planning"),
+        (with_query, "a write with a query"),
+        (with_credential, "a header that carries a credential"),
+        (read("POST", "/x", many("[", ITEM, "]")), "a read with values"),
+        (read("PATCH", "/x/${id}", wit::Body::None), "a read by PATCH"),
+        (read("POST", "/x/${id}", wit::Body::None), "a POST without a body"),
+        (read("GET", "/x/${weird}", wit::Body::None), "a configured value that is no path"),
+        (read("GET", "/x/${up}", wit::Body::None), "a configured value that climbs"),
+        (read("GET", "/x/${unknown}", wit::Body::None), "a placeholder that nothing fills"),
+        (read("GET", "/x/a${id}", wit::Body::None), "an id that is part of a segment"),
+        (read("GET", "/x/${id", wit::Body::None), "a placeholder without an end"),
+    ] {
+        assert!(Capability::compile(&asked, &config()).is_err(), "{why}");
+    }
+}

@@ -1,0 +1,146 @@
+//! CSV: every column is text, an empty cell is null. Whether `01234` is a number is not for a reader to guess.
+
+use super::RecordsError;
+use arrow_array::RecordBatch;
+use arrow_csv::reader::BufReader as ArrowReader;
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use std::{
+    collections::HashSet,
+    io::{self, BufRead, Chain, Cursor, Read},
+    sync::Arc,
+};
+
+/// A header larger than this is no header.
+const MAX_HEADER: usize = 1 << 20;
+
+pub(super) struct CsvReader {
+    name: String,
+    /// `None` for a file without a single line.
+    reader: Option<ArrowReader<Chain<Cursor<Vec<u8>>, Box<dyn BufRead + Send>>>>,
+}
+
+impl CsvReader {
+    pub(super) fn new(
+        name: String,
+        mut stream: Box<dyn BufRead + Send>,
+        delimiter: u8,
+        max_rows: usize,
+    ) -> Result<CsvReader, RecordsError> {
+        let malformed = |line, reason: String| RecordsError::Malformed { file: name.clone(), line, reason };
+        let header = read_header(&mut stream).map_err(|error| RecordsError::Io { file: name.clone(), error })?;
+        if header.iter().all(u8::is_ascii_whitespace) {
+            return Ok(CsvReader { name, reader: None });
+        }
+        let mut parser = ::csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(header.as_slice());
+        let names =
+            parser.records().next().transpose().map_err(|error| malformed(Some(1), format!("the header cannot be read: {error}")))?;
+        let names: Vec<String> = names.unwrap_or_default().iter().map(str::to_owned).collect();
+        let mut seen = HashSet::new();
+        for (at, column) in names.iter().enumerate() {
+            if column.trim().is_empty() {
+                return Err(malformed(Some(1), format!("column {} has no name in the header; name it or leave it out", at + 1)));
+            }
+            if !seen.insert(column) {
+                return Err(malformed(Some(1), format!("the header has the column `{column}` twice; which one counts cannot be told")));
+            }
+        }
+        let schema = Schema::new(names.iter().map(|column| Field::new(column, DataType::Utf8, true)).collect::<Vec<_>>());
+        let reader = arrow_csv::ReaderBuilder::new(Arc::new(schema))
+            .with_header(true)
+            .with_delimiter(delimiter)
+            .with_batch_size(max_rows)
+            .build_buffered(Cursor::new(header).chain(stream))
+            .map_err(|error| malformed(None, error.to_string()))?;
+        Ok(CsvReader { name, reader: Some(reader) })
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<RecordBatch>, RecordsError> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        reader.next().transpose().map_err(|error| {
+            let reason = match error {
+                ArrowError::CsvError(text) | ArrowError::ParseError(text) => text,
+                other => other.to_string(),
+            };
+            RecordsError::Malformed {
+                file: self.name.clone(),
+                line: line_in(&reason),
+                reason: format!("{reason}; nothing of this file is skipped silently, mend it"),
+            }
+        })
+    }
+}
+
+/// The first record, line breaks inside quotes included, without a byte order mark.
+fn read_header(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut header = Vec::new();
+    loop {
+        let read = stream.read_until(b'\n', &mut header)?;
+        let quotes = header.iter().filter(|byte| **byte == b'"').count();
+        if read == 0 || quotes % 2 == 0 {
+            break;
+        }
+        if header.len() > MAX_HEADER {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the header does not end; is a quote missing?"));
+        }
+    }
+    if header.starts_with(&[0xef, 0xbb, 0xbf]) {
+        header.drain(..3);
+    }
+    Ok(header)
+}
+
+/// The line number in Arrow's message, such as `incorrect number of fields for line 3, expected 2 got 1`.
+fn line_in(message: &str) -> Option<u64> {
+    let rest = &message[message.find("line ")? + "line ".len()..];
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Array, StringArray};
+
+    fn read(text: &[u8]) -> Result<Vec<Vec<Option<String>>>, RecordsError> {
+        let stream = Box::new(Cursor::new(text.to_vec()));
+        let mut reader = CsvReader::new("x.csv".to_owned(), stream, b',', 2)?;
+        let mut rows = Vec::new();
+        while let Some(batch) = reader.next()? {
+            let columns: Vec<&StringArray> = batch.columns().iter().map(|column| column.as_any().downcast_ref().unwrap()).collect();
+            for row in 0..batch.num_rows() {
+                rows.push(columns.iter().map(|column| column.is_valid(row).then(|| column.value(row).to_owned())).collect());
+            }
+        }
+        Ok(rows)
+    }
+
+    fn row(cells: &[&str]) -> Vec<Option<String>> {
+        cells.iter().map(|cell| (!cell.is_empty()).then(|| (*cell).to_owned())).collect()
+    }
+
+    #[test]
+    fn values_keep_their_spelling() {
+        let text = b"\xef\xbb\xbfid,zip,note\r\n007,01234,\"a\nb \"\"c\"\"\"\r\n4.9e11,,x\r\n8,NULL, y\r\n";
+        assert_eq!(read(text).unwrap(), [row(&["007", "01234", "a\nb \"c\""]), row(&["4.9e11", "", "x"]), row(&["8", "NULL", " y"])]);
+    }
+
+    #[test]
+    fn a_header_alone_and_nothing_at_all_have_no_rows() {
+        assert_eq!(read(b"a,b\n").unwrap().len(), 0);
+        assert_eq!(read(b"").unwrap().len(), 0);
+        assert_eq!(read(b"\"a\nb\",c\n1,2\n").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_file_and_line() {
+        for (text, expected) in [
+            (b"a,b\n1,2\n3\n".as_slice(), "x.csv, line 3"),
+            (b"a,b\n1,2,3\n", "x.csv, line 2"),
+            (b"a,a\n1,2\n", "`a` twice"),
+            (b"a,,c\n1,2,3\n", "column 2 has no name"),
+            (b"a\n\xff\xfe\n", "x.csv"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

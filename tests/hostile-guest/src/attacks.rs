@@ -1,0 +1,188 @@
+//! The attacks. Each one that sends a request ends with an error that says how the host answered.
+
+use crate::{
+    bindings::reverse_sync::destination::{
+        streams::{Confirmed, OutcomeSink, PlanSink},
+        types::{Error, SkippedBatch, Status},
+    },
+    bindings::exports::reverse_sync::destination::destination::Target,
+    changes, config, other, report, texts,
+};
+use wstd::{
+    http::{Body, Client, Request},
+    runtime::block_on,
+};
+
+/// Attacks on planning.
+pub(crate) fn plan(attack: &str, target: &Target, rows: &[u64], ids: &[&str], sink: &PlanSink) -> Result<(), Error> {
+    let fields = |row: u64| format!("{{\"firstname\":\"new {row}\"}}");
+    match attack {
+        "plan_twice" => {
+            sink.push(&changes(rows, ids, fields))?;
+            sink.skip(&SkippedBatch { rows: rows[..1].to_vec(), reason: "again".into(), details: None })
+        }
+        "plan_lose" => sink.push(&changes(&rows[1..], &ids[1..], fields)),
+        "plan_invent" => sink.push(&changes(&[rows[0] + 1_000_000], &ids[..1], fields)),
+        "plan_smuggle" => {
+            // If this were let through as one change, the body would update record 999 too.
+            sink.push(&changes(rows, ids, |_| "{\"a\":\"b\"}},{\"id\":\"999\",\"properties\":{\"x\":\"y\"}".to_owned()))
+        }
+        "plan_bad_id" => sink.push(&changes(&rows[..1], &["1\",\"x\":\"2"], fields)),
+        "plan_spin" => spin(),
+        "plan_eat_memory" => eat_memory(),
+        "plan_panic" => panic!("a guest that panics"),
+        "plan_write" => {
+            // Everything in the grant, but in the wrong phase.
+            let body = format!("{{\"inputs\":[{{\"id\":\"{}\",\"properties\":{{\"firstname\":\"new 1\"}}}}]}}", ids[0]);
+            Err(said(send("POST", &format!("{}/crm/v3/objects/contacts/batch/update", target.base_url), &[], &body)))
+        }
+        "plan_read" => Err(said(send("GET", &format!("{}/crm/v3/objects/contacts/{}", target.base_url, ids[0]), &[], ""))),
+        "plan_other_host" => {
+            let url = config(target)?["url"].as_str().unwrap_or_default().to_owned();
+            Err(said(send("GET", &url, &[], "")))
+        }
+        _ => Err(other("no such attack")),
+    }
+}
+
+/// Attacks on a confirmed run.
+pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
+    let Some(batch) = confirmed.next(10)? else { return Ok(()) };
+    let (rows, ids, fields) = (batch.rows, texts(&batch.ids), texts(&batch.fields));
+    let (id, mine) = (&ids[0], &fields[0]);
+    let base = &target.base_url;
+    let objects = format!("{base}/crm/v3/objects/contacts");
+    let update = format!("{objects}/batch/update");
+    let item = |id: &str, fields: &str| format!("{{\"id\":\"{id}\",\"properties\":{fields}}}");
+    let batch_of = |items: &[String]| format!("{{\"inputs\":[{}]}}", items.join(","));
+    let one = batch_of(&[item(id, mine)]);
+    match attack {
+        "create" => Err(said(send("POST", &objects, &[], &format!("{{\"properties\":{mine}}}")))),
+        "delete" => Err(said(send("DELETE", &format!("{objects}/{id}"), &[], ""))),
+        "archive" => Err(said(send("POST", &format!("{objects}/batch/archive"), &[], &format!("{{\"inputs\":[{{\"id\":\"{id}\"}}]}}")))),
+        "other_host" => {
+            let url = config(target)?["url"].as_str().unwrap_or_default().to_owned();
+            Err(said(send("POST", &url, &[], &one)))
+        }
+        "other_object" => Err(said(send("POST", &format!("{base}/crm/v3/objects/companies/batch/update"), &[], &one))),
+        "other_id" => {
+            let outside = config(target)?["outside"].as_str().unwrap_or("1").to_owned();
+            Err(said(send("POST", &update, &[], &batch_of(&[item(id, mine), item(&outside, mine)]))))
+        }
+        "other_field" => Err(said(send("PATCH", &format!("{objects}/{id}"), &[], "{\"properties\":{\"lifecyclestage\":\"lead\"}}"))),
+        "other_value" => Err(said(send("POST", &update, &[], &batch_of(&[item(id, "{\"firstname\":\"Mallory\"}")])))),
+        "swapped_values" => Err(said(send("POST", &update, &[], &batch_of(&[item(id, &fields[1])])))),
+        "id_property" => {
+            let body = format!("{{\"inputs\":[{{\"id\":\"{id}\",\"idProperty\":\"email\",\"properties\":{mine}}}]}}");
+            Err(said(send("POST", &update, &[], &body)))
+        }
+        "same_id_twice" => Err(said(send("POST", &update, &[], &batch_of(&[item(id, mine), item(id, mine)])))),
+        "own_authorization" => Err(said(send("POST", &update, &[("authorization", "Bearer mine")], &one))),
+        "own_cookie" => Err(said(send("POST", &update, &[("cookie", "session=mine")], &one))),
+        "method_override" => Err(said(send("POST", &update, &[("x-http-method-override", "DELETE")], &one))),
+        "settled_id" => {
+            // The outcome is in; the change is not in hand any more.
+            report(sink, &rows[..1], Status::Failed)?;
+            Err(said(send("POST", &update, &[], &one)))
+        }
+        "claim_updated" => report(sink, &rows, Status::Updated),
+        "claim_unchanged" => report(sink, &rows, Status::Unchanged),
+        "no_outcome" => Ok(()),
+        "other_row" => report(sink, &[rows[0] + 1_000_000], Status::Updated),
+        "outcome_twice" => {
+            report(sink, &rows, Status::Failed)?;
+            report(sink, &rows[..1], Status::Updated)
+        }
+        "hoard" => {
+            while confirmed.next(10_000)?.is_some() {}
+            Ok(())
+        }
+        "spin" => spin(),
+        "eat_memory" => eat_memory(),
+        "tcp" => {
+            let port = base.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(80);
+            Err(other(&connect(port)))
+        }
+        "files" => {
+            let seen = [std::fs::read("/etc/passwd").is_ok(), std::fs::read_dir("/").is_ok(), std::fs::write("x", "x").is_ok()];
+            let seen = seen.contains(&true) || std::env::vars().next().is_some() || std::env::args().next().is_some();
+            Err(other(if seen { "saw something" } else { "nothing to see" }))
+        }
+        "scan_memory" => {
+            // A write that is allowed, so that the token has been used; then a look at every byte this instance has.
+            let answer = send("POST", &update, &[], &one);
+            let found = find_reversed(config(target)?["reversed_needle"].as_str().unwrap_or_default().as_bytes());
+            let control = find_reversed(b"eldeen-lortnoc");
+            let kept = std::hint::black_box("control-needle");
+            Err(other(&format!("{} found={found} control={control} {}", answer.unwrap_or_else(|error| error), kept.len())))
+        }
+        _ => Err(other("no such attack")),
+    }
+}
+
+fn said(answer: Result<String, String>) -> Error {
+    other(&match answer {
+        Ok(status) => format!("answered {status}"),
+        Err(error) => format!("refused {error}"),
+    })
+}
+
+fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<String, String> {
+    block_on(async {
+        let mut request = Request::builder().method(method).uri(url);
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).map_err(|error| error.to_string())?;
+        let answer = Client::new().send(request).await.map_err(|error| format!("{error:?}"))?;
+        Ok(answer.status().as_u16().to_string())
+    })
+}
+
+/// A connection past `wasi:http`, by the sockets of WASI itself.
+fn connect(port: u16) -> String {
+    use wasip2::sockets::{
+        instance_network::instance_network,
+        network::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress},
+        tcp_create_socket::create_tcp_socket,
+    };
+    let socket = match create_tcp_socket(IpAddressFamily::Ipv4) {
+        Ok(socket) => socket,
+        Err(error) => return format!("no socket: {error:?}"),
+    };
+    let address = IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address: (127, 0, 0, 1) });
+    if let Err(error) = socket.start_connect(&instance_network(), address) {
+        return format!("no socket: {error:?}");
+    }
+    socket.subscribe().block();
+    match socket.finish_connect() {
+        Ok(_) => "connected".to_owned(),
+        Err(error) => format!("no socket: {error:?}"),
+    }
+}
+
+fn spin() -> ! {
+    let mut n = 0u64;
+    loop {
+        n = std::hint::black_box(n.wrapping_add(1));
+    }
+}
+
+fn eat_memory() -> ! {
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(std::hint::black_box(vec![1u8; 1 << 20]));
+    }
+}
+
+/// Whether the text whose reverse this is stands anywhere in this instance's memory. The text itself is never made.
+fn find_reversed(reversed: &[u8]) -> bool {
+    let size = core::arch::wasm32::memory_size(0) * 65_536;
+    // SAFETY: the linear memory of this instance is `size` bytes long; the first ones are left out because a slice may
+    // not begin at address 0. Nothing writes while it is read: there is one thread.
+    let memory = unsafe { core::slice::from_raw_parts(16 as *const u8, size - 16) };
+    !reversed.is_empty() && memory.windows(reversed.len()).any(|window| window.iter().eq(reversed.iter().rev()))
+}

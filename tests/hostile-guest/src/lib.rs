@@ -1,0 +1,105 @@
+//! A component that breaks the rules, one at a time: `config_json.attack` says which. It asks for the same
+//! capabilities as the bundled component, so that what stops it is the host and not a missing grant.
+//!
+//! While planning it makes a change `{"firstname":"…"}` of every record, unless the attack is on planning.
+
+mod attacks;
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit", world: "reverse-sync", generate_all });
+}
+
+use bindings::{
+    exports::reverse_sync::destination::destination::{Guest, Target},
+    reverse_sync::destination::{
+        capabilities::{Body, Capability, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
+        streams::{Confirmed, OutcomeSink, PlanSink, Records},
+        types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, Status, Strings},
+    },
+};
+
+struct Hostile;
+bindings::export!(Hostile with_types_in bindings);
+
+impl Guest for Hostile {
+    fn describe() -> Descriptor {
+        let write = |method: &str, path: &str, body| Capability {
+            phase: Phase::Run,
+            effect: Effect::Write,
+            method: method.into(),
+            path: path.into(),
+            query: vec![],
+            headers: vec![],
+            body,
+        };
+        let batch = Many { open: "{\"inputs\":[".into(), item: "{\"id\":\"${id}\",\"properties\":${fields}}".into(), close: "]}".into(), max: 100 };
+        Descriptor {
+            name: "hostile".into(),
+            version: "0.0.0".into(),
+            destinations: vec![DestinationType {
+                name: "hubspot_dest".into(),
+                provider: "hubspot".into(),
+                description: "Breaks rules.".into(),
+                config_schema: "{\"type\":\"object\",\"properties\":{\"object\":{\"type\":\"string\",\"default\":\"contacts\"}}}".into(),
+                capabilities: vec![
+                    write("PATCH", "/crm/v3/objects/${object}/${id}", Body::One("{\"properties\":${fields}}".into())),
+                    write("POST", "/crm/v3/objects/${object}/batch/update", Body::Many(batch)),
+                ],
+                pacing: Pacing { limit: None, headers: None, throttles: vec![] },
+                required_rights: "none".into(),
+            }],
+        }
+    }
+
+    fn plan(target: Target, records: &Records, sink: &PlanSink) -> Result<(), Error> {
+        let attack = attack(&target)?;
+        while let Some(batch) = records.next(1_000)? {
+            let ids = batch.columns.iter().find(|column| column.name == "hs_object_id");
+            let Some(ColumnValues::Text(ids)) = ids.map(|column| &column.values) else { return Err(other("no ids")) };
+            let ids: Vec<&str> = ids.offsets.windows(2).map(|pair| &ids.bytes[pair[0] as usize..pair[1] as usize]).collect();
+            let rows: Vec<u64> = (0..u64::from(batch.length)).map(|n| batch.first_row + n).collect();
+            if attack.starts_with("plan_") {
+                attacks::plan(&attack, &target, &rows, &ids, sink)?;
+                continue;
+            }
+            sink.push(&changes(&rows, &ids, |row| format!("{{\"firstname\":\"new {row}\"}}")))?;
+        }
+        Ok(())
+    }
+
+    fn run(target: Target, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
+        attacks::run(&attack(&target)?, &target, confirmed, sink)
+    }
+}
+
+fn attack(target: &Target) -> Result<String, Error> {
+    Ok(config(target)?["attack"].as_str().unwrap_or_default().to_owned())
+}
+
+fn config(target: &Target) -> Result<serde_json::Value, Error> {
+    serde_json::from_str(&target.config).map_err(|error| other(&error.to_string()))
+}
+
+fn other(message: &str) -> Error {
+    Error { kind: ErrorKind::Other, code: None, message: message.to_owned() }
+}
+
+fn strings(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Strings {
+    let mut strings = Strings { bytes: String::new(), offsets: vec![0] };
+    for text in texts {
+        strings.bytes.push_str(text.as_ref());
+        strings.offsets.push(strings.bytes.len() as u32);
+    }
+    strings
+}
+
+fn texts(strings: &Strings) -> Vec<String> {
+    strings.offsets.windows(2).map(|pair| strings.bytes[pair[0] as usize..pair[1] as usize].to_owned()).collect()
+}
+
+fn changes(rows: &[u64], ids: &[&str], fields: impl Fn(u64) -> String) -> ChangeBatch {
+    ChangeBatch { rows: rows.to_vec(), ids: strings(ids), fields: strings(rows.iter().map(|row| fields(*row))), before: None, doubtful: false }
+}
+
+fn report(sink: &OutcomeSink, rows: &[u64], status: Status) -> Result<(), Error> {
+    sink.push(&OutcomeBatch { rows: rows.to_vec(), statuses: vec![status; rows.len()], problems: vec![] })
+}

@@ -260,8 +260,9 @@ impl Values<'_> {
 
     /// Numbers, unless one of them would lose digits.
     fn numbers(&self) -> Option<Float64Array> {
-        let parse = |text: &str| match text.parse::<i64>() {
-            Ok(whole) if !(-EXACT..=EXACT).contains(&whole) => None,
+        let exact = |text: &str| text.parse::<i64>().is_ok_and(|whole| (-EXACT..=EXACT).contains(&whole));
+        let parse = |text: &str| match kind(text) {
+            Kind::Integer if !exact(text) => None,
             _ => text.parse::<f64>().ok().filter(|number| number.is_finite()),
         };
         self.texts

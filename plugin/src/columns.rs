@@ -1,0 +1,233 @@
+//! The columns of one batch of golden records: typed views into the packed values, and the text of a value.
+
+use crate::bindings::reverse_sync::destination::types::{Column, ColumnValues, RecordBatch, Strings};
+use crate::encode::{self, Kind};
+use crate::provider::Provider;
+use crate::provider_id::shown;
+
+/// Packed strings, checked once and then read without copying.
+#[derive(Clone, Copy)]
+pub(crate) struct Texts<'a> {
+    bytes: &'a str,
+    offsets: &'a [u32],
+}
+
+impl<'a> Texts<'a> {
+    fn new(strings: &'a Strings, length: usize) -> Option<Texts<'a>> {
+        let fits = strings.offsets.len() == length + 1 || (length == 0 && strings.offsets.is_empty());
+        fits.then_some(Texts { bytes: &strings.bytes, offsets: &strings.offsets })
+    }
+
+    /// String `at`; empty if the offsets make no sense, which [`View::new`] has checked for.
+    pub(crate) fn get(&self, at: usize) -> &'a str {
+        match self.offsets.get(at..at + 2) {
+            Some(&[start, end]) => self.bytes.get(start as usize..end as usize).unwrap_or_default(),
+            _ => "",
+        }
+    }
+}
+
+/// The values of one column.
+#[derive(Clone, Copy)]
+pub(crate) enum Values<'a> {
+    Boolean(&'a [bool]),
+    Integer(&'a [i64]),
+    Number(&'a [f64]),
+    Decimal(Texts<'a>),
+    /// `plain`: no text of the column has to be escaped.
+    Text { texts: Texts<'a>, plain: bool },
+    TextList { items: Texts<'a>, offsets: &'a [u32] },
+    Date(&'a [i32]),
+    Timestamp(&'a [i64]),
+}
+
+/// One column of a batch, with its nulls.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) name: &'a str,
+    /// `None`: a type without a scalar form.
+    pub(crate) values: Option<Values<'a>>,
+    valid: Option<&'a [u8]>,
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    Written,
+    Null,
+    /// Nothing but blanks, or a list of nothing.
+    Empty,
+    /// The CRM has no such value; [`View::explain`] says why.
+    Unencodable,
+}
+
+impl<'a> View<'a> {
+    /// `None`: the host packed the column wrongly.
+    pub(crate) fn new(column: &'a Column, batch: &RecordBatch) -> Option<View<'a>> {
+        let length = batch.length as usize;
+        let (values, found) = match &column.values {
+            ColumnValues::Boolean(values) => (Some(Values::Boolean(values)), values.len()),
+            ColumnValues::Integer(values) => (Some(Values::Integer(values)), values.len()),
+            ColumnValues::Number(values) => (Some(Values::Number(values)), values.len()),
+            ColumnValues::Decimal(strings) => (Some(Values::Decimal(Texts::new(strings, length)?)), length),
+            ColumnValues::Text(strings) => {
+                let plain = !encode::needs_escape(&strings.bytes);
+                (Some(Values::Text { texts: Texts::new(strings, length)?, plain }), length)
+            }
+            ColumnValues::TextList(lists) => {
+                let items = Texts::new(&lists.items, lists.items.offsets.len().saturating_sub(1))?;
+                (Some(Values::TextList { items, offsets: &lists.offsets }), if length == 0 { 0 } else { lists.offsets.len().checked_sub(1)? })
+            }
+            ColumnValues::Date(values) => (Some(Values::Date(values)), values.len()),
+            ColumnValues::Timestamp(values) => (Some(Values::Timestamp(values)), values.len()),
+            ColumnValues::Unsupported(_) => (None, length),
+        };
+        let valid = column.valid.as_deref();
+        let fits = found == length && valid.is_none_or(|bits| bits.len() >= length.div_ceil(8));
+        fits.then_some(View { name: &column.name, values, valid })
+    }
+
+    pub(crate) fn is_valid(&self, row: usize) -> bool {
+        self.valid.is_none_or(|bits| bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1))
+    }
+
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        Some(match self.values? {
+            Values::Boolean(_) => Kind::Boolean,
+            Values::Integer(_) => Kind::Integer,
+            Values::Number(_) => Kind::Number,
+            Values::Decimal(_) => Kind::Decimal,
+            Values::Text { .. } => Kind::Text,
+            Values::TextList { .. } => Kind::TextList,
+            Values::Date(_) => Kind::Date,
+            Values::Timestamp(_) => Kind::Timestamp,
+        })
+    }
+
+    /// Appends `before`, the value of the row, and `after`; nothing at all unless the answer is `Written`.
+    #[inline]
+    pub(crate) fn append(&self, row: usize, before: &str, after: &str, out: &mut String) -> Appended {
+        if !self.is_valid(row) {
+            return Appended::Null;
+        }
+        let Some(values) = &self.values else { return Appended::Null };
+        let start = out.len();
+        match values {
+            Values::Text { texts, plain } => {
+                let text = texts.get(row);
+                if is_blank(text) {
+                    return Appended::Empty;
+                }
+                out.push_str(before);
+                if *plain {
+                    out.push_str(text);
+                } else {
+                    encode::push_escaped(out, text);
+                }
+                out.push_str(after);
+                return Appended::Written;
+            }
+            Values::TextList { items, offsets } => {
+                out.push_str(before);
+                let done = append_list(items, list(offsets, row), out);
+                if done != Appended::Written {
+                    out.truncate(start);
+                    return done;
+                }
+                out.push_str(after);
+                return Appended::Written;
+            }
+            _ => out.push_str(before),
+        }
+        let good = match values {
+            Values::Boolean(values) => {
+                out.push_str(if values.get(row) == Some(&true) { "true" } else { "false" });
+                true
+            }
+            Values::Integer(values) => {
+                encode::push_integer(out, values.get(row).copied().unwrap_or_default());
+                true
+            }
+            Values::Number(values) => encode::push_number(out, values.get(row).copied().unwrap_or_default()),
+            Values::Decimal(texts) => {
+                let text = texts.get(row);
+                out.push_str(text);
+                encode::is_plain_decimal(text)
+            }
+            Values::Date(values) => encode::push_date(out, i64::from(values.get(row).copied().unwrap_or_default())),
+            Values::Timestamp(values) => encode::push_timestamp(out, values.get(row).copied().unwrap_or_default()),
+            Values::Text { .. } | Values::TextList { .. } => true,
+        };
+        if good {
+            out.push_str(after);
+            Appended::Written
+        } else {
+            out.truncate(start);
+            Appended::Unencodable
+        }
+    }
+
+    /// Why the value of a row is `Unencodable`.
+    pub(crate) fn explain(&self, row: usize, provider: Provider) -> String {
+        let (name, crm) = (self.name, provider.name());
+        match &self.values {
+            Some(Values::Number(values)) => {
+                format!("`{name}` is {}, which is no number to {crm}", values.get(row).copied().unwrap_or_default())
+            }
+            Some(Values::Decimal(texts)) => format!("`{name}` is `{}`, which is no plain decimal number", shown(texts.get(row))),
+            Some(Values::TextList { items, offsets }) => {
+                let culprit = list(offsets, row).map(|at| items.get(at)).find(|item| item.contains(';')).unwrap_or_default();
+                format!("`{name}` has the option `{}`; `;` separates options and cannot be part of one", shown(culprit))
+            }
+            Some(Values::Date(_) | Values::Timestamp(_)) => format!("`{name}` is not within the years 1 to 9999"),
+            _ => format!("`{name}` has a value that {crm} cannot hold"),
+        }
+    }
+
+    /// Number of bytes that the values take, about.
+    pub(crate) fn size(&self) -> usize {
+        match &self.values {
+            None => 0,
+            Some(Values::Boolean(values)) => values.len(),
+            Some(Values::Date(values)) => values.len() * 4,
+            Some(Values::Integer(values) | Values::Timestamp(values)) => values.len() * 8,
+            Some(Values::Number(values)) => values.len() * 8,
+            Some(Values::Text { texts, .. } | Values::Decimal(texts)) => texts.bytes.len() + texts.offsets.len() * 4,
+            Some(Values::TextList { items, offsets }) => items.bytes.len() + (items.offsets.len() + offsets.len()) * 4,
+        }
+    }
+}
+
+fn is_blank(text: &str) -> bool {
+    match text.as_bytes().first() {
+        // Most texts begin with a letter or digit: no need to look any further.
+        Some(first) if first.is_ascii_graphic() => false,
+        _ => text.trim().is_empty(),
+    }
+}
+
+fn list(offsets: &[u32], row: usize) -> std::ops::Range<usize> {
+    match offsets.get(row..row + 2) {
+        Some(&[start, end]) => start as usize..end as usize,
+        _ => 0..0,
+    }
+}
+
+/// Blank options are left out: HubSpot takes a leading `;` for "append to what is there".
+fn append_list(items: &Texts<'_>, range: std::ops::Range<usize>, out: &mut String) -> Appended {
+    let mut first = true;
+    for at in range {
+        let item = items.get(at);
+        if item.contains(';') {
+            return Appended::Unencodable;
+        }
+        if is_blank(item) {
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            out.push(';');
+        }
+        encode::push_escaped(out, item);
+    }
+    if first { Appended::Empty } else { Appended::Written }
+}

@@ -1,0 +1,60 @@
+//! The component's exports: the contract's functions, handed on to the modules that do the work.
+
+use crate::bindings::exports::reverse_sync::destination::destination::Guest;
+use crate::bindings::reverse_sync::destination::capabilities::Descriptor;
+use crate::bindings::reverse_sync::destination::streams::{Confirmed, OutcomeSink, PlanSink, Records};
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, RecordBatch, SkippedBatch, Target};
+use crate::http::{Outside, block_on};
+use crate::{bindings, config, descriptor, plan, run};
+
+struct Component;
+
+#[expect(unsafe_code, reason = "generated: the exported functions are unsafe to call by the canonical ABI")]
+mod exported {
+    use super::{Component, bindings};
+    bindings::export!(Component with_types_in bindings);
+}
+
+impl Guest for Component {
+    fn describe() -> Descriptor {
+        descriptor::describe()
+    }
+
+    fn plan(target: Target, records: &Records, sink: &PlanSink) -> Result<(), Error> {
+        let config = config::parse(&target.destination_type, &target.config)?;
+        plan::plan(&config, &mut Planning { records, sink })
+    }
+
+    fn run(target: Target, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
+        let config = config::parse(&target.destination_type, &target.config)?;
+        let outside = Outside::new(&target.base_url, confirmed, sink)?;
+        block_on(run::run(&config, &outside))
+    }
+}
+
+struct Planning<'a> {
+    records: &'a Records,
+    sink: &'a PlanSink,
+}
+
+impl plan::PlanHost for Planning<'_> {
+    fn next(&mut self, max: u32) -> Result<Option<RecordBatch>, Error> {
+        self.records.next(max)
+    }
+
+    fn push(&mut self, changes: &ChangeBatch) -> Result<(), Error> {
+        self.sink.push(changes)
+    }
+
+    fn skip(&mut self, skipped: &SkippedBatch) -> Result<(), Error> {
+        self.sink.skip(skipped)
+    }
+
+    fn drop_column(&mut self, name: &str, reason: &str) {
+        self.sink.drop_column(name, reason);
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.sink.warn(message);
+    }
+}

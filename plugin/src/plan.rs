@@ -1,0 +1,256 @@
+//! Planning: golden records in, changes and skipped rows out. Offline, one pass, memory for one batch.
+//!
+//! A change's JSON is written as it will be sent, value by value into one buffer that is used again for the next
+//! batch. So a record costs a few copies and no allocation.
+
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, ErrorKind, RecordBatch, SkippedBatch, Strings};
+use crate::columns::{Appended, Values, View};
+use crate::config::Config;
+use crate::fields::{self, Said, Writable};
+use crate::provider_id::{self, Flaw};
+
+/// What planning needs of the host: the cursor and the sink of the contract.
+pub trait PlanHost {
+    /// The next records, `max` at most.
+    ///
+    /// # Errors
+    /// The host's.
+    fn next(&mut self, max: u32) -> Result<Option<RecordBatch>, Error>;
+    /// Takes changes.
+    ///
+    /// # Errors
+    /// The host's.
+    fn push(&mut self, changes: &ChangeBatch) -> Result<(), Error>;
+    /// Takes skipped rows.
+    ///
+    /// # Errors
+    /// The host's.
+    fn skip(&mut self, skipped: &SkippedBatch) -> Result<(), Error>;
+    /// Takes a column that is not written.
+    fn drop_column(&mut self, name: &str, reason: &str);
+    /// Takes a warning.
+    fn warn(&mut self, message: &str);
+}
+
+/// Most records in a batch. Measured: from 1,024 on the cost of a call is lost in the noise.
+const MAX_RECORDS: u32 = 4096;
+/// Records in the first batch, before their size is known.
+const FIRST_RECORDS: u32 = 512;
+/// How many bytes of values a batch should have at most, about.
+const BATCH_BYTES: usize = 2 << 20;
+/// Changes are handed over when their JSON reaches this size.
+const PUSH_BYTES: usize = 1 << 20;
+
+/// Turns golden records into changes.
+///
+/// # Errors
+/// Two columns that are one field to the CRM; whatever the host's cursor and sink fail with.
+pub fn plan<H: PlanHost>(config: &Config, host: &mut H) -> Result<(), Error> {
+    let mut said = Said::default();
+    let mut buffers = Buffers::default();
+    let mut max = FIRST_RECORDS;
+    let mut any_record = false;
+    while let Some(batch) = host.next(max)? {
+        any_record |= batch.length > 0;
+        let views = fields::views(&batch)?;
+        let mut written = fields::writable(config, &views, &mut said, host)?;
+        let id = fields::id_column(config, &views)?;
+        plan_batch(config, &batch, id, &mut written, &mut buffers, host)?;
+        said.count_empty(&written);
+        buffers.flush(host)?;
+        max = next_max(&batch, &views);
+    }
+    said.finish(config, any_record, host);
+    Ok(())
+}
+
+/// Long texts make short batches, so that memory stays flat.
+fn next_max(batch: &RecordBatch, views: &[View<'_>]) -> u32 {
+    let bytes: usize = views.iter().map(View::size).sum();
+    let each = bytes / (batch.length as usize).max(1) + 1;
+    u32::try_from(BATCH_BYTES / each).unwrap_or(MAX_RECORDS).clamp(1, MAX_RECORDS)
+}
+
+fn plan_batch<H: PlanHost>(
+    config: &Config,
+    batch: &RecordBatch,
+    id: Option<&View<'_>>,
+    written: &mut [Writable<'_>],
+    buffers: &mut Buffers,
+    host: &mut H,
+) -> Result<(), Error> {
+    for at in 0..batch.length as usize {
+        let row = batch.first_row + at as u64;
+        let ids = &mut buffers.changes.ids.bytes;
+        let id_start = ids.len();
+        if let Err(skip) = append_id(config, id, at, ids) {
+            buffers.skip(row, skip);
+            continue;
+        }
+        let out = &mut buffers.changes.fields.bytes;
+        let start = out.len();
+        match append_fields(written, at, out) {
+            Ok(true) => {
+                buffers.changes.rows.push(row);
+                close(&mut buffers.changes.ids);
+                close(&mut buffers.changes.fields);
+                if buffers.changes.fields.bytes.len() >= PUSH_BYTES {
+                    buffers.push(host)?;
+                }
+            }
+            Ok(false) => {
+                buffers.changes.ids.bytes.truncate(id_start);
+                out.truncate(start);
+                buffers.skip(row, Skip::NoWritableField);
+            }
+            Err(culprit) => {
+                buffers.changes.ids.bytes.truncate(id_start);
+                out.truncate(start);
+                let detail = written.get(culprit).map(|column| column.view.explain(at, config.provider)).unwrap_or_default();
+                buffers.skip(row, Skip::ValueNotEncodable(detail));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Appends one change's JSON object. `Ok(false)`: no value at all; `Err`: the column whose value cannot be written.
+#[inline]
+fn append_fields(written: &mut [Writable<'_>], at: usize, out: &mut String) -> Result<bool, usize> {
+    out.push('{');
+    let mut any = false;
+    for (index, column) in written.iter_mut().enumerate() {
+        // The comma that every value begins with is left out before the first.
+        let before = if any { column.before.as_str() } else { column.before.get(1..).unwrap_or_default() };
+        match column.view.append(at, before, column.after, out) {
+            Appended::Written => any = true,
+            Appended::Null => {}
+            Appended::Empty => column.empty += 1,
+            Appended::Unencodable => return Err(index),
+        }
+    }
+    out.push('}');
+    Ok(any)
+}
+
+fn append_id(config: &Config, id: Option<&View<'_>>, at: usize, out: &mut String) -> Result<(), Skip> {
+    let Some(view) = id else { return Err(Skip::IdMissing) };
+    if !view.is_valid(at) {
+        return Err(Skip::IdNull);
+    }
+    let mut digits = itoa::Buffer::new();
+    let text = match &view.values {
+        Some(Values::Text { texts, .. } | Values::Decimal(texts)) => texts.get(at),
+        Some(Values::Integer(values)) => digits.format(values.get(at).copied().unwrap_or_default()),
+        Some(Values::Number(values)) => {
+            let value = values.get(at).copied().unwrap_or_default();
+            return Err(Skip::IdNotPristine(format!("`{value}` is a floating-point number, which loses digits of an id; read the column as text")));
+        }
+        _ => return Err(Skip::IdNotPristine(format!("the column `{}` holds no ids; read it as text", view.name))),
+    };
+    provider_id::append_normal(config.provider, text, out).map_err(|flaw| match flaw {
+        Flaw::Empty => Skip::IdEmpty,
+        Flaw::NotPristine => Skip::IdNotPristine(provider_id::explain(config.provider, text)),
+    })
+}
+
+/// Why a row is skipped.
+enum Skip {
+    IdMissing,
+    IdNull,
+    IdEmpty,
+    IdNotPristine(String),
+    NoWritableField,
+    ValueNotEncodable(String),
+}
+
+impl Skip {
+    /// Codes, in the order in which they are handed over.
+    const REASONS: [&'static str; 6] =
+        ["provider_id_missing", "provider_id_null", "provider_id_empty", "provider_id_not_pristine", "no_writable_field", "value_not_encodable"];
+
+    fn index(&self) -> usize {
+        match self {
+            Skip::IdMissing => 0,
+            Skip::IdNull => 1,
+            Skip::IdEmpty => 2,
+            Skip::IdNotPristine(_) => 3,
+            Skip::NoWritableField => 4,
+            Skip::ValueNotEncodable(_) => 5,
+        }
+    }
+
+    fn detail(&self) -> Option<&str> {
+        match self {
+            Skip::IdNotPristine(detail) | Skip::ValueNotEncodable(detail) => Some(detail),
+            _ => None,
+        }
+    }
+}
+
+/// What is handed over next. Used again for every batch.
+struct Buffers {
+    changes: ChangeBatch,
+    skipped: [SkippedBatch; 6],
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        let changes = ChangeBatch { rows: Vec::new(), ids: empty_strings(), fields: empty_strings(), before: None, doubtful: false };
+        let skipped = Skip::REASONS.map(|reason| SkippedBatch { rows: Vec::new(), reason: reason.to_owned(), details: None });
+        Buffers { changes, skipped }
+    }
+}
+
+impl Buffers {
+    fn skip(&mut self, row: u64, skip: Skip) {
+        let Some(batch) = self.skipped.get_mut(skip.index()) else { return };
+        batch.rows.push(row);
+        if let Some(detail) = skip.detail() {
+            let details = batch.details.get_or_insert_with(empty_strings);
+            details.bytes.push_str(detail);
+            close(details);
+        }
+    }
+
+    fn push<H: PlanHost>(&mut self, host: &mut H) -> Result<(), Error> {
+        if !self.changes.rows.is_empty() {
+            host.push(&self.changes)?;
+            self.changes.rows.clear();
+            clear(&mut self.changes.ids);
+            clear(&mut self.changes.fields);
+        }
+        Ok(())
+    }
+
+    fn flush<H: PlanHost>(&mut self, host: &mut H) -> Result<(), Error> {
+        self.push(host)?;
+        for batch in self.skipped.iter_mut().filter(|batch| !batch.rows.is_empty()) {
+            host.skip(batch)?;
+            batch.rows.clear();
+            if let Some(details) = &mut batch.details {
+                clear(details);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn empty_strings() -> Strings {
+    Strings { bytes: String::new(), offsets: vec![0] }
+}
+
+/// Ends the string that was appended to the bytes. [`PUSH_BYTES`] keeps them far below 4 GiB.
+fn close(strings: &mut Strings) {
+    strings.offsets.push(strings.bytes.len() as u32);
+}
+
+fn clear(strings: &mut Strings) {
+    strings.bytes.clear();
+    strings.offsets.truncate(1);
+}
+
+/// The host broke the contract.
+pub(crate) fn malformed(column: &str) -> Error {
+    Error { kind: ErrorKind::Other, code: None, message: format!("the host packed the column `{column}` wrongly: its lengths do not agree") }
+}

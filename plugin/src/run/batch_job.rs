@@ -1,0 +1,169 @@
+//! One batch of changes, many records in a call, until each has its outcome.
+
+use super::changes::{Changes, Failure};
+use super::exchange::{Exchange, backoff};
+use super::reconcile::Reconciled;
+use super::salesforce::Collection;
+use super::settle::Finding;
+use super::verdict::exhausted;
+use super::world::World;
+use super::{Outcomes, Runner, hubspot, salesforce};
+use crate::bindings::reverse_sync::destination::types::Error;
+use crate::provider::Provider;
+
+/// Writes without an answer before the fate of a change stays unknown.
+pub(crate) const MAX_DOUBTS: u32 = 3;
+/// How often a locked record is tried again.
+pub(crate) const MAX_LOCKS: u32 = 5;
+
+/// Changes that are sent in one call.
+struct Group {
+    members: Vec<usize>,
+    /// Why it is not known whether they were applied.
+    doubt: Option<Doubt>,
+    /// Writes that got no answer.
+    doubts: u32,
+    /// "Locked" answers.
+    locks: u32,
+    /// An answer has passed over this change once already.
+    silent_before: bool,
+}
+
+enum Doubt {
+    /// An earlier attempt may have sent them.
+    Earlier,
+    /// Sent, and no usable answer came.
+    Lost(String),
+    /// The answer says nothing about them.
+    Silent,
+}
+
+impl Group {
+    fn new(members: Vec<usize>) -> Group {
+        Group { members, doubt: None, doubts: 0, locks: 0, silent_before: false }
+    }
+
+    /// Other members with the same history.
+    fn with(&self, members: Vec<usize>) -> Group {
+        Group { members, doubt: None, ..*self }
+    }
+}
+
+impl<W: World> Runner<'_, W> {
+    pub(super) async fn batch_job(&self, changes: Changes) -> Result<(), Error> {
+        let mut first = Group::new(changes.members());
+        if changes.doubtful() {
+            first.doubt = Some(Doubt::Earlier);
+        }
+        let mut groups = vec![first];
+        while let Some(mut group) = groups.pop() {
+            if group.members.is_empty() {
+                continue;
+            }
+            if let Some(doubt) = group.doubt.take() {
+                self.settle(&changes, group, doubt, &mut groups).await?;
+                continue;
+            }
+            let request = self.requests.update_many(&changes, &group.members);
+            let exchanged = self.exchange(&request).await?;
+            drop(request);
+            match exchanged {
+                Exchange::Doubtful(why) => self.doubt(why, group, &mut groups).await,
+                Exchange::Refused(status, error) => {
+                    let reconciled = match self.config.provider {
+                        Provider::HubSpot => hubspot::reconcile_refused(&changes, &group.members, status, &error),
+                        Provider::Salesforce => salesforce::reconcile_refused(&changes, &group.members, status, &error),
+                    };
+                    self.go_on(&changes, reconciled, &group, &mut groups).await?;
+                }
+                Exchange::Accepted(answer) => match self.config.provider {
+                    Provider::HubSpot => match hubspot::reconcile_accepted(&changes, &group.members, answer.status, &answer.body) {
+                        Some(reconciled) => self.go_on(&changes, reconciled, &group, &mut groups).await?,
+                        None => self.doubt("the answer is not in the documented form".to_owned(), group, &mut groups).await,
+                    },
+                    Provider::Salesforce => match salesforce::reconcile_accepted(&changes, &group.members, answer.status, &answer.body) {
+                        Collection::Reconciled(reconciled) => self.go_on(&changes, reconciled, &group, &mut groups).await?,
+                        Collection::Exhausted(reconciled, error) => {
+                            self.push(&reconciled.outcomes)?;
+                            return Err(exhausted(self.config, &error, "within the next 24 hours"));
+                        }
+                        Collection::Unusable(why) => self.doubt(why.to_owned(), group, &mut groups).await,
+                    },
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// A write got no answer that can be used: it is settled before anything else happens to its changes.
+    async fn doubt(&self, why: String, mut group: Group, groups: &mut Vec<Group>) {
+        group.doubts += 1;
+        group.doubt = Some(Doubt::Lost(why));
+        self.world.pause(backoff(group.doubts, self.world.random())).await;
+        groups.push(group);
+    }
+
+    /// Reports what is settled and queues what is not.
+    async fn go_on(&self, changes: &Changes, reconciled: Reconciled, group: &Group, groups: &mut Vec<Group>) -> Result<(), Error> {
+        let Reconciled { mut outcomes, locked, silent, split } = reconciled;
+        let mut again = group.with(Vec::new());
+        if group.locks >= MAX_LOCKS {
+            for (member, failure) in &locked {
+                outcomes.failed(changes.row(*member), failure);
+            }
+        } else if !locked.is_empty() {
+            again.members = locked.iter().map(|(member, _)| *member).collect();
+            again.locks += 1;
+        }
+        self.push(&outcomes)?;
+        groups.extend(split.into_iter().rev().map(|members| group.with(members)));
+        if !silent.is_empty() {
+            groups.push(Group { doubt: Some(Doubt::Silent), ..group.with(silent) });
+        }
+        if !again.members.is_empty() {
+            self.world.pause(backoff(again.locks, self.world.random())).await;
+            groups.push(again);
+        }
+        Ok(())
+    }
+
+    /// Reads what the CRM holds; what was not applied is sent again, as long as that can help.
+    async fn settle(&self, changes: &Changes, group: Group, doubt: Doubt, groups: &mut Vec<Group>) -> Result<(), Error> {
+        let mut outcomes = Outcomes::new();
+        let mut rest = Vec::new();
+        for (member, finding) in self.look(changes, &group.members).await? {
+            let row = changes.row(member);
+            match finding {
+                Finding::Equal => outcomes.updated(row),
+                Finding::Gone(failure) => outcomes.failed(row, &failure),
+                Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
+                Finding::Different => match &doubt {
+                    Doubt::Lost(why) if group.doubts >= MAX_DOUBTS => outcomes.unknown(row, &no_answer(changes.id(member), group.doubts, why)),
+                    Doubt::Silent if group.silent_before => outcomes.unknown(row, &silent(changes.id(member))),
+                    _ => rest.push(member),
+                },
+            }
+        }
+        self.push(&outcomes)?;
+        match doubt {
+            // Alone, so that the next answer can be about nothing else.
+            Doubt::Silent => groups.extend(rest.into_iter().map(|member| Group { silent_before: true, ..group.with(vec![member]) })),
+            Doubt::Earlier | Doubt::Lost(_) => groups.push(group.with(rest)),
+        }
+        Ok(())
+    }
+}
+
+/// Nothing can be read about a change that may have been written.
+pub(super) fn unreadable(id: &str, why: &str) -> Failure {
+    Failure::ours("unsettled", format!("record {id} may have been written; no answer came, and it cannot be read ({why}). Look at it in the CRM"))
+}
+
+/// Sent several times, and never answered.
+pub(super) fn no_answer(id: &str, times: u32, why: &str) -> Failure {
+    Failure::ours("no_answer", format!("record {id} was sent {times} times without an answer (the last time: {why}), and holds other values now. Plan again to see what it holds"))
+}
+
+fn silent(id: &str) -> Failure {
+    Failure::ours("not_acknowledged", format!("the CRM took the update of record {id} twice without naming it in its answer, and it holds other values. Look at it in the CRM"))
+}

@@ -1,0 +1,119 @@
+//! Confirmed changes as they were handed out, and the outcomes they end in.
+
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, ErrorKind, OutcomeBatch, Problem, Status, Strings};
+
+/// Longest message that is passed on.
+const MAX_MESSAGE: usize = 2000;
+
+/// A batch of confirmed changes. Its members are named by their index.
+#[derive(Debug)]
+pub(crate) struct Changes(ChangeBatch);
+
+impl Changes {
+    /// Checks that the host packed the batch as the contract says.
+    pub(crate) fn new(batch: ChangeBatch) -> Result<Changes, Error> {
+        let fits = |strings: &Strings| {
+            let rising = strings.offsets.windows(2).all(|pair| matches!(pair, [a, b] if a <= b));
+            let bounded = strings.offsets.iter().all(|at| strings.bytes.is_char_boundary(*at as usize));
+            (strings.offsets.len() == batch.rows.len() + 1 || batch.rows.is_empty()) && rising && bounded
+        };
+        if fits(&batch.ids) && fits(&batch.fields) {
+            return Ok(Changes(batch));
+        }
+        Err(Error { kind: ErrorKind::Other, code: None, message: "the host packed a batch of confirmed changes wrongly".to_owned() })
+    }
+
+    pub(crate) fn members(&self) -> Vec<usize> {
+        (0..self.0.rows.len()).collect()
+    }
+
+    pub(crate) fn doubtful(&self) -> bool {
+        self.0.doubtful
+    }
+
+    /// Bytes of the changes' texts.
+    pub(crate) fn size(&self) -> usize {
+        self.0.ids.bytes.len() + self.0.fields.bytes.len()
+    }
+
+    pub(crate) fn row(&self, member: usize) -> u64 {
+        self.0.rows.get(member).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn id(&self, member: usize) -> &str {
+        string(&self.0.ids, member)
+    }
+
+    pub(crate) fn fields(&self, member: usize) -> &str {
+        string(&self.0.fields, member)
+    }
+}
+
+fn string(strings: &Strings, at: usize) -> &str {
+    match strings.offsets.get(at..at + 2) {
+        Some(&[start, end]) => strings.bytes.get(start as usize..end as usize).unwrap_or_default(),
+        _ => "",
+    }
+}
+
+/// Outcomes that are reported together.
+#[derive(Debug)]
+pub(crate) struct Outcomes(OutcomeBatch);
+
+impl Outcomes {
+    pub(crate) fn new() -> Outcomes {
+        Outcomes(OutcomeBatch { rows: Vec::new(), statuses: Vec::new(), problems: Vec::new() })
+    }
+
+    pub(crate) fn batch(&self) -> Option<&OutcomeBatch> {
+        (!self.0.rows.is_empty()).then_some(&self.0)
+    }
+
+    pub(crate) fn updated(&mut self, row: u64) {
+        self.0.rows.push(row);
+        self.0.statuses.push(Status::Updated);
+    }
+
+    pub(crate) fn failed(&mut self, row: u64, failure: &Failure) {
+        self.problem(row, Status::Failed, failure);
+    }
+
+    pub(crate) fn unknown(&mut self, row: u64, failure: &Failure) {
+        self.problem(row, Status::Unknown, failure);
+    }
+
+    fn problem(&mut self, row: u64, status: Status, failure: &Failure) {
+        self.0.rows.push(row);
+        self.0.statuses.push(status);
+        self.0.problems.push(Problem {
+            row,
+            http_status: failure.http_status,
+            code: cap(&failure.code, 200),
+            message: cap(&failure.message, MAX_MESSAGE),
+        });
+    }
+}
+
+/// Why a change was not updated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) http_status: Option<u16>,
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// One that the CRM did not word.
+    pub(crate) fn ours(code: &str, message: String) -> Failure {
+        Failure { http_status: None, code: code.to_owned(), message }
+    }
+}
+
+/// The beginning of a text, at most `max` bytes of it.
+pub(crate) fn cap(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let end = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}…", &text[..end])
+}

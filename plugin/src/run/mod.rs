@@ -1,0 +1,122 @@
+//! Running: confirmed changes in, outcomes out.
+//!
+//! ```text
+//!  next ─▶ batch job ──▶ requests ──▶ exchange (repeat what is safe) ──▶ verdict (what does the answer mean)
+//!          record job       ▲                │ accepted or refused          │ nobody knows
+//!                           │         hubspot / salesforce              settle: read and compare
+//!                           │         (join results with records)          │
+//!                           └── send again: split, unlocked, not applied ──┴──▶ outcomes ─▶ push
+//! ```
+//!
+//! [`run`] keeps several jobs going, each with one batch of changes until all of them have an outcome. A job reports
+//! as it goes, so a run that is stopped has lost nothing but what was on its way.
+
+mod batch_job;
+mod changes;
+mod compare;
+mod crm_error;
+mod exchange;
+mod hubspot;
+mod reconcile;
+mod record_job;
+mod requests;
+mod salesforce;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod verdict;
+pub mod world;
+
+use crate::bindings::reverse_sync::destination::types::Error;
+use crate::config::{Config, WriteMode};
+use crate::routes::{BodyForm, Routes};
+use changes::{Changes, Outcomes};
+use exchange::Exchange;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use requests::Requests;
+use std::cell::Cell;
+use world::{Request, World};
+
+/// Bytes of changes that may be on their way before no more are pulled: memory stays flat with long texts too.
+const MAX_BYTES_IN_FLIGHT: usize = 6 << 20;
+/// Bytes of changes that one request should carry at most, about.
+const REQUEST_BYTES: usize = 2 << 20;
+
+/// What all jobs of a run share.
+pub(crate) struct Runner<'a, W> {
+    config: &'a Config,
+    world: &'a W,
+    requests: Requests,
+    /// An error ends the run: jobs make no further request.
+    stopped: Cell<bool>,
+}
+
+/// Writes the confirmed changes and reports what became of them.
+///
+/// # Errors
+/// What ended the run early. Changes without an outcome stay pending.
+pub async fn run<W: World>(config: &Config, world: &W) -> Result<(), Error> {
+    let runner = Runner { config, world, requests: Requests::new(config), stopped: Cell::new(false) };
+    let most = match Routes::of(config.provider).update_many.body {
+        BodyForm::Many { max, .. } => max,
+        _ => 1,
+    };
+    // In record mode one job has several requests going.
+    let lanes = if config.write_mode == WriteMode::Batch { config.in_flight } else { 1 };
+    let mut jobs = FuturesUnordered::new();
+    let mut bytes = 0;
+    let mut max = most;
+    let mut pulling = true;
+    let mut end = Ok(());
+    loop {
+        while pulling && !runner.stopped.get() && jobs.len() < lanes && (bytes < MAX_BYTES_IN_FLIGHT || jobs.is_empty()) {
+            match world.next(max).and_then(|batch| batch.map(Changes::new).transpose()) {
+                Ok(Some(changes)) => {
+                    let (size, count) = (changes.size(), changes.members().len());
+                    bytes += size;
+                    max = u32::try_from(REQUEST_BYTES / (size / count.max(1) + 1)).unwrap_or(most).clamp(1, most);
+                    let job = runner.job(changes);
+                    jobs.push(async move { (job.await, size) });
+                }
+                Ok(None) => pulling = false,
+                // What is in flight is finished and reported, also when the host wants to stop.
+                Err(error) => {
+                    pulling = false;
+                    end = Err(error);
+                }
+            }
+        }
+        match jobs.next().await {
+            None => return end,
+            Some((done, size)) => {
+                bytes -= size;
+                if let Err(error) = done {
+                    // The first error tells why; the others follow from it. It says more than a cancellation.
+                    if !runner.stopped.replace(true) {
+                        end = Err(error);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<W: World> Runner<'_, W> {
+    async fn job(&self, changes: Changes) -> Result<(), Error> {
+        match self.config.write_mode {
+            WriteMode::Batch => self.batch_job(changes).await,
+            WriteMode::Record => self.record_job(changes).await,
+        }
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Exchange, Error> {
+        exchange::exchange(self.config, self.world, request, || self.stopped.get()).await
+    }
+
+    fn push(&self, outcomes: &Outcomes) -> Result<(), Error> {
+        match outcomes.batch() {
+            Some(batch) => self.world.push(batch),
+            None => Ok(()),
+        }
+    }
+}

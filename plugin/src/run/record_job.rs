@@ -1,0 +1,141 @@
+//! One batch of changes, one record in a call (`write_mode: record`), several calls on their way.
+
+use super::batch_job::{MAX_DOUBTS, MAX_LOCKS, no_answer, unreadable};
+use super::changes::Changes;
+use super::exchange::{Exchange, backoff};
+use super::settle::{Finding, merged};
+use super::world::{Answer, World};
+use super::{Outcomes, Runner, hubspot, salesforce};
+use crate::bindings::reverse_sync::destination::types::Error;
+use crate::provider::Provider;
+use futures_util::stream::{StreamExt, iter};
+
+impl<W: World> Runner<'_, W> {
+    pub(super) async fn record_job(&self, changes: Changes) -> Result<(), Error> {
+        let members = self.writable(&changes).await?;
+        let changes = &changes;
+        let mut writes = iter(members).map(|member| self.write_one(changes, member)).buffer_unordered(self.config.in_flight);
+        let mut end = Ok(());
+        while let Some(done) = writes.next().await {
+            if let Err(error) = done {
+                if end.is_ok() {
+                    end = Err(error);
+                }
+                // Those on their way are finished; none is begun.
+                self.stopped.set(true);
+            }
+        }
+        if end.is_err() {
+            // The scheduler stops the run, and reports the first error it sees.
+            self.stopped.set(false);
+        }
+        end
+    }
+
+    /// The members that may be written by their path; the others get their outcome here.
+    async fn writable(&self, changes: &Changes) -> Result<Vec<usize>, Error> {
+        let mut members = changes.members();
+        let mut outcomes = Outcomes::new();
+        if changes.doubtful() {
+            let mut rest = Vec::new();
+            for (member, finding) in self.look(changes, &members).await? {
+                match finding {
+                    Finding::Equal => outcomes.updated(changes.row(member)),
+                    Finding::Gone(failure) => outcomes.failed(changes.row(member), &failure),
+                    Finding::Unreadable(why) => outcomes.unknown(changes.row(member), &unreadable(changes.id(member), &why)),
+                    Finding::Different => rest.push(member),
+                }
+            }
+            members = rest;
+        } else if self.config.provider == Provider::HubSpot {
+            let mut rest = Vec::new();
+            for (member, finding) in self.look_at_ids(changes, &members).await? {
+                match finding {
+                    Some(Finding::Gone(failure)) => outcomes.failed(changes.row(member), &failure),
+                    Some(Finding::Unreadable(why)) => {
+                        let message = format!("record {} was not written, because HubSpot would not show whether it was merged ({why})", changes.id(member));
+                        outcomes.failed(changes.row(member), &super::changes::Failure::ours("unreadable", message));
+                    }
+                    _ => rest.push(member),
+                }
+            }
+            members = rest;
+        }
+        self.push(&outcomes)?;
+        Ok(members)
+    }
+
+    async fn write_one(&self, changes: &Changes, member: usize) -> Result<(), Error> {
+        let request = self.requests.update_one(changes, member);
+        let row = changes.row(member);
+        let mut outcomes = Outcomes::new();
+        let (mut doubts, mut locks) = (0, 0);
+        loop {
+            let why = match self.exchange(&request).await? {
+                Exchange::Accepted(answer) => match self.written(changes.id(member), &answer) {
+                    Written::Yes => {
+                        outcomes.updated(row);
+                        break;
+                    }
+                    Written::Elsewhere(survivor) => {
+                        let mut failure = merged(changes.id(member), &survivor);
+                        failure.http_status = Some(answer.status);
+                        failure.message = format!(
+                            "record {} was merged into record {survivor} while it was being written, and HubSpot wrote the values to {survivor} by its redirect; look at that record",
+                            changes.id(member)
+                        );
+                        outcomes.failed(row, &failure);
+                        break;
+                    }
+                    Written::Unclear => "the answer is not in the documented form".to_owned(),
+                },
+                Exchange::Refused(_, error) if self.config.provider == Provider::Salesforce && salesforce::is_transient(&error) && locks < MAX_LOCKS => {
+                    locks += 1;
+                    self.world.pause(backoff(locks, self.world.random())).await;
+                    continue;
+                }
+                Exchange::Refused(status, error) => {
+                    let failure = match self.config.provider {
+                        Provider::HubSpot => error.failure(status),
+                        Provider::Salesforce => salesforce::failure(&error, status),
+                    };
+                    outcomes.failed(row, &failure);
+                    break;
+                }
+                Exchange::Doubtful(why) => why,
+            };
+            doubts += 1;
+            self.world.pause(backoff(doubts, self.world.random())).await;
+            match self.look(changes, &[member]).await?.pop() {
+                Some((_, Finding::Equal)) => outcomes.updated(row),
+                Some((_, Finding::Gone(failure))) => outcomes.failed(row, &failure),
+                Some((_, Finding::Different)) if doubts < MAX_DOUBTS => continue,
+                Some((_, Finding::Different)) => outcomes.unknown(row, &no_answer(changes.id(member), doubts, &why)),
+                Some((_, Finding::Unreadable(unread))) => outcomes.unknown(row, &unreadable(changes.id(member), &unread)),
+                None => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
+            }
+            break;
+        }
+        self.push(&outcomes)
+    }
+
+    /// Whether an accepted PATCH wrote the record it was for.
+    fn written(&self, id: &str, answer: &Answer) -> Written {
+        match self.config.provider {
+            // 204 without a body.
+            Provider::Salesforce => Written::Yes,
+            Provider::HubSpot => match hubspot::record_id(&answer.body) {
+                Some(found) if found == id => Written::Yes,
+                Some(found) => Written::Elsewhere(found.into_owned()),
+                None => Written::Unclear,
+            },
+        }
+    }
+}
+
+enum Written {
+    Yes,
+    /// To the record that this one was merged into.
+    Elsewhere(String),
+    Unclear,
+}

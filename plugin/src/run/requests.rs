@@ -1,0 +1,107 @@
+//! The requests of a run, spliced together from the confirmed text.
+
+use super::changes::Changes;
+use super::world::Request;
+use crate::config::Config;
+use crate::routes::{BodyForm, Route, Routes};
+use crate::template::{Template, push_query_value};
+
+/// Writes requests for one destination.
+pub(crate) struct Requests {
+    update_many: Writer,
+    update_one: Writer,
+    read_many: Writer,
+    read_one: Writer,
+}
+
+struct Writer {
+    route: Route,
+    path: Template,
+    body: Body,
+}
+
+enum Body {
+    None,
+    One(Template),
+    Many { open: Template, item: Template, close: Template },
+}
+
+impl Requests {
+    pub(crate) fn new(config: &Config) -> Requests {
+        let routes = Routes::of(config.provider);
+        let writer = |route: &Route| Writer {
+            route: *route,
+            path: Template::new(route.path, config),
+            body: match route.body {
+                BodyForm::None => Body::None,
+                BodyForm::One(text) => Body::One(Template::new(text, config)),
+                BodyForm::Many { open, item, close, .. } => {
+                    Body::Many { open: Template::new(open, config), item: Template::new(item, config), close: Template::new(close, config) }
+                }
+            },
+        };
+        Requests {
+            update_many: writer(&routes.update_many),
+            update_one: writer(&routes.update_one),
+            read_many: writer(&routes.read_many),
+            read_one: writer(&routes.read_one),
+        }
+    }
+
+    /// Updates these members in one call.
+    pub(crate) fn update_many(&self, changes: &Changes, members: &[usize]) -> Request {
+        self.update_many.request(changes, members, "")
+    }
+
+    /// Updates one record by its path.
+    pub(crate) fn update_one(&self, changes: &Changes, member: usize) -> Request {
+        self.update_one.request(changes, &[member], "")
+    }
+
+    /// Reads these members in one call. `names` is a JSON array of field names.
+    pub(crate) fn read_many(&self, changes: &Changes, members: &[usize], names: &str) -> Request {
+        self.read_many.request(changes, members, names)
+    }
+
+    /// Reads one record by its path.
+    pub(crate) fn read_one<'n>(&self, changes: &Changes, member: usize, names: impl Iterator<Item = &'n str>) -> Request {
+        let mut request = self.read_one.request(changes, &[member], "");
+        for (at, name) in names.enumerate() {
+            match (at, self.read_one.route.query) {
+                (0, Some(key)) => {
+                    request.path.push('?');
+                    request.path.push_str(key);
+                    request.path.push('=');
+                }
+                _ => request.path.push_str("%2C"),
+            }
+            push_query_value(&mut request.path, name);
+        }
+        request
+    }
+}
+
+impl Writer {
+    fn request(&self, changes: &Changes, members: &[usize], names: &str) -> Request {
+        let first = members.first().copied().unwrap_or_default();
+        let mut path = String::with_capacity(96);
+        self.path.push(&mut path, changes.id(first), "", "");
+        let size: usize = members.iter().map(|member| changes.fields(*member).len() + changes.id(*member).len() + 64).sum();
+        let mut body = String::with_capacity(if self.route.writes { size + 64 } else { members.len() * 32 + names.len() + 64 });
+        match &self.body {
+            Body::None => {}
+            Body::One(template) => template.push(&mut body, changes.id(first), changes.fields(first), names),
+            Body::Many { open, item, close } => {
+                open.push(&mut body, "", "", names);
+                for (at, member) in members.iter().enumerate() {
+                    if at > 0 {
+                        body.push(',');
+                    }
+                    item.push(&mut body, changes.id(*member), changes.fields(*member), names);
+                }
+                close.push(&mut body, "", "", names);
+            }
+        }
+        Request { writes: self.route.writes, method: self.route.method, path, headers: self.route.headers, body }
+    }
+}

@@ -1,0 +1,185 @@
+//! Reading what the CRM holds, to find out what became of a write. Reads only; whatever the answer, nothing is
+//! applied here.
+
+use super::changes::{Changes, Failure};
+use super::compare::holds;
+use super::exchange::{Exchange, unavailable};
+use super::{Runner, hubspot, salesforce};
+use crate::bindings::reverse_sync::destination::types::Error;
+use crate::provider::Provider;
+use crate::template::json_names;
+use serde_json::{Map, Value};
+use std::collections::{BTreeSet, HashMap};
+
+use super::world::World;
+
+/// What a read says about a change.
+#[derive(Debug)]
+pub(crate) enum Finding {
+    /// The CRM holds the confirmed values.
+    Equal,
+    /// It holds others.
+    Different,
+    /// There is no such record under this id; it cannot be updated.
+    Gone(Failure),
+    /// The read was refused, so it tells nothing.
+    Unreadable(String),
+}
+
+/// Most fields that a read asks for at once.
+const MAX_NAMES: usize = 500;
+
+impl<W: World> Runner<'_, W> {
+    /// Reads these members and holds what the CRM has against what was confirmed.
+    ///
+    /// # Errors
+    /// What ends the whole run.
+    pub(crate) async fn look(&self, changes: &Changes, members: &[usize]) -> Result<Vec<(usize, Finding)>, Error> {
+        let confirmed: HashMap<usize, Map<String, Value>> =
+            members.iter().map(|member| (*member, serde_json::from_str(changes.fields(*member)).unwrap_or_default())).collect();
+        match self.config.provider {
+            Provider::HubSpot => self.look_hubspot(changes, members, &confirmed).await,
+            Provider::Salesforce => self.look_salesforce(changes, members, &confirmed).await,
+        }
+    }
+
+    async fn look_hubspot(&self, changes: &Changes, members: &[usize], confirmed: &HashMap<usize, Map<String, Value>>) -> Result<Vec<(usize, Finding)>, Error> {
+        let mut findings = Vec::with_capacity(members.len());
+        let found = self.present(changes, members, &names(confirmed)).await?;
+        for member in members {
+            let wanted = confirmed.get(member);
+            let finding = match found.get(changes.id(*member)) {
+                Some(held) => equal_or_not(wanted, held),
+                None => match self.look_at_one(changes, *member, wanted).await? {
+                    Ok(held) => equal_or_not(wanted, &held),
+                    Err(finding) => finding,
+                },
+            };
+            findings.push((*member, finding));
+        }
+        Ok(findings)
+    }
+
+    /// The records that HubSpot has under these very ids. Merged and deleted ones are not among them.
+    async fn present(&self, changes: &Changes, members: &[usize], names: &[&str]) -> Result<HashMap<String, Map<String, Value>>, Error> {
+        let mut found = HashMap::new();
+        if members.len() > 1 {
+            let request = self.requests.read_many(changes, members, &json_names(names.iter().take(MAX_NAMES).copied()));
+            if let Exchange::Accepted(answer) = self.read(&request, |body| hubspot::records(body).is_some()).await? {
+                for record in hubspot::records(&answer.body).unwrap_or_default() {
+                    found.insert(record.id, record.properties);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// One record by its path, which follows merges: the id in the answer tells.
+    async fn look_at_one(&self, changes: &Changes, member: usize, wanted: Option<&Map<String, Value>>) -> Result<Result<Map<String, Value>, Finding>, Error> {
+        let id = changes.id(member);
+        let names = wanted.into_iter().flat_map(|wanted| wanted.keys().map(String::as_str));
+        let request = self.requests.read_one(changes, member, names);
+        Ok(match self.read(&request, |body| hubspot::record(body).is_some()).await? {
+            Exchange::Accepted(answer) => match hubspot::record(&answer.body) {
+                Some(record) if record.id == id => Ok(record.properties),
+                Some(record) => Err(Finding::Gone(merged(id, &record.id))),
+                None => Err(Finding::Unreadable("the answer is no record".to_owned())),
+            },
+            Exchange::Refused(404, error) => {
+                let mut failure = error.failure(404);
+                failure.message = format!("there is no record {id} (HubSpot: {}); it was deleted, or never existed", failure.message);
+                Err(Finding::Gone(failure))
+            }
+            Exchange::Refused(status, error) => Err(Finding::Unreadable(format!("HTTP {status}, {}", error.told()))),
+            Exchange::Doubtful(why) => Err(Finding::Unreadable(why)),
+        })
+    }
+
+    /// Which of these HubSpot has under their very ids, before they are written by path. `PATCH` follows merges, and
+    /// so would write to a record that nobody confirmed. A merge between this read and the write is not seen.
+    pub(crate) async fn look_at_ids(&self, changes: &Changes, members: &[usize]) -> Result<Vec<(usize, Option<Finding>)>, Error> {
+        let found = self.present(changes, members, &["hs_object_id"]).await?;
+        let mut findings = Vec::with_capacity(members.len());
+        for member in members {
+            let missing = !found.contains_key(changes.id(*member));
+            let finding = if missing { self.look_at_one(changes, *member, None).await?.err() } else { None };
+            findings.push((*member, finding));
+        }
+        Ok(findings)
+    }
+
+    async fn look_salesforce(&self, changes: &Changes, members: &[usize], confirmed: &HashMap<usize, Map<String, Value>>) -> Result<Vec<(usize, Finding)>, Error> {
+        let mut held: HashMap<usize, Map<String, Value>> = HashMap::new();
+        let mut gone: BTreeSet<usize> = BTreeSet::new();
+        let mut refusal = None;
+        let names = names(confirmed);
+        // A field that cannot be read fails the whole call, so the others are asked for without it.
+        let mut asking: Vec<Vec<&str>> = names.chunks(MAX_NAMES).map(<[&str]>::to_vec).collect();
+        while let Some(chunk) = asking.pop() {
+            let request = self.requests.read_many(changes, members, &json_names(std::iter::once("Id").chain(chunk.iter().copied())));
+            match self.read(&request, |body| salesforce::records(changes, members, body).is_some()).await? {
+                Exchange::Accepted(answer) => {
+                    let records = salesforce::records(changes, members, &answer.body).unwrap_or_default();
+                    for (member, record) in members.iter().zip(records) {
+                        match record {
+                            Some(record) => held.entry(*member).or_default().extend(record),
+                            None => {
+                                gone.insert(*member);
+                            }
+                        }
+                    }
+                }
+                Exchange::Refused(status, error) => {
+                    let (named, others): (Vec<&str>, Vec<&str>) = chunk.iter().partition(|name| error.message.contains(&format!("'{name}'")));
+                    if !named.is_empty() && !others.is_empty() {
+                        asking.push(others);
+                    } else if named.is_empty() && chunk.len() > 1 {
+                        let (first, second) = chunk.split_at(chunk.len() / 2);
+                        asking.extend([first.to_vec(), second.to_vec()]);
+                    }
+                    refusal = Some(format!("HTTP {status}, {}", error.told()));
+                }
+                Exchange::Doubtful(why) => refusal = Some(why),
+            }
+        }
+        let finding = |member: &usize| {
+            if gone.contains(member) {
+                let id = changes.id(*member);
+                return Finding::Gone(Failure::ours("not_found", format!("Salesforce shows no record {id}; it was deleted, or merged into another record, or the source's user may not see it")));
+            }
+            match (held.get(member), &refusal) {
+                (Some(held), _) => equal_or_not(confirmed.get(member), held),
+                (None, Some(why)) => Finding::Unreadable(why.clone()),
+                (None, None) => Finding::Different,
+            }
+        };
+        Ok(members.iter().map(|member| (*member, finding(member))).collect())
+    }
+
+    /// A read, repeated until its body can be used.
+    async fn read(&self, request: &super::world::Request, usable: impl Fn(&[u8]) -> bool) -> Result<Exchange, Error> {
+        for attempt in 1..=3 {
+            match self.exchange(request).await? {
+                Exchange::Accepted(answer) if !usable(&answer.body) => self.world.pause(super::exchange::backoff(attempt, self.world.random())).await,
+                other => return Ok(other),
+            }
+        }
+        Err(unavailable(self.config, 3, "an answer to a read that is not in the documented form"))
+    }
+}
+
+/// The record lives on under another id.
+pub(crate) fn merged(id: &str, survivor: &str) -> Failure {
+    Failure::ours("merged", format!("record {id} was merged into record {survivor}, so it was not written; resolve the golden records again, then plan again"))
+}
+
+fn equal_or_not(wanted: Option<&Map<String, Value>>, held: &Map<String, Value>) -> Finding {
+    // A change always has a field: one without any was not readable, and proves nothing.
+    if wanted.is_some_and(|wanted| !wanted.is_empty() && holds(wanted, held)) { Finding::Equal } else { Finding::Different }
+}
+
+/// All field names of these changes.
+fn names(confirmed: &HashMap<usize, Map<String, Value>>) -> Vec<&str> {
+    let names: BTreeSet<&str> = confirmed.values().flat_map(|fields| fields.keys().map(String::as_str)).collect();
+    names.into_iter().collect()
+}

@@ -1,0 +1,402 @@
+//! A CRM in memory that behaves as crm-apis says, with faults on demand, and the host's two streams. It holds every
+//! write against the confirmed changes, as egress does.
+
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, ErrorKind, OutcomeBatch, Problem, Status, Strings};
+use crate::config::{Config, parse};
+use crate::provider::Provider;
+use crate::run::run;
+use crate::run::world::{Answer, Lost, Request, World};
+use serde_json::{Map, Value, json};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// What happens to one request.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    /// Nothing.
+    Fine,
+    /// It does not reach the CRM.
+    Before(Lost),
+    /// It is applied, and the answer is lost.
+    After(Lost),
+    /// It is not applied, and answered like this.
+    Instead(u16, String),
+    /// It is applied, and answered like this.
+    Answered(u16, String),
+}
+
+/// The CRM, the host and what was seen of both.
+pub(super) struct Fake {
+    pub(super) config: Config,
+    pub(super) records: RefCell<BTreeMap<String, Map<String, Value>>>,
+    /// Old ids that merges have left behind.
+    pub(super) merged: RefCell<BTreeMap<String, String>>,
+    /// Names that HubSpot merges away right after the next read.
+    pub(super) merge_after_read: RefCell<Option<(String, String)>>,
+    /// Properties that do not exist.
+    pub(super) unknown_fields: BTreeSet<&'static str>,
+    /// How many more writes find a record locked.
+    pub(super) locks: RefCell<BTreeMap<String, u32>>,
+    /// Faults of the next writes and reads, in order; then all is fine.
+    pub(super) write_faults: RefCell<VecDeque<Fault>>,
+    pub(super) read_faults: RefCell<VecDeque<Fault>>,
+    pub(super) lock_status: u16,
+    pub(super) waiting: RefCell<VecDeque<Result<ChangeBatch, Error>>>,
+    confirmed: RefCell<BTreeMap<String, String>>,
+    pub(super) outcomes: RefCell<BTreeMap<u64, (Status, Option<Problem>)>>,
+    pub(super) refuse_outcomes: Cell<bool>,
+    pub(super) log: RefCell<Vec<Request>>,
+    pub(super) paused: Cell<u64>,
+    random: Cell<u64>,
+}
+
+pub(super) fn error(kind: ErrorKind) -> Error {
+    Error { kind, code: None, message: "the host's".to_owned() }
+}
+
+fn strings<'a>(texts: impl Iterator<Item = &'a str>) -> Strings {
+    let mut packed = Strings { bytes: String::new(), offsets: vec![0] };
+    for text in texts {
+        packed.bytes.push_str(text);
+        packed.offsets.push(packed.bytes.len() as u32);
+    }
+    packed
+}
+
+impl Fake {
+    pub(super) fn new(destination_type: &str, more: &str) -> Fake {
+        Fake {
+            config: parse(destination_type, &format!(r#"{{"provider_id_field":"x","source_id":"src_1"{more}}}"#)).unwrap(),
+            records: RefCell::default(),
+            merged: RefCell::default(),
+            merge_after_read: RefCell::default(),
+            unknown_fields: BTreeSet::from(["nope"]),
+            locks: RefCell::default(),
+            write_faults: RefCell::default(),
+            read_faults: RefCell::default(),
+            lock_status: 400,
+            waiting: RefCell::default(),
+            confirmed: RefCell::default(),
+            outcomes: RefCell::default(),
+            refuse_outcomes: Cell::new(false),
+            log: RefCell::default(),
+            paused: Cell::new(0),
+            random: Cell::new(7),
+        }
+    }
+
+    /// A batch of confirmed changes; rows are numbered on. Records that are not there yet are created empty.
+    pub(super) fn confirm(&self, changes: &[(String, String)], doubtful: bool) {
+        let row = self.confirmed.borrow().len() as u64 + 1;
+        for (id, fields) in changes {
+            assert!(self.confirmed.borrow_mut().insert(id.clone(), fields.clone()).is_none());
+            if !self.merged.borrow().contains_key(id) {
+                self.records.borrow_mut().entry(id.clone()).or_default();
+            }
+        }
+        self.waiting.borrow_mut().push_back(Ok(ChangeBatch {
+            rows: (row..row + changes.len() as u64).collect(),
+            ids: strings(changes.iter().map(|change| change.0.as_str())),
+            fields: strings(changes.iter().map(|change| change.1.as_str())),
+            before: None,
+            doubtful,
+        }));
+    }
+
+    pub(super) fn fault(&self, fault: Fault) -> &Fake {
+        self.write_faults.borrow_mut().push_back(fault);
+        self
+    }
+
+    pub(super) fn read_fault(&self, fault: Fault) -> &Fake {
+        self.read_faults.borrow_mut().push_back(fault);
+        self
+    }
+
+    pub(super) fn run(&self) -> Result<(), Error> {
+        let mut future = pin!(run(&self.config, self));
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..1_000_000 {
+            if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+                return done;
+            }
+        }
+        panic!("the run does not end");
+    }
+
+    pub(super) fn status(&self, row: u64) -> Option<Status> {
+        self.outcomes.borrow().get(&row).map(|outcome| outcome.0)
+    }
+
+    pub(super) fn problem(&self, row: u64) -> Problem {
+        self.outcomes.borrow()[&row].1.clone().unwrap()
+    }
+
+    pub(super) fn count(&self, status: Status) -> usize {
+        self.outcomes.borrow().values().filter(|outcome| outcome.0 == status).count()
+    }
+
+    pub(super) fn writes(&self) -> Vec<String> {
+        self.log.borrow().iter().filter(|request| request.writes).map(|request| request.body.clone()).collect()
+    }
+
+    pub(super) fn reads(&self) -> usize {
+        self.log.borrow().iter().filter(|request| !request.writes).count()
+    }
+
+    /// Whether the CRM holds what was confirmed for a record.
+    pub(super) fn is_written(&self, id: &str) -> bool {
+        let fields: Map<String, Value> = serde_json::from_str(&self.confirmed.borrow()[id]).unwrap();
+        self.records.borrow().get(id).is_some_and(|record| fields.iter().all(|(name, value)| record.get(name) == Some(value)))
+    }
+
+    pub(super) fn ids(&self) -> Vec<String> {
+        self.waiting.borrow().iter().flatten().flat_map(|batch| (0..batch.rows.len()).map(|at| batch.ids.bytes[batch.ids.offsets[at] as usize..batch.ids.offsets[at + 1] as usize].to_owned()).collect::<Vec<_>>()).collect()
+    }
+
+    fn answer(&self, request: &Request) -> Answer {
+        let (status, body) = match self.config.provider {
+            Provider::HubSpot => self.hubspot(request),
+            Provider::Salesforce => self.salesforce(request),
+        };
+        Answer { status, retry_after: None, body: body.into_bytes() }
+    }
+
+    /// What egress does: only confirmed values of confirmed records leave.
+    fn witness(&self, id: &str, fields: &Value) {
+        let confirmed: Value = serde_json::from_str(&self.confirmed.borrow()[id]).unwrap();
+        assert_eq!(fields, &confirmed, "{id}");
+    }
+
+    fn hubspot(&self, request: &Request) -> (u16, String) {
+        let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+        let rest = request.path.strip_prefix("/crm/v3/objects/contacts/").unwrap();
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let inputs = body["inputs"].as_array().cloned().unwrap_or_default();
+        match (request.method, rest) {
+            ("POST", "batch/update") => {
+                assert!((1..=100).contains(&inputs.len()));
+                inputs.iter().for_each(|input| self.witness(input["id"].as_str().unwrap(), &input["properties"]));
+                if let Some(refusal) = inputs.iter().find_map(|input| self.hubspot_refusal(&input["properties"])) {
+                    return (400, refusal);
+                }
+                let (mut results, mut missing) = (Vec::new(), Vec::new());
+                for input in inputs.iter().rev() {
+                    let id = input["id"].as_str().unwrap();
+                    match self.records.borrow_mut().get_mut(id) {
+                        Some(record) => {
+                            record.extend(input["properties"].as_object().unwrap().clone());
+                            results.push(json!({"id": id, "properties": {"x": "y"}, "archived": false}));
+                        }
+                        None if self.merged.borrow().contains_key(id) => {}
+                        None => missing.push(id.to_owned()),
+                    }
+                }
+                let mut answer = json!({"status": "COMPLETE", "results": results});
+                if missing.is_empty() {
+                    return (200, answer.to_string());
+                }
+                answer["errors"] = json!([{"status": "error", "category": "OBJECT_NOT_FOUND", "message": "Could not get some CONTACT objects", "context": {"ids": missing}}]);
+                answer["numErrors"] = json!(1);
+                (207, answer.to_string())
+            }
+            ("POST", "batch/read") => {
+                let records = self.records.borrow();
+                let results: Vec<Value> = inputs.iter().filter_map(|input| Some(hubspot_record(input["id"].as_str()?, records.get(input["id"].as_str()?)?))).collect();
+                let answer = json!({"status": "COMPLETE", "results": results}).to_string();
+                drop(records);
+                if let Some((old, new)) = self.merge_after_read.borrow_mut().take() {
+                    self.records.borrow_mut().remove(&old);
+                    self.merged.borrow_mut().insert(old, new);
+                }
+                (207, answer)
+            }
+            (method, id) => {
+                let survivor = self.merged.borrow().get(id).cloned().unwrap_or_else(|| id.to_owned());
+                let mut records = self.records.borrow_mut();
+                let Some(record) = records.get_mut(&survivor) else {
+                    return (404, json!({"status": "error", "message": "resource not found"}).to_string());
+                };
+                if method == "PATCH" {
+                    self.witness(id, &body["properties"]);
+                    if let Some(refusal) = self.hubspot_refusal(&body["properties"]) {
+                        return (400, refusal);
+                    }
+                    record.extend(body["properties"].as_object().unwrap().clone());
+                } else {
+                    assert!(query.is_empty() || query.starts_with("properties="), "{query}");
+                }
+                (200, hubspot_record(&survivor, record).to_string())
+            }
+        }
+    }
+
+    fn hubspot_refusal(&self, properties: &Value) -> Option<String> {
+        let refusal = |code: &str, name: &str| {
+            json!({"status": "error", "category": "VALIDATION_ERROR", "message": "Property values were not valid: …",
+                "errors": [{"message": format!("{name}: {code}"), "code": code, "context": {"propertyName": [name]}}]})
+            .to_string()
+        };
+        let properties = properties.as_object().unwrap();
+        if let Some(name) = properties.keys().find(|name| self.unknown_fields.contains(name.as_str())) {
+            return Some(refusal("PROPERTY_DOESNT_EXIST", name));
+        }
+        let (name, _) = properties.iter().find(|(_, value)| value.as_str().unwrap() == "bad")?;
+        Some(refusal("INVALID_OPTION", name))
+    }
+
+    fn salesforce(&self, request: &Request) -> (u16, String) {
+        let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+        let below = request.path.strip_prefix("/services/data/v67.0/").unwrap();
+        if request.writes {
+            assert_eq!(request.headers, [("Sforce-Auto-Assign", "FALSE")]);
+        }
+        let rows = |code: &str, message: &str| json!([{"errorCode": code, "message": message}]).to_string();
+        match (request.method, below) {
+            ("PATCH", "composite/sobjects") => {
+                assert_eq!(body["allOrNone"], false);
+                let records = body["records"].as_array().unwrap();
+                assert!((1..=200).contains(&records.len()));
+                if request.body.contains("unparsable") {
+                    return (400, rows("JSON_PARSER_ERROR", "Cannot deserialize instance of datetime"));
+                }
+                let saved: Vec<Value> = records
+                    .iter()
+                    .map(|record| {
+                        let mut fields = record.as_object().unwrap().clone();
+                        assert_eq!(fields.remove("attributes").unwrap()["type"], "Contact");
+                        let id = fields.remove("id").unwrap().as_str().unwrap().to_owned();
+                        match self.save(&id, fields) {
+                            Ok(()) => json!({"id": id, "success": true, "errors": []}),
+                            Err((_, code, message)) => json!({"success": false, "errors": [{"statusCode": code, "message": message, "fields": []}]}),
+                        }
+                    })
+                    .collect();
+                (200, Value::Array(saved).to_string())
+            }
+            ("POST", "composite/sobjects/Contact") => {
+                let names: Vec<&str> = body["fields"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+                if let Some(name) = names.iter().find(|name| self.unknown_fields.contains(**name)) {
+                    return (400, rows("INVALID_FIELD", &format!("No such column '{name}' on sobject of type Contact")));
+                }
+                let records = self.records.borrow();
+                let found: Vec<Value> = body["ids"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|id| {
+                        let Some(record) = records.get(id.as_str().unwrap()) else { return Value::Null };
+                        let mut shown = json!({"attributes": {"type": "Contact"}, "Id": id});
+                        for name in names.iter().filter(|name| **name != "Id") {
+                            shown[*name] = record.get(*name).cloned().unwrap_or_default();
+                        }
+                        shown
+                    })
+                    .collect();
+                (200, Value::Array(found).to_string())
+            }
+            ("PATCH", path) => {
+                let id = path.strip_prefix("sobjects/Contact/").unwrap();
+                match self.save(id, body.as_object().unwrap().clone()) {
+                    Ok(()) => (204, String::new()),
+                    Err((status, code, message)) => (status, rows(&code, &message)),
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn save(&self, id: &str, fields: Map<String, Value>) -> Result<(), (u16, String, String)> {
+        self.witness(id, &Value::Object(fields.clone()));
+        if let Some(left) = self.locks.borrow_mut().get_mut(id).filter(|left| **left > 0) {
+            *left -= 1;
+            return Err((self.lock_status, "UNABLE_TO_LOCK_ROW".to_owned(), "unable to obtain exclusive access".to_owned()));
+        }
+        if let Some(name) = fields.keys().find(|name| self.unknown_fields.contains(name.as_str())) {
+            return Err((400, "INVALID_FIELD".to_owned(), format!("No such column '{name}' on sobject of type Contact")));
+        }
+        if fields.values().any(|value| value == "bad") {
+            return Err((400, "STRING_TOO_LONG".to_owned(), "Title: data value too large".to_owned()));
+        }
+        match self.records.borrow_mut().get_mut(id) {
+            Some(record) => {
+                record.extend(fields);
+                Ok(())
+            }
+            None => Err((404, "ENTITY_IS_DELETED".to_owned(), "entity is deleted".to_owned())),
+        }
+    }
+}
+
+fn hubspot_record(id: &str, properties: &Map<String, Value>) -> Value {
+    json!({"id": id, "properties": properties, "createdAt": "2025-02-03T09:00:00.120Z", "archived": false})
+}
+
+/// Another job's turn.
+async fn turn() {
+    let mut first = true;
+    poll_fn(|context| {
+        context.waker().wake_by_ref();
+        if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+}
+
+impl World for Fake {
+    async fn send(&self, request: &Request) -> Result<Answer, Lost> {
+        self.log.borrow_mut().push(request.clone());
+        turn().await;
+        let faults = if request.writes { &self.write_faults } else { &self.read_faults };
+        let fault = faults.borrow_mut().pop_front().unwrap_or(Fault::Fine);
+        let given = |status, body: String| {
+            let retry_after = body.strip_prefix("retry-after ").and_then(|seconds| seconds.parse().ok());
+            Answer { status, retry_after, body: body.into_bytes() }
+        };
+        match fault {
+            Fault::Fine => Ok(self.answer(request)),
+            Fault::Before(lost) => Err(lost),
+            Fault::Instead(status, body) => Ok(given(status, body)),
+            Fault::After(lost) => {
+                self.answer(request);
+                Err(lost)
+            }
+            Fault::Answered(status, body) => {
+                self.answer(request);
+                Ok(given(status, body))
+            }
+        }
+    }
+
+    async fn pause(&self, milliseconds: u64) {
+        self.paused.set(self.paused.get() + milliseconds);
+        turn().await;
+    }
+
+    fn random(&self) -> u64 {
+        self.random.set(self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        self.random.get() >> 33
+    }
+
+    fn next(&self, max: u32) -> Result<Option<ChangeBatch>, Error> {
+        let batch = self.waiting.borrow_mut().pop_front().transpose()?;
+        assert!(batch.as_ref().is_none_or(|batch| batch.rows.len() <= max as usize));
+        Ok(batch)
+    }
+
+    fn push(&self, outcomes: &OutcomeBatch) -> Result<(), Error> {
+        if self.refuse_outcomes.get() {
+            return Err(error(ErrorKind::Other));
+        }
+        assert!(!outcomes.rows.is_empty() && outcomes.rows.len() == outcomes.statuses.len());
+        for (row, status) in outcomes.rows.iter().zip(&outcomes.statuses) {
+            let problem = outcomes.problems.iter().find(|problem| problem.row == *row).cloned();
+            assert_eq!(problem.is_some(), matches!(status, Status::Failed | Status::Unknown));
+            assert!(problem.as_ref().is_none_or(|problem| !problem.code.is_empty() && !problem.message.is_empty() && problem.message.len() < 2100));
+            assert!(self.outcomes.borrow_mut().insert(*row, (*status, problem)).is_none(), "row {row} has two outcomes");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! What a run needs of the outside: the CRM, a clock, chance, and the host's cursor and sink. The component's world
+//! is WebAssembly (`http`), the tests' is a small CRM in memory.
+
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, OutcomeBatch};
+use std::future::Future;
+
+/// A request, below the base URL and without a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Whether it writes.
+    pub writes: bool,
+    /// `GET`, `POST` or `PATCH`.
+    pub method: &'static str,
+    /// Path and query below the base URL.
+    pub path: String,
+    /// Headers beside `accept` and `content-type`.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// JSON, or empty.
+    pub body: String,
+}
+
+/// A complete answer.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u64>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// No complete answer. The variants tell what is known about the request's fate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It never left: no name, no connection, no TLS.
+    NotSent(String),
+    /// The host refused to let it out.
+    Denied(String),
+    /// The host will not let any request out before the CRM resets a limit.
+    LimitReached(String),
+    /// It is too large to be sent.
+    TooLarge(String),
+    /// It may have arrived: the connection broke, time ran out, the answer was not complete.
+    Broken(String),
+}
+
+/// The outside of a run.
+pub trait World {
+    /// Sends a request and reads the whole answer.
+    fn send(&self, request: &Request) -> impl Future<Output = Result<Answer, Lost>>;
+    /// Waits.
+    fn pause(&self, milliseconds: u64) -> impl Future<Output = ()>;
+    /// A random number, to spread repetitions.
+    fn random(&self) -> u64;
+    /// The next confirmed changes, `max` at most.
+    ///
+    /// # Errors
+    /// `cancelled` when the host wants to stop; whatever else the host fails with.
+    fn next(&self, max: u32) -> Result<Option<ChangeBatch>, Error>;
+    /// Reports outcomes.
+    ///
+    /// # Errors
+    /// The host's.
+    fn push(&self, outcomes: &OutcomeBatch) -> Result<(), Error>;
+}

@@ -1,0 +1,101 @@
+//! `cargo xtask`: builds the component for its own target, and everything that needs it.
+
+#![expect(clippy::print_stdout, reason = "it is a command")]
+
+mod component;
+mod process;
+mod toolchain;
+
+use anyhow::{Result, bail};
+use process::{cargo, run};
+use std::{env, path::PathBuf, process::ExitCode};
+
+const HELP: &str = "\
+cargo xtask COMMAND [ARGUMENTS]
+
+  demo       plan and run golden records against a local CRM simulator, and show before and after
+  test       build what the tests need and run every test; arguments go to `cargo test`
+  bench      build in release and run the benchmarks; --help says more
+  build      build the command: target/release/reverse-sync
+  component  build the component: target/component/reverse_sync.wasm
+             --guests: also the component that breaks the rules, for the tests
+  lint       rustfmt and clippy
+
+The component is built for wasm32-wasip2. A toolchain for it is found, or installed, or what to install is explained.
+";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<()> {
+    let mut arguments = env::args().skip(1);
+    let command = arguments.next().unwrap_or_else(|| "help".to_owned());
+    let rest: Vec<String> = arguments.collect();
+    env::set_current_dir(root())?;
+    match command.as_str() {
+        "component" => {
+            let guests = rest.iter().any(|argument| argument == "--guests");
+            if let Some(unknown) = rest.iter().find(|argument| *argument != "--guests") {
+                bail!("component takes --guests, not `{unknown}`");
+            }
+            component::build(guests)
+        }
+        "build" => {
+            component::build(false)?;
+            run(cargo().args(["build", "--release", "--locked", "--package", "reverse-sync"]).args(&rest))
+        }
+        "test" => {
+            component::build(true)?;
+            // The tests of the command run the command.
+            run(cargo().args(["build", "--locked", "--package", "reverse-sync", "--package", "crm-simulator"]))?;
+            run(cargo().args(["test", "--locked", "--workspace", "--exclude", "reverse-sync-hostile-guest"]).args(&rest))
+        }
+        "demo" => {
+            component::build(false)?;
+            run(cargo().args(["run", "--locked", "--quiet", "--package", "reverse-sync-tests", "--bin", "demo", "--"]).args(&rest))
+        }
+        "bench" => {
+            component::build(false)?;
+            run(cargo().args(["build", "--release", "--locked", "--package", "reverse-sync"]))?;
+            run(cargo().args(["run", "--release", "--locked", "--package", "reverse-sync-tests", "--bin", "bench", "--"]).args(&rest))
+        }
+        "lint" => {
+            component::build(false)?;
+            run(cargo().args(["fmt", "--all", "--check"]))?;
+            run(cargo().args([
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--exclude",
+                "reverse-sync-hostile-guest",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]))
+        }
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        unknown => bail!("`{unknown}` is no command of xtask\n\n{HELP}"),
+    }
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().map_or(manifest.clone(), PathBuf::from)
+}
+
+/// Cargo's target folder.
+fn target_dir() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}

@@ -1,0 +1,57 @@
+//! Running other programs: shown before, their failure explained after, and never waited for longer than they may take.
+
+use anyhow::{Context, Result, bail};
+use std::{
+    env,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The cargo that runs this. It knows where the component is.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.env("REVERSE_SYNC_COMPONENT", crate::component::file());
+    cargo
+}
+
+/// Shows and runs a program.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let shown = shown(command);
+    eprintln!("$ {shown}");
+    let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` ended with {status}");
+    }
+    Ok(())
+}
+
+/// What a program prints, if it succeeds.
+pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Whether a program succeeds within this time. It is killed when the time is over.
+pub(crate) fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
+    eprintln!("$ {} (at most {} s)", shown(command), limit.as_secs());
+    let Ok(mut child) = command.stdin(Stdio::null()).spawn() else { return false };
+    let started = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) if started.elapsed() < limit => std::thread::sleep(Duration::from_millis(100)),
+            Ok(None) | Err(_) => {
+                // It may have ended by itself just now; either way it is over.
+                let _ = child.kill();
+                let _ = child.wait();
+                return false;
+            }
+        }
+    }
+}
+
+fn shown(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
+    words.join(" ")
+}

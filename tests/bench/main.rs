@@ -1,0 +1,53 @@
+//! The benchmarks. Each figure stands beside what it is measured against, in the same run, as a ratio.
+//!
+//! `cargo xtask bench` builds everything in release and runs this.
+
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+
+mod golden;
+mod native;
+mod null_crm;
+mod planning;
+mod process;
+mod running;
+mod table;
+
+use clap::Parser;
+use std::{path::PathBuf, time::Duration};
+use table::Table;
+
+#[derive(Parser)]
+struct Options {
+    /// Ten million records instead of one for the largest plan (needs some 8 GB of disk)
+    #[arg(long)]
+    large: bool,
+    /// Only the benchmarks whose name has this in it
+    #[arg(long)]
+    only: Option<String>,
+    /// The release binary
+    #[arg(long, env = "REVERSE_SYNC_BIN", default_value = "target/release/reverse-sync")]
+    binary: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
+    let mut table = Table::new();
+    if wanted("run") {
+        running::against_native(&mut table, Duration::ZERO, 1_000_000)?;
+        running::against_native(&mut table, Duration::from_millis(50), 40_000)?;
+        running::calls(&mut table)?;
+    }
+    if wanted("plan") {
+        planning::speed(&mut table)?;
+    }
+    if wanted("process") {
+        process::small_plan(&mut table, &options.binary)?;
+        process::memory(&mut table, &options.binary, options.large)?;
+    }
+    if wanted("component") {
+        planning::component(&mut table)?;
+    }
+    print!("{table}");
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! How fast plans are made.
+
+use crate::{golden::{InMemory, write_parquet}, table::Table};
+use cpu_time::ThreadTime;
+use reverse_sync::{engine::EngineConfig, planner::Records, records::{RecordOptions, RecordSource}};
+use reverse_sync_tests::{Bench, component_file, load};
+use serde_json::json;
+use std::{path::Path, sync::Arc, time::Instant};
+
+const ROWS: usize = 1_000_000;
+const TURNS: usize = 5;
+
+/// Plugin and boundary alone, reading alone, and everything.
+pub(crate) fn speed(table: &mut Table) -> anyhow::Result<()> {
+    // One thread runs the guest and the host's side of the boundary; reading and spooling have their own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("golden.parquet");
+    write_parquet(&file, ROWS)?;
+    let component = Arc::new(runtime.block_on(load_component())?);
+    let (mut boundary, mut reading, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        let config = json!({"provider_id_field": "hs_object_id", "source_id": "src_1"});
+        let bench = Bench::new(Arc::clone(&component), "http://127.0.0.1:9", "hubspot_dest", config)?;
+        let records = InMemory::new(ROWS, false)?;
+        let spent = ThreadTime::now();
+        let plan = runtime.block_on(bench.plan(Box::new(records), vec![]))?;
+        boundary.push(ROWS as f64 / spent.elapsed().as_secs_f64());
+        anyhow::ensure!(plan.header().writable == ROWS as u64, "{:?}", plan.header());
+
+        let spent = ThreadTime::now();
+        let mut source = open(&file)?;
+        while source.next_batch(4_096)?.is_some() {}
+        reading.push(spent.elapsed().as_secs_f64() / ROWS as f64);
+
+        let started = Instant::now();
+        runtime.block_on(bench.plan(Box::new(open(&file)?), vec![]))?;
+        whole.push(ROWS as f64 / started.elapsed().as_secs_f64());
+    }
+    let (boundary, reading, whole) = (median(boundary), median(reading), median(whole));
+    table.add("plan, 8 columns: plugin and boundary", format!("{boundary:.0} records/s on one core"), "1,000,000", boundary >= 1e6);
+    let with_reading = 1.0 / (1.0 / boundary + reading);
+    table.add("plan, 8 columns: and reading Parquet", format!("{with_reading:.0} records/s on one core"), "500,000", with_reading >= 5e5);
+    table.add("plan, 8 columns: everything, spooled to disk", format!("{whole:.0} records/s on this machine"), "", true);
+    Ok(())
+}
+
+/// The component itself.
+pub(crate) fn component(table: &mut Table) -> anyhow::Result<()> {
+    let size = std::fs::metadata(component_file()?)?.len();
+    table.add("component, size", format!("{} KB", size / 1_000), "600 KB", size < 600_000);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let component = runtime.block_on(load_component())?;
+    let mut times = Vec::new();
+    for _ in 0..2_000 {
+        let started = Instant::now();
+        runtime.block_on(component.instantiate())?;
+        times.push(started.elapsed().as_secs_f64() * 1e6);
+    }
+    let instance = median(times);
+    table.add("component, one instance made and dropped", format!("{instance:.0} us"), "50 us", instance < 50.0);
+    Ok(())
+}
+
+async fn load_component() -> anyhow::Result<reverse_sync::component::Component> {
+    load(&component_file()?, EngineConfig::default()).await
+}
+
+fn open(file: &Path) -> anyhow::Result<RecordSource> {
+    Ok(RecordSource::open(&file.display().to_string(), Path::new("."), RecordOptions::default())?)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

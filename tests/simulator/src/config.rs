@@ -1,0 +1,104 @@
+//! What a simulator starts with.
+
+use serde::{Deserialize, Serialize};
+
+/// What a simulator starts with. Everything has a default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Seed of everything that looks random.
+    pub seed: u64,
+    /// HubSpot contacts to begin with.
+    pub hubspot_contacts: usize,
+    /// Salesforce contacts to begin with.
+    pub salesforce_contacts: usize,
+    /// Tokens that are accepted.
+    pub tokens: Vec<Token>,
+    /// HubSpot: calls in a rolling window (crm-apis A9: 190 per 10 s for a private app).
+    pub hubspot_limit: u32,
+    /// HubSpot: length of the window in milliseconds.
+    pub hubspot_window_ms: u32,
+    /// HubSpot: calls a day.
+    pub hubspot_daily: u64,
+    /// Salesforce: calls a day (B8).
+    pub salesforce_daily: u64,
+    /// What the facts leave open.
+    pub switches: Switches,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            seed: 1,
+            hubspot_contacts: 0,
+            salesforce_contacts: 0,
+            tokens: vec![Token::new("test-token")],
+            hubspot_limit: 190,
+            hubspot_window_ms: 10_000,
+            hubspot_daily: 625_000,
+            salesforce_daily: 100_000,
+            switches: Switches::default(),
+        }
+    }
+}
+
+/// An access token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Token {
+    /// Its text.
+    pub text: String,
+    /// Whether it has the write scopes.
+    #[serde(default = "yes")]
+    pub can_write: bool,
+    /// Whether it has expired.
+    #[serde(default)]
+    pub expired: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Token {
+    /// A token that may read and write.
+    pub fn new(text: &str) -> Token {
+        Token { text: text.to_owned(), can_write: true, expired: false }
+    }
+}
+
+/// What the facts leave open ("unverified" or "inferred" in crm-apis), each with the likelier answer as its default.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Switches {
+    /// HubSpot: a write that changes nothing leaves `lastmodifieddate` alone (A11, inferred).
+    pub hubspot_unchanged_keeps_date: bool,
+    /// HubSpot: 429 answers carry `Retry-After` (A9: documented for 477 only).
+    pub hubspot_retry_after: bool,
+    /// HubSpot: the missing-scopes body in its older shape (A7).
+    pub hubspot_old_scope_shape: bool,
+    /// HubSpot: 404 bodies carry a category (A7: often missing).
+    pub hubspot_404_category: bool,
+    /// HubSpot: a lifecycle stage that moves backwards is an error; otherwise it is ignored (A8, unverified).
+    pub hubspot_backwards_is_error: bool,
+    /// Salesforce: a locked row answers 500 on single records; otherwise 400 (B5: captures differ).
+    pub salesforce_lock_is_500: bool,
+    /// Salesforce: one value that cannot be parsed refuses the whole collection; otherwise that record (B4, unverified).
+    pub salesforce_parse_error_refuses_all: bool,
+    /// Salesforce: a trigger puts `Title` in upper case after every write (B12).
+    pub salesforce_trigger: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Switches {
+            hubspot_unchanged_keeps_date: true,
+            hubspot_retry_after: false,
+            hubspot_old_scope_shape: false,
+            hubspot_404_category: false,
+            hubspot_backwards_is_error: true,
+            salesforce_lock_is_500: false,
+            salesforce_parse_error_refuses_all: true,
+            salesforce_trigger: false,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! HubSpot: routes, authentication and limits (crm-apis part A).
+
+mod errors;
+mod objects;
+mod properties;
+mod store;
+
+pub use properties::Property;
+pub use store::{HubSpot, Object, Record};
+
+use crate::{
+    World,
+    faults::Fault,
+    message::{Answer, Incoming},
+};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Answers a request to HubSpot: authentication, limits, route, headers (A1, A7, A9, A10).
+pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault>) -> Answer {
+    if request.path().starts_with("/oauth/") {
+        return crate::hubspot::oauth(world, request);
+    }
+    if let Some(refused) = authenticate(world, request, fault) {
+        return with_limits(world, refused);
+    }
+    if let Some(refused) = limit(world, fault) {
+        return with_limits(world, refused);
+    }
+    let answer = route(world, request);
+    let number = world.current;
+    with_limits(world, answer).with("x-hubspot-correlation-id", errors::correlation_id(number))
+}
+
+fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Option<Answer> {
+    let token = request.bearer().and_then(|bearer| world.config.tokens.iter().find(|token| token.text == bearer));
+    let Some(token) = token else {
+        return Some(errors::unauthenticated());
+    };
+    if token.expired || fault == Some(&Fault::ExpiredToken) {
+        return Some(errors::expired());
+    }
+    let writes = request.method != http::Method::GET && !request.path().ends_with("/batch/read");
+    (writes && !token.can_write).then(|| errors::missing_scopes(world.config.switches.hubspot_old_scope_shape))
+}
+
+/// A token bucket per window and per day (A9).
+fn limit(world: &mut World, fault: Option<&Fault>) -> Option<Answer> {
+    let now = Instant::now();
+    let window = Duration::from_millis(u64::from(world.config.hubspot_window_ms));
+    let hubspot = &mut world.hubspot;
+    while hubspot.calls.front().is_some_and(|call| now.duration_since(*call) >= window) {
+        hubspot.calls.pop_front();
+    }
+    let (policy, message) = if fault == Some(&Fault::DailyLimit) || hubspot.today >= world.config.hubspot_daily {
+        ("DAILY", "You have reached your daily limit.")
+    } else if fault == Some(&Fault::Throttle) || hubspot.calls.len() >= world.config.hubspot_limit as usize {
+        ("TEN_SECONDLY_ROLLING", "You have reached your ten_secondly_rolling limit.")
+    } else {
+        hubspot.calls.push_back(now);
+        hubspot.today += 1;
+        return None;
+    };
+    world.throttled += 1;
+    let body = json!({
+        "status": "error", "message": message, "errorType": "RATE_LIMIT", "correlationId": errors::correlation_id(world.current),
+        "policyName": policy, "groupName": "publicapi:private_app-api-calls-ten-secondly:1111:2222222",
+    });
+    let answer = Answer::json(429, &body);
+    Some(if world.config.switches.hubspot_retry_after { answer.with("retry-after", 1) } else { answer })
+}
+
+fn with_limits(world: &World, answer: Answer) -> Answer {
+    let config = &world.config;
+    answer
+        .with("x-hubspot-ratelimit-max", config.hubspot_limit)
+        .with("x-hubspot-ratelimit-remaining", (config.hubspot_limit as usize).saturating_sub(world.hubspot.calls.len()))
+        .with("x-hubspot-ratelimit-interval-milliseconds", config.hubspot_window_ms)
+        .with("x-hubspot-ratelimit-daily", config.hubspot_daily)
+        .with("x-hubspot-ratelimit-daily-remaining", config.hubspot_daily.saturating_sub(world.hubspot.today))
+}
+
+/// `/crm/v3/objects/…` and `/crm/objects/2026-03/…` are the same (A1).
+fn route(world: &mut World, request: &Incoming) -> Answer {
+    let path = request.path().to_owned();
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let dated = |text: &str| text.len() >= 7 && text.as_bytes()[4] == b'-' && text.starts_with("20");
+    let (area, rest) = match segments.as_slice() {
+        ["crm", "v3", area, rest @ ..] => (*area, rest),
+        ["crm", area, version, rest @ ..] if dated(version) => (*area, rest),
+        _ => return errors::no_route(&path),
+    };
+    let Some((object, rest)) = rest.split_first() else { return errors::no_route(&path) };
+    let Some(object) = world.hubspot.object_type(object) else { return errors::unknown_object_type(object) };
+    if matches!(request.method, http::Method::POST | http::Method::PATCH)
+        && !request.header("content-type").is_some_and(|kind| kind.starts_with("application/json"))
+    {
+        return errors::whole(415, "Unsupported Media Type", None);
+    }
+    match (area, request.method.as_str(), rest) {
+        ("objects", "POST", ["batch", "update"]) => with_body(request, |body| objects::batch_update(world, &object, &body)),
+        ("objects", "POST", ["batch", "read"]) => with_body(request, |body| objects::batch_read(world, &object, &body, request)),
+        ("objects", "PATCH", [id]) => with_body(request, |body| objects::update(world, &object, id, request, &body)),
+        ("objects", "GET", [id]) => objects::read(world, &object, id, request),
+        // They exist, and a client that may only update must never get here.
+        ("objects", "POST", []) => with_body(request, |body| objects::create(world, &object, &body)),
+        ("objects", "DELETE", [id]) => objects::archive(world, &object, id),
+        ("properties", "GET", []) => properties::list(world, &object),
+        ("properties", "GET", [name]) => properties::one(world, &object, name),
+        ("properties", "POST", ["batch", "read"]) => with_body(request, |body| properties::batch_read(world, &object, &body)),
+        _ => errors::no_route(&path),
+    }
+}
+
+fn with_body(request: &Incoming, handle: impl FnOnce(Value) -> Answer) -> Answer {
+    match serde_json::from_slice::<Value>(&request.body) {
+        Ok(body) => handle(body),
+        Err(error) => {
+            let message = format!("Invalid input JSON on line {}, column {}: {error}", error.line(), error.column());
+            errors::whole(400, &message, Some("VALIDATION_ERROR"))
+        }
+    }
+}
+
+/// Refresh tokens (A10): a refresh gives a new access token, which is accepted from then on.
+fn oauth(world: &mut World, request: &Incoming) -> Answer {
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    let field = |key: &str| {
+        let pair = body.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key);
+        pair.map(|(_, value)| crate::message::decode(value)).unwrap_or_default()
+    };
+    if field("grant_type") != "refresh_token" || field("refresh_token") != world.hubspot.refresh_token {
+        let body = json!({"error": "invalid_grant", "error_description": "refresh token is invalid, expired or revoked", "status": "BAD_REFRESH_TOKEN", "message": "refresh token is invalid, expired or revoked"});
+        return Answer::json(400, &body);
+    }
+    let token = format!("CJ{:016x}", world.random.next());
+    world.config.tokens.push(crate::Token::new(&token));
+    let body = json!({
+        "access_token": token, "refresh_token": world.hubspot.refresh_token, "expires_in": 1800, "token_type": "bearer",
+        "hub_id": 2_222_222, "scopes": ["crm.objects.contacts.write", "oauth"], "token_use": "access_token", "user_id": 33,
+    });
+    Answer::json(200, &body)
+}

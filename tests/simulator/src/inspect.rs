@@ -1,0 +1,67 @@
+//! The simulator for other processes: `/_sim/…` shows records and requests, and switches faults. No token is needed, and
+//! nothing here is in the request log.
+
+use crate::{
+    World,
+    faults::Rule,
+    message::{Answer, Incoming},
+};
+use serde_json::{Value, json};
+
+pub(crate) fn answer(world: &mut World, request: &Incoming) -> Answer {
+    let path = request.path().trim_start_matches("/_sim/").to_owned();
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    match (request.method.as_str(), segments.as_slice()) {
+        ("GET", ["requests"]) => Answer::json(200, &json!(world.requests)),
+        ("DELETE", ["requests"]) => {
+            world.clear_log();
+            Answer::empty(204)
+        }
+        ("GET", ["writes"]) => Answer::json(200, &json!(world.writes)),
+        ("GET", ["counts"]) => {
+            Answer::json(200, &json!({"requests": world.requests.len(), "writes": world.writes.len(), "throttled": world.throttled}))
+        }
+        ("POST", ["faults"]) => match serde_json::from_value::<Rule>(body) {
+            Ok(rule) => {
+                world.fault(rule);
+                Answer::empty(204)
+            }
+            Err(error) => Answer::json(400, &json!({"error": error.to_string()})),
+        },
+        ("DELETE", ["faults"]) => {
+            world.faults.clear();
+            Answer::empty(204)
+        }
+        ("GET", ["hubspot", object, id]) => match world.hubspot.record(object, id) {
+            Some(record) => Answer::json(200, &json!({"properties": record.properties, "archived": record.archived})),
+            None => Answer::empty(404),
+        },
+        ("PUT", ["hubspot", object, id]) => {
+            world.hubspot.put(object, id, &body);
+            Answer::empty(204)
+        }
+        ("POST", ["hubspot", object, id, "archive"]) => {
+            world.hubspot.archive(object, id);
+            Answer::empty(204)
+        }
+        ("POST", ["hubspot", object, id, "merge", lost]) => Answer::json(200, &json!({"id": world.hubspot.merge(object, id, lost)})),
+        ("GET", ["salesforce", object, id]) => match world.salesforce.record(object, id) {
+            Some(record) => Answer::json(200, &json!({"fields": record.fields, "deleted": record.deleted, "master": record.master})),
+            None => Answer::empty(404),
+        },
+        ("PUT", ["salesforce", object, id]) => {
+            world.salesforce.put(object, id, &body);
+            Answer::empty(204)
+        }
+        ("POST", ["salesforce", object, id, "delete"]) => {
+            world.salesforce.delete(object, id);
+            Answer::empty(204)
+        }
+        ("POST", ["salesforce", object, id, "merge", lost]) => {
+            world.salesforce.merge(object, id, lost);
+            Answer::empty(204)
+        }
+        _ => Answer::json(404, &json!({"error": "see the simulator's README for what is here"})),
+    }
+}

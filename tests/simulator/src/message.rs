@@ -1,0 +1,83 @@
+//! Requests and answers, free of any HTTP library.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use serde_json::Value;
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Incoming {
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or("")
+    }
+
+    /// A query parameter, percent-decoded.
+    pub(crate) fn query(&self, key: &str) -> Option<String> {
+        let query = self.target.split_once('?')?.1;
+        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| decode(value))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub(crate) fn bearer(&self) -> Option<&str> {
+        self.header("authorization")?.strip_prefix("Bearer ")
+    }
+}
+
+/// Percent-decoding, with `+` for a blank.
+pub(crate) fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        match first {
+            b'+' => bytes.push(b' '),
+            b'%' if after.len() >= 2 => {
+                let byte = std::str::from_utf8(&after[..2]).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+                bytes.push(byte.unwrap_or(b'%'));
+                if byte.is_some() {
+                    rest = &after[2..];
+                }
+            }
+            other => bytes.push(*other),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// An answer before it goes onto the wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(status: u16, value: &Value) -> Answer {
+        Answer::text(status, "application/json;charset=utf-8", value.to_string())
+    }
+
+    pub(crate) fn text(status: u16, kind: &str, text: String) -> Answer {
+        Answer { status, headers: vec![("content-type".to_owned(), kind.to_owned())], body: Bytes::from(text) }
+    }
+
+    pub(crate) fn empty(status: u16) -> Answer {
+        Answer { status, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Answer {
+        self.headers.push((name.to_owned(), value.to_string()));
+        self
+    }
+}

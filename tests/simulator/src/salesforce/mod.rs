@@ -1,0 +1,149 @@
+//! Salesforce: routes, authentication and limits (crm-apis part B).
+
+mod bulk;
+mod collections;
+mod errors;
+mod ids;
+mod rows;
+mod schema;
+mod store;
+
+pub use ids::record_id;
+pub use schema::Field;
+pub use store::{Record, SObject, Salesforce};
+
+use crate::{
+    World,
+    faults::Fault,
+    message::{Answer, Incoming},
+};
+use serde_json::{Value, json};
+
+/// Answers a request to Salesforce (B1, B5, B7, B8).
+pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault>) -> Answer {
+    let path = request.path().to_owned();
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match segments.as_slice() {
+        ["services", "oauth2", "token"] => oauth(world, request),
+        ["services", "data"] => Answer::json(200, &json!([{"label": "Summer '26", "url": "/services/data/v67.0", "version": "67.0"}])),
+        ["services", "data", version, rest @ ..] => {
+            if let Some(refused) = gone(version).or_else(|| authenticate(world, request, fault)).or_else(|| limit(world, fault)) {
+                return with_limit_info(world, refused);
+            }
+            let answer = route(world, request, rest);
+            with_limit_info(world, answer)
+        }
+        _ => errors::one(404, "NOT_FOUND", "The requested resource does not exist"),
+    }
+}
+
+/// Old versions are gone (B1).
+fn gone(version: &str) -> Option<Answer> {
+    let number: f64 = version.strip_prefix('v')?.parse().ok()?;
+    (number <= 30.0).then(|| errors::one(410, "UNSUPPORTED_API_VERSION", "This API version has been retired"))
+}
+
+fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Option<Answer> {
+    let Some(bearer) = request.bearer() else {
+        return Some(errors::one(401, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE"));
+    };
+    match world.config.tokens.iter().find(|token| token.text == bearer) {
+        Some(token) if !token.expired && fault != Some(&Fault::ExpiredToken) => {
+            let reads = request.method == http::Method::GET
+                || (request.method == http::Method::POST && request.path().contains("/composite/sobjects/"));
+            (!reads && !token.can_write)
+                .then(|| errors::one(403, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id"))
+        }
+        _ => Some(errors::one(401, "INVALID_SESSION_ID", "Session expired or invalid")),
+    }
+}
+
+/// The daily limit, and too many at once: both 403 with the same code, told apart by their text (B8).
+fn limit(world: &mut World, fault: Option<&Fault>) -> Option<Answer> {
+    let message = if fault == Some(&Fault::DailyLimit) || world.salesforce.today >= world.config.salesforce_daily {
+        "TotalRequests Limit exceeded."
+    } else if fault == Some(&Fault::Throttle) {
+        "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
+    } else {
+        world.salesforce.today += 1;
+        return None;
+    };
+    world.throttled += 1;
+    Some(errors::one(403, "REQUEST_LIMIT_EXCEEDED", message))
+}
+
+fn with_limit_info(world: &World, answer: Answer) -> Answer {
+    answer.with("sforce-limit-info", format!("api-usage={}/{}", world.salesforce.today, world.config.salesforce_daily))
+}
+
+fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Answer {
+    let has_body = matches!(request.method, http::Method::POST | http::Method::PATCH);
+    if has_body && !request.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
+        return errors::one(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type is not supported");
+    }
+    match (request.method.as_str(), rest) {
+        ("PATCH", ["composite", "sobjects"]) => with_body(request, |body| collections::update(world, &body)),
+        ("GET", ["composite", "sobjects", object]) => {
+            let list = |key: &str| -> Vec<String> {
+                request.query(key).map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
+            };
+            collections::read(world, object, &list("ids"), &list("fields"), 800)
+        }
+        ("POST", ["composite", "sobjects", object]) => with_body(request, |body| {
+            let list = |key: &str| -> Vec<String> {
+                let items = body.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+            };
+            collections::read(world, object, &list("ids"), &list("fields"), 2_000)
+        }),
+        ("GET", ["sobjects", object, "describe"]) => schema::describe(world, object),
+        ("PATCH", ["sobjects", object, id]) => with_body(request, |body| rows::update(world, object, id, request, &body)),
+        ("GET", ["sobjects", object, id]) => rows::read(world, object, id, request),
+        // They exist, and a client that may only update must never get here.
+        ("POST", ["sobjects", object]) => with_body(request, |body| rows::create(world, object, &body)),
+        ("DELETE", ["sobjects", object, id]) => rows::delete(world, object, id),
+        ("GET", ["queryAll"]) => rows::query_all(world, request),
+        ("GET", ["limits"]) => {
+            let (max, used) = (world.config.salesforce_daily, world.salesforce.today);
+            Answer::json(200, &json!({"DailyApiRequests": {"Max": max, "Remaining": max.saturating_sub(used)}}))
+        }
+        (_, ["jobs", "ingest", rest @ ..]) => bulk::route(world, request, rest),
+        _ => errors::one(404, "NOT_FOUND", "The requested resource does not exist"),
+    }
+}
+
+fn with_body(request: &Incoming, handle: impl FnOnce(Value) -> Answer) -> Answer {
+    match serde_json::from_slice::<Value>(&request.body) {
+        Ok(body) => handle(body),
+        Err(error) => errors::one(400, "JSON_PARSER_ERROR", &format!("{error} at [line:{}, column:{}]", error.line(), error.column())),
+    }
+}
+
+/// Refresh token, client credentials, JWT bearer (B10). Errors here are an object, not a list.
+fn oauth(world: &mut World, request: &Incoming) -> Answer {
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    let field = |key: &str| {
+        let pair = body.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key);
+        pair.map(|(_, value)| crate::message::decode(value)).unwrap_or_default()
+    };
+    let granted = match field("grant_type").as_str() {
+        "refresh_token" => field("refresh_token") == world.salesforce.refresh_token,
+        "client_credentials" => !field("client_id").is_empty() && !field("client_secret").is_empty(),
+        "urn:ietf:params:oauth:grant-type:jwt-bearer" => field("assertion").split('.').count() == 3,
+        _ => return Answer::json(400, &json!({"error": "unsupported_grant_type", "error_description": "grant type not supported"})),
+    };
+    if !granted {
+        return Answer::json(400, &json!({"error": "invalid_grant", "error_description": "expired access/refresh token"}));
+    }
+    let token = format!("00D5t0000000001!AQ{:016x}", world.random.next());
+    world.config.tokens.push(crate::Token::new(&token));
+    let mut body = json!({
+        "access_token": token, "instance_url": format!("http://{}", request.header("host").unwrap_or_default()), "id": "https://login.salesforce.com/id/00D5t/0055t",
+        "token_type": "Bearer", "issued_at": store::now().to_string(), "signature": "x", "scope": "api refresh_token",
+    });
+    if world.salesforce.rotate_refresh_token && field("grant_type") == "refresh_token" {
+        world.salesforce.refresh_token = format!("5Aep{:016x}", world.random.next());
+        body["refresh_token"] = json!(world.salesforce.refresh_token);
+    }
+    Answer::json(200, &body)
+}

@@ -1,0 +1,122 @@
+//! Everything the simulator knows.
+
+use crate::{
+    config::Config,
+    faults::{Fault, Rule},
+    hubspot::HubSpot,
+    log::{LoggedRequest, Write},
+    message::{Answer, Incoming},
+    salesforce::Salesforce,
+    seed::{self, Random},
+};
+use std::time::Instant;
+
+/// Records of both CRMs, the request log, and the faults that are switched on.
+pub struct World {
+    /// What it started with; switches and tokens may be changed while it runs.
+    pub config: Config,
+    /// The one CRM.
+    pub hubspot: HubSpot,
+    /// The other.
+    pub salesforce: Salesforce,
+    /// Every request received, in order.
+    pub requests: Vec<LoggedRequest>,
+    /// Every record written, in order.
+    pub writes: Vec<Write>,
+    /// Faults; the first rule that strikes counts, but latency adds to any other.
+    pub faults: Vec<Rule>,
+    /// Answers that said "too many requests".
+    pub throttled: u64,
+    pub(crate) random: Random,
+    pub(crate) started: Instant,
+    /// Number of the request at hand.
+    pub(crate) current: u64,
+}
+
+impl World {
+    pub(crate) fn new(config: Config) -> World {
+        let mut random = Random::new(config.seed);
+        let mut hubspot = HubSpot::new();
+        let mut salesforce = Salesforce::new();
+        seed::contacts(&mut hubspot, &mut salesforce, &config, &mut random);
+        World {
+            config,
+            hubspot,
+            salesforce,
+            requests: Vec::new(),
+            writes: Vec::new(),
+            faults: Vec::new(),
+            throttled: 0,
+            random,
+            started: Instant::now(),
+            current: 0,
+        }
+    }
+
+    /// Switches a fault on.
+    pub fn fault(&mut self, rule: Rule) {
+        self.faults.push(rule);
+    }
+
+    /// Forgets requests and writes, not the records.
+    pub fn clear_log(&mut self) {
+        self.requests.clear();
+        self.writes.clear();
+    }
+
+    /// How often each record was written: record id and count, for those written more than once.
+    pub fn written_twice(&self) -> Vec<(String, usize)> {
+        let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+        for write in &self.writes {
+            *counts.entry(&write.id).or_default() += 1;
+        }
+        counts.into_iter().filter(|(_, count)| *count > 1).map(|(id, count)| (id.to_owned(), count)).collect()
+    }
+
+    pub(crate) fn receive(&mut self, request: &Incoming) -> u64 {
+        let number = self.requests.len() as u64 + 1;
+        let headers =
+            request.headers.iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        self.requests.push(LoggedRequest {
+            number,
+            at_ms: self.started.elapsed().as_millis() as u64,
+            method: request.method.to_string(),
+            target: request.target.clone(),
+            headers: headers.collect(),
+            body: request.body.clone(),
+            status: None,
+            answered: false,
+        });
+        number
+    }
+
+    /// The faults that strike a request: milliseconds of latency, and what else goes wrong.
+    pub(crate) fn strike(&mut self, request: &Incoming) -> (u64, Option<Fault>) {
+        let mut latency = 0;
+        let mut fault = None;
+        for rule in &mut self.faults {
+            let chance = self.random.unit();
+            if (fault.is_none() || matches!(rule.fault, Fault::Latency(_))) && rule.strikes(request, chance) {
+                match &rule.fault {
+                    Fault::Latency(ms) => latency += ms,
+                    other => fault = Some(other.clone()),
+                }
+            }
+        }
+        (latency, fault)
+    }
+
+    /// Answers a request as the CRM it is for would.
+    pub(crate) fn answer(&mut self, request: &Incoming, number: u64, fault: Option<&Fault>) -> Answer {
+        self.current = number;
+        if request.path().starts_with("/services/") {
+            crate::salesforce::answer(self, request, fault)
+        } else {
+            crate::hubspot::answer(self, request, fault)
+        }
+    }
+
+    pub(crate) fn wrote(&mut self, object: &str, id: &str, fields: serde_json::Map<String, serde_json::Value>) {
+        self.writes.push(Write { request: self.current, object: object.to_owned(), id: id.to_owned(), fields });
+    }
+}

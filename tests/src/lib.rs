@@ -1,0 +1,146 @@
+//! What tests, demo and benchmarks share: the real component, plans and runs in a temporary folder.
+
+use anyhow::Context;
+use reverse_sync::{
+    component::{Allowed, Component, Grant},
+    destination::{Destination, OnDuplicateId},
+    egress::{
+        Link,
+        base_url::BaseUrl,
+        credential::Credential,
+        pacing::Pacer,
+        transport::{Transport, TransportLimits},
+    },
+    engine::{Engine, EngineConfig},
+    gate::{Confirmation, ConfirmedPlan},
+    journal::Journal,
+    plan::{Fingerprint, Plan},
+    planner::{self, Planning, PlanningError, Records},
+    run::{self, Report, StopSignal, Watch},
+};
+use serde_json::Value;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The bundled component, as `cargo xtask component` has built it.
+///
+/// # Errors
+/// Says what to run if it is not there.
+pub fn component_file() -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os("REVERSE_SYNC_COMPONENT").context("REVERSE_SYNC_COMPONENT is not set; run `cargo xtask test`")?;
+    let path = PathBuf::from(path);
+    anyhow::ensure!(path.is_file(), "{} is not built; run `cargo xtask component --guests`", path.display());
+    Ok(path)
+}
+
+/// The component that breaks the rules.
+///
+/// # Errors
+/// Says what to run if it is not there.
+pub fn hostile_guest_file() -> anyhow::Result<PathBuf> {
+    let path = component_file()?.with_file_name("hostile_guest.wasm");
+    anyhow::ensure!(path.is_file(), "{} is not built; run `cargo xtask component --guests`", path.display());
+    Ok(path)
+}
+
+/// Loads a component with small budgets and a cache beside it.
+///
+/// # Errors
+/// If it is not a component of the contract.
+pub async fn load(file: &Path, config: EngineConfig) -> anyhow::Result<Component> {
+    let cache_dir = file.parent().map(|dir| dir.join("cache"));
+    let engine = Engine::new(EngineConfig { cache_dir, ..config })?;
+    Ok(Component::describe(engine.load_file(file)?).await?)
+}
+
+/// A destination and everything it needs, in a temporary folder.
+pub struct Bench {
+    /// The component.
+    pub component: Arc<Component>,
+    /// The destination.
+    pub destination: Destination,
+    /// Where the CRM is.
+    pub base_url: BaseUrl,
+    /// Plans and runs.
+    pub state: tempfile::TempDir,
+    /// What the component may do.
+    pub grant: Grant,
+}
+
+impl Bench {
+    /// A destination of this type with this `config_json`.
+    ///
+    /// # Errors
+    /// If the base URL is none.
+    pub fn new(component: Arc<Component>, base_url: &str, destination_type: &str, config_json: Value) -> anyhow::Result<Bench> {
+        let Value::Object(config_json) = config_json else { anyhow::bail!("config_json is no object") };
+        let destination = Destination {
+            name: "people".to_owned(),
+            destination_type: destination_type.to_owned(),
+            entity_type: "person".to_owned(),
+            config_json,
+            on_duplicate_id: OnDuplicateId::Skip,
+        };
+        let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
+        Ok(Bench { component, destination, base_url: BaseUrl::parse(base_url, false)?, state: tempfile::tempdir()?, grant })
+    }
+
+    /// Where plans are kept.
+    pub fn plans_dir(&self) -> PathBuf {
+        self.state.path().join("plans")
+    }
+
+    /// Where journals are kept.
+    pub fn runs_dir(&self) -> PathBuf {
+        self.state.path().join("runs")
+    }
+
+    /// Plans these records.
+    ///
+    /// # Errors
+    /// What the planner says.
+    pub async fn plan(&self, records: Box<dyn Records>, fingerprints: Vec<Fingerprint>) -> Result<Plan, PlanningError> {
+        let plans_dir = self.plans_dir();
+        let planning =
+            Planning { destination: &self.destination, base_url: &self.base_url, grant: &self.grant, records, fingerprints, plans_dir: &plans_dir };
+        planner::plan(&self.component, planning).await
+    }
+
+    /// Says yes to a plan.
+    ///
+    /// # Errors
+    /// If the gate stays shut.
+    pub fn confirm(&self, plan: Plan) -> anyhow::Result<ConfirmedPlan> {
+        let confirmation = Confirmation::explicit(plan.id().clone());
+        Ok(plan.confirm(confirmation, &self.destination, &self.base_url, &self.component)?)
+    }
+
+    /// A link to the CRM with a pacer of its own.
+    ///
+    /// # Errors
+    /// If the token is none.
+    pub fn link(&self, token: &str) -> anyhow::Result<Link> {
+        let pacer = Pacer::new(&self.component.destination_type(&self.destination.destination_type)?.pacing, None);
+        self.link_with(token, pacer, TransportLimits::default())
+    }
+
+    /// A link that shares a pacer.
+    ///
+    /// # Errors
+    /// If the token is none.
+    pub fn link_with(&self, token: &str, pacer: Arc<Pacer>, limits: TransportLimits) -> anyhow::Result<Link> {
+        let transport = Transport::new(&self.base_url, None, limits)?;
+        Ok(Link { base_url: self.base_url.clone(), credential: Credential::bearer(token)?, pacer, transport })
+    }
+
+    /// Runs a confirmed plan, or takes its run up again.
+    ///
+    /// # Errors
+    /// If it cannot even start.
+    pub async fn run(&self, confirmed: &ConfirmedPlan, link: Link, stop: StopSignal, watching: impl FnOnce(Watch)) -> anyhow::Result<Report> {
+        let journal = Journal::open(&self.runs_dir(), confirmed.plan().id())?;
+        Ok(run::run(&self.component, &self.grant, confirmed, link, journal, stop, watching).await?)
+    }
+}

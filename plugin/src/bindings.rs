@@ -5,6 +5,7 @@
     clippy::allow_attributes_without_reason,
     clippy::all,
     unsafe_code,
+    unreachable_pub,
     reason = "generated code: unsafe is how the canonical ABI crosses the boundary, and which lints it hits varies by target"
 )]
 

@@ -35,8 +35,14 @@ pub(crate) enum Values<'a> {
     Number(&'a [f64]),
     Decimal(Texts<'a>),
     /// `plain`: no text of the column has to be escaped.
-    Text { texts: Texts<'a>, plain: bool },
-    TextList { items: Texts<'a>, offsets: &'a [u32] },
+    Text {
+        texts: Texts<'a>,
+        plain: bool,
+    },
+    TextList {
+        items: Texts<'a>,
+        offsets: &'a [u32],
+    },
     Date(&'a [i32]),
     Timestamp(&'a [i64]),
 }
@@ -76,7 +82,10 @@ impl<'a> View<'a> {
             }
             ColumnValues::TextList(lists) => {
                 let items = Texts::new(&lists.items, lists.items.offsets.len().saturating_sub(1))?;
-                (Some(Values::TextList { items, offsets: &lists.offsets }), if length == 0 { 0 } else { lists.offsets.len().checked_sub(1)? })
+                (
+                    Some(Values::TextList { items, offsets: &lists.offsets }),
+                    if length == 0 { 0 } else { lists.offsets.len().checked_sub(1)? },
+                )
             }
             ColumnValues::Date(values) => (Some(Values::Date(values)), values.len()),
             ColumnValues::Timestamp(values) => (Some(Values::Timestamp(values)), values.len()),

@@ -98,7 +98,8 @@ impl Reader {
             };
             self.problems.push(format!("`{name}` is no key of {}{meant}", provider.destination_type()));
         }
-        let provider_id_field = self.required("provider_id_field", "the golden column that holds the CRM record id", provider.usual_id_column());
+        let provider_id_field =
+            self.required("provider_id_field", "the golden column that holds the CRM record id", provider.usual_id_column());
         let source_id = self.required("source_id", "the source whose stored credential is used", "src_1");
         let (object_default, object_example) = match provider {
             Provider::HubSpot => ("contacts", "companies"),
@@ -113,9 +114,13 @@ impl Reader {
             write_mode: self.write_mode(),
             in_flight: self.in_flight(),
             api: match provider {
-                Provider::HubSpot => {
-                    self.text(api_name, api_default, "a path such as HubSpot documents it, beginning with `/`", "/crm/objects/2026-03", is_path)
-                }
+                Provider::HubSpot => self.text(
+                    api_name,
+                    api_default,
+                    "a path such as HubSpot documents it, beginning with `/`",
+                    "/crm/objects/2026-03",
+                    is_path,
+                ),
                 Provider::Salesforce => self.text(api_name, api_default, "`v`, the version and one decimal", "v67.0", is_version),
             },
         }
@@ -154,16 +159,21 @@ impl Reader {
     }
 
     fn fields(&mut self) -> Option<Vec<String>> {
-        let example = format!("[\"{}\"]", match self.provider {
-            Provider::HubSpot => "firstname\", \"lastname",
-            Provider::Salesforce => "FirstName\", \"LastName",
-        });
+        let example = format!(
+            "[\"{}\"]",
+            match self.provider {
+                Provider::HubSpot => "firstname\", \"lastname",
+                Provider::Salesforce => "FirstName\", \"LastName",
+            }
+        );
         let names = match self.map.get("fields")? {
             Value::Array(items) if items.is_empty() => {
                 self.wrong("fields", "empty", "a list of at least one column, or absent for all writable columns", &example);
                 return None;
             }
-            Value::Array(items) => items.iter().map(|item| item.as_str().filter(|name| !name.is_empty()).map(str::to_owned)).collect::<Option<Vec<_>>>(),
+            Value::Array(items) => {
+                items.iter().map(|item| item.as_str().filter(|name| !name.is_empty()).map(str::to_owned)).collect::<Option<Vec<_>>>()
+            }
             _ => None,
         };
         let Some(names) = names else {
@@ -273,7 +283,10 @@ mod tests {
     #[test]
     fn a_message_names_the_key_what_is_wrong_and_what_would_be_right() {
         for (changes, told) in [
-            (json!({"provider_id_field": null}), r#"`provider_id_field` is missing; it names the golden column that holds the CRM record id, for example `"provider_id_field": "hs_object_id"`"#),
+            (
+                json!({"provider_id_field": null}),
+                r#"`provider_id_field` is missing; it names the golden column that holds the CRM record id, for example `"provider_id_field": "hs_object_id"`"#,
+            ),
             (json!({"source_id": null}), "`source_id` is missing"),
             (json!({"source_id": 7}), "`source_id` is a number"),
             (json!({"source_id": ""}), "`source_id` is empty"),
@@ -315,14 +328,52 @@ mod tests {
     #[test]
     fn parser_and_schema_agree() {
         let values = [
-            json!(null), json!(true), json!(0), json!(1), json!(8.0), json!(32), json!(33), json!(-1), json!(1.5), json!(1e1), json!(1e300),
-            json!(""), json!(" "), json!("x"), json!("contacts"), json!("2-123"), json!("a/b"), json!(".."), json!(".a"), json!("a b"), json!("a\n"), json!("ü"),
-            json!("batch"), json!("record"), json!("v67.0"), json!("v67"), json!("v67.00"), json!("67.0"), json!("v6٧.0"), json!("/crm/v3/objects"), json!("/"), json!("//"),
-            json!("/crm/objects/2026-03"), json!([]), json!(["a"]), json!(["a", "a"]), json!(["a", ""]), json!(["a", 1]), json!([["a"]]), json!({}),
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(1),
+            json!(8.0),
+            json!(32),
+            json!(33),
+            json!(-1),
+            json!(1.5),
+            json!(1e1),
+            json!(1e300),
+            json!(""),
+            json!(" "),
+            json!("x"),
+            json!("contacts"),
+            json!("2-123"),
+            json!("a/b"),
+            json!(".."),
+            json!(".a"),
+            json!("a b"),
+            json!("a\n"),
+            json!("ü"),
+            json!("batch"),
+            json!("record"),
+            json!("v67.0"),
+            json!("v67"),
+            json!("v67.00"),
+            json!("67.0"),
+            json!("v6٧.0"),
+            json!("/crm/v3/objects"),
+            json!("/"),
+            json!("//"),
+            json!("/crm/objects/2026-03"),
+            json!([]),
+            json!(["a"]),
+            json!(["a", "a"]),
+            json!(["a", ""]),
+            json!(["a", 1]),
+            json!([["a"]]),
+            json!({}),
         ];
         for provider in Provider::ALL {
             let validator = validator(provider);
-            for key in ["provider_id_field", "source_id", "object", "fields", "write_mode", "in_flight", "objects_path", "api_version", "other"] {
+            for key in
+                ["provider_id_field", "source_id", "object", "fields", "write_mode", "in_flight", "objects_path", "api_version", "other"]
+            {
                 for value in &values {
                     let mut config = with(provider, &json!({}));
                     config.as_object_mut().unwrap().insert(key.to_owned(), value.clone());

@@ -38,7 +38,9 @@ pub(crate) fn required_rights(provider: Provider) -> &'static str {
         Provider::HubSpot => {
             "the scopes crm.objects.<object>.write and crm.objects.<object>.read, such as crm.objects.contacts.write (tickets: the scope tickets; custom objects: crm.objects.custom.write and .read)"
         }
-        Provider::Salesforce => "the OAuth scope api, and for its user: API Enabled, Edit on the object, Edit on each written field, access to the records",
+        Provider::Salesforce => {
+            "the OAuth scope api, and for its user: API Enabled, Edit on the object, Edit on each written field, access to the records"
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::config::{Config, invalid};
 use crate::encode;
 use crate::hint::closest;
 use crate::plan::PlanHost;
+use crate::provider_id::shown;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A column that is written, with the text around its values.
@@ -52,17 +53,26 @@ fn dropped(config: &Config, view: &View<'_>) -> Option<&'static str> {
 ///
 /// # Errors
 /// If two columns are one field to the CRM: which of them would win is nobody's decision.
-pub(crate) fn writable<'a>(config: &Config, views: &[View<'a>], said: &mut Said, host: &mut impl PlanHost) -> Result<Vec<Writable<'a>>, Error> {
+pub(crate) fn writable<'a>(
+    config: &Config,
+    views: &[View<'a>],
+    said: &mut Said,
+    host: &mut impl PlanHost,
+) -> Result<Vec<Writable<'a>>, Error> {
     let mut written: Vec<Writable<'a>> = Vec::with_capacity(views.len());
     for view in views {
-        if !said.seen.contains(view.name) && said.seen.len() < MAX_SEEN {
+        let new = !said.seen.contains(view.name) && said.seen.len() < MAX_SEEN;
+        if new {
             said.seen.insert(view.name.to_owned());
         }
         if let Some(reason) = dropped(config, view) {
             if !said.dropped.contains(view.name) && said.dropped.len() < MAX_SEEN {
                 said.dropped.insert(view.name.to_owned());
                 host.drop_column(view.name, reason);
-                if reason != "provider_id" && reason != "not_in_fields" && config.fields.as_ref().is_some_and(|fields| fields.iter().any(|field| field == view.name)) {
+                if reason != "provider_id"
+                    && reason != "not_in_fields"
+                    && config.fields.as_ref().is_some_and(|fields| fields.iter().any(|field| field == view.name))
+                {
                     host.warn(&format!("`fields` lists `{}`, which is never written ({reason})", view.name));
                 }
             }
@@ -75,6 +85,13 @@ pub(crate) fn writable<'a>(config: &Config, views: &[View<'a>], said: &mut Said,
                 other.view.name,
                 config.provider.name()
             )));
+        }
+        if new && !config.provider.may_name_a_field(name) {
+            let (crm, term) = (config.provider.name(), config.provider.field_name_term());
+            host.warn(&format!(
+                "`{}` does not look like the {term}; {crm} will most likely refuse it. Rename the column, or leave it out of `fields`",
+                shown(name)
+            ));
         }
         let quoted = encode::in_quotes(config.provider, kind);
         let mut before = String::with_capacity(name.len() + 8);
@@ -135,7 +152,10 @@ impl Said {
             let name = &config.provider_id_field;
             let meant = match self.hint(config, name) {
                 hint if hint.is_empty() => {
-                    format!("; ingest and resolve the {} source first, so that its record ids come with the golden records", config.provider.name())
+                    format!(
+                        "; ingest and resolve the {} source first, so that its record ids come with the golden records",
+                        config.provider.name()
+                    )
                 }
                 hint => hint,
             };

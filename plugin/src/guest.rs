@@ -9,7 +9,7 @@ use crate::{bindings, config, descriptor, plan, run};
 
 struct Component;
 
-#[expect(unsafe_code, reason = "generated: the exported functions are unsafe to call by the canonical ABI")]
+#[expect(unsafe_code, unreachable_pub, reason = "generated: functions of the canonical ABI, exported by name")]
 mod exported {
     use super::{Component, bindings};
     bindings::export!(Component with_types_in bindings);

@@ -254,7 +254,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         let pollables: Vec<Rc<Pollable>> = WAITING.with_borrow(|waiting| waiting.iter().map(|entry| Rc::clone(&entry.pollable)).collect());
         let borrowed: Vec<&Pollable> = pollables.iter().map(Rc::as_ref).collect();
         let ready = poll(&borrowed);
-        let wakers: Vec<Waker> = WAITING.with_borrow(|waiting| ready.iter().filter_map(|at| Some(waiting.get(*at as usize)?.waker.clone())).collect());
+        let wakers: Vec<Waker> =
+            WAITING.with_borrow(|waiting| ready.iter().filter_map(|at| Some(waiting.get(*at as usize)?.waker.clone())).collect());
         drop(borrowed);
         drop(pollables);
         wakers.into_iter().for_each(Waker::wake);

@@ -9,6 +9,8 @@
 //!
 //! All of it is native Rust with native tests. Only `guest` (the exports) and `http` (the network) are WebAssembly.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, which is what it is for"))]
+
 pub mod bindings;
 mod columns;
 pub mod config;

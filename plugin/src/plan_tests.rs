@@ -128,7 +128,10 @@ fn every_skipped_row_has_its_own_reason() {
     let scores = column("score", ColumnValues::Number(vec![1.0, 1.0, 1.0, 1.0, 1.0, 1.5, f64::NAN, 1.0]));
     let host = hubspot(vec![nullable("hs_object_id", &ids), scores], 8);
     let reason = |row: u64| host.skipped[&row].0.as_str();
-    assert_eq!((1..=5).map(reason).collect::<Vec<_>>(), ["provider_id_null", "provider_id_empty", "provider_id_empty", "provider_id_not_pristine", "provider_id_not_pristine"]);
+    assert_eq!(
+        (1..=5).map(reason).collect::<Vec<_>>(),
+        ["provider_id_null", "provider_id_empty", "provider_id_empty", "provider_id_not_pristine", "provider_id_not_pristine"]
+    );
     assert!(host.skipped[&4].1.contains("scientific notation"));
     assert!(host.skipped[&5].1.contains("blanks"));
     assert_eq!(reason(7), "value_not_encodable");
@@ -140,7 +143,11 @@ fn every_skipped_row_has_its_own_reason() {
 fn without_an_id_column_every_row_is_skipped_and_the_plan_says_what_to_do() {
     let host = planned("hubspot_dest", "", vec![batch(vec![text("hs_objectid", &["1", "2"]), text("city", &["Rom", "Ulm"])], 2)]).unwrap();
     assert!(host.skipped.values().all(|(reason, _)| reason == "provider_id_missing"));
-    assert!(host.warnings.iter().any(|warning| warning.contains("`hs_object_id`") && warning.contains("did you mean `hs_objectid`?")), "{:?}", host.warnings);
+    assert!(
+        host.warnings.iter().any(|warning| warning.contains("`hs_object_id`") && warning.contains("did you mean `hs_objectid`?")),
+        "{:?}",
+        host.warnings
+    );
     let host = hubspot(vec![text("city", &["Rom"])], 1);
     assert!(host.warnings.iter().any(|warning| warning.contains("ingest and resolve the HubSpot source")), "{:?}", host.warnings);
 }
@@ -193,7 +200,11 @@ fn system_internal_and_unlisted_columns_are_dropped_once_with_a_reason() {
         ]
     );
     assert_eq!(fields(&host), [r#"{"email":"a@b.c"}"#; 2]);
-    assert!(host.warnings.iter().any(|warning| warning.contains("`cty`") && warning.contains("did you mean `city`?")), "{:?}", host.warnings);
+    assert!(
+        host.warnings.iter().any(|warning| warning.contains("`cty`") && warning.contains("did you mean `city`?")),
+        "{:?}",
+        host.warnings
+    );
     assert!(host.warnings.iter().any(|warning| warning.contains("`blob`") && warning.contains("unsupported_type")));
 }
 
@@ -208,7 +219,11 @@ fn nulls_and_empty_values_are_left_out_and_counted() {
     let host = hubspot(columns, 3);
     assert_eq!(fields(&host), [r#"{"email":"a@b.c"}"#, r#"{"email":"d@e.f"}"#]);
     assert_eq!(host.skipped[&3].0, "no_writable_field");
-    assert!(host.warnings.iter().any(|warning| warning == "`city`: 2 empty values are not written, because an empty value would clear the CRM's"));
+    assert!(
+        host.warnings
+            .iter()
+            .any(|warning| warning == "`city`: 2 empty values are not written, because an empty value would clear the CRM's")
+    );
     assert!(host.warnings.iter().any(|warning| warning.starts_with("`tags`: 3 empty values")));
 }
 
@@ -231,12 +246,16 @@ fn values_are_encoded_as_each_crm_wants_them() {
     let host = hubspot(columns("hs_object_id", "1"), 1);
     assert_eq!(
         fields(&host),
-        [r#"{"b":"true","i":"-7","n":"0.5","d":"12.50","t":"say \"hi\"\\\n\u0001ü","l":"a;b\"","day":"2026-10-02","at":"2026-10-02T08:20:15.123Z","na\"me":"x"}"#]
+        [
+            r#"{"b":"true","i":"-7","n":"0.5","d":"12.50","t":"say \"hi\"\\\n\u0001ü","l":"a;b\"","day":"2026-10-02","at":"2026-10-02T08:20:15.123Z","na\"me":"x"}"#
+        ]
     );
     let host = planned("salesforce_dest", "", vec![batch(columns("Id", "003xx000004TmiQ"), 1)]).unwrap();
     assert_eq!(
         fields(&host),
-        [r#"{"b":true,"i":-7,"n":0.5,"d":12.50,"t":"say \"hi\"\\\n\u0001ü","l":"a;b\"","day":"2026-10-02","at":"2026-10-02T08:20:15.123Z","na\"me":"x"}"#]
+        [
+            r#"{"b":true,"i":-7,"n":0.5,"d":12.50,"t":"say \"hi\"\\\n\u0001ü","l":"a;b\"","day":"2026-10-02","at":"2026-10-02T08:20:15.123Z","na\"me":"x"}"#
+        ]
     );
 }
 
@@ -272,6 +291,15 @@ fn two_columns_that_are_one_field_stop_the_plan() {
 }
 
 #[test]
+fn a_label_in_the_place_of_a_name_is_warned_about_once() {
+    let columns = || vec![text("hs_object_id", &["1"]), text("First Name", &["Ada"]), text("lastname", &["L"])];
+    let host = planned("hubspot_dest", "", vec![batch(columns(), 1), batch(columns(), 1)]).unwrap();
+    assert_eq!(host.warnings.iter().filter(|warning| warning.contains("`First Name`")).count(), 1);
+    assert!(!host.warnings.iter().any(|warning| warning.contains("`lastname`")));
+    assert!(host.changes[0].2.contains("First Name"), "it is a warning; the CRM decides");
+}
+
+#[test]
 fn columns_may_differ_between_batches() {
     let host = planned(
         "hubspot_dest",
@@ -292,7 +320,8 @@ fn columns_may_differ_between_batches() {
 #[test]
 fn long_texts_make_short_batches() {
     let long = "x".repeat(1 << 20);
-    let host = planned("hubspot_dest", "", vec![batch(vec![text("hs_object_id", &["1", "2", "3"]), text("bio", &[long.as_str(); 3])], 3)]).unwrap();
+    let host = planned("hubspot_dest", "", vec![batch(vec![text("hs_object_id", &["1", "2", "3"]), text("bio", &[long.as_str(); 3])], 3)])
+        .unwrap();
     assert!(host.asked[0] > 100 && host.asked[1] < 3, "{:?}", host.asked);
     assert_eq!(host.changes.len(), 3);
 }

@@ -69,4 +69,22 @@ impl Provider {
             Provider::Salesforce => a.eq_ignore_ascii_case(b),
         }
     }
+
+    /// Whether a field of the CRM can have this name: HubSpot's internal names are lower case, Salesforce's API names
+    /// have letters of both cases; neither has blanks.
+    pub fn may_name_a_field(self, name: &str) -> bool {
+        name.bytes().all(|b| match b {
+            b'a'..=b'z' | b'0'..=b'9' | b'_' => true,
+            b'A'..=b'Z' => self == Provider::Salesforce,
+            _ => false,
+        })
+    }
+
+    /// What the CRM calls the name of a field that its API takes.
+    pub fn field_name_term(self) -> &'static str {
+        match self {
+            Provider::HubSpot => "internal name of a property, such as `firstname`",
+            Provider::Salesforce => "API name of a field, such as `FirstName` or `Rank__c`",
+        }
+    }
 }

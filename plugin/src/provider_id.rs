@@ -29,15 +29,15 @@ pub fn append_normal(provider: Provider, text: &str, out: &mut String) -> Result
             }
         }
         Provider::Salesforce => {
-            if bytes.iter().all(u8::is_ascii_alphanumeric) {
-                if let Some((first, check)) = text.split_at_checked(15) {
-                    let expected = checksum(first);
-                    let expected = str::from_utf8(&expected).unwrap_or_default();
-                    if check.is_empty() || check == expected {
-                        out.push_str(first);
-                        out.push_str(expected);
-                        return Ok(());
-                    }
+            if bytes.iter().all(u8::is_ascii_alphanumeric)
+                && let Some((first, check)) = text.split_at_checked(15)
+            {
+                let expected = checksum(first);
+                let expected = str::from_utf8(&expected).unwrap_or_default();
+                if check.is_empty() || check == expected {
+                    out.push_str(first);
+                    out.push_str(expected);
+                    return Ok(());
                 }
             }
         }
@@ -109,7 +109,9 @@ fn explain_salesforce(text: &str, shown: &str) -> String {
         Some((first, check)) if check.len() == 3 => {
             let expected = checksum(first);
             let expected = str::from_utf8(&expected).unwrap_or_default();
-            format!("`{shown}` has a broken checksum: its last three characters should be `{expected}`; most likely its letter case was changed")
+            format!(
+                "`{shown}` has a broken checksum: its last three characters should be `{expected}`; most likely its letter case was changed"
+            )
         }
         _ => format!("`{shown}` has {} characters; Salesforce ids have 15 or 18", text.len()),
     }

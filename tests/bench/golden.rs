@@ -72,7 +72,8 @@ pub(crate) struct InMemory {
 
 impl InMemory {
     pub(crate) fn new(rows: usize, salesforce: bool) -> anyhow::Result<InMemory> {
-        let batches = (0..rows).step_by(BATCH).map(|first| batch(first, BATCH.min(rows - first), salesforce)).collect::<Result<Vec<_>, _>>()?;
+        let batches =
+            (0..rows).step_by(BATCH).map(|first| batch(first, BATCH.min(rows - first), salesforce)).collect::<Result<Vec<_>, _>>()?;
         Ok(InMemory { batches: batches.into_iter() })
     }
 }

@@ -1,8 +1,15 @@
 //! How fast plans are made.
 
-use crate::{golden::{InMemory, write_parquet}, table::Table};
+use crate::{
+    golden::{InMemory, write_parquet},
+    table::Table,
+};
 use cpu_time::ThreadTime;
-use reverse_sync::{engine::EngineConfig, planner::Records, records::{RecordOptions, RecordSource}};
+use reverse_sync::{
+    engine::EngineConfig,
+    planner::Records,
+    records::{RecordOptions, RecordSource},
+};
 use reverse_sync_tests::{Bench, component_file, load};
 use serde_json::json;
 use std::{path::Path, sync::Arc, time::Instant};

@@ -42,7 +42,12 @@ pub(crate) fn small_plan(table: &mut Table, binary: &Path) -> anyhow::Result<()>
     }
     times.sort();
     let median = times[times.len() / 2];
-    table.add("plan of 53 records, whole process", format!("{:.0} ms", median.as_secs_f64() * 1e3), "50 ms", median < Duration::from_millis(50));
+    table.add(
+        "plan of 53 records, whole process",
+        format!("{:.0} ms", median.as_secs_f64() * 1e3),
+        "50 ms",
+        median < Duration::from_millis(50),
+    );
     Ok(())
 }
 

@@ -2,10 +2,17 @@
 
 use crate::{golden::InMemory, native, null_crm, table::Table};
 use bytes::Bytes;
-use reverse_sync::{egress::{pacing::Pacer, transport::TransportLimits}, engine::EngineConfig, run::StopSignal};
+use reverse_sync::{
+    egress::{pacing::Pacer, transport::TransportLimits},
+    engine::EngineConfig,
+    run::StopSignal,
+};
 use reverse_sync_tests::{Bench, component_file, load};
 use serde_json::json;
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 const IN_FLIGHT: usize = 8;
 /// Both sides take turns, so that a machine that changes its speed changes both.
@@ -83,7 +90,8 @@ pub(crate) fn calls(table: &mut Table) -> anyhow::Result<()> {
             let plan = bench.plan(Box::new(InMemory::new(10_000, id == "Id")?), vec![]).await?;
             let confirmed = bench.confirm(plan)?;
             let pacer = Pacer::new(&bench.component.destination_type(destination_type)?.pacing, Some((1_000_000, Duration::from_secs(10))));
-            let report = bench.run(&confirmed, bench.link_with("token", pacer, TransportLimits::default())?, StopSignal::new(), |_| {}).await?;
+            let report =
+                bench.run(&confirmed, bench.link_with("token", pacer, TransportLimits::default())?, StopSignal::new(), |_| {}).await?;
             anyhow::ensure!(report.ok(), "{report:?}");
             anyhow::Ok(report.requests)
         })?;

@@ -15,7 +15,13 @@ impl Table {
     /// Adds a result, and tells it on standard error at once.
     pub(crate) fn add(&mut self, name: &str, measured: String, target: &str, met: bool) {
         eprintln!("{name}: {measured}");
-        let verdict = if target.is_empty() { "" } else if met { "met" } else { "MISSED" };
+        let verdict = if target.is_empty() {
+            ""
+        } else if met {
+            "met"
+        } else {
+            "MISSED"
+        };
         self.rows.push([name.to_owned(), measured, target.to_owned(), verdict.to_owned()]);
     }
 }

@@ -1,1 +1,17 @@
-//! stub
+//! The product against the CRM simulator: the real component, real sockets, and for the command the real binary.
+//!
+//! One binary, so that it is linked once; each module is a chapter.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
+
+mod command;
+mod gate;
+mod hostile;
+mod offline;
+mod outcomes;
+mod pacing;
+mod project;
+mod resume;
+mod secrets;
+mod spec_example;
+mod support;

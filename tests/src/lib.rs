@@ -103,8 +103,14 @@ impl Bench {
     /// What the planner says.
     pub async fn plan(&self, records: Box<dyn Records>, fingerprints: Vec<Fingerprint>) -> Result<Plan, PlanningError> {
         let plans_dir = self.plans_dir();
-        let planning =
-            Planning { destination: &self.destination, base_url: &self.base_url, grant: &self.grant, records, fingerprints, plans_dir: &plans_dir };
+        let planning = Planning {
+            destination: &self.destination,
+            base_url: &self.base_url,
+            grant: &self.grant,
+            records,
+            fingerprints,
+            plans_dir: &plans_dir,
+        };
         planner::plan(&self.component, planning).await
     }
 
@@ -139,7 +145,13 @@ impl Bench {
     ///
     /// # Errors
     /// If it cannot even start.
-    pub async fn run(&self, confirmed: &ConfirmedPlan, link: Link, stop: StopSignal, watching: impl FnOnce(Watch)) -> anyhow::Result<Report> {
+    pub async fn run(
+        &self,
+        confirmed: &ConfirmedPlan,
+        link: Link,
+        stop: StopSignal,
+        watching: impl FnOnce(Watch),
+    ) -> anyhow::Result<Report> {
         let journal = Journal::open(&self.runs_dir(), confirmed.plan().id())?;
         Ok(run::run(&self.component, &self.grant, confirmed, link, journal, stop, watching).await?)
     }

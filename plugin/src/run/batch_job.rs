@@ -138,7 +138,9 @@ impl<W: World> Runner<'_, W> {
                 Finding::Gone(failure) => outcomes.failed(row, &failure),
                 Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
                 Finding::Different => match &doubt {
-                    Doubt::Lost(why) if group.doubts >= MAX_DOUBTS => outcomes.unknown(row, &no_answer(changes.id(member), group.doubts, why)),
+                    Doubt::Lost(why) if group.doubts >= MAX_DOUBTS => {
+                        outcomes.unknown(row, &no_answer(changes.id(member), group.doubts, why))
+                    }
                     Doubt::Silent if group.silent_before => outcomes.unknown(row, &silent(changes.id(member))),
                     _ => rest.push(member),
                 },
@@ -156,14 +158,27 @@ impl<W: World> Runner<'_, W> {
 
 /// Nothing can be read about a change that may have been written.
 pub(super) fn unreadable(id: &str, why: &str) -> Failure {
-    Failure::ours("unsettled", format!("record {id} may have been written; no answer came, and it cannot be read ({why}). Look at it in the CRM"))
+    Failure::ours(
+        "unsettled",
+        format!("record {id} may have been written; no answer came, and it cannot be read ({why}). Look at it in the CRM"),
+    )
 }
 
 /// Sent several times, and never answered.
 pub(super) fn no_answer(id: &str, times: u32, why: &str) -> Failure {
-    Failure::ours("no_answer", format!("record {id} was sent {times} times without an answer (the last time: {why}), and holds other values now. Plan again to see what it holds"))
+    Failure::ours(
+        "no_answer",
+        format!(
+            "record {id} was sent {times} times without an answer (the last time: {why}), and holds other values now. Plan again to see what it holds"
+        ),
+    )
 }
 
 fn silent(id: &str) -> Failure {
-    Failure::ours("not_acknowledged", format!("the CRM took the update of record {id} twice without naming it in its answer, and it holds other values. Look at it in the CRM"))
+    Failure::ours(
+        "not_acknowledged",
+        format!(
+            "the CRM took the update of record {id} twice without naming it in its answer, and it holds other values. Look at it in the CRM"
+        ),
+    )
 }

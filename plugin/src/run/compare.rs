@@ -122,7 +122,9 @@ fn instant(text: &str) -> Option<i64> {
         [sign @ (b'+' | b'-'), zone @ ..] => {
             let digits: Vec<i64> = zone.iter().filter(|b| **b != b':').map(|b| i64::from(*b) - 48).collect();
             match digits.as_slice() {
-                [a, b, c, d] if digits.iter().all(|digit| (0..10).contains(digit)) => (if *sign == b'+' { 1 } else { -1 }) * ((a * 10 + b) * 60 + c * 10 + d),
+                [a, b, c, d] if digits.iter().all(|digit| (0..10).contains(digit)) => {
+                    (if *sign == b'+' { 1 } else { -1 }) * ((a * 10 + b) * 60 + c * 10 + d)
+                }
                 _ => return None,
             }
         }

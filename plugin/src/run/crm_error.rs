@@ -71,7 +71,10 @@ impl CrmError {
             .map_or(one, Vec::as_slice)
             .iter()
             .map(|error| Item {
-                code: some_text(error, "errorCode").or_else(|| some_text(error, "statusCode")).or_else(|| some_text(error, "error")).unwrap_or_default(),
+                code: some_text(error, "errorCode")
+                    .or_else(|| some_text(error, "statusCode"))
+                    .or_else(|| some_text(error, "error"))
+                    .unwrap_or_default(),
                 message: some_text(error, "message").or_else(|| some_text(error, "error_description")).unwrap_or_default(),
                 properties: strings(error.get("fields")),
             })
@@ -96,7 +99,8 @@ impl CrmError {
             (None, 404) => "not_found".to_owned(),
             (None, status) => format!("http_{status}"),
         };
-        let message = if self.message.is_empty() { format!("the CRM answered with HTTP {status} and no message") } else { self.message.clone() };
+        let message =
+            if self.message.is_empty() { format!("the CRM answered with HTTP {status} and no message") } else { self.message.clone() };
         Failure { http_status: Some(status), code, message }
     }
 
@@ -123,7 +127,11 @@ fn items_in_message(message: &str) -> Vec<Item> {
     let Some(Ok(Value::Array(found))) = message.find("[{").map(|at| serde_json::from_str(&message[at..])) else { return Vec::new() };
     found
         .iter()
-        .map(|item| Item { code: text(item, "error"), message: text(item, "message"), properties: some_text(item, "name").into_iter().collect() })
+        .map(|item| Item {
+            code: text(item, "error"),
+            message: text(item, "message"),
+            properties: some_text(item, "name").into_iter().collect(),
+        })
         .filter(|item| !item.code.is_empty())
         .collect()
 }
@@ -179,8 +187,12 @@ mod tests {
 
     #[test]
     fn hubspots_items_come_from_the_list_or_from_the_message() {
-        let listed = hubspot(r#"{"status":"error","category":"VALIDATION_ERROR","message":"Property values were not valid: [..]","errors":[{"message":"no","code":"PROPERTY_DOESNT_EXIST","context":{"propertyName":["jobtitel"]}}]}"#);
-        let embedded = hubspot(r#"{"category":"VALIDATION_ERROR","message":"Property values were not valid: [{\"isValid\":false,\"message\":\"no\",\"error\":\"PROPERTY_DOESNT_EXIST\",\"name\":\"jobtitel\"}]"}"#);
+        let listed = hubspot(
+            r#"{"status":"error","category":"VALIDATION_ERROR","message":"Property values were not valid: [..]","errors":[{"message":"no","code":"PROPERTY_DOESNT_EXIST","context":{"propertyName":["jobtitel"]}}]}"#,
+        );
+        let embedded = hubspot(
+            r#"{"category":"VALIDATION_ERROR","message":"Property values were not valid: [{\"isValid\":false,\"message\":\"no\",\"error\":\"PROPERTY_DOESNT_EXIST\",\"name\":\"jobtitel\"}]"}"#,
+        );
         for error in [listed, embedded] {
             assert!(error.is("PROPERTY_DOESNT_EXIST"), "{error:?}");
             assert_eq!(error.message, "no");
@@ -190,8 +202,12 @@ mod tests {
 
     #[test]
     fn missing_scopes_come_in_two_shapes() {
-        let new = hubspot(r#"{"category":"MISSING_SCOPES","message":"This app","errors":[{"message":"One or more","context":{"requiredGranularScopes":["crm.objects.contacts.write"]}}],"links":{"scopes":"https://x"}}"#);
-        let old = hubspot(r#"{"category":"MISSING_SCOPES","message":"This app","context":{"requiredGranularScopes":["crm.objects.contacts.write"],"links":{"scopes":"https://x"}}}"#);
+        let new = hubspot(
+            r#"{"category":"MISSING_SCOPES","message":"This app","errors":[{"message":"One or more","context":{"requiredGranularScopes":["crm.objects.contacts.write"]}}],"links":{"scopes":"https://x"}}"#,
+        );
+        let old = hubspot(
+            r#"{"category":"MISSING_SCOPES","message":"This app","context":{"requiredGranularScopes":["crm.objects.contacts.write"],"links":{"scopes":"https://x"}}}"#,
+        );
         for error in [new, old] {
             assert_eq!(error.scopes, ["crm.objects.contacts.write"]);
             assert_eq!(error.link.as_deref(), Some("https://x"));
@@ -201,7 +217,8 @@ mod tests {
 
     #[test]
     fn salesforce_speaks_in_lists_and_sometimes_in_objects() {
-        let rows = CrmError::of_body(Provider::Salesforce, br#"[{"message":"a","errorCode":"X"},{"message":"b","errorCode":"Y","fields":["F"]}]"#);
+        let rows =
+            CrmError::of_body(Provider::Salesforce, br#"[{"message":"a","errorCode":"X"},{"message":"b","errorCode":"Y","fields":["F"]}]"#);
         assert_eq!((rows.code.as_deref(), rows.message.as_str()), (Some("X"), "a; b"));
         let oauth = CrmError::of_body(Provider::Salesforce, br#"{"error":"invalid_grant","error_description":"expired"}"#);
         assert_eq!((oauth.code.as_deref(), oauth.message.as_str()), (Some("invalid_grant"), "expired"));

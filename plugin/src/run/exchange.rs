@@ -33,7 +33,12 @@ pub(crate) fn backoff(attempt: u32, random: u64) -> u64 {
 ///
 /// # Errors
 /// What ends the whole run.
-pub(crate) async fn exchange<W: World>(config: &Config, world: &W, request: &Request, stopped: impl Fn() -> bool) -> Result<Exchange, Error> {
+pub(crate) async fn exchange<W: World>(
+    config: &Config,
+    world: &W,
+    request: &Request,
+    stopped: impl Fn() -> bool,
+) -> Result<Exchange, Error> {
     let crm = config.provider.name();
     let (mut attempts, mut throttles) = (0, 0);
     loop {
@@ -48,7 +53,10 @@ pub(crate) async fn exchange<W: World>(config: &Config, world: &W, request: &Req
                 Verdict::Throttled(error) => {
                     throttles += 1;
                     if throttles >= MAX_THROTTLES {
-                        let message = format!("{crm} asked {throttles} times in a row to slow down ({}); run the same plan again later, it goes on where it stopped", error.told());
+                        let message = format!(
+                            "{crm} asked {throttles} times in a row to slow down ({}); run the same plan again later, it goes on where it stopped",
+                            error.told()
+                        );
                         return Err(Error { kind: ErrorKind::RateLimited, code: error.code, message });
                     }
                     world.pause(250 * u64::from(throttles.min(8)) + world.random() % 250).await;
@@ -77,11 +85,14 @@ pub(crate) async fn exchange<W: World>(config: &Config, world: &W, request: &Req
                 return Ok(Exchange::Refused(413, CrmError { code: Some("too_large".to_owned()), message: why, ..CrmError::default() }));
             }
             Err(Lost::LimitReached(why)) => {
-                let message = format!("no request may leave before {crm} resets a limit ({why}); run the same plan again then, it goes on where it stopped");
+                let message = format!(
+                    "no request may leave before {crm} resets a limit ({why}); run the same plan again then, it goes on where it stopped"
+                );
                 return Err(Error { kind: ErrorKind::RateLimited, code: None, message });
             }
             Err(Lost::Denied(why)) => {
-                let message = format!("the host refused to let `{} {}` out ({why}); the operator's log says why", request.method, request.path);
+                let message =
+                    format!("the host refused to let `{} {}` out ({why}); the operator's log says why", request.method, request.path);
                 return Err(Error { kind: ErrorKind::Rejected, code: Some("request_denied".to_owned()), message });
             }
         };

@@ -66,7 +66,8 @@ pub(crate) fn reconcile_refused(changes: &Changes, members: &[usize], status: u1
     for member in members {
         match barred.iter().find(|(property, _)| has_property(changes.fields(*member), property)) {
             Some((_, item)) => {
-                let failure = Failure { http_status: Some(status), code: item.code.clone(), message: item.message.clone() };
+                let message = if item.message.is_empty() { error.failure(status).message } else { item.message.clone() };
+                let failure = Failure { http_status: Some(status), code: item.code.clone(), message };
                 reconciled.outcomes.failed(changes.row(*member), &failure);
             }
             None => rest.push(*member),

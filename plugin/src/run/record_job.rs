@@ -53,7 +53,10 @@ impl<W: World> Runner<'_, W> {
                 match finding {
                     Some(Finding::Gone(failure)) => outcomes.failed(changes.row(member), &failure),
                     Some(Finding::Unreadable(why)) => {
-                        let message = format!("record {} was not written, because HubSpot would not show whether it was merged ({why})", changes.id(member));
+                        let message = format!(
+                            "record {} was not written, because HubSpot would not show whether it was merged ({why})",
+                            changes.id(member)
+                        );
                         outcomes.failed(changes.row(member), &super::changes::Failure::ours("unreadable", message));
                     }
                     _ => rest.push(member),
@@ -89,7 +92,9 @@ impl<W: World> Runner<'_, W> {
                     }
                     Written::Unclear => "the answer is not in the documented form".to_owned(),
                 },
-                Exchange::Refused(_, error) if self.config.provider == Provider::Salesforce && salesforce::is_transient(&error) && locks < MAX_LOCKS => {
+                Exchange::Refused(_, error)
+                    if self.config.provider == Provider::Salesforce && salesforce::is_transient(&error) && locks < MAX_LOCKS =>
+                {
                     locks += 1;
                     self.world.pause(backoff(locks, self.world.random())).await;
                     continue;
@@ -122,8 +127,9 @@ impl<W: World> Runner<'_, W> {
     /// Whether an accepted PATCH wrote the record it was for.
     fn written(&self, id: &str, answer: &Answer) -> Written {
         match self.config.provider {
-            // 204 without a body.
-            Provider::Salesforce => Written::Yes,
+            // 204 without a body; a page of some gateway proves nothing.
+            Provider::Salesforce if answer.body.is_empty() => Written::Yes,
+            Provider::Salesforce => Written::Unclear,
             Provider::HubSpot => match hubspot::record_id(&answer.body) {
                 Some(found) if found == id => Written::Yes,
                 Some(found) => Written::Elsewhere(found.into_owned()),

@@ -105,3 +105,72 @@ impl Writer {
         Request { writes: self.route.writes, method: self.route.method, path, headers: self.route.headers, body }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Strings};
+    use crate::config::parse;
+
+    fn changes() -> Changes {
+        let strings = |bytes: &str, offsets: [u32; 3]| Strings { bytes: bytes.to_owned(), offsets: offsets.into() };
+        let fields = r#"{"a":"1"}{"b":"2","c":"}"}"#;
+        let batch = ChangeBatch {
+            rows: vec![4, 9],
+            ids: strings("1722", [0, 2, 4]),
+            fields: strings(fields, [0, 9, 26]),
+            before: None,
+            doubtful: false,
+        };
+        Changes::new(batch).unwrap()
+    }
+
+    fn shown(request: Request) -> (String, String) {
+        (format!("{} {}", request.method, request.path), request.body)
+    }
+
+    #[test]
+    fn hubspots_requests_follow_the_configured_api_and_object() {
+        let config = r#"{"provider_id_field":"x","source_id":"s","objects_path":"/crm/objects/2026-03","object":"2-1234567"}"#;
+        let requests = Requests::new(&parse("hubspot_dest", config).unwrap());
+        for (request, line, body) in [
+            (
+                requests.update_many(&changes(), &[0, 1]),
+                "POST /crm/objects/2026-03/2-1234567/batch/update",
+                r#"{"inputs":[{"id":"17","properties":{"a":"1"}},{"id":"22","properties":{"b":"2","c":"}"}}]}"#,
+            ),
+            (requests.update_one(&changes(), 1), "PATCH /crm/objects/2026-03/2-1234567/22", r#"{"properties":{"b":"2","c":"}"}}"#),
+            (
+                requests.read_many(&changes(), &[1], r#"["b"]"#),
+                "POST /crm/objects/2026-03/2-1234567/batch/read",
+                r#"{"properties":["b"],"inputs":[{"id":"22"}]}"#,
+            ),
+            (requests.read_one(&changes(), 0, ["a", "b c"].into_iter()), "GET /crm/objects/2026-03/2-1234567/17?properties=a%2Cb%20c", ""),
+            (requests.read_one(&changes(), 0, [].into_iter()), "GET /crm/objects/2026-03/2-1234567/17", ""),
+        ] {
+            assert_eq!(shown(request), (line.to_owned(), body.to_owned()));
+        }
+    }
+
+    #[test]
+    fn salesforces_requests_follow_the_configured_version_and_object() {
+        let config = r#"{"provider_id_field":"x","source_id":"s","api_version":"v68.0","object":"Rank__c"}"#;
+        let requests = Requests::new(&parse("salesforce_dest", config).unwrap());
+        for (request, line, body) in [
+            (
+                requests.update_many(&changes(), &[1, 0]),
+                "PATCH /services/data/v68.0/composite/sobjects",
+                r#"{"allOrNone":false,"records":[{"attributes":{"type":"Rank__c"},"id":"22","b":"2","c":"}"},{"attributes":{"type":"Rank__c"},"id":"17","a":"1"}]}"#,
+            ),
+            (requests.update_one(&changes(), 0), "PATCH /services/data/v68.0/sobjects/Rank__c/17", r#"{"a":"1"}"#),
+            (
+                requests.read_many(&changes(), &[0, 1], r#"["Id"]"#),
+                "POST /services/data/v68.0/composite/sobjects/Rank__c",
+                r#"{"ids":["17","22"],"fields":["Id"]}"#,
+            ),
+            (requests.read_one(&changes(), 0, ["a"].into_iter()), "GET /services/data/v68.0/sobjects/Rank__c/17?fields=a", ""),
+        ] {
+            assert_eq!(shown(request), (line.to_owned(), body.to_owned()));
+        }
+    }
+}

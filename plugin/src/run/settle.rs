@@ -43,7 +43,12 @@ impl<W: World> Runner<'_, W> {
         }
     }
 
-    async fn look_hubspot(&self, changes: &Changes, members: &[usize], confirmed: &HashMap<usize, Map<String, Value>>) -> Result<Vec<(usize, Finding)>, Error> {
+    async fn look_hubspot(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+        confirmed: &HashMap<usize, Map<String, Value>>,
+    ) -> Result<Vec<(usize, Finding)>, Error> {
         let mut findings = Vec::with_capacity(members.len());
         let found = self.present(changes, members, &names(confirmed)).await?;
         for member in members {
@@ -75,7 +80,12 @@ impl<W: World> Runner<'_, W> {
     }
 
     /// One record by its path, which follows merges: the id in the answer tells.
-    async fn look_at_one(&self, changes: &Changes, member: usize, wanted: Option<&Map<String, Value>>) -> Result<Result<Map<String, Value>, Finding>, Error> {
+    async fn look_at_one(
+        &self,
+        changes: &Changes,
+        member: usize,
+        wanted: Option<&Map<String, Value>>,
+    ) -> Result<Result<Map<String, Value>, Finding>, Error> {
         let id = changes.id(member);
         let names = wanted.into_iter().flat_map(|wanted| wanted.keys().map(String::as_str));
         let request = self.requests.read_one(changes, member, names);
@@ -108,7 +118,12 @@ impl<W: World> Runner<'_, W> {
         Ok(findings)
     }
 
-    async fn look_salesforce(&self, changes: &Changes, members: &[usize], confirmed: &HashMap<usize, Map<String, Value>>) -> Result<Vec<(usize, Finding)>, Error> {
+    async fn look_salesforce(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+        confirmed: &HashMap<usize, Map<String, Value>>,
+    ) -> Result<Vec<(usize, Finding)>, Error> {
         let mut held: HashMap<usize, Map<String, Value>> = HashMap::new();
         let mut gone: BTreeSet<usize> = BTreeSet::new();
         let mut refusal = None;
@@ -130,7 +145,8 @@ impl<W: World> Runner<'_, W> {
                     }
                 }
                 Exchange::Refused(status, error) => {
-                    let (named, others): (Vec<&str>, Vec<&str>) = chunk.iter().partition(|name| error.message.contains(&format!("'{name}'")));
+                    let (named, others): (Vec<&str>, Vec<&str>) =
+                        chunk.iter().partition(|name| error.message.contains(&format!("'{name}'")));
                     if !named.is_empty() && !others.is_empty() {
                         asking.push(others);
                     } else if named.is_empty() && chunk.len() > 1 {
@@ -145,7 +161,12 @@ impl<W: World> Runner<'_, W> {
         let finding = |member: &usize| {
             if gone.contains(member) {
                 let id = changes.id(*member);
-                return Finding::Gone(Failure::ours("not_found", format!("Salesforce shows no record {id}; it was deleted, or merged into another record, or the source's user may not see it")));
+                return Finding::Gone(Failure::ours(
+                    "not_found",
+                    format!(
+                        "Salesforce shows no record {id}; it was deleted, or merged into another record, or the source's user may not see it"
+                    ),
+                ));
             }
             match (held.get(member), &refusal) {
                 (Some(held), _) => equal_or_not(confirmed.get(member), held),
@@ -160,7 +181,9 @@ impl<W: World> Runner<'_, W> {
     async fn read(&self, request: &super::world::Request, usable: impl Fn(&[u8]) -> bool) -> Result<Exchange, Error> {
         for attempt in 1..=3 {
             match self.exchange(request).await? {
-                Exchange::Accepted(answer) if !usable(&answer.body) => self.world.pause(super::exchange::backoff(attempt, self.world.random())).await,
+                Exchange::Accepted(answer) if !usable(&answer.body) => {
+                    self.world.pause(super::exchange::backoff(attempt, self.world.random())).await
+                }
                 other => return Ok(other),
             }
         }
@@ -170,7 +193,10 @@ impl<W: World> Runner<'_, W> {
 
 /// The record lives on under another id.
 pub(crate) fn merged(id: &str, survivor: &str) -> Failure {
-    Failure::ours("merged", format!("record {id} was merged into record {survivor}, so it was not written; resolve the golden records again, then plan again"))
+    Failure::ours(
+        "merged",
+        format!("record {id} was merged into record {survivor}, so it was not written; resolve the golden records again, then plan again"),
+    )
 }
 
 fn equal_or_not(wanted: Option<&Map<String, Value>>, held: &Map<String, Value>) -> Finding {

@@ -37,7 +37,10 @@ pub(crate) fn judge(config: &Config, request: &Request, answer: &Answer) -> Verd
     }
     let error = CrmError::of_body(config.provider, &answer.body);
     if status < 400 {
-        let message = format!("{} answered with a redirect (HTTP {status}), which is never followed; check the base URL of the source", config.provider.name());
+        let message = format!(
+            "{} answered with a redirect (HTTP {status}), which is never followed; check the base URL of the source",
+            config.provider.name()
+        );
         return Verdict::Stop(Error { kind: ErrorKind::Rejected, code: None, message });
     }
     if status == 401 {
@@ -61,7 +64,10 @@ fn judge_hubspot(config: &Config, request: &Request, answer: &Answer, error: Crm
             Some(seconds) if seconds <= LONGEST_RETRY_AFTER => Verdict::NotNow(seconds * 1000, error),
             later => {
                 let when = later.map_or(String::new(), |seconds| format!(" in {} minutes at the earliest", seconds.div_ceil(60)));
-                let message = format!("HubSpot is moving this account's data (HTTP 477): {}; run the same plan again{when}, it goes on where it stopped", error.told());
+                let message = format!(
+                    "HubSpot is moving this account's data (HTTP 477): {}; run the same plan again{when}, it goes on where it stopped",
+                    error.told()
+                );
                 Verdict::Stop(Error { kind: ErrorKind::Unavailable, code: error.code, message: cap(&message, 2000) })
             }
         },
@@ -87,11 +93,15 @@ fn judge_salesforce(config: &Config, request: &Request, answer: &Answer, error: 
                 Verdict::Throttled(error)
             }
         }
-        403 if !is_many(request) && error.code.as_deref().is_some_and(|code| code.starts_with("INSUFFICIENT_ACCESS")) => Verdict::Refused(error),
+        403 if !is_many(request) && error.code.as_deref().is_some_and(|code| code.starts_with("INSUFFICIENT_ACCESS")) => {
+            Verdict::Refused(error)
+        }
         403 => Verdict::Stop(unauthorized(config, 403, &error)),
         429 => Verdict::Throttled(error),
         404 | 405 | 410 | 415 if is_many(request) => Verdict::Stop(rejected(config, answer.status, error)),
-        400 if is_many(request) && (error.is("INVALID_TYPE") || error.is("UNSUPPORTED_API_VERSION")) => Verdict::Stop(rejected(config, 400, error)),
+        400 if is_many(request) && (error.is("INVALID_TYPE") || error.is("UNSUPPORTED_API_VERSION")) => {
+            Verdict::Stop(rejected(config, 400, error))
+        }
         408 | 500.. => Verdict::Doubtful(error),
         420 | 425 => Verdict::NotNow(1_000, error),
         _ => Verdict::Refused(error),
@@ -105,7 +115,7 @@ pub(crate) fn is_daily(message: &str) -> bool {
 
 /// The request names its records in the body, so its path names a route and no record.
 fn is_many(request: &Request) -> bool {
-    request.path.contains("/batch/") || request.path.contains("/composite/")
+    request.path.ends_with("/batch/update") || request.path.ends_with("/batch/read") || request.path.contains("/composite/sobjects")
 }
 
 fn contains(body: &[u8], text: &str) -> bool {
@@ -126,9 +136,15 @@ fn unauthorized(config: &Config, status: u16, error: &CrmError) -> Error {
     message.push_str(&format!("It needs {}. ", required_rights(config.provider)));
     message.push_str(match (config.provider, status) {
         (Provider::HubSpot, 401) => "Renew it in HubSpot under Settings > Integrations (service key, private app or the connected app)",
-        (Provider::HubSpot, _) => "Add it in HubSpot under Settings > Integrations (the scopes of the service key, private app or connected app)",
-        (Provider::Salesforce, 401) => "Connect the source to Salesforce again, or renew its session in Setup > Connected Apps / External Client Apps",
-        (Provider::Salesforce, _) => "Grant it in Salesforce under Setup > Users (profile and permission sets) and in the app's OAuth scopes",
+        (Provider::HubSpot, _) => {
+            "Add it in HubSpot under Settings > Integrations (the scopes of the service key, private app or connected app)"
+        }
+        (Provider::Salesforce, 401) => {
+            "Connect the source to Salesforce again, or renew its session in Setup > Connected Apps / External Client Apps"
+        }
+        (Provider::Salesforce, _) => {
+            "Grant it in Salesforce under Setup > Users (profile and permission sets) and in the app's OAuth scopes"
+        }
     });
     if let Some(link) = &error.link {
         message.push_str(&format!(" ({link})"));
@@ -189,12 +205,33 @@ mod tests {
             (many, 409, None, r#"{"category":"CONFLICT","message":"taken"}"#, "refused", "taken"),
             (many, 413, None, "", "refused", ""),
             (many, 401, None, r#"{"category":"EXPIRED_AUTHENTICATION","message":"expired"}"#, "ErrorKind::Unauthorized", "src_1"),
-            (many, 403, None, r#"{"category":"MISSING_SCOPES","message":"no","context":{"requiredGranularScopes":["crm.objects.contacts.write"]}}"#, "ErrorKind::Unauthorized", "Missing: crm.objects.contacts.write"),
+            (
+                many,
+                403,
+                None,
+                r#"{"category":"MISSING_SCOPES","message":"no","context":{"requiredGranularScopes":["crm.objects.contacts.write"]}}"#,
+                "ErrorKind::Unauthorized",
+                "Missing: crm.objects.contacts.write",
+            ),
             (many, 404, None, "<html>Not found</html>", "ErrorKind::Rejected", "objects_path"),
             (one, 404, None, r#"{"message":"resource not found"}"#, "refused", "resource not found"),
             (many, 423, None, "", "not now 2000", ""),
-            (many, 429, None, r#"{"message":"You have reached your ten_secondly_rolling limit.","policyName":"TEN_SECONDLY_ROLLING"}"#, "throttled", "TEN_SECONDLY"),
-            (many, 429, None, r#"{"message":"You have reached your daily limit.","policyName":"DAILY"}"#, "ErrorKind::RateLimited", "midnight"),
+            (
+                many,
+                429,
+                None,
+                r#"{"message":"You have reached your ten_secondly_rolling limit.","policyName":"TEN_SECONDLY_ROLLING"}"#,
+                "throttled",
+                "TEN_SECONDLY",
+            ),
+            (
+                many,
+                429,
+                None,
+                r#"{"message":"You have reached your daily limit.","policyName":"DAILY"}"#,
+                "ErrorKind::RateLimited",
+                "midnight",
+            ),
             (many, 429, None, r#"{"message":"You have reached your daily limit."}"#, "ErrorKind::RateLimited", "run the same plan again"),
             (many, 429, None, "", "throttled", ""),
             (many, 477, Some(60), "", "not now 60000", ""),
@@ -218,13 +255,37 @@ mod tests {
         for (path, status, body, expected, tells) in [
             (one, 204, "", "accepted", ""),
             (many, 400, r#"[{"errorCode":"JSON_PARSER_ERROR","message":"m"}]"#, "refused", "m"),
-            (many, 401, r#"[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]"#, "ErrorKind::Unauthorized", "Session expired"),
-            (many, 403, r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]"#, "ErrorKind::RateLimited", "24 hours"),
-            (many, 403, r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"ConcurrentRequests (Concurrent API Requests) Limit exceeded."}]"#, "throttled", ""),
+            (
+                many,
+                401,
+                r#"[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]"#,
+                "ErrorKind::Unauthorized",
+                "Session expired",
+            ),
+            (
+                many,
+                403,
+                r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]"#,
+                "ErrorKind::RateLimited",
+                "24 hours",
+            ),
+            (
+                many,
+                403,
+                r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"ConcurrentRequests (Concurrent API Requests) Limit exceeded."}]"#,
+                "throttled",
+                "",
+            ),
             (many, 403, r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"a new wording"}]"#, "throttled", ""),
             (many, 403, r#"[{"errorCode":"API_DISABLED_FOR_ORG","message":"no API"}]"#, "ErrorKind::Unauthorized", "no API"),
             (one, 403, r#"[{"errorCode":"INSUFFICIENT_ACCESS_OR_READONLY","message":"no"}]"#, "refused", "no"),
-            (many, 404, r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#, "ErrorKind::Rejected", "api_version"),
+            (
+                many,
+                404,
+                r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#,
+                "ErrorKind::Rejected",
+                "api_version",
+            ),
             (one, 404, r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#, "refused", "NOT_FOUND"),
             (one, 400, r#"[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"locked"}]"#, "refused", "locked"),
             (one, 500, r#"[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"locked"}]"#, "refused", "locked"),

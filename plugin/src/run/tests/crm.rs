@@ -45,7 +45,8 @@ pub(super) struct Fake {
     pub(super) read_faults: RefCell<VecDeque<Fault>>,
     pub(super) lock_status: u16,
     pub(super) waiting: RefCell<VecDeque<Result<ChangeBatch, Error>>>,
-    confirmed: RefCell<BTreeMap<String, String>>,
+    /// Row and fields by id.
+    confirmed: RefCell<BTreeMap<String, (u64, String)>>,
     pub(super) outcomes: RefCell<BTreeMap<u64, (Status, Option<Problem>)>>,
     pub(super) refuse_outcomes: Cell<bool>,
     pub(super) log: RefCell<Vec<Request>>,
@@ -91,8 +92,8 @@ impl Fake {
     /// A batch of confirmed changes; rows are numbered on. Records that are not there yet are created empty.
     pub(super) fn confirm(&self, changes: &[(String, String)], doubtful: bool) {
         let row = self.confirmed.borrow().len() as u64 + 1;
-        for (id, fields) in changes {
-            assert!(self.confirmed.borrow_mut().insert(id.clone(), fields.clone()).is_none());
+        for (row, (id, fields)) in (row..).zip(changes) {
+            assert!(self.confirmed.borrow_mut().insert(id.clone(), (row, fields.clone())).is_none());
             if !self.merged.borrow().contains_key(id) {
                 self.records.borrow_mut().entry(id.clone()).or_default();
             }
@@ -149,12 +150,21 @@ impl Fake {
 
     /// Whether the CRM holds what was confirmed for a record.
     pub(super) fn is_written(&self, id: &str) -> bool {
-        let fields: Map<String, Value> = serde_json::from_str(&self.confirmed.borrow()[id]).unwrap();
+        let fields: Map<String, Value> = serde_json::from_str(&self.confirmed.borrow()[id].1).unwrap();
         self.records.borrow().get(id).is_some_and(|record| fields.iter().all(|(name, value)| record.get(name) == Some(value)))
     }
 
     pub(super) fn ids(&self) -> Vec<String> {
-        self.waiting.borrow().iter().flatten().flat_map(|batch| (0..batch.rows.len()).map(|at| batch.ids.bytes[batch.ids.offsets[at] as usize..batch.ids.offsets[at + 1] as usize].to_owned()).collect::<Vec<_>>()).collect()
+        self.waiting
+            .borrow()
+            .iter()
+            .flatten()
+            .flat_map(|batch| {
+                (0..batch.rows.len())
+                    .map(|at| batch.ids.bytes[batch.ids.offsets[at] as usize..batch.ids.offsets[at + 1] as usize].to_owned())
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     fn answer(&self, request: &Request) -> Answer {
@@ -167,7 +177,7 @@ impl Fake {
 
     /// What egress does: only confirmed values of confirmed records leave.
     fn witness(&self, id: &str, fields: &Value) {
-        let confirmed: Value = serde_json::from_str(&self.confirmed.borrow()[id]).unwrap();
+        let confirmed: Value = serde_json::from_str(&self.confirmed.borrow()[id].1).unwrap();
         assert_eq!(fields, &confirmed, "{id}");
     }
 
@@ -205,7 +215,10 @@ impl Fake {
             }
             ("POST", "batch/read") => {
                 let records = self.records.borrow();
-                let results: Vec<Value> = inputs.iter().filter_map(|input| Some(hubspot_record(input["id"].as_str()?, records.get(input["id"].as_str()?)?))).collect();
+                let results: Vec<Value> = inputs
+                    .iter()
+                    .filter_map(|input| Some(hubspot_record(input["id"].as_str()?, records.get(input["id"].as_str()?)?)))
+                    .collect();
                 let answer = json!({"status": "COMPLETE", "results": results}).to_string();
                 drop(records);
                 if let Some((old, new)) = self.merge_after_read.borrow_mut().take() {
@@ -271,7 +284,9 @@ impl Fake {
                         let id = fields.remove("id").unwrap().as_str().unwrap().to_owned();
                         match self.save(&id, fields) {
                             Ok(()) => json!({"id": id, "success": true, "errors": []}),
-                            Err((_, code, message)) => json!({"success": false, "errors": [{"statusCode": code, "message": message, "fields": []}]}),
+                            Err((_, code, message)) => {
+                                json!({"success": false, "errors": [{"statusCode": code, "message": message, "fields": []}]})
+                            }
                         }
                     })
                     .collect();
@@ -348,6 +363,10 @@ async fn turn() {
 impl World for Fake {
     async fn send(&self, request: &Request) -> Result<Answer, Lost> {
         self.log.borrow_mut().push(request.clone());
+        for (id, (row, _)) in self.confirmed.borrow().iter().filter(|(_, (row, _))| self.outcomes.borrow().contains_key(row)) {
+            let named = request.body.contains(&format!("\"{id}\"")) || request.path.contains(&format!("/{id}"));
+            assert!(!named, "row {row} has its outcome, and is named again");
+        }
         turn().await;
         let faults = if request.writes { &self.write_faults } else { &self.read_faults };
         let fault = faults.borrow_mut().pop_front().unwrap_or(Fault::Fine);
@@ -394,7 +413,11 @@ impl World for Fake {
         for (row, status) in outcomes.rows.iter().zip(&outcomes.statuses) {
             let problem = outcomes.problems.iter().find(|problem| problem.row == *row).cloned();
             assert_eq!(problem.is_some(), matches!(status, Status::Failed | Status::Unknown));
-            assert!(problem.as_ref().is_none_or(|problem| !problem.code.is_empty() && !problem.message.is_empty() && problem.message.len() < 2100));
+            assert!(
+                problem
+                    .as_ref()
+                    .is_none_or(|problem| !problem.code.is_empty() && !problem.message.is_empty() && problem.message.len() < 2100)
+            );
             assert!(self.outcomes.borrow_mut().insert(*row, (*status, problem)).is_none(), "row {row} has two outcomes");
         }
         Ok(())

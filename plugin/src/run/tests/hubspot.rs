@@ -70,7 +70,10 @@ fn one_bad_value_fails_alone() {
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.count(Status::Failed)), (99, 1));
     let problem = crm.problem(37);
-    assert_eq!((problem.http_status, problem.code.as_str(), problem.message.as_str()), (Some(400), "INVALID_OPTION", "city: INVALID_OPTION"));
+    assert_eq!(
+        (problem.http_status, problem.code.as_str(), problem.message.as_str()),
+        (Some(400), "INVALID_OPTION", "city: INVALID_OPTION")
+    );
     assert!(crm.writes().len() <= 15, "{}", crm.writes().len());
 }
 
@@ -224,7 +227,8 @@ fn a_connection_that_cannot_be_made_is_tried_again_and_then_given_up() {
 
 #[test]
 fn what_the_host_does_not_let_out_ends_the_run() {
-    for (lost, kind) in [(Lost::Denied("d".to_owned()), ErrorKind::Rejected), (Lost::LimitReached("l".to_owned()), ErrorKind::RateLimited)] {
+    for (lost, kind) in [(Lost::Denied("d".to_owned()), ErrorKind::Rejected), (Lost::LimitReached("l".to_owned()), ErrorKind::RateLimited)]
+    {
         let crm = fake("");
         crm.confirm(&cities(1, 2), false);
         assert_eq!(crm.fault(Fault::Before(lost)).run().unwrap_err().kind, kind);
@@ -279,7 +283,9 @@ fn doubtful_changes_are_read_before_anything_is_written() {
 fn a_read_that_fails_is_repeated_and_then_ends_the_run() {
     let crm = fake("");
     crm.confirm(&cities(1, 2), true);
-    crm.read_fault(Fault::Before(broken())).read_fault(Fault::Instead(504, String::new())).read_fault(Fault::Instead(200, "<html>".to_owned()));
+    crm.read_fault(Fault::Before(broken()))
+        .read_fault(Fault::Instead(504, String::new()))
+        .read_fault(Fault::Instead(200, "<html>".to_owned()));
     crm.run().unwrap();
     assert_eq!(crm.count(Status::Updated), 2);
 
@@ -330,7 +336,13 @@ fn in_record_mode_only_ids_that_are_still_their_own_are_written() {
     assert_eq!(crm.problem(6).code, "INVALID_OPTION");
     assert!(crm.records.borrow()["9000"].is_empty());
     assert_eq!(crm.writes()[0], r#"{"properties":{"city":"c1"}}"#);
-    assert_eq!(crm.log.borrow()[0].body, format!(r#"{{"properties":["hs_object_id"],"inputs":[{}]}}"#, (1..=12).map(|n| format!(r#"{{"id":"{}"}}"#, 1000 + n)).collect::<Vec<_>>().join(",")));
+    assert_eq!(
+        crm.log.borrow()[0].body,
+        format!(
+            r#"{{"properties":["hs_object_id"],"inputs":[{}]}}"#,
+            (1..=12).map(|n| format!(r#"{{"id":"{}"}}"#, 1000 + n)).collect::<Vec<_>>().join(",")
+        )
+    );
 }
 
 #[test]

@@ -28,7 +28,8 @@ fn records_are_written_two_hundred_at_a_time_in_the_granted_form() {
     crm.confirm(&titles(201, 50), false);
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.writes().len(), crm.reads()), (250, 2, 0));
-    let first = format!(r#"{{"allOrNone":false,"records":[{{"attributes":{{"type":"Contact"}},"id":"{}","Title":"t1","Active__c":true}},"#, id(1));
+    let first =
+        format!(r#"{{"allOrNone":false,"records":[{{"attributes":{{"type":"Contact"}},"id":"{}","Title":"t1","Active__c":true}},"#, id(1));
     assert!(crm.writes()[0].starts_with(&first), "{}", &crm.writes()[0][..200]);
     assert_eq!(crm.log.borrow()[0].path, "/services/data/v67.0/composite/sobjects");
 }
@@ -95,7 +96,10 @@ fn an_answer_that_does_not_fit_the_request_is_no_answer() {
 #[test]
 fn a_lost_answer_is_settled_by_a_read() {
     for mode in ["", RECORD] {
-        for fault in [Fault::After(Lost::Broken("HttpResponseTimeout".to_owned())), Fault::Answered(503, r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"busy"}]"#.to_owned())] {
+        for fault in [
+            Fault::After(Lost::Broken("HttpResponseTimeout".to_owned())),
+            Fault::Answered(503, r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"busy"}]"#.to_owned()),
+        ] {
             let crm = fake(mode);
             crm.confirm(&titles(1, 1), false);
             crm.fault(fault).run().unwrap();
@@ -112,7 +116,11 @@ fn a_field_that_cannot_be_read_does_not_keep_the_others_from_being_settled() {
     let mut changes = titles(1, 3);
     changes[2].1 = r#"{"nope":"1","Title":"x"}"#.to_owned();
     crm.confirm(&changes, true);
-    crm.records.borrow_mut().get_mut(&id(1)).unwrap().extend(serde_json::from_str::<serde_json::Map<_, _>>(r#"{"Title":"t1","Active__c":true}"#).unwrap());
+    crm.records
+        .borrow_mut()
+        .get_mut(&id(1))
+        .unwrap()
+        .extend(serde_json::from_str::<serde_json::Map<_, _>>(r#"{"Title":"t1","Active__c":true}"#).unwrap());
     crm.run().unwrap();
     assert_eq!((crm.status(1), crm.status(2), crm.status(3)), (Some(Status::Updated), Some(Status::Updated), Some(Status::Failed)));
     assert!(!crm.writes()[0].contains("\"t1\""));

@@ -1,0 +1,187 @@
+//! A component that breaks the rules, and the host that holds.
+
+use crate::support::{Crm, Provider, TOKEN, config, hostile_guest, problems};
+use crm_simulator::Simulator;
+use reverse_sync::{
+    journal::Ending,
+    run::{Report, StopReason},
+};
+use serde_json::{Value, json};
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
+const CSV: &str = "hs_object_id,firstname\n492564112121,A\n492564112124,B\n492564112127,C\n";
+
+async fn crm(attack: &str, more: Value) -> Crm {
+    let mut config_json = more;
+    config_json["attack"] = json!(attack);
+    Crm::of(hostile_guest().await, Provider::HubSpot, config(10), config_json).await
+}
+
+/// Runs an attack; what the host logged.
+async fn attack(crm: &Crm) -> (Report, String) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let report = {
+        // Requests are sent from tasks of the same thread, so that the log of this test is this test's.
+        let _default = tracing::subscriber::set_default(subscriber);
+        crm.run(CSV).await
+    };
+    (report, log.text())
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The attack is refused, the log says why, and nothing reaches the CRM.
+async fn refused(name: &str, more: Value, reason: &str) {
+    let crm = crm(name, more).await;
+    let (report, log) = attack(&crm).await;
+    let stopped = report.stopped.as_ref().unwrap_or_else(|| panic!("{name}: {report:?}"));
+    assert!(stopped.message.starts_with("refused") && stopped.message.contains("HttpRequestDenied"), "{name}: {stopped:?}");
+    assert_eq!(report.refused, 1, "{name}");
+    assert!(log.contains("egress refused a request") && log.contains(reason), "{name}: {log}");
+    assert_eq!(crm.requests(), Vec::<String>::new(), "{name}");
+}
+
+#[tokio::test]
+async fn creating_deleting_and_archiving_are_refused() {
+    refused("create", json!({}), "no granted capability covers POST /crm/v3/objects/contacts").await;
+    refused("delete", json!({}), "no granted capability covers DELETE").await;
+    refused("archive", json!({}), "no granted capability covers POST /crm/v3/objects/contacts/batch/archive").await;
+}
+
+#[tokio::test]
+async fn another_host_or_object_is_refused() {
+    let elsewhere = Simulator::start(config(0)).await.unwrap();
+    let url = format!("{}/crm/v3/objects/contacts/batch/update", elsewhere.base_url());
+    refused("other_host", json!({"url": url}), "requests may go to").await;
+    assert_eq!(elsewhere.connections(), 0);
+    refused("other_object", json!({}), "no granted capability covers POST /crm/v3/objects/companies").await;
+}
+
+#[tokio::test]
+async fn ids_fields_and_values_outside_the_plan_are_refused() {
+    // The record exists; it is just not in the plan.
+    refused("other_id", json!({"outside": "492564112130"}), "record 492564112130 is not among the confirmed changes").await;
+    refused("other_field", json!({}), "the values are not the confirmed ones").await;
+    refused("other_value", json!({}), "are not the confirmed ones").await;
+    refused("swapped_values", json!({}), "are not the confirmed ones").await;
+    refused("id_property", json!({}), "not in the granted form").await;
+    refused("same_id_twice", json!({}), "is named twice").await;
+}
+
+#[tokio::test]
+async fn a_change_whose_outcome_is_in_cannot_be_sent() {
+    refused("settled_id", json!({}), "is not among the confirmed changes in hand").await;
+}
+
+#[tokio::test]
+async fn a_guest_that_brings_its_own_credential_is_refused() {
+    refused("own_authorization", json!({}), "the guest set `authorization` itself").await;
+    refused("own_cookie", json!({}), "the guest set `cookie` itself").await;
+    refused("method_override", json!({}), "the header `x-http-method-override` is not granted").await;
+}
+
+#[tokio::test]
+async fn nothing_leaves_while_planning() {
+    let elsewhere = Simulator::start(config(0)).await.unwrap();
+    for name in ["plan_write", "plan_read", "plan_other_host"] {
+        let crm = crm(name, json!({"url": elsewhere.base_url()})).await;
+        let error = crm.try_plan(CSV).await.unwrap_err().to_string();
+        assert!(error.contains("HttpRequestDenied"), "{name}: {error}");
+        assert_eq!((crm.simulator.connections(), elsewhere.connections()), (0, 0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_does_not_add_up_is_refused_and_not_kept() {
+    for (name, reason) in [
+        ("plan_twice", "row 1 was decided twice"),
+        ("plan_lose", "1 rows were read and neither planned nor skipped, the first is row 1"),
+        ("plan_invent", "was decided before it was read"),
+        ("plan_smuggle", "something that is no change, for row 1"),
+        ("plan_bad_id", "cannot be a record id"),
+        ("plan_panic", "a guest that panics"),
+        ("plan_eat_memory", "memory allocation"),
+        ("plan_spin", "processor time"),
+    ] {
+        let crm = crm(name, json!({})).await;
+        let error = crm.try_plan(CSV).await.unwrap_err().to_string();
+        assert!(error.contains(reason), "{name}: {error}");
+        assert_eq!(std::fs::read_dir(crm.bench.plans_dir()).unwrap().count(), 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn lies_about_outcomes_become_unknown() {
+    for (name, code) in [("claim_updated", "no_evidence"), ("claim_unchanged", "no_evidence"), ("no_outcome", "no_outcome")] {
+        let crm = crm(name, json!({})).await;
+        let report = crm.run(CSV).await;
+        assert_eq!((report.counts.updated, report.counts.unchanged, report.counts.unknown, report.pending), (0, 0, 3, 0), "{name}");
+        assert!(problems(&report).iter().all(|(ending, problem)| *ending == Ending::Unknown && problem.code == code), "{name}");
+        assert!(!report.ok());
+    }
+}
+
+#[tokio::test]
+async fn outcomes_for_changes_that_are_not_in_hand_end_the_run() {
+    for name in ["other_row", "outcome_twice"] {
+        let report = crm(name, json!({})).await.run(CSV).await;
+        let stopped = report.stopped.unwrap();
+        assert_eq!(stopped.reason, StopReason::Component);
+        assert!(stopped.message.contains("not in hand"), "{name}: {stopped:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_spins_or_hoards_is_stopped() {
+    for (name, reason) in [("spin", "processor time"), ("eat_memory", "memory allocation")] {
+        let report = crm(name, json!({})).await.run(CSV).await;
+        let stopped = report.stopped.unwrap();
+        assert!(stopped.message.contains(reason), "{name}: {stopped:?}");
+        assert_eq!(report.pending, 3);
+    }
+    let crm = crm("hoard", json!({})).await;
+    let report = crm.run(&crm.new_names(70_000)).await;
+    assert!(report.stopped.unwrap().message.contains("without reporting"));
+}
+
+#[tokio::test]
+async fn there_is_no_way_around_wasi_http() {
+    for (name, said) in [("tcp", "no socket"), ("files", "nothing to see")] {
+        let crm = crm(name, json!({})).await;
+        let report = crm.run(CSV).await;
+        assert!(report.stopped.unwrap().message.contains(said), "{name}");
+        assert_eq!(crm.simulator.connections(), 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_nowhere_in_the_guests_memory() {
+    let needle: String = TOKEN.chars().rev().collect();
+    let crm = crm("scan_memory", json!({"reversed_needle": needle})).await;
+    let report = crm.run(CSV).await;
+    // The write went out with the token; the guest that sent it searched all of its memory. It finds its own control.
+    assert_eq!(report.stopped.unwrap().message, "200 found=false control=true 14");
+    assert_eq!(crm.simulator.world().requests[0].header("authorization"), Some("Bearer test-token"));
+}

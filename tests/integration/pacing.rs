@@ -1,0 +1,108 @@
+//! Limits: windows, storms, days.
+
+use crate::support::{Crm, Provider, TOKEN, config, impatient};
+use crm_simulator::{Config, Fault, Rule};
+use reverse_sync::{
+    egress::pacing::Pacer,
+    journal::Journal,
+    run::{self, StopReason, StopSignal},
+};
+use serde_json::json;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// 190 calls in a second instead of ten.
+fn scaled(contacts: usize) -> Config {
+    Config { hubspot_contacts: contacts, salesforce_contacts: contacts, hubspot_limit: 190, hubspot_window_ms: 1_000, ..Config::default() }
+}
+
+#[tokio::test]
+async fn a_limit_is_used_to_the_last_call_and_draws_no_429() {
+    // One call per record: 1,900 calls.
+    let crm = Crm::with(Provider::Salesforce, scaled(0), json!({})).await;
+    drop(crm);
+    let crm = Crm::with(Provider::HubSpot, scaled(190_000), json!({})).await;
+    let confirmed = crm.confirm(&crm.new_names(190_000)).await;
+    let started = Instant::now();
+    let report = crm.run_confirmed(&confirmed).await;
+    let took = started.elapsed();
+    assert_eq!((report.counts.updated, report.requests), (190_000, 1_900));
+    assert_eq!(crm.simulator.world().throttled, 0);
+    // The first window's calls go at once, so 1,900 calls need nine windows more.
+    let allowed = Duration::from_secs(9);
+    assert!(took >= allowed, "faster than the limit: {took:?}");
+    assert!(took <= allowed.mul_f64(1.05), "{took:?} for what the limit allows in {allowed:?}");
+}
+
+#[tokio::test]
+async fn two_runs_on_one_credential_share_its_budget() {
+    let crm = Crm::with(Provider::HubSpot, scaled(60_000), json!({})).await;
+    let mut first = crm.new_names(60_000);
+    let rest: String = first.split_off(first.match_indices('\n').nth(30_000).unwrap().0 + 1);
+    let one = crm.confirm(&first).await;
+    let two = crm.confirm(&format!("hs_object_id,firstname\n{rest}")).await;
+    let pacer = Pacer::new(&crm.bench.component.destination_type("hubspot_dest").unwrap().pacing, None);
+    let run = |confirmed| {
+        let link = crm.bench.link_with(TOKEN, Arc::clone(&pacer), impatient()).unwrap();
+        crm.bench.run(confirmed, link, StopSignal::new(), |_| {})
+    };
+    let started = Instant::now();
+    let (one, two) = tokio::join!(run(&one), run(&two));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!((one.counts.updated, two.counts.updated), (30_000, 30_000));
+    assert_eq!(crm.simulator.world().throttled, 0);
+    // 600 calls: three windows after the first.
+    assert!(started.elapsed() >= Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_storm_of_429_or_403_slows_the_run_and_fails_no_record() {
+    for provider in [Provider::HubSpot, Provider::Salesforce] {
+        let crm = Crm::with(provider, scaled(2_000), json!({})).await;
+        crm.simulator.world().fault(Rule::next(12, Fault::Throttle));
+        let report = crm.run(&crm.new_names(2_000)).await;
+        assert!(report.ok(), "{provider:?} {report:?}");
+        assert_eq!(report.counts.updated, 2_000);
+        let world = crm.simulator.world();
+        assert!(world.throttled >= 12);
+        assert_eq!(world.written_twice(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_daily_limit_stops_the_run_and_the_next_day_goes_on() {
+    for provider in [Provider::HubSpot, Provider::Salesforce] {
+        let crm = Crm::with(provider, config(5_000), json!({})).await;
+        let confirmed = crm.confirm(&crm.new_names(5_000)).await;
+        crm.simulator.world().fault(Rule::always(Fault::DailyLimit).after(10));
+        let report = crm.run_confirmed(&confirmed).await;
+        let stopped = report.stopped.unwrap();
+        assert_eq!(stopped.reason, StopReason::RateLimited, "{stopped:?}");
+        assert!(stopped.message.contains("run"), "it says how to go on: {stopped:?}");
+        assert!(report.pending > 0 && report.counts.failed == 0 && report.counts.unknown == 0);
+        // It did not hammer on: what was in flight got its answer, and no more was tried.
+        assert!(crm.simulator.world().throttled <= 9, "{}", crm.simulator.world().throttled);
+
+        crm.simulator.world().faults.clear();
+        let report = crm.run_confirmed(&confirmed).await;
+        assert!(report.ok(), "{report:?}");
+        assert_eq!(crm.simulator.world().written_twice(), []);
+    }
+}
+
+#[tokio::test]
+async fn fifty_milliseconds_of_latency_are_hidden_by_requests_in_flight() {
+    let crm = Crm::hubspot(4_000).await;
+    crm.simulator.world().fault(Rule::always(Fault::Latency(50)));
+    let confirmed = crm.confirm(&crm.new_names(4_000)).await;
+    let journal = Journal::open(&crm.bench.runs_dir(), confirmed.plan().id()).unwrap();
+    let report =
+        run::run(&crm.bench.component, &crm.bench.grant, &confirmed, crm.link(), journal, StopSignal::new(), |_| {}).await.unwrap();
+    assert!(report.ok());
+    // Requests overlap: the log has eight begun before the first could be answered.
+    let world = crm.simulator.world();
+    let first = world.requests[0].at_ms;
+    assert!(world.requests.iter().filter(|request| request.at_ms < first + 50).count() >= 8);
+}

@@ -1,0 +1,95 @@
+//! A project folder and the command that runs in it.
+
+use crate::support::TOKEN;
+use crm_simulator::Simulator;
+use serde_json::Value;
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+};
+use tokio::process::Command;
+
+/// A folder with a project file and golden records.
+pub(crate) struct Project {
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Project {
+    pub(crate) async fn hubspot(simulator: &Simulator, csv: &str) -> Project {
+        let project = Project { dir: tempfile::tempdir().unwrap() };
+        project.write("reverse-sync.toml", &hubspot_toml(&simulator.base_url()));
+        project.write("golden.csv", csv);
+        project
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join(name), text).unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The command with these arguments, in the project's folder, with the token in its variable.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env("HUBSPOT_TOKEN", TOKEN)
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::from(self.command(arguments).output().await.unwrap())
+    }
+}
+
+/// How the command ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Ended {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+pub(crate) fn hubspot_toml(base_url: &str) -> String {
+    format!(
+        r#"
+[sources.src_1]
+provider = "hubspot"
+base_url = "{base_url}"
+access_token = {{ env = "HUBSPOT_TOKEN" }}
+
+[destinations.people]
+destination_type = "hubspot_dest"
+entity_type = "person"
+records = "golden.csv"
+config_json = {{ provider_id_field = "hs_object_id", source_id = "src_1", object = "contacts", fields = ["firstname"] }}
+"#
+    )
+}
+
+/// The command, beside this test's own binary.
+pub(crate) fn binary() -> PathBuf {
+    let here = std::env::current_exe().unwrap();
+    let path = here.parent().and_then(Path::parent).unwrap().join(format!("reverse-sync{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.is_file(), "{} is not built; run `cargo xtask test`", path.display());
+    path
+}

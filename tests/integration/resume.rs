@@ -33,7 +33,7 @@ async fn written(simulator: &Simulator, count: usize) {
 
 #[tokio::test]
 async fn kill_9_in_the_middle_and_run_again() {
-    for killed_after in [1, 3_000, 9_950] {
+    for killed_after in [1, 3_000, 8_500] {
         let simulator = Simulator::start(config(RECORDS)).await.unwrap();
         simulator.world().fault(Rule::always(Fault::Latency(15)));
         let project = Project::hubspot(&simulator, &golden(RECORDS)).await;

@@ -142,7 +142,8 @@ impl Pacer {
                         state.in_flight += 1;
                         state.calls += 1;
                         state.waited += now - came;
-                        return Ok(Turn { pacer: Arc::clone(self), answered: false });
+                        let counted = state.answered.len() + state.in_flight;
+                        return Ok(Turn { pacer: Arc::clone(self), counted, number: state.calls, answered: false });
                     }
                     wait => wait,
                 }
@@ -188,18 +189,16 @@ impl State {
         }
     }
 
-    fn learn(&mut self, max: u32, remaining: Option<u32>, interval: Duration, now: Instant) {
+    fn learn(&mut self, max: u32, remaining: Option<u32>, interval: Duration, ours: usize, now: Instant) {
         let told = Rate { requests: max.max(1), window_ms: interval.as_millis() as u32 };
         let rate = match self.ceiling {
             Some(ceiling) if per_second(ceiling) <= per_second(told) => ceiling,
             _ => told,
         };
         self.limit = Some(rate);
-        // The CRM cannot have counted more calls of ours than these: the rest is what others used. Unknown when, so
-        // they are taken to have been made just now.
+        // What the CRM has counted beyond ours, others have used. Unknown when, so it is taken to have been just now.
         if let (Some(remaining), None) = (remaining, self.ceiling) {
             let used = max.saturating_sub(remaining) as usize;
-            let ours = self.answered.len() + self.in_flight;
             for _ in ours..used {
                 self.answered.push_back(now);
             }
@@ -218,6 +217,10 @@ fn per_second(rate: Rate) -> f64 {
 /// One call's turn. Dropping it says that the call is over without an answer; the CRM may still have counted it.
 pub(crate) struct Turn {
     pacer: Arc<Pacer>,
+    /// Calls of ours that the CRM may have had in its window when this one left, itself included.
+    counted: usize,
+    /// Which call this is, counted from 1.
+    number: u64,
     answered: bool,
 }
 
@@ -234,7 +237,9 @@ impl Turn {
             let number = |name: &HeaderName| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
             let interval = number(interval).map(|ms| Duration::from_millis(u64::from(ms))).filter(|w| !w.is_zero() && *w <= LONGEST_WINDOW);
             if let (Some(max), Some(interval)) = (number(max), interval) {
-                state.learn(max, number(remaining), interval, now);
+                // Those that left while this one was under way may have been counted before it.
+                let ours = self.counted + (state.calls - self.number) as usize;
+                state.learn(max, number(remaining), interval, ours, now);
             }
         }
         if status.is_client_error() || status.is_server_error() {

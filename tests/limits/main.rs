@@ -1,0 +1,51 @@
+//! A limit is used to the last call.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that panics has failed, and says how close it was")]
+
+use crm_simulator::{Config, Simulator};
+use reverse_sync::{
+    engine::EngineConfig,
+    plan::Fingerprint,
+    records::{RecordOptions, RecordSource},
+    run::StopSignal,
+};
+use reverse_sync_tests::{Bench, component_file, load};
+use serde_json::json;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// In record mode 1,881 records take 19 reads of 100 ids and 1,881 updates: 1,900 calls.
+const RECORDS: usize = 1_881;
+const CALLS: u64 = 1_900;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nineteen_hundred_calls_under_a_limit_of_190_a_window_take_nine_windows_and_draw_no_429() {
+    // HubSpot's ten seconds are one here.
+    let config = Config { hubspot_contacts: RECORDS, hubspot_limit: 190, hubspot_window_ms: 1_000, ..Config::default() };
+    let simulator = Simulator::start(config).await.unwrap();
+    let component = Arc::new(load(&component_file().unwrap(), EngineConfig::default()).await.unwrap());
+    let config = json!({"provider_id_field": "hs_object_id", "source_id": "src_1", "write_mode": "record"});
+    let bench = Bench::new(component, &simulator.base_url(), "hubspot_dest", config).unwrap();
+    let mut csv = "hs_object_id,firstname\n".to_owned();
+    for n in 0..RECORDS {
+        csv.push_str(&format!("{},New {n}\n", 492_564_112_121 + n as u64 * 3));
+    }
+    let file = bench.state.path().join("golden.csv");
+    std::fs::write(&file, csv).unwrap();
+    let records = RecordSource::open("golden.csv", bench.state.path(), RecordOptions::default()).unwrap();
+    let plan = bench.plan(Box::new(records), vec![Fingerprint::of(&file).unwrap()]).await.unwrap();
+    let confirmed = bench.confirm(plan).unwrap();
+
+    let started = Instant::now();
+    let report = bench.run(&confirmed, bench.link("test-token").unwrap(), StopSignal::new(), |_| {}).await.unwrap();
+    let took = started.elapsed();
+    assert_eq!((report.counts.updated, report.requests), (RECORDS as u64, CALLS), "{report:?}");
+    assert_eq!(simulator.world().throttled, 0);
+    // The calls of the first window go at once; nine windows have to pass for the rest.
+    let allowed = Duration::from_secs(9);
+    assert!(took >= allowed, "faster than the limit allows: {took:?}");
+    assert!(took <= allowed.mul_f64(1.05), "{took:?} for what the limit allows in {allowed:?}");
+    println!("{CALLS} calls in {took:?}; the limit allows them in {allowed:?}");
+}

@@ -84,6 +84,10 @@ pub struct Switches {
     pub salesforce_lock_is_500: bool,
     /// Salesforce: one value that cannot be parsed refuses the whole collection; otherwise that record (B4, unverified).
     pub salesforce_parse_error_refuses_all: bool,
+    /// Salesforce: one locked row fails every record of its collection; otherwise only itself (B5, a note whose reach is not clear).
+    pub salesforce_lock_fails_all: bool,
+    /// Salesforce: texts of a Bulk upload are trimmed as those of rows are (B9: the upload is not trimmed; what the field does is open).
+    pub salesforce_bulk_trims: bool,
     /// Salesforce: a trigger puts `Title` in upper case after every write (B12).
     pub salesforce_trigger: bool,
 }
@@ -98,6 +102,8 @@ impl Default for Switches {
             hubspot_backwards_is_error: true,
             salesforce_lock_is_500: false,
             salesforce_parse_error_refuses_all: true,
+            salesforce_lock_fails_all: false,
+            salesforce_bulk_trims: false,
             salesforce_trigger: false,
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The answer takes this many milliseconds longer.
+    /// The answer comes this many milliseconds later; the request is applied at once.
     Latency(u64),
     /// HubSpot's 429 for its window (crm-apis A9), or Salesforce's 403 for too many at once (B5).
     Throttle,
@@ -114,9 +114,13 @@ impl Rule {
 }
 
 /// A whole-request answer that needs no CRM to make.
-pub(crate) fn gateway(status: u16, html: bool) -> Answer {
+pub(crate) fn gateway(request: &Incoming, status: u16, html: bool) -> Answer {
     if html {
         return Answer::text(status, "text/html", format!("<html><head><title>{status}</title></head><body>Bad gateway</body></html>"));
+    }
+    if request.path().starts_with("/services/") {
+        let code = if status == 503 { "SERVER_UNAVAILABLE" } else { "UNKNOWN_EXCEPTION" };
+        return Answer::json(status, &serde_json::json!([{"message": "internal error", "errorCode": code}]));
     }
     Answer::json(
         status,

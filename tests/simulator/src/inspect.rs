@@ -2,11 +2,11 @@
 //! nothing here is in the request log.
 
 use crate::{
-    World,
+    Switches, World,
     faults::Rule,
     message::{Answer, Incoming},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub(crate) fn answer(world: &mut World, request: &Incoming) -> Answer {
     let path = request.path().trim_start_matches("/_sim/").to_owned();
@@ -33,12 +33,27 @@ pub(crate) fn answer(world: &mut World, request: &Incoming) -> Answer {
             world.faults.clear();
             Answer::empty(204)
         }
+        ("GET", ["switches"]) => Answer::json(200, &json!(world.config.switches)),
+        // Those that are not named go back to their defaults.
+        ("PUT", ["switches"]) => match serde_json::from_value::<Switches>(body) {
+            Ok(switches) => {
+                world.config.switches = switches;
+                Answer::empty(204)
+            }
+            Err(error) => Answer::json(400, &json!({"error": error.to_string()})),
+        },
         ("GET", ["hubspot", object, id]) => match world.hubspot.record(object, id) {
             Some(record) => Answer::json(200, &json!({"properties": record.properties, "archived": record.archived})),
             None => Answer::empty(404),
         },
         ("PUT", ["hubspot", object, id]) => {
             world.hubspot.put(object, id, &body);
+            Answer::empty(204)
+        }
+        ("PATCH", ["hubspot", object, id]) => {
+            for (name, value) in body.as_object().unwrap_or(&Map::new()) {
+                world.hubspot.edit(object, id, name, value.as_str().unwrap_or_default());
+            }
             Answer::empty(204)
         }
         ("POST", ["hubspot", object, id, "archive"]) => {
@@ -52,6 +67,12 @@ pub(crate) fn answer(world: &mut World, request: &Incoming) -> Answer {
         },
         ("PUT", ["salesforce", object, id]) => {
             world.salesforce.put(object, id, &body);
+            Answer::empty(204)
+        }
+        ("PATCH", ["salesforce", object, id]) => {
+            for (name, value) in body.as_object().unwrap_or(&Map::new()) {
+                world.salesforce.edit(object, id, name, value.clone());
+            }
             Answer::empty(204)
         }
         ("POST", ["salesforce", object, id, "delete"]) => {

@@ -68,9 +68,12 @@ async fn exchange(request: Request<HyperBody>, world: &Shared) -> Result<Respons
         let (latency, fault) = world.strike(&request);
         (number, latency, fault)
     };
-    if latency > 0 {
-        tokio::time::sleep(Duration::from_millis(latency)).await;
-    }
+    // Before the answer, and after the request was applied: a client that stops waiting has still written (C14).
+    let late = async || {
+        if latency > 0 {
+            tokio::time::sleep(Duration::from_millis(latency)).await;
+        }
+    };
     let done = |status: u16, answered: bool| {
         let mut world = lock();
         if let Some(logged) = world.requests.iter_mut().rev().find(|logged| logged.number == number) {
@@ -79,23 +82,18 @@ async fn exchange(request: Request<HyperBody>, world: &Shared) -> Result<Respons
         }
     };
     let cut = || io::Error::new(io::ErrorKind::ConnectionAborted, "cut on purpose");
-    match &fault {
-        Some(Fault::DropBefore) => return Err(cut()),
-        Some(Fault::Status(status)) => {
-            done(*status, true);
-            return Ok(send(faults::gateway(*status, false)));
+    let unapplied = match &fault {
+        Some(Fault::DropBefore) => {
+            late().await;
+            return Err(cut());
         }
-        Some(Fault::Html(status)) => {
-            done(*status, true);
-            return Ok(send(faults::gateway(*status, true)));
-        }
-        Some(Fault::Migration(seconds)) => {
-            done(477, true);
-            return Ok(send(faults::gateway(477, false).with("retry-after", seconds)));
-        }
-        _ => {}
-    }
-    let mut answer = lock().answer(&request, number, fault.as_ref());
+        Some(Fault::Status(status)) => Some(faults::gateway(&request, *status, false)),
+        Some(Fault::Html(status)) => Some(faults::gateway(&request, *status, true)),
+        Some(Fault::Migration(seconds)) => Some(faults::gateway(&request, 477, false).with("retry-after", seconds)),
+        _ => None,
+    };
+    let mut answer = unapplied.unwrap_or_else(|| lock().answer(&request, number, fault.as_ref()));
+    late().await;
     match fault {
         Some(Fault::DropAfter) => {
             done(answer.status, false);
@@ -103,7 +101,7 @@ async fn exchange(request: Request<HyperBody>, world: &Shared) -> Result<Respons
         }
         Some(Fault::StatusAfter(status)) => {
             done(status, true);
-            Ok(send(faults::gateway(status, false)))
+            Ok(send(faults::gateway(&request, status, false)))
         }
         Some(Fault::Truncate) => {
             done(answer.status, false);

@@ -3,12 +3,20 @@
 use crate::message::Answer;
 use serde_json::{Value, json};
 
-pub(super) fn correlation_id(number: u64) -> String {
-    format!("5d1b1c0e-5a0e-4f6e-9a11-{number:012x}")
+/// Every answer has a correlation id in its header, and an error repeats it in its body.
+pub(super) fn correlated(mut answer: Answer, request: u64) -> Answer {
+    let id = format!("5d1b1c0e-5a0e-4f6e-9a11-{request:012x}");
+    if answer.status >= 400
+        && let Ok(Value::Object(mut body)) = serde_json::from_slice(&answer.body)
+    {
+        body.insert("correlationId".to_owned(), json!(id));
+        answer.body = Value::Object(body).to_string().into();
+    }
+    answer.with("x-hubspot-correlation-id", id)
 }
 
 pub(super) fn whole(status: u16, message: &str, category: Option<&str>) -> Answer {
-    let mut body = json!({"status": "error", "message": message, "correlationId": correlation_id(0)});
+    let mut body = json!({"status": "error", "message": message});
     if let Some(category) = category {
         body["category"] = json!(category);
     }
@@ -33,18 +41,24 @@ pub(super) fn unauthenticated() -> Answer {
 
 pub(super) fn expired() -> Answer {
     let body = json!({
-        "status": "error", "message": "The OAuth token used to make this call expired 0 second(s) ago.", "correlationId": correlation_id(0),
+        "status": "error", "message": "The OAuth token used to make this call expired 0 second(s) ago.",
         "category": "EXPIRED_AUTHENTICATION", "context": {"expire time": ["2026-03-10T23:04:41.164Z"]},
     });
     Answer::json(401, &body)
 }
 
-pub(super) fn missing_scopes(old_shape: bool) -> Answer {
+/// The scope that writes an object (A2).
+fn write_scope(object: &str) -> String {
+    if object == "tickets" { object.to_owned() } else { format!("crm.objects.{object}.write") }
+}
+
+pub(super) fn missing_scopes(object: &str, old_shape: bool) -> Answer {
     let message = "This app hasn't been granted all required scopes to make this call. Read more about required scopes here: https://developers.hubspot.com/scopes.";
-    let scopes = json!({"requiredGranularScopes": ["crm.objects.contacts.write"]});
-    let mut body = json!({"status": "error", "message": message, "correlationId": correlation_id(0), "category": "MISSING_SCOPES"});
+    let scopes = json!({"requiredGranularScopes": [write_scope(object)]});
+    let mut body = json!({"status": "error", "message": message, "category": "MISSING_SCOPES"});
     if old_shape {
         body["context"] = scopes;
+        body["context"]["links"] = json!(["https://developers.hubspot.com/scopes"]);
     } else {
         body["errors"] = json!([{"message": "One or more of the following scopes are required.", "context": scopes}]);
         body["links"] = json!({"scopes": "https://developers.hubspot.com/scopes"});
@@ -58,7 +72,7 @@ pub(super) fn not_found(with_category: bool) -> Answer {
 
 pub(super) fn not_numeric(id: &str) -> Answer {
     let body = json!({
-        "status": "error", "message": "Object not found.  objectId are usually numeric.", "correlationId": correlation_id(0),
+        "status": "error", "message": "Object not found.  objectId are usually numeric.",
         "context": {"id": [id]}, "category": "OBJECT_NOT_FOUND",
     });
     Answer::json(404, &body)
@@ -76,7 +90,7 @@ pub(super) fn invalid(items: &[Invalid]) -> Answer {
         .collect();
     let body = json!({
         "status": "error", "message": format!("Property values were not valid: {}", Value::Array(listed)),
-        "correlationId": correlation_id(0), "errors": errors, "category": "VALIDATION_ERROR",
+        "errors": errors, "category": "VALIDATION_ERROR",
     });
     Answer::json(400, &body)
 }

@@ -18,18 +18,13 @@ use std::time::{Duration, Instant};
 
 /// Answers a request to HubSpot: authentication, limits, route, headers (A1, A7, A9, A10).
 pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault>) -> Answer {
-    if request.path().starts_with("/oauth/") {
-        return crate::hubspot::oauth(world, request);
+    let segments: Vec<&str> = request.path().trim_matches('/').split('/').collect();
+    if let (&http::Method::POST, ["oauth", _, "token"]) = (&request.method, segments.as_slice()) {
+        return oauth(world, request);
     }
-    if let Some(refused) = authenticate(world, request, fault) {
-        return with_limits(world, refused);
-    }
-    if let Some(refused) = limit(world, fault) {
-        return with_limits(world, refused);
-    }
-    let answer = route(world, request);
-    let number = world.current;
-    with_limits(world, answer).with("x-hubspot-correlation-id", errors::correlation_id(number))
+    let refused = authenticate(world, request, fault).or_else(|| limit(world, fault));
+    let answer = refused.unwrap_or_else(|| route(world, request));
+    errors::correlated(with_limits(world, answer), world.current)
 }
 
 fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Option<Answer> {
@@ -41,7 +36,8 @@ fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Opt
         return Some(errors::expired());
     }
     let writes = request.method != http::Method::GET && !request.path().ends_with("/batch/read");
-    (writes && !token.can_write).then(|| errors::missing_scopes(world.config.switches.hubspot_old_scope_shape))
+    let object = request.path().split('/').find_map(|part| world.hubspot.object_type(part)).unwrap_or_default();
+    (writes && !token.can_write).then(|| errors::missing_scopes(&object, world.config.switches.hubspot_old_scope_shape))
 }
 
 /// A token bucket per window and per day (A9).
@@ -62,10 +58,10 @@ fn limit(world: &mut World, fault: Option<&Fault>) -> Option<Answer> {
         return None;
     };
     world.throttled += 1;
-    let body = json!({
-        "status": "error", "message": message, "errorType": "RATE_LIMIT", "correlationId": errors::correlation_id(world.current),
-        "policyName": policy, "groupName": "publicapi:private_app-api-calls-ten-secondly:1111:2222222",
-    });
+    let mut body = json!({"status": "error", "message": message, "errorType": "RATE_LIMIT", "policyName": policy});
+    if policy != "DAILY" {
+        body["groupName"] = json!("publicapi:private_app-api-calls-ten-secondly:1111:2222222");
+    }
     let answer = Answer::json(429, &body);
     Some(if world.config.switches.hubspot_retry_after { answer.with("retry-after", 1) } else { answer })
 }

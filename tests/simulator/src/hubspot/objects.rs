@@ -58,7 +58,7 @@ pub(super) fn batch_update(world: &mut World, object: &str, body: &Value) -> Ans
             Some("VALIDATION_ERROR"),
         );
     }
-    let mut parsed: Vec<(String, &Map<String, Value>)> = Vec::with_capacity(inputs.len());
+    let mut parsed: Vec<(String, &Map<String, Value>, Option<&Value>)> = Vec::with_capacity(inputs.len());
     for input in inputs {
         let id = input.get("id").and_then(Value::as_str);
         let properties = input.get("properties").and_then(Value::as_object);
@@ -69,26 +69,26 @@ pub(super) fn batch_update(world: &mut World, object: &str, body: &Value) -> Ans
             let message = format!("Unable to perform update/upsert by non-unique property {property}");
             return errors::whole(400, &message, Some("VALIDATION_ERROR"));
         }
-        parsed.push((id.to_owned(), properties));
+        parsed.push((id.to_owned(), properties, input.get("objectWriteTraceId")));
     }
     // The whole request is refused, and nothing written, for a duplicate id or an invalid value anywhere.
     let mut seen = HashSet::new();
-    let duplicates: Vec<&str> = parsed.iter().map(|(id, _)| id.as_str()).filter(|id| !seen.insert(*id)).collect();
+    let duplicates: Vec<&str> = parsed.iter().map(|(id, ..)| id.as_str()).filter(|id| !seen.insert(*id)).collect();
     if !duplicates.is_empty() {
         let body = json!({
             "status": "error", "message": format!("Duplicate IDs found in batch input: [{}]. IDs must be unique", duplicates.join(", ")),
-            "correlationId": errors::correlation_id(world.current), "context": {"ids": duplicates}, "category": "VALIDATION_ERROR",
+            "context": {"ids": duplicates}, "category": "VALIDATION_ERROR",
         });
         return Answer::json(400, &body);
     }
-    let invalid: Vec<Invalid> = parsed.iter().flat_map(|(id, properties)| validate(world, object, id, properties)).collect();
+    let invalid: Vec<Invalid> = parsed.iter().flat_map(|(id, properties, _)| validate(world, object, id, properties)).collect();
     if !invalid.is_empty() {
         return errors::invalid(&invalid);
     }
     let started = iso(now());
     let mut results = Vec::with_capacity(parsed.len());
-    let mut missing = Vec::new();
-    for (id, properties) in parsed {
+    let (mut missing, mut traces) = (Vec::new(), Vec::new());
+    for (id, properties, trace) in parsed {
         let store = &world.hubspot.objects[object];
         if store.aliases.contains_key(&id) {
             // Merged away: silently dropped, without an error entry.
@@ -96,6 +96,7 @@ pub(super) fn batch_update(world: &mut World, object: &str, body: &Value) -> Ans
         }
         if store.records.get(&id).is_none_or(|record| record.archived) {
             missing.push(id);
+            traces.extend(trace);
             continue;
         }
         apply(world, object, &id, properties);
@@ -103,21 +104,24 @@ pub(super) fn batch_update(world: &mut World, object: &str, body: &Value) -> Ans
         results.push(record.json(&id, &answered(object, properties), &[]));
     }
     world.random.shuffle(&mut results);
-    batch_answer(object, results, &missing, &started)
+    batch_answer(object, results, &missing, &traces, &started)
 }
 
-/// 200, or 207 with all missing ids in one group; `numErrors` counts groups.
-fn batch_answer(object: &str, results: Vec<Value>, missing: &[String], started: &str) -> Answer {
+/// 200, or 207 with all missing ids in one group, which echoes the trace ids they were sent with; `numErrors` counts groups.
+fn batch_answer(object: &str, results: Vec<Value>, missing: &[String], traces: &[&Value], started: &str) -> Answer {
     let mut body = json!({"status": "COMPLETE", "results": results, "startedAt": started, "completedAt": iso(now())});
     if missing.is_empty() {
         return Answer::json(200, &body);
     }
-    let singular = object.trim_end_matches('s').to_uppercase();
+    let singular = if object == "companies" { "COMPANY".to_owned() } else { object.trim_end_matches('s').to_uppercase() };
     body["errors"] = json!([{
         "status": "error", "category": "OBJECT_NOT_FOUND",
         "message": format!("Could not get some {singular} objects, they may be deleted or not exist. Check that ids are valid."),
         "context": {"ids": missing},
     }]);
+    if !traces.is_empty() {
+        body["errors"][0]["context"]["objectWriteTraceId"] = json!(traces);
+    }
     body["numErrors"] = json!(1);
     Answer::json(207, &body)
 }
@@ -155,7 +159,7 @@ pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request:
         }
     }
     world.random.shuffle(&mut results);
-    batch_answer(object, results, &missing, &started)
+    batch_answer(object, results, &missing, &[], &started)
 }
 
 /// `GET …/{id}`: follows merged ids (A4, A6).

@@ -41,6 +41,9 @@ pub struct Property {
     /// No two records may have the same value.
     #[serde(default)]
     pub unique: bool,
+    /// The portal's own; its definition has no `modificationMetadata`, which is optional for these.
+    #[serde(default)]
+    pub custom: bool,
 }
 
 impl Property {
@@ -57,6 +60,7 @@ impl Property {
             calculated: false,
             external_options: false,
             unique: false,
+            custom: false,
         }
     }
 
@@ -94,12 +98,16 @@ impl Property {
             .enumerate()
             .map(|(n, (label, value))| json!({"label": label, "value": value, "displayOrder": n, "hidden": false}))
             .collect();
-        json!({
+        let mut property = json!({
             "name": self.name, "label": self.label, "type": self.kind, "fieldType": self.field, "groupName": "information", "options": options,
             "calculated": self.calculated, "externalOptions": self.external_options, "hasUniqueValue": self.unique, "hidden": false,
-            "hubspotDefined": true, "formField": true, "archived": false,
-            "modificationMetadata": {"archivable": false, "readOnlyDefinition": true, "readOnlyValue": self.read_only, "readOnlyOptions": false},
-        })
+            "hubspotDefined": !self.custom, "formField": true, "archived": false,
+        });
+        if !self.custom {
+            property["modificationMetadata"] =
+                json!({"archivable": false, "readOnlyDefinition": true, "readOnlyValue": self.read_only, "readOnlyOptions": false});
+        }
+        property
     }
 }
 
@@ -127,7 +135,7 @@ pub(super) fn check(object: &Object, id: &str, name: &str, value: &Value, switch
     if text.is_empty() {
         return None;
     }
-    if text.len() > MAX_TEXT {
+    if text.chars().count() > MAX_TEXT {
         return invalid("INVALID_STRING", format!("the value is longer than {MAX_TEXT} characters"));
     }
     if property.unique
@@ -136,7 +144,7 @@ pub(super) fn check(object: &Object, id: &str, name: &str, value: &Value, switch
         return invalid("CONFLICTING_UNIQUE_VALUE", format!("{name} already has that value on another record"));
     }
     match property.kind.as_str() {
-        "number" if text.parse::<f64>().is_err() || text.contains(['e', 'E', ',', '_']) => {
+        "number" if text.parse::<f64>().is_err() || text.contains(|character: char| !matches!(character, '0'..='9' | '.' | '-')) => {
             invalid("INVALID_LONG", format!("{text} was not a valid long."))
         }
         "bool" if !matches!(text, "true" | "false") => invalid("INVALID_OPTION", option_message(text, property)),
@@ -233,9 +241,11 @@ pub(super) fn standard(object: &str) -> BTreeMap<String, Property> {
         ("Open", "OPEN"),
         ("In progress", "IN_PROGRESS"),
     ]));
-    all.push(Property::new("favourite_colour", "enumeration", "checkbox").options(&[("Red", "red"), ("Blue", "blue"), ("Green", "green")]));
+    let colours =
+        Property::new("favourite_colour", "enumeration", "checkbox").options(&[("Red", "red"), ("Blue", "blue"), ("Green", "green")]);
+    all.push(Property { custom: true, ..colours });
     all.push(Property { external_options: true, ..Property::new("hubspot_owner_id", "enumeration", "select") });
-    all.push(Property { unique: true, ..Property::new("customer_number", "string", "text") });
+    all.push(Property { unique: true, custom: true, ..Property::new("customer_number", "string", "text") });
     all.push(Property { calculated: true, ..Property::new("days_to_close", "number", "calculation_equation") });
     for name in
         ["hs_object_id", "hs_merged_object_ids", "createdate", "lastmodifieddate", "hs_lastmodifieddate", "hs_createdate", "num_notes"]

@@ -46,8 +46,18 @@ pub struct Record {
 }
 
 /// Names and type ids (A2).
-const TYPES: [(&str, &str); 6] =
-    [("contacts", "0-1"), ("companies", "0-2"), ("deals", "0-3"), ("tickets", "0-5"), ("products", "0-7"), ("line_items", "0-8")];
+const TYPES: [(&str, &str); 7] = [
+    ("contacts", "0-1"),
+    ("companies", "0-2"),
+    ("deals", "0-3"),
+    ("tickets", "0-5"),
+    ("products", "0-7"),
+    ("line_items", "0-8"),
+    ("leads", "0-136"),
+];
+
+/// Lists the ids that lead to a record since it was merged (A6).
+const MERGED_IDS: &str = "hs_merged_object_ids";
 
 impl HubSpot {
     pub(crate) fn new() -> HubSpot {
@@ -100,16 +110,15 @@ impl HubSpot {
         let object = self.objects.get_mut(object)?;
         let mut record = object.records.remove(kept)?;
         let other = object.records.remove(lost)?;
+        let merged_before: Vec<String> =
+            [record.properties.get(MERGED_IDS), other.properties.get(MERGED_IDS)].into_iter().flatten().cloned().collect();
         for (name, value) in other.properties {
             record.properties.entry(name).or_insert(value);
         }
         let new = (kept.parse::<u64>().ok()?.max(lost.parse().ok()?) + 900_000_000_000).to_string();
         record.properties.insert("hs_object_id".to_owned(), new.clone());
-        let merged = match record.properties.get("hs_merged_object_ids") {
-            Some(before) => format!("{before};{kept};{lost}"),
-            None => format!("{kept};{lost}"),
-        };
-        record.properties.insert("hs_merged_object_ids".to_owned(), merged);
+        let merged = merged_before.iter().map(String::as_str).chain([kept, lost]).collect::<Vec<_>>().join(";");
+        record.properties.insert(MERGED_IDS.to_owned(), merged);
         record.updated = now();
         record.properties.insert(modified_property(&object_name).to_owned(), iso(record.updated));
         for target in object.aliases.values_mut().filter(|target| *target == kept || *target == lost) {
@@ -158,8 +167,12 @@ impl Record {
         if !history.is_empty() {
             let entries = |name: &String| -> Vec<Value> {
                 let past = self.history.get(name).map_or(&[][..], Vec::as_slice);
+                // The app that writes has its own source id; people have another (A11).
+                let source_id = |source: &str| if source == "INTEGRATION" { "1111" } else { "userId:33" };
                 past.iter()
-                    .map(|(value, at, source)| json!({"value": value, "timestamp": iso(*at), "sourceType": source, "sourceId": "1"}))
+                    .map(|(value, at, source)| {
+                        json!({"value": value, "timestamp": iso(*at), "sourceType": source, "sourceId": source_id(source)})
+                    })
                     .collect()
             };
             record["propertiesWithHistory"] =

@@ -1,6 +1,9 @@
 //! Bulk API 2.0, update (B9): a job is opened, filled, closed, worked on, and asked for three result sets.
 
-use super::{errors, store};
+use super::{
+    errors::{self, RecordError},
+    ids, schema, store,
+};
 use crate::{
     World,
     message::{Answer, Incoming},
@@ -12,15 +15,28 @@ use serde_json::{Map, Value, json};
 pub(super) struct Job {
     object: String,
     state: &'static str,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Row>,
     header: Vec<String>,
+    delimiter: (&'static str, char),
+    line_ending: &'static str,
     uploaded: bool,
     succeeded: Vec<String>,
-    failed: Vec<(String, String)>,
+    failed: Vec<String>,
     error: String,
     /// Polls before it is complete.
     polls: u32,
 }
+
+/// A row of the upload.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    cells: Vec<String>,
+    /// A blank, or anything else, stands beside a quoted value.
+    malformed: bool,
+}
+
+const DELIMITERS: [(&str, char); 6] =
+    [("COMMA", ','), ("SEMICOLON", ';'), ("TAB", '\t'), ("PIPE", '|'), ("BACKQUOTE", '`'), ("CARET", '^')];
 
 /// `…/jobs/ingest…`.
 pub(super) fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Answer {
@@ -43,8 +59,14 @@ fn create(world: &mut World, request: &Incoming) -> Answer {
     let Some(object) = body["object"].as_str().filter(|object| world.salesforce.objects.contains_key(*object)) else {
         return errors::one(400, "INVALIDENTITY", "no such object");
     };
+    let choice = |key: &str, default: &'static str| body[key].as_str().unwrap_or(default).to_owned();
+    let delimiter = DELIMITERS.into_iter().find(|(name, _)| *name == choice("columnDelimiter", "COMMA"));
+    let line_ending = ["LF", "CRLF"].into_iter().find(|name| *name == choice("lineEnding", "LF"));
+    let (Some(delimiter), Some(line_ending)) = (delimiter, line_ending) else {
+        return errors::one(400, "INVALIDJOB", "no such columnDelimiter or lineEnding");
+    };
     let id = super::record_id("750", world.salesforce.jobs.len() as u64);
-    let job = Job { object: object.to_owned(), state: "Open", polls: 2, ..Job::default() };
+    let job = Job { object: object.to_owned(), state: "Open", polls: 2, delimiter, line_ending, ..Job::default() };
     let answer = status(&id, &job);
     world.salesforce.jobs.insert(id, job);
     Answer::json(200, &answer)
@@ -53,8 +75,9 @@ fn create(world: &mut World, request: &Incoming) -> Answer {
 fn status(id: &str, job: &Job) -> Value {
     json!({
         "id": id, "operation": "update", "object": job.object, "state": job.state, "contentUrl": format!("services/data/v67.0/jobs/ingest/{id}/batches"),
-        "apiVersion": 67.0, "concurrencyMode": "Parallel", "contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA",
-        "numberRecordsProcessed": job.succeeded.len() + job.failed.len(), "numberRecordsFailed": job.failed.len(), "retries": 0, "errorMessage": job.error,
+        "apiVersion": 67.0, "concurrencyMode": "Parallel", "contentType": "CSV", "lineEnding": job.line_ending, "columnDelimiter": job.delimiter.0,
+        "numberRecordsProcessed": job.succeeded.len() + job.failed.len(), "numberRecordsFailed": job.failed.len(), "retries": 0,
+        "totalProcessingTime": 0, "apiActiveProcessingTime": 0, "apexProcessingTime": 0, "errorMessage": job.error,
     })
 }
 
@@ -68,8 +91,11 @@ fn upload(world: &mut World, id: &str, request: &Incoming) -> Answer {
     if !request.header("content-type").is_some_and(|kind| kind.starts_with("text/csv")) {
         return errors::one(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type is not text/csv");
     }
-    let mut rows = parse_csv(&String::from_utf8_lossy(&request.body));
-    job.header = if rows.is_empty() { vec![] } else { rows.remove(0) };
+    let Ok(text) = std::str::from_utf8(&request.body) else {
+        return errors::one(400, "INVALIDJOB", "the upload is not UTF-8");
+    };
+    let mut rows = parse_csv(text, job.delimiter.1, job.line_ending == "CRLF");
+    job.header = if rows.is_empty() { vec![] } else { rows.remove(0).cells };
     job.rows = rows;
     job.uploaded = true;
     Answer::empty(201)
@@ -112,11 +138,12 @@ fn work(world: &mut World, job: &mut Job) {
         job.error = format!("InvalidBatch : Field name not found : {unknown}");
         return;
     }
+    let csv = |cells: &[String]| to_csv(cells, job.delimiter.1);
     for row in std::mem::take(&mut job.rows) {
-        let line = to_csv(&row);
+        let line = csv(&row.cells);
         let mut fields = Map::new();
         let mut id = String::new();
-        for (name, cell) in job.header.iter().zip(&row) {
+        for (name, cell) in job.header.iter().zip(&row.cells) {
             if name == "Id" {
                 id.clone_from(cell);
             } else if cell == "#N/A" {
@@ -131,66 +158,104 @@ fn work(world: &mut World, job: &mut Job) {
                 fields.insert(name.clone(), typed);
             }
         }
-        match store::check(world, &job.object, &id, &fields) {
+        let trim = world.config.switches.salesforce_bulk_trims;
+        let checked = if row.malformed {
+            // What the text says is not known.
+            Err(RecordError::new(400, "INVALID_FIELD", "a quoted value has something beside it"))
+        } else if id.is_empty() {
+            Err(RecordError::new(400, "MISSING_ARGUMENT", "Id not specified in an update call").on("Id"))
+        } else {
+            store::check(world, &job.object, &id, &fields, trim)
+        };
+        match checked {
             Ok(checked) => {
                 store::apply(world, &job.object, checked, fields);
-                job.succeeded.push(format!("{id},false,{line}"));
+                let id = ids::canonical(&id).unwrap_or(id);
+                job.succeeded.push(csv(&[id, "false".to_owned()]) + &job.delimiter.1.to_string() + &line);
             }
             Err(error) => {
-                let text = format!("{}:{}:{} --", error.code, error.message, error.fields.join(","));
-                job.failed.push((id.clone(), to_csv(&[id, text]) + "," + &line));
+                let text = not_deserialized(world, job, &row, &fields, &error)
+                    .unwrap_or_else(|| format!("{}:{}:{} --", error.code, error.message, error.fields.join(",")));
+                job.failed.push(csv(&[id, text]) + &job.delimiter.1.to_string() + &line);
             }
         }
     }
     world.random.shuffle(&mut job.succeeded);
+    world.random.shuffle(&mut job.failed);
     job.state = "JobComplete";
+}
+
+/// What a value of the wrong type is called here, where there is no JSON.
+fn not_deserialized(world: &World, job: &Job, row: &Row, fields: &Map<String, Value>, error: &RecordError) -> Option<String> {
+    if error.code != "JSON_PARSER_ERROR" {
+        return None;
+    }
+    let object = &world.salesforce.objects[&job.object];
+    let wrong = |name: &str| {
+        let refused = fields.get(name).and_then(|value| schema::accept(object, &job.object, name, value, false).err());
+        refused.is_some_and(|refused| refused.code == error.code)
+    };
+    let (column, name) = job.header.iter().enumerate().find(|(_, name)| wrong(name))?;
+    let (value, kind) = (row.cells.get(column)?, object.fields.get(name)?.xsd());
+    let column = column + 1;
+    Some(format!(
+        "INVALID_FIELD:Failed to deserialize field at col {column}. Due to, '{value}' is not a valid value for the type {kind}:{name} --"
+    ))
 }
 
 fn results(world: &World, id: &str, set: &str) -> Answer {
     let Some(job) = world.salesforce.jobs.get(id) else { return errors::one(404, "NOT_FOUND", "The requested resource does not exist") };
-    let columns = to_csv(&job.header);
+    let (columns, delimiter) = (to_csv(&job.header, job.delimiter.1), job.delimiter.1);
     let (header, lines): (String, Vec<String>) = match set {
-        "successfulResults" => (format!("sf__Id,sf__Created,{columns}"), job.succeeded.clone()),
-        "failedResults" => (format!("sf__Id,sf__Error,{columns}"), job.failed.iter().map(|(_, line)| line.clone()).collect()),
-        "unprocessedrecords" => (columns, job.rows.iter().map(|row| to_csv(row)).collect()),
+        "successfulResults" => (format!("sf__Id{delimiter}sf__Created{delimiter}{columns}"), job.succeeded.clone()),
+        "failedResults" => (format!("sf__Id{delimiter}sf__Error{delimiter}{columns}"), job.failed.clone()),
+        "unprocessedrecords" => (columns, job.rows.iter().map(|row| to_csv(&row.cells, delimiter)).collect()),
         _ => return errors::one(404, "NOT_FOUND", "The requested resource does not exist"),
     };
-    let mut text = header + "\n";
-    for line in lines {
-        text.push_str(&line);
-        text.push('\n');
-    }
+    let end = if job.line_ending == "CRLF" { "\r\n" } else { "\n" };
+    let text: String = std::iter::once(header).chain(lines).map(|line| line + end).collect();
     Answer::text(200, "text/csv", text)
 }
 
-/// Quotes doubled inside quotes; values are not trimmed.
-fn parse_csv(text: &str) -> Vec<Vec<String>> {
+/// Quotes doubled inside quotes; values are not trimmed, and a line ends as the job said it would.
+fn parse_csv(text: &str, delimiter: char, crlf: bool) -> Vec<Row> {
     let mut rows = Vec::new();
-    let (mut row, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+    let (mut row, mut cell) = (Row::default(), String::new());
+    let (mut quoted, mut closed) = (false, false);
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
+        let ends = !quoted && if crlf { character == '\r' && characters.next_if_eq(&'\n').is_some() } else { character == '\n' };
         match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                cell.push('"');
-                characters.next();
+            '"' if quoted && characters.next_if_eq(&'"').is_some() => cell.push('"'),
+            '"' if quoted => (quoted, closed) = (false, true),
+            other if quoted => cell.push(other),
+            '"' => {
+                row.malformed |= closed || !cell.is_empty();
+                quoted = true;
             }
-            '"' => quoted = !quoted,
-            ',' if !quoted => row.push(std::mem::take(&mut cell)),
-            '\n' if !quoted => {
-                row.push(std::mem::take(&mut cell));
-                rows.push(std::mem::take(&mut row));
+            other if ends || other == delimiter => {
+                row.cells.push(std::mem::take(&mut cell));
+                closed = false;
+                if ends {
+                    rows.push(std::mem::take(&mut row));
+                }
             }
-            other => cell.push(other),
+            other => {
+                row.malformed |= closed;
+                cell.push(other);
+            }
         }
     }
-    if !cell.is_empty() || !row.is_empty() {
-        row.push(cell);
+    if !cell.is_empty() || !row.cells.is_empty() {
+        row.cells.push(cell);
         rows.push(row);
     }
     rows
 }
 
-fn to_csv(cells: &[String]) -> String {
-    let quoted = |cell: &String| if cell.contains([',', '"', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.clone() };
-    cells.iter().map(quoted).collect::<Vec<_>>().join(",")
+fn to_csv(cells: &[String], delimiter: char) -> String {
+    let quoted = |cell: &String| {
+        if cell.contains([delimiter, '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.clone() }
+    };
+    cells.iter().map(quoted).collect::<Vec<_>>().join(&delimiter.to_string())
 }

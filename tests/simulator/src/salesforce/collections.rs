@@ -56,7 +56,7 @@ pub(super) fn update(world: &mut World, body: &Value) -> Answer {
                     );
                     Err(RecordError::new(400, "DUPLICATE_VALUE", message))
                 } else {
-                    store::check(world, &kind, id, &fields).map(|checked| (id.to_owned(), checked))
+                    store::check(world, &kind, id, &fields, true).map(|checked| (id.to_owned(), checked))
                 }
             }
         };
@@ -67,6 +67,13 @@ pub(super) fn update(world: &mut World, body: &Value) -> Answer {
             return error.answer();
         }
         checked.push((kind, fields, result));
+    }
+    let locked =
+        checked.iter().find_map(|(_, _, result)| result.as_ref().err().filter(|error| error.code == "UNABLE_TO_LOCK_ROW")).cloned();
+    if let Some(error) = locked.filter(|_| world.config.switches.salesforce_lock_fails_all) {
+        for (_, _, result) in checked.iter_mut().filter(|(_, _, result)| result.is_ok()) {
+            *result = Err(error.clone());
+        }
     }
     let failed = checked.iter().any(|(_, _, result)| result.is_err());
     let mut results = Vec::with_capacity(checked.len());

@@ -19,6 +19,9 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+/// URI and headers together (B8).
+const MAX_HEAD: usize = 16_384;
+
 /// Answers a request to Salesforce (B1, B5, B7, B8).
 pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault>) -> Answer {
     let path = request.path().to_owned();
@@ -77,6 +80,10 @@ fn with_limit_info(world: &World, answer: Answer) -> Answer {
 }
 
 fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Answer {
+    let headers: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if request.target.len() + headers > MAX_HEAD {
+        return errors::one(414, "URI_TOO_LONG", "The URI and the headers are too long");
+    }
     let has_body = matches!(request.method, http::Method::POST | http::Method::PATCH);
     if has_body && !request.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
         return errors::one(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type is not supported");

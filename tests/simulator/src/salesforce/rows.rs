@@ -2,7 +2,8 @@
 
 use super::{
     errors::{self, RecordError},
-    ids, store,
+    ids,
+    store::{self, Record},
 };
 use crate::{
     World,
@@ -18,10 +19,13 @@ pub(super) fn update(world: &mut World, object: &str, id: &str, request: &Incomi
     if fields.keys().any(|name| name.eq_ignore_ascii_case("id")) {
         return RecordError::new(400, "INVALID_FIELD", "The Id field should not be specified in the sobject data.").on("Id").answer();
     }
+    if !matches!(id.len(), 15 | 18) || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return not_an_id(id);
+    }
     if let Some(refused) = precondition(world, object, id, request) {
         return refused;
     }
-    match store::check(world, object, id, fields) {
+    match store::check(world, object, id, fields, true) {
         Ok(checked) => {
             store::apply(world, object, checked, fields.clone());
             Answer::empty(204)
@@ -34,9 +38,14 @@ pub(super) fn update(world: &mut World, object: &str, id: &str, request: &Incomi
     }
 }
 
+/// A path part that is no id at all; one with a wrong checksum is `MALFORMED_ID` (B5).
+fn not_an_id(text: &str) -> Answer {
+    errors::one(404, "NOT_FOUND", &format!("Provided external ID field does not exist or is not accessible: {text}"))
+}
+
 /// `If-Unmodified-Since`, to the second; `If-Match` for accounts only (B3).
 fn precondition(world: &World, object: &str, id: &str, request: &Incoming) -> Option<Answer> {
-    let record = world.salesforce.record(object, id)?;
+    let record = world.salesforce.record(object, id).filter(|record| !record.deleted)?;
     if let Some(text) = request.header("if-unmodified-since") {
         let Ok(since) = jiff::fmt::rfc2822::parse(text) else {
             return Some(errors::one(400, "INVALID_HEADER", "Invalid value for If-Unmodified-Since"));
@@ -54,7 +63,7 @@ fn precondition(world: &World, object: &str, id: &str, request: &Incoming) -> Op
 /// `GET …/sobjects/{Object}/{id}?fields=…`.
 pub(super) fn read(world: &World, object: &str, id: &str, request: &Incoming) -> Answer {
     let Some(id) = ids::canonical(id) else {
-        return errors::one(404, "NOT_FOUND", &format!("Provided external ID field does not exist or is not accessible: {id}"));
+        return not_an_id(id);
     };
     let Some(found) = world.salesforce.objects.get(object) else {
         return errors::one(404, "NOT_FOUND", "The requested resource does not exist");
@@ -67,6 +76,7 @@ pub(super) fn read(world: &World, object: &str, id: &str, request: &Incoming) ->
         return errors::one(400, "INVALID_FIELD", &format!("No such column '{unknown}' on sobject of type {object}"));
     }
     match found.records.get(&id).filter(|record| !record.deleted) {
+        Some(record) if unchanged(record, object, request) => Answer::empty(304),
         Some(record) => {
             let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
             let answer = Answer::json(200, &record.json(object, &id, &fields)).with("date", date);
@@ -74,6 +84,13 @@ pub(super) fn read(world: &World, object: &str, id: &str, request: &Incoming) ->
         }
         None => errors::one(404, "NOT_FOUND", "The requested resource does not exist"),
     }
+}
+
+/// `If-Modified-Since`, to the second; `If-None-Match` for accounts only (B3).
+fn unchanged(record: &Record, object: &str, request: &Incoming) -> bool {
+    let since = request.header("if-modified-since").and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
+    since.is_some_and(|since| record.modified / 1_000 <= since.timestamp().as_second())
+        || object == "Account" && request.header("if-none-match").is_some_and(|tag| tag.trim_matches('"') == record.modified.to_string())
 }
 
 /// The first name that is no field, or not one that this user sees.

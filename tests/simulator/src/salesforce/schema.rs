@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Values of a multi-select (B5).
+const MAX_ENUM_VALUES: usize = 100;
+
 /// A field.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Field {
@@ -61,7 +64,7 @@ impl Field {
     }
 
     /// What is stored, or why it is refused.
-    pub(super) fn accept(&self, value: &Value) -> Result<Value, RecordError> {
+    pub(super) fn accept(&self, value: &Value, trim: bool) -> Result<Value, RecordError> {
         let parse_error = || {
             let message = format!(
                 "Cannot deserialize instance of {} from {} value {value} or request may be missing a required field at [line:1, column:18]",
@@ -91,8 +94,7 @@ impl Field {
                     )
                     .on(&self.name));
                 }
-                let factor = 10f64.powi(self.scale as i32);
-                Ok(json!((number * factor).trunc() / factor))
+                Ok(json!(truncated(number, self.scale)))
             }
             "date" => {
                 let text = value.as_str().filter(|text| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok());
@@ -102,15 +104,15 @@ impl Field {
                 let at = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()).ok_or_else(parse_error)?;
                 Ok(json!(at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string()))
             }
-            _ => self.accept_text(value.as_str().ok_or_else(parse_error)?),
+            _ => self.accept_text(value.as_str().ok_or_else(parse_error)?, trim),
         }
     }
 
-    fn accept_text(&self, text: &str) -> Result<Value, RecordError> {
+    fn accept_text(&self, text: &str, trim: bool) -> Result<Value, RecordError> {
         // Text is trimmed on both ends; what is empty then is null (B2).
-        let text = text.trim();
+        let text = if trim { text.trim() } else { text };
         if text.is_empty() {
-            return self.accept(&Value::Null);
+            return self.accept(&Value::Null, trim);
         }
         if text.chars().count() > self.length {
             let start: String = text.chars().take(30).collect();
@@ -121,13 +123,20 @@ impl Field {
             )
             .on(&self.name));
         }
-        let known = |value: &str| self.picklist.iter().any(|option| option.eq_ignore_ascii_case(value));
+        // Matched whatever its case, and stored as it is defined.
+        let known = |value: &str| self.picklist.iter().find(|option| option.eq_ignore_ascii_case(value));
         match self.kind.as_str() {
             "email" if !text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.')) => {
                 Err(RecordError::new(400, "INVALID_EMAIL_ADDRESS", format!("{}: invalid email address: {text}", self.label)).on(&self.name))
             }
-            "picklist" if self.restricted && !known(text) => Err(self.bad_picklist(text)),
-            "multipicklist" if self.restricted => match text.split(';').find(|value| !known(value)) {
+            "picklist" => match known(text) {
+                None if self.restricted => Err(self.bad_picklist(text)),
+                found => Ok(json!(found.map_or(text, String::as_str))),
+            },
+            "multipicklist" if text.split(';').count() > MAX_ENUM_VALUES => {
+                Err(RecordError::new(400, "TOO_MANY_ENUM_VALUE", format!("{}: too many values", self.label)).on(&self.name))
+            }
+            "multipicklist" if self.restricted => match text.split(';').find(|value| known(value).is_none()) {
                 Some(bad) => Err(self.bad_picklist(bad)),
                 None => Ok(json!(text)),
             },
@@ -147,6 +156,19 @@ impl Field {
         .on(&self.name)
     }
 
+    /// The type that Bulk's errors and describe call it.
+    pub(super) fn xsd(&self) -> &'static str {
+        match self.kind.as_str() {
+            "boolean" => "xsd:boolean",
+            "int" => "xsd:int",
+            "double" | "currency" | "percent" => "xsd:double",
+            "date" => "xsd:date",
+            "datetime" => "xsd:dateTime",
+            "id" | "reference" => "tns:ID",
+            _ => "xsd:string",
+        }
+    }
+
     fn json(&self) -> Value {
         let values: Vec<Value> = self
             .picklist
@@ -158,9 +180,17 @@ impl Field {
             "calculated": false, "autoNumber": false, "length": self.length, "precision": self.precision, "scale": self.scale, "digits": 0,
             "restrictedPicklist": self.restricted, "dependentPicklist": false, "controllerName": null, "picklistValues": values,
             "unique": false, "externalId": false, "idLookup": false, "caseSensitive": false, "encrypted": false, "compoundFieldName": null,
-            "referenceTo": [], "relationshipName": null, "defaultedOnCreate": false, "custom": self.name.ends_with("__c"), "soapType": "xsd:string",
+            "referenceTo": [], "relationshipName": null, "defaultedOnCreate": false, "custom": self.name.ends_with("__c"), "soapType": self.xsd(),
         })
     }
+}
+
+/// Decimals beyond the scale are cut off, digit by digit: a product of floats would lose some that were not too many.
+fn truncated(number: f64, scale: usize) -> f64 {
+    let text = number.to_string();
+    let cut = text.split_once('.').and_then(|(whole, decimals)| format!("{whole}.{}", decimals.get(..scale)?).parse().ok());
+    // Without a minus before zero.
+    cut.unwrap_or(number) + 0.0
 }
 
 fn kind_of(value: &Value) -> &'static str {
@@ -176,7 +206,7 @@ fn kind_of(value: &Value) -> &'static str {
 }
 
 /// What a name and value come to for an object: the field's stored form.
-pub(super) fn accept(object: &SObject, object_name: &str, name: &str, value: &Value) -> Result<(String, Value), RecordError> {
+pub(super) fn accept(object: &SObject, object_name: &str, name: &str, value: &Value, trim: bool) -> Result<(String, Value), RecordError> {
     let field = object.fields.values().find(|field| field.name.eq_ignore_ascii_case(name) && field.visible);
     let Some(field) = field else {
         return Err(RecordError::new(400, "INVALID_FIELD", format!("No such column '{name}' on sobject of type {object_name}")));
@@ -187,7 +217,7 @@ pub(super) fn accept(object: &SObject, object_name: &str, name: &str, value: &Va
         );
         return Err(RecordError::new(400, "INVALID_FIELD_FOR_INSERT_UPDATE", message).on(name));
     }
-    Ok((field.name.clone(), field.accept(value)?))
+    Ok((field.name.clone(), field.accept(value, trim)?))
 }
 
 /// What an org has from the start: name, key prefix, fields.
@@ -240,12 +270,20 @@ pub(super) fn standard() -> Vec<(&'static str, &'static str, BTreeMap<String, Fi
         Field::new("CloseDate", "Close Date", "date"),
         Field { scale: 2, ..Field::new("Amount", "Amount", "currency") },
     ];
-    let system =
-        ["Id", "CreatedDate", "LastModifiedDate", "SystemModstamp", "IsDeleted", "CreatedById", "LastModifiedById", "MasterRecordId"];
+    let system = [
+        ("Id", "id"),
+        ("CreatedDate", "datetime"),
+        ("LastModifiedDate", "datetime"),
+        ("SystemModstamp", "datetime"),
+        ("IsDeleted", "boolean"),
+        ("CreatedById", "reference"),
+        ("LastModifiedById", "reference"),
+        ("MasterRecordId", "reference"),
+    ];
     [("Contact", "003", contact), ("Lead", "00Q", lead), ("Account", "001", account), ("Opportunity", "006", opportunity)]
         .into_iter()
         .map(|(name, prefix, fields)| {
-            let system = system.iter().map(|name| Field { updateable: false, ..Field::new(name, name, "string") });
+            let system = system.iter().map(|(name, kind)| Field { updateable: false, ..Field::new(name, name, kind) });
             (name, prefix, fields.into_iter().chain(system).map(|field| (field.name.clone(), field)).collect())
         })
         .collect()

@@ -114,7 +114,11 @@ impl Salesforce {
     /// Somebody changes a value in the CRM's own page.
     pub fn edit(&mut self, object: &str, id: &str, field: &str, value: Value) {
         if let Some(record) = self.record_mut(object, id) {
-            record.fields.insert(field.to_owned(), value);
+            if value.is_null() {
+                record.fields.remove(field);
+            } else {
+                record.fields.insert(field.to_owned(), value);
+            }
             record.modified = now();
             record.stamped = record.modified;
         }
@@ -128,7 +132,13 @@ pub(super) struct Checked {
 }
 
 /// Whether a record can take these values. Nothing is changed but the count of a lock.
-pub(super) fn check(world: &mut World, object_name: &str, id: &str, fields: &Map<String, Value>) -> Result<Checked, RecordError> {
+pub(super) fn check(
+    world: &mut World,
+    object_name: &str,
+    id: &str,
+    fields: &Map<String, Value>,
+    trim: bool,
+) -> Result<Checked, RecordError> {
     let Some(object) = world.salesforce.objects.get_mut(object_name) else {
         return Err(RecordError::new(404, "NOT_FOUND", "The requested resource does not exist"));
     };
@@ -159,7 +169,7 @@ pub(super) fn check(world: &mut World, object_name: &str, id: &str, fields: &Map
     if record.duplicate {
         return Err(RecordError::new(400, "DUPLICATES_DETECTED", "Use one of these records?"));
     }
-    let values = fields.iter().map(|(name, value)| schema::accept(object, object_name, name, value)).collect::<Result<_, _>>()?;
+    let values = fields.iter().map(|(name, value)| schema::accept(object, object_name, name, value, trim)).collect::<Result<_, _>>()?;
     Ok(Checked { id, values })
 }
 
@@ -194,6 +204,7 @@ impl Record {
                 "createddate" => json!(datetime(self.created)),
                 "lastmodifieddate" => json!(datetime(self.modified)),
                 "systemmodstamp" => json!(datetime(self.stamped)),
+                "isconverted" => json!(self.converted),
                 "isdeleted" => json!(self.deleted),
                 "masterrecordid" => json!(self.master),
                 _ => self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Value::Null, |(_, value)| value.clone()),

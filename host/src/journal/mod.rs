@@ -28,8 +28,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 const SMALLEST_STEP: u64 = 2_000;
 /// Marking costs a disk sync: when steps follow each other faster than this, they get larger.
 const STEP_TIME: Duration = Duration::from_millis(100);
+/// Outcomes wait this long for others before they are synced and shown together.
+const GROUP: Duration = Duration::from_millis(50);
+/// How long the journal's thread dozes within a group. A change that waits to be marked waits no longer than this.
+const DOZE: Duration = Duration::from_millis(2);
 /// Outcomes that wait for the disk, in batches.
-const QUEUE: usize = 256;
+const QUEUE: usize = 1_024;
 
 /// The name of a run: `run_`, the first digits of its plan, and a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -314,12 +318,21 @@ impl OutcomeQueue {
     }
 }
 
-/// Writes entries as they come and syncs whenever none is waiting.
+/// Writes entries as they come, and syncs at once where somebody waits for it, else in groups.
+///
+/// What is written survives the end of this process; what is synced survives the end of the machine. Only the latter is
+/// published.
 fn keep(mut file: File, mut entries: mpsc::Receiver<Entry>, mut counts: Counts, publish: &watch::Sender<Counts>) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(1 << 16);
-    while let Some(first) = entries.blocking_recv() {
-        let mut next = Some(first);
+    let mut unsynced_since: Option<Instant> = None;
+    loop {
+        let (next, ended) = match receive(&mut entries, unsynced_since.map(|since| since + GROUP)) {
+            Received::Entry(entry) => (Some(entry), false),
+            Received::Late => (None, false),
+            Received::Closed => (None, true),
+        };
         let mut marked = Vec::new();
+        let mut next = next;
         while let Some(entry) = next {
             match entry {
                 Entry::HandedOut(mark, written) => {
@@ -331,16 +344,47 @@ fn keep(mut file: File, mut entries: mpsc::Receiver<Entry>, mut counts: Counts, 
             }
             next = if buffer.len() < 1 << 20 { entries.try_recv().ok() } else { None };
         }
-        file.write_all(&buffer)?;
-        file.sync_data()?;
-        buffer.clear();
-        for written in marked {
-            // The run may be gone by now; the mark stands all the same.
-            let _ = written.send(());
+        if !buffer.is_empty() {
+            file.write_all(&buffer)?;
+            buffer.clear();
+            unsynced_since.get_or_insert_with(Instant::now);
         }
-        publish.send_replace(counts);
+        let due = unsynced_since.is_some_and(|since| since.elapsed() >= GROUP);
+        if ended || due || !marked.is_empty() {
+            file.sync_data()?;
+            unsynced_since = None;
+            for written in marked {
+                // The run may be gone by now; the mark stands all the same.
+                let _ = written.send(());
+            }
+            publish.send_replace(counts);
+        }
+        if ended {
+            return Ok(());
+        }
     }
-    Ok(())
+}
+
+enum Received {
+    Entry(Entry),
+    Late,
+    Closed,
+}
+
+/// The next entry, until a time.
+fn receive(entries: &mut mpsc::Receiver<Entry>, until: Option<Instant>) -> Received {
+    let Some(until) = until else {
+        return entries.blocking_recv().map_or(Received::Closed, Received::Entry);
+    };
+    loop {
+        match entries.try_recv() {
+            Ok(entry) => return Received::Entry(entry),
+            Err(mpsc::error::TryRecvError::Disconnected) => return Received::Closed,
+            Err(mpsc::error::TryRecvError::Empty) if Instant::now() >= until => return Received::Late,
+            // Outcomes of a group may wait a little: waking up for each of them is what grouping saves.
+            Err(mpsc::error::TryRecvError::Empty) => std::thread::sleep(DOZE),
+        }
+    }
 }
 
 #[cfg(test)]

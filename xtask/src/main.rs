@@ -59,6 +59,8 @@ fn dispatch() -> Result<()> {
         }
         "demo" => {
             component::build(false)?;
+            // The demo runs the command, as a person would.
+            run(cargo().args(["build", "--locked", "--package", "reverse-sync"]))?;
             run(cargo().args(["run", "--locked", "--quiet", "--package", "reverse-sync-tests", "--bin", "demo", "--"]).args(&rest))
         }
         "bench" => {

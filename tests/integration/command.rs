@@ -140,7 +140,7 @@ async fn a_component_from_elsewhere_needs_a_grant_for_its_digest() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
 
     // A grant of less than everything: the batch update is not in it.
-    let only = format!("capabilities = [\"run PATCH /crm/v3/objects/${{object}}/${{id}}\"]\n");
+    let only = "capabilities = [\"run PATCH /crm/v3/objects/${object}/${id}\"]\n";
     let mut toml = hubspot_toml(&simulator.base_url()).replace("fields = [\"firstname\"]", "attack = \"same_id_twice\"");
     toml.push_str(&format!("\n[[grants]]\ncomponent = \"{digest}\"\n{only}"));
     project.write("reverse-sync.toml", &toml);

@@ -1,6 +1,6 @@
 //! A limit is used to the last call.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that panics has failed, and says how close it was")]
+#![expect(clippy::print_stdout, reason = "says how close it was")]
 
 use crm_simulator::{Config, Simulator};
 use reverse_sync::{

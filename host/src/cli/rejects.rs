@@ -24,7 +24,7 @@ struct Reject<'a> {
 }
 
 enum Sink {
-    Csv(csv::Writer<BufWriter<File>>),
+    Csv(Box<csv::Writer<BufWriter<File>>>),
     JsonLines(BufWriter<File>),
 }
 
@@ -33,7 +33,7 @@ impl Sink {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         let create = || File::create(path).map(BufWriter::new).with_context(|| format!("cannot write {}", path.display()));
         match ending {
-            "csv" => Ok(Sink::Csv(csv::Writer::from_writer(create()?))),
+            "csv" => Ok(Sink::Csv(Box::new(csv::Writer::from_writer(create()?)))),
             "jsonl" | "ndjson" => Ok(Sink::JsonLines(create()?)),
             _ => bail!("--rejects {}: the name has to end in .csv or .jsonl", path.display()),
         }

@@ -96,7 +96,7 @@ fn plan_into(out: &mut String, header: &Header, next: bool, name: &str) -> std::
     writeln!(out, "  {:>width$} would be updated", number(header.writable))?;
     writeln!(out, "  {:>width$} would be skipped", number(header.skipped))?;
     for (reason, count) in &header.skipped_by_reason {
-        writeln!(out, "  {:>width$}   {:>width$} {}", "", number(*count), reason_in_words(reason))?;
+        writeln!(out, "      {:>width$} {}", number(*count), reason_in_words(reason))?;
     }
     if !header.fields.is_empty() {
         writeln!(out, "\nFields written:")?;

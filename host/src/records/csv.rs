@@ -13,10 +13,13 @@ use std::{
 /// A header larger than this is no header.
 const MAX_HEADER: usize = 1 << 20;
 
+/// The header, which was read already, and the rest.
+type Input = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + Send>>;
+
 pub(super) struct CsvReader {
     name: String,
     /// `None` for a file without a single line.
-    reader: Option<ArrowReader<Chain<Cursor<Vec<u8>>, Box<dyn BufRead + Send>>>>,
+    reader: Option<ArrowReader<Input>>,
 }
 
 impl CsvReader {

@@ -82,7 +82,7 @@ pub struct RecordSource {
 }
 
 enum Reader {
-    Csv(csv::CsvReader),
+    Csv(Box<csv::CsvReader>),
     JsonLines(jsonl::JsonLinesReader),
     Parquet(String, ParquetRecordBatchReader),
 }
@@ -124,7 +124,7 @@ impl RecordSource {
                     reader.map_err(|error| RecordsError::Malformed { file: name.clone(), line: None, reason: error.to_string() })?;
                 Reader::Parquet(name, reader)
             }
-            (Format::Csv(delimiter), data) => Reader::Csv(csv::CsvReader::new(name, data.into_stream(), delimiter, max_rows)?),
+            (Format::Csv(delimiter), data) => Reader::Csv(Box::new(csv::CsvReader::new(name, data.into_stream(), delimiter, max_rows)?)),
             (_, data) => Reader::JsonLines(jsonl::JsonLinesReader::new(name, data.into_stream(), &self.options)),
         }))
     }

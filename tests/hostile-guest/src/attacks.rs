@@ -1,11 +1,11 @@
 //! The attacks. Each one that sends a request ends with an error that says how the host answered.
 
 use crate::{
+    bindings::exports::reverse_sync::destination::destination::Target,
     bindings::reverse_sync::destination::{
         streams::{Confirmed, OutcomeSink, PlanSink},
         types::{Error, SkippedBatch, Status},
     },
-    bindings::exports::reverse_sync::destination::destination::Target,
     changes, config, other, report, texts,
 };
 use wstd::{

@@ -31,7 +31,8 @@ impl Guest for Hostile {
             headers: vec![],
             body,
         };
-        let batch = Many { open: "{\"inputs\":[".into(), item: "{\"id\":\"${id}\",\"properties\":${fields}}".into(), close: "]}".into(), max: 100 };
+        let batch =
+            Many { open: "{\"inputs\":[".into(), item: "{\"id\":\"${id}\",\"properties\":${fields}}".into(), close: "]}".into(), max: 100 };
         Descriptor {
             name: "hostile".into(),
             version: "0.0.0".into(),
@@ -97,7 +98,13 @@ fn texts(strings: &Strings) -> Vec<String> {
 }
 
 fn changes(rows: &[u64], ids: &[&str], fields: impl Fn(u64) -> String) -> ChangeBatch {
-    ChangeBatch { rows: rows.to_vec(), ids: strings(ids), fields: strings(rows.iter().map(|row| fields(*row))), before: None, doubtful: false }
+    ChangeBatch {
+        rows: rows.to_vec(),
+        ids: strings(ids),
+        fields: strings(rows.iter().map(|row| fields(*row))),
+        before: None,
+        doubtful: false,
+    }
 }
 
 fn report(sink: &OutcomeSink, rows: &[u64], status: Status) -> Result<(), Error> {

@@ -86,10 +86,15 @@ config_json = {{ provider_id_field = "hs_object_id", source_id = "src_1", object
     )
 }
 
-/// The command, beside this test's own binary.
+/// The command.
 pub(crate) fn binary() -> PathBuf {
+    beside("reverse-sync")
+}
+
+/// A program of this workspace, beside this test's own binary.
+pub(crate) fn beside(name: &str) -> PathBuf {
     let here = std::env::current_exe().unwrap();
-    let path = here.parent().and_then(Path::parent).unwrap().join(format!("reverse-sync{}", std::env::consts::EXE_SUFFIX));
+    let path = here.parent().and_then(Path::parent).unwrap().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(path.is_file(), "{} is not built; run `cargo xtask test`", path.display());
     path
 }

@@ -11,6 +11,8 @@ wasmtime::component::bindgen!({
         "reverse-sync:destination/streams.[method]plan-sink.skip": async | trappable,
         "reverse-sync:destination/streams.[method]plan-sink.drop-column": trappable,
         "reverse-sync:destination/streams.[method]plan-sink.warn": trappable,
+        "reverse-sync:destination/streams.[method]plan-sink.guard": trappable,
+        "reverse-sync:destination/streams.[method]verify-sink.push": async | trappable,
         "reverse-sync:destination/streams.[method]confirmed.next": async | trappable,
         "reverse-sync:destination/streams.[method]outcome-sink.push": async | trappable,
         default: trappable,
@@ -21,6 +23,7 @@ wasmtime::component::bindgen!({
         "reverse-sync:destination/streams.plan-sink": crate::planner::PlanSinkResource,
         "reverse-sync:destination/streams.confirmed": crate::run::ConfirmedResource,
         "reverse-sync:destination/streams.outcome-sink": crate::run::OutcomeSinkResource,
+        "reverse-sync:destination/streams.verify-sink": crate::verify::VerifySinkResource,
     },
 });
 

@@ -8,6 +8,7 @@
 //! - [`planner`]: records in, a [`plan`] on disk out; no network, no credential
 //! - [`gate`]: the one way from a [`plan::Plan`] to a [`gate::ConfirmedPlan`]
 //! - [`mod@run`]: confirmed changes in, outcomes out, kept in a [`journal`]
+//! - [`verify`]: what the CRM holds now of what was written
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
 //!
 //! The `reverse-sync` command on top of it is in `cli/`, behind the `cli` feature.
@@ -28,5 +29,6 @@ pub mod plan;
 pub mod planner;
 pub mod records;
 pub mod run;
+pub mod verify;
 
 pub use bindings::types::ErrorKind;

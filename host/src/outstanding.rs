@@ -57,6 +57,15 @@ pub(crate) struct Evidence {
     state: u8,
 }
 
+/// A change that has been read, not written.
+pub(crate) struct Taken {
+    pub(crate) id: String,
+    pub(crate) fields: String,
+    pub(crate) before: Option<String>,
+    /// A read that names it was answered with 2xx.
+    pub(crate) was_read: bool,
+}
+
 impl Evidence {
     /// A write left and was acknowledged, or a later read was answered; after a crash a read alone can prove it.
     pub(crate) fn allows_updated(&self) -> bool {
@@ -64,8 +73,8 @@ impl Evidence {
         self.state & ACKNOWLEDGED != 0 || (written && self.state & READ != 0)
     }
 
-    /// A read was answered, and nothing was written.
-    pub(crate) fn allows_unchanged(&self) -> bool {
+    /// A read was answered, and nothing was written. The same makes a claim of drift good.
+    pub(crate) fn allows_unwritten(&self) -> bool {
         self.state & READ != 0 && self.state & SENT == 0
     }
 }
@@ -161,6 +170,17 @@ impl Outstanding {
             window.batches.remove(&number);
         }
         Some(evidence)
+    }
+
+    /// Takes the change of a row out of the window whole, as it has been read.
+    pub(crate) fn take(&self, row: u64) -> Option<Taken> {
+        let fields = {
+            let window = self.window();
+            let (batch, index) = window.batches.values().find_map(|batch| Some((batch, batch.changes.find_row(row)?)))?;
+            (batch.changes.fields(index).to_owned(), batch.changes.before(index).map(str::to_owned))
+        };
+        let evidence = self.settle(row, |_| true)?;
+        Some(Taken { id: evidence.id, fields: fields.0, before: fields.1, was_read: evidence.state & READ != 0 })
     }
 
     /// Rows that are still outstanding, for what a component left without an outcome.

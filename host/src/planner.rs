@@ -10,9 +10,9 @@ use crate::{
     },
     component::{Component, Grant, GrantError, Phase},
     destination::Destination,
-    egress::{Egress, base_url::BaseUrl},
+    egress::{Egress, Link, base_url::BaseUrl},
     engine::{EngineError, Guest, within},
-    plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Miscount, Plan, PlanError, PlannedBy, Spool, SpoolError},
+    plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Guard, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
     records::{RecordsError, to_columns},
 };
 use arrow_array::RecordBatch;
@@ -40,12 +40,35 @@ pub trait Records: Send {
     fn next_batch(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError>;
 }
 
+/// What planning may ask of the CRM.
+pub enum Asking {
+    /// Nothing: no connection is made and no credential is looked up.
+    Nothing,
+    /// Its metadata, so that values are brought into the form that it takes.
+    Metadata(Link),
+    /// Its metadata and its records, so that only what differs is planned.
+    Records(Link),
+}
+
+impl Asking {
+    /// The mode of a plan that is made so.
+    pub fn mode(&self) -> PlanMode {
+        match self {
+            Asking::Nothing => PlanMode::Offline,
+            Asking::Metadata(_) => PlanMode::Online,
+            Asking::Records(_) => PlanMode::Compare,
+        }
+    }
+}
+
 /// What to plan.
 pub struct Planning<'a> {
     /// Where it would be written.
     pub destination: &'a Destination,
     /// The CRM's base URL. An offline plan makes no connection; the URL is part of what is confirmed.
     pub base_url: &'a BaseUrl,
+    /// What may be asked of the CRM.
+    pub asking: Asking,
     /// What the operator allows the component.
     pub grant: &'a Grant,
     /// The golden records.
@@ -90,13 +113,18 @@ impl PlanningError {
     }
 }
 
-/// Plans offline: no connection is made and no credential is looked up.
+/// Plans. No write can leave, and without a [`Link`] no request at all.
 ///
 /// # Errors
 /// See [`PlanningError`].
 pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan, PlanningError> {
     // Compiled now so that a capability nobody grants is refused before anyone looks at a plan.
-    component.capabilities(planning.grant, planning.destination)?;
+    let capabilities = component.capabilities(planning.grant, planning.destination)?;
+    let mode = planning.asking.mode();
+    let egress = match planning.asking {
+        Asking::Nothing => Egress::closed(Phase::Plan),
+        Asking::Metadata(link) | Asking::Records(link) => Egress::planning(capabilities, link),
+    };
     let draft_dir = DraftDir::create(planning.plans_dir).map_err(SpoolError::from)?;
     let shared = Arc::new(Mutex::new(Shared::default()));
 
@@ -126,7 +154,8 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         spool.finish(policy)
     });
 
-    let called = call(component, planning.destination, planning.base_url, read_rx, spool_tx, &shared).await;
+    let target = target(planning.destination, planning.base_url.as_str());
+    let called = call(component, &target, mode, egress, read_rx, spool_tx, &shared).await;
     // Both threads end by themselves: their channels are closed now.
     let spooled = spooler.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
     reader.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
@@ -144,10 +173,12 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         destination: planning.destination.clone(),
         base_url: planning.base_url.as_str().to_owned(),
         component: PlannedBy { name: descriptor.name.clone(), version: descriptor.version.clone(), digest: component.digest() },
+        mode,
         total: shared.accounting.total(),
         spooled,
         dropped_fields: std::mem::take(&mut shared.dropped),
         warnings: std::mem::take(&mut shared.warnings),
+        guards: std::mem::take(&mut shared.guards),
         records: planning.fingerprints,
     };
     Ok(Plan::seal(draft, &draft_dir.0, planning.plans_dir)?)
@@ -155,20 +186,20 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
 
 async fn call(
     component: &Component,
-    destination: &Destination,
-    base_url: &BaseUrl,
+    target: &Target,
+    mode: PlanMode,
+    egress: Egress,
     batches: mpsc::Receiver<Result<RecordBatch, RecordsError>>,
     decisions: mpsc::Sender<Decision>,
     shared: &Arc<Mutex<Shared>>,
 ) -> Result<Result<(), wit::Error>, EngineError> {
     let loaded = component.loaded();
-    let (mut store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
+    let (mut store, instance) = loaded.instantiate(egress).await?;
     let table = &mut store.data_mut().table;
     let records = table.push(RecordsResource { batches, rest: None, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
     let sink = table.push(PlanSinkResource { decisions, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
-    let target = target(destination, base_url.as_str());
     let guest = instance.reverse_sync_destination_destination();
-    within(loaded.engine().config.deadline, store, async |store| guest.call_plan(store, &target, records, sink).await).await
+    within(loaded.engine().config.deadline, store, async |store| guest.call_plan(store, target, mode.into(), records, sink).await).await
 }
 
 pub(crate) fn target(destination: &Destination, base_url: &str) -> Target {
@@ -191,6 +222,7 @@ struct Shared {
     accounting: Accounting,
     dropped: Vec<DroppedField>,
     warnings: Vec<String>,
+    guards: Vec<Guard>,
     failed: Option<PlanningError>,
 }
 
@@ -294,6 +326,14 @@ impl streams::HostPlanSink for Guest {
         let mut shared = lock(&self.table.get(&this)?.shared);
         if shared.warnings.len() < MAX_REMARKS {
             shared.warnings.push(message);
+        }
+        Ok(())
+    }
+
+    fn guard(&mut self, this: Resource<PlanSinkResource>, name: String, message: String) -> wasmtime::Result<()> {
+        let mut shared = lock(&self.table.get(&this)?.shared);
+        if shared.guards.len() < MAX_REMARKS {
+            shared.guards.push(Guard { name, message });
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::{
     egress::{Egress, Link, Traffic},
     engine::{EngineError, Guest, within},
     gate::ConfirmedPlan,
-    journal::{Counts, Ending, Journal, JournalError, Marker, OutcomeQueue, Outcomes, Past, Problem, RunId},
+    journal::{Counts, Ending, Journal, JournalError, Marker, OutcomeQueue, Outcomes, Past, Problem, Ranges, RunId},
     outstanding::{Evidence, Outstanding},
     plan::{ChangeBatch, PlanId, Stored, read_changes},
     planner::target,
@@ -68,7 +68,7 @@ pub struct Watch {
     pub traffic: Arc<Traffic>,
 }
 
-/// What a run came to. The numbers add up: `updated + unchanged + failed + unknown + pending = writable`, and with
+/// What a run came to. The numbers add up: `updated + unchanged + failed + drifted + unknown + pending = writable`, and with
 /// `skipped` they make `total`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -101,7 +101,8 @@ pub struct Report {
 impl Report {
     /// Whether every change is in the CRM now.
     pub fn ok(&self) -> bool {
-        self.counts.failed == 0 && self.counts.unknown == 0 && self.pending == 0 && self.stopped.is_none()
+        let counts = &self.counts;
+        counts.failed == 0 && counts.drifted == 0 && counts.unknown == 0 && self.pending == 0 && self.stopped.is_none()
     }
 }
 
@@ -179,16 +180,8 @@ pub async fn run(
 
     let outstanding = Outstanding::new();
     let settled = Arc::new(AtomicU64::new(journal.past().counts.done()));
-    let confirmed_resource = ConfirmedResource {
-        changes,
-        block: None,
-        next: 0,
-        total: header.writable,
-        past: journal.past().clone(),
-        marker: journal.marker(),
-        outstanding: outstanding.clone(),
-        stop,
-    };
+    let marking = Some((journal.marker(), header.writable));
+    let confirmed_resource = ConfirmedResource::new(changes, Selection::All, journal.past().clone(), marking, outstanding.clone(), stop);
     let sink = OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled) };
     let egress = Egress::running(capabilities, link, outstanding.clone());
     let traffic = egress.traffic();
@@ -238,7 +231,8 @@ async fn call(
     let sink = table.push(sink).map_err(wasmtime::Error::from)?;
     let guest = instance.reverse_sync_destination_destination();
     let target = target(&header.destination, &header.base_url);
-    within(loaded.engine().config.deadline, store, async |store| guest.call_run(store, &target, changes, sink).await).await
+    let mode = header.mode.into();
+    within(loaded.engine().config.deadline, store, async |store| guest.call_run(store, &target, mode, changes, sink).await).await
 }
 
 /// Why a call ended before its time, if it did.
@@ -279,20 +273,49 @@ async fn leave_nothing_open(outstanding: &Outstanding, outcomes: &OutcomeQueue) 
     Ok(count)
 }
 
+/// Which changes of a plan are handed out, of those without an outcome.
+pub(crate) enum Selection {
+    /// All of them.
+    All,
+    /// Those with these numbers.
+    Only(Ranges),
+}
+
+impl Selection {
+    fn has(&self, number: u64) -> bool {
+        match self {
+            Selection::All => true,
+            Selection::Only(numbers) => numbers.contains(number),
+        }
+    }
+}
+
 /// The confirmed changes, as the guest sees them.
 pub struct ConfirmedResource {
     changes: mpsc::Receiver<Stored>,
     block: Option<(Stored, usize)>,
     /// Number of the next change in the plan.
     next: u64,
-    total: u64,
+    selection: Selection,
     past: Past,
-    marker: Marker,
+    /// Marks what is handed out, of so many changes; only what is written needs that.
+    marking: Option<(Marker, u64)>,
     outstanding: Outstanding,
     stop: StopSignal,
 }
 
 impl ConfirmedResource {
+    pub(crate) fn new(
+        changes: mpsc::Receiver<Stored>,
+        selection: Selection,
+        past: Past,
+        marking: Option<(Marker, u64)>,
+        outstanding: Outstanding,
+        stop: StopSignal,
+    ) -> ConfirmedResource {
+        ConfirmedResource { changes, block: None, next: 0, selection, past, marking, outstanding, stop }
+    }
+
     /// The next changes without an outcome, all in doubt or none.
     async fn take(&mut self, max: usize) -> (ChangeBatch, Vec<u64>, bool) {
         let mut batch = ChangeBatch::new();
@@ -309,11 +332,14 @@ impl ConfirmedResource {
                     None => break,
                 },
             };
-            if !self.past.done.contains(self.next) {
+            if !self.past.done.contains(self.next) && self.selection.has(self.next) {
                 let in_doubt = self.next < self.past.handed_out;
                 if batch.is_empty() {
                     doubtful = in_doubt;
                 } else if doubtful != in_doubt {
+                    break;
+                }
+                if !batch.takes(block.before(*at)) {
                     break;
                 }
                 block.append(*at, &mut batch);
@@ -350,7 +376,9 @@ impl streams::HostConfirmed for Guest {
         }
         let (batch, ordinals, doubtful) = confirmed.take((max as usize).clamp(1, MAX_HAND_OUT)).await;
         let Some(last) = ordinals.last() else { return Ok(Ok(None)) };
-        confirmed.marker.hand_out(last + 1, confirmed.total).await?;
+        if let Some((marker, total)) = &mut confirmed.marking {
+            marker.hand_out(last + 1, *total).await?;
+        }
         let handed = batch.to_wit(doubtful);
         confirmed.outstanding.hand_out(batch, ordinals, doubtful);
         Ok(Ok(Some(handed)))
@@ -389,17 +417,19 @@ fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Resul
     for (row, status) in batch.rows.iter().zip(&batch.statuses) {
         let proven = |evidence: &Evidence| match status {
             wit::Status::Updated => evidence.allows_updated(),
-            wit::Status::Unchanged => evidence.allows_unchanged(),
+            wit::Status::Unchanged | wit::Status::Drifted => evidence.allows_unwritten(),
             wit::Status::Failed | wit::Status::Unknown => false,
         };
-        let Some(evidence) = outstanding.settle(*row, |evidence| !proven(evidence)) else {
+        let needs_id = |evidence: &Evidence| *status == wit::Status::Drifted || !proven(evidence);
+        let Some(evidence) = outstanding.settle(*row, needs_id) else {
             wasmtime::bail!("it reported an outcome for row {row}, which is not in hand");
         };
         match status {
             wit::Status::Updated if proven(&evidence) => outcomes.updated.push(evidence.ordinal),
             wit::Status::Unchanged if proven(&evidence) => outcomes.unchanged.push(evidence.ordinal),
-            wit::Status::Updated | wit::Status::Unchanged => {
-                let message = "the component calls it done, but no request of it was acknowledged".to_owned();
+            wit::Status::Drifted if proven(&evidence) => outcomes.problems.push((Ending::Drifted, problem(&batch, *row, evidence))),
+            wit::Status::Updated | wit::Status::Unchanged | wit::Status::Drifted => {
+                let message = "the component calls it settled, but no answer of the CRM shows it".to_owned();
                 outcomes
                     .problems
                     .push((Ending::Unknown, Problem::new(evidence.ordinal, *row, evidence.id, None, "no_evidence".to_owned(), message)));

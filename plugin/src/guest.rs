@@ -2,9 +2,9 @@
 
 use crate::bindings::exports::reverse_sync::destination::destination::Guest;
 use crate::bindings::reverse_sync::destination::capabilities::Descriptor;
-use crate::bindings::reverse_sync::destination::streams::{Confirmed, OutcomeSink, PlanSink, Records};
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, RecordBatch, SkippedBatch, Target};
-use crate::http::{Outside, block_on};
+use crate::bindings::reverse_sync::destination::streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink};
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, PlanMode, RecordBatch, SkippedBatch, Target};
+use crate::http::{Outside, Running, block_on};
 use crate::{bindings, config, descriptor, plan, run};
 
 struct Component;
@@ -20,15 +20,21 @@ impl Guest for Component {
         descriptor::describe()
     }
 
-    fn plan(target: Target, records: &Records, sink: &PlanSink) -> Result<(), Error> {
+    fn plan(target: Target, _mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
         let config = config::parse(&target.destination_type, &target.config)?;
         plan::plan(&config, &mut Planning { records, sink })
     }
 
-    fn run(target: Target, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
+    fn run(target: Target, _mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
         let config = config::parse(&target.destination_type, &target.config)?;
-        let outside = Outside::new(&target.base_url, confirmed, sink)?;
-        block_on(run::run(&config, &outside))
+        let outside = Outside::new(&target.base_url)?;
+        block_on(run::run(&config, &outside, &Running { confirmed, sink }))
+    }
+
+    fn verify(target: Target, written: &Confirmed, sink: &VerifySink) -> Result<(), Error> {
+        let config = config::parse(&target.destination_type, &target.config)?;
+        let outside = Outside::new(&target.base_url)?;
+        block_on(run::verify::verify(&config, &outside, |max| written.next(max), |readings| sink.push(readings)))
     }
 }
 

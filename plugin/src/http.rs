@@ -3,7 +3,7 @@
 use crate::bindings::reverse_sync::destination::streams::{Confirmed, OutcomeSink};
 use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, OutcomeBatch};
 use crate::config::invalid;
-use crate::run::world::{Answer, Lost, Request, World};
+use crate::run::world::{Answer, Lost, Network, Request, Stream};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -22,19 +22,23 @@ const MAX_ANSWER: usize = 16 << 20;
 /// How much is read at once.
 const READ_CHUNK: u64 = 1 << 20;
 
-/// The CRM below a base URL, and the host's streams.
-pub(crate) struct Outside<'a> {
+/// The CRM below a base URL.
+pub(crate) struct Outside {
     scheme: Scheme,
     authority: String,
     /// Path of the base URL, mostly empty.
     prefix: String,
-    confirmed: &'a Confirmed,
-    sink: &'a OutcomeSink,
     random: Cell<u64>,
 }
 
-impl<'a> Outside<'a> {
-    pub(crate) fn new(base_url: &str, confirmed: &'a Confirmed, sink: &'a OutcomeSink) -> Result<Outside<'a>, Error> {
+/// The host's streams of a run.
+pub(crate) struct Running<'a> {
+    pub(crate) confirmed: &'a Confirmed,
+    pub(crate) sink: &'a OutcomeSink,
+}
+
+impl Outside {
+    pub(crate) fn new(base_url: &str) -> Result<Outside, Error> {
         let wrong = || invalid(format!("the base URL `{base_url}` is none; one looks like https://api.hubapi.com"));
         let (scheme, rest) = base_url.split_once("://").ok_or_else(wrong)?;
         let scheme = match scheme {
@@ -53,8 +57,6 @@ impl<'a> Outside<'a> {
             scheme,
             authority: authority.to_owned(),
             prefix: path.trim_end_matches('/').to_owned(),
-            confirmed,
-            sink,
             random: Cell::new(monotonic_clock::now() | 1),
         })
     }
@@ -85,7 +87,7 @@ impl<'a> Outside<'a> {
     }
 }
 
-impl World for Outside<'_> {
+impl Network for Outside {
     async fn send(&self, request: &Request) -> Result<Answer, Lost> {
         let outgoing = self.outgoing(request)?;
         let body = outgoing.body().map_err(|()| Lost::Denied("the body cannot be set".to_owned()))?;
@@ -113,7 +115,9 @@ impl World for Outside<'_> {
         self.random.set(x);
         x
     }
+}
 
+impl Stream for Running<'_> {
     fn next(&self, max: u32) -> Result<Option<ChangeBatch>, Error> {
         self.confirmed.next(max)
     }

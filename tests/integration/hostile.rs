@@ -3,8 +3,10 @@
 use crate::support::{Crm, Provider, TOKEN, config, hostile_guest, problems};
 use crm_simulator::Simulator;
 use reverse_sync::{
-    journal::Ending,
-    run::{Report, StopReason},
+    journal::{Ending, Ranges},
+    planner::Asking,
+    run::{Report, StopReason, StopSignal},
+    verify::{self, Holding, Reading, VerifyError},
 };
 use serde_json::{Value, json};
 use std::{
@@ -111,6 +113,49 @@ async fn nothing_leaves_while_planning() {
         assert!(error.contains("HttpRequestDenied"), "{name}: {error}");
         assert_eq!((crm.simulator.connections(), elsewhere.connections()), (0, 0), "{name}");
     }
+}
+
+#[tokio::test]
+async fn no_write_leaves_while_planning_online() {
+    let elsewhere = Simulator::start(config(0)).await.unwrap();
+    for name in ["plan_write", "plan_other_host"] {
+        let crm = crm(name, json!({"url": elsewhere.base_url()})).await;
+        let error = crm.try_plan_asking(Asking::Records(crm.link()), CSV).await.unwrap_err().to_string();
+        assert!(error.contains("HttpRequestDenied"), "{name}: {error}");
+        assert_eq!((crm.requests(), elsewhere.connections()), (vec![], 0), "{name}");
+    }
+}
+
+/// What a guest that verifies is told, and what it told.
+async fn verify(crm: &Crm) -> (Result<(), VerifyError>, Vec<Holding>) {
+    let plan = crm.plan(CSV).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let holdings = Arc::clone(&seen);
+    let show = move |reading: Reading<'_>| holdings.lock().unwrap().push(reading.holding);
+    let mut all = Ranges::default();
+    all.add(0, 2);
+    let component = &crm.bench.component;
+    let verified = verify::verify(component, &crm.bench.grant, &plan, all, crm.link(), StopSignal::new(), show).await;
+    let seen = seen.lock().unwrap().clone();
+    (verified, seen)
+}
+
+#[tokio::test]
+async fn no_write_leaves_while_verifying() {
+    let crm = crm("verify_write", json!({})).await;
+    let error = verify(&crm).await.0.unwrap_err().to_string();
+    assert!(error.contains("refused") && error.contains("HttpRequestDenied"), "{error}");
+    assert_eq!(crm.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn lies_about_what_the_crm_holds_are_worth_nothing() {
+    assert!(matches!(verify(&crm("verify_nothing", json!({})).await).await.0, Err(VerifyError::Unread(3))));
+    let error = verify(&crm("verify_other_row", json!({})).await).await.0.unwrap_err().to_string();
+    assert!(error.contains("not in hand"), "{error}");
+    let (verified, holdings) = verify(&crm("verify_lie", json!({})).await).await;
+    assert!(verified.is_ok());
+    assert_eq!(holdings, [Holding::Unreadable; 3], "nothing was read");
 }
 
 #[tokio::test]

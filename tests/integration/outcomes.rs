@@ -9,7 +9,7 @@ use reverse_sync::{
 use serde_json::json;
 
 fn counts(updated: u64, failed: u64, unknown: u64) -> Counts {
-    Counts { updated, unchanged: 0, failed, unknown }
+    Counts { updated, failed, unknown, ..Counts::default() }
 }
 
 #[tokio::test]

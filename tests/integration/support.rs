@@ -8,7 +8,7 @@ use reverse_sync::{
     gate::ConfirmedPlan,
     journal::{self, Ending, Problem},
     plan::{Fingerprint, Plan},
-    planner::PlanningError,
+    planner::{Asking, PlanningError},
     records::{RecordOptions, RecordSource},
     run::{Report, StopSignal},
 };
@@ -114,10 +114,14 @@ impl Crm {
     }
 
     pub(crate) async fn try_plan(&self, csv: &str) -> Result<Plan, PlanningError> {
+        self.try_plan_asking(Asking::Nothing, csv).await
+    }
+
+    pub(crate) async fn try_plan_asking(&self, asking: Asking, csv: &str) -> Result<Plan, PlanningError> {
         let file = self.bench.state.path().join("golden.csv");
         std::fs::write(&file, csv).unwrap();
         let records = RecordSource::open("golden.csv", self.bench.state.path(), RecordOptions::default()).unwrap();
-        self.bench.plan(Box::new(records), vec![Fingerprint::of(&file).unwrap()]).await
+        self.bench.plan_asking(asking, Box::new(records), vec![Fingerprint::of(&file).unwrap()]).await
     }
 
     pub(crate) async fn plan(&self, csv: &str) -> Plan {

@@ -15,7 +15,7 @@ use reverse_sync::{
     gate::{Confirmation, ConfirmedPlan},
     journal::Journal,
     plan::{Fingerprint, Plan},
-    planner::{self, Planning, PlanningError, Records},
+    planner::{self, Asking, Planning, PlanningError, Records},
     run::{self, Report, StopSignal, Watch},
 };
 use serde_json::Value;
@@ -102,10 +102,24 @@ impl Bench {
     /// # Errors
     /// What the planner says.
     pub async fn plan(&self, records: Box<dyn Records>, fingerprints: Vec<Fingerprint>) -> Result<Plan, PlanningError> {
+        self.plan_asking(Asking::Nothing, records, fingerprints).await
+    }
+
+    /// Plans these records with what the CRM says about them.
+    ///
+    /// # Errors
+    /// What the planner says.
+    pub async fn plan_asking(
+        &self,
+        asking: Asking,
+        records: Box<dyn Records>,
+        fingerprints: Vec<Fingerprint>,
+    ) -> Result<Plan, PlanningError> {
         let plans_dir = self.plans_dir();
         let planning = Planning {
             destination: &self.destination,
             base_url: &self.base_url,
+            asking,
             grant: &self.grant,
             records,
             fingerprints,

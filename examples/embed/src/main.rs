@@ -21,7 +21,7 @@ use reverse_sync::{
     engine::{Engine, EngineConfig},
     gate::Confirmation,
     journal::Journal,
-    planner::{self, Planning, Records},
+    planner::{self, Asking, Planning, Records},
     records::RecordsError,
     run::{self, StopSignal},
 };
@@ -73,6 +73,7 @@ async fn main() -> Result<()> {
     let planning = Planning {
         destination: &destination,
         base_url: &base_url,
+        asking: Asking::Nothing,
         grant: &grant,
         records: Box::new(resolved()?),
         // Golden records from files have fingerprints, so that a plan goes stale with them; these have none.

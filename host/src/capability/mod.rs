@@ -38,8 +38,24 @@ pub struct Capability {
     method: Method,
     path: Vec<Segment>,
     query: Vec<String>,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderForm)>,
     body: Body,
+}
+
+/// What a header's value has to be.
+#[derive(Debug)]
+enum HeaderForm {
+    Exactly(HeaderValue),
+    HttpDate,
+}
+
+impl HeaderForm {
+    fn fits(&self, value: &HeaderValue) -> bool {
+        match self {
+            HeaderForm::Exactly(wanted) => wanted == value,
+            HeaderForm::HttpDate => value.to_str().is_ok_and(is_http_date),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -47,6 +63,20 @@ enum Body {
     None,
     One(Template),
     Many { open: Template, item: Template, close: Template, max: usize },
+}
+
+/// The form of RFC 9110, such as `Mon, 30 Nov 2026 08:34:54 GMT`.
+fn is_http_date(text: &str) -> bool {
+    jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", text).is_ok()
+}
+
+/// The witness of reads while planning: nothing is confirmed yet, and a read of any record changes none.
+pub(crate) struct AnyRecord;
+
+impl Witness for AnyRecord {
+    fn claim(&mut self, _id: &str) -> Result<&[u8], String> {
+        Ok(b"")
+    }
 }
 
 /// What the witness knows about the confirmed plan, for one request.
@@ -100,9 +130,13 @@ impl Capability {
             if FORBIDDEN_HEADERS.contains(&name) {
                 return Err(fail(format!("a guest may not set the header `{name}`")));
             }
-            let value =
-                HeaderValue::try_from(wanted.value.as_str()).map_err(|_| fail(format!("the value of header `{name}` is not printable")))?;
-            headers.push((name, value));
+            let form = match wanted.value.as_str() {
+                "${http-date}" => HeaderForm::HttpDate,
+                value => HeaderForm::Exactly(
+                    HeaderValue::try_from(value).map_err(|_| fail(format!("the value of header `{name}` is not printable")))?,
+                ),
+            };
+            headers.push((name, form));
         }
         let capability = Capability {
             label: label.clone(),
@@ -129,7 +163,7 @@ impl Capability {
             (Effect::Write, _) if !self.query.is_empty() => Err("a write with a query".to_owned()),
             (Effect::Write, Body::None) => Err("a write that carries no confirmed values".to_owned()),
             (Effect::Write, Body::One(template)) => {
-                if id_in_path != 1 || count(template, &[Piece::Id, Piece::Names]) != 0 || values(template) != 1 {
+                if id_in_path != 1 || count(template, &[Piece::Id, Piece::Names, Piece::Text]) != 0 || values(template) != 1 {
                     return Err(
                         "a write of one record names it once, by `${id}` in its path, and carries `${fields}` or `${members}` once"
                             .to_owned(),
@@ -144,7 +178,7 @@ impl Capability {
                 let elsewhere = [open, close].iter().map(|t| t.iter().filter(|p| !matches!(p, Piece::Literal(_))).count()).sum::<usize>();
                 let id_at = item.iter().position(|piece| *piece == Piece::Id);
                 let values_at = item.iter().position(|piece| matches!(piece, Piece::Fields | Piece::Members));
-                let once = count(item, &[Piece::Id]) == 1 && values(item) == 1 && count(item, &[Piece::Names]) == 0;
+                let once = count(item, &[Piece::Id]) == 1 && values(item) == 1 && count(item, &[Piece::Names, Piece::Text]) == 0;
                 if !once || id_at > values_at || id_in_path != 0 || elsewhere != 0 || *max == 0 {
                     return Err("a write of several records names each once by `${id}`, then carries `${fields}` or `${members}` once, in each item and nowhere else".to_owned());
                 }
@@ -219,7 +253,7 @@ impl Capability {
         }
         for (name, value) in headers {
             match self.headers.iter().find(|(wanted, _)| wanted == name) {
-                Some((_, wanted)) if wanted == value => {}
+                Some((_, wanted)) if wanted.fits(value) => {}
                 Some(_) => return Err(format!("the header `{name}` has another value than the granted one")),
                 None if PLAIN_HEADERS.contains(name) => {}
                 None => return Err(format!("the header `{name}` is not granted")),

@@ -19,7 +19,11 @@ pub(super) enum Piece {
     Fields,
     Members,
     Names,
+    Text,
 }
+
+/// Longest `${text}`, in bytes as it stands in the body.
+const MAX_TEXT: usize = 1_000;
 
 pub(super) struct Cursor<'a> {
     pub(super) rest: &'a [u8],
@@ -83,6 +87,7 @@ impl<'a> Cursor<'a> {
                     }
                 }
                 Piece::Names => self.names()?,
+                Piece::Text => self.text()?,
             }
         }
         Ok(())
@@ -94,6 +99,20 @@ impl<'a> Cursor<'a> {
         let id = str::from_utf8(id).ok().filter(|id| is_id(id)).ok_or_else(|| format!("expected a record id, found `{}`", self.here()))?;
         self.rest = rest;
         Ok(id)
+    }
+
+    /// One JSON string.
+    fn text(&mut self) -> Result<(), String> {
+        let mut values = serde_json::Deserializer::from_slice(self.rest).into_iter::<std::borrow::Cow<'_, str>>();
+        if self.rest.first() != Some(&b'"') || !matches!(values.next(), Some(Ok(_))) {
+            return Err(format!("expected a JSON string, found `{}`", self.here()));
+        }
+        let length = values.byte_offset();
+        if length > MAX_TEXT {
+            return Err(format!("a text of more than {MAX_TEXT} bytes"));
+        }
+        self.rest = &self.rest[length..];
+        Ok(())
     }
 
     /// A JSON array of plain names: reads name fields, they carry nothing.
@@ -122,6 +141,7 @@ pub(super) fn compile_template(text: &str, config: &ConfigValues) -> Result<Temp
             "fields" => Some(Piece::Fields),
             "members" => Some(Piece::Members),
             "names" => Some(Piece::Names),
+            "text" => Some(Piece::Text),
             key => {
                 literal.push_str(&config.plain(key)?);
                 None
@@ -148,7 +168,7 @@ pub(super) fn compile_path(text: &str, config: &ConfigValues) -> Result<Vec<Segm
         match piece {
             Piece::Literal(text) => path.push_str(&String::from_utf8_lossy(&text)),
             Piece::Id => path.push_str("${id}"),
-            Piece::Fields | Piece::Members | Piece::Names => return Err("values in the path".to_owned()),
+            Piece::Fields | Piece::Members | Piece::Names | Piece::Text => return Err("values in the path".to_owned()),
         }
     }
     let rest = path.strip_prefix('/').ok_or_else(|| format!("the path `{path}` does not begin with `/`"))?;

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
     plan::{Fingerprint, Plan},
-    planner::{self, Planning, PlanningError},
+    planner::{self, Asking, Planning, PlanningError},
     records::{RecordOptions, RecordSource},
 };
 use std::path::Path;
@@ -71,6 +71,7 @@ pub(crate) async fn make(workspace: &Workspace, target: &Target<'_>, args: &Reco
     let planning = Planning {
         destination: &target.destination,
         base_url: &target.base_url,
+        asking: Asking::Nothing,
         grant: target.grant,
         records: Box::new(source),
         fingerprints,

@@ -75,6 +75,7 @@ pub(crate) fn write(path: &Path, plan: &Plan, report: &Report) -> anyhow::Result
     journal::read(&report.journal, |ending, problem| {
         let outcome = match ending {
             Ending::Failed => "failed",
+            Ending::Drifted => "drifted",
             Ending::Unknown => "unknown",
         };
         lines += 1;

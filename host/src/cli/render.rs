@@ -165,7 +165,7 @@ fn dropped_in_words(reason: &str) -> String {
 pub(crate) fn nothing_to_do_json(header: &Header) -> io::Result<()> {
     let json = json!({
         "ok": true, "dry_run": false, "updated": 0, "skipped": header.skipped, "errors": [],
-        "total": header.total, "unchanged": 0, "failed": 0, "unknown": 0, "pending": 0, "plan_id": header.plan_id,
+        "total": header.total, "unchanged": 0, "failed": 0, "drifted": 0, "unknown": 0, "pending": 0, "plan_id": header.plan_id,
     });
     writeln!(io::stdout().lock(), "{json}")
 }
@@ -199,7 +199,7 @@ pub(crate) fn report_json(report: &Report) -> anyhow::Result<()> {
     })?;
     failed?;
     let rest = json!({
-        "total": report.total, "unchanged": counts.unchanged, "failed": counts.failed, "unknown": counts.unknown, "pending": report.pending,
+        "total": report.total, "unchanged": counts.unchanged, "failed": counts.failed, "drifted": counts.drifted, "unknown": counts.unknown, "pending": report.pending,
         "plan_id": report.plan_id, "run_id": report.run_id, "requests": report.requests, "refused_requests": report.refused, "stopped": report.stopped,
     });
     let rest = rest.to_string();
@@ -225,6 +225,7 @@ pub(crate) fn report(report: &Report, required_rights: &str) -> anyhow::Result<S
     for (count, what) in [
         (counts.unchanged, "unchanged"),
         (counts.failed, "failed"),
+        (counts.drifted, "drifted: changed in the CRM since the plan was made, so not written"),
         (counts.unknown, "unknown: sent, and no answer says whether it was applied"),
         (report.pending, "pending"),
     ] {
@@ -242,7 +243,11 @@ pub(crate) fn report(report: &Report, required_rights: &str) -> anyhow::Result<S
     journal::read(&report.journal, |ending, problem| {
         shown += 1;
         if shown <= PROBLEMS_SHOWN {
-            let outcome = if ending == Ending::Failed { "failed" } else { "unknown" };
+            let outcome = match ending {
+                Ending::Failed => "failed",
+                Ending::Drifted => "drifted",
+                Ending::Unknown => "unknown",
+            };
             let status = problem.status.map(|status| format!("HTTP {status} ")).unwrap_or_default();
             let _ = writeln!(
                 text,

@@ -8,7 +8,8 @@
 //! 4. *pacing*: the credential's budget ([`pacing`])
 //! 5. *transport*: pooled connections, filtered addresses, deadlines, size limits ([`transport`])
 //!
-//! An offline plan has no egress behind it at all: [`Egress::closed`] refuses everything and holds no credential.
+//! An offline plan has no egress behind it at all: [`Egress::closed`] refuses everything and holds no credential. An
+//! online plan has one through which only declared reads pass, and so has verifying.
 
 pub mod addresses;
 pub mod base_url;
@@ -18,7 +19,7 @@ pub mod transport;
 
 use crate::{
     bindings::capabilities::{Effect, Phase},
-    capability::{self, Capability},
+    capability::{self, AnyRecord, Capability},
     outstanding::Outstanding,
 };
 use base_url::BaseUrl;
@@ -87,7 +88,8 @@ struct Open {
     phase: Phase,
     capabilities: Vec<Capability>,
     link: Link,
-    outstanding: Outstanding,
+    /// `None` while planning: nothing is confirmed yet.
+    outstanding: Option<Outstanding>,
     traffic: Arc<Traffic>,
 }
 
@@ -99,16 +101,35 @@ impl Egress {
         Egress { open: None, phase, traffic: Arc::default() }
     }
 
+    /// The egress of an online plan: its reads, of any record.
+    pub(crate) fn planning(capabilities: Vec<Capability>, link: Link) -> Egress {
+        Egress::open(Phase::Plan, reads(capabilities), link, None)
+    }
+
     /// The egress of a confirmed run.
     pub(crate) fn running(capabilities: Vec<Capability>, link: Link, outstanding: Outstanding) -> Egress {
+        Egress::open(Phase::Run, capabilities, link, Some(outstanding))
+    }
+
+    /// The egress of verifying: a run's reads, of the records that were handed out.
+    pub(crate) fn verifying(capabilities: Vec<Capability>, link: Link, outstanding: Outstanding) -> Egress {
+        Egress::open(Phase::Run, reads(capabilities), link, Some(outstanding))
+    }
+
+    fn open(phase: Phase, capabilities: Vec<Capability>, link: Link, outstanding: Option<Outstanding>) -> Egress {
         let traffic = Arc::new(Traffic::default());
-        let open = Open { phase: Phase::Run, capabilities, link, outstanding, traffic: Arc::clone(&traffic) };
-        Egress { open: Some(Arc::new(open)), phase: Phase::Run, traffic }
+        let open = Open { phase, capabilities, link, outstanding, traffic: Arc::clone(&traffic) };
+        Egress { open: Some(Arc::new(open)), phase, traffic }
     }
 
     pub(crate) fn traffic(&self) -> Arc<Traffic> {
         Arc::clone(&self.traffic)
     }
+}
+
+fn reads(mut capabilities: Vec<Capability>) -> Vec<Capability> {
+    capabilities.retain(|capability| capability.effect() == Effect::Read);
+    capabilities
 }
 
 fn refuse(traffic: &Traffic, stage: &'static str, request: &Request<impl Sized>, reason: &str) -> HttpError {
@@ -172,12 +193,17 @@ impl Open {
         };
         let target = target.parse().map_err(|_| refuse("capability", "not a plain path"))?;
 
+        let admit = |witness: &mut dyn capability::Witness| {
+            let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, &parts.headers, &body, witness);
+            admitted.map(Capability::effect).map_err(|reason| refuse("witness", &reason))
+        };
         // The witness holds the window's lock, so it ends before anything is awaited.
-        let (effect, named) = {
-            let mut witness = self.outstanding.witness();
-            let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, &parts.headers, &body, &mut witness);
-            let effect = admitted.map_err(|reason| refuse("witness", &reason))?.effect();
-            (effect, witness.named())
+        let (effect, named) = match &self.outstanding {
+            Some(outstanding) => {
+                let mut witness = outstanding.witness();
+                (admit(&mut witness)?, witness.named())
+            }
+            None => (admit(&mut AnyRecord)?, Vec::new()),
         };
 
         let turn = link.pacer.turn().await.map_err(|error| {
@@ -188,8 +214,10 @@ impl Open {
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("reverse-sync/", env!("CARGO_PKG_VERSION"))));
         parts.headers.insert(header::AUTHORIZATION, link.credential.header());
-        if effect == Effect::Write {
-            self.outstanding.sent(&named);
+        if effect == Effect::Write
+            && let Some(outstanding) = &self.outstanding
+        {
+            outstanding.sent(&named);
         }
         self.traffic.requests.fetch_add(1, Relaxed);
         let started = Instant::now();
@@ -204,10 +232,12 @@ impl Open {
         };
         tracing::debug!(method = %request.method(), path = below, status = answer.status().as_u16(), ms = started.elapsed().as_millis() as u64, bytes = answer.body().len(), "request");
         turn.answered(answer.status(), answer.headers(), answer.body());
-        if answer.status().is_success() {
+        if answer.status().is_success()
+            && let Some(outstanding) = &self.outstanding
+        {
             match effect {
-                Effect::Write => self.outstanding.acknowledged(&named),
-                Effect::Read => self.outstanding.read(&named),
+                Effect::Write => outstanding.acknowledged(&named),
+                Effect::Read => outstanding.read(&named),
             }
         }
         self.give(answer)

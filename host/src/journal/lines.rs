@@ -23,6 +23,7 @@ pub(super) enum Line {
     Updated(Vec<(u64, u64)>),
     Unchanged(Vec<(u64, u64)>),
     Failed(Problem),
+    Drifted(Problem),
     Unknown(Problem),
     Finished(Counts),
 }
@@ -41,6 +42,8 @@ pub(super) struct Started {
 pub struct Past {
     /// Changes that have an outcome.
     pub done: Ranges,
+    /// Those of them that were written.
+    pub updated: Ranges,
     /// Changes below this number may have been sent.
     pub handed_out: u64,
     /// How they ended.
@@ -72,6 +75,10 @@ pub(super) fn write_outcomes(to: &mut Vec<u8>, outcomes: Outcomes, counts: &mut 
             Ending::Failed => {
                 counts.failed += 1;
                 Line::Failed(problem)
+            }
+            Ending::Drifted => {
+                counts.drifted += 1;
+                Line::Drifted(problem)
             }
             Ending::Unknown => {
                 counts.unknown += 1;
@@ -115,12 +122,20 @@ pub(super) fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -
         match line {
             Line::Started(started) => past.started_at = started.started_at,
             Line::HandedOut(mark) => past.handed_out = past.handed_out.max(mark),
-            Line::Updated(ranges) => past.counts.updated += add(&mut past.done, ranges),
+            Line::Updated(ranges) => {
+                past.counts.updated += add(&mut past.done, ranges.clone());
+                add(&mut past.updated, ranges);
+            }
             Line::Unchanged(ranges) => past.counts.unchanged += add(&mut past.done, ranges),
             Line::Failed(found) => {
                 past.counts.failed += 1;
                 past.done.add(found.change, found.change);
                 problem(Ending::Failed, found);
+            }
+            Line::Drifted(found) => {
+                past.counts.drifted += 1;
+                past.done.add(found.change, found.change);
+                problem(Ending::Drifted, found);
             }
             Line::Unknown(found) => {
                 past.counts.unknown += 1;

@@ -70,6 +70,8 @@ pub struct Counts {
     pub unchanged: u64,
     /// Refused, or impossible.
     pub failed: u64,
+    /// Changed in the CRM since they were planned, so not written.
+    pub drifted: u64,
     /// Sent, never answered, and no read could settle it.
     pub unknown: u64,
 }
@@ -77,7 +79,7 @@ pub struct Counts {
 impl Counts {
     /// Changes that have an outcome.
     pub fn done(&self) -> u64 {
-        self.updated + self.unchanged + self.failed + self.unknown
+        self.updated + self.unchanged + self.failed + self.drifted + self.unknown
     }
 }
 
@@ -104,6 +106,8 @@ pub struct Problem {
 pub enum Ending {
     /// It was not written.
     Failed,
+    /// It was not written, because it has changed in the CRM since it was planned.
+    Drifted,
     /// It may have been.
     Unknown,
 }
@@ -411,7 +415,7 @@ mod tests {
             .unwrap();
         let path = journal.path().to_owned();
         let counts = journal.close(false).await.unwrap();
-        assert_eq!(counts, Counts { updated: 4, unchanged: 1, failed: 1, unknown: 0 });
+        assert_eq!(counts, Counts { updated: 4, unchanged: 1, failed: 1, ..Counts::default() });
         OpenOptions::new().append(true).open(&path).unwrap().write_all(br#"{"updated":[[6,"#).unwrap();
 
         let journal = Journal::open(dir.path(), &plan()).unwrap();

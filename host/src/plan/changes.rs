@@ -82,31 +82,51 @@ pub struct ChangeBatch {
     rows: Vec<u64>,
     ids: Packed,
     fields: Packed,
+    /// Values before, of all changes or of none.
+    before: Option<Packed>,
 }
 
 impl ChangeBatch {
     /// No changes yet.
     pub fn new() -> ChangeBatch {
-        ChangeBatch { rows: Vec::new(), ids: Packed::new(), fields: Packed::new() }
+        ChangeBatch { rows: Vec::new(), ids: Packed::new(), fields: Packed::new(), before: None }
     }
 
     pub(crate) fn from_wit(batch: wit::ChangeBatch) -> Result<ChangeBatch, Malformed> {
-        let batch = ChangeBatch { rows: batch.rows, ids: Packed::from_wit(batch.ids)?, fields: Packed::from_wit(batch.fields)? };
-        if batch.ids.len() != batch.rows.len() || batch.fields.len() != batch.rows.len() {
+        let length = batch.rows.len();
+        let batch = ChangeBatch {
+            rows: batch.rows,
+            ids: Packed::from_wit(batch.ids)?,
+            fields: Packed::from_wit(batch.fields)?,
+            before: batch.before.map(Packed::from_wit).transpose()?,
+        };
+        if [Some(&batch.ids), Some(&batch.fields), batch.before.as_ref()].into_iter().flatten().any(|packed| packed.len() != length) {
             return Err(Malformed);
         }
         Ok(batch)
     }
 
     pub(crate) fn to_wit(&self, doubtful: bool) -> wit::ChangeBatch {
-        wit::ChangeBatch { rows: self.rows.clone(), ids: self.ids.to_wit(), fields: self.fields.to_wit(), before: None, doubtful }
+        let before = self.before.as_ref().map(Packed::to_wit);
+        wit::ChangeBatch { rows: self.rows.clone(), ids: self.ids.to_wit(), fields: self.fields.to_wit(), before, doubtful }
     }
 
-    /// Appends a change.
-    pub fn push(&mut self, row: u64, id: &str, fields: &str) {
+    /// Appends a change. The first one decides whether there are values before.
+    pub fn push(&mut self, row: u64, id: &str, fields: &str, before: Option<&str>) {
+        if self.rows.is_empty() {
+            self.before = before.map(|_| Packed::new());
+        }
         self.rows.push(row);
         self.ids.push(id);
         self.fields.push(fields);
+        if let Some(values) = &mut self.before {
+            values.push(before.unwrap_or("{}"));
+        }
+    }
+
+    /// Whether a change with or without values before fits in.
+    pub(crate) fn takes(&self, before: Option<&str>) -> bool {
+        self.rows.is_empty() || self.before.is_some() == before.is_some()
     }
 
     /// Number of changes.
@@ -139,13 +159,18 @@ impl ChangeBatch {
         self.fields.get(index)
     }
 
+    /// The values that the CRM held while planning, as a JSON object.
+    pub fn before(&self, index: usize) -> Option<&str> {
+        self.before.as_ref().map(|before| before.get(index))
+    }
+
     /// Where a row stands.
     pub(crate) fn find_row(&self, row: u64) -> Option<usize> {
         self.rows.binary_search(&row).ok()
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<u64>, Packed, Packed) {
-        (self.rows, self.ids, self.fields)
+    pub(crate) fn into_parts(self) -> (Vec<u64>, Packed, Packed, Option<Packed>) {
+        (self.rows, self.ids, self.fields, self.before)
     }
 }
 

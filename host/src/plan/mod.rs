@@ -86,6 +86,41 @@ pub struct SampleChange {
     pub provider_id: String,
     /// The values as they will be written.
     pub fields: Box<RawValue>,
+    /// The values that the CRM held while planning, if somebody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<RawValue>>,
+}
+
+/// How a plan was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanMode {
+    /// Without a request to the CRM.
+    #[default]
+    Offline,
+    /// With the CRM's metadata.
+    Online,
+    /// With the CRM's metadata and the values that its records held.
+    Compare,
+}
+
+impl From<PlanMode> for crate::bindings::types::PlanMode {
+    fn from(mode: PlanMode) -> Self {
+        match mode {
+            PlanMode::Offline => Self::Offline,
+            PlanMode::Online => Self::Online,
+            PlanMode::Compare => Self::Compare,
+        }
+    }
+}
+
+/// Something that keeps a plan from being confirmed until somebody overrides it by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// A snake_case code, such as `email_taken`.
+    pub name: String,
+    /// What was found, and what it may mean.
+    pub message: String,
 }
 
 /// A column that is not written for any record.
@@ -131,6 +166,8 @@ pub struct Header {
     pub base_url: String,
     /// The component that made it, and alone may run it.
     pub component: PlannedBy,
+    /// How it was made.
+    pub mode: PlanMode,
     /// Golden records read.
     pub total: u64,
     /// Records that would be updated.
@@ -145,6 +182,8 @@ pub struct Header {
     pub dropped_fields: Vec<DroppedField>,
     /// What the person who confirms should know.
     pub warnings: Vec<String>,
+    /// What the person who confirms has to override by name.
+    pub guards: Vec<Guard>,
     /// The first changes.
     pub sample: Vec<SampleChange>,
     /// Digest of `changes.arrow`.
@@ -199,10 +238,12 @@ pub(crate) struct Draft {
     pub(crate) destination: Destination,
     pub(crate) base_url: String,
     pub(crate) component: PlannedBy,
+    pub(crate) mode: PlanMode,
     pub(crate) total: u64,
     pub(crate) spooled: spool::Spooled,
     pub(crate) dropped_fields: Vec<DroppedField>,
     pub(crate) warnings: Vec<String>,
+    pub(crate) guards: Vec<Guard>,
     pub(crate) records: Vec<Fingerprint>,
 }
 
@@ -223,6 +264,7 @@ impl Plan {
             destination: draft.destination,
             base_url: draft.base_url,
             component: draft.component,
+            mode: draft.mode,
             total: draft.total,
             writable: spooled.writable,
             skipped: draft.total - spooled.writable,
@@ -230,7 +272,8 @@ impl Plan {
             fields: spooled.fields,
             dropped_fields: draft.dropped_fields,
             warnings: draft.warnings,
-            sample: spooled.sample.into_iter().map(|(provider_id, fields)| SampleChange { provider_id, fields }).collect(),
+            guards: draft.guards,
+            sample: spooled.sample,
             changes_digest: spooled.changes_digest,
             skipped_digest: spooled.skipped_digest,
             records: draft.records,
@@ -370,6 +413,8 @@ impl Header {
             "destination": self.destination,
             "base_url": self.base_url,
             "component": self.component.digest,
+            "mode": self.mode,
+            "guards": self.guards,
             "total": self.total,
             "changes": self.changes_digest,
             "skipped": self.skipped_digest,

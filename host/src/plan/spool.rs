@@ -2,6 +2,7 @@
 //! written. Ten million changes pass through here in a few buffers.
 
 use super::{
+    SampleChange,
     changes::{ChangeBatch, Malformed},
     duplicates::{DuplicateFinder, Excluded},
     fields::{self, FieldCounts},
@@ -18,6 +19,7 @@ use arrow_array::{
 };
 use arrow_ipc::{reader::FileReader, writer::FileWriter};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
+use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
@@ -66,7 +68,7 @@ pub(crate) struct Spooled {
     pub(crate) writable: u64,
     pub(crate) skipped_by_reason: BTreeMap<String, u64>,
     pub(crate) fields: BTreeMap<String, u64>,
-    pub(crate) sample: Vec<(String, Box<serde_json::value::RawValue>)>,
+    pub(crate) sample: Vec<SampleChange>,
     pub(crate) changes_digest: Digest,
     pub(crate) skipped_digest: Digest,
 }
@@ -99,6 +101,10 @@ impl Spool {
                 return Err(SpoolError::Change { row, reason: format!("`{shown}` cannot be a record id") });
             }
             fields::judge(changes.fields(index), &mut self.changes.counts).map_err(|reason| SpoolError::Change { row, reason })?;
+            if let Some(before) = changes.before(index) {
+                fields::judge(before, &mut FieldCounts::default())
+                    .map_err(|reason| SpoolError::Change { row, reason: format!("its values before: {reason}") })?;
+            }
             self.duplicates.claim(id, row)?;
         }
         self.changes.push(changes)
@@ -142,7 +148,7 @@ fn without(dir: &Path, changes: ChangeWriter, excluded: &mut Excluded, skipped: 
                 }
                 _ => {
                     fields::judge(batch.fields.value(index), &mut kept.counts).map_err(|reason| SpoolError::Change { row, reason })?;
-                    keep.push(row, id, batch.fields.value(index));
+                    batch.append(index, &mut keep);
                 }
             }
         }
@@ -158,7 +164,7 @@ struct ChangeWriter {
     pending: ChangeBatch,
     written: u64,
     counts: FieldCounts,
-    sample: Vec<(String, Box<serde_json::value::RawValue>)>,
+    sample: Vec<SampleChange>,
 }
 
 impl ChangeWriter {
@@ -167,6 +173,7 @@ impl ChangeWriter {
             Field::new("row", DataType::UInt64, false),
             Field::new("provider_id", DataType::Utf8, false),
             Field::new("fields", DataType::Utf8, false),
+            Field::new("before", DataType::Utf8, true),
         ]));
         Ok(ChangeWriter {
             file: arrow_file(path, &schema)?,
@@ -180,15 +187,23 @@ impl ChangeWriter {
 
     fn push(&mut self, changes: ChangeBatch) -> Result<(), SpoolError> {
         for index in 0..changes.len().min(SAMPLE.saturating_sub(self.sample.len())) {
-            let fields = serde_json::value::RawValue::from_string(changes.fields(index).to_owned()).map_err(io::Error::other)?;
-            self.sample.push((changes.id(index).to_owned(), fields));
+            let json = |text: &str| RawValue::from_string(text.to_owned()).map_err(io::Error::other);
+            self.sample.push(SampleChange {
+                provider_id: changes.id(index).to_owned(),
+                fields: json(changes.fields(index))?,
+                before: changes.before(index).map(json).transpose()?,
+            });
         }
         self.written += changes.len() as u64;
         if self.pending.is_empty() && changes.len() >= BLOCK {
             return self.write(changes);
         }
         for index in 0..changes.len() {
-            self.pending.push(changes.row(index), changes.id(index), changes.fields(index));
+            let before = changes.before(index);
+            if !self.pending.takes(before) {
+                self.flush()?;
+            }
+            self.pending.push(changes.row(index), changes.id(index), changes.fields(index), before);
         }
         if self.pending.len() >= BLOCK { self.flush() } else { Ok(()) }
     }
@@ -199,9 +214,13 @@ impl ChangeWriter {
     }
 
     fn write(&mut self, changes: ChangeBatch) -> Result<(), SpoolError> {
-        let (rows, ids, fields) = changes.into_parts();
+        let (rows, ids, fields, before) = changes.into_parts();
+        let before = match before {
+            Some(before) => before.into_arrow()?,
+            None => StringArray::new_null(rows.len()),
+        };
         let columns: Vec<Arc<dyn Array>> =
-            vec![Arc::new(UInt64Array::from(rows)), Arc::new(ids.into_arrow()?), Arc::new(fields.into_arrow()?)];
+            vec![Arc::new(UInt64Array::from(rows)), Arc::new(ids.into_arrow()?), Arc::new(fields.into_arrow()?), Arc::new(before)];
         Ok(self.file.write(&RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?)
     }
 
@@ -341,6 +360,7 @@ pub(crate) struct Stored {
     rows: UInt64Array,
     pub(crate) ids: StringArray,
     pub(crate) fields: StringArray,
+    before: StringArray,
 }
 
 impl Stored {
@@ -348,7 +368,8 @@ impl Stored {
         let rows = column::<UInt64Array>(batch, "row")?;
         let ids = column::<StringArray>(batch, "provider_id")?;
         let fields = column::<StringArray>(batch, "fields")?;
-        Ok(Stored { rows, ids, fields })
+        let before = column::<StringArray>(batch, "before")?;
+        Ok(Stored { rows, ids, fields, before })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -359,8 +380,13 @@ impl Stored {
         self.rows.value(index)
     }
 
+    /// The values before, if somebody looked.
+    pub(crate) fn before(&self, index: usize) -> Option<&str> {
+        self.before.is_valid(index).then(|| self.before.value(index))
+    }
+
     pub(crate) fn append(&self, index: usize, to: &mut ChangeBatch) {
-        to.push(self.row(index), self.ids.value(index), self.fields.value(index));
+        to.push(self.row(index), self.ids.value(index), self.fields.value(index), self.before(index));
     }
 }
 

@@ -6,7 +6,7 @@ use super::reconcile::Reconciled;
 use super::salesforce::Collection;
 use super::settle::Finding;
 use super::verdict::exhausted;
-use super::world::World;
+use super::world::Network;
 use super::{Outcomes, Runner, hubspot, salesforce};
 use crate::bindings::reverse_sync::destination::types::Error;
 use crate::provider::Provider;
@@ -49,7 +49,7 @@ impl Group {
     }
 }
 
-impl<W: World> Runner<'_, W> {
+impl<N: Network> Runner<'_, N> {
     pub(super) async fn batch_job(&self, changes: Changes) -> Result<(), Error> {
         let mut first = Group::new(changes.members());
         if changes.doubtful() {
@@ -99,7 +99,7 @@ impl<W: World> Runner<'_, W> {
     async fn doubt(&self, why: String, mut group: Group, groups: &mut Vec<Group>) {
         group.doubts += 1;
         group.doubt = Some(Doubt::Lost(why));
-        self.world.pause(backoff(group.doubts, self.world.random())).await;
+        self.network.pause(backoff(group.doubts, self.network.random())).await;
         groups.push(group);
     }
 
@@ -121,7 +121,7 @@ impl<W: World> Runner<'_, W> {
             groups.push(Group { doubt: Some(Doubt::Silent), ..group.with(silent) });
         }
         if !again.members.is_empty() {
-            self.world.pause(backoff(again.locks, self.world.random())).await;
+            self.network.pause(backoff(again.locks, self.network.random())).await;
             groups.push(again);
         }
         Ok(())

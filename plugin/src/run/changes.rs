@@ -17,7 +17,7 @@ impl Changes {
             let bounded = strings.offsets.iter().all(|at| strings.bytes.is_char_boundary(*at as usize));
             (strings.offsets.len() == batch.rows.len() + 1 || batch.rows.is_empty()) && rising && bounded
         };
-        if fits(&batch.ids) && fits(&batch.fields) {
+        if fits(&batch.ids) && fits(&batch.fields) && batch.before.as_ref().is_none_or(fits) {
             return Ok(Changes(batch));
         }
         Err(Error { kind: ErrorKind::Other, code: None, message: "the host packed a batch of confirmed changes wrongly".to_owned() })
@@ -46,6 +46,11 @@ impl Changes {
 
     pub(crate) fn fields(&self, member: usize) -> &str {
         string(&self.0.fields, member)
+    }
+
+    /// The values before, as a JSON object, if somebody looked while planning.
+    pub(crate) fn before(&self, member: usize) -> Option<&str> {
+        self.0.before.as_ref().map(|before| string(before, member))
     }
 }
 
@@ -76,6 +81,16 @@ impl Outcomes {
 
     pub(crate) fn failed(&mut self, row: u64, failure: &Failure) {
         self.problem(row, Status::Failed, failure);
+    }
+
+    /// A read proved that the CRM holds the values already.
+    pub(crate) fn unchanged(&mut self, row: u64) {
+        self.0.rows.push(row);
+        self.0.statuses.push(Status::Unchanged);
+    }
+
+    pub(crate) fn drifted(&mut self, row: u64, failure: &Failure) {
+        self.problem(row, Status::Drifted, failure);
     }
 
     pub(crate) fn unknown(&mut self, row: u64, failure: &Failure) {

@@ -6,17 +6,21 @@ use serde_json::{Map, Value};
 
 /// Whether `held` has every member of the confirmed object. Salesforce answers with its own letter case of names.
 pub(crate) fn holds(confirmed: &Map<String, Value>, held: &Map<String, Value>) -> bool {
-    confirmed.iter().all(|(name, wanted)| {
-        let found = held.get(name).or_else(|| held.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value));
-        found.is_some_and(|found| same(wanted, found))
-    })
+    confirmed.iter().all(|(name, wanted)| member(held, name).is_some_and(|found| same(wanted, found)))
+}
+
+/// A member by its name, whatever the letter case if there is no other.
+pub(crate) fn member<'h>(held: &'h Map<String, Value>, name: &str) -> Option<&'h Value> {
+    held.get(name).or_else(|| held.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value))
 }
 
 fn same(wanted: &Value, held: &Value) -> bool {
     match (plain(wanted), plain(held)) {
         (Some(wanted), Some(held)) => same_text(wanted.trim(), held.trim()),
         (None, None) => wanted == held,
-        _ => false,
+        // An empty text clears a value, and null is how a CRM shows that there is none.
+        (Some(text), None) => held.is_null() && text.trim().is_empty(),
+        (None, Some(text)) => wanted.is_null() && text.trim().is_empty(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::crm_error::CrmError;
 use super::verdict::{Verdict, judge};
-use super::world::{Answer, Lost, Request, World};
+use super::world::{Answer, Lost, Network, Request};
 use crate::bindings::reverse_sync::destination::types::{Error, ErrorKind};
 use crate::config::Config;
 
@@ -33,7 +33,7 @@ pub(crate) fn backoff(attempt: u32, random: u64) -> u64 {
 ///
 /// # Errors
 /// What ends the whole run.
-pub(crate) async fn exchange<W: World>(
+pub(crate) async fn exchange<W: Network>(
     config: &Config,
     world: &W,
     request: &Request,

@@ -6,11 +6,12 @@
 use super::changes::{Changes, Failure};
 use super::crm_error::{CrmError, Item};
 use super::reconcile::Reconciled;
+use super::skim::result_ids;
 use crate::encode::push_json_string;
+use hashbrown::{HashMap, HashSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 
 /// A batch answer; only ids are looked at.
 #[derive(Deserialize)]
@@ -29,6 +30,18 @@ struct Named<'a> {
 
 /// A 2xx answer to `batch/update`. `None`: it is no such answer.
 pub(crate) fn reconcile_accepted(changes: &Changes, members: &[usize], status: u16, body: &[u8]) -> Option<Reconciled> {
+    if let Some(ids) = result_ids(body) {
+        let updated: HashSet<&str> = ids.into_iter().collect();
+        let mut reconciled = Reconciled::new();
+        for member in members {
+            if updated.contains(changes.id(*member)) {
+                reconciled.outcomes.updated(changes.row(*member));
+            } else {
+                reconciled.silent.push(*member);
+            }
+        }
+        return Some(reconciled);
+    }
     let answer: Updated<'_> = serde_json::from_slice(body).ok()?;
     let groups: Vec<CrmError> = match &answer.errors {
         Some(Value::Array(groups)) => groups.iter().map(CrmError::hubspot).collect(),

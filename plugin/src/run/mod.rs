@@ -22,9 +22,11 @@ mod record_job;
 mod requests;
 mod salesforce;
 mod settle;
+mod skim;
 #[cfg(test)]
 mod tests;
 mod verdict;
+pub mod verify;
 pub mod world;
 
 use crate::bindings::reverse_sync::destination::types::Error;
@@ -35,7 +37,7 @@ use exchange::Exchange;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use requests::Requests;
 use std::cell::Cell;
-use world::{Request, World};
+use world::{Network, Request, Stream};
 
 /// Bytes of changes that may be on their way before no more are pulled: memory stays flat with long texts too.
 const MAX_BYTES_IN_FLIGHT: usize = 6 << 20;
@@ -43,9 +45,10 @@ const MAX_BYTES_IN_FLIGHT: usize = 6 << 20;
 const REQUEST_BYTES: usize = 2 << 20;
 
 /// What all jobs of a run share.
-pub(crate) struct Runner<'a, W> {
+pub(crate) struct Runner<'a, N> {
     config: &'a Config,
-    world: &'a W,
+    network: &'a N,
+    stream: &'a dyn Stream,
     requests: Requests,
     /// An error ends the run: jobs make no further request.
     stopped: Cell<bool>,
@@ -55,8 +58,8 @@ pub(crate) struct Runner<'a, W> {
 ///
 /// # Errors
 /// What ended the run early. Changes without an outcome stay pending.
-pub async fn run<W: World>(config: &Config, world: &W) -> Result<(), Error> {
-    let runner = Runner { config, world, requests: Requests::new(config), stopped: Cell::new(false) };
+pub async fn run<N: Network>(config: &Config, network: &N, stream: &dyn Stream) -> Result<(), Error> {
+    let runner = Runner { config, network, stream, requests: Requests::new(config), stopped: Cell::new(false) };
     let most = match Routes::of(config.provider).update_many.body {
         BodyForm::Many { max, .. } => max,
         _ => 1,
@@ -70,7 +73,7 @@ pub async fn run<W: World>(config: &Config, world: &W) -> Result<(), Error> {
     let mut end = Ok(());
     loop {
         while pulling && !runner.stopped.get() && jobs.len() < lanes && (bytes < MAX_BYTES_IN_FLIGHT || jobs.is_empty()) {
-            match world.next(max).and_then(|batch| batch.map(Changes::new).transpose()) {
+            match stream.next(max).and_then(|batch| batch.map(Changes::new).transpose()) {
                 Ok(Some(changes)) => {
                     let (size, count) = (changes.size(), changes.members().len());
                     bytes += size;
@@ -101,7 +104,13 @@ pub async fn run<W: World>(config: &Config, world: &W) -> Result<(), Error> {
     }
 }
 
-impl<W: World> Runner<'_, W> {
+impl<N: Network> Runner<'_, N> {
+    async fn exchange(&self, request: &Request) -> Result<Exchange, Error> {
+        exchange::exchange(self.config, self.network, request, || self.stopped.get()).await
+    }
+}
+
+impl<N: Network> Runner<'_, N> {
     async fn job(&self, changes: Changes) -> Result<(), Error> {
         match self.config.write_mode {
             WriteMode::Batch => self.batch_job(changes).await,
@@ -109,13 +118,9 @@ impl<W: World> Runner<'_, W> {
         }
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Exchange, Error> {
-        exchange::exchange(self.config, self.world, request, || self.stopped.get()).await
-    }
-
     fn push(&self, outcomes: &Outcomes) -> Result<(), Error> {
         match outcomes.batch() {
-            Some(batch) => self.world.push(batch),
+            Some(batch) => self.stream.push(batch),
             None => Ok(()),
         }
     }

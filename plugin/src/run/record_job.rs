@@ -3,14 +3,14 @@
 use super::batch_job::{MAX_DOUBTS, MAX_LOCKS, no_answer, unreadable};
 use super::changes::Changes;
 use super::exchange::{Exchange, backoff};
-use super::settle::{Finding, merged};
-use super::world::{Answer, World};
+use super::settle::{Finding, Held, merged};
+use super::world::{Answer, Network};
 use super::{Outcomes, Runner, hubspot, salesforce};
 use crate::bindings::reverse_sync::destination::types::Error;
 use crate::provider::Provider;
 use futures_util::stream::{StreamExt, iter};
 
-impl<W: World> Runner<'_, W> {
+impl<N: Network> Runner<'_, N> {
     pub(super) async fn record_job(&self, changes: Changes) -> Result<(), Error> {
         let members = self.writable(&changes).await?;
         let changes = &changes;
@@ -49,17 +49,17 @@ impl<W: World> Runner<'_, W> {
             members = rest;
         } else if self.config.provider == Provider::HubSpot {
             let mut rest = Vec::new();
-            for (member, finding) in self.look_at_ids(changes, &members).await? {
-                match finding {
-                    Some(Finding::Gone(failure)) => outcomes.failed(changes.row(member), &failure),
-                    Some(Finding::Unreadable(why)) => {
+            for (member, held) in self.look_at_ids(changes, &members).await? {
+                match held {
+                    Held::Gone(failure) => outcomes.failed(changes.row(member), &failure),
+                    Held::Unreadable(why) => {
                         let message = format!(
                             "record {} was not written, because HubSpot would not show whether it was merged ({why})",
                             changes.id(member)
                         );
                         outcomes.failed(changes.row(member), &super::changes::Failure::ours("unreadable", message));
                     }
-                    _ => rest.push(member),
+                    Held::Values(_) => rest.push(member),
                 }
             }
             members = rest;
@@ -96,7 +96,7 @@ impl<W: World> Runner<'_, W> {
                     if self.config.provider == Provider::Salesforce && salesforce::is_transient(&error) && locks < MAX_LOCKS =>
                 {
                     locks += 1;
-                    self.world.pause(backoff(locks, self.world.random())).await;
+                    self.network.pause(backoff(locks, self.network.random())).await;
                     continue;
                 }
                 Exchange::Refused(status, error) => {
@@ -110,7 +110,7 @@ impl<W: World> Runner<'_, W> {
                 Exchange::Doubtful(why) => why,
             };
             doubts += 1;
-            self.world.pause(backoff(doubts, self.world.random())).await;
+            self.network.pause(backoff(doubts, self.network.random())).await;
             match self.look(changes, &[member]).await?.pop() {
                 Some((_, Finding::Equal)) => outcomes.updated(row),
                 Some((_, Finding::Gone(failure))) => outcomes.failed(row, &failure),

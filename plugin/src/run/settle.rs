@@ -1,5 +1,5 @@
-//! Reading what the CRM holds, to find out what became of a write. Reads only; whatever the answer, nothing is
-//! applied here.
+//! Reading what the CRM holds: to find out what became of a write, whether a record has drifted since it was planned,
+//! and to verify. Reads only; whatever the answer, nothing is applied here.
 
 use super::changes::{Changes, Failure};
 use super::compare::holds;
@@ -11,7 +11,18 @@ use crate::template::json_names;
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
 
-use super::world::World;
+use super::world::Network;
+
+/// What a read says about a record.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// Its values, in the fields that were asked for.
+    Values(Map<String, Value>),
+    /// There is no such record under this id; it cannot be updated.
+    Gone(Failure),
+    /// The read was refused, so it tells nothing.
+    Unreadable(String),
+}
 
 /// What a read says about a change.
 #[derive(Debug)]
@@ -29,40 +40,59 @@ pub(crate) enum Finding {
 /// Most fields that a read asks for at once.
 const MAX_NAMES: usize = 500;
 
-impl<W: World> Runner<'_, W> {
+impl<N: Network> Runner<'_, N> {
     /// Reads these members and holds what the CRM has against what was confirmed.
     ///
     /// # Errors
     /// What ends the whole run.
     pub(crate) async fn look(&self, changes: &Changes, members: &[usize]) -> Result<Vec<(usize, Finding)>, Error> {
-        let confirmed: HashMap<usize, Map<String, Value>> =
-            members.iter().map(|member| (*member, serde_json::from_str(changes.fields(*member)).unwrap_or_default())).collect();
-        match self.config.provider {
-            Provider::HubSpot => self.look_hubspot(changes, members, &confirmed).await,
-            Provider::Salesforce => self.look_salesforce(changes, members, &confirmed).await,
-        }
+        let confirmed = confirmed(changes, members);
+        let found = self.held(changes, members, &confirmed).await?;
+        Ok(found
+            .into_iter()
+            .map(|(member, held)| {
+                let finding = match held {
+                    Held::Values(held) => equal_or_not(confirmed.get(&member), &held),
+                    Held::Gone(failure) => Finding::Gone(failure),
+                    Held::Unreadable(why) => Finding::Unreadable(why),
+                };
+                (member, finding)
+            })
+            .collect())
     }
 
-    async fn look_hubspot(
+    /// Reads the fields of these members' changes, in the order of the members.
+    ///
+    /// # Errors
+    /// What ends the whole run.
+    pub(crate) async fn held(
         &self,
         changes: &Changes,
         members: &[usize],
         confirmed: &HashMap<usize, Map<String, Value>>,
-    ) -> Result<Vec<(usize, Finding)>, Error> {
-        let mut findings = Vec::with_capacity(members.len());
-        let found = self.present(changes, members, &names(confirmed)).await?;
-        for member in members {
-            let wanted = confirmed.get(member);
-            let finding = match found.get(changes.id(*member)) {
-                Some(held) => equal_or_not(wanted, held),
-                None => match self.look_at_one(changes, *member, wanted).await? {
-                    Ok(held) => equal_or_not(wanted, &held),
-                    Err(finding) => finding,
-                },
-            };
-            findings.push((*member, finding));
+    ) -> Result<Vec<(usize, Held)>, Error> {
+        match self.config.provider {
+            Provider::HubSpot => self.held_by_hubspot(changes, members, confirmed).await,
+            Provider::Salesforce => self.held_by_salesforce(changes, members, confirmed).await,
         }
-        Ok(findings)
+    }
+
+    async fn held_by_hubspot(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+        confirmed: &HashMap<usize, Map<String, Value>>,
+    ) -> Result<Vec<(usize, Held)>, Error> {
+        let mut all = Vec::with_capacity(members.len());
+        let mut found = self.present(changes, members, &names(confirmed)).await?;
+        for member in members {
+            let held = match found.remove(changes.id(*member)) {
+                Some(held) => Held::Values(held),
+                None => self.look_at_one(changes, *member, confirmed.get(member)).await?,
+            };
+            all.push((*member, held));
+        }
+        Ok(all)
     }
 
     /// The records that HubSpot has under these very ids. Merged and deleted ones are not among them.
@@ -80,50 +110,44 @@ impl<W: World> Runner<'_, W> {
     }
 
     /// One record by its path, which follows merges: the id in the answer tells.
-    async fn look_at_one(
-        &self,
-        changes: &Changes,
-        member: usize,
-        wanted: Option<&Map<String, Value>>,
-    ) -> Result<Result<Map<String, Value>, Finding>, Error> {
+    async fn look_at_one(&self, changes: &Changes, member: usize, wanted: Option<&Map<String, Value>>) -> Result<Held, Error> {
         let id = changes.id(member);
         let names = wanted.into_iter().flat_map(|wanted| wanted.keys().map(String::as_str));
         let request = self.requests.read_one(changes, member, names);
         Ok(match self.read(&request, |body| hubspot::record(body).is_some()).await? {
             Exchange::Accepted(answer) => match hubspot::record(&answer.body) {
-                Some(record) if record.id == id => Ok(record.properties),
-                Some(record) => Err(Finding::Gone(merged(id, &record.id))),
-                None => Err(Finding::Unreadable("the answer is no record".to_owned())),
+                Some(record) if record.id == id => Held::Values(record.properties),
+                Some(record) => Held::Gone(merged(id, &record.id)),
+                None => Held::Unreadable("the answer is no record".to_owned()),
             },
             Exchange::Refused(404, error) => {
                 let mut failure = error.failure(404);
                 failure.message = format!("there is no record {id} (HubSpot: {}); it was deleted, or never existed", failure.message);
-                Err(Finding::Gone(failure))
+                Held::Gone(failure)
             }
-            Exchange::Refused(status, error) => Err(Finding::Unreadable(format!("HTTP {status}, {}", error.told()))),
-            Exchange::Doubtful(why) => Err(Finding::Unreadable(why)),
+            Exchange::Refused(status, error) => Held::Unreadable(format!("HTTP {status}, {}", error.told())),
+            Exchange::Doubtful(why) => Held::Unreadable(why),
         })
     }
 
     /// Which of these HubSpot has under their very ids, before they are written by path. `PATCH` follows merges, and
     /// so would write to a record that nobody confirmed. A merge between this read and the write is not seen.
-    pub(crate) async fn look_at_ids(&self, changes: &Changes, members: &[usize]) -> Result<Vec<(usize, Option<Finding>)>, Error> {
+    pub(crate) async fn look_at_ids(&self, changes: &Changes, members: &[usize]) -> Result<Vec<(usize, Held)>, Error> {
         let found = self.present(changes, members, &["hs_object_id"]).await?;
-        let mut findings = Vec::with_capacity(members.len());
+        let mut all = Vec::with_capacity(members.len());
         for member in members {
-            let missing = !found.contains_key(changes.id(*member));
-            let finding = if missing { self.look_at_one(changes, *member, None).await?.err() } else { None };
-            findings.push((*member, finding));
+            let present = found.contains_key(changes.id(*member));
+            all.push((*member, if present { Held::Values(Map::new()) } else { self.look_at_one(changes, *member, None).await? }));
         }
-        Ok(findings)
+        Ok(all)
     }
 
-    async fn look_salesforce(
+    async fn held_by_salesforce(
         &self,
         changes: &Changes,
         members: &[usize],
         confirmed: &HashMap<usize, Map<String, Value>>,
-    ) -> Result<Vec<(usize, Finding)>, Error> {
+    ) -> Result<Vec<(usize, Held)>, Error> {
         let mut held: HashMap<usize, Map<String, Value>> = HashMap::new();
         let mut gone: BTreeSet<usize> = BTreeSet::new();
         let mut refusal = None;
@@ -158,23 +182,23 @@ impl<W: World> Runner<'_, W> {
                 Exchange::Doubtful(why) => refusal = Some(why),
             }
         }
-        let finding = |member: &usize| {
+        let mut held_by = |member: &usize| {
             if gone.contains(member) {
                 let id = changes.id(*member);
-                return Finding::Gone(Failure::ours(
+                return Held::Gone(Failure::ours(
                     "not_found",
                     format!(
                         "Salesforce shows no record {id}; it was deleted, or merged into another record, or the source's user may not see it"
                     ),
                 ));
             }
-            match (held.get(member), &refusal) {
-                (Some(held), _) => equal_or_not(confirmed.get(member), held),
-                (None, Some(why)) => Finding::Unreadable(why.clone()),
-                (None, None) => Finding::Different,
+            match (held.remove(member), &refusal) {
+                (Some(held), _) => Held::Values(held),
+                (None, Some(why)) => Held::Unreadable(why.clone()),
+                (None, None) => Held::Values(Map::new()),
             }
         };
-        Ok(members.iter().map(|member| (*member, finding(member))).collect())
+        Ok(members.iter().map(|member| (*member, held_by(member))).collect())
     }
 
     /// A read, repeated until its body can be used.
@@ -182,13 +206,18 @@ impl<W: World> Runner<'_, W> {
         for attempt in 1..=3 {
             match self.exchange(request).await? {
                 Exchange::Accepted(answer) if !usable(&answer.body) => {
-                    self.world.pause(super::exchange::backoff(attempt, self.world.random())).await
+                    self.network.pause(super::exchange::backoff(attempt, self.network.random())).await
                 }
                 other => return Ok(other),
             }
         }
         Err(unavailable(self.config, 3, "an answer to a read that is not in the documented form"))
     }
+}
+
+/// The confirmed values of these members.
+pub(crate) fn confirmed(changes: &Changes, members: &[usize]) -> HashMap<usize, Map<String, Value>> {
+    members.iter().map(|member| (*member, serde_json::from_str(changes.fields(*member)).unwrap_or_default())).collect()
 }
 
 /// The record lives on under another id.

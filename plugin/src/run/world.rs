@@ -1,5 +1,5 @@
-//! What a run needs of the outside: the CRM, a clock, chance, and the host's cursor and sink. The component's world
-//! is WebAssembly (`http`), the tests' is a small CRM in memory.
+//! What the component needs of the outside: the CRM, a clock and chance ([`Network`]), and for a run the host's cursor
+//! and sink ([`Stream`]). The component's world is WebAssembly (`http`), the tests' is a small CRM in memory.
 
 use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, OutcomeBatch};
 use std::future::Future;
@@ -45,14 +45,18 @@ pub enum Lost {
     Broken(String),
 }
 
-/// The outside of a run.
-pub trait World {
+/// The CRM, a clock, and chance.
+pub trait Network {
     /// Sends a request and reads the whole answer.
     fn send(&self, request: &Request) -> impl Future<Output = Result<Answer, Lost>>;
     /// Waits.
     fn pause(&self, milliseconds: u64) -> impl Future<Output = ()>;
     /// A random number, to spread repetitions.
     fn random(&self) -> u64;
+}
+
+/// The host's cursor and sink of a run.
+pub trait Stream {
     /// The next confirmed changes, `max` at most.
     ///
     /// # Errors

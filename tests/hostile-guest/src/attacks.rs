@@ -3,10 +3,10 @@
 use crate::{
     bindings::exports::reverse_sync::destination::destination::Target,
     bindings::reverse_sync::destination::{
-        streams::{Confirmed, OutcomeSink, PlanSink},
-        types::{Error, SkippedBatch, Status},
+        streams::{Confirmed, OutcomeSink, PlanSink, VerifySink},
+        types::{Error, Holding, ReadingBatch, SkippedBatch, Status},
     },
-    changes, config, other, report, texts,
+    changes, config, other, report, strings, texts,
 };
 use wstd::{
     http::{Body, Client, Request},
@@ -117,6 +117,32 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
             Err(other(&format!("{} found={found} control={control} {}", answer.unwrap_or_else(|error| error), kept.len())))
         }
         _ => Err(other("no such attack")),
+    }
+}
+
+/// Attacks on verifying.
+pub(crate) fn verify(attack: &str, target: &Target, written: &Confirmed, sink: &VerifySink) -> Result<(), Error> {
+    let Some(batch) = written.next(10)? else { return Ok(()) };
+    let (rows, ids, fields) = (batch.rows, texts(&batch.ids), texts(&batch.fields));
+    match attack {
+        "verify_write" => {
+            // A change that is in hand, with its confirmed values: everything is right but the moment.
+            let body = format!("{{\"inputs\":[{{\"id\":\"{}\",\"properties\":{}}}]}}", ids[0], fields[0]);
+            Err(said(send("POST", &format!("{}/crm/v3/objects/contacts/batch/update", target.base_url), &[], &body)))
+        }
+        "verify_nothing" => Ok(()),
+        "verify_other_row" => sink.push(&readings(&[rows[0] + 1_000_000], &fields[..1])),
+        // It never looked.
+        _ => sink.push(&readings(&rows, &fields)),
+    }
+}
+
+fn readings(rows: &[u64], values: &[String]) -> ReadingBatch {
+    ReadingBatch {
+        rows: rows.to_vec(),
+        holdings: vec![Holding::Confirmed; rows.len()],
+        values: strings(values),
+        details: strings(rows.iter().map(|_| "")),
     }
 }
 

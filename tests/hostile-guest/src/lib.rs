@@ -12,8 +12,8 @@ use bindings::{
     exports::reverse_sync::destination::destination::{Guest, Target},
     reverse_sync::destination::{
         capabilities::{Body, Capability, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
-        streams::{Confirmed, OutcomeSink, PlanSink, Records},
-        types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, Status, Strings},
+        streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink},
+        types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, PlanMode, Status, Strings},
     },
 };
 
@@ -51,7 +51,7 @@ impl Guest for Hostile {
         }
     }
 
-    fn plan(target: Target, records: &Records, sink: &PlanSink) -> Result<(), Error> {
+    fn plan(target: Target, _mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
         let attack = attack(&target)?;
         while let Some(batch) = records.next(1_000)? {
             let ids = batch.columns.iter().find(|column| column.name == "hs_object_id");
@@ -67,8 +67,12 @@ impl Guest for Hostile {
         Ok(())
     }
 
-    fn run(target: Target, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
+    fn run(target: Target, _mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
         attacks::run(&attack(&target)?, &target, confirmed, sink)
+    }
+
+    fn verify(target: Target, written: &Confirmed, sink: &VerifySink) -> Result<(), Error> {
+        attacks::verify(&attack(&target)?, &target, written, sink)
     }
 }
 

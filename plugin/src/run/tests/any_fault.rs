@@ -117,7 +117,7 @@ proptest! {
         for (at, id) in ids.iter().enumerate() {
             match crm.status(at as u64 + 1) {
                 Some(Status::Updated) => prop_assert!(crm.is_written(id), "{} is told updated and is not", id),
-                Some(Status::Unchanged) => prop_assert!(false, "nothing here reads before it writes"),
+                Some(Status::Unchanged | Status::Drifted) => prop_assert!(false, "nothing here reads before it writes"),
                 Some(Status::Failed | Status::Unknown) => {}
                 None => prop_assert!(done.is_err(), "{} has no outcome", id),
             }

@@ -5,7 +5,7 @@ use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, Erro
 use crate::config::{Config, parse};
 use crate::provider::Provider;
 use crate::run::run;
-use crate::run::world::{Answer, Lost, Request, World};
+use crate::run::world::{Answer, Lost, Network, Request, Stream};
 use serde_json::{Map, Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -118,7 +118,7 @@ impl Fake {
     }
 
     pub(super) fn run(&self) -> Result<(), Error> {
-        let mut future = pin!(run(&self.config, self));
+        let mut future = pin!(run(&self.config, self, self));
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..1_000_000 {
             if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
@@ -360,7 +360,7 @@ async fn turn() {
     .await;
 }
 
-impl World for Fake {
+impl Network for Fake {
     async fn send(&self, request: &Request) -> Result<Answer, Lost> {
         self.log.borrow_mut().push(request.clone());
         for (id, (row, _)) in self.confirmed.borrow().iter().filter(|(_, (row, _))| self.outcomes.borrow().contains_key(row)) {
@@ -398,7 +398,9 @@ impl World for Fake {
         self.random.set(self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
         self.random.get() >> 33
     }
+}
 
+impl Stream for Fake {
     fn next(&self, max: u32) -> Result<Option<ChangeBatch>, Error> {
         let batch = self.waiting.borrow_mut().pop_front().transpose()?;
         assert!(batch.as_ref().is_none_or(|batch| batch.rows.len() <= max as usize));

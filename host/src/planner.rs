@@ -106,6 +106,14 @@ pub enum PlanningError {
 }
 
 impl PlanningError {
+    /// The CRM's or the component's error, if one of them ended the plan.
+    pub fn kind(&self) -> Option<wit::ErrorKind> {
+        match self {
+            PlanningError::Refused(error) => Some(error.kind),
+            _ => None,
+        }
+    }
+
     /// Whether the destination's configuration is at fault.
     pub fn is_config(&self) -> bool {
         matches!(self, PlanningError::Refused(error) if error.kind == wit::ErrorKind::InvalidConfig)
@@ -165,10 +173,14 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     if let Some(error) = shared.failed.take() {
         return Err(error);
     }
-    let spooled = spooled?;
+    let mut spooled = spooled?;
     called?.map_err(PlanningError::Refused)?;
     shared.accounting.finish()?;
     let descriptor = component.descriptor();
+    let (mut warnings, mut guards) = (std::mem::take(&mut shared.warnings), std::mem::take(&mut shared.guards));
+    let found = std::mem::take(&mut spooled.watcher).judge(&planning.destination.guards, shared.accounting.total());
+    warnings.extend(found.warnings);
+    guards.extend(found.guards);
     let draft = crate::plan::Draft {
         destination: planning.destination.clone(),
         base_url: planning.base_url.as_str().to_owned(),
@@ -177,9 +189,10 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         total: shared.accounting.total(),
         spooled,
         dropped_fields: std::mem::take(&mut shared.dropped),
-        warnings: std::mem::take(&mut shared.warnings),
-        guards: std::mem::take(&mut shared.guards),
+        warnings,
+        guards,
         records: planning.fingerprints,
+        undoes: None,
     };
     Ok(Plan::seal(draft, &draft_dir.0, planning.plans_dir)?)
 }
@@ -349,10 +362,10 @@ impl wit::Host for Guest {}
 impl crate::bindings::capabilities::Host for Guest {}
 
 /// A folder that goes away unless the plan in it is moved out.
-struct DraftDir(PathBuf);
+pub(crate) struct DraftDir(pub(crate) PathBuf);
 
 impl DraftDir {
-    fn create(plans_dir: &Path) -> io::Result<DraftDir> {
+    pub(crate) fn create(plans_dir: &Path) -> io::Result<DraftDir> {
         fs::create_dir_all(plans_dir)?;
         Ok(DraftDir(tempfile::Builder::new().prefix(".planning-").tempdir_in(plans_dir)?.keep()))
     }

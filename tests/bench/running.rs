@@ -30,7 +30,7 @@ pub(crate) fn against_native(table: &mut Table, latency: Duration, records: usiz
         let bench = Bench::new(component, &format!("http://{address}"), "hubspot_dest", config)?;
         let plan = bench.plan(Box::new(InMemory::new(records, false)?), vec![]).await?;
         let bodies = Arc::new(bodies(&bench, plan.id())?);
-        let confirmed = bench.confirm(plan)?;
+        let confirmed = bench.confirm_overriding(plan, &["max_changes"])?;
         for _ in 0..TURNS {
             let native = native::send(address, "/crm/v3/objects/contacts/batch/update", Arc::clone(&bodies), IN_FLIGHT).await?;
             // The pacer is on and counts every call; only its limit is out of the way.
@@ -88,7 +88,7 @@ pub(crate) fn calls(table: &mut Table) -> anyhow::Result<()> {
             let config = json!({"provider_id_field": id, "source_id": "src_1"});
             let bench = Bench::new(component, &format!("http://{address}"), destination_type, config)?;
             let plan = bench.plan(Box::new(InMemory::new(10_000, id == "Id")?), vec![]).await?;
-            let confirmed = bench.confirm(plan)?;
+            let confirmed = bench.confirm_overriding(plan, &["max_changes"])?;
             let pacer = Pacer::new(&bench.component.destination_type(destination_type)?.pacing, Some((1_000_000, Duration::from_secs(10))));
             let report =
                 bench.run(&confirmed, bench.link_with("token", pacer, TransportLimits::default())?, StopSignal::new(), |_| {}).await?;

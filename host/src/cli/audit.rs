@@ -1,6 +1,7 @@
 //! The audit log: one line for every reverse run, successful or not. Append-only.
 
-use reverse_sync::{component::Component, plan::Header, run::Report};
+use crate::apply::Done;
+use reverse_sync::{component::Component, gate::ConfirmedPlan, run::Report};
 use serde::Serialize;
 use std::{fs::OpenOptions, io::Write, path::Path};
 
@@ -12,6 +13,10 @@ struct Row<'a> {
     destination: &'a str,
     plan_id: &'a str,
     component: String,
+    /// Guards that had tripped and were overridden.
+    overridden: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undoes: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<&'a Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,8 +24,14 @@ struct Row<'a> {
 }
 
 /// Adds the row of a run: its report, or why it could not start.
-pub(crate) fn append(log: &Path, header: &Header, component: &Component, ended: Result<&Report, &anyhow::Error>) -> std::io::Result<()> {
-    let ok = ended.is_ok_and(Report::ok);
+pub(crate) fn append(
+    log: &Path,
+    confirmed: &ConfirmedPlan,
+    component: &Component,
+    ended: Result<&Done, &anyhow::Error>,
+) -> std::io::Result<()> {
+    let header = confirmed.plan().header();
+    let ok = ended.is_ok_and(Done::ok);
     let row = Row {
         action: if ok { "destination.reverse_run" } else { "destination.reverse_run.failed" },
         at: jiff::Timestamp::now().to_string(),
@@ -28,7 +39,9 @@ pub(crate) fn append(log: &Path, header: &Header, component: &Component, ended: 
         destination: &header.destination.name,
         plan_id: header.plan_id.as_str(),
         component: component.digest().to_string(),
-        report: ended.ok(),
+        overridden: confirmed.overridden(),
+        undoes: header.undoes.as_ref().map(|run| run.as_str()),
+        report: ended.ok().map(|done| &done.report),
         error: ended.err().map(|error| format!("{error:#}")),
     };
     let mut line = serde_json::to_vec(&row)?;

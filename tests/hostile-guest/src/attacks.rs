@@ -154,6 +154,11 @@ fn said(answer: Result<String, String>) -> Error {
 }
 
 fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<String, String> {
+    exchange(method, url, headers, body).map(|(status, _)| status.to_string())
+}
+
+/// A request and its answer: status and body.
+pub(crate) fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<(u16, Vec<u8>), String> {
     block_on(async {
         let mut request = Request::builder().method(method).uri(url);
         if !body.is_empty() {
@@ -163,8 +168,10 @@ fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).map_err(|error| error.to_string())?;
-        let answer = Client::new().send(request).await.map_err(|error| format!("{error:?}"))?;
-        Ok(answer.status().as_u16().to_string())
+        let mut answer = Client::new().send(request).await.map_err(|error| format!("{error:?}"))?;
+        let status = answer.status().as_u16();
+        let contents = answer.body_mut().contents().await.map_err(|error| error.to_string())?.to_vec();
+        Ok((status, contents))
     })
 }
 

@@ -74,7 +74,7 @@ pub enum UndoError {
         what: String,
     },
     /// The records could not be read.
-    #[error("the records cannot be read, so nothing can be said about undoing: {0}")]
+    #[error(transparent)]
     Verify(#[from] VerifyError),
     /// The plan could not be written.
     #[error(transparent)]

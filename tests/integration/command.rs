@@ -78,23 +78,6 @@ async fn configuration_mistakes_name_the_key_and_what_would_be_right() {
 }
 
 #[tokio::test]
-async fn rejects_go_to_a_file_with_row_reason_and_the_crms_words() {
-    let (_simulator, project) = project(&(ids(2) + "999,Nobody\n,No id\n")).await;
-    for name in ["rejects.csv", "rejects.jsonl"] {
-        project.run(&["plan", "people"]).await;
-        let ended = project.run(&["run", "people", "--confirm", "--rejects", name]).await;
-        assert_eq!(ended.code, Some(1), "{ended:?}");
-        let text = fs::read_to_string(project.path(name)).unwrap();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("outcome,")).collect();
-        assert_eq!(lines.len(), 2, "{text}");
-        assert!(lines[0].contains("failed") && lines[0].contains("999") && lines[0].contains("OBJECT_NOT_FOUND"), "{text}");
-        assert!(lines[1].contains("skipped") && lines[1].contains("provider_id_null"), "{text}");
-    }
-    let ended = project.run(&["run", "people", "--confirm", "--rejects", "rejects.xlsx"]).await;
-    assert_eq!(ended.code, Some(2), "before anything is sent: {ended:?}");
-}
-
-#[tokio::test]
 async fn golden_records_come_from_globs_packed_files_and_standard_input() {
     let (_simulator, project) = project("").await;
     fs::create_dir(project.path("golden")).unwrap();

@@ -7,12 +7,16 @@
 mod command;
 mod examples;
 mod gate;
+mod guards;
 mod hostile;
 mod offline;
 mod outcomes;
 mod pacing;
 mod project;
+mod rejects;
 mod resume;
 mod secrets;
 mod spec_example;
 mod support;
+mod undo;
+mod verify;

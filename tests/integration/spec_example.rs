@@ -65,7 +65,7 @@ async fn a_plan_that_writes_nothing_says_why() {
 #[tokio::test]
 async fn salesforce_gets_the_same_treatment() {
     let simulator = Simulator::start(config(2)).await.unwrap();
-    let project = Project { dir: tempfile::tempdir().unwrap() };
+    let project = Project::empty();
     project.write(
         "reverse-sync.toml",
         &format!(

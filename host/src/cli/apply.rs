@@ -127,6 +127,9 @@ pub(crate) async fn apply(
     can_ask: bool,
 ) -> Result<Exit, Failure> {
     let header = plan.header().clone();
+    if let Some(path) = &args.rejects {
+        rejects::check_inputs(path, &plan).or_exit(Exit::Usage)?;
+    }
     if !args.json || !args.confirm {
         // Standard output belongs to the JSON; what a person has to judge goes where the question goes.
         eprint!("{}", render::plan(&plan, false).or_exit(Exit::Usage)?);
@@ -220,6 +223,7 @@ impl Passes<'_> {
     async fn all(&self, args: &ApplyArgs) -> Result<Done, Failure> {
         let mut canary = None;
         let mut verified = None;
+        let mut whole = None;
         if let Some(size) = args.canary.map(NonZeroU64::get) {
             let report = self.run(Part::First(size)).await?;
             if report.stopped.is_some() {
@@ -233,8 +237,13 @@ impl Passes<'_> {
             if !held {
                 return Ok(Done { report, canary, verified });
             }
+            // A canary as large as the plan has left nothing, and its run has ended.
+            whole = (report.pending == 0).then_some(report);
         }
-        let report = self.run(Part::Whole).await?;
+        let report = match whole {
+            Some(report) => report,
+            None => self.run(Part::Whole).await?,
+        };
         if let Some(how_many) = args.verify
             && report.stopped.is_none()
         {

@@ -7,7 +7,7 @@ use reverse_sync::{
 };
 use std::path::Path;
 
-pub(crate) use rejects::check;
+pub(crate) use rejects::{check, check_inputs};
 
 /// Writes the file and says what is in it.
 pub(crate) fn write(path: &Path, plan: &Plan, report: Option<&Report>) -> Result<(), RejectsError> {

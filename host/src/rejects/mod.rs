@@ -70,6 +70,17 @@ pub fn check(path: &Path) -> Result<(), RejectsError> {
     Format::of(path).map(drop)
 }
 
+/// Checks that the file is none of the plan's golden records.
+///
+/// # Errors
+/// If it is.
+pub fn check_inputs(path: &Path, plan: &Plan) -> Result<(), RejectsError> {
+    let Ok(there) = path.canonicalize() else { return Ok(()) };
+    let is_there = |input: &Path| input.canonicalize().is_ok_and(|input| input == there);
+    let is_input = plan.header().records.iter().any(|input| is_there(&input.path));
+    if is_input { Err(RejectsError::IsInput(path.to_owned())) } else { Ok(()) }
+}
+
 /// Writes what a run of this plan did not update, or, without a journal, what the plan skips.
 ///
 /// # Errors
@@ -77,11 +88,7 @@ pub fn check(path: &Path) -> Result<(), RejectsError> {
 pub fn write(path: &Path, plan: &Plan, journal: Option<&Path>) -> Result<Rejected, RejectsError> {
     let format = Format::of(path)?;
     let inputs: Vec<PathBuf> = plan.header().records.iter().map(|input| input.path.clone()).collect();
-    if let Ok(there) = path.canonicalize()
-        && inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == there))
-    {
-        return Err(RejectsError::IsInput(path.to_owned()));
-    }
+    check_inputs(path, plan)?;
     let failed = |error| RejectsError::Io { path: path.to_owned(), error };
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut rejects = Rejects {

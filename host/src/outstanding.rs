@@ -129,6 +129,11 @@ impl Outstanding {
         self.mark(named, |state| state | ACKNOWLEDGED);
     }
 
+    /// A write of them was answered with 412: its precondition did not hold, so it was not carried out.
+    pub(crate) fn precondition_failed(&self, named: &[Place]) {
+        self.mark(named, |state| (state & !SENT) | READ);
+    }
+
     /// A read of them was answered with 2xx.
     pub(crate) fn read(&self, named: &[Place]) {
         self.mark(named, |state| state | READ);

@@ -61,7 +61,8 @@ fn bodies(bench: &Bench, plan: &reverse_sync::plan::PlanId) -> anyhow::Result<Ve
     let mut bodies = Vec::new();
     let mut body = String::new();
     let mut items = 0;
-    plan.for_each_change(|_, id, fields| {
+    plan.for_each_change(|change| {
+        let (id, fields) = (change.provider_id, change.fields);
         body.push_str(if items == 0 { "{\"inputs\":[" } else { "," });
         body.push_str(&format!("{{\"id\":\"{id}\",\"properties\":{fields}}}"));
         items += 1;

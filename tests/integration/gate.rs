@@ -129,7 +129,7 @@ async fn duplicates_are_left_out_by_policy() {
         let ids = [0, 1].map(|n| Provider::HubSpot.id(n));
         let plan = crm.plan(&format!("hs_object_id,firstname\n{},A\n{},C\n{},B\n", ids[0], ids[1], ids[0])).await;
         let mut planned = Vec::new();
-        plan.for_each_change(|_, _, fields| planned.push(fields.to_owned())).unwrap();
+        plan.for_each_change(|change| planned.push(change.fields.to_owned())).unwrap();
         let expected: Vec<String> = names.iter().map(|name| format!("{{\"firstname\":\"{name}\"}}")).collect();
         assert_eq!(planned, expected, "{policy:?}");
         assert_eq!(plan.header().writable + plan.header().skipped, 3);

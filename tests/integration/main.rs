@@ -5,9 +5,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
 
 mod command;
+mod compare;
+mod drift;
 mod examples;
 mod gate;
 mod hostile;
+mod metadata;
 mod offline;
 mod outcomes;
 mod pacing;

@@ -25,7 +25,7 @@ use crate::{
 use base_url::BaseUrl;
 use bytes::Bytes;
 use credential::Credential;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use pacing::Pacer;
 use std::{
@@ -239,6 +239,10 @@ impl Open {
                 Effect::Write => outstanding.acknowledged(&named),
                 Effect::Read => outstanding.read(&named),
             }
+        } else if answer.status() == StatusCode::PRECONDITION_FAILED
+            && let (Effect::Write, Some(outstanding)) = (effect, &self.outstanding)
+        {
+            outstanding.precondition_failed(&named);
         }
         self.give(answer)
     }

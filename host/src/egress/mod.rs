@@ -4,9 +4,12 @@
 //!
 //! 1. *capability*: is this kind of request granted, in this phase? ([`capability`](crate::capability))
 //! 2. *witness*: does it name only confirmed changes, with their confirmed values? ([`outstanding`](crate::outstanding))
-//! 3. *credential*: only now is the token put in, for the one base URL it belongs to ([`credential`])
-//! 4. *pacing*: the credential's budget ([`pacing`])
+//! 3. *pacing*: the credential's budget ([`pacing`])
+//! 4. *credential*: only now is the token put in, for the one base URL it belongs to ([`credential`])
 //! 5. *transport*: pooled connections, filtered addresses, deadlines, size limits ([`transport`])
+//!
+//! An answer of 401 says that nothing was applied. If the token has died, the request passes stages 2 to 5 once more, with a
+//! new token; the component sees the second answer only.
 //!
 //! An offline plan has no egress behind it at all: [`Egress::closed`] refuses everything and holds no credential.
 
@@ -23,14 +26,14 @@ use crate::{
 };
 use base_url::BaseUrl;
 use bytes::Bytes;
-use credential::Credential;
-use http::{HeaderValue, Request, Response, header};
+use credential::{Access, Credential, CredentialError};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use pacing::Pacer;
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
@@ -57,6 +60,7 @@ pub struct Traffic {
     requests: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
+    no_access: OnceLock<CredentialError>,
 }
 
 impl Traffic {
@@ -73,6 +77,11 @@ impl Traffic {
     /// Requests that were sent, or tried, and got no complete answer.
     pub fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
+    }
+
+    /// Why there was no access token for a request, if one was missing.
+    pub fn no_access(&self) -> Option<&CredentialError> {
+        self.no_access.get()
     }
 }
 
@@ -172,45 +181,74 @@ impl Open {
         };
         let target = target.parse().map_err(|_| refuse("capability", "not a plain path"))?;
 
-        // The witness holds the window's lock, so it ends before anything is awaited.
-        let (effect, named) = {
-            let mut witness = self.outstanding.witness();
-            let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, &parts.headers, &body, &mut witness);
-            let effect = admitted.map_err(|reason| refuse("witness", &reason))?.effect();
-            (effect, witness.named())
-        };
-
-        let turn = link.pacer.turn().await.map_err(|error| {
-            tracing::warn!(%error, "a request was not sent");
-            HttpError::ConnectionLimitReached
-        })?;
-
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("reverse-sync/", env!("CARGO_PKG_VERSION"))));
-        parts.headers.insert(header::AUTHORIZATION, link.credential.header());
-        if effect == Effect::Write {
-            self.outstanding.sent(&named);
-        }
-        self.traffic.requests.fetch_add(1, Relaxed);
-        let started = Instant::now();
-        let answer = link.transport.send(Request::from_parts(parts, Full::new(body))).await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.traffic.failed.fetch_add(1, Relaxed);
-                tracing::warn!(method = %request.method(), path = below, %error, "no answer from the CRM");
-                return Err(for_guest(error));
+        let mut repeated = false;
+        let answer = loop {
+            // The witness holds the window's lock, so it ends before anything is awaited.
+            let (effect, named) = {
+                let mut witness = self.outstanding.witness();
+                let admitted =
+                    capability::admit(&self.capabilities, self.phase, &parts.method, &target, request.headers(), &body, &mut witness);
+                let effect = admitted.map_err(|reason| refuse("witness", &reason))?.effect();
+                (effect, witness.named())
+            };
+
+            let turn = link.pacer.turn().await.map_err(|error| {
+                tracing::warn!(%error, "a request was not sent");
+                HttpError::ConnectionLimitReached
+            })?;
+
+            let access = link.credential.access().await.map_err(|error| self.no_access(error))?;
+            parts.headers.insert(header::AUTHORIZATION, access.header.clone());
+            if effect == Effect::Write {
+                self.outstanding.sent(&named);
             }
+            self.traffic.requests.fetch_add(1, Relaxed);
+            let started = Instant::now();
+            let answer = match link.transport.send(Request::from_parts(parts.clone(), Full::new(body.clone()))).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    self.traffic.failed.fetch_add(1, Relaxed);
+                    tracing::warn!(method = %request.method(), path = below, %error, "no answer from the CRM");
+                    return Err(for_guest(error));
+                }
+            };
+            tracing::debug!(method = %request.method(), path = below, status = answer.status().as_u16(), ms = started.elapsed().as_millis() as u64, bytes = answer.body().len(), "request");
+            turn.answered(answer.status(), answer.headers(), answer.body());
+            if answer.status() == StatusCode::UNAUTHORIZED {
+                if !repeated && self.renewed(&access).await {
+                    repeated = true;
+                    continue;
+                }
+            } else {
+                link.credential.accepted(&access);
+            }
+            if answer.status().is_success() {
+                match effect {
+                    Effect::Write => self.outstanding.acknowledged(&named),
+                    Effect::Read => self.outstanding.read(&named),
+                }
+            }
+            break answer;
         };
-        tracing::debug!(method = %request.method(), path = below, status = answer.status().as_u16(), ms = started.elapsed().as_millis() as u64, bytes = answer.body().len(), "request");
-        turn.answered(answer.status(), answer.headers(), answer.body());
-        if answer.status().is_success() {
-            match effect {
-                Effect::Write => self.outstanding.acknowledged(&named),
-                Effect::Read => self.outstanding.read(&named),
-            }
-        }
         self.give(answer)
+    }
+
+    /// Whether there is another token than the one that was refused with 401. If not, the guest gets that answer.
+    async fn renewed(&self, refused: &Access) -> bool {
+        self.link.credential.renewed(refused).await.unwrap_or_else(|error| {
+            self.no_access(error);
+            false
+        })
+    }
+
+    /// There is no token for a request. The guest learns that it did not leave; the report says why.
+    fn no_access(&self, error: CredentialError) -> HttpError {
+        tracing::warn!(%error, "no access token for a request");
+        // The first error tells why; the others follow from it.
+        let _ = self.traffic.no_access.set(error);
+        HttpError::HttpRequestDenied
     }
 
     /// Hands the answer to the guest, unless it repeats the credential.

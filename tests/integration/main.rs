@@ -8,6 +8,8 @@ mod command;
 mod examples;
 mod gate;
 mod hostile;
+mod oauth;
+mod oauth_command;
 mod offline;
 mod outcomes;
 mod pacing;

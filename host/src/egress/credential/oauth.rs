@@ -1,18 +1,19 @@
 //! The access token in force, and its renewal.
 //!
 //! ```text
-//!  access ──▶ in force and not near its end? ──▶ header
-//!                      │ no                        ▲
-//!                      ▼                           │
-//!              one renews, all others wait ── ask the endpoint ── keep the new refresh token ── put in force
+//!  access ──▶ is it good? ── yes ──▶ header (near its end, one begins to renew it)
+//!                 │ no                ▲
+//!                 ▼                   │
+//!     one renews, all wait: ask the endpoint ── keep the new refresh token ── put in force
 //! ```
 //!
 //! - A token is renewed *before* it ends where the endpoint says when that is (HubSpot asks for this, crm-apis A10), so that
 //!   requests do not meet a dead one. Where it does not say (Salesforce, B10), and for what ends early, the CRM's 401 tells.
 //! - Tokens are numbered. A 401 counts against the token that the request carried: if another one is in force by then,
 //!   nothing is renewed. So eight requests that die together cause one renewal.
-//! - A 401 against a token that was never accepted, and is new, is not about its age: there are refusals that no new token
-//!   cures (B5), and renewing on each would use the endpoint up.
+//! - There are refusals that no new token cures (B5). So a token that was made because of a 401, and is refused before it was
+//!   ever accepted, is not replaced: the component gets that 401.
+//! - After a failed renewal nobody asks again for a while; who needs a token meanwhile gets the same error.
 //! - A renewal runs to its end whoever waits for it, in a task of its own: a request that is given up must not lose a
 //!   refresh token between the endpoint's answer and the disk.
 
@@ -29,17 +30,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::time::Instant;
+use tokio::{sync::OwnedMutexGuard, task::JoinHandle, time::Instant};
 
 /// A token is renewed so long before its end, or a tenth of its life, whichever is less.
 const MARGIN: Duration = Duration::from_secs(60);
-/// From this age on, a 401 may mean that a token has died unused.
+/// From this age on, a 401 may always mean that a token has died.
 const MAY_HAVE_DIED: Duration = Duration::from_secs(30);
 /// Questions to a token endpoint that gives no answer, before those who wait are told.
 const MAX_ATTEMPTS: u32 = 5;
 /// Pause after the first of them; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// After a failed renewal, a token that is still good is used for so long before the next try.
+/// After a failed renewal, the next one begins this much later. A token that is still good is used meanwhile.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Secrets that are looked for in answers: those of the last ten renewals or so.
 const REMEMBERED: usize = 32;
@@ -59,8 +60,8 @@ struct State {
     token: Option<Token>,
     /// Renewals that came to an end, good or bad.
     renewals: u64,
-    /// What the last of them came to, if it was bad.
-    failure: Option<CredentialError>,
+    /// When the last of them came to its end and with what, if it was bad.
+    failure: Option<(Instant, CredentialError)>,
     /// Newest last.
     secrets: VecDeque<SecretString>,
 }
@@ -73,6 +74,8 @@ struct Token {
     /// When it is to be renewed, and when it ends, if that is known.
     renew_at: Option<Instant>,
     ends_at: Option<Instant>,
+    /// It was made because the one before was refused with 401.
+    after_401: bool,
     /// The CRM took it at least once.
     accepted: bool,
     /// The CRM says that it is dead.
@@ -96,7 +99,7 @@ impl Token {
 
     /// Whether a new token could do better where this one was refused.
     fn may_have_died(&self, now: Instant) -> bool {
-        self.accepted || now.duration_since(self.since) >= MAY_HAVE_DIED
+        self.accepted || !self.after_401 || now.duration_since(self.since) >= MAY_HAVE_DIED
     }
 }
 
@@ -120,36 +123,44 @@ impl OAuth {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The token in force; a new one, if it is near its end.
+    /// The token in force. Near its end it is renewed while requests go on with it; past its end they wait.
     pub(super) async fn access(self: &Arc<OAuth>) -> Result<Access, CredentialError> {
-        let fresh = |state: &State| state.token.as_ref().filter(|token| token.is_fresh(Instant::now())).map(Token::access);
         let renewals = {
             let state = self.state();
-            if let Some(access) = fresh(&state) {
-                return Ok(access);
+            if let Some(token) = state.token.as_ref().filter(|token| token.is_good(Instant::now())) {
+                if !token.is_fresh(Instant::now())
+                    && let Ok(renewing) = Arc::clone(&self.renewing).try_lock_owned()
+                {
+                    self.start_renewal(renewing);
+                }
+                return Ok(token.access());
             }
-            state.renewals
+            match &state.failure {
+                Some((at, failure)) if at.elapsed() < TRY_AGAIN_AFTER => return Err(failure.clone()),
+                _ => state.renewals,
+            }
         };
         let renewing = Arc::clone(&self.renewing).lock_owned().await;
         // Whoever waited gets what the other one got, the error too.
-        let others = self.state().renewals != renewals;
-        if !others {
-            let this = Arc::clone(self);
-            let renewal = tokio::spawn(async move {
-                this.renew().await;
-                drop(renewing);
-            });
-            if renewal.await.is_err() {
-                return Err(CredentialError::Unavailable("the renewal of the access token broke off".to_owned()));
-            }
+        if self.state().renewals == renewals && self.start_renewal(renewing).await.is_err() {
+            return Err(CredentialError::Unavailable("the renewal of the access token broke off".to_owned()));
         }
         let state = self.state();
         match (&state.token, &state.failure) {
             (Some(token), _) if token.is_good(Instant::now()) => Ok(token.access()),
-            (_, Some(failure)) => Err(failure.clone()),
+            (_, Some((_, failure))) => Err(failure.clone()),
             // It ended while the request waited its turn to look.
             _ => Err(CredentialError::Unavailable(format!("the access tokens of {} end before they can be used", self.endpoint))),
         }
+    }
+
+    /// Renews in a task of its own, which holds the lock until it is done.
+    fn start_renewal(self: &Arc<OAuth>, renewing: OwnedMutexGuard<()>) -> JoinHandle<()> {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            this.renew().await;
+            drop(renewing);
+        })
     }
 
     /// A request was refused with this token. Whether there is another one now.
@@ -216,10 +227,10 @@ impl OAuth {
         if let Some(failure) = &failure {
             tracing::warn!(endpoint = %self.endpoint, grant = self.grant.name(), %failure, "the access token was not renewed");
             if let Some(token) = &mut state.token {
-                token.renew_at = Some(Instant::now() + TRY_AGAIN_AFTER);
+                token.renew_at = token.renew_at.map(|_| Instant::now() + TRY_AGAIN_AFTER);
             }
         }
-        state.failure = failure;
+        state.failure = failure.map(|failure| (Instant::now(), failure));
     }
 
     /// One question, and all that follows from its answer.
@@ -255,13 +266,14 @@ impl OAuth {
         })?;
         let life = granted.expires_in;
         let mut state = self.state();
-        let generation = state.token.as_ref().map_or(0, |token| token.generation) + 1;
+        let (generation, after_401) = state.token.as_ref().map_or((1, false), |token| (token.generation + 1, token.dead));
         state.token = Some(Token {
             bearer,
             generation,
             since: asked,
             renew_at: life.map(|life| asked + life - MARGIN.min(life / 10)),
             ends_at: life.map(|life| asked + life),
+            after_401,
             accepted: false,
             dead: false,
         });
@@ -348,6 +360,7 @@ mod tests {
             since: now,
             renew_at: life.map(|life| now + life - MARGIN.min(life / 10)),
             ends_at: life.map(|life| now + life),
+            after_401: false,
             accepted: false,
             dead: false,
         }
@@ -373,10 +386,12 @@ mod tests {
     }
 
     #[test]
-    fn a_new_token_that_was_never_accepted_did_not_die_of_age() {
+    fn a_token_that_was_made_for_a_401_and_is_refused_at_once_did_not_die_of_age() {
         let now = Instant::now();
-        assert!(!token(now, None).may_have_died(now + Duration::from_secs(1)));
-        assert!(token(now, None).may_have_died(now + MAY_HAVE_DIED));
-        assert!(Token { accepted: true, ..token(now, None) }.may_have_died(now));
+        let second = |accepted| Token { after_401: true, accepted, ..token(now, None) };
+        assert!(token(now, None).may_have_died(now));
+        assert!(!second(false).may_have_died(now + Duration::from_secs(1)));
+        assert!(second(false).may_have_died(now + MAY_HAVE_DIED));
+        assert!(second(true).may_have_died(now));
     }
 }

@@ -252,8 +252,9 @@ fn stopped(called: Result<Result<(), GuestError>, EngineError>, no_access: Optio
                 CredentialError::NotKept(_) => (StopReason::Unauthorized, None),
                 CredentialError::Unavailable(_) => (StopReason::Unavailable, None),
             };
-            let message =
-                format!("{error}. Changes without an outcome stay pending; run the same plan again then, it goes on where it stopped");
+            let message = format!(
+                "{error}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped"
+            );
             return Some(Stopped { reason, code, message });
         }
         Ok(Err(error)) => error,

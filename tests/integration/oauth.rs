@@ -30,7 +30,7 @@ pub(crate) const CLIENT_SECRET: &str = "test-client-secret";
 pub(crate) const REFRESH_TOKEN: &str = "test-refresh-token";
 
 /// Nothing but the token endpoint's own tokens is accepted.
-fn without_tokens(contacts: usize) -> Config {
+pub(crate) fn without_tokens(contacts: usize) -> Config {
     Config { tokens: vec![], ..config(contacts) }
 }
 
@@ -55,7 +55,7 @@ fn secret(text: &str) -> SecretString {
     SecretString::from(text)
 }
 
-fn quick() -> TransportLimits {
+pub(crate) fn quick() -> TransportLimits {
     TransportLimits { answer_timeout: Duration::from_millis(400), ..TokenEndpoint::limits() }
 }
 
@@ -69,7 +69,7 @@ fn token_url(crm: &Crm, provider: Provider) -> String {
     format!("{}{}", crm.simulator.base_url(), provider.token_path())
 }
 
-fn token_file(crm: &Crm) -> PathBuf {
+pub(crate) fn token_file(crm: &Crm) -> PathBuf {
     let file = crm.bench.state.path().join("refresh-token");
     if !file.exists() {
         std::fs::write(&file, REFRESH_TOKEN).unwrap();
@@ -77,11 +77,11 @@ fn token_file(crm: &Crm) -> PathBuf {
     file
 }
 
-fn refreshing(crm: &Crm, provider: Provider, limits: TransportLimits) -> Credential {
+pub(crate) fn refreshing(crm: &Crm, provider: Provider, limits: TransportLimits) -> Credential {
     credential(&token_url(crm, provider), limits, Grant::RefreshToken(Arc::new(TokenFile::new(token_file(crm)))))
 }
 
-fn link(crm: &Crm, credential: Credential) -> Link {
+pub(crate) fn link(crm: &Crm, credential: Credential) -> Link {
     crm.bench.link_by(credential, crm.link().pacer, impatient()).unwrap()
 }
 
@@ -90,7 +90,7 @@ fn token_requests(crm: &Crm) -> u64 {
 }
 
 /// Plans and runs so many records.
-async fn run(crm: &Crm, count: usize, credential: Credential) -> Report {
+pub(crate) async fn run(crm: &Crm, count: usize, credential: Credential) -> Report {
     let confirmed = crm.confirm(&crm.new_names(count)).await;
     crm.bench.run(&confirmed, link(crm, credential), StopSignal::new(), |_| {}).await.unwrap()
 }
@@ -151,24 +151,23 @@ async fn tokens_that_end_every_two_seconds(provider: Provider) -> (Crm, Seen) {
     let seen = {
         let world = crm.simulator.world();
         assert_eq!((world.writes.len(), world.written_twice()), (RECORDS, vec![]));
-        assert_eq!((world.token_requests, world.tokens_issued), (seen_asked(&world), seen_asked(&world)), "one answer each");
-        Seen::of(&world)
+        let seen = Seen::of(&world);
+        assert!(seen.asked.len() >= 4, "too short to prove anything: {seen:?}");
+        assert_eq!((world.token_requests, world.tokens_issued), (seen.asked.len() as u64, seen.asked.len() as u64), "{seen:?}");
+        // None was asked for in vain; the last one may have come when nothing was left to do.
+        let issued: Vec<String> = world.config.tokens.iter().map(|token| format!("Bearer {}", token.text)).collect();
+        assert!(issued[..issued.len() - 1].iter().all(|token| seen.used.contains(token)), "{seen:?}");
+        seen
     };
-    assert!(seen.asked.len() >= 4, "too short to prove anything: {seen:?}");
-    // One renewal per token: each that was asked for was used, and none was asked for twice.
-    assert_eq!(seen.asked.len(), seen.used.len(), "{seen:?}");
     (crm, seen)
-}
-
-fn seen_asked(world: &World) -> u64 {
-    Seen::of(world).asked.len() as u64
 }
 
 #[tokio::test]
 async fn hubspot_tokens_that_end_every_two_seconds_fail_no_record_and_are_renewed_ahead() {
     let (_crm, seen) = tokens_that_end_every_two_seconds(Provider::HubSpot).await;
     // A tenth of two seconds ahead, and no sooner.
-    assert!(seen.asked.windows(2).all(|pair| pair[1] - pair[0] >= 1_600), "{seen:?}");
+    let gaps: Vec<u64> = seen.asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().all(|gap| *gap >= 1_600) && gaps.iter().any(|gap| *gap < 1_980), "{gaps:?}");
     // On a busy machine one may end on its way; as a rule none does.
     assert!(seen.dead.len() <= 1, "{seen:?}");
 }
@@ -251,9 +250,9 @@ async fn client_credentials_and_assertions_are_asked_for_again_and_again() {
         let name = grant.name();
         let provider = Provider::Salesforce;
         let sessions =
-            Config { salesforce_session_ms: 300, salesforce_certificate: Some(certificate.to_owned()), ..without_tokens(20_000) };
+            Config { salesforce_session_ms: 700, salesforce_certificate: Some(certificate.to_owned()), ..without_tokens(20_000) };
         let crm = Crm::with(provider, sessions, json!({})).await;
-        crm.simulator.world().fault(Rule::always(Fault::Latency(100)).on(provider.api_path()));
+        crm.simulator.world().fault(Rule::always(Fault::Latency(200)).on(provider.api_path()));
         let report = run(&crm, 20_000, credential(&token_url(&crm, provider), quick(), grant)).await;
         assert!(report.ok(), "{name} {report:?}");
         let world = crm.simulator.world();
@@ -382,7 +381,8 @@ async fn a_token_that_is_still_good_is_used_while_its_endpoint_is_out_of_order()
         world.requests.iter().filter(|request| request.header("authorization").is_some() && (from..to).contains(&request.at_ms)).count()
     };
     assert!(during(began, began + 350) >= 8, "requests waited for no reason: {seen:?}");
-    assert_eq!((seen.asked.len(), world.tokens_issued), (4, 2), "{seen:?}");
+    assert_eq!(seen.asked.len() as u64 - world.tokens_issued, 2, "two went wrong: {seen:?}");
+    assert!(world.tokens_issued >= 2, "it ended too early to prove anything: {seen:?}");
     assert_eq!(world.written_twice(), []);
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 use tokio::process::Command;
 
-fn toml(simulator: &Simulator, provider: &str, oauth: &str) -> String {
+pub(crate) fn toml(simulator: &Simulator, provider: &str, oauth: &str) -> String {
     let (destination_type, id, name) = match provider {
         "hubspot" => ("hubspot_dest", "hs_object_id", "firstname"),
         _ => ("salesforce_dest", "Id", "FirstName"),
@@ -34,7 +34,7 @@ config_json = {{ provider_id_field = "{id}", source_id = "src_1", fields = ["{na
     )
 }
 
-fn names(provider: Provider, numbers: std::ops::Range<usize>) -> String {
+pub(crate) fn names(provider: Provider, numbers: std::ops::Range<usize>) -> String {
     let mut csv = format!("{},{}\n", provider.id_column(), provider.first_name());
     for n in numbers {
         csv.push_str(&format!("{},New {n}\n", provider.id(n)));
@@ -42,10 +42,10 @@ fn names(provider: Provider, numbers: std::ops::Range<usize>) -> String {
     csv
 }
 
-const IN_FILE: &str = r#"grant = "refresh_token", client_id = "test-client", client_secret = { env = "CLIENT_SECRET" }, refresh_token = { file = "refresh-token" }"#;
-const IN_ENV: &str = r#"grant = "refresh_token", client_id = { env = "CLIENT_ID" }, client_secret = { env = "CLIENT_SECRET" }, refresh_token = { env = "REFRESH_TOKEN" }"#;
+pub(crate) const IN_FILE: &str = r#"grant = "refresh_token", client_id = "test-client", client_secret = { env = "CLIENT_SECRET" }, refresh_token = { file = "refresh-token" }"#;
+pub(crate) const IN_ENV: &str = r#"grant = "refresh_token", client_id = { env = "CLIENT_ID" }, client_secret = { env = "CLIENT_SECRET" }, refresh_token = { env = "REFRESH_TOKEN" }"#;
 
-async fn hubspot(records: usize, config: Config, oauth: &str) -> (Simulator, Project) {
+pub(crate) async fn hubspot(records: usize, config: Config, oauth: &str) -> (Simulator, Project) {
     let simulator = Simulator::start(Config { tokens: vec![], ..config }).await.unwrap();
     let project = Project { dir: tempfile::tempdir().unwrap() };
     project.write("reverse-sync.toml", &toml(&simulator, "hubspot", oauth));
@@ -55,12 +55,12 @@ async fn hubspot(records: usize, config: Config, oauth: &str) -> (Simulator, Pro
     (simulator, project)
 }
 
-fn secret_file(project: &Project, name: &str, text: &str) {
+pub(crate) fn secret_file(project: &Project, name: &str, text: &str) {
     project.write(name, text);
     fs::set_permissions(project.path(name), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn command(project: &Project, arguments: &[&str]) -> Command {
+pub(crate) fn command(project: &Project, arguments: &[&str]) -> Command {
     let mut command = project.command(arguments);
     command.env("CLIENT_ID", "test-client").env("CLIENT_SECRET", CLIENT_SECRET).env("REFRESH_TOKEN", REFRESH_TOKEN);
     command

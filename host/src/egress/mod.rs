@@ -245,7 +245,7 @@ impl Open {
 
     /// There is no token for a request. The guest learns that it did not leave; the report says why.
     fn no_access(&self, error: CredentialError) -> HttpError {
-        tracing::warn!(%error, "no access token for a request");
+        tracing::debug!(%error, "no access token for a request");
         // The first error tells why; the others follow from it.
         let _ = self.traffic.no_access.set(error);
         HttpError::HttpRequestDenied

@@ -42,6 +42,8 @@ const MAX_ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// After a failed renewal, the next one begins this much later. A token that is still good is used meanwhile.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How often a request waits for a token and finds that it has ended meanwhile.
+const MAX_LOOKS: u32 = 5;
 /// Secrets that are looked for in answers: those of the last ten renewals or so.
 const REMEMBERED: usize = 32;
 
@@ -125,6 +127,16 @@ impl OAuth {
 
     /// The token in force. Near its end it is renewed while requests go on with it; past its end they wait.
     pub(super) async fn access(self: &Arc<OAuth>) -> Result<Access, CredentialError> {
+        for _ in 0..MAX_LOOKS {
+            if let Some(access) = self.look().await? {
+                return Ok(access);
+            }
+        }
+        Err(CredentialError::Unavailable(format!("the access tokens of {} end before they can be used", self.endpoint)))
+    }
+
+    /// `None`: one was made, but has ended by the time that this request had its turn to look.
+    async fn look(self: &Arc<OAuth>) -> Result<Option<Access>, CredentialError> {
         let renewals = {
             let state = self.state();
             if let Some(token) = state.token.as_ref().filter(|token| token.is_good(Instant::now())) {
@@ -133,7 +145,7 @@ impl OAuth {
                 {
                     self.start_renewal(renewing);
                 }
-                return Ok(token.access());
+                return Ok(Some(token.access()));
             }
             match &state.failure {
                 Some((at, failure)) if at.elapsed() < TRY_AGAIN_AFTER => return Err(failure.clone()),
@@ -147,10 +159,9 @@ impl OAuth {
         }
         let state = self.state();
         match (&state.token, &state.failure) {
-            (Some(token), _) if token.is_good(Instant::now()) => Ok(token.access()),
+            (Some(token), _) if token.is_good(Instant::now()) => Ok(Some(token.access())),
             (_, Some((_, failure))) => Err(failure.clone()),
-            // It ended while the request waited its turn to look.
-            _ => Err(CredentialError::Unavailable(format!("the access tokens of {} end before they can be used", self.endpoint))),
+            _ => Ok(None),
         }
     }
 

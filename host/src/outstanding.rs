@@ -24,7 +24,7 @@ const DONE: u8 = 8;
 const DOUBTFUL: u8 = 16;
 
 /// Where a change stands in its batch: number of the batch, index in it.
-type Place = (u64, u32);
+pub(crate) type Place = (u64, u32);
 
 /// Shared between the call into the guest and the requests it has in flight.
 #[derive(Clone)]

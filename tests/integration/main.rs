@@ -11,6 +11,8 @@ mod examples;
 mod gate;
 mod hostile;
 mod metadata;
+mod oauth;
+mod oauth_command;
 mod offline;
 mod outcomes;
 mod pacing;

@@ -40,12 +40,25 @@ pub struct Field {
 /// The values that a field takes.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    /// Text of so many characters; `trimmed` says that the CRM trims it.
-    Text { max: Option<usize>, trimmed: bool },
+    /// Text.
+    Text {
+        /// Characters, at most.
+        max: Option<usize>,
+        /// Whether the CRM trims it.
+        trimmed: bool,
+    },
     /// An e-mail address: text whose letter case means nothing.
-    Email { max: Option<usize>, trimmed: bool },
-    /// A decimal number with so many decimals.
-    Number { scale: Option<usize> },
+    Email {
+        /// Characters, at most.
+        max: Option<usize>,
+        /// Whether the CRM trims it.
+        trimmed: bool,
+    },
+    /// A decimal number.
+    Number {
+        /// Decimals, at most.
+        scale: Option<usize>,
+    },
     /// True or false.
     Bool,
     /// A day.

@@ -24,7 +24,7 @@ const DONE: u8 = 8;
 const DOUBTFUL: u8 = 16;
 
 /// Where a change stands in its batch: number of the batch, index in it.
-type Place = (u64, u32);
+pub(crate) type Place = (u64, u32);
 
 /// Shared between the call into the guest and the requests it has in flight.
 #[derive(Clone)]
@@ -129,6 +129,11 @@ impl Outstanding {
         self.mark(named, |state| state | ACKNOWLEDGED);
     }
 
+    /// A write of them was answered with 412: its precondition did not hold, so it was not carried out.
+    pub(crate) fn precondition_failed(&self, named: &[Place]) {
+        self.mark(named, |state| (state & !SENT) | READ);
+    }
+
     /// A read of them was answered with 2xx.
     pub(crate) fn read(&self, named: &[Place]) {
         self.mark(named, |state| state | READ);
@@ -148,8 +153,7 @@ impl Outstanding {
     pub(crate) fn settle(&self, row: u64, names_it: impl Fn(&Evidence) -> bool) -> Option<Evidence> {
         let mut guard = self.window();
         let window = &mut *guard;
-        // Rows ascend over the batches; after a resume there may be one with a gap, never one out of order.
-        let (&number, index) = window.batches.iter().find_map(|(number, batch)| Some((number, batch.changes.find_row(row)?)))?;
+        let (number, index) = window.find(row)?;
         let batch = window.batches.get_mut(&number)?;
         let state = *batch.state.get(index)?;
         if state & DONE != 0 {
@@ -176,7 +180,8 @@ impl Outstanding {
     pub(crate) fn take(&self, row: u64) -> Option<Taken> {
         let fields = {
             let window = self.window();
-            let (batch, index) = window.batches.values().find_map(|batch| Some((batch, batch.changes.find_row(row)?)))?;
+            let (number, index) = window.find(row)?;
+            let batch = window.batches.get(&number)?;
             (batch.changes.fields(index).to_owned(), batch.changes.before(index).map(str::to_owned))
         };
         let evidence = self.settle(row, |_| true)?;
@@ -198,6 +203,16 @@ impl Outstanding {
         let window = self.window();
         let left = |batch: &HandedOut, index: usize| (batch.state[index] & DONE == 0).then(|| batch.changes.row(index));
         window.batches.values().flat_map(|batch| (0..batch.state.len()).filter_map(|index| left(batch, index))).collect()
+    }
+}
+
+impl Window {
+    /// Where the change of a row stands. Rows ascend over the batches; after a resume there may be a gap, never one out of
+    /// order.
+    fn find(&self, row: u64) -> Option<(u64, usize)> {
+        let begins_later = |batch: &&HandedOut| batch.changes.rows().first().is_some_and(|first| *first > row);
+        let (number, batch) = self.batches.iter().rev().find(|(_, batch)| !begins_later(batch))?;
+        Some((*number, batch.changes.find_row(row)?))
     }
 }
 

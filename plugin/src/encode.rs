@@ -108,9 +108,45 @@ pub fn push_number(out: &mut String, value: f64) -> bool {
     if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
         push_integer(out, value as i64);
     } else {
-        let _ = write!(out, "{value}");
+        push_shortest(out, value);
     }
     true
+}
+
+/// The shortest text that reads back, with its exponent written out. serde_json's own, so that the formatter of the
+/// standard library, which is 20 KB, does not have to be in the component.
+fn push_shortest(out: &mut String, value: f64) {
+    let shortest = serde_json::Number::from_f64(value).map(|number| number.to_string()).unwrap_or_default();
+    let (mantissa, exponent) = shortest.split_once(['e', 'E']).unwrap_or((&shortest, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let digits = format!("{whole}{fraction}");
+    // Where the point goes, counted from the first digit.
+    let point = whole.len() as i32 + exponent;
+    out.push_str(sign);
+    if point <= 0 {
+        out.push_str("0.");
+        (point..0).for_each(|_| out.push('0'));
+        out.push_str(&digits);
+    } else if point as usize >= digits.len() {
+        out.push_str(&digits);
+        (digits.len()..point as usize).for_each(|_| out.push('0'));
+    } else {
+        out.push_str(&digits[..point as usize]);
+        out.push('.');
+        out.push_str(&digits[point as usize..]);
+    }
+}
+
+/// A number as people read it.
+pub fn shown_number(value: f64) -> String {
+    let mut out = String::new();
+    if !push_number(&mut out, value) {
+        out.push_str(if value.is_nan() { "NaN" } else { "infinite" });
+    }
+    out
 }
 
 /// Whether this is a plain decimal number, and so a JSON number too: `-12.50`, not `+1`, `.5`, `007` or `1e3`.

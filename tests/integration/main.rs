@@ -5,10 +5,15 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
 
 mod command;
+mod compare;
+mod drift;
 mod examples;
 mod gate;
 mod guards;
 mod hostile;
+mod metadata;
+mod oauth;
+mod oauth_command;
 mod offline;
 mod outcomes;
 mod pacing;

@@ -233,24 +233,8 @@ impl Capability {
         segments.next().is_none().then_some(id)
     }
 
-    /// Holds query, headers and body against the template. The witness is asked about every id.
-    ///
-    /// # Errors
-    /// What does not fit, in words for a log line.
-    fn check_rest(
-        &self,
-        uri: &Uri,
-        headers: &HeaderMap,
-        path_id: Option<&str>,
-        body: &[u8],
-        witness: &mut dyn Witness,
-    ) -> Result<(), String> {
-        for pair in uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
-            let key = pair.split('=').next().unwrap_or("");
-            if !self.query.iter().any(|allowed| allowed == key) {
-                return Err(format!("the query key `{key}` is not granted"));
-            }
-        }
+    /// Holds the headers against those that are granted.
+    fn check_headers(&self, headers: &HeaderMap) -> Result<(), String> {
         for (name, value) in headers {
             match self.headers.iter().find(|(wanted, _)| wanted == name) {
                 Some((_, wanted)) if wanted.fits(value) => {}
@@ -262,6 +246,20 @@ impl Capability {
         for (name, _) in &self.headers {
             if headers.get_all(name).iter().count() != 1 {
                 return Err(format!("the header `{name}` has to be there once"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds query and body against the template. The witness is asked about every id.
+    ///
+    /// # Errors
+    /// What does not fit, in words for a log line.
+    fn check_rest(&self, uri: &Uri, path_id: Option<&str>, body: &[u8], witness: &mut dyn Witness) -> Result<(), String> {
+        for pair in uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
+            let key = pair.split('=').next().unwrap_or("");
+            if !self.query.iter().any(|allowed| allowed == key) {
+                return Err(format!("the query key `{key}` is not granted"));
             }
         }
         let fields = match path_id {
@@ -329,8 +327,11 @@ pub fn admit<'c>(
         return Err(format!("the guest set `{name}` itself; credentials are put in by the host"));
     }
     let path = uri.path();
-    let Some((capability, id)) = capabilities.iter().find_map(|capability| Some((capability, capability.fits(phase, method, path)?)))
-    else {
+    let fits = |capability: &'c Capability| Some((capability, capability.fits(phase, method, path)?));
+    // A path that stands for itself comes before one in which the same segment would be an id.
+    let named = capabilities.iter().filter_map(fits).filter(|(_, id)| id.is_none());
+    let mut fitting = named.chain(capabilities.iter().filter_map(fits).filter(|(_, id)| id.is_some()));
+    let Some((mut capability, mut id)) = fitting.next() else {
         return Err(format!(
             "no granted capability covers {method} {path} while {}",
             match phase {
@@ -339,7 +340,11 @@ pub fn admit<'c>(
             }
         ));
     };
-    capability.check_rest(uri, headers, id, body, witness)?;
+    // Capabilities for one path may differ in their headers.
+    if let Err(reason) = capability.check_headers(headers) {
+        (capability, id) = fitting.find(|(other, _)| other.check_headers(headers).is_ok()).ok_or(reason)?;
+    }
+    capability.check_rest(uri, id, body, witness)?;
     Ok(capability)
 }
 

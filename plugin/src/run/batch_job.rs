@@ -51,11 +51,11 @@ impl Group {
 
 impl<N: Network> Runner<'_, N> {
     pub(super) async fn batch_job(&self, changes: Changes) -> Result<(), Error> {
-        let mut first = Group::new(changes.members());
-        if changes.doubtful() {
-            first.doubt = Some(Doubt::Earlier);
-        }
-        let mut groups = vec![first];
+        let mut groups = if changes.doubtful() {
+            vec![Group { doubt: Some(Doubt::Earlier), ..Group::new(changes.members()) }]
+        } else {
+            vec![Group::new(self.admitted(&changes, changes.members()).await?)]
+        };
         while let Some(mut group) = groups.pop() {
             if group.members.is_empty() {
                 continue;
@@ -93,6 +93,13 @@ impl<N: Network> Runner<'_, N> {
             }
         }
         Ok(())
+    }
+
+    async fn admitted(&self, changes: &Changes, members: Vec<usize>) -> Result<Vec<usize>, Error> {
+        if members.is_empty() {
+            return Ok(members);
+        }
+        Ok(self.admit(changes, members).await?.into_iter().map(|(member, _)| member).collect())
     }
 
     /// A write got no answer that can be used: it is settled before anything else happens to its changes.
@@ -150,7 +157,8 @@ impl<N: Network> Runner<'_, N> {
         match doubt {
             // Alone, so that the next answer can be about nothing else.
             Doubt::Silent => groups.extend(rest.into_iter().map(|member| Group { silent_before: true, ..group.with(vec![member]) })),
-            Doubt::Earlier | Doubt::Lost(_) => groups.push(group.with(rest)),
+            Doubt::Earlier => groups.push(group.with(self.admitted(changes, rest).await?)),
+            Doubt::Lost(_) => groups.push(group.with(rest)),
         }
         Ok(())
     }

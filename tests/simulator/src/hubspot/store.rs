@@ -13,6 +13,8 @@ pub struct HubSpot {
     pub objects: BTreeMap<String, Object>,
     /// The refresh token that is accepted.
     pub refresh_token: String,
+    /// A refresh gives a new refresh token, and the old one dies. Off: HubSpot answers with the one it was shown (A10).
+    pub rotate_refresh_token: bool,
     /// Calls of the last window.
     pub(super) calls: VecDeque<Instant>,
     /// Calls of the day.
@@ -63,7 +65,13 @@ impl HubSpot {
     pub(crate) fn new() -> HubSpot {
         let objects =
             TYPES.iter().map(|(name, _)| ((*name).to_owned(), Object { properties: properties::standard(name), ..Object::default() }));
-        HubSpot { objects: objects.collect(), refresh_token: "test-refresh-token".to_owned(), calls: VecDeque::new(), today: 0 }
+        HubSpot {
+            objects: objects.collect(),
+            refresh_token: "test-refresh-token".to_owned(),
+            rotate_refresh_token: false,
+            calls: VecDeque::new(),
+            today: 0,
+        }
     }
 
     pub(super) fn object_type(&self, name: &str) -> Option<String> {

@@ -117,26 +117,40 @@ pub(super) fn delete(world: &mut World, object: &str, id: &str) -> Answer {
     Answer::empty(204)
 }
 
-/// `GET …/queryAll?q=SELECT Id,IsDeleted,MasterRecordId FROM Contact WHERE Id='…'`: only this form, to find what a record was
-/// merged into (B11).
+/// `GET …/queryAll?q=SELECT Id,IsDeleted,MasterRecordId FROM Contact WHERE Id IN ('…','…')`, or `Id='…'`: only these forms, to
+/// find what records were merged into (B11).
 pub(super) fn query_all(world: &World, request: &Incoming) -> Answer {
     let query = request.query("q").unwrap_or_default();
-    let words: Vec<&str> = query.split_whitespace().collect();
-    let parsed = match words.as_slice() {
-        [select, names, from, object, filter, condition]
-            if select.eq_ignore_ascii_case("select") && from.eq_ignore_ascii_case("from") && filter.eq_ignore_ascii_case("where") =>
-        {
-            condition.strip_prefix("Id='").and_then(|rest| rest.strip_suffix('\'')).map(|id| (*names, *object, id))
-        }
-        _ => None,
-    };
-    let Some((names, object, id)) = parsed else {
-        return errors::one(400, "MALFORMED_QUERY", "this simulator answers SELECT fields FROM Object WHERE Id='…' only");
+    let Some((names, object, ids)) = parse(&query) else {
+        let message = "this simulator answers SELECT fields FROM Object WHERE Id='…', or Id IN ('…','…'), only";
+        return errors::one(400, "MALFORMED_QUERY", message);
     };
     let fields: Vec<String> = names.split(',').map(str::to_owned).collect();
-    let records: Vec<Value> = match (world.salesforce.record(object, id), ids::canonical(id)) {
-        (Some(record), Some(id)) => vec![record.json(object, &id, &fields)],
-        _ => vec![],
-    };
+    if let Some(unknown) = unknown_field(world, object, &fields) {
+        return errors::one(400, "INVALID_FIELD", &format!("No such column '{unknown}' on entity '{object}'"));
+    }
+    let records: Vec<Value> =
+        ids.into_iter().filter_map(|id| Some(world.salesforce.record(object, id)?.json(object, &ids::canonical(id)?, &fields))).collect();
     Answer::json(200, &json!({"totalSize": records.len(), "done": true, "records": records}))
+}
+
+/// Fields, object and ids.
+fn parse(query: &str) -> Option<(&str, &str, Vec<&str>)> {
+    let words: Vec<&str> = query.split_whitespace().collect();
+    let [select, names, from, object, filter, condition @ ..] = words.as_slice() else { return None };
+    let keywords = [(select, "select"), (from, "from"), (filter, "where")];
+    if !keywords.iter().all(|(word, keyword)| word.eq_ignore_ascii_case(keyword)) {
+        return None;
+    }
+    let quoted = |text: &str| -> Option<&str> {
+        query.find(text).and_then(|at| query.get(at..at + text.len()))?.strip_prefix('\'')?.strip_suffix('\'')
+    };
+    let ids = match condition {
+        [one] => vec![quoted(one.strip_prefix("Id=")?)?],
+        ["Id", within, list] if within.eq_ignore_ascii_case("in") => {
+            list.strip_prefix('(')?.strip_suffix(')')?.split(',').map(quoted).collect::<Option<_>>()?
+        }
+        _ => return None,
+    };
+    Some((names, object, ids))
 }

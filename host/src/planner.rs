@@ -10,7 +10,7 @@ use crate::{
     },
     component::{Component, Grant, GrantError, Phase},
     destination::Destination,
-    egress::{Egress, Link, base_url::BaseUrl},
+    egress::{Egress, Link, base_url::BaseUrl, credential::CredentialError},
     engine::{EngineError, Guest, within},
     plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Guard, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
     records::{RecordsError, to_columns},
@@ -88,6 +88,9 @@ pub enum PlanningError {
     /// The destination's configuration, in the component's words.
     #[error("{}", .0.message)]
     Refused(wit::Error),
+    /// There was no access token for a request of the component.
+    #[error(transparent)]
+    NoAccess(CredentialError),
     /// The grant.
     #[error(transparent)]
     Grant(#[from] GrantError),
@@ -110,6 +113,8 @@ impl PlanningError {
     pub fn kind(&self) -> Option<wit::ErrorKind> {
         match self {
             PlanningError::Refused(error) => Some(error.kind),
+            PlanningError::NoAccess(CredentialError::Unavailable(_)) => Some(wit::ErrorKind::Unavailable),
+            PlanningError::NoAccess(_) => Some(wit::ErrorKind::Unauthorized),
             _ => None,
         }
     }
@@ -163,6 +168,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     });
 
     let target = target(planning.destination, planning.base_url.as_str());
+    let traffic = egress.traffic();
     let called = call(component, &target, mode, egress, read_rx, spool_tx, &shared).await;
     // Both threads end by themselves: their channels are closed now.
     let spooled = spooler.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
@@ -174,7 +180,8 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         return Err(error);
     }
     let mut spooled = spooled?;
-    called?.map_err(PlanningError::Refused)?;
+    // The component cannot know that there was no access token for its request; egress does.
+    called?.map_err(|error| traffic.no_access().cloned().map_or(PlanningError::Refused(error), PlanningError::NoAccess))?;
     shared.accounting.finish()?;
     let descriptor = component.descriptor();
     let (mut warnings, mut guards) = (std::mem::take(&mut shared.warnings), std::mem::take(&mut shared.guards));

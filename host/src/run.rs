@@ -211,7 +211,13 @@ pub async fn run(
     let traffic = egress.traffic();
     watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
 
-    let called = call(component, confirmed, egress, confirmed_resource, sink).await;
+    let called = if to_do > 0 {
+        call(component, confirmed, egress, confirmed_resource, sink).await
+    } else {
+        // All changes of this part have their outcome: nothing is asked of the CRM, nobody reads changes or reports outcomes.
+        drop((confirmed_resource, sink));
+        Ok(Ok(()))
+    };
     reader.await.map_err(io::Error::other)??;
 
     let mut stopped = stopped(called, traffic.no_access());

@@ -8,7 +8,7 @@ use crate::{
         types::{self as wit, Error as GuestError},
     },
     component::{Component, Grant, GrantError},
-    egress::{Egress, Link},
+    egress::{Egress, Link, credential::CredentialError},
     engine::{EngineError, Guest, within},
     journal::{Past, Ranges},
     outstanding::{Outstanding, Taken},
@@ -63,6 +63,9 @@ pub enum VerifyError {
     /// The component gave up, for example because the CRM cannot be reached.
     #[error("{}", .0.message)]
     Stopped(GuestError),
+    /// There was no access token for a request.
+    #[error(transparent)]
+    NoAccess(CredentialError),
     /// The component did not say what became of each record.
     #[error("the component ended without a word about {0} of the records it should have read")]
     Unread(u64),
@@ -106,7 +109,9 @@ pub async fn verify(
         VerifySinkResource { outstanding: outstanding.clone(), early: BTreeMap::new(), read: Arc::clone(&read), show: Box::new(show) };
 
     let loaded = component.loaded();
-    let (mut store, instance) = loaded.instantiate(Egress::verifying(capabilities, link, outstanding.clone())).await?;
+    let egress = Egress::verifying(capabilities, link, outstanding.clone());
+    let traffic = egress.traffic();
+    let (mut store, instance) = loaded.instantiate(egress).await?;
     let table = &mut store.data_mut().table;
     let written = table.push(written).map_err(wasmtime::Error::from).map_err(EngineError::from)?;
     let sink = table.push(sink).map_err(wasmtime::Error::from).map_err(EngineError::from)?;
@@ -114,7 +119,7 @@ pub async fn verify(
     let target = target(&header.destination, &header.base_url);
     let called = within(loaded.engine().config.deadline, store, async |store| guest.call_verify(store, &target, written, sink).await).await;
     reader.await.map_err(io::Error::other)??;
-    called?.map_err(VerifyError::Stopped)?;
+    called?.map_err(|error| traffic.no_access().cloned().map_or(VerifyError::Stopped(error), VerifyError::NoAccess))?;
     match to_read.saturating_sub(read.load(Relaxed)) {
         0 => Ok(()),
         unread => Err(VerifyError::Unread(unread)),

@@ -47,7 +47,7 @@ async fn exit_codes_say_what_happened() {
     simulator.world().config.tokens[0].expired = true;
     let expired = project.run(&["run", "people", "--confirm"]).await;
     assert_eq!(expired.code, Some(4), "{expired:?}");
-    assert!(expired.stdout.contains("crm.objects.contacts.write"), "it says which right is needed: {expired:?}");
+    assert!(expired.stderr.contains("crm.objects.contacts.write"), "it says which right is needed: {expired:?}");
     drop(simulator);
     let down = project.run(&["run", "people", "--confirm"]).await;
     assert_eq!(down.code, Some(4), "{down:?}");

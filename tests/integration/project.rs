@@ -25,12 +25,19 @@ impl Project {
         project
     }
 
-    /// A project whose plans are compared with the CRM, by a component as small as can be.
+    /// A project whose plans are compared with the CRM.
     pub(crate) async fn comparing(simulator: &Simulator, csv: &str) -> Project {
-        let mut project = Project::hubspot(simulator, csv).await;
-        let toml = hubspot_toml(&simulator.base_url()).replace("fields = [\"firstname\"]", "compare = true");
-        let grant = format!("[[grants]]\ncomponent = \"{}\"\n", hostile_guest().await.digest());
-        project.write("reverse-sync.toml", &format!("{toml}\n{grant}"));
+        let project = Project::hubspot(simulator, csv).await;
+        project.write("reverse-sync.toml", &hubspot_toml(&simulator.base_url()).replace("fields = [\"firstname\"]", "compare = true"));
+        project
+    }
+
+    /// The same with another component, as small as can be.
+    pub(crate) async fn comparing_with_guest(simulator: &Simulator, csv: &str) -> Project {
+        let mut project = Project::comparing(simulator, csv).await;
+        let toml = std::fs::read_to_string(project.path("reverse-sync.toml")).unwrap();
+        let digest = hostile_guest().await.digest();
+        project.write("reverse-sync.toml", &format!("{toml}\n[[grants]]\ncomponent = \"{digest}\"\n"));
         project.plugin = Some(hostile_guest_file().unwrap());
         project
     }

@@ -32,8 +32,12 @@ fn golden(count: usize) -> String {
 /// A run of `count` compared changes, in a CRM with three records more.
 async fn ran(count: usize) -> (Simulator, Project, Contacts, String) {
     let simulator = Simulator::start(config(count + 3)).await.unwrap();
-    let before = contacts(&simulator);
     let project = Project::comparing(&simulator, &golden(count)).await;
+    ran_in(simulator, project, count).await
+}
+
+async fn ran_in(simulator: Simulator, project: Project, count: usize) -> (Simulator, Project, Contacts, String) {
+    let before = contacts(&simulator);
     let run = project.run(&["run", "people", "--confirm", "--json"]).await;
     assert_eq!((run.code, run.json()["updated"].as_u64()), (Some(0), Some(count as u64)), "{run:?}");
     assert_ne!(contacts(&simulator), before);
@@ -164,7 +168,9 @@ async fn a_tampered_plan_is_not_undone_either() {
 
 #[tokio::test]
 async fn another_component_may_undo_and_says_so() {
-    let (simulator, mut project, before, run_id) = ran(3).await;
+    let simulator = Simulator::start(config(6)).await.unwrap();
+    let project = Project::comparing_with_guest(&simulator, &golden(3)).await;
+    let (simulator, mut project, before, run_id) = ran_in(simulator, project, 3).await;
     let made_by = project.run(&["plan", "people", "--json"]).await.json()["component"].as_str().unwrap().to_owned();
     // The bundled one now, with the configuration it knows.
     project.plugin = None;

@@ -134,16 +134,15 @@ pub(crate) async fn make(
             (_, Some(ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable)) => Exit::Unavailable,
             _ => Exit::Usage,
         };
-        let context = match error.kind() {
-            Some(ErrorKind::Unauthorized) => Some(format!("the credential needs: {}", target.served.required_rights)),
-            _ => error.is_config().then(|| format!("destinations.{name}")),
-        };
+        let unauthorized = error.kind() == Some(ErrorKind::Unauthorized);
+        let is_config = error.is_config();
         let error = anyhow::Error::new(error);
         Failure {
             exit,
-            error: match context {
-                Some(context) => error.context(context),
-                None => error,
+            error: match (unauthorized, is_config) {
+                (true, _) => anyhow!("{error:#}\nThe credential needs: {}", target.served.required_rights),
+                (_, true) => error.context(format!("destinations.{name}")),
+                _ => error,
             },
         }
     })

@@ -3,6 +3,7 @@
 use crate::{
     Common,
     apply::{self, ApplyArgs},
+    audit,
     exit::{Exit, Failure, OrExit},
     plan::{self, ModeArgs, RecordsArgs},
     render,
@@ -43,7 +44,13 @@ pub(crate) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure
         }
         let link = OnceLink::of(&target);
         let mode = args.mode.mode(&target.destination, PlanMode::Online);
-        let plan = plan::make(&workspace, &target, &link, &args.records, mode).await?;
+        let plan = match plan::make(&workspace, &target, &link, &args.records, mode).await {
+            Err(failure) if args.apply.confirm && failure.exit == Exit::Unavailable => {
+                audit::append_unplanned(&workspace.audit_log(), &args.what, &workspace.component, &failure.error).or_exit(Exit::Usage)?;
+                return Err(failure);
+            }
+            made => made?,
+        };
         return apply::apply(&workspace, &target, &link, plan, &args.apply, can_ask).await;
     }
     let id = workspace.plan_id(&args.what)?;

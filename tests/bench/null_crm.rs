@@ -34,6 +34,23 @@ pub(crate) fn start(latency: Duration, reading: Reading) -> anyhow::Result<Socke
     Ok(address.recv()??)
 }
 
+/// What the CRM says about the fields of the golden records.
+pub(crate) fn metadata(path: &str) -> String {
+    if path.ends_with("/describe") { salesforce_fields() } else { hubspot_properties() }
+}
+
+const FIELDS: [&str; 7] = ["firstname", "lastname", "email", "phone", "company", "city", "jobtitle"];
+
+fn hubspot_properties() -> String {
+    let property = |name: &&str| serde_json::json!({"name": name, "type": "string", "fieldType": "text"});
+    serde_json::json!({"results": FIELDS.iter().map(property).collect::<Vec<_>>()}).to_string()
+}
+
+fn salesforce_fields() -> String {
+    let field = |name: &&str| serde_json::json!({"name": name, "type": "string", "updateable": true, "length": 100});
+    serde_json::json!({"fields": FIELDS.iter().map(field).collect::<Vec<_>>()}).to_string()
+}
+
 /// How much the server looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
@@ -57,6 +74,11 @@ fn parsed(body: &[u8], hubspot: bool) -> Vec<String> {
 }
 
 async fn answer(request: Request<Incoming>, latency: Duration, reading: Reading) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() == http::Method::GET {
+        let metadata = metadata(request.uri().path());
+        let response = Response::builder().header("content-type", "application/json").body(Full::new(Bytes::from(metadata)));
+        return Ok(response.unwrap_or_default());
+    }
     let hubspot = request.uri().path().ends_with("/batch/update");
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     if !latency.is_zero() {

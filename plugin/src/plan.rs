@@ -16,7 +16,6 @@ use crate::provider_id::{self, Flaw};
 use crate::run::Runner;
 use crate::run::verify::ReadsOnly;
 use crate::run::world::Network;
-use std::cell::RefCell;
 use std::future::Future;
 
 /// What planning needs of the host: the cursor and the sink of the contract.
@@ -68,7 +67,7 @@ pub async fn plan_in<H: PlanHost, N: Network>(mode: PlanMode, config: &Config, n
         PlanMode::Compare => {
             let metadata = metadata::read(config, network).await?;
             let runner = Runner::new(config, network, &ReadsOnly);
-            let comparer = Comparer { config, metadata: &metadata, runner: &runner, held_back: RefCell::default() };
+            let comparer = Comparer::new(config, &metadata, &runner);
             let mut comparing = Comparing::new(&comparer, host);
             plan(config, Some(&metadata), &mut comparing).await?;
             comparing.finish().await

@@ -57,6 +57,8 @@ pub struct Routes {
     pub describe: Route,
     /// Finds the survivors of merged records, where reading one does not lead to it.
     pub survivors: Option<Route>,
+    /// Finds records by their e-mail address.
+    pub by_email: Option<Route>,
 }
 
 impl Routes {
@@ -71,7 +73,7 @@ impl Routes {
     /// In the order in which they are asked for.
     pub fn all(&self) -> impl Iterator<Item = &Route> {
         let always = [&self.update_many, &self.update_one, &self.read_many, &self.read_one, &self.describe];
-        always.into_iter().chain(&self.update_one_unmodified).chain(&self.survivors)
+        always.into_iter().chain(&self.update_one_unmodified).chain(&self.survivors).chain(&self.by_email)
     }
 }
 
@@ -113,6 +115,19 @@ static HUBSPOT: Routes = Routes {
     },
     describe: Route { writes: false, method: "GET", path: "${properties_path}/${object}", query: None, headers: &[], body: BodyForm::None },
     survivors: None,
+    by_email: Some(Route {
+        writes: false,
+        method: "POST",
+        path: "${objects_path}/${object}/batch/read",
+        query: None,
+        headers: &[],
+        body: BodyForm::Many {
+            open: r#"{"idProperty":"email","properties":["email"],"inputs":["#,
+            item: r#"{"id":${text}}"#,
+            close: "]}",
+            max: 100,
+        },
+    }),
 };
 
 /// Stands for a date in the form of RFC 9110.
@@ -176,13 +191,16 @@ static SALESFORCE: Routes = Routes {
         headers: &[],
         body: BodyForm::None,
     },
+    by_email: Some(QUERY),
     // A merged record is deleted, and only queryAll shows which one it went into (crm-apis B11).
-    survivors: Some(Route {
-        writes: false,
-        method: "GET",
-        path: "/services/data/${api_version}/queryAll",
-        query: Some("q"),
-        headers: &[],
-        body: BodyForm::None,
-    }),
+    survivors: Some(QUERY),
+};
+
+const QUERY: Route = Route {
+    writes: false,
+    method: "GET",
+    path: "/services/data/${api_version}/queryAll",
+    query: Some("q"),
+    headers: &[],
+    body: BodyForm::None,
 };

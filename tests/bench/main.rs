@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod comparing;
 mod golden;
 mod native;
 mod null_crm;
@@ -42,6 +43,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted("plan") {
         planning::speed(&mut table)?;
+    }
+    if wanted("compare") {
+        comparing::cost(&mut table)?;
     }
     if wanted("process") {
         process::small_plan(&mut table, &options.binary)?;

@@ -34,6 +34,23 @@ pub(crate) fn start(latency: Duration, reading: Reading) -> anyhow::Result<Socke
     Ok(address.recv()??)
 }
 
+/// What the CRM says about the fields of the golden records.
+pub(crate) fn metadata(path: &str) -> String {
+    if path.ends_with("/describe") { salesforce_fields() } else { hubspot_properties() }
+}
+
+const FIELDS: [&str; 7] = ["firstname", "lastname", "email", "phone", "company", "city", "jobtitle"];
+
+fn hubspot_properties() -> String {
+    let property = |name: &&str| serde_json::json!({"name": name, "type": "string", "fieldType": "text"});
+    serde_json::json!({"results": FIELDS.iter().map(property).collect::<Vec<_>>()}).to_string()
+}
+
+fn salesforce_fields() -> String {
+    let field = |name: &&str| serde_json::json!({"name": name, "type": "string", "updateable": true, "length": 100});
+    serde_json::json!({"fields": FIELDS.iter().map(field).collect::<Vec<_>>()}).to_string()
+}
+
 /// How much the server looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
@@ -50,13 +67,27 @@ fn skimmed(body: &[u8]) -> Vec<String> {
     memmem::find_iter(body, marker).map(id).collect()
 }
 
-fn parsed(body: &[u8], hubspot: bool) -> Vec<String> {
-    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let records = body[if hubspot { "inputs" } else { "records" }].as_array().map(Vec::as_slice).unwrap_or_default();
-    records.iter().filter_map(|record| Some(record["id"].as_str()?.to_owned())).collect()
+/// Borrowed, and of each record's values no more than that they are JSON: as little as a server can do.
+fn parsed(body: &[u8]) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Update<'a> {
+        #[serde(borrow, alias = "inputs")]
+        records: Vec<Record<'a>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Record<'a> {
+        id: &'a str,
+    }
+    let update: Option<Update<'_>> = serde_json::from_slice(body).ok();
+    update.map(|update| update.records.iter().map(|record| record.id.to_owned()).collect()).unwrap_or_default()
 }
 
 async fn answer(request: Request<Incoming>, latency: Duration, reading: Reading) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() == http::Method::GET {
+        let metadata = metadata(request.uri().path());
+        let response = Response::builder().header("content-type", "application/json").body(Full::new(Bytes::from(metadata)));
+        return Ok(response.unwrap_or_default());
+    }
     let hubspot = request.uri().path().ends_with("/batch/update");
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     if !latency.is_zero() {
@@ -65,7 +96,7 @@ async fn answer(request: Request<Incoming>, latency: Duration, reading: Reading)
     let mut text = String::with_capacity(body.len() * 3);
     text.push_str(if hubspot { "{\"status\":\"COMPLETE\",\"results\":[" } else { "[" });
     let ids = match reading {
-        Reading::Parses => parsed(&body, hubspot),
+        Reading::Parses => parsed(&body),
         Reading::Skims => skimmed(&body),
     };
     for (n, id) in ids.into_iter().enumerate() {

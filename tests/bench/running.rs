@@ -10,6 +10,7 @@ use bytes::Bytes;
 use reverse_sync::{
     egress::{pacing::Pacer, transport::TransportLimits},
     engine::EngineConfig,
+    planner::Asking,
     run::StopSignal,
 };
 use reverse_sync_tests::{Bench, component_file, load};
@@ -33,7 +34,8 @@ pub(crate) fn against_native(table: &mut Table, latency: Duration, reading: Read
         let component = Arc::new(load(&component_file()?, EngineConfig::default()).await?);
         let config = json!({"provider_id_field": "hs_object_id", "source_id": "src_1", "in_flight": IN_FLIGHT});
         let bench = Bench::new(component, &format!("http://{address}"), "hubspot_dest", config)?;
-        let plan = bench.plan(Box::new(InMemory::new(records, false)?), vec![]).await?;
+        // As `run NAME` plans: with the CRM's metadata.
+        let plan = bench.plan_asking(Asking::Metadata(bench.link("token")?), Box::new(InMemory::new(records, false)?), vec![]).await?;
         let bodies = Arc::new(bodies(&bench, plan.id())?);
         let confirmed = bench.confirm_overriding(plan, &["max_changes"])?;
         for _ in 0..TURNS {
@@ -99,8 +101,9 @@ pub(crate) fn calls(table: &mut Table) -> anyhow::Result<()> {
             let component = Arc::new(load(&component_file()?, EngineConfig::default()).await?);
             let config = json!({"provider_id_field": id, "source_id": "src_1"});
             let bench = Bench::new(component, &format!("http://{address}"), destination_type, config)?;
-            let plan = bench.plan(Box::new(InMemory::new(10_000, id == "Id")?), vec![]).await?;
-            let confirmed = bench.confirm_overriding(plan, &["max_changes"])?;
+            let asking = Asking::Metadata(bench.link("token")?);
+            let plan = bench.plan_asking(asking, Box::new(InMemory::new(10_000, id == "Id")?), vec![]).await?;
+            let confirmed = bench.confirm(plan)?;
             let pacer = Pacer::new(&bench.component.destination_type(destination_type)?.pacing, Some((1_000_000, Duration::from_secs(10))));
             let report =
                 bench.run(&confirmed, bench.link_with("token", pacer, TransportLimits::default())?, StopSignal::new(), |_| {}).await?;

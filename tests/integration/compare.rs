@@ -187,3 +187,20 @@ async fn planning_with_an_expired_token_says_so_and_writes_nothing() {
     assert!(error.to_string().contains("401"), "{error}");
     assert_eq!(std::fs::read_dir(crm.bench.plans_dir()).unwrap().count(), 0, "half a plan was kept");
 }
+
+#[tokio::test]
+async fn an_address_that_another_record_has_needs_an_override() {
+    for (provider, column) in [(Provider::HubSpot, "email"), (Provider::Salesforce, "Email")] {
+        let crm = Crm::with(provider, config(10), json!({})).await;
+        let row = |n: usize, address: &str| format!("{},{address}\n", provider.id(n));
+        let header = format!("{},{column}\n", provider.id_column());
+        // Its own, in another case, is no change; a new one is free.
+        let fine = crm.plan_comparing(&(header.clone() + &row(1, "Person1@example.com") + &row(2, "o'new@example.com"))).await;
+        assert_eq!((fine.header().writable, fine.header().guards.len()), (1, 0), "{provider:?}");
+        let taken = crm.plan_comparing(&(header + &row(1, "new1@example.com") + &row(2, "PERSON7@example.com"))).await;
+        let guards = &taken.header().guards;
+        assert_eq!(guards.len(), 1, "{guards:?}");
+        assert_eq!(guards[0].name, "email_taken");
+        assert!(guards[0].message.contains("row 2") && guards[0].message.contains(&provider.id(7)), "{guards:?}");
+    }
+}

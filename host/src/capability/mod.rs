@@ -251,6 +251,15 @@ impl Capability {
         Ok(())
     }
 
+    /// Whether a body begins as the template does.
+    fn check_beginning(&self, body: &[u8]) -> Result<(), String> {
+        let (Body::One(template) | Body::Many { open: template, .. }) = &self.body else { return Ok(()) };
+        match template.first() {
+            Some(Piece::Literal(text)) => Cursor { rest: body }.literal(text),
+            _ => Ok(()),
+        }
+    }
+
     /// Holds query and body against the template. The witness is asked about every id.
     ///
     /// # Errors
@@ -340,9 +349,10 @@ pub fn admit<'c>(
             }
         ));
     };
-    // Capabilities for one path may differ in their headers.
-    if let Err(reason) = capability.check_headers(headers) {
-        (capability, id) = fitting.find(|(other, _)| other.check_headers(headers).is_ok()).ok_or(reason)?;
+    // Capabilities for one path may differ in their headers, and in how their bodies begin.
+    let begins = |capability: &Capability| capability.check_headers(headers).and_then(|()| capability.check_beginning(body));
+    if let Err(reason) = begins(capability) {
+        (capability, id) = fitting.find(|(other, _)| begins(other).is_ok()).ok_or(reason)?;
     }
     capability.check_rest(uri, id, body, witness)?;
     Ok(capability)

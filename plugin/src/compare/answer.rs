@@ -12,7 +12,14 @@ pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Members<'a> {
     pub(crate) fn parse(text: &'a str) -> Option<Members<'a>> {
-        serde_json::from_str(text).ok()
+        match json_outline::members(text) {
+            Some(pairs) => Some(Members::outlined(pairs)),
+            None => serde_json::from_str(text).ok(),
+        }
+    }
+
+    fn outlined(pairs: json_outline::Members<'a>) -> Members<'a> {
+        Members(pairs.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
@@ -81,13 +88,19 @@ pub(crate) fn hubspot(body: &[u8]) -> Option<Vec<(Cow<'_, str>, Members<'_>)>> {
         #[serde(borrow, default)]
         properties: Members<'a>,
     }
+    if let Some(records) = json_outline::result_records(body) {
+        return Some(records.into_iter().map(|(id, properties)| (id.into(), Members::outlined(properties))).collect());
+    }
     let found: Found<'_> = serde_json::from_slice(body).ok()?;
     Some(found.results.into_iter().map(|record| (record.id, record.properties)).collect())
 }
 
 /// Salesforce: one entry for each id, in order; `None` where there is no such record.
 pub(crate) fn salesforce(body: &[u8]) -> Option<Vec<Option<Members<'_>>>> {
-    serde_json::from_slice(body).ok()
+    match json_outline::list(body) {
+        Some(list) => Some(list.into_iter().map(|record| record.map(Members::outlined)).collect()),
+        None => serde_json::from_slice(body).ok(),
+    }
 }
 
 /// A JSON string's text, or `None` for null and whatever is no string.

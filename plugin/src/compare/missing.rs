@@ -68,6 +68,7 @@ impl<N: Network> Comparer<'_, N> {
         if !missing.is_empty() {
             self.find(&changes, &wanted, &missing, &mut compared).await?;
         }
+        self.look_for_owners(&compared).await?;
         Ok(compared)
     }
 
@@ -219,7 +220,7 @@ impl<N: Network> Comparer<'_, N> {
 }
 
 /// The rows of a query's answer.
-fn records(body: &[u8]) -> Option<Vec<Value>> {
+pub(super) fn records(body: &[u8]) -> Option<Vec<Value>> {
     match serde_json::from_slice::<Value>(body).ok()?.get_mut("records")?.take() {
         Value::Array(rows) => Some(rows),
         _ => None,

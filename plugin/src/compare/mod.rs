@@ -7,7 +7,8 @@
 //! Records that are not there are looked for one by one (HubSpot) or in one query (Salesforce): deleted, or merged
 //! into another one.
 
-mod answer;
+pub(crate) mod answer;
+mod email;
 mod judge;
 mod missing;
 
@@ -49,6 +50,13 @@ impl Packed {
     pub(crate) fn push(&mut self, text: &str) {
         self.0.bytes.push_str(text);
         close(&mut self.0);
+    }
+
+    pub(crate) fn get(&self, at: usize) -> &str {
+        match self.0.offsets.get(at..at + 2) {
+            Some(&[start, end]) => self.0.bytes.get(start as usize..end as usize).unwrap_or_default(),
+            _ => "",
+        }
     }
 
     /// Appends piece by piece: write into it, then close.
@@ -100,7 +108,14 @@ pub(crate) struct Comparer<'r, N> {
     pub(crate) config: &'r Config,
     pub(crate) metadata: &'r Metadata,
     pub(crate) runner: &'r Runner<'r, N>,
-    pub(crate) held_back: HeldBack,
+    held_back: HeldBack,
+    taken: RefCell<email::Taken>,
+}
+
+impl<'r, N> Comparer<'r, N> {
+    pub(crate) fn new(config: &'r Config, metadata: &'r Metadata, runner: &'r Runner<'r, N>) -> Self {
+        Comparer { config, metadata, runner, held_back: RefCell::default(), taken: RefCell::default() }
+    }
 }
 
 /// The host's sink, behind the comparison.
@@ -185,6 +200,7 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
         while !self.reads.is_empty() {
             self.take().await?;
         }
+        self.comparer.taken.take().finish(self.host);
         for (field, why, count, row) in self.comparer.held_back.take() {
             self.host.warn(&format!("`{field}`: not written for {count} records, because {why}; the first is row {row}"));
         }

@@ -20,8 +20,9 @@ use hashbrown::HashMap;
 /// The fields of one object.
 #[derive(Clone, Debug, Default)]
 pub struct Metadata {
-    /// By name; for Salesforce, which ignores letter case, in lower case.
     fields: HashMap<String, Field>,
+    /// For Salesforce, which ignores letter case: the spelling of each name, by the name in lower case.
+    spellings: HashMap<String, String>,
 }
 
 /// One field.
@@ -93,24 +94,27 @@ pub struct CrmOption {
 
 impl Metadata {
     pub(crate) fn new(provider: Provider, fields: impl IntoIterator<Item = Field>) -> Metadata {
-        Metadata { fields: fields.into_iter().map(|field| (key(provider, &field.name), field)).collect() }
+        let fields: HashMap<String, Field> = fields.into_iter().map(|field| (field.name.clone(), field)).collect();
+        let spellings = match provider {
+            Provider::HubSpot => HashMap::new(),
+            Provider::Salesforce => fields.keys().map(|name| (name.to_ascii_lowercase(), name.clone())).collect(),
+        };
+        Metadata { fields, spellings }
     }
 
     /// The field of this name, if this credential sees one.
     pub fn field(&self, provider: Provider, name: &str) -> Option<&Field> {
-        self.fields.get(&key(provider, name))
+        // Names are mostly spelled as the CRM spells them, and then no other spelling has to be made.
+        match (self.fields.get(name), provider) {
+            (Some(field), _) => Some(field),
+            (None, Provider::HubSpot) => None,
+            (None, Provider::Salesforce) => self.fields.get(self.spellings.get(&name.to_ascii_lowercase())?),
+        }
     }
 
     /// All names, for hints.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.values().map(|field| field.name.as_str())
-    }
-}
-
-fn key(provider: Provider, name: &str) -> String {
-    match provider {
-        Provider::HubSpot => name.to_owned(),
-        Provider::Salesforce => name.to_ascii_lowercase(),
     }
 }
 

@@ -10,7 +10,8 @@ use super::settle::{Held, confirmed, restorable};
 use super::world::Network;
 use super::{Outcomes, Runner};
 use crate::bindings::reverse_sync::destination::types::Error;
-use crate::metadata::{Metadata, coerce};
+use crate::compare::answer::Members;
+use crate::metadata::{Kind, Metadata, coerce};
 use crate::policy::OnDrift;
 use crate::provider::Provider;
 use crate::provider_id::shown;
@@ -127,11 +128,15 @@ fn http_date(milliseconds: i64) -> String {
 
 /// Why a confirmed value is not in the form that its field takes, if it could be brought into it.
 fn unfit(provider: Provider, metadata: &Metadata, fields: &str) -> Option<String> {
-    let fields: Map<String, Value> = serde_json::from_str(fields).ok()?;
+    let fields = Members::parse(fields)?;
     fields.iter().find_map(|(name, value)| {
-        // What cannot be written at all is refused by the CRM, in its own words.
+        // What cannot be written at all is refused by the CRM, in its own words; text goes as it is.
         let field = metadata.field(provider, name).filter(|field| field.barred.is_none())?;
-        let text = match value {
+        if matches!(field.kind, Kind::Text { .. } | Kind::Email { .. } | Kind::Other) {
+            return None;
+        }
+        let value: Value = serde_json::from_str(value).ok()?;
+        let text = match &value {
             Value::String(text) => text.clone(),
             Value::Bool(_) | Value::Number(_) => value.to_string(),
             _ => return None,
@@ -142,7 +147,7 @@ fn unfit(provider: Provider, metadata: &Metadata, fields: &str) -> Option<String
         let taken_value: Value = serde_json::from_str(&json).ok()?;
         // A `;` in front tells HubSpot to append (crm-apis A8), which is not what was confirmed.
         let appends = text.trim_start().starts_with(';');
-        let same = taken_value == *value || (!remark.cut && !appends && super::compare::same_text(text.trim(), &taken, Some(&field.kind)));
+        let same = taken_value == value || (!remark.cut && !appends && super::compare::same_text(text.trim(), &taken, Some(&field.kind)));
         (!same).then(|| format!("`{name}` is `{}`, which the CRM takes as `{}`", shown(&text), shown(&taken)))
     })
 }
@@ -150,7 +155,7 @@ fn unfit(provider: Provider, metadata: &Metadata, fields: &str) -> Option<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::{Choice, CrmOption, Field, Kind};
+    use crate::metadata::{Choice, CrmOption, Field};
 
     #[test]
     fn http_dates_have_their_form() {

@@ -23,7 +23,6 @@ mod record_job;
 mod requests;
 mod salesforce;
 mod settle;
-mod skim;
 #[cfg(test)]
 mod tests;
 mod verdict;

@@ -61,6 +61,14 @@ const TYPES: [(&str, &str); 7] = [
 /// Lists the ids that lead to a record since it was merged (A6).
 const MERGED_IDS: &str = "hs_merged_object_ids";
 
+impl Object {
+    /// The id of the record with this e-mail address, whose letter case means nothing.
+    pub(super) fn with_email(&self, address: &str) -> Option<&str> {
+        let has = |record: &Record| record.properties.get("email").is_some_and(|email| email.eq_ignore_ascii_case(address));
+        self.records.iter().find(|(_, record)| !record.archived && has(record)).map(|(id, _)| id.as_str())
+    }
+}
+
 impl HubSpot {
     pub(crate) fn new() -> HubSpot {
         let objects =

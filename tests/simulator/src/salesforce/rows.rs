@@ -117,40 +117,81 @@ pub(super) fn delete(world: &mut World, object: &str, id: &str) -> Answer {
     Answer::empty(204)
 }
 
-/// `GET …/queryAll?q=SELECT Id,IsDeleted,MasterRecordId FROM Contact WHERE Id IN ('…','…')`, or `Id='…'`: only these forms, to
-/// find what records were merged into (B11).
+/// `GET …/queryAll?q=SELECT Id,IsDeleted,MasterRecordId FROM Contact WHERE Id IN ('…','…')`, or `Id='…'`, or the same with another
+/// field: only these forms. Deleted records are among the rows (B11).
 pub(super) fn query_all(world: &World, request: &Incoming) -> Answer {
     let query = request.query("q").unwrap_or_default();
-    let Some((names, object, ids)) = parse(&query) else {
-        let message = "this simulator answers SELECT fields FROM Object WHERE Id='…', or Id IN ('…','…'), only";
+    let Some(Query { names, object, filter, values }) = parse(&query) else {
+        let message = "this simulator answers SELECT fields FROM Object WHERE field='…', or field IN ('…','…'), only";
         return errors::one(400, "MALFORMED_QUERY", message);
     };
     let fields: Vec<String> = names.split(',').map(str::to_owned).collect();
-    if let Some(unknown) = unknown_field(world, object, &fields) {
+    let named: Vec<String> = fields.iter().cloned().chain([filter.to_owned()]).collect();
+    if let Some(unknown) = unknown_field(world, object, &named) {
         return errors::one(400, "INVALID_FIELD", &format!("No such column '{unknown}' on entity '{object}'"));
     }
+    let Some(found) = world.salesforce.objects.get(object) else {
+        return errors::one(400, "INVALID_TYPE", &format!("sObject type '{object}' is not supported"));
+    };
+    // SOQL compares texts whatever their letter case.
+    let wanted = |id: &str, record: &Record| match filter {
+        "Id" => values.iter().any(|value| ids::canonical(value).as_deref() == Some(id)),
+        field => {
+            let held = record.fields.get(field).and_then(Value::as_str).unwrap_or_default();
+            values.iter().any(|value| value.eq_ignore_ascii_case(held))
+        }
+    };
     let records: Vec<Value> =
-        ids.into_iter().filter_map(|id| Some(world.salesforce.record(object, id)?.json(object, &ids::canonical(id)?, &fields))).collect();
+        found.records.iter().filter(|(id, record)| wanted(id, record)).map(|(id, record)| record.json(object, id, &fields)).collect();
     Answer::json(200, &json!({"totalSize": records.len(), "done": true, "records": records}))
 }
 
-/// Fields, object and ids.
-fn parse(query: &str) -> Option<(&str, &str, Vec<&str>)> {
-    let words: Vec<&str> = query.split_whitespace().collect();
-    let [select, names, from, object, filter, condition @ ..] = words.as_slice() else { return None };
-    let keywords = [(select, "select"), (from, "from"), (filter, "where")];
-    if !keywords.iter().all(|(word, keyword)| word.eq_ignore_ascii_case(keyword)) {
+struct Query<'q> {
+    names: &'q str,
+    object: &'q str,
+    filter: &'q str,
+    values: Vec<String>,
+}
+
+fn parse(query: &str) -> Option<Query<'_>> {
+    let (head, condition) = query.split_once(" WHERE ")?;
+    let [select, names, from, object] = head.split_whitespace().collect::<Vec<_>>()[..] else { return None };
+    if !select.eq_ignore_ascii_case("select") || !from.eq_ignore_ascii_case("from") {
         return None;
     }
-    let quoted = |text: &str| -> Option<&str> {
-        query.find(text).and_then(|at| query.get(at..at + text.len()))?.strip_prefix('\'')?.strip_suffix('\'')
+    let (filter, list) = match condition.split_once(" IN ") {
+        Some((filter, list)) => (filter, list.trim().strip_prefix('(')?.strip_suffix(')')?),
+        None => condition.split_once('=')?,
     };
-    let ids = match condition {
-        [one] => vec![quoted(one.strip_prefix("Id=")?)?],
-        ["Id", within, list] if within.eq_ignore_ascii_case("in") => {
-            list.strip_prefix('(')?.strip_suffix(')')?.split(',').map(quoted).collect::<Option<_>>()?
+    Some(Query { names, object, filter: filter.trim(), values: quoted(list)? })
+}
+
+/// `'a','b\'s'`.
+fn quoted(list: &str) -> Option<Vec<String>> {
+    let mut values = Vec::new();
+    let mut rest = list.trim();
+    loop {
+        rest = rest.strip_prefix('\'')?;
+        let (mut value, mut escaped, mut end) = (String::new(), false, None);
+        for (at, character) in rest.char_indices() {
+            match character {
+                _ if escaped => {
+                    value.push(character);
+                    escaped = false;
+                }
+                '\\' => escaped = true,
+                '\'' => {
+                    end = Some(at + 1);
+                    break;
+                }
+                _ => value.push(character),
+            }
         }
-        _ => return None,
-    };
-    Some((names, object, ids))
+        values.push(value);
+        rest = rest.get(end?..)?.trim();
+        if rest.is_empty() {
+            return Some(values);
+        }
+        rest = rest.strip_prefix(',')?.trim();
+    }
 }

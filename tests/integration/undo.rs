@@ -1,7 +1,7 @@
 //! Undo: back to what the CRM held before a run, record by record, and not an inch further.
 
 use crate::{
-    project::Project,
+    project::{Project, hubspot_toml},
     support::{Provider, component, config},
 };
 use crm_simulator::Simulator;
@@ -81,6 +81,44 @@ async fn undo_brings_the_crm_back_except_for_records_edited_since_which_are_name
     expected.get_mut(&other_field).unwrap().insert("city".to_owned(), "Butte".to_owned());
     assert_eq!(contacts(&simulator), expected);
     assert_eq!(contacts(&simulator)[&edited]["firstname"], "Somebody");
+}
+
+#[tokio::test]
+async fn a_salesforce_org_comes_back_too() {
+    let simulator = Simulator::start(config(8)).await.unwrap();
+    // A checkbox is ticked or not; it is never empty.
+    (0..8).for_each(|n| simulator.world().salesforce.edit("Contact", &Provider::Salesforce.id(n), "DoNotCall", json!(false)));
+    let fields = || {
+        let world = simulator.world();
+        let records = &world.salesforce.objects["Contact"].records;
+        let values = |record: &crm_simulator::salesforce::Record| {
+            let mut fields = record.fields.clone();
+            fields.retain(|_, value| !value.is_null());
+            fields
+        };
+        records.iter().map(|(id, record)| (id.clone(), values(record))).collect::<BTreeMap<_, _>>()
+    };
+    let before = fields();
+    let project = Project::empty();
+    let toml = hubspot_toml(&simulator.base_url())
+        .replace("\"hubspot\"", "\"salesforce\"")
+        .replace("hubspot_dest", "salesforce_dest")
+        .replace("hs_object_id", "Id")
+        .replace("object = \"contacts\", fields = [\"firstname\"]", "compare = true");
+    project.write("reverse-sync.toml", &toml);
+    let mut csv = "Id,FirstName,Phone,DoNotCall\n".to_owned();
+    (0..6).for_each(|n| csv.push_str(&format!("{},Golden {n},+1 406-555-{n:04},true\n", Provider::Salesforce.id(n))));
+    project.write("golden.csv", &csv);
+    let run = project.run(&["run", "people", "--confirm", "--json"]).await;
+    assert_eq!((run.code, run.json()["updated"].as_u64()), (Some(0), Some(6)), "{run:?}");
+    let edited = Provider::Salesforce.id(2);
+    simulator.world().salesforce.edit("Contact", &edited, "Phone", json!("1"));
+    let undone = project.run(&["undo", run.json()["run_id"].as_str().unwrap(), "--confirm"]).await;
+    assert_eq!(undone.code, Some(0), "{undone:?}");
+    assert!(undone.stderr.contains(&edited) && undone.stderr.contains("Phone was written as +1 406-555-0002, and is 1 now"), "{undone:?}");
+    let mut expected = before;
+    expected.insert(edited.clone(), fields()[&edited].clone());
+    assert_eq!(fields(), expected);
 }
 
 #[tokio::test]

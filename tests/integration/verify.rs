@@ -2,7 +2,7 @@
 
 use crate::{
     project::{Project, hubspot_toml},
-    support::{Crm, Provider, TOKEN, config},
+    support::{Crm, Provider, TOKEN, config, hostile_guest},
 };
 use crm_simulator::{Config, Fault, Rule, Simulator, Switches};
 use reverse_sync::{
@@ -12,6 +12,7 @@ use reverse_sync::{
 };
 use reverse_sync_tests::Bench;
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
 
 fn renames(count: usize) -> String {
     let mut csv = "hs_object_id,firstname\n".to_owned();
@@ -179,4 +180,21 @@ async fn a_canary_as_large_as_the_plan_is_the_whole_run() {
     let listed = project.run(&["runs", "--json"]).await.json();
     assert_eq!((listed.as_array().unwrap().len(), listed[0]["state"].as_str()), (1, Some("finished")), "{listed}");
     assert!(TOKEN.len() > 1 && !run.stdout.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn readings_come_in_the_order_of_the_plan_whatever_the_component_does() {
+    // This one reports the last record of each batch first.
+    let crm = Crm::of(hostile_guest().await, Provider::HubSpot, config(250), json!({})).await;
+    let confirmed = crm.confirm(&crm.new_names(250)).await;
+    assert!(crm.run_confirmed(&confirmed).await.ok());
+    let mut all = Ranges::default();
+    all.add(0, 249);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let rows = Arc::clone(&seen);
+    let show = move |reading: verify::Reading<'_>| rows.lock().unwrap().push((reading.row, reading.holding));
+    let Bench { component, grant, .. } = &crm.bench;
+    verify::verify(component, grant, confirmed.plan(), all, crm.link(), StopSignal::new(), show).await.unwrap();
+    let expected: Vec<_> = (1..=250).map(|row| (row, verify::Holding::Confirmed)).collect();
+    assert_eq!(*seen.lock().unwrap(), expected);
 }

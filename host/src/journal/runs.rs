@@ -1,0 +1,137 @@
+//! Which runs there are: their names, and the files that their journals are in.
+
+use super::{
+    JournalError,
+    lines::{Past, read_past},
+};
+use crate::plan::PlanId;
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// The name of a run: `run_`, the first digits of its plan, and a number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(String);
+
+impl RunId {
+    pub(super) fn new(plan: &PlanId, number: u32) -> RunId {
+        RunId(format!("{}_{number}", RunId::prefix(plan)))
+    }
+
+    fn prefix(plan: &PlanId) -> String {
+        format!("run_{}", &plan.as_str()["plan_".len()..][..12])
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RunId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<RunId, String> {
+        let parts = text.strip_prefix("run_").and_then(|rest| rest.split_once('_'));
+        let fits = parts.is_some_and(|(plan, number)| {
+            let hex = plan.len() == 12 && plan.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            hex && !number.is_empty() && number.len() <= 10 && number.bytes().all(|b| b.is_ascii_digit())
+        });
+        if fits { Ok(RunId(text.to_owned())) } else { Err(format!("`{text}` is no run id; one looks like run_0f3a0f3a0f3a_1")) }
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Runs of a plan, oldest first.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn runs_of(runs_dir: &Path, plan: &PlanId) -> io::Result<Vec<(RunId, PathBuf)>> {
+    let mut runs = Vec::new();
+    for number in 1.. {
+        let run_id = RunId::new(plan, number);
+        let path = file(runs_dir, &run_id);
+        if !path.try_exists()? {
+            return Ok(runs);
+        }
+        runs.push((run_id, path));
+    }
+    Ok(runs)
+}
+
+/// All runs that are kept, in the order of their ids.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn runs(runs_dir: &Path) -> io::Result<Vec<(RunId, PathBuf)>> {
+    let entries = match fs::read_dir(runs_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jsonl"));
+        if let Some(Ok(run_id)) = name.map(str::parse) {
+            runs.push((run_id, path));
+        }
+    }
+    runs.sort();
+    Ok(runs)
+}
+
+/// What the journal of a run says. Nobody may be writing it.
+///
+/// # Errors
+/// If there is no such run, it is under way, or its journal is damaged.
+pub fn read_run(runs_dir: &Path, run_id: &RunId) -> Result<Past, JournalError> {
+    let path = file(runs_dir, run_id);
+    let handle = match File::open(&path) {
+        Ok(handle) => handle,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(JournalError::Unknown(run_id.clone())),
+        Err(error) => return Err(JournalError::Io { path, error }),
+    };
+    match handle.try_lock_shared() {
+        Ok(()) => read_past(&path, |_, _| {}),
+        Err(fs::TryLockError::WouldBlock) => Err(JournalError::Busy(run_id.clone())),
+        Err(fs::TryLockError::Error(error)) => Err(JournalError::Io { path, error }),
+    }
+}
+
+pub(super) fn file(runs_dir: &Path, run_id: &RunId) -> PathBuf {
+    runs_dir.join(format!("{run_id}.jsonl"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_id_is_no_path() {
+        assert_eq!("run_0123456789ab_12".parse::<RunId>().unwrap().as_str(), "run_0123456789ab_12");
+        for bad in [
+            "",
+            "run_",
+            "run_0123456789ab",
+            "run_0123456789ab_",
+            "run_0123456789AB_1",
+            "run_../../../etc_1",
+            "run_0123456789ab_1/x",
+            "plan_1",
+        ] {
+            assert!(bad.parse::<RunId>().is_err(), "{bad}");
+        }
+    }
+}

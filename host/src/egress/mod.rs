@@ -195,10 +195,10 @@ impl Open {
 
         let admit = |witness: &mut dyn capability::Witness| {
             let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, &parts.headers, &body, witness);
-            admitted.map(Capability::effect).map_err(|reason| refuse("witness", &reason))
+            admitted.map_err(|reason| refuse("witness", &reason))
         };
         // The witness holds the window's lock, so it ends before anything is awaited.
-        let (effect, named) = match &self.outstanding {
+        let (capability, named) = match &self.outstanding {
             Some(outstanding) => {
                 let mut witness = outstanding.witness();
                 (admit(&mut witness)?, witness.named())
@@ -214,7 +214,7 @@ impl Open {
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("reverse-sync/", env!("CARGO_PKG_VERSION"))));
         parts.headers.insert(header::AUTHORIZATION, link.credential.header());
-        if effect == Effect::Write
+        if capability.effect() == Effect::Write
             && let Some(outstanding) = &self.outstanding
         {
             outstanding.sent(&named);
@@ -235,8 +235,16 @@ impl Open {
         if answer.status().is_success()
             && let Some(outstanding) = &self.outstanding
         {
-            match effect {
+            match capability.effect() {
+                // The CRM has taken it in and not yet looked at it.
+                Effect::Write if capability.is_upload() => {}
                 Effect::Write => outstanding.acknowledged(&named),
+                Effect::Job => outstanding.opened(answer.body()),
+                Effect::Read if capability.reads_job() => {
+                    if let Some(id_column) = capability::id_column(&self.capabilities) {
+                        outstanding.read_ids(|each| capability::csv::ids(answer.body(), id_column, each));
+                    }
+                }
                 Effect::Read => outstanding.read(&named),
             }
         }

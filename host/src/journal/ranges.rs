@@ -22,6 +22,11 @@ impl Ranges {
         self.0.insert(first, last);
     }
 
+    /// How many numbers are in them.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(|(first, last)| last + 1 - first).sum()
+    }
+
     /// Whether a number is in one of them.
     pub fn contains(&self, number: u64) -> bool {
         self.0.range(..=number).next_back().is_some_and(|(_, end)| *end >= number)

@@ -3,9 +3,9 @@
 use crate::bindings::reverse_sync::destination::capabilities::{
     Body, Capability, Descriptor, DestinationType, Effect, Header, Many, Pacing, Phase, Rate, RateHeaders, Throttle,
 };
-use crate::config;
 use crate::provider::Provider;
 use crate::routes::{BodyForm, Route, Routes};
+use crate::{config, jobs};
 
 /// The descriptor. The same every time.
 pub fn describe() -> Descriptor {
@@ -26,7 +26,10 @@ fn destination_type(provider: Provider) -> DestinationType {
         provider: provider.key().to_owned(),
         description: description.to_owned(),
         config_schema: config::schema(provider).to_owned(),
-        capabilities: Routes::of(provider).all().map(capability).into(),
+        capabilities: match provider {
+            Provider::HubSpot => Routes::of(provider).all().map(capability).into(),
+            Provider::Salesforce => Routes::of(provider).all().map(capability).into_iter().chain(jobs::capabilities()).collect(),
+        },
         pacing: pacing(provider),
         required_rights: required_rights(provider).to_owned(),
     }
@@ -112,12 +115,14 @@ mod tests {
     fn every_write_names_its_record_and_carries_its_confirmed_values() {
         for capability in describe().destinations.into_iter().flat_map(|destination| destination.capabilities) {
             let item = match &capability.body {
-                Body::None => String::new(),
+                Body::None | Body::Csv(_) => String::new(),
                 Body::One(text) => format!("{} {text}", capability.path),
                 Body::Many(many) => many.item.clone(),
             };
             let values = item.matches("${fields}").count() + item.matches("${members}").count();
             match capability.effect {
+                Effect::Write if matches!(capability.body, Body::Csv(_)) => assert!(capability.path.contains("/${job}/")),
+                Effect::Job => assert_eq!((item.matches("${id}").count(), values), (0, 0), "{item}"),
                 Effect::Write => assert_eq!((item.matches("${id}").count(), values), (1, 1), "{}", capability.path),
                 Effect::Read => assert_eq!(values, 0),
             }
@@ -133,6 +138,9 @@ mod tests {
             assert_eq!(default("object"), parsed.object);
             assert_eq!(default("in_flight"), parsed.in_flight);
             assert_eq!(default("write_mode"), "batch");
+            if parsed.provider == Provider::Salesforce {
+                assert_eq!(default("bulk_above"), parsed.bulk_above);
+            }
             assert_eq!(default(config::api_key(parsed.provider).0), parsed.api);
             for (key, property) in schema["properties"].as_object().unwrap() {
                 assert!(property["description"].is_string(), "{key}");

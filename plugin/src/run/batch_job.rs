@@ -51,8 +51,14 @@ impl Group {
 
 impl<N: Network> Runner<'_, N> {
     pub(super) async fn batch_job(&self, changes: Changes) -> Result<(), Error> {
-        let mut first = Group::new(changes.members());
-        if changes.doubtful() {
+        let doubtful = changes.doubtful();
+        self.batch_members(&changes, changes.members(), doubtful).await
+    }
+
+    /// Some members of a batch, no more than one call takes.
+    pub(super) async fn batch_members(&self, changes: &Changes, members: Vec<usize>, doubtful: bool) -> Result<(), Error> {
+        let mut first = Group::new(members);
+        if doubtful {
             first.doubt = Some(Doubt::Earlier);
         }
         let mut groups = vec![first];
@@ -61,28 +67,28 @@ impl<N: Network> Runner<'_, N> {
                 continue;
             }
             if let Some(doubt) = group.doubt.take() {
-                self.settle(&changes, group, doubt, &mut groups).await?;
+                self.settle(changes, group, doubt, &mut groups).await?;
                 continue;
             }
-            let request = self.requests.update_many(&changes, &group.members);
+            let request = self.requests.update_many(changes, &group.members);
             let exchanged = self.exchange(&request).await?;
             drop(request);
             match exchanged {
                 Exchange::Doubtful(why) => self.doubt(why, group, &mut groups).await,
                 Exchange::Refused(status, error) => {
                     let reconciled = match self.config.provider {
-                        Provider::HubSpot => hubspot::reconcile_refused(&changes, &group.members, status, &error),
-                        Provider::Salesforce => salesforce::reconcile_refused(&changes, &group.members, status, &error),
+                        Provider::HubSpot => hubspot::reconcile_refused(changes, &group.members, status, &error),
+                        Provider::Salesforce => salesforce::reconcile_refused(changes, &group.members, status, &error),
                     };
-                    self.go_on(&changes, reconciled, &group, &mut groups).await?;
+                    self.go_on(changes, reconciled, &group, &mut groups).await?;
                 }
                 Exchange::Accepted(answer) => match self.config.provider {
-                    Provider::HubSpot => match hubspot::reconcile_accepted(&changes, &group.members, answer.status, &answer.body) {
-                        Some(reconciled) => self.go_on(&changes, reconciled, &group, &mut groups).await?,
+                    Provider::HubSpot => match hubspot::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
+                        Some(reconciled) => self.go_on(changes, reconciled, &group, &mut groups).await?,
                         None => self.doubt("the answer is not in the documented form".to_owned(), group, &mut groups).await,
                     },
-                    Provider::Salesforce => match salesforce::reconcile_accepted(&changes, &group.members, answer.status, &answer.body) {
-                        Collection::Reconciled(reconciled) => self.go_on(&changes, reconciled, &group, &mut groups).await?,
+                    Provider::Salesforce => match salesforce::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
+                        Collection::Reconciled(reconciled) => self.go_on(changes, reconciled, &group, &mut groups).await?,
                         Collection::Exhausted(reconciled, error) => {
                             self.push(&reconciled.outcomes)?;
                             return Err(exhausted(self.config, &error, "within the next 24 hours"));

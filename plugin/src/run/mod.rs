@@ -9,9 +9,11 @@
 //! ```
 //!
 //! [`run`] keeps several jobs going, each with one batch of changes until all of them have an outcome. A job reports
-//! as it goes, so a run that is stopped has lost nothing but what was on its way.
+//! as it goes, so a run that is stopped has lost nothing but what was on its way. Large plans on Salesforce take another
+//! way, which is a map of its own: [`bulk`].
 
 mod batch_job;
+mod bulk;
 mod changes;
 mod compare;
 mod crm_error;
@@ -60,12 +62,15 @@ pub(crate) struct Runner<'a, N> {
 /// What ended the run early. Changes without an outcome stay pending.
 pub async fn run<N: Network>(config: &Config, network: &N, stream: &dyn Stream) -> Result<(), Error> {
     let runner = Runner { config, network, stream, requests: Requests::new(config), stopped: Cell::new(false) };
+    if bulk::is_wanted(config, stream) {
+        return runner.bulk().await;
+    }
     let most = match Routes::of(config.provider).update_many.body {
         BodyForm::Many { max, .. } => max,
         _ => 1,
     };
     // In record mode one job has several requests going.
-    let lanes = if config.write_mode == WriteMode::Batch { config.in_flight } else { 1 };
+    let lanes = if config.write_mode == WriteMode::Record { 1 } else { config.in_flight };
     let mut jobs = FuturesUnordered::new();
     let mut bytes = 0;
     let mut max = most;
@@ -113,7 +118,7 @@ impl<N: Network> Runner<'_, N> {
 impl<N: Network> Runner<'_, N> {
     async fn job(&self, changes: Changes) -> Result<(), Error> {
         match self.config.write_mode {
-            WriteMode::Batch => self.batch_job(changes).await,
+            WriteMode::Batch | WriteMode::Bulk => self.batch_job(changes).await,
             WriteMode::Record => self.record_job(changes).await,
         }
     }

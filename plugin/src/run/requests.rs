@@ -1,7 +1,7 @@
 //! The requests of a run, spliced together from the confirmed text.
 
 use super::changes::Changes;
-use super::world::Request;
+use super::world::{Media, Request};
 use crate::config::Config;
 use crate::routes::{BodyForm, Route, Routes};
 use crate::template::{Template, push_query_value};
@@ -102,7 +102,7 @@ impl Writer {
                 close.push(&mut body, "", "", names);
             }
         }
-        Request { writes: self.route.writes, method: self.route.method, path, headers: self.route.headers, body }
+        Request { writes: self.route.writes, method: self.route.method, path, headers: self.route.headers, body, media: Media::Json }
     }
 }
 

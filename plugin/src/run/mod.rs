@@ -39,12 +39,17 @@ use exchange::Exchange;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use requests::Requests;
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use world::{Network, Request, Stream};
 
 /// Bytes of changes that may be on their way before no more are pulled: memory stays flat with long texts too.
 const MAX_BYTES_IN_FLIGHT: usize = 6 << 20;
 /// Bytes of changes that one request should carry at most, about.
 const REQUEST_BYTES: usize = 2 << 20;
+
+/// A job on its way, with the bytes of its changes. One type for all of them keeps the component small.
+type Task<'t> = Pin<Box<dyn Future<Output = (Result<(), Error>, usize)> + 't>>;
 
 /// What all jobs of a run share.
 pub(crate) struct Runner<'a, N> {
@@ -84,7 +89,7 @@ pub async fn run<N: Network>(config: &Config, network: &N, stream: &dyn Stream) 
                     bytes += size;
                     max = u32::try_from(REQUEST_BYTES / (size / count.max(1) + 1)).unwrap_or(most).clamp(1, most);
                     let job = runner.job(changes);
-                    jobs.push(async move { (job.await, size) });
+                    jobs.push(Box::pin(async move { (job.await, size) }) as Task<'_>);
                 }
                 Ok(None) => pulling = false,
                 // What is in flight is finished and reported, also when the host wants to stop.

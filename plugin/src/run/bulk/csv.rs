@@ -3,10 +3,8 @@
 
 use crate::jobs::{ID_COLUMN, MAX_ROWS, NULL};
 use crate::run::changes::Changes;
-use hashbrown::HashMap;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::cell::Cell;
 
 /// Bytes of one upload, about. The host checks all of an upload before it lets it out, and takes 16 MiB.
 pub(super) const UPLOAD_BYTES: usize = 10 << 20;
@@ -26,7 +24,7 @@ pub(super) fn split(changes: &Changes, members: Vec<usize>) -> (Vec<usize>, Vec<
     let mut columns = Columns::default();
     members.into_iter().partition(|member| {
         let mut fits = true;
-        let read = each_field(changes.fields(*member), |name, value| fits &= can_say(value) && columns.takes(name));
+        let read = each_field(changes.fields(*member), &mut |name, value| fits &= can_say(value) && columns.takes(name));
         read && fits
     })
 }
@@ -36,7 +34,7 @@ pub(super) fn upload(changes: &Changes, members: &[usize]) -> Upload {
     let mut columns = Columns::default();
     let (mut count, mut bytes) = (0, 0);
     for member in members.iter().take(MAX_ROWS) {
-        each_field(changes.fields(*member), |name, _| {
+        each_field(changes.fields(*member), &mut |name, _| {
             columns.takes(name);
         });
         // Escapes of JSON are no shorter than those of CSV, and a column that is empty costs a comma.
@@ -57,7 +55,7 @@ pub(super) fn upload(changes: &Changes, members: &[usize]) -> Upload {
     for member in members.iter().take(count) {
         cells.clear();
         cells.resize(columns.names.len(), None);
-        each_field(changes.fields(*member), |name, value| {
+        each_field(changes.fields(*member), &mut |name, value| {
             if let Some(cell) = columns.at(name).and_then(|at| cells.get_mut(at)) {
                 *cell = Some(value);
             }
@@ -75,38 +73,38 @@ pub(super) fn upload(changes: &Changes, members: &[usize]) -> Upload {
 /// Whether the confirmed object has this field, whatever its letter case.
 pub(super) fn has_field(fields: &str, wanted: &str) -> bool {
     let mut found = false;
-    each_field(fields, |name, _| found |= name.eq_ignore_ascii_case(wanted));
+    each_field(fields, &mut |name, _| found |= name.eq_ignore_ascii_case(wanted));
     found
 }
 
 #[derive(Default)]
 struct Columns {
     names: Vec<String>,
-    /// By name in lower case: Salesforce does not tell `title` from `Title`.
-    places: HashMap<String, usize>,
+    /// Where the next name is looked for first: records mostly have their fields in the same order.
+    next: Cell<usize>,
 }
 
 impl Columns {
-    /// Makes room for a field. `false`: another spelling of it, or too many others, are there already.
+    /// Makes room for a field. `false`: another spelling of it, or too many others, are there already. Salesforce does
+    /// not tell `title` from `Title`.
     fn takes(&mut self, name: &str) -> bool {
         if self.at(name).is_some() {
             return true;
         }
-        let key = name.to_ascii_lowercase();
-        if self.places.contains_key(&key) || self.names.len() >= MAX_COLUMNS || name.eq_ignore_ascii_case(ID_COLUMN) {
+        if self.names.len() >= MAX_COLUMNS
+            || self.names.iter().map(String::as_str).chain([ID_COLUMN]).any(|known| known.eq_ignore_ascii_case(name))
+        {
             return false;
         }
-        self.places.insert(key, self.names.len());
         self.names.push(name.to_owned());
         true
     }
 
     fn at(&self, name: &str) -> Option<usize> {
-        // A handful of columns is searched faster than hashed.
-        if self.names.len() <= 16 {
-            return self.names.iter().position(|known| known == name);
-        }
-        self.places.get(&name.to_ascii_lowercase()).copied().filter(|at| self.names.get(*at).is_some_and(|known| known == name))
+        let guess = Some(self.next.get()).filter(|at| self.names.get(*at).is_some_and(|known| known == name));
+        let at = guess.or_else(|| self.names.iter().position(|known| known == name))?;
+        self.next.set(at + 1);
+        Some(at)
     }
 }
 
@@ -139,36 +137,49 @@ fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// A JSON string, borrowed where it has no escapes.
-#[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
+/// The text of a JSON string, borrowed where it has no escapes.
 fn text(json: &str) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Text<'_>>(json).ok().map(|text| text.0)
+    match json.strip_prefix('"')?.strip_suffix('"')? {
+        plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+        _ => serde_json::from_str::<String>(json).ok().map(Cow::Owned),
+    }
 }
 
-/// Name and JSON of each member of an object, in order. `false`: it is none.
-fn each_field<'j>(object: &'j str, each: impl FnMut(&str, &'j str)) -> bool {
-    struct Members<F>(F);
-    impl<'de, F: FnMut(&str, &'de str)> Visitor<'de> for Members<F> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-            while let Some((name, value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-                (self.0)(&name.0, value.get());
-            }
-            Ok(())
+/// Name and JSON of each member of an object, in order. `false`: it is no compact object, as changes are.
+fn each_field<'j>(object: &'j str, each: &mut dyn FnMut(&str, &'j str)) -> bool {
+    let Some(mut rest) = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else { return false };
+    loop {
+        let (name, value) = rest.split_at(end_of_value(rest));
+        let (Some(name), Some(value)) = (text(name), value.strip_prefix(':')) else { return false };
+        let (value, after) = value.split_at(end_of_value(value));
+        each(&name, value);
+        match after.strip_prefix(',') {
+            Some(more) => rest = more,
+            None => return after.is_empty() && !value.is_empty(),
         }
     }
-    serde_json::Deserializer::from_str(object).deserialize_map(Members(each)).is_ok()
+}
+
+/// Where the first value of a list of members ends: at a comma, a colon or a bracket that is none of its own.
+fn end_of_value(json: &str) -> usize {
+    let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
+    for (at, byte) in json.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth > 0 => depth -= 1,
+            b',' | b':' | b'}' | b']' if depth == 0 => return at,
+            _ => {}
+        }
+    }
+    json.len()
 }
 
 /// Reads rows of CSV, one at a time.
-pub(super) struct Rows<'a> {
+pub(in crate::run) struct Rows<'a> {
     rest: &'a [u8],
     /// The cells of the row at hand, one after the other.
     cells: Vec<u8>,
@@ -176,12 +187,12 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(text: &'a [u8]) -> Rows<'a> {
+    pub(in crate::run) fn new(text: &'a [u8]) -> Rows<'a> {
         Rows { rest: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), cells: Vec::new(), ends: Vec::new() }
     }
 
     /// Goes to the next row. `false`: there is none.
-    pub(super) fn advance(&mut self) -> bool {
+    pub(in crate::run) fn advance(&mut self) -> bool {
         self.cells.clear();
         self.ends.clear();
         if self.rest.is_empty() {
@@ -210,12 +221,12 @@ impl<'a> Rows<'a> {
     }
 
     /// Where in the row at hand this text stands.
-    pub(super) fn position(&self, name: &str) -> Option<usize> {
+    pub(in crate::run) fn position(&self, name: &str) -> Option<usize> {
         (0..self.ends.len()).find(|at| self.cell(*at) == name)
     }
 
     /// A cell of the row at hand; empty past its end and where it is not UTF-8.
-    pub(super) fn cell(&self, at: usize) -> &str {
+    pub(in crate::run) fn cell(&self, at: usize) -> &str {
         let start = if at == 0 { Some(0) } else { self.ends.get(at - 1).copied() };
         match (start, self.ends.get(at)) {
             (Some(start), Some(end)) => self.cells.get(start..*end).and_then(|cell| str::from_utf8(cell).ok()).unwrap_or_default(),
@@ -275,6 +286,18 @@ mod tests {
             "nonsense",
         ]);
         assert_eq!(split(&changes, changes.members()), (vec![0, 8], vec![1, 2, 3, 4, 5, 6, 7, 9]));
+    }
+
+    #[test]
+    fn members_are_told_apart_whatever_is_in_them() {
+        let object = r#"{"a":"x,\"y\":{","\u00e9\"":-1.50,"c":{"d":[1,"}"],"e":null},"f":[],"g":true}"#;
+        let mut found = Vec::new();
+        assert!(each_field(object, &mut |name, value| found.push((name.to_owned(), value))));
+        let expected = [("a", r#""x,\"y\":{""#), ("é\"", "-1.50"), ("c", r#"{"d":[1,"}"],"e":null}"#), ("f", "[]"), ("g", "true")];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
+        for bad in ["", "{}", "[1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":1}x"] {
+            assert!(!each_field(bad, &mut |_, _| {}), "{bad}");
+        }
     }
 
     #[test]

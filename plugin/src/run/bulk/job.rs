@@ -7,11 +7,11 @@ use crate::jobs::{ID_COLUMN, Step};
 use crate::provider::Provider;
 use crate::provider_id;
 use crate::run::Runner;
+use crate::run::changes::cap;
 use crate::run::crm_error::CrmError;
 use crate::run::exchange::{Exchange, backoff, unavailable};
 use crate::run::world::Network;
-use serde::Deserialize;
-use std::borrow::Cow;
+use serde_json::Value;
 
 /// How often something that is safe to repeat is tried before another way is taken.
 const MAX_TRIES: u32 = 3;
@@ -43,22 +43,11 @@ pub(super) struct Job {
     pub(super) error: String,
 }
 
-#[derive(Deserialize)]
-struct Told<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    state: Cow<'a, str>,
-    #[serde(rename = "numberRecordsProcessed", default)]
-    processed: u64,
-    #[serde(rename = "errorMessage", default)]
-    error: Option<Cow<'a, str>>,
-}
-
 impl Job {
     fn read(body: &[u8]) -> Option<Job> {
-        let told: Told<'_> = serde_json::from_slice(body).ok()?;
-        let state = match told.state.as_ref() {
+        let told: Value = serde_json::from_slice(body).ok()?;
+        let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default();
+        let state = match text("state") {
             "Open" => State::Open,
             "UploadComplete" | "InProgress" => State::Running,
             "JobComplete" => State::Complete,
@@ -66,9 +55,10 @@ impl Job {
             "Aborted" => State::Aborted,
             _ => return None,
         };
-        let plain = (1..=40).contains(&told.id.len()) && told.id.bytes().all(|b| b.is_ascii_alphanumeric());
-        let error = told.error.unwrap_or_default().into_owned();
-        plain.then(|| Job { id: told.id.into_owned(), state, processed: told.processed, error })
+        let id = text("id").to_owned();
+        let plain = (1..=40).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        let processed = told.get("numberRecordsProcessed").and_then(Value::as_u64).unwrap_or_default();
+        plain.then(|| Job { id, state, processed, error: text("errorMessage").to_owned() })
     }
 }
 
@@ -157,7 +147,16 @@ impl<N: Network> Runner<'_, N> {
                     Some(job) => return Ok(Some(job)),
                     None => self.network.pause(backoff(attempt, self.network.random())).await,
                 },
-                _ => return Ok(None),
+                Exchange::Refused(404, _) => return Ok(None),
+                // It may well go on: nothing of it is sent another way.
+                Exchange::Refused(status, error) => {
+                    let message = format!(
+                        "Salesforce does not tell what became of Bulk job {id} (HTTP {status}, {}). Its changes stay pending; run the same plan again, it asks again",
+                        error.told()
+                    );
+                    return Err(Error { kind: ErrorKind::Unavailable, code: error.code, message: cap(&message, 2000) });
+                }
+                Exchange::Doubtful(why) => return Err(unavailable(self.config, attempt, &why)),
             }
         }
         Err(unavailable(self.config, MAX_TRIES, "an answer about a Bulk job that is not in the documented form"))
@@ -188,11 +187,11 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// Reads a result set. `false`: it cannot be read.
-    pub(super) async fn results(&self, set: Step, id: &str, mut each: impl FnMut(Row<'_>)) -> Result<bool, Error> {
+    pub(super) async fn results(&self, set: Step, id: &str, each: &mut dyn FnMut(Row<'_>)) -> Result<bool, Error> {
         for attempt in 1..=MAX_TRIES {
             match self.step(set, id).await? {
                 Exchange::Accepted(answer) => {
-                    if read_rows(&answer.body, &mut each) {
+                    if read_rows(&answer.body, each) {
                         return Ok(true);
                     }
                     self.network.pause(backoff(attempt, self.network.random())).await;
@@ -209,7 +208,7 @@ impl<N: Network> Runner<'_, N> {
     }
 }
 
-fn read_rows(body: &[u8], each: &mut impl FnMut(Row<'_>)) -> bool {
+fn read_rows(body: &[u8], each: &mut dyn FnMut(Row<'_>)) -> bool {
     let mut rows = Rows::new(body);
     if !rows.advance() {
         return false;

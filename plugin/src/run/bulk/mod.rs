@@ -11,7 +11,7 @@
 //! that takes up changes in doubt asks the job that they were sent with: one that is still open was never worked on and
 //! is given up, one that runs is waited for, and what none of its result sets names is read before it is sent.
 
-mod csv;
+pub(in crate::run) mod csv;
 mod job;
 mod load;
 mod notes;
@@ -20,13 +20,13 @@ use super::batch_job::unreadable;
 use super::changes::{Changes, Failure, Outcomes};
 use super::settle::Finding;
 use super::world::{Network, Stream};
-use super::{REQUEST_BYTES, Runner, salesforce};
+use super::{REQUEST_BYTES, Runner, Task, salesforce};
 use crate::bindings::reverse_sync::destination::types::Error;
 use crate::config::{Config, WriteMode};
 use crate::jobs::Step;
 use crate::provider::Provider;
 use crate::routes::{BodyForm, Routes};
-use futures_util::stream::{StreamExt, iter};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use hashbrown::HashMap;
 use job::{Job, State, job_error, row_error, unknown_column};
 use load::{Load, Loads};
@@ -105,8 +105,7 @@ impl<N: Network> Runner<'_, N> {
             }
         }
         send.extend(self.read_first(changes, &read).await?);
-        send.sort_unstable();
-        self.send(changes, send).await
+        self.send(changes, in_order(changes, &send)).await
     }
 
     /// What became of a job that an earlier attempt has left.
@@ -156,8 +155,7 @@ impl<N: Network> Runner<'_, N> {
                 }
             }
         }
-        one_by_one.sort_unstable();
-        self.collections(changes, one_by_one).await
+        self.collections(changes, in_order(changes, &one_by_one)).await
     }
 
     /// Waits for a job, reports what it says, and tells what is left to do.
@@ -176,7 +174,7 @@ impl<N: Network> Runner<'_, N> {
             if silent == 0 {
                 break;
             }
-            self.results(set, id, |row| {
+            self.results(set, id, &mut |row| {
                 if let Some(fate) = places.get(row.id).and_then(|at| fates.get_mut(*at))
                     && matches!(fate, Fate::Silent)
                 {
@@ -249,19 +247,24 @@ impl<N: Network> Runner<'_, N> {
     async fn collections(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
         let Some(all) = rows(changes, &members) else { return Ok(()) };
         self.remember(Way::Collections, all)?;
-        let mut calls = iter(portions(changes, members))
-            .map(|members| self.batch_members(changes, members, false))
-            .buffer_unordered(self.config.in_flight);
+        let mut portions = portions(changes, members).into_iter();
+        let mut calls = FuturesUnordered::new();
         let mut end = Ok(());
-        while let Some(done) = calls.next().await {
-            // The first error tells why; those on their way are finished.
-            if let Err(error) = done
-                && !self.stopped.replace(true)
+        loop {
+            while !self.stopped.get()
+                && calls.len() < self.config.in_flight
+                && let Some(members) = portions.next()
             {
-                end = Err(error);
+                let call = async move { (self.batch_members(changes, members, false).await, 0usize) };
+                calls.push(Box::pin(call) as Task<'_>);
+            }
+            match calls.next().await {
+                // The first error tells why; those on their way are finished.
+                Some((Err(error), _)) if !self.stopped.replace(true) => end = Err(error),
+                Some(_) => {}
+                None => return end,
             }
         }
-        end
     }
 }
 
@@ -285,6 +288,13 @@ fn fate_of(set: Step, job: &Job, error: &str) -> Fate {
         )),
         _ => Fate::Again,
     }
+}
+
+/// Members in ascending order.
+fn in_order(changes: &Changes, members: &[usize]) -> Vec<usize> {
+    let mut chosen = vec![false; changes.len()];
+    members.iter().for_each(|member| chosen.iter_mut().skip(*member).take(1).for_each(|chosen| *chosen = true));
+    (0..chosen.len()).filter(|member| chosen.get(*member) == Some(&true)).collect()
 }
 
 /// First and last row of members in ascending order.

@@ -27,7 +27,7 @@ pub struct EngineConfig {
     /// Instances alive at the same time. Slots are address space, not memory. 64 by default.
     pub max_instances: u32,
     /// Bytes that all memories and tables of one instance may have together. 64 MiB by default; the bundled
-    /// component stays under 8.
+    /// component stays under 8, with jobs and their uploads under 36.
     pub max_memory: usize,
     /// Processor time an instance may burn without taking in or giving back a record. 10 s by default.
     pub max_idle_spin: Duration,
@@ -276,13 +276,13 @@ impl Guest {
     }
 
     /// It asks whether to stop. Each time a component wakes up costs it an epoch; one that waits for hours, as for a
-    /// job, gets back what that cost, and one that spins gets nothing: it used most of the time since it last asked.
+    /// job, gets back what that cost, and one that spins gets nothing: it used the time since it last asked.
     pub(crate) fn waited(&mut self) {
         let now = Instant::now();
         if let Some((asked, spun)) = self.asked {
             let ticks = now.duration_since(asked).as_millis() / TICK.as_millis();
             let used = self.spun.saturating_sub(spun);
-            if u128::from(used) * 10 <= ticks {
+            if u128::from(used) * 4 <= ticks {
                 self.spun = self.spun.min(spun);
             }
         }

@@ -98,6 +98,17 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
             Ok(())
         }
         "spin" => spin(),
+        "spin_asking" => loop {
+            std::hint::black_box(confirmed.stopping());
+        },
+        "wait_asking" => {
+            // What waits for long, as for a job, is no spinning.
+            for _ in 0..25 {
+                wasip2::clocks::monotonic_clock::subscribe_duration(60_000_000).block();
+                confirmed.stopping();
+            }
+            report(sink, &rows, Status::Failed)
+        }
         "eat_memory" => eat_memory(),
         "tcp" => {
             let port = base.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(80);
@@ -146,7 +157,7 @@ fn readings(rows: &[u64], values: &[String]) -> ReadingBatch {
     }
 }
 
-fn said(answer: Result<String, String>) -> Error {
+pub(crate) fn said(answer: Result<String, String>) -> Error {
     other(&match answer {
         Ok(status) => format!("answered {status}"),
         Err(error) => format!("refused {error}"),
@@ -154,17 +165,24 @@ fn said(answer: Result<String, String>) -> Error {
 }
 
 fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<String, String> {
+    exchange(method, url, headers, body).map(|(status, _)| status)
+}
+
+/// Status and body of the answer.
+pub(crate) fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<(String, String), String> {
     block_on(async {
         let mut request = Request::builder().method(method).uri(url);
-        if !body.is_empty() {
+        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
             request = request.header("content-type", "application/json");
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).map_err(|error| error.to_string())?;
-        let answer = Client::new().send(request).await.map_err(|error| format!("{error:?}"))?;
-        Ok(answer.status().as_u16().to_string())
+        let mut answer = Client::new().send(request).await.map_err(|error| format!("{error:?}"))?;
+        let status = answer.status().as_u16().to_string();
+        let body = answer.body_mut().str_contents().await.map_err(|error| format!("{error:?}"))?.to_owned();
+        Ok((status, body))
     })
 }
 

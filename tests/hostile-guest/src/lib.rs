@@ -4,6 +4,7 @@
 //! While planning it makes a change `{"firstname":"…"}` of every record, unless the attack is on planning.
 
 mod attacks;
+mod bulk;
 mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "reverse-sync", generate_all });
 }
@@ -11,7 +12,7 @@ mod bindings {
 use bindings::{
     exports::reverse_sync::destination::destination::{Guest, Target},
     reverse_sync::destination::{
-        capabilities::{Body, Capability, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
+        capabilities::{Body, Capability, CsvForm, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
         streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink},
         types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, PlanMode, Status, Strings},
     },
@@ -31,35 +32,65 @@ impl Guest for Hostile {
             headers: vec![],
             body,
         };
+        let of = |effect: Effect, method: &str, path: &str, body| Capability { effect, ..write(method, path, body) };
+        let job = |text: &str| Body::One(text.into());
+        let jobs = "/services/data/v67.0/jobs/ingest";
         let batch =
             Many { open: "{\"inputs\":[".into(), item: "{\"id\":\"${id}\",\"properties\":${fields}}".into(), close: "]}".into(), max: 100 };
         Descriptor {
             name: "hostile".into(),
             version: "0.0.0".into(),
-            destinations: vec![DestinationType {
-                name: "hubspot_dest".into(),
-                provider: "hubspot".into(),
-                description: "Breaks rules.".into(),
-                config_schema: "{\"type\":\"object\",\"properties\":{\"object\":{\"type\":\"string\",\"default\":\"contacts\"}}}".into(),
-                capabilities: vec![
-                    write("PATCH", "/crm/v3/objects/${object}/${id}", Body::One("{\"properties\":${fields}}".into())),
-                    write("POST", "/crm/v3/objects/${object}/batch/update", Body::Many(batch)),
-                ],
-                pacing: Pacing { limit: None, headers: None, throttles: vec![] },
-                required_rights: "none".into(),
-            }],
+            destinations: vec![
+                DestinationType {
+                    name: "salesforce_dest".into(),
+                    provider: "salesforce".into(),
+                    description: "Breaks the rules of jobs.".into(),
+                    config_schema: "{\"type\":\"object\"}".into(),
+                    capabilities: vec![
+                        of(Effect::Job, "POST", jobs, job(bulk::OPEN)),
+                        of(
+                            Effect::Write,
+                            "PUT",
+                            &format!("{jobs}/${{job}}/batches"),
+                            Body::Csv(CsvForm { id_column: "Id".into(), null: "#N/A".into(), max: 100 }),
+                        ),
+                        of(Effect::Job, "PATCH", &format!("{jobs}/${{job}}"), job(bulk::CLOSE)),
+                        of(Effect::Read, "GET", &format!("{jobs}/${{job}}"), Body::None),
+                        of(Effect::Read, "GET", &format!("{jobs}/${{job}}/successfulResults/"), Body::None),
+                    ],
+                    pacing: Pacing { limit: None, headers: None, throttles: vec![] },
+                    required_rights: "none".into(),
+                },
+                DestinationType {
+                    name: "hubspot_dest".into(),
+                    provider: "hubspot".into(),
+                    description: "Breaks rules.".into(),
+                    config_schema: "{\"type\":\"object\",\"properties\":{\"object\":{\"type\":\"string\",\"default\":\"contacts\"}}}"
+                        .into(),
+                    capabilities: vec![
+                        write("PATCH", "/crm/v3/objects/${object}/${id}", Body::One("{\"properties\":${fields}}".into())),
+                        write("POST", "/crm/v3/objects/${object}/batch/update", Body::Many(batch)),
+                    ],
+                    pacing: Pacing { limit: None, headers: None, throttles: vec![] },
+                    required_rights: "none".into(),
+                },
+            ],
         }
     }
 
     fn plan(target: Target, _mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
         let attack = attack(&target)?;
         while let Some(batch) = records.next(1_000)? {
-            let ids = batch.columns.iter().find(|column| column.name == "hs_object_id");
+            let ids = batch.columns.iter().find(|column| column.name == "hs_object_id" || column.name == "Id");
             let Some(ColumnValues::Text(ids)) = ids.map(|column| &column.values) else { return Err(other("no ids")) };
             let ids: Vec<&str> = ids.offsets.windows(2).map(|pair| &ids.bytes[pair[0] as usize..pair[1] as usize]).collect();
             let rows: Vec<u64> = (0..u64::from(batch.length)).map(|n| batch.first_row + n).collect();
             if attack.starts_with("plan_") {
                 attacks::plan(&attack, &target, &rows, &ids, sink)?;
+                continue;
+            }
+            if attack.starts_with("bulk_") {
+                sink.push(&changes(&rows, &ids, |row| format!("{{\"FirstName\":\"new {row}\",\"Title\":\"t{row}\"}}")))?;
                 continue;
             }
             sink.push(&changes(&rows, &ids, |row| format!("{{\"firstname\":\"new {row}\"}}")))?;
@@ -68,7 +99,11 @@ impl Guest for Hostile {
     }
 
     fn run(target: Target, _mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
-        attacks::run(&attack(&target)?, &target, confirmed, sink)
+        let attack = attack(&target)?;
+        if attack.starts_with("bulk_") {
+            return bulk::run(&attack, &target, confirmed, sink);
+        }
+        attacks::run(&attack, &target, confirmed, sink)
     }
 
     fn verify(target: Target, written: &Confirmed, sink: &VerifySink) -> Result<(), Error> {

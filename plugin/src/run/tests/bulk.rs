@@ -117,6 +117,19 @@ fn salesforce_without_bulk_is_used_without_it() {
     assert_eq!((crm.count(Status::Updated), crm.states().len()), (3, 0));
 }
 
+#[test]
+fn a_job_without_readable_results_is_settled_by_reads_after_a_kill_too() {
+    for turns in 0..80 {
+        let crm = fake(BULK);
+        crm.confirm(&titles(1, 20), false);
+        crm.run_killed_after(turns);
+        crm.no_results.set(true);
+        crm.run().unwrap();
+        assert_eq!(crm.count(Status::Updated), 20);
+        assert!(crm.applied.borrow().values().all(|times| *times == 1), "killed after {turns} turns");
+    }
+}
+
 /// As either encodes them; some that fail, some of a column that is not there, some that CSV cannot say.
 fn mixed(from: u64, count: u64) -> Vec<(String, String)> {
     (from..from + count)
@@ -145,7 +158,7 @@ proptest! {
     /// true, no record is written twice, and a run that ends well has left nothing out.
     #[test]
     fn a_host_may_be_killed_at_any_time(
-        kills in proptest::collection::vec(0u32..60, 0..5),
+        kills in proptest::collection::vec(0u32..100, 0..5),
         write_faults in proptest::collection::vec(any_fault().prop_filter("applied, and said not to be", is_honest), 0..5),
         read_faults in proptest::collection::vec(any_fault(), 0..12),
         gone in proptest::collection::vec(1u64..30, 0..3),

@@ -47,6 +47,8 @@ pub(super) struct Fake {
     /// How often each record was written.
     pub(super) applied: RefCell<BTreeMap<String, u32>>,
     pub(super) jobs: RefCell<Vec<super::jobs::FakeJob>>,
+    /// Result sets are answered with a page of some gateway.
+    pub(super) no_results: Cell<bool>,
     pub(super) notes: RefCell<Vec<String>>,
     pub(super) stopping: Cell<bool>,
     pub(super) waiting: RefCell<VecDeque<Result<ChangeBatch, Error>>>,
@@ -86,6 +88,7 @@ impl Fake {
             lock_status: 400,
             applied: RefCell::default(),
             jobs: RefCell::default(),
+            no_results: Cell::new(false),
             notes: RefCell::default(),
             stopping: Cell::new(false),
             waiting: RefCell::default(),
@@ -426,7 +429,7 @@ impl Network for Fake {
             let retry_after = body.strip_prefix("retry-after ").and_then(|seconds| seconds.parse().ok());
             Answer { status, retry_after, body: body.into_bytes() }
         };
-        match fault {
+        let answered = match fault {
             Fault::Fine => Ok(self.answer(request)),
             Fault::Before(lost) => Err(lost),
             Fault::Instead(status, body) => Ok(given(status, body)),
@@ -438,7 +441,10 @@ impl Network for Fake {
                 self.answer(request);
                 Ok(given(status, body))
             }
-        }
+        };
+        // The answer is on its way: whoever is killed now has written and does not know it.
+        turn().await;
+        answered
     }
 
     async fn pause(&self, milliseconds: u64) {

@@ -87,6 +87,7 @@ const DELIMITERS: [(&str, char); 6] =
 
 /// `…/jobs/ingest…`.
 pub(super) fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Answer {
+    go_on_by_themselves(world, rest.first().copied());
     match (request.method.as_str(), rest) {
         ("POST", []) => create(world, request),
         ("PUT", [id, "batches"]) => upload(world, id, request),
@@ -95,6 +96,26 @@ pub(super) fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Ans
         ("GET", [id, set]) => results(world, id, set),
         ("GET", [id, set, ""]) => results(world, id, set),
         _ => errors::one(404, "NOT_FOUND", "The requested resource does not exist"),
+    }
+}
+
+/// A job that nobody asks about is worked on all the same: it has ended when something else is asked for.
+fn go_on_by_themselves(world: &mut World, asked: Option<&str>) {
+    let running =
+        |(id, job): (&String, &Job)| (asked != Some(id) && matches!(job.state, "UploadComplete" | "InProgress")).then(|| id.clone());
+    let ids: Vec<String> = world.salesforce.bulk.jobs.iter().filter_map(running).collect();
+    for id in ids {
+        while let Some(mut job) = world.salesforce.bulk.jobs.remove(&id) {
+            let ends = !matches!(job.state, "UploadComplete" | "InProgress");
+            if !ends {
+                job.state = "InProgress";
+                work(world, &mut job);
+            }
+            world.salesforce.bulk.jobs.insert(id.clone(), job);
+            if ends {
+                break;
+            }
+        }
     }
 }
 

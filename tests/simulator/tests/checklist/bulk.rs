@@ -119,6 +119,18 @@ async fn item_13_a_job_is_worked_on_in_pieces_and_can_be_aborted_in_between() {
 }
 
 #[tokio::test]
+async fn item_13_a_job_goes_on_when_nobody_asks() {
+    let api = contacts(1).await;
+    let id = open(&api, json!({})).await;
+    assert_eq!(upload(&api, &id, &format!("Id,Title\n{},Director\n", contact(0))).await, 201);
+    open(&api, json!({})).await;
+    assert_eq!(api.writes(), 0, "it is not closed");
+    assert_eq!(close(&api, &id).await, 200);
+    open(&api, json!({})).await;
+    assert_eq!((api.field("Title"), ended(&api, &id).await["state"].as_str()), (Some(json!("Director")), Some("JobComplete")));
+}
+
+#[tokio::test]
 async fn item_13_a_job_may_fail_in_the_middle_and_is_gone_after_a_week() {
     let api = contacts(5).await;
     api.simulator.world().salesforce.bulk.fails_after = Some((3, "InternalServerError".to_owned()));

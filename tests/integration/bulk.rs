@@ -407,14 +407,14 @@ async fn fifty_thousand_records_killed_while_the_job_is_worked_on() {
 #[tokio::test]
 async fn kill_9_at_every_step_of_a_job() {
     const COUNT: usize = 3_000;
-    type Far = fn(&World) -> bool;
+    type Far<'f> = &'f dyn Fn(&World) -> bool;
     let sent = |method: &'static str, part: &'static str| {
         move |world: &World| world.requests.iter().any(|request| request.method == method && request.target.contains(part))
     };
     let (opened, uploaded, closed) = (sent("POST", "/jobs/ingest"), sent("PUT", "/batches"), sent("PATCH", "/jobs/ingest/"));
     let (results, failed) = (sent("GET", "/successfulResults"), sent("GET", "/failedResults"));
-    let polled: Far = |world| calls(world).1 >= 2;
-    let steps: [(&str, &dyn Fn(&World) -> bool); 6] = [
+    let polled = |world: &World| calls(world).1 >= 2;
+    let steps: [(&str, Far<'_>); 6] = [
         ("opened", &opened),
         ("uploaded", &uploaded),
         ("closed", &closed),
@@ -427,7 +427,7 @@ async fn kill_9_at_every_step_of_a_job() {
         for latency in [0, 300] {
             let simulator = Simulator::start(config(COUNT)).await.unwrap();
             simulator.world().fault(Rule::always(Fault::Latency(latency)).on("/jobs/ingest"));
-            simulator.world().salesforce.bulk.rows_per_poll = Some(1_000);
+            simulator.world().salesforce.bulk.rows_per_poll = Some(2_000);
             let project = project(&simulator, &golden(COUNT)).await;
             killed(&project, &simulator, far).await;
             simulator.world().faults.clear();

@@ -36,9 +36,9 @@ impl Changes {
     }
 
     /// Takes in the changes that come next. Gives them back if only one of the two has values before.
-    pub(crate) fn append(&mut self, other: Changes) -> Result<(), Changes> {
+    pub(crate) fn append(&mut self, other: Changes) -> Result<(), Box<Changes>> {
         if self.0.before.is_some() != other.0.before.is_some() {
-            return Err(other);
+            return Err(Box::new(other));
         }
         let ChangeBatch { rows, ids, fields, before, .. } = other.0;
         self.0.rows.extend(rows);

@@ -199,8 +199,7 @@ impl<'a> Rows<'a> {
             return false;
         }
         let mut quoted = false;
-        loop {
-            let Some((&byte, after)) = self.rest.split_first() else { break };
+        while let Some((&byte, after)) = self.rest.split_first() {
             self.rest = after;
             match byte {
                 b'"' if quoted && after.first() == Some(&b'"') => {

@@ -46,7 +46,7 @@ impl Loads {
             let Some(more) = pull(stream, room)? else { return Ok(Some(load)) };
             let doubtful = more.doubtful();
             if let Err(other) = load.changes.append(more) {
-                self.carried = Some(other);
+                self.carried = Some(*other);
                 return Ok(Some(load));
             }
             if doubtful {

@@ -356,7 +356,7 @@ access_token = {{ env = "HUBSPOT_TOKEN" }}
 destination_type = "salesforce_dest"
 entity_type = "person"
 records = "golden.csv"
-config_json = {{ provider_id_field = "Id", source_id = "src_1", fields = ["FirstName", "Level__c"] }}
+config_json = {{ provider_id_field = "Id", source_id = "src_1", fields = ["FirstName", "Level__c", "Department"] }}
 "#,
             simulator.base_url()
         ),
@@ -402,6 +402,31 @@ async fn fifty_thousand_records_killed_while_the_job_is_worked_on() {
     assert!(calls <= 12, "{calls} calls and {polls} polls, over both attempts");
     assert_eq!(world.salesforce.bulk.states(), ["JobComplete"]);
     one_percent_failed(&world, 50_000, &problems);
+}
+
+#[tokio::test]
+async fn killed_in_the_second_of_several_jobs() {
+    const COUNT: usize = 5_000;
+    let simulator = Simulator::start(config(COUNT)).await.unwrap();
+    {
+        let mut world = simulator.world();
+        let contact = world.salesforce.objects.get_mut("Contact").unwrap();
+        contact.fields.insert("Department".to_owned(), Field { length: 100_000, ..Field::new("Department", "Department", "textarea") });
+        world.salesforce.bulk.rows_per_poll = Some(600);
+    }
+    let long = "x".repeat(8_000);
+    let csv: String = golden(COUNT).lines().map(|line| format!("{line},{long}\n")).collect();
+    let csv = csv.replacen(&long, "Department", 1);
+    let project = project(&simulator, &csv).await;
+    // The first job has some thousand rows, the second one is in the middle of its own.
+    killed(&project, &simulator, |world| world.salesforce.bulk.states() == ["JobComplete", "InProgress"] && world.writes.len() > 1_200)
+        .await;
+    let problems = goes_on(&project).await;
+    let world = simulator.world();
+    let states = world.salesforce.bulk.states();
+    // What is left for the last load is few enough for collections.
+    assert!(states.len() == 3 && states.iter().all(|state| *state == "JobComplete"), "{states:?}");
+    one_percent_failed(&world, COUNT, &problems);
 }
 
 #[tokio::test]

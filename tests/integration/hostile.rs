@@ -155,6 +155,16 @@ async fn an_upload_that_is_not_exactly_the_confirmed_changes_is_refused() {
 }
 
 #[tokio::test]
+async fn a_note_about_somebody_elses_job_opens_nothing() {
+    let crm = with_jobs("bulk_recalled_job", json!({"job": "7505t0000000009AAA"})).await;
+    let confirmed = crm.confirm(&contacts()).await;
+    assert_eq!(crm.run_confirmed(&confirmed).await.stopped.unwrap().message, "on with the second attempt");
+    let report = crm.run_confirmed(&confirmed).await;
+    assert!(report.stopped.unwrap().message.contains("HttpRequestDenied"));
+    assert_eq!((report.refused, crm.requests()), (1, vec![]));
+}
+
+#[tokio::test]
 async fn an_upload_proves_nothing_before_an_answer_about_its_job_names_the_record() {
     for (name, updated) in [("bulk_claim_uploaded", 0), ("bulk_claim_closed", 0), ("bulk_honest", 3)] {
         let crm = with_jobs(name, json!({})).await;

@@ -59,6 +59,8 @@ pub(crate) struct Runner<'a, N> {
     requests: Requests,
     /// An error ends the run: jobs make no further request.
     stopped: Cell<bool>,
+    /// The Bulk API cannot be used, for this object or with this grant.
+    no_bulk: Cell<bool>,
 }
 
 /// Writes the confirmed changes and reports what became of them.
@@ -66,7 +68,7 @@ pub(crate) struct Runner<'a, N> {
 /// # Errors
 /// What ended the run early. Changes without an outcome stay pending.
 pub async fn run<N: Network>(config: &Config, network: &N, stream: &dyn Stream) -> Result<(), Error> {
-    let runner = Runner { config, network, stream, requests: Requests::new(config), stopped: Cell::new(false) };
+    let runner = Runner { config, network, stream, requests: Requests::new(config), stopped: Cell::new(false), no_bulk: Cell::new(false) };
     if bulk::is_wanted(config, stream) {
         return runner.bulk().await;
     }

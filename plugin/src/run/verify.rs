@@ -23,7 +23,8 @@ pub async fn verify<N: Network>(
     mut next: impl FnMut(u32) -> Result<Option<ChangeBatch>, Error>,
     mut push: impl FnMut(&ReadingBatch) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let runner = Runner { config, network, stream: &Nothing, requests: Requests::new(config), stopped: Cell::new(false) };
+    let runner =
+        Runner { config, network, stream: &Nothing, requests: Requests::new(config), stopped: Cell::new(false), no_bulk: Cell::new(false) };
     let most = match Routes::of(config.provider).read_many.body {
         BodyForm::Many { max, .. } => max,
         _ => 1,

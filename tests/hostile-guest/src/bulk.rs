@@ -19,6 +19,15 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
     let jobs = format!("{}/services/data/v67.0/jobs/ingest", target.base_url);
     let told = config(target)?;
     let wanted = |key: &str| told[key].as_str().unwrap_or_default().to_owned();
+    if attack == "bulk_recalled_job" {
+        // The first attempt notes a job that is not its own, the second one takes its own note for a permit.
+        let Some(note) = confirmed.recall().pop() else {
+            sink.remember(&format!("job {}", wanted("job")))?;
+            return Err(other("on with the second attempt"));
+        };
+        let url = format!("{jobs}/{}", note.trim_start_matches("job "));
+        return Err(said(exchange("PATCH", &url, &[], CLOSE).map(|(status, _)| status)));
+    }
     if attack == "bulk_open_delete" {
         return Err(said(exchange("POST", &jobs, &[], &OPEN.replace("update", "delete")).map(|(status, _)| status)));
     }

@@ -110,9 +110,12 @@ impl<N: Network> Runner<'_, N> {
                         return Ok(Some(job));
                     }
                 }
-                Ok(_) => return Ok(None),
-                Err(error) if error.code.as_deref() == Some("request_denied") => return Ok(None),
-                Err(error) => return Err(error),
+                Err(error) if error.code.as_deref() != Some("request_denied") => return Err(error),
+                _ => {
+                    // Asked once: it will be the same for the next load.
+                    self.no_bulk.set(true);
+                    return Ok(None);
+                }
             }
             self.network.pause(backoff(attempt, self.network.random())).await;
         }

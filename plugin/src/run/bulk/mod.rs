@@ -128,7 +128,9 @@ impl<N: Network> Runner<'_, N> {
     /// Sends changes that were not applied: by jobs, if they are many enough, and the rest in collections.
     async fn send(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
         let Some(all) = rows(changes, &members) else { return Ok(()) };
-        if self.config.write_mode == WriteMode::Batch && members.len() as u64 <= self.config.bulk_above {
+        let left = members.len() as u64 + self.stream.remaining();
+        let few = self.config.write_mode == WriteMode::Batch && left <= self.config.bulk_above;
+        if few || self.no_bulk.get() {
             return self.collections(changes, members).await;
         }
         self.remember(Way::NotYet, all)?;
@@ -139,7 +141,7 @@ impl<N: Network> Runner<'_, N> {
             let later = rest.split_off(upload.members.clamp(1, rest.len()));
             let now = std::mem::take(&mut rest);
             let covered = rows(changes, &now).unwrap_or(all);
-            let job = if refused < MAX_REFUSED_JOBS { self.fill_job(covered, upload.text).await? } else { None };
+            let job = if refused < MAX_REFUSED_JOBS && !self.no_bulk.get() { self.fill_job(covered, upload.text).await? } else { None };
             match job {
                 Some(job) => {
                     let left = self.finish(changes, &now, &job.id, false).await?;

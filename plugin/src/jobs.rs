@@ -1,8 +1,9 @@
 //! The requests of a job of Salesforce's Bulk API 2.0, as templates (crm-apis B9). As with `routes`, `describe` asks for
 //! exactly these, and a run fills in the same text.
 
-use crate::bindings::reverse_sync::destination::capabilities::{Body, Capability, CsvForm, Effect, Phase};
+use crate::bindings::reverse_sync::destination::capabilities::{Body, Capability, CsvForm, Effect, Header, Phase};
 use crate::config::Config;
+use crate::routes::NO_ASSIGNMENT;
 use crate::run::world::{Media, Request};
 
 /// The column that holds the record's id.
@@ -62,6 +63,11 @@ impl Step {
         }
     }
 
+    /// Whether jobs heed it is not documented; they take it from the one who opens them, if at all.
+    fn headers(self) -> &'static [(&'static str, &'static str)] {
+        if self == Step::Open { NO_ASSIGNMENT } else { &[] }
+    }
+
     /// The request. `upload` is the body of an upload.
     pub(crate) fn request(self, config: &Config, job: &str, upload: String) -> Request {
         let fill = |text: &str| text.replace("${api_version}", &config.api).replace("${object}", &config.object).replace("${job}", job);
@@ -70,7 +76,7 @@ impl Step {
             writes: self == Step::Upload,
             method: self.method(),
             path: fill(JOBS) + &fill(self.path()),
-            headers: &[],
+            headers: self.headers(),
             body: if self == Step::Upload { upload } else { fill(self.body()) },
             media: match self {
                 Step::Upload | Step::Succeeded | Step::Failed | Step::Unprocessed => Media::Csv,
@@ -78,6 +84,10 @@ impl Step {
             },
         }
     }
+}
+
+fn headers(of: &[(&str, &str)]) -> Vec<Header> {
+    of.iter().map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() }).collect()
 }
 
 /// What a component that uses jobs asks for.
@@ -92,7 +102,7 @@ pub(crate) fn capabilities() -> impl Iterator<Item = Capability> {
         method: step.method().to_owned(),
         path: format!("{JOBS}{}", step.path()),
         query: Vec::new(),
-        headers: Vec::new(),
+        headers: self::headers(step.headers()),
         body: match step {
             Step::Upload => Body::Csv(CsvForm {
                 id_column: ID_COLUMN.to_owned(),

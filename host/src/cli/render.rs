@@ -312,6 +312,7 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
             let how_many = match &capability.body {
                 reverse_sync::bindings::capabilities::Body::Many(many) => format!(", up to {} at once", many.max),
                 reverse_sync::bindings::capabilities::Body::Csv(form) => format!(", up to {} in an upload that a job works on", form.max),
+                _ if capability.effect == Effect::Read && capability.path.contains("${job}") => " about a job that it opened".to_owned(),
                 reverse_sync::bindings::capabilities::Body::One(text) if capability.effect == Effect::Job => format!(": {text}"),
                 _ => ", one at a time".to_owned(),
             };

@@ -27,7 +27,7 @@ const DONE: u8 = 8;
 const DOUBTFUL: u8 = 16;
 
 /// Where a change stands in its batch: number of the batch, index in it.
-type Place = (u64, u32);
+pub(crate) type Place = (u64, u32);
 
 /// Shared between the call into the guest and the requests it has in flight.
 #[derive(Clone)]
@@ -138,6 +138,11 @@ impl Outstanding {
         self.mark(named, |state| state | ACKNOWLEDGED);
     }
 
+    /// A write of them was answered with 412: its precondition did not hold, so it was not carried out.
+    pub(crate) fn precondition_failed(&self, named: &[Place]) {
+        self.mark(named, |state| (state & !SENT) | READ);
+    }
+
     /// A read of them was answered with 2xx.
     pub(crate) fn read(&self, named: &[Place]) {
         self.mark(named, |state| state | READ);
@@ -148,7 +153,7 @@ impl Outstanding {
         let mut guard = self.window();
         let window = &mut *guard;
         ids(&mut |id| {
-            if let Some((number, index)) = window.find(id)
+            if let Some((number, index)) = window.find_id(id)
                 && let Some(state) = window.batches.get_mut(&number).and_then(|batch| batch.state.get_mut(index as usize))
             {
                 *state |= READ;
@@ -186,8 +191,7 @@ impl Outstanding {
     pub(crate) fn settle(&self, row: u64, names_it: impl Fn(&Evidence) -> bool) -> Option<Evidence> {
         let mut guard = self.window();
         let window = &mut *guard;
-        // Rows ascend over the batches; after a resume there may be one with a gap, never one out of order.
-        let (&number, index) = window.batches.iter().find_map(|(number, batch)| Some((number, batch.changes.find_row(row)?)))?;
+        let (number, index) = window.find(row)?;
         let batch = window.batches.get_mut(&number)?;
         let state = *batch.state.get(index)?;
         if state & DONE != 0 {
@@ -214,7 +218,8 @@ impl Outstanding {
     pub(crate) fn take(&self, row: u64) -> Option<Taken> {
         let fields = {
             let window = self.window();
-            let (batch, index) = window.batches.values().find_map(|batch| Some((batch, batch.changes.find_row(row)?)))?;
+            let (number, index) = window.find(row)?;
+            let batch = window.batches.get(&number)?;
             (batch.changes.fields(index).to_owned(), batch.changes.before(index).map(str::to_owned))
         };
         let evidence = self.settle(row, |_| true)?;
@@ -230,10 +235,18 @@ impl Outstanding {
 }
 
 impl Window {
-    fn find(&self, id: &str) -> Option<Place> {
+    fn find_id(&self, id: &str) -> Option<Place> {
         self.by_id
             .find(hash(self.seed, id), |(number, index)| self.batches.get(number).is_some_and(|batch| batch.matches(*index, id)))
             .copied()
+    }
+
+    /// Where the change of a row stands. Rows ascend over the batches; after a resume there may be a gap, never one out of
+    /// order.
+    fn find(&self, row: u64) -> Option<(u64, usize)> {
+        let begins_later = |batch: &&HandedOut| batch.changes.rows().first().is_some_and(|first| *first > row);
+        let (number, batch) = self.batches.iter().rev().find(|(_, batch)| !begins_later(batch))?;
+        Some((*number, batch.changes.find_row(row)?))
     }
 }
 
@@ -267,7 +280,7 @@ impl RequestWitness<'_> {
 impl Witness for RequestWitness<'_> {
     fn claim(&mut self, id: &str) -> Result<&[u8], String> {
         let window = &mut *self.window;
-        let (number, index) = window.find(id).ok_or_else(|| format!("record {id} is not among the confirmed changes in hand"))?;
+        let (number, index) = window.find_id(id).ok_or_else(|| format!("record {id} is not among the confirmed changes in hand"))?;
         let request = window.requests;
         let batch = window.batches.get_mut(&number).ok_or("a change without its batch")?;
         if std::mem::replace(&mut batch.named_by[index as usize], request) == request {

@@ -10,7 +10,7 @@ use crate::{
         types::{self as wit, Error as GuestError, ErrorKind},
     },
     component::{Component, Grant, GrantError},
-    egress::{Egress, Link, Traffic},
+    egress::{Egress, Link, Traffic, credential::CredentialError},
     engine::{EngineError, Guest, within},
     gate::ConfirmedPlan,
     journal::{Counts, Ending, Journal, JournalError, Marker, Note, OutcomeQueue, Outcomes, Past, Problem, Ranges, RunId},
@@ -197,7 +197,7 @@ pub async fn run(
     let called = call(component, confirmed, egress, confirmed_resource, sink).await;
     reader.await.map_err(io::Error::other)??;
 
-    let mut stopped = stopped(called);
+    let mut stopped = stopped(called, traffic.no_access());
     if stopped.is_none() {
         settled.fetch_add(leave_nothing_open(&outstanding, &journal.outcomes()).await?, Relaxed);
         let left = header.writable.saturating_sub(settled.load(Relaxed));
@@ -242,10 +242,22 @@ async fn call(
     within(loaded.engine().config.deadline, store, async |store| guest.call_run(store, &target, mode, changes, sink).await).await
 }
 
-/// Why a call ended before its time, if it did.
-fn stopped(called: Result<Result<(), GuestError>, EngineError>) -> Option<Stopped> {
+/// Why a call ended before its time, if it did. The component cannot know that there was no access token for a request;
+/// egress does.
+fn stopped(called: Result<Result<(), GuestError>, EngineError>, no_access: Option<&CredentialError>) -> Option<Stopped> {
     let error = match called {
         Ok(Ok(())) => return None,
+        Ok(Err(_)) if let Some(error) = no_access => {
+            let (reason, code) = match error {
+                CredentialError::Refused { code, .. } => (StopReason::Unauthorized, Some(code.clone())),
+                CredentialError::NotKept(_) => (StopReason::Unauthorized, None),
+                CredentialError::Unavailable(_) => (StopReason::Unavailable, None),
+            };
+            let message = format!(
+                "{error}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped"
+            );
+            return Some(Stopped { reason, code, message });
+        }
         Ok(Err(error)) => error,
         Err(error) => {
             return Some(Stopped {

@@ -119,6 +119,19 @@ impl<'a> View<'a> {
         if !self.is_valid(row) {
             return Appended::Null;
         }
+        self.append_value(row, before, after, true, out)
+    }
+
+    /// Appends the value of the row as text, without JSON around or in it.
+    pub(crate) fn append_unescaped(&self, row: usize, out: &mut String) -> Appended {
+        if !self.is_valid(row) {
+            return Appended::Null;
+        }
+        self.append_value(row, "", "", false, out)
+    }
+
+    #[inline]
+    fn append_value(&self, row: usize, before: &str, after: &str, escape: bool, out: &mut String) -> Appended {
         let Some(values) = &self.values else { return Appended::Null };
         let start = out.len();
         match values {
@@ -128,7 +141,7 @@ impl<'a> View<'a> {
                     return Appended::Empty;
                 }
                 out.push_str(before);
-                if *plain {
+                if *plain || !escape {
                     out.push_str(text);
                 } else {
                     encode::push_escaped(out, text);
@@ -138,7 +151,7 @@ impl<'a> View<'a> {
             }
             Values::TextList { items, offsets } => {
                 out.push_str(before);
-                let done = append_list(items, list(offsets, row), out);
+                let done = append_list(items, list(offsets, row), escape, out);
                 if done != Appended::Written {
                     out.truncate(start);
                     return done;
@@ -181,7 +194,7 @@ impl<'a> View<'a> {
         let (name, crm) = (self.name, provider.name());
         match &self.values {
             Some(Values::Number(values)) => {
-                format!("`{name}` is {}, which is no number to {crm}", values.get(row).copied().unwrap_or_default())
+                format!("`{name}` is {}, which is no number to {crm}", encode::shown_number(values.get(row).copied().unwrap_or_default()))
             }
             Some(Values::Decimal(texts)) => format!("`{name}` is `{}`, which is no plain decimal number", shown(texts.get(row))),
             Some(Values::TextList { items, offsets }) => {
@@ -223,7 +236,7 @@ fn list(offsets: &[u32], row: usize) -> std::ops::Range<usize> {
 }
 
 /// Blank options are left out: HubSpot takes a leading `;` for "append to what is there".
-fn append_list(items: &Texts<'_>, range: std::ops::Range<usize>, out: &mut String) -> Appended {
+fn append_list(items: &Texts<'_>, range: std::ops::Range<usize>, escape: bool, out: &mut String) -> Appended {
     let mut first = true;
     for at in range {
         let item = items.get(at);
@@ -236,7 +249,11 @@ fn append_list(items: &Texts<'_>, range: std::ops::Range<usize>, out: &mut Strin
         if !std::mem::take(&mut first) {
             out.push(';');
         }
-        encode::push_escaped(out, item);
+        if escape {
+            encode::push_escaped(out, item);
+        } else {
+            out.push_str(item);
+        }
     }
     if first { Appended::Empty } else { Appended::Written }
 }

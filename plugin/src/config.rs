@@ -2,11 +2,15 @@
 //! refuses the same configurations (a test holds the two against each other) and says more about what is wrong.
 
 use crate::bindings::reverse_sync::destination::types::{Error, ErrorKind};
-use crate::{hint::closest, provider::Provider};
+use crate::{
+    hint::closest,
+    policy::{self, Policy},
+    provider::Provider,
+};
 use serde_json::{Map, Value};
 
 /// What a destination is configured to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The CRM.
     pub provider: Provider,
@@ -16,8 +20,8 @@ pub struct Config {
     pub source_id: String,
     /// CRM object to update.
     pub object: String,
-    /// Allowlist of columns.
-    pub fields: Option<Vec<String>>,
+    /// Allowlist of columns, and the CRM field that each of them is written to.
+    pub fields: Option<Vec<FieldRule>>,
     /// One call for many records, or one for each.
     pub write_mode: WriteMode,
     /// In batch mode: how many changes are too many for collections, and go by jobs. Salesforce only.
@@ -26,6 +30,19 @@ pub struct Config {
     pub in_flight: usize,
     /// The CRM's API version: the value of `objects_path` or `api_version`.
     pub api: String,
+    /// HubSpot's path of property definitions; empty for Salesforce.
+    pub properties_path: String,
+    /// What is said about values.
+    pub policy: Policy,
+}
+
+/// A golden column and the CRM field that it is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldRule {
+    /// The golden column.
+    pub column: String,
+    /// The CRM's field.
+    pub field: String,
 }
 
 /// How changes are written.
@@ -84,11 +101,15 @@ fn example(provider: Provider) -> String {
     format!(r#"{{"provider_id_field": "{}", "source_id": "src_1"}}"#, provider.usual_id_column())
 }
 
-struct Reader {
+/// A configuration while it is read: what is wrong is collected, so that all of it is said at once.
+pub(crate) struct Reader {
     provider: Provider,
-    map: Map<String, Value>,
+    pub(crate) map: Map<String, Value>,
     problems: Vec<String>,
 }
+
+/// The path of HubSpot's property definitions.
+const PROPERTIES_PATH: (&str, &str) = ("properties_path", "/crm/v3/properties");
 
 impl Reader {
     fn config(&mut self) -> Config {
@@ -98,6 +119,10 @@ impl Reader {
         if provider == Provider::Salesforce {
             keys.push("bulk_above");
         }
+        if provider == Provider::HubSpot {
+            keys.push(PROPERTIES_PATH.0);
+        }
+        keys.extend(policy::KEYS);
         for name in self.map.keys().filter(|name| !keys.contains(&name.as_str())) {
             let meant = match closest(name, keys.iter().copied()) {
                 Some(key) => format!("; did you mean `{key}`?"),
@@ -131,10 +156,21 @@ impl Reader {
                 ),
                 Provider::Salesforce => self.text(api_name, api_default, "`v`, the version and one decimal", "v67.0", is_version),
             },
+            properties_path: match provider {
+                Provider::HubSpot => self.text(
+                    PROPERTIES_PATH.0,
+                    PROPERTIES_PATH.1,
+                    "a path such as HubSpot documents it, beginning with `/`",
+                    "/crm/properties/2026-03",
+                    is_path,
+                ),
+                Provider::Salesforce => String::new(),
+            },
+            policy: self.policy(),
         }
     }
 
-    fn wrong(&mut self, key: &str, found: &str, right: &str, example: &str) {
+    pub(crate) fn wrong(&mut self, key: &str, found: &str, right: &str, example: &str) {
         self.problems.push(format!("`{key}` is {found}; it has to be {right}, for example `\"{key}\": {example}`"));
     }
 
@@ -166,7 +202,7 @@ impl Reader {
         default.to_owned()
     }
 
-    fn fields(&mut self) -> Option<Vec<String>> {
+    fn fields(&mut self) -> Option<Vec<FieldRule>> {
         let example = format!(
             "[\"{}\"]",
             match self.provider {
@@ -182,6 +218,18 @@ impl Reader {
             Value::Array(items) => {
                 items.iter().map(|item| item.as_str().filter(|name| !name.is_empty()).map(str::to_owned)).collect::<Option<Vec<_>>>()
             }
+            Value::Object(fields) if !fields.is_empty() => {
+                let rule = |(column, field): (&String, &Value)| {
+                    let field = field.as_str().filter(|field| !field.is_empty() && !column.is_empty())?;
+                    Some(FieldRule { column: column.clone(), field: field.to_owned() })
+                };
+                let rules: Option<Vec<FieldRule>> = fields.iter().map(rule).collect();
+                if rules.is_none() {
+                    let right = "a list of columns, or an object of golden column and CRM field";
+                    self.wrong("fields", "not of its form", right, r#"{"company_name": "company"}"#);
+                }
+                return rules;
+            }
             _ => None,
         };
         let Some(names) = names else {
@@ -191,7 +239,7 @@ impl Reader {
         if let Some((_, twice)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
             self.problems.push(format!("`fields` lists `{twice}` twice; list each column once"));
         }
-        Some(names)
+        Some(names.into_iter().map(|name| FieldRule { field: name.clone(), column: name }).collect())
     }
 
     fn write_mode(&mut self) -> WriteMode {
@@ -227,7 +275,7 @@ impl Reader {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -281,6 +329,13 @@ mod tests {
             };
         }
         config
+    }
+
+    #[test]
+    fn fields_may_name_the_crm_field_of_a_column() {
+        let config = with(Provider::HubSpot, &json!({"fields": {"company_name": "company"}}));
+        let rule = FieldRule { column: "company_name".to_owned(), field: "company".to_owned() };
+        assert_eq!(parse("hubspot_dest", &config.to_string()).unwrap().fields, Some(vec![rule]));
     }
 
     #[test]
@@ -382,10 +437,22 @@ mod tests {
             json!(["a", 1]),
             json!([["a"]]),
             json!({}),
+            json!({"a": "b"}),
+            json!({"": "b"}),
+            json!({"a": ""}),
+            json!({"a": "skip"}),
+            json!({"a": {"b": "c"}}),
+            json!({"a": {"b": 1}}),
+            json!(false),
+            json!(0.75),
+            json!("skip"),
+            json!("clear"),
+            json!("overwrite"),
+            json!("follow"),
         ];
         for provider in Provider::ALL {
             let validator = validator(provider);
-            for key in [
+            let keys = [
                 "provider_id_field",
                 "source_id",
                 "object",
@@ -396,7 +463,8 @@ mod tests {
                 "api_version",
                 "bulk_above",
                 "other",
-            ] {
+            ];
+            for key in keys.into_iter().chain(["properties_path"]).chain(policy::KEYS) {
                 for value in &values {
                     let mut config = with(provider, &json!({}));
                     config.as_object_mut().unwrap().insert(key.to_owned(), value.clone());

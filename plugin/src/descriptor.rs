@@ -26,10 +26,7 @@ fn destination_type(provider: Provider) -> DestinationType {
         provider: provider.key().to_owned(),
         description: description.to_owned(),
         config_schema: config::schema(provider).to_owned(),
-        capabilities: match provider {
-            Provider::HubSpot => Routes::of(provider).all().map(capability).into(),
-            Provider::Salesforce => Routes::of(provider).all().map(capability).into_iter().chain(jobs::capabilities()).collect(),
-        },
+        capabilities: capabilities(provider),
         pacing: pacing(provider),
         required_rights: required_rights(provider).to_owned(),
     }
@@ -47,9 +44,17 @@ pub(crate) fn required_rights(provider: Provider) -> &'static str {
     }
 }
 
-fn capability(route: &Route) -> Capability {
+/// Everything in a run; while planning the reads alone.
+fn capabilities(provider: Provider) -> Vec<Capability> {
+    let routes = Routes::of(provider);
+    let planning = routes.all().filter(|route| !route.writes).map(|route| capability(Phase::Plan, route));
+    let jobs = (provider == Provider::Salesforce).then(jobs::capabilities).into_iter().flatten();
+    routes.all().map(|route| capability(Phase::Run, route)).chain(jobs).chain(planning).collect()
+}
+
+fn capability(phase: Phase, route: &Route) -> Capability {
     Capability {
-        phase: Phase::Run,
+        phase,
         effect: if route.writes { Effect::Write } else { Effect::Read },
         method: route.method.to_owned(),
         path: route.path.to_owned(),
@@ -105,9 +110,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_asked_for_while_planning() {
+    fn only_reads_are_asked_for_while_planning() {
         for destination in describe().destinations {
-            assert!(destination.capabilities.iter().all(|capability| matches!(capability.phase, Phase::Run)));
+            let planning = || destination.capabilities.iter().filter(|capability| matches!(capability.phase, Phase::Plan));
+            assert!(planning().count() > 0);
+            assert!(planning().all(|capability| matches!(capability.effect, Effect::Read)));
         }
     }
 

@@ -5,7 +5,7 @@
 //! (crm-apis A8 and B6). So there is one text per type here, and [`in_quotes`] says the rest.
 
 use crate::provider::Provider;
-use std::fmt::Write;
+pub use json_outline::{needs_escape, push_escaped};
 
 /// The type of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,56 +36,6 @@ pub fn in_quotes(provider: Provider, kind: Kind) -> bool {
     }
 }
 
-/// Bytes that JSON does not allow as they are inside a string.
-fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// Position of the first byte that has to be escaped, eight bytes at a time.
-fn first_special(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // The lowest marked byte is exact; a borrow can only mark bytes above it wrongly.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let mut words = bytes.chunks_exact(8);
-    let mut at = 0;
-    for word in words.by_ref() {
-        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let hit = control | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
-        if hit != 0 {
-            return Some(at + hit.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    words.remainder().iter().position(|byte| is_special(*byte)).map(|tail| at + tail)
-}
-
-/// Whether any text in here has to be escaped.
-pub fn needs_escape(text: &str) -> bool {
-    first_special(text.as_bytes()).is_some()
-}
-
-/// Appends text as the inside of a JSON string.
-pub fn push_escaped(out: &mut String, mut text: &str) {
-    while let Some(at) = first_special(text.as_bytes()) {
-        let (plain, rest) = text.split_at(at);
-        out.push_str(plain);
-        match rest.as_bytes().first().copied().unwrap_or_default() {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            other => {
-                let _ = write!(out, "\\u{other:04x}");
-            }
-        }
-        text = &rest[1..];
-    }
-    out.push_str(text);
-}
-
 /// Appends text as a JSON string.
 pub fn push_json_string(out: &mut String, text: &str) {
     out.push('"');
@@ -108,9 +58,45 @@ pub fn push_number(out: &mut String, value: f64) -> bool {
     if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
         push_integer(out, value as i64);
     } else {
-        let _ = write!(out, "{value}");
+        push_shortest(out, value);
     }
     true
+}
+
+/// The shortest text that reads back, with its exponent written out. serde_json's own, so that the formatter of the
+/// standard library, which is 20 KB, does not have to be in the component.
+fn push_shortest(out: &mut String, value: f64) {
+    let shortest = serde_json::Number::from_f64(value).map(|number| number.to_string()).unwrap_or_default();
+    let (mantissa, exponent) = shortest.split_once(['e', 'E']).unwrap_or((&shortest, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let digits = format!("{whole}{fraction}");
+    // Where the point goes, counted from the first digit.
+    let point = whole.len() as i32 + exponent;
+    out.push_str(sign);
+    if point <= 0 {
+        out.push_str("0.");
+        (point..0).for_each(|_| out.push('0'));
+        out.push_str(&digits);
+    } else if point as usize >= digits.len() {
+        out.push_str(&digits);
+        (digits.len()..point as usize).for_each(|_| out.push('0'));
+    } else {
+        out.push_str(&digits[..point as usize]);
+        out.push('.');
+        out.push_str(&digits[point as usize..]);
+    }
+}
+
+/// A number as people read it.
+pub fn shown_number(value: f64) -> String {
+    let mut out = String::new();
+    if !push_number(&mut out, value) {
+        out.push_str(if value.is_nan() { "NaN" } else { "infinite" });
+    }
+    out
 }
 
 /// Whether this is a plain decimal number, and so a JSON number too: `-12.50`, not `+1`, `.5`, `007` or `1e3`.

@@ -2,21 +2,31 @@
 
 use crate::bindings::reverse_sync::destination::types::{Error, RecordBatch};
 use crate::columns::View;
-use crate::config::{Config, invalid};
+use crate::config::{Config, FieldRule, invalid};
 use crate::encode;
 use crate::hint::closest;
+use crate::metadata::{Metadata, coerce};
 use crate::plan::PlanHost;
+use crate::policy::NullPolicy;
+use crate::provider::Provider;
 use crate::provider_id::shown;
+use crate::value::{Coercion, Remarks};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A column that is written, with the text around its values.
 pub(crate) struct Writable<'a> {
     pub(crate) view: View<'a>,
+    /// The CRM's name of the field.
+    pub(crate) field: &'a str,
     /// `,"name":` and the opening quotation mark, if the value is a JSON string.
     pub(crate) before: String,
     pub(crate) after: &'static str,
-    /// Values left out because they are empty.
-    pub(crate) empty: u64,
+    /// What a null or empty value is written as, if it empties the field.
+    pub(crate) cleared: Option<String>,
+    /// How values are brought into the form that the field takes, once that is known.
+    pub(crate) coercion: Option<Coercion<'a>>,
+    /// What happened to values of this batch.
+    pub(crate) remarks: Remarks,
 }
 
 /// What was said about columns so far, over all batches: nothing is said twice.
@@ -25,27 +35,41 @@ pub(crate) struct Said {
     /// Every column of every batch. Files differ in their columns, but not by the thousand.
     seen: BTreeSet<String>,
     dropped: BTreeSet<String>,
-    empty: BTreeMap<String, u64>,
+    remarks: BTreeMap<String, Remarks>,
 }
 
 /// More names than this are not remembered for hints.
 const MAX_SEEN: usize = 10_000;
 
-/// Why a column is not written, if it is not.
-fn dropped(config: &Config, view: &View<'_>) -> Option<&'static str> {
+/// The rule of a column, where the configuration has rules.
+fn rule<'c>(config: &'c Config, column: &str) -> Option<&'c FieldRule> {
+    config.fields.iter().flatten().find(|rule| rule.column == column)
+}
+
+/// The CRM field that a column is written to, or why it is not.
+fn target<'a>(config: &'a Config, metadata: Option<&'a Metadata>, view: &View<'a>) -> Result<&'a str, &'static str> {
     let name = view.name;
     if name == config.provider_id_field {
-        Some("provider_id")
-    } else if name.starts_with("__") {
-        Some("internal")
-    } else if config.provider.is_system_field(name) {
-        Some("read_only")
-    } else if config.fields.as_ref().is_some_and(|fields| !fields.iter().any(|field| field == name)) {
-        Some("not_in_fields")
-    } else if view.kind().is_none() {
-        Some("unsupported_type")
-    } else {
-        None
+        return Err("provider_id");
+    }
+    if name.starts_with("__") {
+        return Err("internal");
+    }
+    let rule = rule(config, name);
+    let field = rule.map_or(name, |rule| rule.field.as_str());
+    if config.provider.is_system_field(field) {
+        return Err("read_only");
+    }
+    if config.fields.is_some() && rule.is_none() {
+        return Err("not_in_fields");
+    }
+    if view.kind().is_none() {
+        return Err("unsupported_type");
+    }
+    match metadata.map(|metadata| metadata.field(config.provider, field)) {
+        None => Ok(field),
+        Some(None) => Err("unknown_field"),
+        Some(Some(known)) => known.barred.map_or(Ok(known.name.as_str()), Err),
     }
 }
 
@@ -54,7 +78,8 @@ fn dropped(config: &Config, view: &View<'_>) -> Option<&'static str> {
 /// # Errors
 /// If two columns are one field to the CRM: which of them would win is nobody's decision.
 pub(crate) fn writable<'a>(
-    config: &Config,
+    config: &'a Config,
+    metadata: Option<&'a Metadata>,
     views: &[View<'a>],
     said: &mut Said,
     host: &mut impl PlanHost,
@@ -65,24 +90,27 @@ pub(crate) fn writable<'a>(
         if new {
             said.seen.insert(view.name.to_owned());
         }
-        if let Some(reason) = dropped(config, view) {
-            if !said.dropped.contains(view.name) && said.dropped.len() < MAX_SEEN {
-                said.dropped.insert(view.name.to_owned());
-                host.drop_column(view.name, reason);
-                if reason != "provider_id"
-                    && reason != "not_in_fields"
-                    && config.fields.as_ref().is_some_and(|fields| fields.iter().any(|field| field == view.name))
-                {
-                    host.warn(&format!("`fields` lists `{}`, which is never written ({reason})", view.name));
+        let name = match target(config, metadata, view) {
+            Ok(field) => field,
+            Err(reason) => {
+                if !said.dropped.contains(view.name) && said.dropped.len() < MAX_SEEN {
+                    said.dropped.insert(view.name.to_owned());
+                    host.drop_column(view.name, reason);
+                    if let Some(rule) = rule(config, view.name).filter(|_| reason != "provider_id") {
+                        let meant = metadata.filter(|_| reason == "unknown_field").and_then(|known| closest(&rule.field, known.names()));
+                        let meant = meant.map_or_else(String::new, |field| format!("; did you mean `{field}`?"));
+                        host.warn(&format!("`fields` lists `{}`, which is never written ({reason}){meant}", view.name));
+                    }
                 }
+                continue;
             }
-            continue;
-        }
-        let (Some(kind), name) = (view.kind(), view.name) else { continue };
-        if let Some(other) = written.iter().find(|other| config.provider.same_field(other.view.name, name)) {
+        };
+        let Some(kind) = view.kind() else { continue };
+        if let Some(other) = written.iter().find(|other| config.provider.same_field(other.field, name)) {
             return Err(invalid(format!(
-                "the golden records have the columns `{}` and `{name}`, which are one field of {}; rename one, or leave it out",
+                "the golden records have the columns `{}` and `{}`, which are one field of {}; rename one, or leave it out",
                 other.view.name,
+                view.name,
                 config.provider.name()
             )));
         }
@@ -93,12 +121,31 @@ pub(crate) fn writable<'a>(
                 shown(name)
             ));
         }
-        let quoted = encode::in_quotes(config.provider, kind);
+        let known = metadata.and_then(|metadata| metadata.field(config.provider, name));
+        let quoted = match known {
+            Some(known) => coerce::in_quotes(config.provider, &known.kind),
+            None => encode::in_quotes(config.provider, kind),
+        };
         let mut before = String::with_capacity(name.len() + 8);
         before.push(',');
         encode::push_json_string(&mut before, name);
-        before.push_str(if quoted { ":\"" } else { ":" });
-        written.push(Writable { view: *view, before, after: if quoted { "\"" } else { "" }, empty: 0 });
+        before.push(':');
+        let cleared = (config.policy.nulls.of(name) == NullPolicy::Clear).then(|| match config.provider {
+            Provider::HubSpot => format!("{before}\"\""),
+            Provider::Salesforce => format!("{before}null"),
+        });
+        if quoted {
+            before.push('"');
+        }
+        written.push(Writable {
+            view: *view,
+            field: name,
+            before,
+            after: if quoted { "\"" } else { "" },
+            cleared,
+            coercion: known.map(|field| Coercion { field, map: config.policy.value_map.get(name) }),
+            remarks: Remarks::default(),
+        });
     }
     Ok(written)
 }
@@ -126,15 +173,10 @@ pub(crate) fn views(batch: &RecordBatch) -> Result<Vec<View<'_>>, Error> {
 }
 
 impl Said {
-    /// Remembers what a batch left out.
-    pub(crate) fn count_empty(&mut self, written: &[Writable<'_>]) {
-        for column in written.iter().filter(|column| column.empty > 0) {
-            match self.empty.get_mut(column.view.name) {
-                Some(count) => *count += column.empty,
-                None => {
-                    self.empty.insert(column.view.name.to_owned(), column.empty);
-                }
-            }
+    /// Remembers what happened to the values of a batch.
+    pub(crate) fn remember(&mut self, written: &[Writable<'_>]) {
+        for column in written.iter().filter(|column| column.remarks != Remarks::default()) {
+            self.remarks.entry(column.view.name.to_owned()).or_default().add(&column.remarks);
         }
     }
 
@@ -143,7 +185,7 @@ impl Said {
         if !any_record {
             return;
         }
-        for name in config.fields.iter().flatten().filter(|name| !self.seen.contains(*name)) {
+        for name in config.fields.iter().flatten().map(|rule| rule.column.as_str()).filter(|name| !self.seen.contains(*name)) {
             host.drop_column(name, "not_in_records");
             let meant = self.hint(config, name);
             host.warn(&format!("`fields` lists `{name}`, but the golden records have no such column{meant}"));
@@ -164,14 +206,15 @@ impl Said {
         if config.fields.is_none() {
             host.warn("all writable columns are written, as the configuration has no `fields`; an allowlist of the columns you mean is recommended");
         }
-        for (name, count) in &self.empty {
-            let values = if *count == 1 { "1 empty value is" } else { &format!("{count} empty values are") };
-            host.warn(&format!("`{name}`: {values} not written, because an empty value would clear the CRM's"));
+        for (name, remarks) in &self.remarks {
+            for warning in remarks.warnings(name, config.provider) {
+                host.warn(&warning);
+            }
         }
     }
 
     fn hint(&self, config: &Config, name: &str) -> String {
-        let candidates = self.seen.iter().map(String::as_str).filter(|seen| !config.fields.iter().flatten().any(|field| field == seen));
+        let candidates = self.seen.iter().map(String::as_str).filter(|seen| rule(config, seen).is_none());
         match closest(name, candidates) {
             Some(column) => format!("; did you mean `{column}`?"),
             None => String::new(),

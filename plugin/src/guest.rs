@@ -20,15 +20,16 @@ impl Guest for Component {
         descriptor::describe()
     }
 
-    fn plan(target: Target, _mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
-        let config = config::parse(&target.destination_type, &target.config)?;
-        plan::plan(&config, &mut Planning { records, sink })
-    }
-
-    fn run(target: Target, _mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
+    fn plan(target: Target, mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
         let config = config::parse(&target.destination_type, &target.config)?;
         let outside = Outside::new(&target.base_url)?;
-        block_on(run::run(&config, &outside, &Running { confirmed, sink }))
+        block_on(plan::plan_in(mode, &config, &outside, &mut Planning { records, sink }))
+    }
+
+    fn run(target: Target, mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
+        let config = config::parse(&target.destination_type, &target.config)?;
+        let outside = Outside::new(&target.base_url)?;
+        block_on(run::run(mode, &config, &outside, &Running { confirmed, sink }))
     }
 
     fn verify(target: Target, written: &Confirmed, sink: &VerifySink) -> Result<(), Error> {
@@ -48,7 +49,7 @@ impl plan::PlanHost for Planning<'_> {
         self.records.next(max)
     }
 
-    fn push(&mut self, changes: &ChangeBatch) -> Result<(), Error> {
+    async fn push(&mut self, changes: &ChangeBatch) -> Result<(), Error> {
         self.sink.push(changes)
     }
 
@@ -62,5 +63,9 @@ impl plan::PlanHost for Planning<'_> {
 
     fn warn(&mut self, message: &str) {
         self.sink.warn(message);
+    }
+
+    fn guard(&mut self, name: &str, message: &str) {
+        self.sink.guard(name, message);
     }
 }

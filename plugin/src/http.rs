@@ -75,7 +75,7 @@ impl Outside {
         if !request.body.is_empty() {
             put("content-type", media)?;
         }
-        for (name, value) in request.headers {
+        for (name, value) in &request.headers {
             put(name, value)?;
         }
         let outgoing = OutgoingRequest::new(headers);

@@ -76,7 +76,7 @@ impl Step {
             writes: self == Step::Upload,
             method: self.method(),
             path: fill(JOBS) + &fill(self.path()),
-            headers: self.headers(),
+            headers: self.headers().iter().map(|(name, value)| (*name, (*value).into())).collect(),
             body: if self == Step::Upload { upload } else { fill(self.body()) },
             media: match self {
                 Step::Upload | Step::Succeeded | Step::Failed | Step::Unprocessed => Media::Csv,

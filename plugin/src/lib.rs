@@ -13,6 +13,8 @@
 
 pub mod bindings;
 mod columns;
+mod compare;
+mod confidence;
 pub mod config;
 pub mod descriptor;
 pub mod encode;
@@ -23,11 +25,14 @@ mod hint;
 #[cfg(target_arch = "wasm32")]
 mod http;
 mod jobs;
+pub mod metadata;
 pub mod plan;
 #[cfg(test)]
 mod plan_tests;
+pub mod policy;
 pub mod provider;
 pub mod provider_id;
 pub mod routes;
 pub mod run;
 pub mod template;
+mod value;

@@ -1,13 +1,22 @@
-//! Planning: golden records in, changes and skipped rows out. Offline, one pass, memory for one batch.
+//! Planning: golden records in, changes and skipped rows out. One pass, memory for one batch. What the CRM says about its
+//! fields, if it was asked, comes in as [`Metadata`]; comparing with its records is the sink's business ([`crate::compare`]).
 //!
 //! A change's JSON is written as it will be sent, value by value into one buffer that is used again for the next
 //! batch. So a record costs a few copies and no allocation.
 
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, ErrorKind, RecordBatch, SkippedBatch, Strings};
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, ErrorKind, PlanMode, RecordBatch, SkippedBatch, Strings};
 use crate::columns::{Appended, Values, View};
-use crate::config::Config;
+use crate::compare::{Comparer, Comparing};
+use crate::confidence::Confidence;
+use crate::config::{Config, invalid};
+use crate::encode;
 use crate::fields::{self, Said, Writable};
+use crate::metadata::{self, Metadata};
 use crate::provider_id::{self, Flaw};
+use crate::run::Runner;
+use crate::run::verify::ReadsOnly;
+use crate::run::world::Network;
+use std::future::Future;
 
 /// What planning needs of the host: the cursor and the sink of the contract.
 pub trait PlanHost {
@@ -20,7 +29,7 @@ pub trait PlanHost {
     ///
     /// # Errors
     /// The host's.
-    fn push(&mut self, changes: &ChangeBatch) -> Result<(), Error>;
+    fn push(&mut self, changes: &ChangeBatch) -> impl Future<Output = Result<(), Error>>;
     /// Takes skipped rows.
     ///
     /// # Errors
@@ -30,6 +39,8 @@ pub trait PlanHost {
     fn drop_column(&mut self, name: &str, reason: &str);
     /// Takes a warning.
     fn warn(&mut self, message: &str);
+    /// Takes what has to be overridden by name.
+    fn guard(&mut self, name: &str, message: &str);
 }
 
 /// Most records in a batch. Measured with 8 columns, in million records a second: 2.4 with 64, 2.9 with 256, 3.1 from
@@ -42,26 +53,51 @@ const BATCH_BYTES: usize = 2 << 20;
 /// Changes are handed over when their JSON reaches this size.
 const PUSH_BYTES: usize = 1 << 20;
 
+/// Plans in one of the modes: offline without a request, online with the CRM's metadata, or comparing with its records.
+///
+/// # Errors
+/// As [`plan()`]; a CRM that cannot be read.
+pub async fn plan_in<H: PlanHost, N: Network>(mode: PlanMode, config: &Config, network: &N, host: &mut H) -> Result<(), Error> {
+    if !config.policy.fill_only.is_empty() && mode != PlanMode::Compare {
+        return Err(invalid("`fill_only` needs to know what the CRM holds: plan with --compare, or set `\"compare\": true`".to_owned()));
+    }
+    match mode {
+        PlanMode::Offline => plan(config, None, host).await,
+        PlanMode::Online => plan(config, Some(&metadata::read(config, network).await?), host).await,
+        PlanMode::Compare => {
+            let metadata = metadata::read(config, network).await?;
+            let runner = Runner::new(config, network, &ReadsOnly);
+            let comparer = Comparer::new(config, &metadata, &runner);
+            let mut comparing = Comparing::new(&comparer, host);
+            plan(config, Some(&metadata), &mut comparing).await?;
+            comparing.finish().await
+        }
+    }
+}
+
 /// Turns golden records into changes.
 ///
 /// # Errors
 /// Two columns that are one field to the CRM; whatever the host's cursor and sink fail with.
-pub fn plan<H: PlanHost>(config: &Config, host: &mut H) -> Result<(), Error> {
+pub async fn plan<H: PlanHost>(config: &Config, metadata: Option<&Metadata>, host: &mut H) -> Result<(), Error> {
     let mut said = Said::default();
+    let mut confidence = Confidence::default();
     let mut buffers = Buffers::default();
     let mut max = FIRST_RECORDS;
     let mut any_record = false;
     while let Some(batch) = host.next(max)? {
         any_record |= batch.length > 0;
         let views = fields::views(&batch)?;
-        let mut written = fields::writable(config, &views, &mut said, host)?;
+        let mut written = fields::writable(config, metadata, &views, &mut said, host)?;
         let id = fields::id_column(config, &views)?;
-        plan_batch(config, &batch, id, &mut written, &mut buffers, host)?;
-        said.count_empty(&written);
-        buffers.flush(host)?;
+        let sure = confidence.column(config, &views);
+        plan_batch(config, &batch, id, &mut written, (&mut confidence, sure.as_ref()), &mut buffers, host).await?;
+        said.remember(&written);
+        buffers.flush(host).await?;
         max = next_max(&batch, &views);
     }
     said.finish(config, any_record, host);
+    confidence.finish(config, any_record, host);
     Ok(())
 }
 
@@ -72,11 +108,12 @@ fn next_max(batch: &RecordBatch, views: &[View<'_>]) -> u32 {
     u32::try_from(BATCH_BYTES / each).unwrap_or(MAX_RECORDS).clamp(1, MAX_RECORDS)
 }
 
-fn plan_batch<H: PlanHost>(
+async fn plan_batch<H: PlanHost>(
     config: &Config,
     batch: &RecordBatch,
     id: Option<&View<'_>>,
     written: &mut [Writable<'_>],
+    (confidence, sure): (&mut Confidence, Option<&View<'_>>),
     buffers: &mut Buffers,
     host: &mut H,
 ) -> Result<(), Error> {
@@ -90,13 +127,14 @@ fn plan_batch<H: PlanHost>(
         }
         let out = &mut buffers.changes.fields.bytes;
         let start = out.len();
-        match append_fields(written, at, out) {
+        match append_fields(written, at, &mut buffers.scratch, out) {
             Ok(true) => {
+                confidence.judge(config, sure, at, row);
                 buffers.changes.rows.push(row);
                 close(&mut buffers.changes.ids);
                 close(&mut buffers.changes.fields);
                 if buffers.changes.fields.bytes.len() >= PUSH_BYTES {
-                    buffers.push(host)?;
+                    buffers.push(host).await?;
                 }
             }
             Ok(false) => {
@@ -107,7 +145,7 @@ fn plan_batch<H: PlanHost>(
             Err(culprit) => {
                 buffers.changes.ids.bytes.truncate(id_start);
                 out.truncate(start);
-                let detail = written.get(culprit).map(|column| column.view.explain(at, config.provider)).unwrap_or_default();
+                let detail = written.get(culprit).map(|column| column.explain(at, config.provider)).unwrap_or_default();
                 buffers.skip(row, Skip::ValueNotEncodable(detail));
             }
         }
@@ -117,16 +155,13 @@ fn plan_batch<H: PlanHost>(
 
 /// Appends one change's JSON object. `Ok(false)`: no value at all; `Err`: the column whose value cannot be written.
 #[inline]
-fn append_fields(written: &mut [Writable<'_>], at: usize, out: &mut String) -> Result<bool, usize> {
+fn append_fields(written: &mut [Writable<'_>], at: usize, scratch: &mut String, out: &mut String) -> Result<bool, usize> {
     out.push('{');
     let mut any = false;
     for (index, column) in written.iter_mut().enumerate() {
-        // The comma that every value begins with is left out before the first.
-        let before = if any { column.before.as_str() } else { column.before.get(1..).unwrap_or_default() };
-        match column.view.append(at, before, column.after, out) {
+        match column.append(at, any, scratch, out) {
             Appended::Written => any = true,
-            Appended::Null => {}
-            Appended::Empty => column.empty += 1,
+            Appended::Null | Appended::Empty => {}
             Appended::Unencodable => return Err(index),
         }
     }
@@ -146,7 +181,8 @@ fn append_id(config: &Config, id: Option<&View<'_>>, at: usize, out: &mut String
         Some(Values::Number(values)) => {
             let value = values.get(at).copied().unwrap_or_default();
             return Err(Skip::IdNotPristine(format!(
-                "`{value}` is a floating-point number, which loses digits of an id; read the column as text"
+                "`{}` is a floating-point number, which loses digits of an id; read the column as text",
+                encode::shown_number(value)
             )));
         }
         _ => return Err(Skip::IdNotPristine(format!("the column `{}` holds no ids; read it as text", view.name))),
@@ -201,13 +237,15 @@ impl Skip {
 struct Buffers {
     changes: ChangeBatch,
     skipped: [SkippedBatch; 6],
+    /// The text of one value.
+    scratch: String,
 }
 
 impl Default for Buffers {
     fn default() -> Self {
         let changes = ChangeBatch { rows: Vec::new(), ids: empty_strings(), fields: empty_strings(), before: None, doubtful: false };
         let skipped = Skip::REASONS.map(|reason| SkippedBatch { rows: Vec::new(), reason: reason.to_owned(), details: None });
-        Buffers { changes, skipped }
+        Buffers { changes, skipped, scratch: String::new() }
     }
 }
 
@@ -222,9 +260,9 @@ impl Buffers {
         }
     }
 
-    fn push<H: PlanHost>(&mut self, host: &mut H) -> Result<(), Error> {
+    async fn push<H: PlanHost>(&mut self, host: &mut H) -> Result<(), Error> {
         if !self.changes.rows.is_empty() {
-            host.push(&self.changes)?;
+            host.push(&self.changes).await?;
             self.changes.rows.clear();
             clear(&mut self.changes.ids);
             clear(&mut self.changes.fields);
@@ -232,8 +270,8 @@ impl Buffers {
         Ok(())
     }
 
-    fn flush<H: PlanHost>(&mut self, host: &mut H) -> Result<(), Error> {
-        self.push(host)?;
+    async fn flush<H: PlanHost>(&mut self, host: &mut H) -> Result<(), Error> {
+        self.push(host).await?;
         for batch in self.skipped.iter_mut().filter(|batch| !batch.rows.is_empty()) {
             host.skip(batch)?;
             batch.rows.clear();
@@ -245,16 +283,16 @@ impl Buffers {
     }
 }
 
-fn empty_strings() -> Strings {
+pub(crate) fn empty_strings() -> Strings {
     Strings { bytes: String::new(), offsets: vec![0] }
 }
 
 /// Ends the string that was appended to the bytes. [`PUSH_BYTES`] keeps them far below 4 GiB.
-fn close(strings: &mut Strings) {
+pub(crate) fn close(strings: &mut Strings) {
     strings.offsets.push(strings.bytes.len() as u32);
 }
 
-fn clear(strings: &mut Strings) {
+pub(crate) fn clear(strings: &mut Strings) {
     strings.bytes.clear();
     strings.offsets.truncate(1);
 }

@@ -5,6 +5,7 @@ use crate::bindings::reverse_sync::destination::types::{
 };
 use crate::config::parse;
 use crate::plan::{PlanHost, plan};
+use futures_util::FutureExt;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -72,7 +73,7 @@ impl PlanHost for Host {
         Ok(Some(batch))
     }
 
-    fn push(&mut self, changes: &ChangeBatch) -> Result<(), Error> {
+    async fn push(&mut self, changes: &ChangeBatch) -> Result<(), Error> {
         assert!(!changes.doubtful && changes.before.is_none());
         assert_eq!(changes.ids.offsets.len(), changes.rows.len() + 1);
         assert_eq!(changes.fields.offsets.len(), changes.rows.len() + 1);
@@ -95,6 +96,10 @@ impl PlanHost for Host {
         self.dropped.push((name.to_owned(), reason.to_owned()));
     }
 
+    fn guard(&mut self, name: &str, message: &str) {
+        self.warnings.push(format!("{name}: {message}"));
+    }
+
     fn warn(&mut self, message: &str) {
         self.warnings.push(message.to_owned());
     }
@@ -108,7 +113,7 @@ fn planned(destination_type: &str, more: &str, batches: Vec<RecordBatch>) -> Res
     let id = if destination_type == "hubspot_dest" { "hs_object_id" } else { "Id" };
     let config = parse(destination_type, &format!(r#"{{"provider_id_field":"{id}","source_id":"s"{more}}}"#)).unwrap();
     let mut host = Host { batches, ..Host::default() };
-    plan(&config, &mut host)?;
+    plan(&config, None, &mut host).now_or_never().expect("it has to wait for nothing")?;
     let decided = host.changes.len() + host.skipped.len();
     assert_eq!(decided as u64, host.rows, "every row is decided once");
     Ok(host)

@@ -1,4 +1,4 @@
-//! The four requests that a run makes of each CRM, as templates. `describe` asks for exactly these, and a run writes
+//! The requests that are made of each CRM, as templates. `describe` asks for exactly these, and a run writes
 //! its requests from the same text: what is asked for and what is sent cannot drift apart.
 
 use crate::provider::Provider;
@@ -45,12 +45,20 @@ pub enum BodyForm {
 pub struct Routes {
     /// Updates one record.
     pub update_one: Route,
+    /// The same, if the record was not modified since a date, where the CRM can tell.
+    pub update_one_unmodified: Option<Route>,
     /// Updates several.
     pub update_many: Route,
     /// Reads several.
     pub read_many: Route,
     /// Reads one.
     pub read_one: Route,
+    /// Reads the definitions of an object's fields.
+    pub describe: Route,
+    /// Finds the survivors of merged records, where reading one does not lead to it.
+    pub survivors: Option<Route>,
+    /// Finds records by their e-mail address.
+    pub by_email: Option<Route>,
 }
 
 impl Routes {
@@ -63,8 +71,9 @@ impl Routes {
     }
 
     /// In the order in which they are asked for.
-    pub fn all(&self) -> [&Route; 4] {
-        [&self.update_many, &self.update_one, &self.read_many, &self.read_one]
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        let always = [&self.update_many, &self.update_one, &self.read_many, &self.read_one, &self.describe];
+        always.into_iter().chain(&self.update_one_unmodified).chain(&self.survivors).chain(&self.by_email)
     }
 }
 
@@ -78,6 +87,8 @@ static HUBSPOT: Routes = Routes {
         headers: &[],
         body: BodyForm::One(r#"{"properties":${fields}}"#),
     },
+    // HubSpot has no conditional requests (crm-apis A11).
+    update_one_unmodified: None,
     update_many: Route {
         writes: true,
         method: "POST",
@@ -102,7 +113,25 @@ static HUBSPOT: Routes = Routes {
         headers: &[],
         body: BodyForm::None,
     },
+    describe: Route { writes: false, method: "GET", path: "${properties_path}/${object}", query: None, headers: &[], body: BodyForm::None },
+    survivors: None,
+    by_email: Some(Route {
+        writes: false,
+        method: "POST",
+        path: "${objects_path}/${object}/batch/read",
+        query: None,
+        headers: &[],
+        body: BodyForm::Many {
+            open: r#"{"idProperty":"email","properties":["email"],"inputs":["#,
+            item: r#"{"id":${text}}"#,
+            close: "]}",
+            max: 100,
+        },
+    }),
 };
+
+/// Stands for a date in the form of RFC 9110.
+pub const HTTP_DATE: &str = "${http-date}";
 
 /// Without it an update may run assignment rules and hand the record to another owner (crm-apis B7).
 pub(crate) const NO_ASSIGNMENT: &[(&str, &str)] = &[("Sforce-Auto-Assign", "FALSE")];
@@ -117,6 +146,14 @@ static SALESFORCE: Routes = Routes {
         headers: NO_ASSIGNMENT,
         body: BodyForm::One("${fields}"),
     },
+    update_one_unmodified: Some(Route {
+        writes: true,
+        method: "PATCH",
+        path: "/services/data/${api_version}/sobjects/${object}/${id}",
+        query: None,
+        headers: &[NO_ASSIGNMENT[0], ("If-Unmodified-Since", HTTP_DATE)],
+        body: BodyForm::One("${fields}"),
+    }),
     update_many: Route {
         writes: true,
         method: "PATCH",
@@ -146,4 +183,24 @@ static SALESFORCE: Routes = Routes {
         headers: &[],
         body: BodyForm::None,
     },
+    describe: Route {
+        writes: false,
+        method: "GET",
+        path: "/services/data/${api_version}/sobjects/${object}/describe",
+        query: None,
+        headers: &[],
+        body: BodyForm::None,
+    },
+    by_email: Some(QUERY),
+    // A merged record is deleted, and only queryAll shows which one it went into (crm-apis B11).
+    survivors: Some(QUERY),
+};
+
+const QUERY: Route = Route {
+    writes: false,
+    method: "GET",
+    path: "/services/data/${api_version}/queryAll",
+    query: Some("q"),
+    headers: &[],
+    body: BodyForm::None,
 };

@@ -34,6 +34,10 @@ impl Template {
                     literal.push_str(&config.object);
                     None
                 }
+                "properties_path" => {
+                    literal.push_str(&config.properties_path);
+                    None
+                }
                 key => {
                     debug_assert_eq!(key, api_key(config.provider).0);
                     literal.push_str(&config.api);

@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod comparing;
 mod golden;
 mod native;
 mod null_crm;
@@ -13,6 +14,7 @@ mod running;
 mod table;
 
 use clap::Parser;
+use null_crm::Reading;
 use std::{path::PathBuf, time::Duration};
 use table::Table;
 
@@ -34,12 +36,16 @@ fn main() -> anyhow::Result<()> {
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
     let mut table = Table::new();
     if wanted("run") {
-        running::against_native(&mut table, Duration::ZERO, 1_000_000)?;
-        running::against_native(&mut table, Duration::from_millis(50), 40_000)?;
+        running::against_native(&mut table, Duration::ZERO, Reading::Parses, 1_000_000)?;
+        running::against_native(&mut table, Duration::ZERO, Reading::Skims, 1_000_000)?;
+        running::against_native(&mut table, Duration::from_millis(50), Reading::Parses, 40_000)?;
         running::calls(&mut table)?;
     }
     if wanted("plan") {
         planning::speed(&mut table)?;
+    }
+    if wanted("compare") {
+        comparing::cost(&mut table)?;
     }
     if wanted("process") {
         process::small_plan(&mut table, &options.binary)?;

@@ -6,9 +6,14 @@
 
 mod bulk;
 mod command;
+mod compare;
+mod drift;
 mod examples;
 mod gate;
 mod hostile;
+mod metadata;
+mod oauth;
+mod oauth_command;
 mod offline;
 mod outcomes;
 mod pacing;

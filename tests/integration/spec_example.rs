@@ -37,10 +37,11 @@ async fn fifty_three_golden_records_two_with_an_id() {
         assert_eq!(run[key], value, "{key}");
     }
 
-    // Exactly this was sent, and nothing else.
+    // Exactly this was sent, and nothing else: the metadata that an offline plan is held against, and the update.
     let world = simulator.world();
-    assert_eq!(world.requests.len(), 1, "{:?}", world.requests);
-    let request = &world.requests[0];
+    assert_eq!(world.requests.len(), 2, "{:?}", world.requests);
+    assert_eq!((world.requests[0].method.as_str(), world.requests[0].target.as_str()), ("GET", "/crm/v3/properties/contacts"));
+    let request = &world.requests[1];
     assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/crm/v3/objects/contacts/batch/update"));
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let inputs = json!({"inputs": [
@@ -80,8 +81,9 @@ async fn salesforce_gets_the_same_treatment() {
     let run = project.run(&["run", "people", "--confirm", "--json"]).await;
     assert_eq!((run.code, run.json()["updated"].clone(), run.json()["skipped"].clone()), (Some(0), json!(2), json!(1)), "{run:?}");
     let world = simulator.world();
-    assert_eq!(world.requests.len(), 1);
-    let request = &world.requests[0];
+    assert_eq!(world.requests.len(), 2);
+    assert!(world.requests[0].target.ends_with("/sobjects/Contact/describe"));
+    let request = &world.requests[1];
     assert_eq!((request.method.as_str(), request.target.as_str()), ("PATCH", "/services/data/v67.0/composite/sobjects"));
     assert_eq!(request.header("sforce-auto-assign"), Some("FALSE"));
     let expected = json!({"allOrNone": false, "records": [

@@ -128,6 +128,22 @@ impl Crm {
         self.try_plan(csv).await.unwrap()
     }
 
+    /// Plans with the CRM's metadata.
+    pub(crate) async fn plan_online(&self, csv: &str) -> Plan {
+        self.try_plan_asking(Asking::Metadata(self.link()), csv).await.unwrap()
+    }
+
+    /// Plans with the CRM's metadata and records.
+    pub(crate) async fn plan_comparing(&self, csv: &str) -> Plan {
+        self.try_plan_asking(Asking::Records(self.link()), csv).await.unwrap()
+    }
+
+    /// Says yes to a plan and runs it.
+    pub(crate) async fn run_plan(&self, plan: Plan) -> Report {
+        let confirmed = self.bench.confirm(plan).unwrap();
+        self.run_confirmed(&confirmed).await
+    }
+
     pub(crate) async fn confirm(&self, csv: &str) -> ConfirmedPlan {
         self.bench.confirm(self.plan(csv).await).unwrap()
     }
@@ -191,6 +207,27 @@ impl Crm {
     pub(crate) fn writes(&self) -> usize {
         self.simulator.world().writes.len()
     }
+}
+
+/// The changes of a plan: id, fields, values before.
+pub(crate) fn changes(plan: &Plan) -> Vec<(String, Value, Value)> {
+    let mut changes = Vec::new();
+    plan.for_each_change(|change| {
+        let json = |text: &str| serde_json::from_str(text).unwrap();
+        changes.push((change.provider_id.to_owned(), json(change.fields), change.before.map_or(Value::Null, json)));
+    })
+    .unwrap();
+    changes
+}
+
+/// Skipped rows of a plan: row, reason, detail.
+pub(crate) fn skipped(plan: &Plan) -> Vec<(u64, String, String)> {
+    let rows = plan.skipped_rows().unwrap().map(Result::unwrap);
+    let mut skipped: Vec<_> = rows
+        .flat_map(|rows| (0..rows.rows).map(move |n| (rows.first_row + n, rows.reason.clone(), rows.detail.clone().unwrap_or_default())))
+        .collect();
+    skipped.sort();
+    skipped
 }
 
 /// Problems of a run.

@@ -151,8 +151,16 @@ impl Bench {
     /// # Errors
     /// If the token is none.
     pub fn link_with(&self, token: &str, pacer: Arc<Pacer>, limits: TransportLimits) -> anyhow::Result<Link> {
+        self.link_by(Credential::bearer(token)?, pacer, limits)
+    }
+
+    /// A link with any credential, which it may share.
+    ///
+    /// # Errors
+    /// If no transport can be had.
+    pub fn link_by(&self, credential: Credential, pacer: Arc<Pacer>, limits: TransportLimits) -> anyhow::Result<Link> {
         let transport = Transport::new(&self.base_url, None, limits)?;
-        Ok(Link { base_url: self.base_url.clone(), credential: Credential::bearer(token)?, pacer, transport })
+        Ok(Link { base_url: self.base_url.clone(), credential, pacer, transport })
     }
 
     /// Runs a confirmed plan, or takes its run up again.

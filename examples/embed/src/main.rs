@@ -83,7 +83,7 @@ async fn main() -> Result<()> {
     let plan = planner::plan(&component, planning).await?;
     let header = plan.header();
     println!("{}: {} of {} would be updated", header.plan_id, header.writable, header.total);
-    plan.for_each_change(|row, id, fields| println!("  row {row}, record {id}: {fields}"))?;
+    plan.for_each_change(|change| println!("  row {}, record {}: {}", change.row, change.provider_id, change.fields))?;
 
     // The gate. A real host asks somebody here; only a confirmed plan can be run.
     let confirmation = Confirmation::explicit(plan.id().clone());

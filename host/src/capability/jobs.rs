@@ -48,11 +48,6 @@ impl Capability {
         }
         Ok(())
     }
-
-    /// Whether the body is this one's fixed text.
-    pub(super) fn says(&self, body: &[u8]) -> bool {
-        matches!(&self.body, Body::One(template) if literal(template) == Some(body))
-    }
 }
 
 fn literal(template: &Template) -> Option<&[u8]> {

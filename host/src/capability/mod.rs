@@ -267,17 +267,8 @@ impl Capability {
         segments.next().is_none().then_some(named)
     }
 
-    /// Holds query, headers and body against the template. The witness is asked about every id.
-    ///
-    /// # Errors
-    /// What does not fit, in words for a log line.
-    fn check_rest(&self, uri: &Uri, headers: &HeaderMap, named: Named<'_>, body: &[u8], witness: &mut dyn Witness) -> Result<(), String> {
-        for pair in uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
-            let key = pair.split('=').next().unwrap_or("");
-            if !self.query.iter().any(|allowed| allowed == key) {
-                return Err(format!("the query key `{key}` is not granted"));
-            }
-        }
+    /// Holds the headers against those that are granted.
+    fn check_headers(&self, headers: &HeaderMap) -> Result<(), String> {
         for (name, value) in headers {
             match self.headers.iter().find(|(wanted, _)| wanted == name) {
                 Some((_, wanted)) if wanted.fits(value) => {}
@@ -289,6 +280,29 @@ impl Capability {
         for (name, _) in &self.headers {
             if headers.get_all(name).iter().count() != 1 {
                 return Err(format!("the header `{name}` has to be there once"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a body begins as the template does.
+    fn check_beginning(&self, body: &[u8]) -> Result<(), String> {
+        let (Body::One(template) | Body::Many { open: template, .. }) = &self.body else { return Ok(()) };
+        match template.first() {
+            Some(Piece::Literal(text)) => Cursor { rest: body }.literal(text),
+            _ => Ok(()),
+        }
+    }
+
+    /// Holds query and body against the template. The witness is asked about every id.
+    ///
+    /// # Errors
+    /// What does not fit, in words for a log line.
+    fn check_rest(&self, uri: &Uri, named: Named<'_>, body: &[u8], witness: &mut dyn Witness) -> Result<(), String> {
+        for pair in uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
+            let key = pair.split('=').next().unwrap_or("");
+            if !self.query.iter().any(|allowed| allowed == key) {
+                return Err(format!("the query key `{key}` is not granted"));
             }
         }
         if let Some(job) = named.job
@@ -377,8 +391,11 @@ pub fn admit<'c>(
         return Err(format!("the guest set `{name}` itself; credentials are put in by the host"));
     }
     let path = uri.path();
-    let mut fitting = capabilities.iter().filter_map(|capability| Some((capability, capability.fits(phase, method, path)?)));
-    let Some((first, named)) = fitting.next() else {
+    let fits = |capability: &'c Capability| Some((capability, capability.fits(phase, method, path)?));
+    // A path that stands for itself comes before one in which the same segment would be an id.
+    let named = capabilities.iter().filter_map(fits).filter(|(_, named)| named.id.is_none());
+    let mut fitting = named.chain(capabilities.iter().filter_map(fits).filter(|(_, named)| named.id.is_some()));
+    let Some((mut capability, mut named)) = fitting.next() else {
         return Err(format!(
             "no granted capability covers {method} {path} while {}",
             match phase {
@@ -387,12 +404,12 @@ pub fn admit<'c>(
             }
         ));
     };
-    // A job may be told several things in the same place, each a fixed text.
-    let (capability, named) = match fitting.find(|(other, _)| other.says(body)) {
-        Some(found) if !first.says(body) => found,
-        _ => (first, named),
-    };
-    capability.check_rest(uri, headers, named, body, witness)?;
+    // Capabilities for one path may differ in their headers, and in how their bodies begin.
+    let begins = |capability: &Capability| capability.check_headers(headers).and_then(|()| capability.check_beginning(body));
+    if let Err(reason) = begins(capability) {
+        (capability, named) = fitting.find(|(other, _)| begins(other).is_ok()).ok_or(reason)?;
+    }
+    capability.check_rest(uri, named, body, witness)?;
     Ok(capability)
 }
 

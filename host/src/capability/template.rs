@@ -56,15 +56,7 @@ impl<'a> Cursor<'a> {
         let mut id: Option<&'a str> = None;
         for (at, piece) in template.iter().enumerate() {
             match piece {
-                Piece::Literal(text) => {
-                    if !self.take(text) {
-                        return Err(format!(
-                            "the body is not in the granted form: expected `{}`, found `{}`",
-                            String::from_utf8_lossy(text),
-                            self.here()
-                        ));
-                    }
-                }
+                Piece::Literal(text) => self.literal(text)?,
                 Piece::Id => {
                     let text = self.id()?;
                     let wants_values = template[at..].iter().any(|piece| matches!(piece, Piece::Fields | Piece::Members));
@@ -94,6 +86,13 @@ impl<'a> Cursor<'a> {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn literal(&mut self, text: &[u8]) -> Result<(), String> {
+        if self.take(text) {
+            return Ok(());
+        }
+        Err(format!("the body is not in the granted form: expected `{}`, found `{}`", String::from_utf8_lossy(text), self.here()))
     }
 
     pub(super) fn id(&mut self) -> Result<&'a str, String> {

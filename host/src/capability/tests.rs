@@ -292,3 +292,60 @@ fn a_component_cannot_ask_for_more_than_reads_and_updates() {
         assert!(Capability::compile(&asked, &config()).is_err(), "{why}");
     }
 }
+
+#[test]
+fn reads_by_text_take_one_json_string_and_nothing_more() {
+    let body = many(r#"{"idProperty":"email","inputs":["#, r#"{"id":${text}}"#, "]}");
+    let by_email = Capability::compile(&asked(Effect::Read, "POST", "/x/batch/read", body), &config()).unwrap();
+    let plain = asked(Effect::Read, "POST", "/x/batch/read", many(r#"{"inputs":["#, r#"{"id":"${id}"}"#, "]}"));
+    // Two capabilities for one path are told apart by how the body begins.
+    let granted = [Capability::compile(&plain, &config()).unwrap(), by_email];
+    let send = |body: &str| {
+        admit(&granted, Phase::Run, &Method::POST, &"/x/batch/read".parse().unwrap(), &HeaderMap::new(), body.as_bytes(), &mut plan())
+    };
+    send(r#"{"idProperty":"email","inputs":[{"id":"a@b.c"},{"id":"\"\\\u00fc"}]}"#).unwrap();
+    send(r#"{"inputs":[{"id":"1"}]}"#).unwrap();
+    for bad in [
+        r#"{"idProperty":"email","inputs":[{"id":7}]}"#,
+        r#"{"idProperty":"email","inputs":[{"id":"a","properties":{}}]}"#,
+        r#"{"idProperty":"email","inputs":[{"id":"a}]}"#,
+        r#"{"idProperty":"email","inputs":[{"id":["a"]}]}"#,
+        r#"{"inputs":[{"id":"9"}]}"#,
+    ] {
+        assert!(send(bad).is_err(), "{bad}");
+    }
+    let long = format!(r#"{{"idProperty":"email","inputs":[{{"id":"{}"}}]}}"#, "x".repeat(1_001));
+    assert!(send(&long).unwrap_err().contains("more than 1000 bytes"));
+    let write = asked(Effect::Write, "POST", "/x", many("[", r#"{"id":"${id}","p":${fields},"x":${text}}"#, "]"));
+    assert!(Capability::compile(&write, &config()).is_err());
+}
+
+#[test]
+fn a_header_that_is_a_date_takes_dates_only() {
+    let mut update = asked(Effect::Write, "PATCH", "/x/${id}", one("${fields}"));
+    let plain = Capability::compile(&update, &config()).unwrap();
+    update.headers = vec![wit::Header { name: "if-unmodified-since".into(), value: "${http-date}".into() }];
+    let granted = [plain, Capability::compile(&update, &config()).unwrap()];
+    let send = |value: Option<&str>| {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = value {
+            headers.insert("if-unmodified-since", value.parse().unwrap());
+        }
+        admit(&granted, Phase::Run, &Method::PATCH, &"/x/1".parse().unwrap(), &headers, br#"{"a":"x"}"#, &mut plan()).map(drop)
+    };
+    send(None).unwrap();
+    send(Some("Mon, 30 Nov 2026 08:34:54 GMT")).unwrap();
+    for bad in ["", "now", "2026-11-30", "Mon, 30 Nov 2026 08:34:54 GMT; x", "Mon, 30 Nonember 2026 08:34:54 GMT"] {
+        assert!(send(Some(bad)).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_path_that_stands_for_itself_comes_before_an_id() {
+    let record = asked(Effect::Read, "GET", "/sobjects/${object}/${id}", wit::Body::None);
+    let describe = asked(Effect::Read, "GET", "/sobjects/${object}/describe", wit::Body::None);
+    let granted = [record, describe].map(|asked| Capability::compile(&asked, &config()).unwrap());
+    let uri = "/sobjects/contacts/describe".parse().unwrap();
+    let admitted = admit(&granted, Phase::Run, &Method::GET, &uri, &HeaderMap::new(), b"", &mut plan()).unwrap();
+    assert!(admitted.label().ends_with("/describe"));
+}

@@ -9,6 +9,7 @@ mod audit;
 mod bundled;
 mod exit;
 mod inspect;
+mod oauth;
 mod plan;
 mod progress;
 mod project;

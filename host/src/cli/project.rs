@@ -1,11 +1,13 @@
 //! The project file, `reverse-sync.toml`: sources, destinations, grants.
 
+use crate::oauth::OAuthEntry;
 use anyhow::{Context, anyhow, bail};
 use reverse_sync::{
     destination::{Destination, OnDuplicateId},
     digest::Digest,
     egress::credential::Credential,
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -35,6 +37,8 @@ pub(crate) struct Source {
     pub(crate) provider: String,
     pub(crate) base_url: Option<String>,
     pub(crate) access_token: Option<Secret>,
+    /// Instead of an access token: how to get one.
+    pub(crate) oauth: Option<OAuthEntry>,
     /// Additional certificate authorities, in PEM form.
     pub(crate) ca_file: Option<PathBuf>,
     /// Lets the base URL's name resolve to addresses of a private network.
@@ -141,6 +145,11 @@ impl Project {
                 source.provider
             );
         }
+        match (&source.access_token, &source.oauth) {
+            (Some(_), Some(_)) => bail!("sources.{id} has both `access_token` and `oauth`; it needs exactly one of them"),
+            (_, Some(oauth)) => oauth.check().with_context(|| format!("sources.{id}.oauth"))?,
+            _ => {}
+        }
         Ok((id, source))
     }
 }
@@ -149,7 +158,7 @@ impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
         struct Reference;
         const EXPECTED: &str =
-            "access_token says where the token is: { env = \"HUBSPOT_TOKEN\" } or { file = \"token.txt\" }; it is never written here";
+            "this says where a secret is: { env = \"HUBSPOT_TOKEN\" } or { file = \"token.txt\" }; the secret itself is never written here";
         impl<'de> serde::de::Visitor<'de> for Reference {
             type Value = Secret;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -177,26 +186,31 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 impl Secret {
-    /// Looks the token up. `dir` is what a relative file is relative to.
+    /// Looks an access token up. `dir` is what a relative file is relative to.
     pub(crate) fn look_up(&self, dir: &Path) -> anyhow::Result<Credential> {
+        let text = self.read(dir, "access token")?;
+        Credential::bearer(text.expose_secret()).with_context(|| format!("from {self}"))
+    }
+
+    /// Reads a secret, which messages call `what`.
+    pub(crate) fn read(&self, dir: &Path, what: &str) -> anyhow::Result<SecretString> {
         let text = match self {
             Secret::Env(name) => match std::env::var(name) {
                 Ok(text) => text,
                 Err(std::env::VarError::NotPresent) => {
-                    bail!("the environment variable {name}, which should hold the access token, is not set")
+                    bail!("the environment variable {name}, which should hold the {what}, is not set")
                 }
                 Err(std::env::VarError::NotUnicode(_)) => {
-                    bail!("the environment variable {name} does not hold an access token: it is not text")
+                    bail!("the environment variable {name} does not hold the {what}: it is not text")
                 }
             },
             Secret::File(path) => {
                 let path = dir.join(path);
-                check_private(&path)?;
-                fs::read_to_string(&path)
-                    .map_err(|error| anyhow!("cannot read the access token from {}: {}", path.display(), error.kind()))?
+                check_private(&path, what)?;
+                fs::read_to_string(&path).map_err(|error| anyhow!("cannot read the {what} from {}: {}", path.display(), error.kind()))?
             }
         };
-        Credential::bearer(&text).with_context(|| format!("from {self}"))
+        Ok(SecretString::from(text))
     }
 }
 
@@ -210,20 +224,20 @@ impl std::fmt::Display for Secret {
 }
 
 #[cfg(unix)]
-fn check_private(path: &Path) -> anyhow::Result<()> {
+fn check_private(path: &Path, what: &str) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path)
-        .map_err(|error| anyhow!("cannot read the access token from {}: {}", path.display(), error.kind()))?
+        .map_err(|error| anyhow!("cannot read the {what} from {}: {}", path.display(), error.kind()))?
         .permissions()
         .mode();
     if mode & 0o077 != 0 {
-        bail!("others can read the access token in {} (mode {:04o}); run: chmod 600 {}", path.display(), mode & 0o7777, path.display());
+        bail!("others can read the {what} in {} (mode {:04o}); run: chmod 600 {}", path.display(), mode & 0o7777, path.display());
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn check_private(_: &Path) -> anyhow::Result<()> {
+fn check_private(_: &Path, _: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
@@ -247,6 +261,14 @@ mod tests {
             "[sources.a]\nprovider = \"hubspot\"\naccess_tokn = \"pat-sesame\"\n",
             "[sources.a]\nprovider = \"hubspot\"\naccess_token = [\"pat-sesame\"]\n",
             "[sources.a]\nprovider = \"hubspot\"\naccess_token = \"pat-sesame\n",
+            "[sources.a]\nprovider = \"hubspot\"\noauth = \"pat-sesame\"\n",
+            "[sources.a]\nprovider = \"hubspot\"\noauth = { grant = \"pat-sesame\" }\n",
+            "[sources.a]\nprovider = \"hubspot\"\noauth = { grant = \"refresh_token\", refresh_token = \"pat-sesame\" }\n",
+            "[sources.a]\nprovider = \"hubspot\"\noauth = { client_secret = \"pat-sesame\" }\n",
+            "[sources.a]\nprovider = \"hubspot\"\noauth = { private_key = { pem = \"pat-sesame\" } }\n",
+            "[sources.a]\nprovider = \"hubspot\"\noauth = { client_id = { literal = \"pat-sesame\" } }\n",
+            "[sources.a]\nprovider = \"hubspot\"\noauth = { client_auth = \"pat-sesame\" }\n",
+            "[sources.a]\nprovider = \"hubspot\"\noauth = { refresh = \"pat-sesame\" }\n",
         ] {
             let error = format!("{:#} {:?}", read(text).unwrap_err(), read(text).unwrap_err());
             assert!(!error.contains("sesame") && error.contains("line 3"), "{error}");

@@ -3,6 +3,7 @@
 use crate::{
     Common, bundled,
     exit::{Exit, Failure, OrExit},
+    oauth::Around,
     project::{Project, Source},
 };
 use anyhow::{Context, anyhow};
@@ -12,6 +13,7 @@ use reverse_sync::{
     egress::{
         Link,
         base_url::BaseUrl,
+        credential::Credential,
         pacing::Pacer,
         transport::{Transport, TransportLimits},
     },
@@ -42,6 +44,7 @@ pub(crate) struct Target<'w> {
     source_id: &'w str,
     source: &'w Source,
     dir: &'w Path,
+    state: &'w Path,
 }
 
 impl Workspace {
@@ -105,7 +108,8 @@ impl Workspace {
             let error = anyhow!("component {digest} has no grant; see what it asks for with `reverse-sync plugin inspect FILE`, then add to the project file:\n\n[[grants]]\ncomponent = \"{digest}\"");
             Failure::new(Exit::Refused, error)
         })?;
-        Ok(Target { destination, records: entry.records.as_deref(), base_url, served, grant, source_id, source, dir: &self.project.dir })
+        let (dir, state) = (self.project.dir.as_path(), self.state.as_path());
+        Ok(Target { destination, records: entry.records.as_deref(), base_url, served, grant, source_id, source, dir, state })
     }
 
     /// The plan that `text` names: a whole plan id, or the beginning of one that fits a single plan.
@@ -133,18 +137,38 @@ impl Workspace {
 impl Target<'_> {
     /// Looks the credential up and connects it to its budget and transport. Only a confirmed run gets here.
     pub(crate) fn link(&self) -> Result<Link, Failure> {
-        let source_id = self.source_id;
-        let secret = self.source.access_token.as_ref().ok_or_else(|| {
-            let error = anyhow!("sources.{source_id} lacks `access_token`, such as access_token = {{ env = \"HUBSPOT_TOKEN\" }}");
-            Failure::new(Exit::Unavailable, error)
-        })?;
-        let credential =
-            secret.look_up(self.dir).with_context(|| format!("sources.{source_id}.access_token")).or_exit(Exit::Unavailable)?;
         let ca_file = self.source.ca_file.as_ref().map(|path| self.dir.join(path));
+        let credential = self.credential(ca_file.as_deref()).or_exit(Exit::Unavailable)?;
         let transport = Transport::new(&self.base_url, ca_file.as_deref(), TransportLimits::default()).or_exit(Exit::Usage)?;
         let ceiling = self.source.limit.map(|limit| (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0))));
         let pacer = Pacer::new(&self.served.pacing, ceiling);
         Ok(Link { base_url: self.base_url.clone(), credential, pacer, transport })
+    }
+
+    fn credential(&self, ca_file: Option<&Path>) -> anyhow::Result<Credential> {
+        let (source_id, source) = (self.source_id, self.source);
+        match (&source.access_token, &source.oauth) {
+            (Some(secret), _) => secret.look_up(self.dir).with_context(|| format!("sources.{source_id}.access_token")),
+            (None, Some(oauth)) => {
+                let (token_url, audience) = token_endpoint(&source.provider, &self.base_url);
+                let (dir, state, private_network) = (self.dir, self.state, source.allow_private_network);
+                let around = Around { source_id, dir, state, private_network, ca_file, token_url, audience };
+                oauth.look_up(&around).with_context(|| format!("sources.{source_id}.oauth"))
+            }
+            (None, None) => Err(anyhow!(
+                "sources.{source_id} lacks `access_token`, such as access_token = {{ env = \"HUBSPOT_TOKEN\" }}, or `oauth` (see the README)"
+            )),
+        }
+    }
+}
+
+/// Where a provider's access tokens come from, and what its token endpoint calls itself in assertions, where everybody has them
+/// at the same place (crm-apis A10, B10).
+fn token_endpoint(provider: &str, base_url: &BaseUrl) -> (Option<String>, Option<String>) {
+    match provider {
+        "hubspot" => (Some(format!("{base_url}/oauth/v3/token")), None),
+        "salesforce" => (Some(format!("{base_url}/services/oauth2/token")), Some(base_url.to_string())),
+        _ => (None, None),
     }
 }
 

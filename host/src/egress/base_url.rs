@@ -16,10 +16,17 @@ pub struct BaseUrl {
 
 /// A base URL that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("base_url `{url}`: {reason}")]
+#[error("{key} `{url}`: {reason}")]
 pub struct BadBaseUrl {
+    key: &'static str,
     url: String,
     reason: &'static str,
+}
+
+impl BadBaseUrl {
+    pub(super) fn unparsable(key: &'static str, url: &str) -> BadBaseUrl {
+        BadBaseUrl { key, url: url.chars().take(200).collect(), reason: "not a URL; expected something like https://api.hubapi.com" }
+    }
 }
 
 impl BaseUrl {
@@ -29,13 +36,20 @@ impl BaseUrl {
     /// # Errors
     /// Anything but `https`, or `http` to a loopback address; user information, a query or a fragment.
     pub fn parse(url: &str, private_network: bool) -> Result<BaseUrl, BadBaseUrl> {
-        let fail = |reason| BadBaseUrl { url: url.chars().take(200).collect(), reason };
-        let uri: Uri = url.parse().map_err(|_| fail("not a URL; expected something like https://api.hubapi.com"))?;
+        BaseUrl::parse_as("base_url", url, private_network)
+    }
+
+    /// The same for another key of the configuration, which errors name.
+    pub(super) fn parse_as(key: &'static str, url: &str, private_network: bool) -> Result<BaseUrl, BadBaseUrl> {
+        let fail = |reason| BadBaseUrl { key, url: url.chars().take(200).collect(), reason };
+        let uri: Uri = url.parse().map_err(|_| BadBaseUrl::unparsable(key, url))?;
         let scheme = uri.scheme().cloned().ok_or_else(|| fail("has no scheme; write https://…"))?;
         let authority = uri.authority().ok_or_else(|| fail("has no host"))?;
         if authority.as_str().contains('@') {
             return Err(BadBaseUrl {
-                url: "…@…".to_owned(), reason: "carries user information; a credential belongs into access_token"
+                key,
+                url: "…@…".to_owned(),
+                reason: "carries user information; a credential belongs into access_token or oauth",
             });
         }
         if uri.query().is_some() || url.contains('#') {

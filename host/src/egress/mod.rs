@@ -4,9 +4,12 @@
 //!
 //! 1. *capability*: is this kind of request granted, in this phase? ([`capability`](crate::capability))
 //! 2. *witness*: does it name only confirmed changes, with their confirmed values? ([`outstanding`](crate::outstanding))
-//! 3. *credential*: only now is the token put in, for the one base URL it belongs to ([`credential`])
-//! 4. *pacing*: the credential's budget ([`pacing`])
+//! 3. *pacing*: the credential's budget ([`pacing`])
+//! 4. *credential*: only now is the token put in, for the one base URL it belongs to ([`credential`])
 //! 5. *transport*: pooled connections, filtered addresses, deadlines, size limits ([`transport`])
+//!
+//! An answer of 401 says that nothing was applied. If the token has died, the request passes stages 2 to 5 once more, with a
+//! new token; the component sees the second answer only.
 //!
 //! An offline plan has no egress behind it at all: [`Egress::closed`] refuses everything and holds no credential. An
 //! online plan has one through which only declared reads pass, and so has verifying.
@@ -20,18 +23,18 @@ pub mod transport;
 use crate::{
     bindings::capabilities::{Effect, Phase},
     capability::{self, AnyRecord, Capability},
-    outstanding::Outstanding,
+    outstanding::{Outstanding, Place},
 };
 use base_url::BaseUrl;
 use bytes::Bytes;
-use credential::Credential;
-use http::{HeaderValue, Request, Response, header};
+use credential::{Access, Credential, CredentialError};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use pacing::Pacer;
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
@@ -58,6 +61,7 @@ pub struct Traffic {
     requests: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
+    no_access: OnceLock<CredentialError>,
 }
 
 impl Traffic {
@@ -74,6 +78,11 @@ impl Traffic {
     /// Requests that were sent, or tried, and got no complete answer.
     pub fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
+    }
+
+    /// Why there was no access token for a request, if one was missing.
+    pub fn no_access(&self) -> Option<&CredentialError> {
+        self.no_access.get()
     }
 }
 
@@ -178,7 +187,7 @@ impl WasiHttpHooks for Egress {
 impl Open {
     async fn handle(&self, request: Request<WasiBody>) -> Answer {
         let link = &self.link;
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let body = collect(body, link.transport.limits().max_body).await?;
         let request = Request::from_parts(parts.clone(), ());
         let refuse = |stage, reason: &str| refuse(&self.traffic, stage, &request, reason);
@@ -194,61 +203,95 @@ impl Open {
         let target = target.parse().map_err(|_| refuse("capability", "not a plain path"))?;
 
         let admit = |witness: &mut dyn capability::Witness| {
-            let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, &parts.headers, &body, witness);
+            let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, request.headers(), &body, witness);
             admitted.map_err(|reason| refuse("witness", &reason))
         };
-        // The witness holds the window's lock, so it ends before anything is awaited.
-        let (capability, named) = match &self.outstanding {
-            Some(outstanding) => {
-                let mut witness = outstanding.witness();
-                (admit(&mut witness)?, witness.named())
-            }
-            None => (admit(&mut AnyRecord)?, Vec::new()),
-        };
-
-        let turn = link.pacer.turn().await.map_err(|error| {
-            tracing::warn!(%error, "a request was not sent");
-            HttpError::ConnectionLimitReached
-        })?;
-
-        parts.headers.remove(header::CONTENT_LENGTH);
-        parts.headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("reverse-sync/", env!("CARGO_PKG_VERSION"))));
-        parts.headers.insert(header::AUTHORIZATION, link.credential.header());
-        if capability.effect() == Effect::Write
-            && let Some(outstanding) = &self.outstanding
-        {
-            outstanding.sent(&named);
-        }
-        self.traffic.requests.fetch_add(1, Relaxed);
-        let started = Instant::now();
-        let answer = link.transport.send(Request::from_parts(parts, Full::new(body))).await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.traffic.failed.fetch_add(1, Relaxed);
-                tracing::warn!(method = %request.method(), path = below, %error, "no answer from the CRM");
-                return Err(for_guest(error));
-            }
-        };
-        tracing::debug!(method = %request.method(), path = below, status = answer.status().as_u16(), ms = started.elapsed().as_millis() as u64, bytes = answer.body().len(), "request");
-        turn.answered(answer.status(), answer.headers(), answer.body());
-        if answer.status().is_success()
-            && let Some(outstanding) = &self.outstanding
-        {
-            match capability.effect() {
-                // The CRM has taken it in and not yet looked at it.
-                Effect::Write if capability.is_upload() => {}
-                Effect::Write => outstanding.acknowledged(&named),
-                Effect::Job => outstanding.opened(answer.body()),
-                Effect::Read if capability.reads_job() => {
-                    if let Some(id_column) = capability::id_column(&self.capabilities) {
-                        outstanding.read_ids(|each| capability::csv::ids(answer.body(), id_column, each));
-                    }
+        let mut sent = parts.clone();
+        sent.headers.remove(header::CONTENT_LENGTH);
+        sent.headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("reverse-sync/", env!("CARGO_PKG_VERSION"))));
+        let mut repeated = false;
+        let answer = loop {
+            // The witness holds the window's lock, so it ends before anything is awaited.
+            let (capability, named) = match &self.outstanding {
+                Some(outstanding) => {
+                    let mut witness = outstanding.witness();
+                    (admit(&mut witness)?, witness.named())
                 }
-                Effect::Read => outstanding.read(&named),
+                None => (admit(&mut AnyRecord)?, Vec::new()),
+            };
+
+            let turn = link.pacer.turn().await.map_err(|error| {
+                tracing::warn!(%error, "a request was not sent");
+                HttpError::ConnectionLimitReached
+            })?;
+
+            let access = link.credential.access().await.map_err(|error| self.no_access(error))?;
+            sent.headers.insert(header::AUTHORIZATION, access.header.clone());
+            if capability.effect() == Effect::Write
+                && let Some(outstanding) = &self.outstanding
+            {
+                outstanding.sent(&named);
             }
-        }
+            self.traffic.requests.fetch_add(1, Relaxed);
+            let started = Instant::now();
+            let answer = match link.transport.send(Request::from_parts(sent.clone(), Full::new(body.clone()))).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    self.traffic.failed.fetch_add(1, Relaxed);
+                    tracing::warn!(method = %request.method(), path = below, %error, "no answer from the CRM");
+                    return Err(for_guest(error));
+                }
+            };
+            tracing::debug!(method = %request.method(), path = below, status = answer.status().as_u16(), ms = started.elapsed().as_millis() as u64, bytes = answer.body().len(), "request");
+            turn.answered(answer.status(), answer.headers(), answer.body());
+            if answer.status() == StatusCode::UNAUTHORIZED {
+                if !repeated && self.renewed(&access).await {
+                    repeated = true;
+                    continue;
+                }
+            } else {
+                link.credential.accepted(&access);
+            }
+            self.witness_answer(capability, &named, &answer);
+            break answer;
+        };
         self.give(answer)
+    }
+
+    /// Whether there is another token than the one that was refused with 401. If not, the guest gets that answer.
+    async fn renewed(&self, refused: &Access) -> bool {
+        self.link.credential.renewed(refused).await.unwrap_or_else(|error| {
+            self.no_access(error);
+            false
+        })
+    }
+
+    /// There is no token for a request. The guest learns that it did not leave; the report says why.
+    fn no_access(&self, error: CredentialError) -> HttpError {
+        tracing::debug!(%error, "no access token for a request");
+        // The first error tells why; the others follow from it.
+        let _ = self.traffic.no_access.set(error);
+        HttpError::HttpRequestDenied
+    }
+
+    /// What an answer proves about the changes that its request named.
+    fn witness_answer(&self, capability: &Capability, named: &[Place], answer: &Response<Bytes>) {
+        let Some(outstanding) = &self.outstanding else { return };
+        let status = answer.status();
+        match capability.effect() {
+            // The CRM has taken it in and not yet looked at it.
+            Effect::Write if capability.is_upload() => {}
+            Effect::Write if status.is_success() => outstanding.acknowledged(named),
+            Effect::Write if status == StatusCode::PRECONDITION_FAILED => outstanding.precondition_failed(named),
+            Effect::Job if status.is_success() => outstanding.opened(answer.body()),
+            Effect::Read if status.is_success() && capability.reads_job() => {
+                if let Some(id_column) = capability::id_column(&self.capabilities) {
+                    outstanding.read_ids(|each| capability::csv::ids(answer.body(), id_column, each));
+                }
+            }
+            Effect::Read if status.is_success() => outstanding.read(named),
+            Effect::Write | Effect::Read | Effect::Job => {}
+        }
     }
 
     /// Hands the answer to the guest, unless it repeats the credential.

@@ -91,6 +91,19 @@ pub struct SampleChange {
     pub before: Option<Box<RawValue>>,
 }
 
+/// One change of a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// The golden record's row.
+    pub row: u64,
+    /// The CRM's record id.
+    pub provider_id: &'a str,
+    /// The values as they will be written, a JSON object.
+    pub fields: &'a str,
+    /// The values that the CRM held while planning, a JSON object, if somebody looked.
+    pub before: Option<&'a str>,
+}
+
 /// How a plan was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -353,16 +366,21 @@ impl Plan {
         Ok(rows.map(move |row| row.map_err(&unreadable)))
     }
 
-    /// Shows every change: row, record id, and the JSON object that would be written.
+    /// Shows every change.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn for_each_change(&self, mut show: impl FnMut(u64, &str, &str)) -> Result<(), PlanError> {
+    pub fn for_each_change(&self, mut show: impl FnMut(Change<'_>)) -> Result<(), PlanError> {
         let unreadable = |error: arrow_schema::ArrowError| PlanError::Unreadable { id: self.id().clone(), error: error.to_string() };
         for block in read_changes(&self.changes_file()).map_err(unreadable)? {
             let block = block.and_then(|block| Stored::new(&block)).map_err(unreadable)?;
             for index in 0..block.len() {
-                show(block.row(index), block.ids.value(index), block.fields.value(index));
+                show(Change {
+                    row: block.row(index),
+                    provider_id: block.ids.value(index),
+                    fields: block.fields.value(index),
+                    before: block.before(index),
+                });
             }
         }
         Ok(())

@@ -52,16 +52,14 @@ impl Group {
 impl<N: Network> Runner<'_, N> {
     pub(super) async fn batch_job(&self, changes: Changes) -> Result<(), Error> {
         let doubtful = changes.doubtful();
-        self.batch_members(&changes, changes.members(), doubtful).await
+        let members = if doubtful { changes.members() } else { self.admitted(&changes, changes.members()).await? };
+        self.batch_members(&changes, members, doubtful).await
     }
 
     /// Some members of a batch, no more than one call takes.
     pub(super) async fn batch_members(&self, changes: &Changes, members: Vec<usize>, doubtful: bool) -> Result<(), Error> {
-        let mut first = Group::new(members);
-        if doubtful {
-            first.doubt = Some(Doubt::Earlier);
-        }
-        let mut groups = vec![first];
+        let doubt = doubtful.then_some(Doubt::Earlier);
+        let mut groups = vec![Group { doubt, ..Group::new(members) }];
         while let Some(mut group) = groups.pop() {
             if group.members.is_empty() {
                 continue;
@@ -99,6 +97,13 @@ impl<N: Network> Runner<'_, N> {
             }
         }
         Ok(())
+    }
+
+    pub(super) async fn admitted(&self, changes: &Changes, members: Vec<usize>) -> Result<Vec<usize>, Error> {
+        if members.is_empty() {
+            return Ok(members);
+        }
+        Ok(self.admit(changes, members).await?.into_iter().map(|(member, _)| member).collect())
     }
 
     /// A write got no answer that can be used: it is settled before anything else happens to its changes.
@@ -156,7 +161,8 @@ impl<N: Network> Runner<'_, N> {
         match doubt {
             // Alone, so that the next answer can be about nothing else.
             Doubt::Silent => groups.extend(rest.into_iter().map(|member| Group { silent_before: true, ..group.with(vec![member]) })),
-            Doubt::Earlier | Doubt::Lost(_) => groups.push(group.with(rest)),
+            Doubt::Earlier => groups.push(group.with(self.admitted(changes, rest).await?)),
+            Doubt::Lost(_) => groups.push(group.with(rest)),
         }
         Ok(())
     }

@@ -23,6 +23,12 @@ impl Changes {
         Err(Error { kind: ErrorKind::Other, code: None, message: "the host packed a batch of confirmed changes wrongly".to_owned() })
     }
 
+    /// One of them, for another record.
+    pub(crate) fn under_another_id(&self, member: usize, id: &str) -> Changes {
+        let one = |text: &str| Strings { bytes: text.to_owned(), offsets: vec![0, text.len() as u32] };
+        Changes(ChangeBatch { rows: vec![self.row(member)], ids: one(id), fields: one(self.fields(member)), before: None, doubtful: false })
+    }
+
     pub(crate) fn members(&self) -> Vec<usize> {
         (0..self.0.rows.len()).collect()
     }

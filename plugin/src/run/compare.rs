@@ -2,6 +2,7 @@
 //! what values mean where both spellings are sure to mean the same, and no further: an update must not be taken as
 //! proven because an old value resembles the new one.
 
+use crate::metadata::Kind;
 use serde_json::{Map, Value};
 
 /// Whether `held` has every member of the confirmed object. Salesforce answers with its own letter case of names.
@@ -16,7 +17,7 @@ pub(crate) fn member<'h>(held: &'h Map<String, Value>, name: &str) -> Option<&'h
 
 fn same(wanted: &Value, held: &Value) -> bool {
     match (plain(wanted), plain(held)) {
-        (Some(wanted), Some(held)) => same_text(wanted.trim(), held.trim()),
+        (Some(wanted), Some(held)) => same_text(wanted.trim(), held.trim(), None),
         (None, None) => wanted == held,
         // An empty text clears a value, and null is how a CRM shows that there is none.
         (Some(text), None) => held.is_null() && text.trim().is_empty(),
@@ -42,20 +43,45 @@ fn plain(value: &Value) -> Option<std::borrow::Cow<'_, str>> {
     }
 }
 
-fn same_text(wanted: &str, held: &str) -> bool {
+/// Whether two numbers in JSON are one.
+pub(crate) fn same_number(a: &str, b: &str) -> bool {
+    let plain = |text: &str| serde_json::from_str::<Value>(text).ok().as_ref().and_then(plain).map(std::borrow::Cow::into_owned);
+    match (plain(a), plain(b)) {
+        (Some(a), Some(b)) => same_text(&a, &b, Some(&Kind::Number { scale: None })),
+        _ => false,
+    }
+}
+
+/// Whether two texts are one value. What kind of value it is, is told, or guessed from its form.
+pub(crate) fn same_text(wanted: &str, held: &str, kind: Option<&Kind>) -> bool {
     if wanted == held {
         return true;
     }
+    match kind {
+        None => looks_the_same(wanted, held),
+        Some(Kind::Text { .. } | Kind::Other) => false,
+        Some(Kind::Email { .. }) => wanted.to_lowercase() == held.to_lowercase(),
+        Some(Kind::Number { .. }) => matches!((decimal(wanted), decimal(held)), (Some(a), Some(b)) if a == b),
+        Some(Kind::Bool) => wanted.eq_ignore_ascii_case(held),
+        Some(Kind::Date | Kind::DateTime) => same_time(wanted, held).unwrap_or(false),
+        Some(Kind::Choice(choice)) => choice.multi && same_options(wanted, held),
+    }
+}
+
+/// Whether two times are one; `None` if they are none.
+fn same_time(wanted: &str, held: &str) -> Option<bool> {
+    let a = instant(wanted)?;
+    // HubSpot tells dates as milliseconds where it was given text; Salesforce keeps whole seconds.
+    let b = instant(held).or_else(|| held.parse().ok())?;
+    Some(a == b || (instant(held).is_some() && a.div_euclid(1000) * 1000 == b))
+}
+
+fn looks_the_same(wanted: &str, held: &str) -> bool {
     if let (Some(a), Some(b)) = (decimal(wanted), decimal(held)) {
         return a == b;
     }
-    if let (Some(a), Some(b)) = (instant(wanted), instant(held)) {
-        // Salesforce keeps whole seconds.
-        return a == b || a.div_euclid(1000) * 1000 == b;
-    }
-    // HubSpot tells dates as milliseconds where it was given text.
-    if let (Some(a), Ok(b)) = (instant(wanted), held.parse::<i64>()) {
-        return a == b;
+    if let Some(same) = same_time(wanted, held) {
+        return same;
     }
     if wanted.contains('@') && held.contains('@') && !wanted.contains(char::is_whitespace) {
         return wanted.to_lowercase() == held.to_lowercase();
@@ -64,17 +90,17 @@ fn same_text(wanted: &str, held: &str) -> bool {
         return wanted.eq_ignore_ascii_case(held);
     }
     if wanted.contains(';') && held.contains(';') {
-        return options(wanted) == options(held);
+        return same_options(wanted, held);
     }
     false
 }
 
-/// A multi-select's options, sorted: their order means nothing.
-fn options(text: &str) -> Vec<&str> {
-    let mut options: Vec<&str> = text.split(';').map(str::trim).filter(|option| !option.is_empty()).collect();
-    options.sort_unstable();
-    options.dedup();
-    options
+/// Whether two multi-selects have the same options; their order means nothing.
+fn same_options(a: &str, b: &str) -> bool {
+    fn options(text: &str) -> impl Iterator<Item = &str> {
+        text.split(';').map(str::trim).filter(|option| !option.is_empty())
+    }
+    options(a).all(|option| options(b).any(|other| other == option)) && options(b).all(|option| options(a).any(|other| other == option))
 }
 
 /// A plain decimal without zeros that mean nothing. Leading zeros do mean something: `007` is a code, not seven.
@@ -93,7 +119,7 @@ fn decimal(text: &str) -> Option<(bool, &str, &str)> {
 }
 
 /// Milliseconds since 1970 of `YYYY-MM-DD` (midnight UTC) or `YYYY-MM-DDTHH:MM:SS[.fff](Z|±HH[:]MM)`.
-fn instant(text: &str) -> Option<i64> {
+pub(crate) fn instant(text: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| -> Option<i64> {
         let part = text.get(range)?;
         part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
@@ -211,7 +237,7 @@ mod tests {
 
         #[test]
         fn any_texts_can_be_compared(a in ".{0,30}", b in ".{0,30}") {
-            same_text(&a, &b);
+            same_text(&a, &b, None);
             prop_assert!(same(&json!(a), &json!(a)));
         }
     }

@@ -6,7 +6,6 @@
 use super::changes::{Changes, Failure};
 use super::crm_error::{CrmError, Item};
 use super::reconcile::Reconciled;
-use super::skim::result_ids;
 use crate::encode::push_json_string;
 use hashbrown::{HashMap, HashSet};
 use serde::Deserialize;
@@ -30,7 +29,7 @@ struct Named<'a> {
 
 /// A 2xx answer to `batch/update`. `None`: it is no such answer.
 pub(crate) fn reconcile_accepted(changes: &Changes, members: &[usize], status: u16, body: &[u8]) -> Option<Reconciled> {
-    if let Some(ids) = result_ids(body) {
+    if let Some(ids) = json_outline::result_ids(body) {
         let updated: HashSet<&str> = ids.into_iter().collect();
         let mut reconciled = Reconciled::new();
         for member in members {

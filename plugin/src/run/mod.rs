@@ -12,27 +12,28 @@
 //! as it goes, so a run that is stopped has lost nothing but what was on its way. Large plans on Salesforce take another
 //! way, which is a map of its own: [`bulk`].
 
+mod admit;
 mod batch_job;
 mod bulk;
-mod changes;
-mod compare;
+pub(crate) mod changes;
+pub(crate) mod compare;
 mod crm_error;
-mod exchange;
-mod hubspot;
+pub(crate) mod exchange;
+pub(crate) mod hubspot;
 mod reconcile;
 mod record_job;
 mod requests;
 mod salesforce;
 mod settle;
-mod skim;
 #[cfg(test)]
 mod tests;
 mod verdict;
 pub mod verify;
 pub mod world;
 
-use crate::bindings::reverse_sync::destination::types::Error;
+use crate::bindings::reverse_sync::destination::types::{Error, PlanMode};
 use crate::config::{Config, WriteMode};
+use crate::metadata::{self, Metadata};
 use crate::routes::{BodyForm, Routes};
 use changes::{Changes, Outcomes};
 use exchange::Exchange;
@@ -56,19 +57,24 @@ pub(crate) struct Runner<'a, N> {
     config: &'a Config,
     network: &'a N,
     stream: &'a dyn Stream,
-    requests: Requests,
+    pub(crate) requests: Requests,
+    /// The CRM's fields, where the plan was made without them.
+    metadata: Option<Metadata>,
     /// An error ends the run: jobs make no further request.
     stopped: Cell<bool>,
     /// The Bulk API cannot be used, for this object or with this grant.
     no_bulk: Cell<bool>,
 }
 
-/// Writes the confirmed changes and reports what became of them.
+/// Writes the confirmed changes and reports what became of them. `mode` is that of their plan.
 ///
 /// # Errors
 /// What ended the run early. Changes without an outcome stay pending.
-pub async fn run<N: Network>(config: &Config, network: &N, stream: &dyn Stream) -> Result<(), Error> {
-    let runner = Runner { config, network, stream, requests: Requests::new(config), stopped: Cell::new(false), no_bulk: Cell::new(false) };
+pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, stream: &dyn Stream) -> Result<(), Error> {
+    let mut runner = Runner::new(config, network, stream);
+    if mode == PlanMode::Offline {
+        runner.metadata = Some(metadata::read(config, network).await?);
+    }
     if bulk::is_wanted(config, stream) {
         return runner.bulk().await;
     }
@@ -116,7 +122,24 @@ pub async fn run<N: Network>(config: &Config, network: &N, stream: &dyn Stream) 
     }
 }
 
-impl<N: Network> Runner<'_, N> {
+impl<'a, N: Network> Runner<'a, N> {
+    pub(crate) fn new(config: &'a Config, network: &'a N, stream: &'a dyn Stream) -> Self {
+        Runner {
+            config,
+            network,
+            stream,
+            requests: Requests::new(config),
+            metadata: None,
+            stopped: Cell::new(false),
+            no_bulk: Cell::new(false),
+        }
+    }
+
+    /// Whether each record is written by a request of its own.
+    fn one_by_one(&self) -> bool {
+        self.config.write_mode == WriteMode::Record
+    }
+
     async fn exchange(&self, request: &Request) -> Result<Exchange, Error> {
         exchange::exchange(self.config, self.network, request, || self.stopped.get()).await
     }

@@ -14,7 +14,10 @@ impl<N: Network> Runner<'_, N> {
     pub(super) async fn record_job(&self, changes: Changes) -> Result<(), Error> {
         let members = self.writable(&changes).await?;
         let changes = &changes;
-        let mut writes = iter(members).map(|member| self.write_one(changes, member)).buffer_unordered(self.config.in_flight);
+        let members = self.admit(changes, members).await?;
+        let mut writes = iter(members)
+            .map(|(member, unmodified_since)| self.write_one(changes, member, unmodified_since))
+            .buffer_unordered(self.config.in_flight);
         let mut end = Ok(());
         while let Some(done) = writes.next().await {
             if let Err(error) = done {
@@ -68,8 +71,10 @@ impl<N: Network> Runner<'_, N> {
         Ok(members)
     }
 
-    async fn write_one(&self, changes: &Changes, member: usize) -> Result<(), Error> {
-        let request = self.requests.update_one(changes, member);
+    /// Writes one record, if the CRM can tell by its date that nobody has modified it.
+    async fn write_one(&self, changes: &Changes, member: usize, unmodified_since: Option<String>) -> Result<(), Error> {
+        let conditional = unmodified_since.is_some();
+        let request = self.requests.update_one(changes, member, unmodified_since);
         let row = changes.row(member);
         let mut outcomes = Outcomes::new();
         let (mut doubts, mut locks) = (0, 0);
@@ -98,6 +103,12 @@ impl<N: Network> Runner<'_, N> {
                     locks += 1;
                     self.network.pause(backoff(locks, self.network.random())).await;
                     continue;
+                }
+                Exchange::Refused(412, _) if conditional && doubts == 0 => {
+                    let message =
+                        format!("record {} was modified between reading and writing it; plan again to see it", changes.id(member));
+                    outcomes.drifted(row, &super::changes::Failure { http_status: Some(412), code: "drifted".to_owned(), message });
+                    break;
                 }
                 Exchange::Refused(status, error) => {
                     let failure = match self.config.provider {

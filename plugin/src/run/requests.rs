@@ -3,18 +3,19 @@
 use super::changes::Changes;
 use super::world::{Media, Request};
 use crate::config::Config;
-use crate::routes::{BodyForm, Route, Routes};
+use crate::routes::{BodyForm, HTTP_DATE, Route, Routes};
 use crate::template::{Template, push_query_value};
 
 /// Writes requests for one destination.
 pub(crate) struct Requests {
     update_many: Writer,
     update_one: Writer,
+    pub(crate) update_one_unmodified: Option<Writer>,
     read_many: Writer,
     read_one: Writer,
 }
 
-struct Writer {
+pub(crate) struct Writer {
     route: Route,
     path: Template,
     body: Body,
@@ -43,6 +44,7 @@ impl Requests {
         Requests {
             update_many: writer(&routes.update_many),
             update_one: writer(&routes.update_one),
+            update_one_unmodified: routes.update_one_unmodified.as_ref().map(writer),
             read_many: writer(&routes.read_many),
             read_one: writer(&routes.read_one),
         }
@@ -53,9 +55,16 @@ impl Requests {
         self.update_many.request(changes, members, "")
     }
 
-    /// Updates one record by its path.
-    pub(crate) fn update_one(&self, changes: &Changes, member: usize) -> Request {
-        self.update_one.request(changes, &[member], "")
+    /// Updates one record by its path, if it was not modified since this date.
+    pub(crate) fn update_one(&self, changes: &Changes, member: usize, unmodified_since: Option<String>) -> Request {
+        let (Some(date), Some(writer)) = (unmodified_since, &self.update_one_unmodified) else {
+            return self.update_one.request(changes, &[member], "");
+        };
+        let mut request = writer.request(changes, &[member], "");
+        for (_, value) in request.headers.iter_mut().filter(|(_, value)| value == HTTP_DATE) {
+            *value = date.clone().into();
+        }
+        request
     }
 
     /// Reads these members in one call. `names` is a JSON array of field names.
@@ -102,7 +111,14 @@ impl Writer {
                 close.push(&mut body, "", "", names);
             }
         }
-        Request { writes: self.route.writes, method: self.route.method, path, headers: self.route.headers, body, media: Media::Json }
+        Request {
+            writes: self.route.writes,
+            method: self.route.method,
+            path,
+            headers: self.route.headers.iter().map(|(name, value)| (*name, (*value).into())).collect(),
+            body,
+            media: Media::Json,
+        }
     }
 }
 
@@ -139,7 +155,7 @@ mod tests {
                 "POST /crm/objects/2026-03/2-1234567/batch/update",
                 r#"{"inputs":[{"id":"17","properties":{"a":"1"}},{"id":"22","properties":{"b":"2","c":"}"}}]}"#,
             ),
-            (requests.update_one(&changes(), 1), "PATCH /crm/objects/2026-03/2-1234567/22", r#"{"properties":{"b":"2","c":"}"}}"#),
+            (requests.update_one(&changes(), 1, None), "PATCH /crm/objects/2026-03/2-1234567/22", r#"{"properties":{"b":"2","c":"}"}}"#),
             (
                 requests.read_many(&changes(), &[1], r#"["b"]"#),
                 "POST /crm/objects/2026-03/2-1234567/batch/read",
@@ -162,7 +178,7 @@ mod tests {
                 "PATCH /services/data/v68.0/composite/sobjects",
                 r#"{"allOrNone":false,"records":[{"attributes":{"type":"Rank__c"},"id":"22","b":"2","c":"}"},{"attributes":{"type":"Rank__c"},"id":"17","a":"1"}]}"#,
             ),
-            (requests.update_one(&changes(), 0), "PATCH /services/data/v68.0/sobjects/Rank__c/17", r#"{"a":"1"}"#),
+            (requests.update_one(&changes(), 0, None), "PATCH /services/data/v68.0/sobjects/Rank__c/17", r#"{"a":"1"}"#),
             (
                 requests.read_many(&changes(), &[0, 1], r#"["Id"]"#),
                 "POST /services/data/v68.0/composite/sobjects/Rank__c",

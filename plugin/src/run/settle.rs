@@ -2,14 +2,15 @@
 //! and to verify. Reads only; whatever the answer, nothing is applied here.
 
 use super::changes::{Changes, Failure};
-use super::compare::holds;
+use super::compare::{holds, member};
 use super::exchange::{Exchange, unavailable};
 use super::{Runner, hubspot, salesforce};
 use crate::bindings::reverse_sync::destination::types::Error;
+use crate::encode::push_json_string;
 use crate::provider::Provider;
 use crate::template::json_names;
+use hashbrown::{HashMap, HashSet};
 use serde_json::{Map, Value};
-use std::collections::{BTreeSet, HashMap};
 
 use super::world::Network;
 
@@ -149,7 +150,7 @@ impl<N: Network> Runner<'_, N> {
         confirmed: &HashMap<usize, Map<String, Value>>,
     ) -> Result<Vec<(usize, Held)>, Error> {
         let mut held: HashMap<usize, Map<String, Value>> = HashMap::new();
-        let mut gone: BTreeSet<usize> = BTreeSet::new();
+        let mut gone: HashSet<usize> = HashSet::new();
         let mut refusal = None;
         let names = names(confirmed);
         // A field that cannot be read fails the whole call, so the others are asked for without it.
@@ -202,7 +203,7 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// A read, repeated until its body can be used.
-    async fn read(&self, request: &super::world::Request, usable: impl Fn(&[u8]) -> bool) -> Result<Exchange, Error> {
+    pub(crate) async fn read(&self, request: &super::world::Request, usable: impl Fn(&[u8]) -> bool) -> Result<Exchange, Error> {
         for attempt in 1..=3 {
             match self.exchange(request).await? {
                 Exchange::Accepted(answer) if !usable(&answer.body) => {
@@ -235,6 +236,30 @@ fn equal_or_not(wanted: Option<&Map<String, Value>>, held: &Map<String, Value>) 
 
 /// All field names of these changes.
 fn names(confirmed: &HashMap<usize, Map<String, Value>>) -> Vec<&str> {
-    let names: BTreeSet<&str> = confirmed.values().flat_map(|fields| fields.keys().map(String::as_str)).collect();
-    names.into_iter().collect()
+    let mut names: Vec<&str> = Vec::new();
+    for name in confirmed.values().flat_map(Map::keys) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The fields of a change with the values that the CRM holds, spelled so that writing them would put them back.
+pub(crate) fn restorable(provider: Provider, fields: &Map<String, Value>, held: &Map<String, Value>) -> String {
+    let mut out = String::from("{");
+    for name in fields.keys() {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        push_json_string(&mut out, name);
+        out.push(':');
+        match (member(held, name), provider) {
+            (None | Some(Value::Null), Provider::HubSpot) => out.push_str("\"\""),
+            (None, Provider::Salesforce) => out.push_str("null"),
+            (Some(value), _) => out.push_str(&value.to_string()),
+        }
+    }
+    out.push('}');
+    out
 }

@@ -1,17 +1,13 @@
 //! Verifying: what the CRM holds now in the fields that were written.
 
+use super::Runner;
 use super::changes::Changes;
 use super::compare::holds;
-use super::settle::{Held, confirmed};
+use super::settle::{Held, confirmed, restorable};
 use super::world::{Network, Stream};
-use super::{Requests, Runner};
 use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, Holding, OutcomeBatch, ReadingBatch, Strings};
 use crate::config::Config;
-use crate::encode::push_json_string;
-use crate::provider::Provider;
 use crate::routes::{BodyForm, Routes};
-use serde_json::{Map, Value};
-use std::cell::Cell;
 
 /// Reads the records of all changes that `next` hands out, and tells `push` what they hold.
 ///
@@ -23,8 +19,7 @@ pub async fn verify<N: Network>(
     mut next: impl FnMut(u32) -> Result<Option<ChangeBatch>, Error>,
     mut push: impl FnMut(&ReadingBatch) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let runner =
-        Runner { config, network, stream: &Nothing, requests: Requests::new(config), stopped: Cell::new(false), no_bulk: Cell::new(false) };
+    let runner = Runner::new(config, network, &ReadsOnly);
     let most = match Routes::of(config.provider).read_many.body {
         BodyForm::Many { max, .. } => max,
         _ => 1,
@@ -52,29 +47,10 @@ pub async fn verify<N: Network>(
     Ok(())
 }
 
-/// The fields of a change with the values that the CRM holds, spelled so that writing them would put them back.
-pub(crate) fn restorable(provider: Provider, fields: &Map<String, Value>, held: &Map<String, Value>) -> String {
-    let mut out = String::from("{");
-    for name in fields.keys() {
-        if out.len() > 1 {
-            out.push(',');
-        }
-        push_json_string(&mut out, name);
-        out.push(':');
-        match (super::compare::member(held, name), provider) {
-            (None | Some(Value::Null), Provider::HubSpot) => out.push_str("\"\""),
-            (None, Provider::Salesforce) => out.push_str("null"),
-            (Some(value), _) => out.push_str(&value.to_string()),
-        }
-    }
-    out.push('}');
-    out
-}
+/// Where nothing is written, nothing is handed out and nothing settled.
+pub(crate) struct ReadsOnly;
 
-/// Verifying settles nothing.
-struct Nothing;
-
-impl Stream for Nothing {
+impl Stream for ReadsOnly {
     fn next(&self, _: u32) -> Result<Option<ChangeBatch>, Error> {
         Ok(None)
     }

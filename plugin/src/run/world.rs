@@ -2,6 +2,7 @@
 //! and sink ([`Stream`]). The component's world is WebAssembly (`http`), the tests' is a small CRM in memory.
 
 use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, OutcomeBatch};
+use std::borrow::Cow;
 use std::future::Future;
 
 /// A request, below the base URL and without a credential.
@@ -14,7 +15,7 @@ pub struct Request {
     /// Path and query below the base URL.
     pub path: String,
     /// Headers beside `accept` and `content-type`.
-    pub headers: &'static [(&'static str, &'static str)],
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Or empty.
     pub body: String,
     /// What the body is, or, of a request without one, what is asked for.

@@ -22,6 +22,19 @@ pub struct Config {
     pub hubspot_daily: u64,
     /// Salesforce: calls a day (B8).
     pub salesforce_daily: u64,
+    /// HubSpot: how long an access token lives that its endpoint gives out, in milliseconds; `expires_in` says it in whole
+    /// seconds (A10).
+    pub hubspot_token_ms: u64,
+    /// Salesforce: how long a session lives, in milliseconds. Its endpoint does not say it (B10: the org's timeout policy).
+    pub salesforce_session_ms: u64,
+    /// The OAuth client of both.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// Salesforce: the user for whom assertions are accepted.
+    pub salesforce_user: String,
+    /// Salesforce: the certificate that assertions are checked with, in PEM form; without one none is accepted.
+    pub salesforce_certificate: Option<String>,
     /// What the facts leave open.
     pub switches: Switches,
 }
@@ -37,6 +50,12 @@ impl Default for Config {
             hubspot_window_ms: 10_000,
             hubspot_daily: 625_000,
             salesforce_daily: 100_000,
+            hubspot_token_ms: 1_800_000,
+            salesforce_session_ms: 7_200_000,
+            client_id: "test-client".to_owned(),
+            client_secret: "test-client-secret".to_owned(),
+            salesforce_user: "integration@example.com".to_owned(),
+            salesforce_certificate: None,
             switches: Switches::default(),
         }
     }
@@ -53,6 +72,12 @@ pub struct Token {
     /// Whether it has expired.
     #[serde(default)]
     pub expired: bool,
+    /// It expires by itself after so many milliseconds.
+    #[serde(default)]
+    pub lives_ms: Option<u64>,
+    /// When they began to count, in milliseconds since the simulator started.
+    #[serde(default)]
+    pub since_ms: u64,
 }
 
 fn yes() -> bool {
@@ -62,7 +87,11 @@ fn yes() -> bool {
 impl Token {
     /// A token that may read and write.
     pub fn new(text: &str) -> Token {
-        Token { text: text.to_owned(), can_write: true, expired: false }
+        Token { text: text.to_owned(), can_write: true, expired: false, lives_ms: None, since_ms: 0 }
+    }
+
+    pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
+        self.expired || self.lives_ms.is_some_and(|lives| now_ms >= self.since_ms + lives)
     }
 }
 

@@ -19,9 +19,13 @@ pub(crate) fn answer(world: &mut World, request: &Incoming) -> Answer {
             Answer::empty(204)
         }
         ("GET", ["writes"]) => Answer::json(200, &json!(world.writes)),
-        ("GET", ["counts"]) => {
-            Answer::json(200, &json!({"requests": world.requests.len(), "writes": world.writes.len(), "throttled": world.throttled}))
-        }
+        ("GET", ["counts"]) => Answer::json(
+            200,
+            &json!({
+                "requests": world.requests.len(), "writes": world.writes.len(), "throttled": world.throttled,
+                "token_requests": world.token_requests, "tokens_issued": world.tokens_issued,
+            }),
+        ),
         ("POST", ["faults"]) => match serde_json::from_value::<Rule>(body) {
             Ok(rule) => {
                 world.fault(rule);

@@ -7,6 +7,7 @@
 //! - [`Simulator`] starts it and gives tests direct access to its [`World`]
 //! - `server`: sockets, faults on the wire, the request log
 //! - `hubspot`, `salesforce`: the two CRMs, as functions from a request to an answer
+//! - `oauth`: what their token endpoints have in common
 //! - [`faults`]: what can be switched on; [`mod@log`]: what was received
 //! - `inspect`: the same for other processes, under `/_sim/`
 
@@ -16,6 +17,7 @@ pub mod hubspot;
 mod inspect;
 pub mod log;
 mod message;
+mod oauth;
 pub mod salesforce;
 mod seed;
 mod server;

@@ -25,6 +25,9 @@ struct Options {
     /// A token that is accepted; may be given several times
     #[arg(long = "token", default_value = "test-token")]
     tokens: Vec<String>,
+    /// Access tokens that the token endpoints give out live so long, in milliseconds [default: HubSpot 30 minutes, Salesforce 2 hours]
+    #[arg(long)]
+    token_lifetime_ms: Option<u64>,
     /// HubSpot: calls in a rolling window
     #[arg(long, default_value_t = 190)]
     hubspot_limit: u32,
@@ -36,14 +39,17 @@ struct Options {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    let defaults = Config::default();
     let config = Config {
+        hubspot_token_ms: options.token_lifetime_ms.unwrap_or(defaults.hubspot_token_ms),
+        salesforce_session_ms: options.token_lifetime_ms.unwrap_or(defaults.salesforce_session_ms),
         seed: options.seed,
         hubspot_contacts: options.hubspot_contacts,
         salesforce_contacts: options.salesforce_contacts,
         tokens: options.tokens.iter().map(|token| Token::new(token)).collect(),
         hubspot_limit: options.hubspot_limit,
         hubspot_window_ms: options.hubspot_window_ms,
-        ..Config::default()
+        ..defaults
     };
     let simulator = Simulator::start_at(options.listen, config).await?;
     println!("{}", simulator.base_url());

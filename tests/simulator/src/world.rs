@@ -1,7 +1,7 @@
 //! Everything the simulator knows.
 
 use crate::{
-    config::Config,
+    config::{Config, Token},
     faults::{Fault, Rule},
     hubspot::HubSpot,
     log::{LoggedRequest, Write},
@@ -27,6 +27,10 @@ pub struct World {
     pub faults: Vec<Rule>,
     /// Answers that said "too many requests".
     pub throttled: u64,
+    /// Requests to the token endpoints, whatever became of them.
+    pub token_requests: u64,
+    /// Access tokens that they gave out.
+    pub tokens_issued: u64,
     pub(crate) random: Random,
     pub(crate) started: Instant,
     /// Number of the request at hand.
@@ -47,6 +51,8 @@ impl World {
             writes: Vec::new(),
             faults: Vec::new(),
             throttled: 0,
+            token_requests: 0,
+            tokens_issued: 0,
             random,
             started: Instant::now(),
             current: 0,
@@ -73,7 +79,14 @@ impl World {
         counts.into_iter().filter(|(_, count)| *count > 1).map(|(id, count)| (id.to_owned(), count)).collect()
     }
 
+    /// A token by its text, and whether it has expired.
+    pub(crate) fn token(&self, bearer: &str) -> Option<(&Token, bool)> {
+        let token = self.config.tokens.iter().find(|token| token.text == bearer)?;
+        Some((token, token.is_expired(self.started.elapsed().as_millis() as u64)))
+    }
+
     pub(crate) fn receive(&mut self, request: &Incoming) -> u64 {
+        self.token_requests += u64::from(crate::oauth::is_token_request(request));
         let number = self.requests.len() as u64 + 1;
         let headers =
             request.headers.iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));

@@ -125,8 +125,13 @@ impl<N: Network> Runner<'_, N> {
         Ok(Resumed::Left(self.finish(changes, members, id, true).await?))
     }
 
-    /// Sends changes that were not applied: by jobs, if they are many enough, and the rest in collections.
+    /// Sends changes that were not applied, if they still may be written: by jobs, if they are many enough, and the rest in collections.
     async fn send(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
+        let mut admitted = Vec::with_capacity(members.len());
+        for members in members.chunks(most_read()) {
+            admitted.extend(self.admitted(changes, members.to_vec()).await?);
+        }
+        let members = admitted;
         let Some(all) = rows(changes, &members) else { return Ok(()) };
         let left = members.len() as u64 + self.stream.remaining();
         let few = self.config.write_mode == WriteMode::Batch && left <= self.config.bulk_above;
@@ -224,12 +229,8 @@ impl<N: Network> Runner<'_, N> {
 
     /// Reads changes in doubt and settles those that the CRM holds; the others were not applied.
     async fn read_first(&self, changes: &Changes, members: &[usize]) -> Result<Vec<usize>, Error> {
-        let most = match Routes::of(self.config.provider).read_many.body {
-            BodyForm::Many { max, .. } => max as usize,
-            _ => 1,
-        };
         let mut different = Vec::new();
-        for members in members.chunks(most) {
+        for members in members.chunks(most_read()) {
             let mut outcomes = Outcomes::new();
             for (member, finding) in self.look(changes, members).await? {
                 let row = changes.row(member);
@@ -302,6 +303,14 @@ fn in_order(changes: &Changes, members: &[usize]) -> Vec<usize> {
 /// First and last row of members in ascending order.
 fn rows(changes: &Changes, members: &[usize]) -> Option<(u64, u64)> {
     Some((changes.row(*members.first()?), changes.row(*members.last()?)))
+}
+
+/// What one read takes.
+fn most_read() -> usize {
+    match Routes::of(Provider::Salesforce).read_many.body {
+        BodyForm::Many { max, .. } => max as usize,
+        _ => 1,
+    }
 }
 
 /// What one collection takes, in number and bytes.

@@ -1,7 +1,7 @@
 //! A CRM in memory that behaves as crm-apis says, with faults on demand, and the host's two streams. It holds every
 //! write against the confirmed changes, as egress does.
 
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, ErrorKind, OutcomeBatch, Problem, Status, Strings};
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, ErrorKind, OutcomeBatch, PlanMode, Problem, Status, Strings};
 use crate::config::{Config, parse};
 use crate::provider::Provider;
 use crate::run::run;
@@ -31,6 +31,7 @@ pub(super) enum Fault {
 /// The CRM, the host and what was seen of both.
 pub(super) struct Fake {
     pub(super) config: Config,
+    pub(super) mode: PlanMode,
     pub(super) records: RefCell<BTreeMap<String, Map<String, Value>>>,
     /// Old ids that merges have left behind.
     pub(super) merged: RefCell<BTreeMap<String, String>>,
@@ -78,6 +79,7 @@ impl Fake {
     pub(super) fn new(destination_type: &str, more: &str) -> Fake {
         Fake {
             config: parse(destination_type, &format!(r#"{{"provider_id_field":"x","source_id":"src_1"{more}}}"#)).unwrap(),
+            mode: PlanMode::Online,
             records: RefCell::default(),
             merged: RefCell::default(),
             merge_after_read: RefCell::default(),
@@ -130,7 +132,7 @@ impl Fake {
     }
 
     pub(super) fn run(&self) -> Result<(), Error> {
-        let mut future = pin!(run(&self.config, self, self));
+        let mut future = pin!(run(self.mode, &self.config, self, self));
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..1_000_000 {
             if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
@@ -143,7 +145,7 @@ impl Fake {
     /// A run that is killed after so many turns, if it has not ended before; what it leaves is in doubt.
     pub(super) fn run_killed_after(&self, turns: u32) {
         {
-            let mut future = pin!(run(&self.config, self, self));
+            let mut future = pin!(run(self.mode, &self.config, self, self));
             let mut context = Context::from_waker(Waker::noop());
             for _ in 0..turns {
                 if future.as_mut().poll(&mut context).is_ready() {
@@ -315,7 +317,7 @@ impl Fake {
             return self.bulk(request, below, &body);
         }
         if request.writes {
-            assert_eq!(request.headers, [("Sforce-Auto-Assign", "FALSE")]);
+            assert_eq!(request.headers, [("Sforce-Auto-Assign", "FALSE".into())]);
         }
         let rows = |code: &str, message: &str| json!([{"errorCode": code, "message": message}]).to_string();
         match (request.method, below) {

@@ -12,6 +12,7 @@ use crate::{
     World,
     faults::Fault,
     message::{Answer, Incoming},
+    oauth::{self, Form},
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault>) -> Answer {
     let segments: Vec<&str> = request.path().trim_matches('/').split('/').collect();
     if let (&http::Method::POST, ["oauth", _, "token"]) = (&request.method, segments.as_slice()) {
-        return oauth(world, request);
+        return grant_token(world, request);
     }
     let refused = authenticate(world, request, fault).or_else(|| limit(world, fault));
     let answer = refused.unwrap_or_else(|| route(world, request));
@@ -28,11 +29,10 @@ pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault
 }
 
 fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Option<Answer> {
-    let token = request.bearer().and_then(|bearer| world.config.tokens.iter().find(|token| token.text == bearer));
-    let Some(token) = token else {
+    let Some((token, expired)) = request.bearer().and_then(|bearer| world.token(bearer)) else {
         return Some(errors::unauthenticated());
     };
-    if token.expired || fault == Some(&Fault::ExpiredToken) {
+    if expired || fault == Some(&Fault::ExpiredToken) {
         return Some(errors::expired());
     }
     let writes = request.method != http::Method::GET && !request.path().ends_with("/batch/read");
@@ -118,21 +118,29 @@ fn with_body(request: &Incoming, handle: impl FnOnce(Value) -> Answer) -> Answer
     }
 }
 
-/// Refresh tokens (A10): a refresh gives a new access token, which is accepted from then on.
-fn oauth(world: &mut World, request: &Incoming) -> Answer {
-    let body = String::from_utf8_lossy(&request.body).into_owned();
-    let field = |key: &str| {
-        let pair = body.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key);
-        pair.map(|(_, value)| crate::message::decode(value)).unwrap_or_default()
+/// Refresh tokens (A10): a refresh gives a new access token, which is accepted from then on, until it ends. What is said about
+/// a form or a client that is none is RFC 6749's, as the facts do not tell HubSpot's own words.
+fn grant_token(world: &mut World, request: &Incoming) -> Answer {
+    let Some(form) = Form::of(request) else {
+        return Answer::json(400, &json!({"error": "invalid_request", "error_description": "the body is no form"}));
     };
-    if field("grant_type") != "refresh_token" || field("refresh_token") != world.hubspot.refresh_token {
+    if form.field("grant_type") != "refresh_token" {
+        return Answer::json(400, &json!({"error": "unsupported_grant_type", "error_description": "grant type not supported"}));
+    }
+    if !form.is_from_the_client(world) {
+        return Answer::json(400, &json!({"error": "invalid_client", "error_description": "missing or unknown client"}));
+    }
+    if form.field("refresh_token") != world.hubspot.refresh_token {
         let body = json!({"error": "invalid_grant", "error_description": "refresh token is invalid, expired or revoked", "status": "BAD_REFRESH_TOKEN", "message": "refresh token is invalid, expired or revoked"});
         return Answer::json(400, &body);
     }
-    let token = format!("CJ{:016x}", world.random.next());
-    world.config.tokens.push(crate::Token::new(&token));
+    let lives_ms = world.config.hubspot_token_ms;
+    let token = oauth::issue(world, "CJ", lives_ms);
+    if world.hubspot.rotate_refresh_token {
+        world.hubspot.refresh_token = oauth::successor(world, "6f1c");
+    }
     let body = json!({
-        "access_token": token, "refresh_token": world.hubspot.refresh_token, "expires_in": 1800, "token_type": "bearer",
+        "access_token": token, "refresh_token": world.hubspot.refresh_token, "expires_in": lives_ms / 1_000, "token_type": "bearer",
         "hub_id": 2_222_222, "scopes": ["crm.objects.contacts.write", "oauth"], "token_use": "access_token", "user_id": 33,
     });
     Answer::json(200, &body)

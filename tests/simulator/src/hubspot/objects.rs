@@ -151,8 +151,20 @@ pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request:
     let started = iso(now());
     let store = &world.hubspot.objects[object];
     let (mut results, mut missing) = (Vec::new(), Vec::new());
+    let by_email = match body.get("idProperty").and_then(Value::as_str) {
+        None => false,
+        // Contacts may be read by e-mail (A3, A4).
+        Some("email") if object == "contacts" => true,
+        Some(property) => {
+            return errors::whole(400, &format!("{property} is not a unique property of {object}"), Some("VALIDATION_ERROR"));
+        }
+    };
     for input in inputs {
         let id = input.get("id").and_then(Value::as_str).unwrap_or_default();
+        let id = match by_email {
+            true => store.with_email(id).unwrap_or(id),
+            false => id,
+        };
         match store.records.get(id).filter(|record| record.archived == archived) {
             Some(record) => results.push(record.json(id, &defined(world, object, &wanted), &history)),
             None => missing.push(id.to_owned()),

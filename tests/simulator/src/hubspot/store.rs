@@ -13,6 +13,8 @@ pub struct HubSpot {
     pub objects: BTreeMap<String, Object>,
     /// The refresh token that is accepted.
     pub refresh_token: String,
+    /// A refresh gives a new refresh token, and the old one dies. Off: HubSpot answers with the one it was shown (A10).
+    pub rotate_refresh_token: bool,
     /// Calls of the last window.
     pub(super) calls: VecDeque<Instant>,
     /// Calls of the day.
@@ -59,11 +61,25 @@ const TYPES: [(&str, &str); 7] = [
 /// Lists the ids that lead to a record since it was merged (A6).
 const MERGED_IDS: &str = "hs_merged_object_ids";
 
+impl Object {
+    /// The id of the record with this e-mail address, whose letter case means nothing.
+    pub(super) fn with_email(&self, address: &str) -> Option<&str> {
+        let has = |record: &Record| record.properties.get("email").is_some_and(|email| email.eq_ignore_ascii_case(address));
+        self.records.iter().find(|(_, record)| !record.archived && has(record)).map(|(id, _)| id.as_str())
+    }
+}
+
 impl HubSpot {
     pub(crate) fn new() -> HubSpot {
         let objects =
             TYPES.iter().map(|(name, _)| ((*name).to_owned(), Object { properties: properties::standard(name), ..Object::default() }));
-        HubSpot { objects: objects.collect(), refresh_token: "test-refresh-token".to_owned(), calls: VecDeque::new(), today: 0 }
+        HubSpot {
+            objects: objects.collect(),
+            refresh_token: "test-refresh-token".to_owned(),
+            rotate_refresh_token: false,
+            calls: VecDeque::new(),
+            today: 0,
+        }
     }
 
     pub(super) fn object_type(&self, name: &str) -> Option<String> {

@@ -117,26 +117,81 @@ pub(super) fn delete(world: &mut World, object: &str, id: &str) -> Answer {
     Answer::empty(204)
 }
 
-/// `GET …/queryAll?q=SELECT Id,IsDeleted,MasterRecordId FROM Contact WHERE Id='…'`: only this form, to find what a record was
-/// merged into (B11).
+/// `GET …/queryAll?q=SELECT Id,IsDeleted,MasterRecordId FROM Contact WHERE Id IN ('…','…')`, or `Id='…'`, or the same with another
+/// field: only these forms. Deleted records are among the rows (B11).
 pub(super) fn query_all(world: &World, request: &Incoming) -> Answer {
     let query = request.query("q").unwrap_or_default();
-    let words: Vec<&str> = query.split_whitespace().collect();
-    let parsed = match words.as_slice() {
-        [select, names, from, object, filter, condition]
-            if select.eq_ignore_ascii_case("select") && from.eq_ignore_ascii_case("from") && filter.eq_ignore_ascii_case("where") =>
-        {
-            condition.strip_prefix("Id='").and_then(|rest| rest.strip_suffix('\'')).map(|id| (*names, *object, id))
-        }
-        _ => None,
-    };
-    let Some((names, object, id)) = parsed else {
-        return errors::one(400, "MALFORMED_QUERY", "this simulator answers SELECT fields FROM Object WHERE Id='…' only");
+    let Some(Query { names, object, filter, values }) = parse(&query) else {
+        let message = "this simulator answers SELECT fields FROM Object WHERE field='…', or field IN ('…','…'), only";
+        return errors::one(400, "MALFORMED_QUERY", message);
     };
     let fields: Vec<String> = names.split(',').map(str::to_owned).collect();
-    let records: Vec<Value> = match (world.salesforce.record(object, id), ids::canonical(id)) {
-        (Some(record), Some(id)) => vec![record.json(object, &id, &fields)],
-        _ => vec![],
+    let named: Vec<String> = fields.iter().cloned().chain([filter.to_owned()]).collect();
+    if let Some(unknown) = unknown_field(world, object, &named) {
+        return errors::one(400, "INVALID_FIELD", &format!("No such column '{unknown}' on entity '{object}'"));
+    }
+    let Some(found) = world.salesforce.objects.get(object) else {
+        return errors::one(400, "INVALID_TYPE", &format!("sObject type '{object}' is not supported"));
     };
+    // SOQL compares texts whatever their letter case.
+    let wanted = |id: &str, record: &Record| match filter {
+        "Id" => values.iter().any(|value| ids::canonical(value).as_deref() == Some(id)),
+        field => {
+            let held = record.fields.get(field).and_then(Value::as_str).unwrap_or_default();
+            values.iter().any(|value| value.eq_ignore_ascii_case(held))
+        }
+    };
+    let records: Vec<Value> =
+        found.records.iter().filter(|(id, record)| wanted(id, record)).map(|(id, record)| record.json(object, id, &fields)).collect();
     Answer::json(200, &json!({"totalSize": records.len(), "done": true, "records": records}))
+}
+
+struct Query<'q> {
+    names: &'q str,
+    object: &'q str,
+    filter: &'q str,
+    values: Vec<String>,
+}
+
+fn parse(query: &str) -> Option<Query<'_>> {
+    let (head, condition) = query.split_once(" WHERE ")?;
+    let [select, names, from, object] = head.split_whitespace().collect::<Vec<_>>()[..] else { return None };
+    if !select.eq_ignore_ascii_case("select") || !from.eq_ignore_ascii_case("from") {
+        return None;
+    }
+    let (filter, list) = match condition.split_once(" IN ") {
+        Some((filter, list)) => (filter, list.trim().strip_prefix('(')?.strip_suffix(')')?),
+        None => condition.split_once('=')?,
+    };
+    Some(Query { names, object, filter: filter.trim(), values: quoted(list)? })
+}
+
+/// `'a','b\'s'`.
+fn quoted(list: &str) -> Option<Vec<String>> {
+    let mut values = Vec::new();
+    let mut rest = list.trim();
+    loop {
+        rest = rest.strip_prefix('\'')?;
+        let (mut value, mut escaped, mut end) = (String::new(), false, None);
+        for (at, character) in rest.char_indices() {
+            match character {
+                _ if escaped => {
+                    value.push(character);
+                    escaped = false;
+                }
+                '\\' => escaped = true,
+                '\'' => {
+                    end = Some(at + 1);
+                    break;
+                }
+                _ => value.push(character),
+            }
+        }
+        values.push(value);
+        rest = rest.get(end?..)?.trim();
+        if rest.is_empty() {
+            return Some(values);
+        }
+        rest = rest.strip_prefix(',')?.trim();
+    }
 }

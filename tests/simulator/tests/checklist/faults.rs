@@ -235,7 +235,10 @@ async fn other_processes_see_records_and_requests_and_switch_faults() {
     done(api.send(Method::DELETE, "/_sim/faults", &[], "").await.unwrap());
     assert_eq!(api.update(json!({"city": "Paris"})).await.status, 200);
     assert_eq!(api.get(&format!("/_sim/hubspot/contacts/{ADA}")).await.json()["properties"]["city"], "Paris");
-    assert_eq!(api.get("/_sim/counts").await.json(), json!({"requests": 3, "writes": 1, "throttled": 1}));
+    assert_eq!(
+        api.get("/_sim/counts").await.json(),
+        json!({"requests": 3, "writes": 1, "throttled": 1, "token_requests": 0, "tokens_issued": 0})
+    );
     let write = api.get("/_sim/writes").await.json()[0].clone();
     assert_eq!(write, json!({"request": 3, "object": "contacts", "id": ADA, "fields": {"city": "Paris"}}));
     let log = api.get("/_sim/requests").await.json();

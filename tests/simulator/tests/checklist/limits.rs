@@ -1,4 +1,4 @@
-//! Limits, tokens and rights of both: checklist items 6, 7 and 12, and the OAuth endpoints.
+//! Limits, tokens and rights of both: checklist items 6, 7 and 12.
 
 use super::{ADA, Api, COLLECTIONS, Got, contact, once, row_path};
 use crm_simulator::{Config, Fault, Switches, Token};
@@ -223,58 +223,4 @@ async fn a_salesforce_user_without_rights_reads_but_does_not_write() {
     api.row(json!({"Title": "x"})).await.refused(403, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id");
     let got = api.post(&format!("{COLLECTIONS}/Contact"), &json!({"ids": [contact(0)], "fields": ["Id"]})).await;
     assert_eq!((got.status, api.writes()), (200, 0));
-}
-
-// OAuth (A10, B10).
-
-#[tokio::test]
-async fn hubspot_refreshes_tokens_on_each_of_its_paths() {
-    let mut api = with(Config { tokens: vec![], ..Config::default() }).await;
-    assert_eq!(city(&api).await.status, 401);
-    for path in ["/oauth/v3/token", "/oauth/2026-03/token"] {
-        let got = api.form(path, "grant_type=refresh_token&client_id=a&client_secret=b&refresh_token=test%2Drefresh-token").await;
-        let body = got.json();
-        assert_eq!((got.status, &body["expires_in"], &body["token_type"]), (200, &json!(1800), &json!("bearer")));
-        assert_eq!(body["refresh_token"], "test-refresh-token");
-        api.token = body["access_token"].as_str().unwrap().to_owned();
-        assert_eq!(city(&api).await.status, 200);
-    }
-    let got = api.form("/oauth/v3/token", "grant_type=refresh_token&refresh_token=old").await;
-    let body = got.json();
-    assert_eq!((got.status, &body["error"], &body["status"]), (400, &json!("invalid_grant"), &json!("BAD_REFRESH_TOKEN")));
-    assert_eq!(body["error_description"], "refresh token is invalid, expired or revoked");
-}
-
-#[tokio::test]
-async fn salesforce_grants_tokens_by_refresh_client_credentials_and_assertion() {
-    const TOKEN: &str = "/services/oauth2/token";
-    let mut api = with(Config { tokens: vec![], ..Config::default() }).await;
-    for form in [
-        "grant_type=refresh_token&client_id=a&client_secret=b&refresh_token=test-refresh-token",
-        "grant_type=client_credentials&client_id=a&client_secret=b",
-        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=a.b.c",
-    ] {
-        let got = api.form(TOKEN, form).await;
-        let body = got.json();
-        assert_eq!((got.status, &body["token_type"], body.get("expires_in")), (200, &json!("Bearer"), None));
-        assert_eq!((body.get("refresh_token"), &body["instance_url"]), (None, &json!(api.simulator.base_url())));
-        assert!(body["issued_at"].as_str().unwrap().parse::<u64>().unwrap() > 1_600_000_000_000);
-        api.token = body["access_token"].as_str().unwrap().to_owned();
-        assert_eq!(api.get(LIMITS).await.status, 200);
-    }
-    let refused = json!({"error": "invalid_grant", "error_description": "expired access/refresh token"});
-    for form in ["grant_type=refresh_token&refresh_token=old", "grant_type=client_credentials&client_id=a"] {
-        let got = api.form(TOKEN, form).await;
-        assert_eq!((got.status, got.json()), (400, refused.clone()), "an object, not a list");
-    }
-}
-
-#[tokio::test]
-async fn a_rotated_salesforce_refresh_token_replaces_the_old_one() {
-    let api = with(Config::default()).await;
-    api.simulator.world().salesforce.rotate_refresh_token = true;
-    let refresh = async |token: &str| api.form("/services/oauth2/token", &format!("grant_type=refresh_token&refresh_token={token}")).await;
-    let body = refresh("test-refresh-token").await.json();
-    let new = body["refresh_token"].as_str().unwrap();
-    assert_eq!((refresh("test-refresh-token").await.status, refresh(new).await.status), (400, 200));
 }

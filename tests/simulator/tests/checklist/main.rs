@@ -5,6 +5,7 @@ mod bulk;
 mod faults;
 mod hubspot;
 mod limits;
+mod oauth;
 mod salesforce;
 mod values;
 

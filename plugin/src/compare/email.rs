@@ -1,0 +1,148 @@
+//! E-mail addresses that another record of the CRM has already. Writing one would be refused (HubSpot) or make a duplicate
+//! (Salesforce), and most likely the resolver has put two people into one; so a plan with such a change needs an override.
+
+use super::answer::{Members, text};
+use super::{Compared, Comparer};
+use crate::bindings::reverse_sync::destination::types::Error;
+use crate::encode::push_json_string;
+use crate::metadata::Kind;
+use crate::plan::PlanHost;
+use crate::provider::Provider;
+use crate::provider_id::shown;
+use crate::routes::Routes;
+use crate::run::exchange::Exchange;
+use crate::run::hubspot;
+use crate::run::world::{Media, Network, Request};
+use crate::template::{Template, push_query_value};
+
+/// The name to override by.
+const GUARD: &str = "email_taken";
+/// Addresses in one query: its URL has to stay far below Salesforce's 16,384 bytes (crm-apis B8).
+const QUERY_ADDRESSES: usize = 60;
+/// Addresses in one read of HubSpot (crm-apis A4).
+const READ_ADDRESSES: usize = 100;
+
+/// Changes that would write an address which another record has.
+#[derive(Default)]
+pub(super) struct Taken {
+    count: u64,
+    /// Row, address, and the record that has it.
+    first: Option<(u64, String, String)>,
+}
+
+impl Taken {
+    pub(super) fn finish(self, host: &mut impl PlanHost) {
+        let Some((row, address, owner)) = self.first else { return };
+        let changes = if self.count == 1 { "1 change writes" } else { &format!("{} changes write", self.count) };
+        host.guard(
+            GUARD,
+            &format!(
+                "{changes} an e-mail address that another record has; the first is row {row}: record {owner} has `{}`",
+                shown(&address)
+            ),
+        );
+    }
+}
+
+/// An address that is about to be written.
+struct Address {
+    row: u64,
+    id: String,
+    address: String,
+}
+
+impl<N: Network> Comparer<'_, N> {
+    /// Looks for the owners of the addresses in these changes.
+    pub(super) async fn look_for_owners(&self, compared: &Compared) -> Result<(), Error> {
+        for (name, addresses) in self.addresses(compared) {
+            let most = match self.config.provider {
+                Provider::HubSpot => READ_ADDRESSES,
+                Provider::Salesforce => QUERY_ADDRESSES,
+            };
+            for addresses in addresses.chunks(most) {
+                for (owner, held) in self.owners(&name, addresses).await? {
+                    let taken =
+                        addresses.iter().filter(|wanted| wanted.id != owner && wanted.address.to_lowercase() == held.to_lowercase());
+                    let mut all = self.taken.borrow_mut();
+                    for wanted in taken {
+                        all.count += 1;
+                        all.first.get_or_insert_with(|| (wanted.row, wanted.address.clone(), owner.clone()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// By field: what would be written.
+    fn addresses(&self, compared: &Compared) -> Vec<(String, Vec<Address>)> {
+        let mut fields: Vec<(String, Vec<Address>)> = Vec::new();
+        for (at, row) in compared.rows.iter().enumerate() {
+            let Some(members) = Members::parse(compared.fields.get(at)) else { continue };
+            for (name, value) in members.iter() {
+                let known = self.metadata.field(self.config.provider, name);
+                let Some(address) = text(value).filter(|text| text.contains('@')) else { continue };
+                if !known.is_some_and(|field| matches!(field.kind, Kind::Email { .. })) || !self.can_look_up(name) {
+                    continue;
+                }
+                let address = Address { row: *row, id: compared.ids.get(at).to_owned(), address: address.into_owned() };
+                match fields.iter_mut().find(|(field, _)| field == name) {
+                    Some((_, addresses)) => addresses.push(address),
+                    None => fields.push((name.to_owned(), vec![address])),
+                }
+            }
+        }
+        fields
+    }
+
+    /// HubSpot finds contacts by e-mail, and no other object (crm-apis A3).
+    fn can_look_up(&self, name: &str) -> bool {
+        self.config.provider == Provider::Salesforce || (name == "email" && matches!(self.config.object.as_str(), "contacts" | "0-1"))
+    }
+
+    /// The records that have these addresses: id and address.
+    async fn owners(&self, name: &str, addresses: &[Address]) -> Result<Vec<(String, String)>, Error> {
+        let Some(route) = &Routes::of(self.config.provider).by_email else { return Ok(Vec::new()) };
+        let (mut path, mut body) = (String::new(), String::new());
+        Template::new(route.path, self.config).push(&mut path, "", "", "");
+        match self.config.provider {
+            Provider::HubSpot => {
+                body.push_str(r#"{"idProperty":"email","properties":["email"],"inputs":["#);
+                for (at, wanted) in addresses.iter().enumerate() {
+                    body.push_str(if at > 0 { r#",{"id":"# } else { r#"{"id":"# });
+                    push_json_string(&mut body, &wanted.address);
+                    body.push('}');
+                }
+                body.push_str("]}");
+            }
+            Provider::Salesforce => {
+                let quoted = |wanted: &Address| format!("'{}'", wanted.address.replace('\\', "\\\\").replace('\'', "\\'"));
+                let listed: Vec<String> = addresses.iter().map(quoted).collect();
+                let object = &self.config.object;
+                let query = format!("SELECT Id,IsDeleted,{name} FROM {object} WHERE {name} IN ({})", listed.join(","));
+                path.push_str("?q=");
+                push_query_value(&mut path, &query);
+            }
+        }
+        let request = Request { writes: false, method: route.method, path, headers: Vec::new(), body, media: Media::Json };
+        let usable = |body: &[u8]| match self.config.provider {
+            Provider::HubSpot => hubspot::records(body).is_some(),
+            Provider::Salesforce => super::missing::records(body).is_some(),
+        };
+        let Exchange::Accepted(answer) = self.runner.read(&request, usable).await? else {
+            // A field that cannot be searched: nothing is known, and the CRM has the last word.
+            return Ok(Vec::new());
+        };
+        Ok(match self.config.provider {
+            Provider::HubSpot => {
+                let records = hubspot::records(&answer.body).unwrap_or_default().into_iter();
+                records.filter_map(|record| Some((record.id, record.properties.get("email")?.as_str()?.to_owned()))).collect()
+            }
+            Provider::Salesforce => {
+                let rows = super::missing::records(&answer.body).unwrap_or_default().into_iter();
+                let live = rows.filter(|row| row["IsDeleted"].as_bool() != Some(true));
+                live.filter_map(|row| Some((row["Id"].as_str()?.to_owned(), row[name].as_str()?.to_owned()))).collect()
+            }
+        })
+    }
+}

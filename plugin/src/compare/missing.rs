@@ -1,0 +1,240 @@
+//! Records that a read of many did not show: deleted, merged into another one, or out of this credential's sight.
+
+use super::answer::{self, Members};
+use super::{Compared, Comparer};
+use crate::bindings::reverse_sync::destination::types::Error;
+use crate::policy::OnMerged;
+use crate::provider::Provider;
+use crate::routes::Routes;
+use crate::run::changes::Changes;
+use crate::run::exchange::Exchange;
+use crate::run::hubspot;
+use crate::run::world::{Media, Network, Request};
+use crate::template::{Template, json_names, push_query_value};
+use hashbrown::HashMap;
+use serde_json::Value;
+
+/// Ids in one query: its URL has to stay far below Salesforce's 16,384 bytes (crm-apis B8).
+const QUERY_IDS: usize = 300;
+
+/// Where a record has gone.
+enum Gone {
+    Merged(String),
+    Deleted,
+    NotFound,
+    Unreadable(String),
+}
+
+impl<N: Network> Comparer<'_, N> {
+    /// Compares the changes of one read.
+    pub(super) async fn compare(&self, changes: Changes) -> Result<Compared, Error> {
+        let members = changes.members();
+        let wanted: Vec<Members<'_>> = members.iter().map(|member| Members::parse(changes.fields(*member)).unwrap_or_default()).collect();
+        let names = names(&wanted);
+        let mut compared = Compared::default();
+        let mut missing = Vec::new();
+        let body = match self.config.provider {
+            Provider::HubSpot => {
+                let request = self.runner.requests.read_many(&changes, &members, &json_names(names.iter().copied()));
+                self.read(&request, |body| answer::hubspot(body).is_some()).await?
+            }
+            Provider::Salesforce => {
+                let names = json_names(std::iter::once("Id").chain(names.iter().copied()));
+                let request = self.runner.requests.read_many(&changes, &members, &names);
+                self.read(&request, |body| answer::salesforce(body).is_some_and(|found| found.len() == members.len())).await?
+            }
+        };
+        match self.config.provider {
+            Provider::HubSpot => {
+                let found = answer::hubspot(&body).unwrap_or_default();
+                let found: HashMap<&str, &Members<'_>> = found.iter().map(|(id, held)| (id.as_ref(), held)).collect();
+                for (member, wanted) in members.iter().zip(&wanted) {
+                    match found.get(changes.id(*member)) {
+                        Some(held) => self.judge(changes.row(*member), changes.id(*member), wanted, held, &mut compared),
+                        None => missing.push(*member),
+                    }
+                }
+            }
+            Provider::Salesforce => {
+                let found = answer::salesforce(&body).unwrap_or_default();
+                for ((member, wanted), held) in members.iter().zip(&wanted).zip(&found) {
+                    match held {
+                        Some(held) => self.judge(changes.row(*member), changes.id(*member), wanted, held, &mut compared),
+                        None => missing.push(*member),
+                    }
+                }
+            }
+        }
+        if !missing.is_empty() {
+            self.find(&changes, &wanted, &missing, &mut compared).await?;
+        }
+        self.look_for_owners(&compared).await?;
+        Ok(compared)
+    }
+
+    /// A read, until it has an answer that can be used.
+    async fn read(&self, request: &Request, usable: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, Error> {
+        match self.runner.read(request, usable).await? {
+            Exchange::Accepted(answer) => Ok(answer.body),
+            Exchange::Refused(status, error) => {
+                Err(crate::run::exchange::unavailable(self.config, 1, &format!("HTTP {status} to a read of records, {}", error.told())))
+            }
+            Exchange::Doubtful(why) => Err(crate::run::exchange::unavailable(self.config, 1, &why)),
+        }
+    }
+
+    async fn find(&self, changes: &Changes, wanted: &[Members<'_>], missing: &[usize], compared: &mut Compared) -> Result<(), Error> {
+        let crm = self.config.provider.name();
+        let gone = match self.config.provider {
+            Provider::HubSpot => self.find_in_hubspot(changes, missing).await?,
+            Provider::Salesforce => self.find_in_salesforce(changes, missing).await?,
+        };
+        // Those to follow go behind the others: a batch of changes has to ascend.
+        let mut followed = Vec::new();
+        for (member, gone) in missing.iter().zip(gone) {
+            let (row, id) = (changes.row(*member), changes.id(*member));
+            match gone {
+                Gone::Merged(survivor) if self.config.policy.on_merged == OnMerged::Follow => followed.push((*member, survivor)),
+                Gone::Merged(survivor) => {
+                    compared.skip(
+                        "merged",
+                        row,
+                        &format!(
+                            "record {id} was merged into record {survivor}; resolve the golden records again, or set on_merged to follow"
+                        ),
+                    );
+                }
+                Gone::Deleted => compared.skip("deleted", row, &format!("{crm} has deleted record {id}")),
+                Gone::NotFound => compared.skip(
+                    "not_found",
+                    row,
+                    &format!("{crm} shows no record {id}; it was deleted, never existed, or this credential may not see it"),
+                ),
+                Gone::Unreadable(why) => compared.skip("unreadable", row, &format!("{crm} would not show record {id} ({why})")),
+            }
+        }
+        for (member, survivor) in followed {
+            self.follow(changes, &wanted[member], member, &survivor, compared).await?;
+        }
+        compared.sort();
+        Ok(())
+    }
+
+    async fn find_in_hubspot(&self, changes: &Changes, missing: &[usize]) -> Result<Vec<Gone>, Error> {
+        let mut all = Vec::with_capacity(missing.len());
+        for member in missing {
+            let request = self.runner.requests.read_one(changes, *member, std::iter::empty());
+            all.push(match self.runner.read(&request, |body| hubspot::record_id(body).is_some()).await? {
+                Exchange::Accepted(answer) => match hubspot::record_id(&answer.body) {
+                    Some(id) if id != changes.id(*member) => Gone::Merged(id.into_owned()),
+                    // It is there after all: created, or restored, since the read of many.
+                    _ => Gone::Unreadable("it came while the plan was made; plan again".to_owned()),
+                },
+                Exchange::Refused(404, _) => Gone::NotFound,
+                Exchange::Refused(status, error) => Gone::Unreadable(format!("HTTP {status}, {}", error.told())),
+                Exchange::Doubtful(why) => Gone::Unreadable(why),
+            });
+        }
+        Ok(all)
+    }
+
+    async fn find_in_salesforce(&self, changes: &Changes, missing: &[usize]) -> Result<Vec<Gone>, Error> {
+        let Some(route) = &Routes::of(self.config.provider).survivors else { return Ok(Vec::new()) };
+        let mut rows: HashMap<String, (bool, Option<String>)> = HashMap::new();
+        let mut refused = None;
+        for ids in missing.chunks(QUERY_IDS) {
+            let listed: Vec<String> = ids.iter().map(|member| format!("'{}'", changes.id(*member))).collect();
+            let query = format!("SELECT Id,IsDeleted,MasterRecordId FROM {} WHERE Id IN ({})", self.config.object, listed.join(","));
+            let mut path = String::new();
+            Template::new(route.path, self.config).push(&mut path, "", "", "");
+            path.push_str("?q=");
+            push_query_value(&mut path, &query);
+            let request =
+                Request { writes: false, method: route.method, path, headers: Vec::new(), body: String::new(), media: Media::Json };
+            match self.runner.read(&request, |body| records(body).is_some()).await? {
+                Exchange::Accepted(answer) => {
+                    for row in records(&answer.body).unwrap_or_default() {
+                        let id = row["Id"].as_str().unwrap_or_default().to_owned();
+                        rows.insert(id, (row["IsDeleted"].as_bool() == Some(true), row["MasterRecordId"].as_str().map(str::to_owned)));
+                    }
+                }
+                // An object that cannot be merged has no MasterRecordId (crm-apis B11).
+                Exchange::Refused(400, _) => {}
+                Exchange::Refused(status, error) => refused = Some(format!("HTTP {status}, {}", error.told())),
+                Exchange::Doubtful(why) => refused = Some(why),
+            }
+        }
+        Ok(missing
+            .iter()
+            .map(|member| match (rows.remove(changes.id(*member)), &refused) {
+                (Some((_, Some(master))), _) => Gone::Merged(master),
+                (Some((true, None)), _) => Gone::Deleted,
+                (_, Some(why)) => Gone::Unreadable(why.clone()),
+                _ => Gone::NotFound,
+            })
+            .collect())
+    }
+
+    /// Compares with the record that another one was merged into, whose id the change takes.
+    async fn follow(
+        &self,
+        changes: &Changes,
+        wanted: &Members<'_>,
+        member: usize,
+        survivor: &str,
+        compared: &mut Compared,
+    ) -> Result<(), Error> {
+        let row = changes.row(member);
+        let one = changes.under_another_id(member, survivor);
+        let names: Vec<&str> = wanted.iter().map(|(name, _)| name).collect();
+        let names = match self.config.provider {
+            Provider::HubSpot => json_names(names.into_iter()),
+            Provider::Salesforce => json_names(std::iter::once("Id").chain(names)),
+        };
+        let request = self.runner.requests.read_many(&one, &[0], &names);
+        match self.config.provider {
+            Provider::HubSpot => {
+                let body = self.read(&request, |body| answer::hubspot(body).is_some()).await?;
+                match answer::hubspot(&body).unwrap_or_default().into_iter().find(|(id, _)| id == survivor) {
+                    Some((_, held)) => self.judge(row, survivor, wanted, &held, compared),
+                    None => compared.skip(
+                        "merged",
+                        row,
+                        &format!("record {} was merged into record {survivor}, which is gone too", changes.id(member)),
+                    ),
+                }
+            }
+            Provider::Salesforce => {
+                let body = self.read(&request, |body| answer::salesforce(body).is_some_and(|found| found.len() == 1)).await?;
+                match answer::salesforce(&body).unwrap_or_default().into_iter().next().flatten() {
+                    Some(held) => self.judge(row, survivor, wanted, &held, compared),
+                    None => compared.skip(
+                        "merged",
+                        row,
+                        &format!("record {} was merged into record {survivor}, which is gone too", changes.id(member)),
+                    ),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a query's answer.
+pub(super) fn records(body: &[u8]) -> Option<Vec<Value>> {
+    match serde_json::from_slice::<Value>(body).ok()?.get_mut("records")?.take() {
+        Value::Array(rows) => Some(rows),
+        _ => None,
+    }
+}
+
+/// All names of these changes, each once, in the order in which they come.
+fn names<'w>(wanted: &'w [Members<'_>]) -> Vec<&'w str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in wanted.iter().flat_map(|members| members.iter()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

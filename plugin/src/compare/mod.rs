@@ -1,0 +1,254 @@
+//! Comparing while planning: between the planner and the host's sink, each change is held against what the CRM has now.
+//!
+//! Changes are collected until a read is full (100 for HubSpot, 2,000 for Salesforce), several reads are on their way at the
+//! same time, and what comes of them goes on in the order of the rows. Memory holds what is on its way and no more.
+//!
+//! What is equal under the CRM's own normal form is left out; a change of which nothing is left is skipped as `unchanged`.
+//! Records that are not there are looked for one by one (HubSpot) or in one query (Salesforce): deleted, or merged
+//! into another one.
+
+pub(crate) mod answer;
+mod email;
+mod judge;
+mod missing;
+
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, RecordBatch, SkippedBatch, Strings};
+use crate::config::Config;
+use crate::metadata::Metadata;
+use crate::plan::{PlanHost, close, empty_strings};
+use crate::routes::{BodyForm, Routes};
+use crate::run::Runner;
+use crate::run::changes::Changes;
+use crate::run::world::Network;
+use futures_util::future::LocalBoxFuture;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::Poll;
+
+/// What comes of one read.
+#[derive(Default)]
+pub(crate) struct Compared {
+    rows: Vec<u64>,
+    ids: Packed,
+    fields: Packed,
+    before: Packed,
+    /// By reason: rows, and a sentence for each.
+    skipped: Vec<(&'static str, Vec<u64>, Packed)>,
+}
+
+/// Many texts in one buffer.
+pub(crate) struct Packed(Strings);
+
+impl Default for Packed {
+    fn default() -> Self {
+        Packed(empty_strings())
+    }
+}
+
+impl Packed {
+    pub(crate) fn push(&mut self, text: &str) {
+        self.0.bytes.push_str(text);
+        close(&mut self.0);
+    }
+
+    pub(crate) fn get(&self, at: usize) -> &str {
+        match self.0.offsets.get(at..at + 2) {
+            Some(&[start, end]) => self.0.bytes.get(start as usize..end as usize).unwrap_or_default(),
+            _ => "",
+        }
+    }
+
+    /// Appends piece by piece: write into it, then close.
+    pub(crate) fn open(&mut self) -> &mut String {
+        &mut self.0.bytes
+    }
+
+    pub(crate) fn close(&mut self) {
+        close(&mut self.0);
+    }
+}
+
+impl Compared {
+    /// Puts changes that came late in the order of their rows.
+    pub(crate) fn sort(&mut self) {
+        if self.rows.is_sorted() {
+            return;
+        }
+        let mut order: Vec<(u64, usize)> = self.rows.iter().copied().zip(0..).collect();
+        order.sort_unstable();
+        let sorted = |packed: &Packed| {
+            let mut sorted = Packed::default();
+            for (_, at) in &order {
+                append(&mut sorted.0, &packed.0, *at);
+            }
+            sorted
+        };
+        (self.ids, self.fields, self.before) = (sorted(&self.ids), sorted(&self.fields), sorted(&self.before));
+        self.rows = order.into_iter().map(|(row, _)| row).collect();
+    }
+
+    pub(crate) fn skip(&mut self, reason: &'static str, row: u64, detail: &str) {
+        let at = self.skipped.iter().position(|(known, ..)| *known == reason).unwrap_or_else(|| {
+            self.skipped.push((reason, Vec::new(), Packed::default()));
+            self.skipped.len() - 1
+        });
+        let (_, rows, details) = &mut self.skipped[at];
+        rows.push(row);
+        details.push(detail);
+    }
+}
+
+/// Values that are not written for a reason that only comparing shows, counted for a warning: field, reason, how many, and
+/// the first row.
+pub(crate) type HeldBack = RefCell<Vec<(String, &'static str, u64, u64)>>;
+
+/// What all reads share.
+pub(crate) struct Comparer<'r, N> {
+    pub(crate) config: &'r Config,
+    pub(crate) metadata: &'r Metadata,
+    pub(crate) runner: &'r Runner<'r, N>,
+    held_back: HeldBack,
+    taken: RefCell<email::Taken>,
+}
+
+impl<'r, N> Comparer<'r, N> {
+    pub(crate) fn new(config: &'r Config, metadata: &'r Metadata, runner: &'r Runner<'r, N>) -> Self {
+        Comparer { config, metadata, runner, held_back: RefCell::default(), taken: RefCell::default() }
+    }
+}
+
+/// The host's sink, behind the comparison.
+pub(crate) struct Comparing<'r, 'h, H, N> {
+    comparer: &'r Comparer<'r, N>,
+    host: &'h mut H,
+    /// Records in a full read.
+    most: usize,
+    pending: ChangeBatch,
+    /// On their way, in the order of the rows.
+    reads: VecDeque<Read<'r>>,
+}
+
+enum Read<'r> {
+    OnItsWay(LocalBoxFuture<'r, Result<Compared, Error>>),
+    Done(Result<Compared, Error>),
+}
+
+impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
+    pub(crate) fn new(comparer: &'r Comparer<'r, N>, host: &'h mut H) -> Self {
+        let most = match Routes::of(comparer.config.provider).read_many.body {
+            BodyForm::Many { max, .. } => max as usize,
+            _ => 1,
+        };
+        Comparing { comparer, host, most, pending: no_changes(), reads: VecDeque::new() }
+    }
+
+    async fn start(&mut self) -> Result<(), Error> {
+        while self.reads.len() >= self.comparer.config.in_flight {
+            self.take().await?;
+        }
+        let changes = Changes::new(std::mem::replace(&mut self.pending, no_changes()))?;
+        let comparer = self.comparer;
+        self.reads.push_back(Read::OnItsWay(Box::pin(comparer.compare(changes))));
+        Ok(())
+    }
+
+    /// Hands the oldest read's result on.
+    async fn take(&mut self) -> Result<(), Error> {
+        // All of them go on while the oldest is waited for; there are in_flight at most.
+        let oldest = poll_fn(|context| {
+            for read in &mut self.reads {
+                if let Read::OnItsWay(future) = read
+                    && let Poll::Ready(done) = future.as_mut().poll(context)
+                {
+                    *read = Read::Done(done);
+                }
+            }
+            match self.reads.pop_front() {
+                Some(Read::Done(done)) => Poll::Ready(Some(done)),
+                Some(waiting) => {
+                    self.reads.push_front(waiting);
+                    Poll::Pending
+                }
+                None => Poll::Ready(None),
+            }
+        });
+        let Some(compared) = oldest.await else { return Ok(()) };
+        let compared = compared?;
+        if !compared.rows.is_empty() {
+            let changes = ChangeBatch {
+                rows: compared.rows,
+                ids: compared.ids.0,
+                fields: compared.fields.0,
+                before: Some(compared.before.0),
+                doubtful: false,
+            };
+            self.host.push(&changes).await?;
+        }
+        for (reason, rows, details) in compared.skipped {
+            let details = (reason != judge::UNCHANGED).then_some(details.0);
+            self.host.skip(&SkippedBatch { rows, reason: reason.to_owned(), details })?;
+        }
+        Ok(())
+    }
+
+    /// Compares what is left, and tells what was found on the way.
+    pub(crate) async fn finish(mut self) -> Result<(), Error> {
+        if !self.pending.rows.is_empty() {
+            self.start().await?;
+        }
+        while !self.reads.is_empty() {
+            self.take().await?;
+        }
+        self.comparer.taken.take().finish(self.host);
+        for (field, why, count, row) in self.comparer.held_back.take() {
+            self.host.warn(&format!("`{field}`: not written for {count} records, because {why}; the first is row {row}"));
+        }
+        Ok(())
+    }
+}
+
+impl<H: PlanHost, N: Network> PlanHost for Comparing<'_, '_, H, N> {
+    fn next(&mut self, max: u32) -> Result<Option<RecordBatch>, Error> {
+        self.host.next(max)
+    }
+
+    async fn push(&mut self, changes: &ChangeBatch) -> Result<(), Error> {
+        for (at, row) in changes.rows.iter().enumerate() {
+            self.pending.rows.push(*row);
+            append(&mut self.pending.ids, &changes.ids, at);
+            append(&mut self.pending.fields, &changes.fields, at);
+            if self.pending.rows.len() == self.most {
+                self.start().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, skipped: &SkippedBatch) -> Result<(), Error> {
+        self.host.skip(skipped)
+    }
+
+    fn drop_column(&mut self, name: &str, reason: &str) {
+        self.host.drop_column(name, reason);
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.host.warn(message);
+    }
+
+    fn guard(&mut self, name: &str, message: &str) {
+        self.host.guard(name, message);
+    }
+}
+
+fn no_changes() -> ChangeBatch {
+    ChangeBatch { rows: Vec::new(), ids: empty_strings(), fields: empty_strings(), before: None, doubtful: false }
+}
+
+fn append(to: &mut Strings, from: &Strings, at: usize) {
+    if let Some(&[start, end]) = from.offsets.get(at..at + 2) {
+        to.bytes.push_str(from.bytes.get(start as usize..end as usize).unwrap_or_default());
+    }
+    close(to);
+}

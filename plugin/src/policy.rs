@@ -1,0 +1,204 @@
+//! What a destination's `config_json` says about values: which are mapped, what a null means, and when a record is left
+//! alone. Names in it are those of the CRM's fields.
+
+use crate::config::{Reader, kind};
+use hashbrown::HashMap;
+use serde_json::Value;
+
+/// The part of a configuration that is about values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// Plan with the values that the CRM holds, unless the host is told otherwise.
+    pub compare: bool,
+    /// Golden value to CRM value, by field.
+    pub value_map: HashMap<String, HashMap<String, String>>,
+    /// Fields that a null clears.
+    pub nulls: Nulls,
+    /// Fields that are written only where the CRM's are empty.
+    pub fill_only: Vec<String>,
+    /// What happens to a record that changed since it was planned.
+    pub on_drift: OnDrift,
+    /// What happens to a record that was merged into another one.
+    pub on_merged: OnMerged,
+    /// The golden column that says how sure the resolver is of a record.
+    pub confidence_field: Option<String>,
+    /// Below this, the plan needs an override.
+    pub min_confidence: f64,
+}
+
+/// What a null, or an empty value, does to a field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nulls {
+    default: NullPolicy,
+    fields: HashMap<String, NullPolicy>,
+}
+
+/// What a null, or an empty value, does to a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NullPolicy {
+    /// Nothing: the field is left alone.
+    #[default]
+    Skip,
+    /// It empties the field.
+    Clear,
+}
+
+/// What happens to a record that changed since it was planned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDrift {
+    /// It is left alone, and reported.
+    #[default]
+    Skip,
+    /// It is written all the same.
+    Overwrite,
+}
+
+/// What happens to a record that was merged into another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnMerged {
+    /// It is skipped; the reason names the survivor.
+    #[default]
+    Skip,
+    /// The survivor is updated.
+    Follow,
+}
+
+impl Nulls {
+    /// The policy of a field.
+    pub fn of(&self, field: &str) -> NullPolicy {
+        self.fields.get(field).copied().unwrap_or(self.default)
+    }
+}
+
+/// The keys that are read here.
+pub(crate) const KEYS: [&str; 8] =
+    ["compare", "value_map", "null_policy", "fill_only", "on_drift", "on_merged", "confidence_field", "min_confidence"];
+
+impl Reader {
+    pub(crate) fn policy(&mut self) -> Policy {
+        Policy {
+            compare: self.compare(),
+            value_map: self.value_map(),
+            nulls: self.nulls(),
+            fill_only: self.fill_only(),
+            on_drift: self.choice("on_drift", &[("skip", OnDrift::Skip), ("overwrite", OnDrift::Overwrite)]),
+            on_merged: self.choice("on_merged", &[("skip", OnMerged::Skip), ("follow", OnMerged::Follow)]),
+            confidence_field: self.confidence_field(),
+            min_confidence: self.min_confidence(),
+        }
+    }
+
+    /// One of a few words; the first is the default.
+    fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T); 2]) -> T {
+        match self.map.get(key) {
+            None => return choices[0].1,
+            Some(Value::String(word)) => {
+                if let Some((_, choice)) = choices.iter().find(|(name, _)| name == word) {
+                    return *choice;
+                }
+            }
+            Some(_) => {}
+        }
+        let found = format!("neither `{}` nor `{}`", choices[0].0, choices[1].0);
+        self.wrong(key, &found, "one of these", &format!("\"{}\"", choices[1].0));
+        choices[0].1
+    }
+
+    fn compare(&mut self) -> bool {
+        match self.map.get("compare") {
+            None => false,
+            Some(Value::Bool(compare)) => *compare,
+            Some(other) => {
+                let found = kind(other);
+                self.wrong("compare", found, "true or false", "true");
+                false
+            }
+        }
+    }
+
+    fn value_map(&mut self) -> HashMap<String, HashMap<String, String>> {
+        let Some(found) = self.map.get("value_map") else { return HashMap::new() };
+        let read = || -> Option<HashMap<String, HashMap<String, String>>> {
+            let fields = found.as_object()?.iter();
+            fields
+                .map(|(field, values)| {
+                    let values = values.as_object()?.iter();
+                    let values = values.map(|(from, to)| Some((from.clone(), to.as_str()?.to_owned()))).collect::<Option<_>>()?;
+                    Some((field.clone(), values))
+                })
+                .collect()
+        };
+        match read() {
+            Some(map) => map,
+            None => {
+                self.wrong(
+                    "value_map",
+                    "not of its form",
+                    "for each CRM field an object of golden value and CRM value, both texts",
+                    r#"{"lifecyclestage": {"Prospect": "lead"}}"#,
+                );
+                HashMap::new()
+            }
+        }
+    }
+
+    fn nulls(&mut self) -> Nulls {
+        let policy = |value: &Value| match value.as_str()? {
+            "skip" => Some(NullPolicy::Skip),
+            "clear" => Some(NullPolicy::Clear),
+            _ => None,
+        };
+        let read = match self.map.get("null_policy") {
+            None => return Nulls::default(),
+            Some(Value::Object(fields)) => fields
+                .iter()
+                .map(|(field, value)| Some((field.clone(), policy(value)?)))
+                .collect::<Option<_>>()
+                .map(|fields| Nulls { default: NullPolicy::Skip, fields }),
+            Some(word) => policy(word).map(|default| Nulls { default, fields: HashMap::new() }),
+        };
+        read.unwrap_or_else(|| {
+            self.wrong("null_policy", "not of its form", "`skip`, `clear`, or one of them for each CRM field", r#"{"fax": "clear"}"#);
+            Nulls::default()
+        })
+    }
+
+    fn fill_only(&mut self) -> Vec<String> {
+        let names = match self.map.get("fill_only") {
+            None => return Vec::new(),
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| item.as_str().filter(|name| !name.is_empty()).map(str::to_owned)).collect::<Option<Vec<_>>>()
+            }
+            Some(_) => None,
+        };
+        names.unwrap_or_else(|| {
+            self.wrong("fill_only", "no list of field names", "a list of non-empty texts", r#"["phone"]"#);
+            Vec::new()
+        })
+    }
+
+    fn confidence_field(&mut self) -> Option<String> {
+        match self.map.get("confidence_field")? {
+            Value::String(name) if !name.is_empty() => Some(name.clone()),
+            _ => {
+                self.wrong("confidence_field", "no column name", "the golden column with the confidence, 0 to 1", "\"__confidence\"");
+                None
+            }
+        }
+    }
+
+    fn min_confidence(&mut self) -> f64 {
+        const DEFAULT: f64 = 0.5;
+        match self.map.get("min_confidence") {
+            None => DEFAULT,
+            Some(value) => match value.as_f64().filter(|number| (0.0..=1.0).contains(number)) {
+                Some(number) => number,
+                None => {
+                    let found = value.to_string();
+                    self.wrong("min_confidence", &found, "a number from 0 to 1", "0.8");
+                    DEFAULT
+                }
+            },
+        }
+    }
+}

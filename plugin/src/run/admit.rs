@@ -1,0 +1,195 @@
+//! Before a change is written: is it still what was confirmed?
+//!
+//! A change that was planned with the values before is not written over what somebody has changed since (drift). One
+//! that was planned offline is held against the CRM's metadata: a value that the CRM would need in another form fails here,
+//! with the advice to plan online, rather than being sent as something else than was confirmed.
+
+use super::changes::{Changes, Failure};
+use super::compare::{holds, member};
+use super::settle::{Held, confirmed, restorable};
+use super::world::Network;
+use super::{Outcomes, Runner};
+use crate::bindings::reverse_sync::destination::types::Error;
+use crate::compare::answer::Members;
+use crate::metadata::{Kind, Metadata, coerce};
+use crate::policy::OnDrift;
+use crate::provider::Provider;
+use crate::provider_id::shown;
+use hashbrown::HashMap;
+use serde_json::{Map, Value};
+
+/// A member that may be written, and when its record was last modified, if that was asked for.
+pub(super) type Admitted = Vec<(usize, Option<String>)>;
+
+/// The field that tells when a Salesforce record was last modified.
+const MODIFIED: &str = "LastModifiedDate";
+
+impl<N: Network> Runner<'_, N> {
+    /// The members that may be written; the others get their outcome here.
+    pub(super) async fn admit(&self, changes: &Changes, members: Vec<usize>) -> Result<Admitted, Error> {
+        let mut outcomes = Outcomes::new();
+        let mut rest = members;
+        if let Some(metadata) = &self.metadata {
+            rest.retain(|member| match unfit(self.config.provider, metadata, changes.fields(*member)) {
+                None => true,
+                Some(why) => {
+                    let message = format!("{why}. The plan was made offline: plan with --online, which brings values into the CRM's form");
+                    outcomes.failed(changes.row(*member), &Failure::ours("plan_online", message));
+                    false
+                }
+            });
+        }
+        let compares = self.config.policy.on_drift == OnDrift::Skip && rest.first().is_some_and(|first| changes.before(*first).is_some());
+        let admitted = if compares {
+            self.undrifted(changes, &rest, &mut outcomes).await?
+        } else {
+            rest.into_iter().map(|member| (member, None)).collect()
+        };
+        self.push(&outcomes)?;
+        Ok(admitted)
+    }
+
+    async fn undrifted(&self, changes: &Changes, members: &[usize], outcomes: &mut Outcomes) -> Result<Admitted, Error> {
+        let mut wanted = confirmed(changes, members);
+        let conditional = self.requests.update_one_unmodified.is_some() && self.one_by_one();
+        if conditional {
+            // Asked for in the same read; it is no part of the change.
+            wanted.values_mut().for_each(|fields| drop(fields.insert(MODIFIED.to_owned(), Value::Null)));
+        }
+        let held = self.held(changes, members, &wanted).await?;
+        let mut admitted = Vec::with_capacity(members.len());
+        for (at, held) in held {
+            let row = changes.row(at);
+            match held {
+                Held::Values(held) => match self.drift(changes, at, &wanted, &held) {
+                    Drift::None => {
+                        let modified = held.get(MODIFIED).filter(|_| conditional).and_then(Value::as_str);
+                        admitted.push((at, modified.and_then(super::compare::instant).map(http_date)));
+                    }
+                    Drift::Already => outcomes.unchanged(row),
+                    Drift::Changed(failure) => outcomes.drifted(row, &failure),
+                },
+                Held::Gone(failure) => outcomes.failed(row, &failure),
+                Held::Unreadable(why) => {
+                    let message = format!(
+                        "record {} was not written, because {} would not show whether it has changed since it was planned ({why})",
+                        changes.id(at),
+                        self.config.provider.name()
+                    );
+                    outcomes.failed(row, &Failure::ours("unreadable", message));
+                }
+            }
+        }
+        Ok(admitted)
+    }
+
+    fn drift(&self, changes: &Changes, at: usize, wanted: &HashMap<usize, Map<String, Value>>, held: &Map<String, Value>) -> Drift {
+        let before: Map<String, Value> = changes.before(at).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        if holds(&before, held) {
+            return Drift::None;
+        }
+        let fields: Map<String, Value> = serde_json::from_str(changes.fields(at)).unwrap_or_default();
+        debug_assert!(wanted.contains_key(&at));
+        if holds(&fields, held) {
+            return Drift::Already;
+        }
+        let now: Map<String, Value> = serde_json::from_str(&restorable(self.config.provider, &before, held)).unwrap_or_default();
+        let changed = before.iter().filter(|(name, was)| !holds(&Map::from_iter([((*name).clone(), (*was).clone())]), held));
+        let told: Vec<String> = changed
+            .map(|(name, was)| format!("`{name}` was {was} when planned and is {} now", member(&now, name).unwrap_or(&Value::Null)))
+            .collect();
+        Drift::Changed(Failure::ours(
+            "drifted",
+            format!("record {} has changed since: {}; plan again to see it", changes.id(at), told.join(", ")),
+        ))
+    }
+}
+
+enum Drift {
+    /// The record holds what it held.
+    None,
+    /// It holds what would be written.
+    Already,
+    Changed(Failure),
+}
+
+/// The form of RFC 9110. `If-Unmodified-Since` counts whole seconds (crm-apis B3).
+fn http_date(milliseconds: i64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut iso = String::new();
+    if !crate::encode::push_timestamp(&mut iso, milliseconds.saturating_mul(1_000)) {
+        return iso;
+    }
+    let weekday = DAYS[milliseconds.div_euclid(86_400_000).rem_euclid(7) as usize];
+    let month = iso[5..7].parse::<usize>().ok().and_then(|month| MONTHS.get(month - 1)).copied().unwrap_or_default();
+    format!("{weekday}, {} {month} {} {} GMT", &iso[8..10], &iso[..4], &iso[11..19])
+}
+
+/// Why a confirmed value is not in the form that its field takes, if it could be brought into it.
+fn unfit(provider: Provider, metadata: &Metadata, fields: &str) -> Option<String> {
+    let fields = Members::parse(fields)?;
+    fields.iter().find_map(|(name, value)| {
+        // What cannot be written at all is refused by the CRM, in its own words; text goes as it is.
+        let field = metadata.field(provider, name).filter(|field| field.barred.is_none())?;
+        if matches!(field.kind, Kind::Text { .. } | Kind::Email { .. } | Kind::Other) {
+            return None;
+        }
+        let value: Value = serde_json::from_str(value).ok()?;
+        let text = match &value {
+            Value::String(text) => text.clone(),
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            _ => return None,
+        };
+        let (taken, remark) = coerce::coerce(field, None, &text).ok()??;
+        let mut json = String::new();
+        coerce::push_json(provider, &field.kind, &taken, &mut json);
+        let taken_value: Value = serde_json::from_str(&json).ok()?;
+        // A `;` in front tells HubSpot to append (crm-apis A8), which is not what was confirmed.
+        let appends = text.trim_start().starts_with(';');
+        let same = taken_value == value || (!remark.cut && !appends && super::compare::same_text(text.trim(), &taken, Some(&field.kind)));
+        (!same).then(|| format!("`{name}` is `{}`, which the CRM takes as `{}`", shown(&text), shown(&taken)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::{Choice, CrmOption, Field};
+
+    #[test]
+    fn http_dates_have_their_form() {
+        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(http_date(1_796_027_694_999), "Mon, 30 Nov 2026 08:34:54 GMT");
+    }
+
+    #[test]
+    fn only_values_that_would_need_another_form_are_unfit() {
+        let field = |name: &str, kind| Field { name: name.to_owned(), kind, barred: None, may_be_empty: true };
+        let options = vec![CrmOption { value: "lead".to_owned(), label: "Lead".to_owned() }];
+        let fields = [
+            field("stage", Kind::Choice(Choice { multi: false, open: false, options: options.clone() })),
+            field("stages", Kind::Choice(Choice { multi: true, open: false, options })),
+            field("amount", Kind::Number { scale: Some(2) }),
+            field("day", Kind::Date),
+            field("name", Kind::Text { max: Some(5), trimmed: true }),
+            field("yes", Kind::Bool),
+        ];
+        for (provider, json, unfit_because) in [
+            (Provider::HubSpot, r#"{"stage":"lead","amount":"12.50","day":"2026-10-02","name":"Ada","yes":"true"}"#, None),
+            (Provider::HubSpot, r#"{"stage":"Lead"}"#, Some("`Lead`, which the CRM takes as `lead`")),
+            (Provider::HubSpot, r#"{"stages":";lead"}"#, Some("`;lead`")),
+            (Provider::HubSpot, r#"{"yes":"Yes"}"#, Some("takes as `true`")),
+            (Provider::HubSpot, r#"{"day":"2026-10-02T00:00:00.000Z"}"#, None),
+            (Provider::Salesforce, r#"{"amount":12.345}"#, Some("takes as `12.34`")),
+            (Provider::Salesforce, r#"{"amount":12.34,"yes":true,"name":null}"#, None),
+            // Not for us to say: the CRM refuses it in its own words.
+            (Provider::HubSpot, r#"{"stage":"Nope","name":"much too long","nickname":"x","amount":"x"}"#, None),
+        ] {
+            let metadata = Metadata::new(provider, fields.clone());
+            let told = unfit(provider, &metadata, json);
+            assert_eq!(told.is_some(), unfit_because.is_some(), "{json}: {told:?}");
+            assert!(unfit_because.is_none_or(|why| told.as_deref().unwrap_or_default().contains(why)), "{told:?}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! One value of a golden record on its way into a change's JSON: as it is, or brought into the form that the CRM's field
+//! takes.
+
+use crate::columns::{Appended, Values, View};
+use crate::encode;
+use crate::fields::Writable;
+use crate::metadata::{Field, Kind, coerce};
+use crate::provider::Provider;
+use crate::provider_id::shown;
+use hashbrown::HashMap;
+
+/// How the values of a column become those of a field.
+pub(crate) struct Coercion<'a> {
+    pub(crate) field: &'a Field,
+    pub(crate) map: Option<&'a HashMap<String, String>>,
+}
+
+/// What happened to the values of a column, to be told to the person who confirms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remarks {
+    /// Left out because they are empty.
+    empty: u64,
+    /// Written so that the field is emptied.
+    cleared: u64,
+    /// Decimals cut off.
+    cut: u64,
+    /// Not among the options, and taken all the same.
+    unlisted: u64,
+    /// One of those.
+    example: Option<String>,
+}
+
+impl Remarks {
+    pub(crate) fn add(&mut self, other: &Remarks) {
+        self.empty += other.empty;
+        self.cleared += other.cleared;
+        self.cut += other.cut;
+        self.unlisted += other.unlisted;
+        if self.example.is_none() {
+            self.example.clone_from(&other.example);
+        }
+    }
+
+    pub(crate) fn warnings(&self, name: &str, provider: Provider) -> Vec<String> {
+        let values = |count: u64, what: &str| if count == 1 { format!("1 {what}value is") } else { format!("{count} {what}values are") };
+        let crm = provider.name();
+        let mut warnings = Vec::new();
+        if self.empty > 0 {
+            warnings.push(format!("`{name}`: {} not written, because an empty value would clear the CRM's", values(self.empty, "empty ")));
+        }
+        if self.cleared > 0 {
+            warnings.push(format!("`{name}`: {} null or empty and will clear the CRM's (null_policy)", values(self.cleared, "")));
+        }
+        if self.cut > 0 {
+            warnings.push(format!("`{name}`: {} cut to the decimals that the field holds", values(self.cut, "")));
+        }
+        if self.unlisted > 0 {
+            let example = shown(self.example.as_deref().unwrap_or_default());
+            warnings.push(format!(
+                "`{name}`: {} not among the options, such as `{example}`; {crm} takes it as a new one",
+                values(self.unlisted, "")
+            ));
+        }
+        warnings
+    }
+}
+
+impl Writable<'_> {
+    /// Appends the member of one row, with a comma before it if `comma`. Nothing is appended unless the answer is
+    /// `Written`.
+    #[inline]
+    pub(crate) fn append(&mut self, row: usize, comma: bool, scratch: &mut String, out: &mut String) -> Appended {
+        let skip = usize::from(!comma);
+        let appended = match &self.coercion {
+            None => self.view.append(row, self.before.get(skip..).unwrap_or_default(), self.after, out),
+            Some(coercion) if is_plain(&coercion.field.kind, coercion, &self.view) => {
+                self.view.append(row, self.before.get(skip..).unwrap_or_default(), self.after, out)
+            }
+            Some(coercion) => match text(&self.view, row, scratch) {
+                Ok(text) => match coerce::coerce(coercion.field, coercion.map, text) {
+                    Ok(Some((value, remark))) => {
+                        out.push_str(self.before.get(skip..).unwrap_or_default());
+                        encode::push_escaped(out, &value);
+                        out.push_str(self.after);
+                        self.remarks.cut += u64::from(remark.cut);
+                        if remark.unlisted {
+                            self.remarks.unlisted += 1;
+                            self.remarks.example.get_or_insert_with(|| text.to_owned());
+                        }
+                        Appended::Written
+                    }
+                    Ok(None) => Appended::Empty,
+                    Err(_) => Appended::Unencodable,
+                },
+                Err(appended) => appended,
+            },
+        };
+        match (appended, &self.cleared) {
+            (Appended::Null | Appended::Empty, Some(cleared)) => {
+                if self.coercion.as_ref().is_some_and(|coercion| !coercion.field.may_be_empty) {
+                    return Appended::Unencodable;
+                }
+                out.push_str(cleared.get(skip..).unwrap_or_default());
+                self.remarks.cleared += 1;
+                Appended::Written
+            }
+            (Appended::Empty, None) => {
+                self.remarks.empty += 1;
+                Appended::Empty
+            }
+            (appended, _) => appended,
+        }
+    }
+
+    /// Why the value of a row cannot be written.
+    pub(crate) fn explain(&self, row: usize, provider: Provider) -> String {
+        let Some(coercion) = &self.coercion else { return self.view.explain(row, provider) };
+        let mut scratch = String::new();
+        let (column, field) = (self.view.name, &coercion.field.name);
+        let to = if column == field { String::new() } else { format!(" (field `{field}`)") };
+        match text(&self.view, row, &mut scratch) {
+            Ok(text) => match coerce::coerce(coercion.field, coercion.map, text) {
+                Err(why) => format!("`{column}`{to} is `{}`, which {why}", shown(text)),
+                Ok(_) => format!("`{column}`{to} is empty, and {} does not let this field be cleared", provider.name()),
+            },
+            Err(Appended::Unencodable) => self.view.explain(row, provider),
+            Err(_) => format!("`{column}`{to} is empty, and {} does not let this field be cleared", provider.name()),
+        }
+    }
+}
+
+/// Whether values of this column fit the field as they are, whatever they say: no text has to be made of them first.
+#[inline]
+fn is_plain(kind: &Kind, coercion: &Coercion<'_>, view: &View<'_>) -> bool {
+    if coercion.map.is_some() {
+        return false;
+    }
+    matches!(
+        (kind, &view.values),
+        (Kind::Bool, Some(Values::Boolean(_)))
+            | (Kind::Number { scale: None }, Some(Values::Integer(_) | Values::Number(_) | Values::Decimal(_)))
+            | (Kind::Number { .. }, Some(Values::Integer(_)))
+            | (Kind::Date, Some(Values::Date(_)))
+            | (Kind::DateTime, Some(Values::Timestamp(_)))
+    )
+}
+
+/// The text of a value, borrowed where it is one.
+fn text<'t>(view: &View<'t>, row: usize, scratch: &'t mut String) -> Result<&'t str, Appended> {
+    if view.is_valid(row)
+        && let Some(Values::Text { texts, .. }) = &view.values
+    {
+        return Ok(texts.get(row));
+    }
+    scratch.clear();
+    match view.append_unescaped(row, scratch) {
+        Appended::Written => Ok(scratch),
+        other => Err(other),
+    }
+}

@@ -140,6 +140,31 @@ async fn texts_arrive_as_they_were_confirmed() {
 }
 
 #[tokio::test]
+async fn a_null_clears_where_the_policy_says_so_and_an_absent_value_leaves_alone() {
+    let config_json = json!({"write_mode": "bulk", "null_policy": {"Title": "clear", "Email": "skip"}});
+    let crm = Crm::with(Provider::Salesforce, config(2), config_json).await;
+    let ids = [0, 1].map(|n| Provider::Salesforce.id(n));
+    let report = crm.run(&format!("Id,FirstName,Title,Email\n{},New 0,,\n{},New 1,Director,x@example.com\n", ids[0], ids[1])).await;
+    assert_eq!(report.counts, counts(2, 0), "{:?}", problems(&report));
+    assert_eq!(crm.simulator.world().salesforce.bulk.states(), ["JobComplete"]);
+    assert_eq!((stored(&crm, 0, "Title"), stored(&crm, 0, "Email")), (None, Some(json!("person0@example.com"))));
+    assert_eq!((stored(&crm, 1, "Title"), stored(&crm, 1, "Email")), (Some(json!("Director")), Some(json!("x@example.com"))));
+}
+
+#[tokio::test]
+async fn many_records_that_changed_since_the_plan_are_left_alone_by_jobs_too() {
+    let crm = Crm::salesforce(3_000).await;
+    let plan = crm.plan_comparing(&crm.new_names(3_000)).await;
+    for n in (0..3_000).step_by(100) {
+        crm.simulator.world().salesforce.edit("Contact", &Provider::Salesforce.id(n), "FirstName", json!("Somebody's"));
+    }
+    let report = crm.run_plan(plan).await;
+    assert_eq!((report.counts.updated, report.counts.drifted), (2_970, 30));
+    assert_eq!(crm.simulator.world().salesforce.bulk.states(), ["JobComplete"]);
+    assert!((0..3_000).step_by(100).all(|n| crm.first_name(n) == "Somebody's"));
+}
+
+#[tokio::test]
 async fn what_an_upload_cannot_say_goes_in_a_collection_beside_it() {
     let crm = crm(3).await;
     let texts = ["fine", "#N/A", "also fine"];

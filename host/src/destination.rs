@@ -1,5 +1,6 @@
 //! A destination: a configured reverse target that reuses a source's credential.
 
+use crate::guards::Guards;
 use serde::{Deserialize, Serialize};
 
 /// A configured destination. What `config_json` may hold is the component's business: its JSON Schema says.
@@ -16,6 +17,9 @@ pub struct Destination {
     /// What happens when several golden records claim one CRM record.
     #[serde(default)]
     pub on_duplicate_id: OnDuplicateId,
+    /// What keeps a plan from being confirmed without a second look.
+    #[serde(default)]
+    pub guards: Guards,
 }
 
 /// Two golden records that claim one CRM record mean that resolution went wrong. Which of them is written?

@@ -7,19 +7,28 @@ use crate::{
     component::Component,
     destination::Destination,
     egress::base_url::BaseUrl,
-    plan::{Plan, PlanError, PlanId},
+    guards,
+    plan::{Guard, Plan, PlanError, PlanId},
 };
+use std::collections::BTreeSet;
 
 /// Somebody looked at a plan and said yes to it.
 #[derive(Clone, Debug)]
 pub struct Confirmation {
     plan_id: PlanId,
+    overridden: BTreeSet<String>,
 }
 
 impl Confirmation {
     /// An explicit yes to this plan: typed at a prompt, given by a flag, or sent as `{"confirm": true}`.
     pub fn explicit(plan_id: PlanId) -> Confirmation {
-        Confirmation { plan_id }
+        Confirmation { plan_id, overridden: BTreeSet::new() }
+    }
+
+    /// And yes in spite of the guards with these names.
+    pub fn overriding(mut self, names: impl IntoIterator<Item = String>) -> Confirmation {
+        self.overridden.extend(names);
+        self
     }
 }
 
@@ -27,6 +36,7 @@ impl Confirmation {
 #[derive(Debug)]
 pub struct ConfirmedPlan {
     plan: Plan,
+    overridden: Vec<String>,
 }
 
 /// Why the gate stays shut.
@@ -40,16 +50,52 @@ pub enum Refused {
         /// What should run.
         plan: PlanId,
     },
+    /// Guards have tripped and nobody has overridden them.
+    #[error("nothing was written: {} of plan {plan}. Look at it, then go on in spite of {} with {}", held_back(.guards), if .guards.len() == 1 { "it" } else { "them" }, guards::flags(.guards))]
+    Guarded {
+        /// The plan.
+        plan: PlanId,
+        /// The guards.
+        guards: Vec<Guard>,
+    },
+    /// What should be overridden is no guard.
+    #[error("there is no guard `{name}` to override; {}", if .guards.is_empty() { "no guard holds this plan back".to_owned() } else { format!("this plan is held back by {}", guards::name_list(.guards).join(", ")) })]
+    NoSuchGuard {
+        /// What was overridden.
+        name: String,
+        /// The guards of the plan.
+        guards: Vec<Guard>,
+    },
     /// The plan, or what it was made from, is not what it was.
     #[error(transparent)]
     Plan(#[from] PlanError),
 }
 
+fn held_back(guards: &[Guard]) -> String {
+    let found: Vec<String> = guards.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect();
+    format!("{} {} back the confirmation", found.join(", "), if guards.len() == 1 { "holds" } else { "hold" })
+}
+
 impl Plan {
+    /// Whether a guard holds this plan back that these names do not override.
+    ///
+    /// # Errors
+    /// Says which, or which of the names is no guard.
+    pub fn check_guards(&self, overridden: &BTreeSet<String>) -> Result<(), Refused> {
+        let guards = &self.header().guards;
+        let is_guard = |name: &str| guards::NAMES.contains(&name) || guards.iter().any(|guard| guard.name == name);
+        if let Some(name) = overridden.iter().find(|name| !is_guard(name)) {
+            return Err(Refused::NoSuchGuard { name: name.clone(), guards: guards.clone() });
+        }
+        let held: Vec<Guard> = guards.iter().filter(|guard| !overridden.contains(&guard.name)).cloned().collect();
+        if held.is_empty() { Ok(()) } else { Err(Refused::Guarded { plan: self.id().clone(), guards: held }) }
+    }
+
     /// Opens the gate for this plan, if it is still the plan for this destination and this component.
     ///
     /// # Errors
-    /// If the confirmation is for another plan, or the destination, the component or the golden records have changed.
+    /// If the confirmation is for another plan, a guard has tripped that it does not override, or the destination, the component or
+    /// the golden records have changed.
     pub fn confirm(
         self,
         confirmation: Confirmation,
@@ -72,7 +118,10 @@ impl Plan {
             return Err(stale(format!("it was made by component {} and this is {}", header.component.digest, component.digest())).into());
         }
         self.check_records()?;
-        Ok(ConfirmedPlan { plan: self })
+        self.check_guards(&confirmation.overridden)?;
+        // All that have tripped, or the gate would be shut now.
+        let overridden = guards::name_list(&header.guards).into_iter().map(str::to_owned).collect();
+        Ok(ConfirmedPlan { plan: self, overridden })
     }
 }
 
@@ -80,5 +129,10 @@ impl ConfirmedPlan {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Names of guards that had tripped and were overridden.
+    pub fn overridden(&self) -> &[String] {
+        &self.overridden
     }
 }

@@ -6,9 +6,11 @@
 //! - [`records`]: golden records from files, as Arrow batches
 //! - [`engine`], [`component`]: the sandbox, what a component asks for, what the operator grants
 //! - [`planner`]: records in, a [`plan`] on disk out; no network, no credential
+//! - [`guards`]: what is suspicious about a plan as a whole
 //! - [`gate`]: the one way from a [`plan::Plan`] to a [`gate::ConfirmedPlan`]
 //! - [`mod@run`]: confirmed changes in, outcomes out, kept in a [`journal`]
-//! - [`verify`]: what the CRM holds now of what was written
+//! - [`verify`]: what the CRM holds now of what was written; [`undo`]: a plan of the way back
+//! - [`rejects`]: the golden records that were not written, to be mended and fed back
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
 //!
 //! The `reverse-sync` command on top of it is in `cli/`, behind the `cli` feature.
@@ -23,12 +25,16 @@ pub mod digest;
 pub mod egress;
 pub mod engine;
 pub mod gate;
+pub mod guards;
 pub mod journal;
 mod outstanding;
 pub mod plan;
 pub mod planner;
 pub mod records;
+pub mod rejects;
 pub mod run;
+pub mod undo;
+pub mod values;
 pub mod verify;
 
 pub use bindings::types::ErrorKind;

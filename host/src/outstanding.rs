@@ -226,6 +226,16 @@ impl Outstanding {
         Some(Taken { id: evidence.id, fields: fields.0, before: fields.1, was_read: evidence.state & READ != 0 })
     }
 
+    /// The lowest row that is still outstanding.
+    pub(crate) fn first_row(&self) -> Option<u64> {
+        let window = self.window();
+        // Batches are handed out in ascending order of row, and one without anything left is gone.
+        window.batches.values().find_map(|batch| {
+            let index = batch.state.iter().position(|state| state & DONE == 0)?;
+            Some(batch.changes.row(index))
+        })
+    }
+
     /// Rows that are still outstanding, for what a component left without an outcome.
     pub(crate) fn rows(&self) -> Vec<u64> {
         let window = self.window();

@@ -10,7 +10,7 @@ use crate::{
     },
     component::{Component, Grant, GrantError, Phase},
     destination::Destination,
-    egress::{Egress, Link, base_url::BaseUrl},
+    egress::{Egress, Link, base_url::BaseUrl, credential::CredentialError},
     engine::{EngineError, Guest, within},
     plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Guard, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
     records::{RecordsError, to_columns},
@@ -88,6 +88,9 @@ pub enum PlanningError {
     /// The destination's configuration, in the component's words.
     #[error("{}", .0.message)]
     Refused(wit::Error),
+    /// There was no access token for a request of the component.
+    #[error(transparent)]
+    NoAccess(CredentialError),
     /// The grant.
     #[error(transparent)]
     Grant(#[from] GrantError),
@@ -106,6 +109,16 @@ pub enum PlanningError {
 }
 
 impl PlanningError {
+    /// The CRM's or the component's error, if one of them ended the plan.
+    pub fn kind(&self) -> Option<wit::ErrorKind> {
+        match self {
+            PlanningError::Refused(error) => Some(error.kind),
+            PlanningError::NoAccess(CredentialError::Unavailable(_)) => Some(wit::ErrorKind::Unavailable),
+            PlanningError::NoAccess(_) => Some(wit::ErrorKind::Unauthorized),
+            _ => None,
+        }
+    }
+
     /// Whether the destination's configuration is at fault.
     pub fn is_config(&self) -> bool {
         matches!(self, PlanningError::Refused(error) if error.kind == wit::ErrorKind::InvalidConfig)
@@ -155,6 +168,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     });
 
     let target = target(planning.destination, planning.base_url.as_str());
+    let traffic = egress.traffic();
     let called = call(component, &target, mode, egress, read_rx, spool_tx, &shared).await;
     // Both threads end by themselves: their channels are closed now.
     let spooled = spooler.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
@@ -165,10 +179,15 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     if let Some(error) = shared.failed.take() {
         return Err(error);
     }
-    let spooled = spooled?;
-    called?.map_err(PlanningError::Refused)?;
+    let mut spooled = spooled?;
+    // The component cannot know that there was no access token for its request; egress does.
+    called?.map_err(|error| traffic.no_access().cloned().map_or(PlanningError::Refused(error), PlanningError::NoAccess))?;
     shared.accounting.finish()?;
     let descriptor = component.descriptor();
+    let (mut warnings, mut guards) = (std::mem::take(&mut shared.warnings), std::mem::take(&mut shared.guards));
+    let found = std::mem::take(&mut spooled.watcher).judge(&planning.destination.guards, shared.accounting.total());
+    warnings.extend(found.warnings);
+    guards.extend(found.guards);
     let draft = crate::plan::Draft {
         destination: planning.destination.clone(),
         base_url: planning.base_url.as_str().to_owned(),
@@ -177,9 +196,10 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         total: shared.accounting.total(),
         spooled,
         dropped_fields: std::mem::take(&mut shared.dropped),
-        warnings: std::mem::take(&mut shared.warnings),
-        guards: std::mem::take(&mut shared.guards),
+        warnings,
+        guards,
         records: planning.fingerprints,
+        undoes: None,
     };
     Ok(Plan::seal(draft, &draft_dir.0, planning.plans_dir)?)
 }
@@ -349,10 +369,10 @@ impl wit::Host for Guest {}
 impl crate::bindings::capabilities::Host for Guest {}
 
 /// A folder that goes away unless the plan in it is moved out.
-struct DraftDir(PathBuf);
+pub(crate) struct DraftDir(pub(crate) PathBuf);
 
 impl DraftDir {
-    fn create(plans_dir: &Path) -> io::Result<DraftDir> {
+    pub(crate) fn create(plans_dir: &Path) -> io::Result<DraftDir> {
         fs::create_dir_all(plans_dir)?;
         Ok(DraftDir(tempfile::Builder::new().prefix(".planning-").tempdir_in(plans_dir)?.keep()))
     }

@@ -31,7 +31,7 @@ use tokio::sync::{mpsc, watch};
 use wasmtime::component::Resource;
 
 /// Changes that an instance may hold without an outcome. The bundled component holds in_flight batches, 6,400 at most.
-const MAX_OUTSTANDING: usize = 50_000;
+pub(crate) const MAX_OUTSTANDING: usize = 50_000;
 /// Most changes handed out at once.
 const MAX_HAND_OUT: usize = 10_000;
 /// Longest note that a component may have remembered, in bytes, and how many of them.
@@ -60,10 +60,29 @@ impl StopSignal {
     }
 }
 
+/// How much of a plan is run. The rest stays pending, and a later call with the same journal goes on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// Its first changes, so many at most: a canary.
+    First(u64),
+}
+
+impl Part {
+    /// Changes of a plan that belong to this part.
+    fn end(self, writable: u64) -> u64 {
+        match self {
+            Part::Whole => writable,
+            Part::First(count) => count.min(writable),
+        }
+    }
+}
+
 /// Where a run stands, for those who watch it. Only what is safely in the journal counts.
 #[derive(Clone)]
 pub struct Watch {
-    /// Changes in the plan.
+    /// Changes of the plan, or of the part of it that is run.
     pub writable: u64,
     /// Outcomes so far, those of earlier attempts included.
     pub counts: watch::Receiver<Counts>,
@@ -155,14 +174,16 @@ pub enum RunError {
     Io(#[from] io::Error),
 }
 
-/// Runs a confirmed plan from where its journal ends. `watching` is told once where to look for progress.
+/// Runs a confirmed plan, or a part of it, from where its journal ends. `watching` is told once where to look for progress.
 ///
 /// # Errors
 /// Only for what makes running impossible. Whatever happens while running is in the [`Report`].
+#[expect(clippy::too_many_arguments, reason = "each is a decision of its own, and none of them has a default")]
 pub async fn run(
     component: &Component,
     grant: &Grant,
     confirmed: &ConfirmedPlan,
+    part: Part,
     link: Link,
     journal: Journal,
     stop: StopSignal,
@@ -185,29 +206,38 @@ pub async fn run(
     for job in journal.past().notes.iter().flat_map(|note| &note.jobs) {
         outstanding.opened(job.as_bytes());
     }
-    let settled = Arc::new(AtomicU64::new(journal.past().counts.done()));
-    let marking = Some((journal.marker(), header.writable));
-    let confirmed_resource = ConfirmedResource::new(changes, Selection::All, journal.past().clone(), marking, outstanding.clone(), stop);
     let notes = journal.past().notes.len();
+    let end = part.end(header.writable);
+    let to_do = end - journal.past().done.below(end).count();
+    let settled = Arc::new(AtomicU64::new(0));
+    let marking = Some((journal.marker(), end));
+    let confirmed_resource =
+        ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop);
     let sink = OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled), notes };
     let egress = Egress::running(capabilities, link, outstanding.clone());
     let traffic = egress.traffic();
-    watching(Watch { writable: header.writable, counts: journal.durable(), traffic: Arc::clone(&traffic) });
+    watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
 
-    let called = call(component, confirmed, egress, confirmed_resource, sink).await;
+    let called = if to_do > 0 {
+        call(component, confirmed, egress, confirmed_resource, sink).await
+    } else {
+        // All changes of this part have their outcome: nothing is asked of the CRM, nobody reads changes or reports outcomes.
+        drop((confirmed_resource, sink));
+        Ok(Ok(()))
+    };
     reader.await.map_err(io::Error::other)??;
 
     let mut stopped = stopped(called, traffic.no_access());
     if stopped.is_none() {
         settled.fetch_add(leave_nothing_open(&outstanding, &journal.outcomes()).await?, Relaxed);
-        let left = header.writable.saturating_sub(settled.load(Relaxed));
+        let left = to_do.saturating_sub(settled.load(Relaxed));
         if left > 0 {
-            let message = format!("the component ended without taking {left} of {} changes; they stay pending", header.writable);
+            let message = format!("the component ended without taking {left} of {to_do} changes; they stay pending");
             stopped = Some(Stopped { reason: StopReason::Component, code: None, message });
         }
     }
     let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
-    let counts = journal.close(stopped.is_none()).await?;
+    let counts = journal.close(stopped.is_none() && end == header.writable).await?;
     Ok(Report {
         run_id,
         plan_id: header.plan_id.clone(),
@@ -294,8 +324,8 @@ async fn leave_nothing_open(outstanding: &Outstanding, outcomes: &OutcomeQueue) 
 
 /// Which changes of a plan are handed out, of those without an outcome.
 pub(crate) enum Selection {
-    /// All of them.
-    All,
+    /// Those with numbers below this one.
+    Below(u64),
     /// Those with these numbers.
     Only(Ranges),
 }
@@ -303,9 +333,14 @@ pub(crate) enum Selection {
 impl Selection {
     fn has(&self, number: u64) -> bool {
         match self {
-            Selection::All => true,
+            Selection::Below(end) => number < *end,
             Selection::Only(numbers) => numbers.contains(number),
         }
+    }
+
+    /// Whether neither this number nor a later one is handed out.
+    fn is_over(&self, number: u64) -> bool {
+        matches!(self, Selection::Below(end) if number >= *end)
     }
 }
 
@@ -334,12 +369,11 @@ impl ConfirmedResource {
         outstanding: Outstanding,
         stop: StopSignal,
     ) -> ConfirmedResource {
-        let all = match (&selection, &marking) {
-            (Selection::Only(numbers), _) => numbers.count(),
-            (Selection::All, Some((_, total))) => *total,
-            (Selection::All, None) => 0,
+        let remaining = match &selection {
+            Selection::Below(end) => end.saturating_sub(past.done.below(*end).count()),
+            // Reading, nothing has an outcome yet.
+            Selection::Only(numbers) => numbers.count(),
         };
-        let remaining = all.saturating_sub(past.counts.done());
         ConfirmedResource { changes, block: None, next: 0, selection, past, marking, outstanding, stop, remaining }
     }
 
@@ -348,7 +382,7 @@ impl ConfirmedResource {
         let mut batch = ChangeBatch::new();
         let mut ordinals = Vec::new();
         let mut doubtful = false;
-        while batch.len() < max {
+        while batch.len() < max && !self.selection.is_over(self.next) {
             let (block, at) = match &mut self.block {
                 Some((block, at)) if *at < block.len() => (block, at),
                 _ => match self.changes.recv().await {

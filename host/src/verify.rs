@@ -1,4 +1,6 @@
 //! Verifying: what the CRM holds now in the fields that a run has written. Reads only.
+//!
+//! [`verify`] shows every reading, [`check`] says which of them are not what was written.
 
 use crate::{
     bindings::{
@@ -6,15 +8,25 @@ use crate::{
         types::{self as wit, Error as GuestError},
     },
     component::{Component, Grant, GrantError},
-    egress::{Egress, Link},
+    egress::{Egress, Link, credential::CredentialError},
     engine::{EngineError, Guest, within},
     journal::{Past, Ranges},
-    outstanding::Outstanding,
+    outstanding::{Outstanding, Taken},
     plan::{Malformed, Packed, Plan, Stored, read_changes},
     planner::target,
-    run::{ConfirmedResource, Selection, StopSignal},
+    run::{ConfirmedResource, MAX_OUTSTANDING, Selection, StopSignal},
+    values::differences,
 };
-use std::io;
+use serde::Serialize;
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 use tokio::sync::mpsc;
 use wasmtime::component::Resource;
 
@@ -51,6 +63,9 @@ pub enum VerifyError {
     /// The component gave up, for example because the CRM cannot be reached.
     #[error("{}", .0.message)]
     Stopped(GuestError),
+    /// There was no access token for a request.
+    #[error(transparent)]
+    NoAccess(CredentialError),
     /// The component did not say what became of each record.
     #[error("the component ended without a word about {0} of the records it should have read")]
     Unread(u64),
@@ -62,7 +77,7 @@ pub enum VerifyError {
     Io(#[from] io::Error),
 }
 
-/// Reads the records of these changes (numbers in the plan) and shows what each of them holds now.
+/// Reads the records of these changes (numbers in the plan) and shows what each of them holds now, in the order of the plan.
 ///
 /// # Errors
 /// If any of them could not be read at all; what was shown before that stands.
@@ -88,11 +103,15 @@ pub async fn verify(
         Ok(())
     });
     let outstanding = Outstanding::new();
+    let (to_read, read) = (changes.count(), Arc::new(AtomicU64::new(0)));
     let written = ConfirmedResource::new(blocks, Selection::Only(changes), Past::default(), None, outstanding.clone(), stop);
-    let sink = VerifySinkResource { outstanding: outstanding.clone(), show: Box::new(show) };
+    let sink =
+        VerifySinkResource { outstanding: outstanding.clone(), early: BTreeMap::new(), read: Arc::clone(&read), show: Box::new(show) };
 
     let loaded = component.loaded();
-    let (mut store, instance) = loaded.instantiate(Egress::verifying(capabilities, link, outstanding.clone())).await?;
+    let egress = Egress::verifying(capabilities, link, outstanding.clone());
+    let traffic = egress.traffic();
+    let (mut store, instance) = loaded.instantiate(egress).await?;
     let table = &mut store.data_mut().table;
     let written = table.push(written).map_err(wasmtime::Error::from).map_err(EngineError::from)?;
     let sink = table.push(sink).map_err(wasmtime::Error::from).map_err(EngineError::from)?;
@@ -100,17 +119,126 @@ pub async fn verify(
     let target = target(&header.destination, &header.base_url);
     let called = within(loaded.engine().config.deadline, store, async |store| guest.call_verify(store, &target, written, sink).await).await;
     reader.await.map_err(io::Error::other)??;
-    called?.map_err(VerifyError::Stopped)?;
-    match outstanding.len() as u64 {
+    called?.map_err(|error| traffic.no_access().cloned().map_or(VerifyError::Stopped(error), VerifyError::NoAccess))?;
+    match to_read.saturating_sub(read.load(Relaxed)) {
         0 => Ok(()),
         unread => Err(VerifyError::Unread(unread)),
     }
 }
 
+/// Details kept of what is not as it was written; everything is counted.
+const MAX_DETAILS: usize = 1_000;
+
+/// What a check of written records came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Verified {
+    /// Records that were to be read.
+    pub verified: u64,
+    /// Those of them that hold what was written.
+    pub as_written: u64,
+    /// Those that hold something else.
+    pub different: u64,
+    /// Each field that holds something else, of the first 1,000.
+    pub stored_differently: Vec<Difference>,
+    /// Records that could not be read, the first 1,000.
+    pub not_read: Vec<NotRead>,
+}
+
+/// A field that does not hold what was written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// The golden record's row.
+    pub row: u64,
+    /// The CRM's record id.
+    pub provider_id: String,
+    /// The field.
+    pub field: String,
+    /// What was written.
+    pub written: Value,
+    /// What the CRM holds.
+    pub now: Value,
+}
+
+/// A record that could not be read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NotRead {
+    /// The golden record's row.
+    pub row: u64,
+    /// The CRM's record id.
+    pub provider_id: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Verified {
+    /// Whether every record holds what was written.
+    pub fn ok(&self) -> bool {
+        self.as_written == self.verified
+    }
+
+    fn see(&mut self, reading: &Reading<'_>) {
+        let reason = match reading.holding {
+            Holding::Confirmed => {
+                self.as_written += 1;
+                return;
+            }
+            Holding::Other => {
+                self.different += 1;
+                for (field, written, now) in differences(reading.written, reading.now) {
+                    if self.stored_differently.len() < MAX_DETAILS {
+                        let (written, now) = (written.unwrap_or_default(), now.unwrap_or_default());
+                        let provider_id = reading.provider_id.to_owned();
+                        self.stored_differently.push(Difference { row: reading.row, provider_id, field, written, now });
+                    }
+                }
+                return;
+            }
+            Holding::Gone => "the record is gone",
+            Holding::Unreadable => "the CRM does not show it",
+        };
+        if self.not_read.len() < MAX_DETAILS {
+            let reason = if reading.detail.is_empty() { reason.to_owned() } else { format!("{reason}: {}", reading.detail) };
+            self.not_read.push(NotRead { row: reading.row, provider_id: reading.provider_id.to_owned(), reason });
+        }
+    }
+}
+
+/// Reads the records of these changes (numbers in the plan) and holds them against what was written.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn check(
+    component: &Component,
+    grant: &Grant,
+    plan: &Plan,
+    changes: Ranges,
+    link: Link,
+    stop: StopSignal,
+) -> Result<Verified, VerifyError> {
+    let verified = Arc::new(Mutex::new(Verified { verified: changes.count(), ..Verified::default() }));
+    let seen = Arc::clone(&verified);
+    let show = move |reading: Reading<'_>| seen.lock().unwrap_or_else(PoisonError::into_inner).see(&reading);
+    verify(component, grant, plan, changes, link, stop, show).await?;
+    let verified = std::mem::take(&mut *verified.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(verified)
+}
+
 /// Where the guest reports what it read.
 pub struct VerifySinkResource {
     outstanding: Outstanding,
+    /// Readings of rows that follow one that is still outstanding.
+    early: BTreeMap<u64, Early>,
+    /// Readings shown.
+    read: Arc<AtomicU64>,
     show: Box<dyn FnMut(Reading<'_>) + Send>,
+}
+
+/// A reading that waits for its turn.
+struct Early {
+    change: Taken,
+    holding: Holding,
+    now: String,
+    detail: String,
 }
 
 impl VerifySinkResource {
@@ -131,15 +259,30 @@ impl VerifySinkResource {
                 Holding::Confirmed | Holding::Other if !change.was_read => Holding::Unreadable,
                 holding => holding,
             };
+            let (now, detail) = (values.get(index).to_owned(), details.get(index).to_owned());
+            self.early.insert(row, Early { change, holding, now, detail });
+        }
+        self.show_in_order()
+    }
+
+    /// Shows what no outstanding row comes before.
+    fn show_in_order(&mut self) -> wasmtime::Result<()> {
+        let first = self.outstanding.first_row().unwrap_or(u64::MAX);
+        while let Some(entry) = self.early.first_entry().filter(|entry| *entry.key() < first) {
+            let (row, early) = entry.remove_entry();
             (self.show)(Reading {
                 row,
-                provider_id: &change.id,
-                holding,
-                written: &change.fields,
-                before: change.before.as_deref(),
-                now: values.get(index),
-                detail: details.get(index),
+                provider_id: &early.change.id,
+                holding: early.holding,
+                written: &early.change.fields,
+                before: early.change.before.as_deref(),
+                now: &early.now,
+                detail: &early.detail,
             });
+            self.read.fetch_add(1, Relaxed);
+        }
+        if self.early.len() > MAX_OUTSTANDING {
+            wasmtime::bail!("it read more than {MAX_OUTSTANDING} records without a word about row {first} before them");
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ pub(crate) fn against_native(table: &mut Table, latency: Duration, reading: Read
         // As `run NAME` plans: with the CRM's metadata.
         let plan = bench.plan_asking(Asking::Metadata(bench.link("token")?), Box::new(InMemory::new(records, false)?), vec![]).await?;
         let bodies = Arc::new(bodies(&bench, plan.id())?);
-        let confirmed = bench.confirm(plan)?;
+        let confirmed = bench.confirm_overriding(plan, &["max_changes"])?;
         for _ in 0..TURNS {
             let native = native::send(address, "/crm/v3/objects/contacts/batch/update", Arc::clone(&bodies), IN_FLIGHT).await?;
             // The pacer is on and counts every call; only its limit is out of the way.

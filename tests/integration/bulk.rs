@@ -36,12 +36,14 @@ fn stored(crm: &Crm, n: usize, field: &str) -> Option<Value> {
     crm.simulator.world().salesforce.value("Contact", &Provider::Salesforce.id(n), field).cloned()
 }
 
-/// `Id,FirstName,Level__c` for contacts `0..count`; each hundredth has a level that Salesforce refuses.
-fn golden(count: usize) -> String {
+/// `Id,FirstName,Level__c` for contacts `0..count`; a rule of Salesforce's stops updates of each hundredth.
+fn golden(simulator: &Simulator, count: usize) -> String {
+    let mut world = simulator.world();
     let mut csv = "Id,FirstName,Level__c\n".to_owned();
     for n in 0..count {
-        let level = if n % 100 == 57 { "Best" } else { "Primary" };
-        csv.push_str(&format!("{},New {n},{level}\n", Provider::Salesforce.id(n)));
+        let id = Provider::Salesforce.id(n);
+        world.salesforce.record_mut("Contact", &id).unwrap().duplicate = n % 100 == 57;
+        csv.push_str(&format!("{id},New {n},Primary\n"));
     }
     csv
 }
@@ -53,11 +55,8 @@ fn one_percent_failed(world: &World, count: usize, problems: &[(Ending, journal:
     failed.sort_unstable();
     assert_eq!(failed, (0..count).filter(|n| n % 100 == 57).collect::<Vec<_>>());
     for (ending, problem) in problems {
-        assert_eq!(
-            (*ending, problem.code.as_str(), problem.status),
-            (Ending::Failed, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", Some(200))
-        );
-        assert!(problem.message.contains("bad value for restricted picklist field: Best"), "{}", problem.message);
+        assert_eq!((*ending, problem.code.as_str(), problem.status), (Ending::Failed, "DUPLICATES_DETECTED", Some(200)));
+        assert!(problem.message.contains("Use one of these records?"), "{}", problem.message);
         assert_eq!(problem.provider_id, Provider::Salesforce.id(problem.row as usize - 1));
     }
     for n in 0..count {
@@ -71,7 +70,7 @@ fn one_percent_failed(world: &World, count: usize, problems: &[(Ending, journal:
 #[tokio::test]
 async fn fifty_thousand_records_take_seven_calls_and_polls() {
     let crm = Crm::salesforce(50_000).await;
-    let report = crm.run(&golden(50_000)).await;
+    let report = crm.run(&golden(&crm.simulator, 50_000)).await;
     assert_eq!((report.counts, report.pending, &report.stopped), (counts(49_500, 500), 0, &None));
     let world = crm.simulator.world();
     let (calls, polls) = calls(&world);
@@ -158,7 +157,8 @@ async fn many_records_that_changed_since_the_plan_are_left_alone_by_jobs_too() {
     for n in (0..3_000).step_by(100) {
         crm.simulator.world().salesforce.edit("Contact", &Provider::Salesforce.id(n), "FirstName", json!("Somebody's"));
     }
-    let report = crm.run_plan(plan).await;
+    let confirmed = crm.bench.confirm_overriding(plan, &["max_changed_percent"]).unwrap();
+    let report = crm.run_confirmed(&confirmed).await;
     assert_eq!((report.counts.updated, report.counts.drifted), (2_970, 30));
     assert_eq!(crm.simulator.world().salesforce.bulk.states(), ["JobComplete"]);
     assert!((0..3_000).step_by(100).all(|n| crm.first_name(n) == "Somebody's"));
@@ -275,7 +275,7 @@ async fn lost_answers_write_nothing_twice() {
             let crm = crm(120).await;
             crm.simulator.world().salesforce.bulk.polls = 1;
             crm.simulator.world().fault(Rule { method: Some(method.to_owned()), ..Rule::next(1, fault.clone()).on(path) });
-            let report = crm.run(&golden(120)).await;
+            let report = crm.run(&golden(&crm.simulator, 120)).await;
             assert_eq!((report.counts, &report.stopped), (counts(119, 1), &None), "{method} {path} {fault:?}");
             one_percent_failed(&crm.simulator.world(), 120, &problems(&report));
         }
@@ -286,18 +286,18 @@ async fn lost_answers_write_nothing_twice() {
 async fn results_that_cannot_be_read_are_settled_by_reads() {
     let crm = crm(120).await;
     crm.simulator.world().fault(Rule::always(Fault::WrongBody("<html>".to_owned())).on("Results"));
-    let report = crm.run(&golden(120)).await;
+    let report = crm.run(&golden(&crm.simulator, 120)).await;
     assert_eq!(report.counts, counts(119, 1));
     assert_eq!(crm.simulator.world().written_twice(), []);
     // The one that was not applied has its reason from the collection that it was sent in again.
-    assert_eq!(problem(&report).1.code, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST");
+    assert_eq!(problem(&report).1.code, "DUPLICATES_DETECTED");
 }
 
 #[tokio::test]
 async fn the_daily_limit_stops_the_run_and_the_next_one_picks_the_job_up() {
     for (path, times) in [("/batches", 0), ("/jobs/ingest/", 2), ("/successfulResults", 0), ("/failedResults", 0)] {
         let crm = crm(120).await;
-        let confirmed = crm.confirm(&golden(120)).await;
+        let confirmed = crm.confirm(&golden(&crm.simulator, 120)).await;
         crm.simulator.world().fault(Rule::always(Fault::DailyLimit).on(path).after(times));
         let report = crm.run_confirmed(&confirmed).await;
         assert_eq!((report.stopped.unwrap().reason, report.pending), (StopReason::RateLimited, 120), "{path}");
@@ -311,7 +311,7 @@ async fn the_daily_limit_stops_the_run_and_the_next_one_picks_the_job_up() {
 #[tokio::test]
 async fn an_expired_job_is_settled_by_reads() {
     let crm = crm(120).await;
-    let confirmed = crm.confirm(&golden(120)).await;
+    let confirmed = crm.confirm(&golden(&crm.simulator, 120)).await;
     crm.simulator.world().fault(Rule::always(Fault::DailyLimit).on("Results"));
     crm.run_confirmed(&confirmed).await;
     crm.simulator.world().faults.clear();
@@ -326,7 +326,7 @@ async fn an_expired_job_is_settled_by_reads() {
 async fn a_stopped_run_leaves_its_job_to_the_next_one() {
     let crm = crm(120).await;
     crm.simulator.world().salesforce.bulk.polls = 1_000;
-    let confirmed = crm.confirm(&golden(120)).await;
+    let confirmed = crm.confirm(&golden(&crm.simulator, 120)).await;
     let stop = StopSignal::new();
     let stopping = async {
         until(&crm.simulator, |world| calls(world).1 > 0).await;
@@ -351,7 +351,7 @@ async fn a_stopped_run_leaves_its_job_to_the_next_one() {
 async fn without_a_grant_for_jobs_collections_do_it() {
     let mut crm = crm(120).await;
     crm.bench.grant.allowed = Allowed::ReadsAndUpdates;
-    let report = crm.run(&golden(120)).await;
+    let report = crm.run(&golden(&crm.simulator, 120)).await;
     assert_eq!((report.counts, report.refused), (counts(119, 1), 1));
     assert_eq!(crm.simulator.world().salesforce.bulk.states(), [""; 0]);
 }
@@ -367,7 +367,7 @@ async fn until(simulator: &Simulator, far: impl Fn(&World) -> bool) {
 }
 
 async fn project(simulator: &Simulator, csv: &str) -> Project {
-    let project = Project { dir: tempfile::tempdir().unwrap() };
+    let project = Project { dir: tempfile::tempdir().unwrap(), plugin: None };
     project.write(
         "reverse-sync.toml",
         &format!(
@@ -396,6 +396,8 @@ async fn killed(project: &Project, simulator: &Simulator, far: impl Fn(&World) -
     // SIGKILL.
     child.start_kill().unwrap();
     child.wait().await.unwrap();
+    let past = journal::read(&journal_of(project), |_, _| {}).unwrap();
+    assert!(!past.finished, "it was killed too late to prove anything");
 }
 
 fn journal_of(project: &Project) -> PathBuf {
@@ -418,7 +420,7 @@ async fn goes_on(project: &Project) -> Vec<(Ending, journal::Problem)> {
 async fn fifty_thousand_records_killed_while_the_job_is_worked_on() {
     let simulator = Simulator::start(config(50_000)).await.unwrap();
     simulator.world().salesforce.bulk.rows_per_poll = Some(15_000);
-    let project = project(&simulator, &golden(50_000)).await;
+    let project = project(&simulator, &golden(&simulator, 50_000)).await;
     killed(&project, &simulator, |world| world.writes.len() >= 14_000).await;
     assert!(simulator.world().writes.len() < 49_500, "it was killed too late to prove anything");
     let problems = goes_on(&project).await;
@@ -440,7 +442,7 @@ async fn killed_in_the_second_of_several_jobs() {
         world.salesforce.bulk.rows_per_poll = Some(600);
     }
     let long = "x".repeat(8_000);
-    let csv: String = golden(COUNT).lines().map(|line| format!("{line},{long}\n")).collect();
+    let csv: String = golden(&simulator, COUNT).lines().map(|line| format!("{line},{long}\n")).collect();
     let csv = csv.replacen(&long, "Department", 1);
     let project = project(&simulator, &csv).await;
     // The first job has some thousand rows, the second one is in the middle of its own.
@@ -474,11 +476,13 @@ async fn kill_9_at_every_step_of_a_job() {
     ];
     for (step, far) in steps {
         // With and without the answer to the step: the host is killed while it waits, or right after.
-        for latency in [0, 300] {
+        // After the last steps the run would come to its end first.
+        let latencies: &[u64] = if step == "results" || step == "failed" { &[300] } else { &[0, 300] };
+        for latency in latencies.iter().copied() {
             let simulator = Simulator::start(config(COUNT)).await.unwrap();
             simulator.world().fault(Rule::always(Fault::Latency(latency)).on("/jobs/ingest"));
             simulator.world().salesforce.bulk.rows_per_poll = Some(2_000);
-            let project = project(&simulator, &golden(COUNT)).await;
+            let project = project(&simulator, &golden(&simulator, COUNT)).await;
             killed(&project, &simulator, far).await;
             simulator.world().faults.clear();
             let problems = goes_on(&project).await;
@@ -493,7 +497,7 @@ async fn kill_9_at_every_step_of_a_job() {
 async fn killed_again_and_again_while_a_job_is_worked_on() {
     let simulator = Simulator::start(config(3_000)).await.unwrap();
     simulator.world().salesforce.bulk.rows_per_poll = Some(500);
-    let project = project(&simulator, &golden(3_000)).await;
+    let project = project(&simulator, &golden(&simulator, 3_000)).await;
     for round in 1..=4 {
         killed(&project, &simulator, |world| world.writes.len() >= round * 490).await;
     }

@@ -47,7 +47,7 @@ async fn exit_codes_say_what_happened() {
     simulator.world().config.tokens[0].expired = true;
     let expired = project.run(&["run", "people", "--confirm"]).await;
     assert_eq!(expired.code, Some(4), "{expired:?}");
-    assert!(expired.stdout.contains("crm.objects.contacts.write"), "it says which right is needed: {expired:?}");
+    assert!(expired.stderr.contains("crm.objects.contacts.write"), "it says which right is needed: {expired:?}");
     drop(simulator);
     let down = project.run(&["run", "people", "--confirm"]).await;
     assert_eq!(down.code, Some(4), "{down:?}");
@@ -75,23 +75,6 @@ async fn configuration_mistakes_name_the_key_and_what_would_be_right() {
         assert!(ended.code == Some(2) && ended.stderr.contains(says) && !ended.stderr.contains("sesame"), "{to}: {ended:?}");
     }
     assert_eq!(simulator.connections(), 0);
-}
-
-#[tokio::test]
-async fn rejects_go_to_a_file_with_row_reason_and_the_crms_words() {
-    let (_simulator, project) = project(&(ids(2) + "999,Nobody\n,No id\n")).await;
-    for name in ["rejects.csv", "rejects.jsonl"] {
-        project.run(&["plan", "people"]).await;
-        let ended = project.run(&["run", "people", "--confirm", "--rejects", name]).await;
-        assert_eq!(ended.code, Some(1), "{ended:?}");
-        let text = fs::read_to_string(project.path(name)).unwrap();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("outcome,")).collect();
-        assert_eq!(lines.len(), 2, "{text}");
-        assert!(lines[0].contains("failed") && lines[0].contains("999") && lines[0].contains("OBJECT_NOT_FOUND"), "{text}");
-        assert!(lines[1].contains("skipped") && lines[1].contains("provider_id_null"), "{text}");
-    }
-    let ended = project.run(&["run", "people", "--confirm", "--rejects", "rejects.xlsx"]).await;
-    assert_eq!(ended.code, Some(2), "before anything is sent: {ended:?}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ fn example(path: &str) -> String {
 async fn the_project_folder_plans_and_runs() {
     let simulator = Simulator::start(config(100)).await.unwrap();
     let toml = example("contacts/reverse-sync.toml").replace("http://127.0.0.1:8099", &simulator.base_url());
-    let project = Project { dir: tempfile::tempdir().unwrap() };
+    let project = Project::empty();
     project.write("reverse-sync.toml", &toml);
     fs::create_dir(project.path("golden")).unwrap();
     project.write("golden/people.csv", &example("contacts/golden/people.csv"));

@@ -47,7 +47,7 @@ pub(crate) const IN_ENV: &str = r#"grant = "refresh_token", client_id = { env = 
 
 pub(crate) async fn hubspot(records: usize, config: Config, oauth: &str) -> (Simulator, Project) {
     let simulator = Simulator::start(Config { tokens: vec![], ..config }).await.unwrap();
-    let project = Project { dir: tempfile::tempdir().unwrap() };
+    let project = Project::empty();
     project.write("reverse-sync.toml", &toml(&simulator, "hubspot", oauth));
     project.write("people.csv", &names(Provider::HubSpot, 0..records / 2));
     project.write("others.csv", &names(Provider::HubSpot, records / 2..records));
@@ -130,7 +130,7 @@ async fn a_new_refresh_token_in_the_environment_wins_over_the_one_that_is_kept()
     // Somebody authorises the app again: what was kept is void, and the environment has a new one.
     simulator.world().hubspot.refresh_token = "authorised-again".to_owned();
     let old = ended(command(&project, &["run", "others", "--confirm"])).await;
-    assert!(old.code == Some(4) && old.stdout.contains("the environment variable REFRESH_TOKEN"), "{old:?}");
+    assert!(old.code == Some(4) && old.stderr.contains("the environment variable REFRESH_TOKEN"), "{old:?}");
     let mut new = command(&project, &["run", "others", "--confirm"]);
     new.env("REFRESH_TOKEN", "authorised-again");
     assert_eq!(ended(new).await.code, Some(0));
@@ -161,9 +161,10 @@ async fn a_revoked_refresh_token_is_exit_code_4_with_what_to_do() {
     let words = ended(command(&project, &["run", "people", "--confirm"])).await;
     assert_eq!(words.code, Some(4), "{words:?}");
     for says in ["invalid_grant", "refresh token is invalid, expired or revoked", "authorise the app again", "refresh-token"] {
-        assert!(words.stdout.contains(says), "{says}: {words:?}");
+        assert!(words.stderr.contains(says), "{says}: {words:?}");
     }
-    let json = ended(command(&project, &["run", "people", "--confirm", "--json"])).await;
+    let plan = ended(command(&project, &["plan", "people", "--json"])).await.json()["plan_id"].as_str().unwrap().to_owned();
+    let json = ended(command(&project, &["run", &plan, "--confirm", "--json"])).await;
     assert_eq!((json.code, json.json()["stopped"]["reason"].as_str()), (Some(4), Some("unauthorized")), "{json:?}");
     assert_eq!((json.json()["updated"].as_u64(), json.json()["pending"].as_u64()), (Some(0), Some(100)));
     assert_eq!(simulator.world().writes.len(), 0);
@@ -185,13 +186,14 @@ async fn salesforce_by_assertion_and_by_client_credentials() {
     ] {
         let accepted = Config { tokens: vec![], salesforce_certificate: Some(pem("app.cert.pem")), ..config(300) };
         let simulator = Simulator::start(accepted).await.unwrap();
-        let project = Project { dir: tempfile::tempdir().unwrap() };
+        let project = Project::empty();
         project.write("reverse-sync.toml", &toml(&simulator, "salesforce", &oauth));
         project.write("people.csv", &names(Provider::Salesforce, 0..300));
         secret_file(&project, "app.key.pem", &pem(key));
         let ended = ended(command(&project, &["run", "people", "--confirm"])).await;
         assert_eq!(ended.code, Some(if says.is_some() { 4 } else { 0 }), "{oauth}: {ended:?}");
-        assert!(ended.stdout.contains(says.unwrap_or("300 updated")), "{oauth}: {ended:?}");
+        let said = if says.is_some() { &ended.stderr } else { &ended.stdout };
+        assert!(said.contains(says.unwrap_or("300 updated")), "{oauth}: {ended:?}");
         assert_eq!(simulator.world().token_requests, 1);
     }
 }

@@ -81,7 +81,9 @@ async fn fifty_milliseconds_of_latency_are_hidden_by_requests_in_flight() {
     let confirmed = crm.confirm(&crm.new_names(4_000)).await;
     let journal = Journal::open(&crm.bench.runs_dir(), confirmed.plan().id()).unwrap();
     let report =
-        run::run(&crm.bench.component, &crm.bench.grant, &confirmed, crm.link(), journal, StopSignal::new(), |_| {}).await.unwrap();
+        run::run(&crm.bench.component, &crm.bench.grant, &confirmed, run::Part::Whole, crm.link(), journal, StopSignal::new(), |_| {})
+            .await
+            .unwrap();
     assert!(report.ok());
     // Requests overlap: the log has eight begun before the first could be answered.
     let world = crm.simulator.world();

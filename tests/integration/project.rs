@@ -1,7 +1,8 @@
 //! A project folder and the command that runs in it.
 
-use crate::support::TOKEN;
+use crate::support::{TOKEN, hostile_guest};
 use crm_simulator::Simulator;
+use reverse_sync_tests::hostile_guest_file;
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -12,14 +13,38 @@ use tokio::process::Command;
 /// A folder with a project file and golden records.
 pub(crate) struct Project {
     pub(crate) dir: tempfile::TempDir,
+    /// The component, if it is not the bundled one.
+    pub(crate) plugin: Option<PathBuf>,
 }
 
 impl Project {
     pub(crate) async fn hubspot(simulator: &Simulator, csv: &str) -> Project {
-        let project = Project { dir: tempfile::tempdir().unwrap() };
+        let project = Project::empty();
         project.write("reverse-sync.toml", &hubspot_toml(&simulator.base_url()));
         project.write("golden.csv", csv);
         project
+    }
+
+    /// A project whose plans are compared with the CRM.
+    pub(crate) async fn comparing(simulator: &Simulator, csv: &str) -> Project {
+        let project = Project::hubspot(simulator, csv).await;
+        project.write("reverse-sync.toml", &hubspot_toml(&simulator.base_url()).replace("fields = [\"firstname\"]", "compare = true"));
+        project
+    }
+
+    /// The same with another component, as small as can be.
+    pub(crate) async fn comparing_with_guest(simulator: &Simulator, csv: &str) -> Project {
+        let mut project = Project::comparing(simulator, csv).await;
+        let toml = std::fs::read_to_string(project.path("reverse-sync.toml")).unwrap();
+        let digest = hostile_guest().await.digest();
+        project.write("reverse-sync.toml", &format!("{toml}\n[[grants]]\ncomponent = \"{digest}\"\n"));
+        project.plugin = Some(hostile_guest_file().unwrap());
+        project
+    }
+
+    /// A folder without anything in it.
+    pub(crate) fn empty() -> Project {
+        Project { dir: tempfile::tempdir().unwrap(), plugin: None }
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
@@ -33,8 +58,10 @@ impl Project {
     /// The command with these arguments, in the project's folder, with the token in its variable.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
+        let plugin = self.plugin.iter().flat_map(|plugin| ["--plugin".as_ref(), plugin.as_os_str()]);
         command
             .args(arguments)
+            .args(plugin)
             .current_dir(self.dir.path())
             .env("HUBSPOT_TOKEN", TOKEN)
             .stdin(std::process::Stdio::null())

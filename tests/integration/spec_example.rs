@@ -60,13 +60,13 @@ async fn a_plan_that_writes_nothing_says_why() {
     assert!(plan["warnings"].to_string().contains("ingest and resolve"), "{plan}");
     let run = project.run(&["run", "people", "--confirm", "--json"]).await;
     assert_eq!((run.code, run.json()["updated"].clone()), (Some(0), json!(0)));
-    assert_eq!(simulator.connections(), 0);
+    assert_eq!(simulator.world().writes.len(), 0);
 }
 
 #[tokio::test]
 async fn salesforce_gets_the_same_treatment() {
     let simulator = Simulator::start(config(2)).await.unwrap();
-    let project = Project { dir: tempfile::tempdir().unwrap() };
+    let project = Project::empty();
     project.write(
         "reverse-sync.toml",
         &format!(

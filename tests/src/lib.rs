@@ -13,10 +13,11 @@ use reverse_sync::{
     },
     engine::{Engine, EngineConfig},
     gate::{Confirmation, ConfirmedPlan},
+    guards::Guards,
     journal::Journal,
     plan::{Fingerprint, Plan},
     planner::{self, Asking, Planning, PlanningError, Records},
-    run::{self, Report, StopSignal, Watch},
+    run::{self, Part, Report, StopSignal, Watch},
 };
 use serde_json::Value;
 use std::{
@@ -82,6 +83,7 @@ impl Bench {
             entity_type: "person".to_owned(),
             config_json,
             on_duplicate_id: OnDuplicateId::Skip,
+            guards: Guards::default(),
         };
         let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
         Ok(Bench { component, destination, base_url: BaseUrl::parse(base_url, false)?, state: tempfile::tempdir()?, grant })
@@ -133,7 +135,15 @@ impl Bench {
     /// # Errors
     /// If the gate stays shut.
     pub fn confirm(&self, plan: Plan) -> anyhow::Result<ConfirmedPlan> {
-        let confirmation = Confirmation::explicit(plan.id().clone());
+        self.confirm_overriding(plan, &[])
+    }
+
+    /// Says yes to a plan in spite of these guards.
+    ///
+    /// # Errors
+    /// If the gate stays shut.
+    pub fn confirm_overriding(&self, plan: Plan, guards: &[&str]) -> anyhow::Result<ConfirmedPlan> {
+        let confirmation = Confirmation::explicit(plan.id().clone()).overriding(guards.iter().map(|name| (*name).to_owned()));
         Ok(plan.confirm(confirmation, &self.destination, &self.base_url, &self.component)?)
     }
 
@@ -175,6 +185,6 @@ impl Bench {
         watching: impl FnOnce(Watch),
     ) -> anyhow::Result<Report> {
         let journal = Journal::open(&self.runs_dir(), confirmed.plan().id())?;
-        Ok(run::run(&self.component, &self.grant, confirmed, link, journal, stop, watching).await?)
+        Ok(run::run(&self.component, &self.grant, confirmed, Part::Whole, link, journal, stop, watching).await?)
     }
 }

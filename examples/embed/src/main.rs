@@ -20,10 +20,11 @@ use reverse_sync::{
     },
     engine::{Engine, EngineConfig},
     gate::Confirmation,
+    guards::Guards,
     journal::Journal,
     planner::{self, Asking, Planning, Records},
     records::RecordsError,
-    run::{self, StopSignal},
+    run::{self, Part, StopSignal},
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -66,6 +67,7 @@ async fn main() -> Result<()> {
             r#"{"provider_id_field": "hs_object_id", "source_id": "src_1", "fields": ["firstname", "city"]}"#,
         )?,
         on_duplicate_id: OnDuplicateId::Skip,
+        guards: Guards::default(),
     };
     // What the operator allows this component, pinned to its digest.
     let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
@@ -95,7 +97,7 @@ async fn main() -> Result<()> {
     let transport = Transport::new(&base_url, None, TransportLimits::default())?;
     let link = Link { base_url, credential, pacer, transport };
     let journal = Journal::open(&state.join("runs"), confirmed.plan().id())?;
-    let report = run::run(&component, &grant, &confirmed, link, journal, StopSignal::new(), |_| {}).await?;
+    let report = run::run(&component, &grant, &confirmed, Part::Whole, link, journal, StopSignal::new(), |_| {}).await?;
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())
 }

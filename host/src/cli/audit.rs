@@ -1,6 +1,7 @@
 //! The audit log: one line for every reverse run, successful or not. Append-only.
 
-use reverse_sync::{component::Component, plan::Header, run::Report};
+use crate::apply::Done;
+use reverse_sync::{component::Component, gate::ConfirmedPlan, run::Report};
 use serde::Serialize;
 use std::{fs::OpenOptions, io::Write, path::Path};
 
@@ -10,8 +11,13 @@ struct Row<'a> {
     at: String,
     who: String,
     destination: &'a str,
-    plan_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan_id: Option<&'a str>,
     component: String,
+    /// Guards that had tripped and were overridden.
+    overridden: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undoes: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<&'a Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,19 +25,48 @@ struct Row<'a> {
 }
 
 /// Adds the row of a run: its report, or why it could not start.
-pub(crate) fn append(log: &Path, header: &Header, component: &Component, ended: Result<&Report, &anyhow::Error>) -> std::io::Result<()> {
-    let ok = ended.is_ok_and(Report::ok);
+pub(crate) fn append(
+    log: &Path,
+    confirmed: &ConfirmedPlan,
+    component: &Component,
+    ended: Result<&Done, &anyhow::Error>,
+) -> std::io::Result<()> {
+    let header = confirmed.plan().header();
+    let ok = ended.is_ok_and(Done::ok);
     let row = Row {
         action: if ok { "destination.reverse_run" } else { "destination.reverse_run.failed" },
         at: jiff::Timestamp::now().to_string(),
         who: who(),
         destination: &header.destination.name,
-        plan_id: header.plan_id.as_str(),
+        plan_id: Some(header.plan_id.as_str()),
         component: component.digest().to_string(),
-        report: ended.ok(),
+        overridden: confirmed.overridden(),
+        undoes: header.undoes.as_ref().map(|run| run.as_str()),
+        report: ended.ok().map(|done| &done.report),
         error: ended.err().map(|error| format!("{error:#}")),
     };
-    let mut line = serde_json::to_vec(&row)?;
+    write(log, &row)
+}
+
+/// Adds the row of a confirmed run that did not get as far as a plan, because the CRM could not be asked.
+pub(crate) fn append_unplanned(log: &Path, destination: &str, component: &Component, error: &anyhow::Error) -> std::io::Result<()> {
+    let row = Row {
+        action: "destination.reverse_run.failed",
+        at: jiff::Timestamp::now().to_string(),
+        who: who(),
+        destination,
+        plan_id: None,
+        component: component.digest().to_string(),
+        overridden: &[],
+        undoes: None,
+        report: None,
+        error: Some(format!("{error:#}")),
+    };
+    write(log, &row)
+}
+
+fn write(log: &Path, row: &Row<'_>) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(row)?;
     line.push(b'\n');
     let mut options = OpenOptions::new();
     options.create(true).append(true);

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "standard output is where a command's result goes")]
 
+mod apply;
 mod audit;
 mod bundled;
 mod exit;
@@ -16,6 +17,8 @@ mod project;
 mod rejects;
 mod render;
 mod run;
+mod runs;
+mod undo;
 mod workspace;
 
 use clap::{Args, Parser, Subcommand};
@@ -25,7 +28,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Writes golden records back to HubSpot and Salesforce: UPDATE only, behind a dry run and a confirmation.
 ///
-/// Exit codes: 0 all updated or nothing to do, 1 some records failed, 2 usage or configuration, 3 refused by the gate,
+/// Exit codes: 0 all updated or nothing to do, 1 some records failed or hold something else, 2 usage or configuration, 3 refused by the gate,
 /// 4 CRM or credential unavailable, 130 stopped by Ctrl-C (run the same command again to go on).
 #[derive(Parser)]
 #[command(version)]
@@ -51,10 +54,14 @@ pub(crate) struct Common {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Dry run: show what would be written, and keep it as a plan. Writes nothing, needs no credential
+    /// Dry run: show what would be written, and keep it as a plan. Writes nothing; offline, the default, needs no credential
     Plan(plan::PlanArgs),
     /// Write a confirmed plan: plan and run a destination in one go, or run a stored plan
     Run(run::RunArgs),
+    /// Plan the way back from a run that was planned with --compare, and write it once confirmed
+    Undo(undo::UndoArgs),
+    /// List the runs that were made here, and which of them can be undone
+    Runs(runs::RunsArgs),
     /// Look at components
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -94,6 +101,8 @@ async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Plan(args) => plan::plan(&cli.common, args).await,
         Command::Run(args) => run::run(&cli.common, args).await,
+        Command::Undo(args) => undo::undo(&cli.common, args).await,
+        Command::Runs(args) => runs::runs(&cli.common, args).await,
         Command::Plugin(PluginCommand::Inspect(args)) => inspect::inspect(args).await,
     }
 }

@@ -3,17 +3,19 @@
 use crate::{
     Common,
     exit::{Exit, Failure, OrExit},
-    render,
-    workspace::{Target, Workspace},
+    rejects, render,
+    workspace::{OnceLink, Target, Workspace},
 };
 use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
-    plan::{Fingerprint, Plan},
+    ErrorKind,
+    destination::Destination,
+    plan::{Fingerprint, Plan, PlanMode},
     planner::{self, Asking, Planning, PlanningError},
     records::{RecordOptions, RecordSource},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(crate) struct PlanArgs {
@@ -21,9 +23,14 @@ pub(crate) struct PlanArgs {
     destination: String,
     #[command(flatten)]
     records: RecordsArgs,
+    #[command(flatten)]
+    mode: ModeArgs,
     /// Print the plan as JSON
     #[arg(long)]
     json: bool,
+    /// Write skipped records with their reasons to this file (.csv or .jsonl)
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -40,20 +47,62 @@ impl RecordsArgs {
     }
 }
 
+/// What planning may ask of the CRM.
+#[derive(Args)]
+#[group(multiple = false)]
+pub(crate) struct ModeArgs {
+    /// Plan without a request to the CRM
+    #[arg(long)]
+    offline: bool,
+    /// Plan with the CRM's metadata, so that values are in the form that it takes
+    #[arg(long)]
+    online: bool,
+    /// Plan with the CRM's records: only what differs, with the values before, so that the run can be undone
+    #[arg(long)]
+    compare: bool,
+}
+
+impl ModeArgs {
+    /// What was asked for; else `compare` if the destination says so; else `otherwise`.
+    pub(crate) fn mode(&self, destination: &Destination, otherwise: PlanMode) -> PlanMode {
+        let compares = destination.config_json.get("compare").and_then(serde_json::Value::as_bool) == Some(true);
+        match self {
+            ModeArgs { offline: true, .. } => PlanMode::Offline,
+            ModeArgs { online: true, .. } => PlanMode::Online,
+            ModeArgs { compare: true, .. } => PlanMode::Compare,
+            _ if compares => PlanMode::Compare,
+            _ => otherwise,
+        }
+    }
+}
+
 pub(crate) async fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, Failure> {
+    if let Some(path) = &args.rejects {
+        rejects::check(path).or_exit(Exit::Usage)?;
+    }
     let workspace = Workspace::open(common).await?;
     let target = workspace.target(&args.destination)?;
-    let plan = make(&workspace, &target, &args.records).await?;
+    let mode = args.mode.mode(&target.destination, PlanMode::Offline);
+    let plan = make(&workspace, &target, &OnceLink::of(&target), &args.records, mode).await?;
+    if let Some(path) = &args.rejects {
+        rejects::write(path, &plan, None).or_exit(Exit::Usage)?;
+    }
     if args.json {
-        render::plan_json(plan.header()).or_exit(Exit::Usage)?;
+        render::plan_json(&plan).or_exit(Exit::Usage)?;
     } else {
-        print!("{}", render::plan(plan.header(), true));
+        print!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?);
     }
     Ok(Exit::Ok)
 }
 
-/// Plans a destination and keeps the plan.
-pub(crate) async fn make(workspace: &Workspace, target: &Target<'_>, args: &RecordsArgs) -> Result<Plan, Failure> {
+/// Plans a destination and keeps the plan. The credential is looked up only for a mode that needs it.
+pub(crate) async fn make(
+    workspace: &Workspace,
+    target: &Target<'_>,
+    link: &OnceLink<'_>,
+    args: &RecordsArgs,
+    mode: PlanMode,
+) -> Result<Plan, Failure> {
     let name = &target.destination.name;
     // A pattern on the command line is relative to where the command runs, one in the project file to that file.
     let (pattern, base) = match (&args.records, target.records) {
@@ -64,28 +113,36 @@ pub(crate) async fn make(workspace: &Workspace, target: &Target<'_>, args: &Reco
             return Err(Failure::new(Exit::Usage, error));
         }
     };
-    let id_columns =
-        target.destination.config_json.get("provider_id_field").and_then(|field| field.as_str()).map(str::to_owned).into_iter().collect();
-    let source = RecordSource::open(pattern, base, RecordOptions { id_columns }).or_exit(Exit::Usage)?;
+    let source = RecordSource::open(pattern, base, RecordOptions::of(&target.destination)).or_exit(Exit::Usage)?;
     let fingerprints = source.inputs().iter().map(|path| Fingerprint::of(path)).collect::<Result<_, _>>().or_exit(Exit::Usage)?;
     let planning = Planning {
         destination: &target.destination,
         base_url: &target.base_url,
-        asking: Asking::Nothing,
+        asking: match mode {
+            PlanMode::Offline => Asking::Nothing,
+            PlanMode::Online => Asking::Metadata(link.get()?),
+            PlanMode::Compare => Asking::Records(link.get()?),
+        },
         grant: target.grant,
         records: Box::new(source),
         fingerprints,
         plans_dir: &workspace.plans_dir(),
     };
     planner::plan(&workspace.component, planning).await.map_err(|error| {
-        let exit = if matches!(error, PlanningError::Grant(_)) { Exit::Refused } else { Exit::Usage };
-        let context = error.is_config().then(|| format!("destinations.{name}"));
+        let exit = match (&error, error.kind()) {
+            (PlanningError::Grant(_), _) => Exit::Refused,
+            (_, Some(ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable)) => Exit::Unavailable,
+            _ => Exit::Usage,
+        };
+        let unauthorized = error.kind() == Some(ErrorKind::Unauthorized);
+        let is_config = error.is_config();
         let error = anyhow::Error::new(error);
         Failure {
             exit,
-            error: match context {
-                Some(context) => error.context(context),
-                None => error,
+            error: match (unauthorized, is_config) {
+                (true, _) => anyhow!("{error:#}\nThe credential needs: {}", target.served.required_rights),
+                (_, true) => error.context(format!("destinations.{name}")),
+                _ => error,
             },
         }
     })

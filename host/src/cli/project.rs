@@ -6,6 +6,7 @@ use reverse_sync::{
     destination::{Destination, OnDuplicateId},
     digest::Digest,
     egress::credential::Credential,
+    guards::Guards,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -70,6 +71,8 @@ pub(crate) struct DestinationEntry {
     pub(crate) records: Option<String>,
     #[serde(default)]
     pub(crate) on_duplicate_id: OnDuplicateId,
+    #[serde(default)]
+    pub(crate) guards: Guards,
     pub(crate) config_json: toml::Table,
     connection_string: Option<serde::de::IgnoredAny>,
 }
@@ -120,6 +123,7 @@ impl Project {
             entity_type: entry.entity_type.clone(),
             config_json,
             on_duplicate_id: entry.on_duplicate_id,
+            guards: entry.guards.clone(),
         };
         Ok((destination, entry))
     }

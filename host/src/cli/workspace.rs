@@ -23,6 +23,7 @@ use reverse_sync::{
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -134,8 +135,29 @@ impl Workspace {
     }
 }
 
+/// The link of a target, made when it is first needed, so that planning, running and verifying share one budget.
+pub(crate) struct OnceLink<'t> {
+    target: &'t Target<'t>,
+    link: OnceLock<Link>,
+}
+
+impl<'t> OnceLink<'t> {
+    pub(crate) fn of(target: &'t Target<'t>) -> OnceLink<'t> {
+        OnceLink { target, link: OnceLock::new() }
+    }
+
+    /// Looks the credential up, the first time.
+    pub(crate) fn get(&self) -> Result<Link, Failure> {
+        if let Some(link) = self.link.get() {
+            return Ok(link.clone());
+        }
+        let link = self.target.link()?;
+        Ok(self.link.get_or_init(|| link).clone())
+    }
+}
+
 impl Target<'_> {
-    /// Looks the credential up and connects it to its budget and transport. Only a confirmed run gets here.
+    /// Looks the credential up and connects it to its budget and transport. Nothing that is offline gets here.
     pub(crate) fn link(&self) -> Result<Link, Failure> {
         let ca_file = self.source.ca_file.as_ref().map(|path| self.dir.join(path));
         let credential = self.credential(ca_file.as_deref()).or_exit(Exit::Unavailable)?;

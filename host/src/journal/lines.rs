@@ -64,6 +64,8 @@ pub struct Past {
     pub finished: bool,
     /// When it began.
     pub started_at: String,
+    /// Its plan, as its first line says.
+    pub plan_id: Option<PlanId>,
     /// Bytes up to the end of the last line that can be read.
     pub(super) whole: u64,
 }
@@ -132,7 +134,7 @@ pub(super) fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -
         };
         past.whole += text.len() as u64;
         match line {
-            Line::Started(started) => past.started_at = started.started_at,
+            Line::Started(started) => (past.started_at, past.plan_id) = (started.started_at, Some(started.plan_id)),
             Line::HandedOut(mark) => past.handed_out = past.handed_out.max(mark),
             Line::Updated(ranges) => {
                 past.counts.updated += add(&mut past.done, ranges.clone());

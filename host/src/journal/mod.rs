@@ -19,6 +19,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    str::FromStr,
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -52,6 +53,19 @@ impl RunId {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for RunId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<RunId, String> {
+        let parts = text.strip_prefix("run_").and_then(|rest| rest.split_once('_'));
+        let fits = parts.is_some_and(|(plan, number)| {
+            let hex = plan.len() == 12 && plan.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            hex && !number.is_empty() && number.len() <= 10 && number.bytes().all(|b| b.is_ascii_digit())
+        });
+        if fits { Ok(RunId(text.to_owned())) } else { Err(format!("`{text}` is no run id; one looks like run_0f3a0f3a0f3a_1")) }
     }
 }
 
@@ -118,6 +132,9 @@ pub enum JournalError {
     /// Another process holds it.
     #[error("run {0} is under way in another process; wait for it, or stop it first")]
     Busy(RunId),
+    /// There is no such run.
+    #[error("there is no run {0} here; `reverse-sync runs` lists those there are")]
+    Unknown(RunId),
     /// A line in the middle cannot be read.
     #[error("the journal {path} is damaged at line {line}: {error}; it is left as it is, plan again to start anew")]
     Damaged {
@@ -172,6 +189,11 @@ pub(crate) struct Outcomes {
 }
 
 impl Problem {
+    /// The change's number in the plan.
+    pub fn change(&self) -> u64 {
+        self.change
+    }
+
     pub(crate) fn new(change: u64, row: u64, provider_id: String, status: Option<u16>, code: String, message: String) -> Problem {
         Problem { change, row, provider_id, status, code, message }
     }
@@ -192,6 +214,46 @@ pub fn runs_of(runs_dir: &Path, plan: &PlanId) -> io::Result<Vec<(RunId, PathBuf
         runs.push((run_id, path));
     }
     Ok(runs)
+}
+
+/// All runs that are kept, in the order of their ids.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn runs(runs_dir: &Path) -> io::Result<Vec<(RunId, PathBuf)>> {
+    let entries = match fs::read_dir(runs_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jsonl"));
+        if let Some(Ok(run_id)) = name.map(str::parse) {
+            runs.push((run_id, path));
+        }
+    }
+    runs.sort();
+    Ok(runs)
+}
+
+/// What the journal of a run says. Nobody may be writing it.
+///
+/// # Errors
+/// If there is no such run, it is under way, or its journal is damaged.
+pub fn read_run(runs_dir: &Path, run_id: &RunId) -> Result<Past, JournalError> {
+    let path = file(runs_dir, run_id);
+    let handle = match File::open(&path) {
+        Ok(handle) => handle,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(JournalError::Unknown(run_id.clone())),
+        Err(error) => return Err(JournalError::Io { path, error }),
+    };
+    match handle.try_lock_shared() {
+        Ok(()) => read_past(&path, |_, _| {}),
+        Err(fs::TryLockError::WouldBlock) => Err(JournalError::Busy(run_id.clone())),
+        Err(fs::TryLockError::Error(error)) => Err(JournalError::Io { path, error }),
+    }
 }
 
 fn file(runs_dir: &Path, run_id: &RunId) -> PathBuf {

@@ -23,8 +23,38 @@ impl Ranges {
     }
 
     /// How many numbers are in them.
-    pub(crate) fn count(&self) -> u64 {
-        self.0.iter().map(|(first, last)| last + 1 - first).sum()
+    pub fn count(&self) -> u64 {
+        self.0.iter().map(|(first, last)| last - first + 1).sum()
+    }
+
+    /// The part of them below a number.
+    pub fn below(&self, end: u64) -> Ranges {
+        Ranges(self.0.range(..end).map(|(first, last)| (*first, (*last).min(end - 1))).collect())
+    }
+
+    /// `count` of the numbers, spread evenly from the first to the last; all of them if there are no more.
+    pub fn spread(&self, count: u64) -> Ranges {
+        let all = self.count();
+        if all <= count {
+            return self.clone();
+        }
+        let mut chosen = Ranges::default();
+        let mut ranges = self.0.iter();
+        // Numbers in the ranges before the one at hand, and that one.
+        let (mut before, mut range) = (0, ranges.next());
+        for step in 0..count {
+            // With one chosen, the first; with more, the last one too.
+            let at = (u128::from(step) * u128::from(all - 1) / u128::from((count - 1).max(1))) as u64;
+            while let Some((first, last)) = range {
+                if at < before + (last - first + 1) {
+                    chosen.add(first + at - before, first + at - before);
+                    break;
+                }
+                before += last - first + 1;
+                range = ranges.next();
+            }
+        }
+        chosen
     }
 
     /// Whether a number is in one of them.
@@ -59,6 +89,19 @@ mod tests {
             for (first, length) in pairs {
                 ranges.add(first, first + length);
                 set.extend(first..=first + length);
+            }
+            prop_assert_eq!(ranges.count(), set.len() as u64);
+            for end in [0, 1, 17, 40, 70] {
+                let below = ranges.below(end);
+                prop_assert!((0..80).all(|number| below.contains(number) == (number < end && set.contains(&number))));
+            }
+            for count in [0, 1, 2, 5, 30, 100] {
+                let chosen = ranges.spread(count);
+                prop_assert_eq!(chosen.count(), count.min(set.len() as u64));
+                prop_assert!((0..80).all(|number| !chosen.contains(number) || set.contains(&number)));
+                if count > 1 && let (Some(first), Some(last)) = (set.first(), set.last()) {
+                    prop_assert!(chosen.contains(*first) && chosen.contains(*last));
+                }
             }
             for number in 0..80 {
                 prop_assert_eq!(ranges.contains(number), set.contains(&number));

@@ -14,12 +14,14 @@ mod spool;
 
 pub use accounting::{Accounting, Miscount};
 pub use changes::{ChangeBatch, Malformed, Packed};
+pub(crate) use external_sort::{ExternalSort, Sorted};
 pub use spool::{DUPLICATE_ID, SkippedRows, SpoolError};
 pub(crate) use spool::{Spool, Stored, read as read_changes};
 
 use crate::{
     destination::Destination,
     digest::{self, Digest},
+    journal::RunId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -205,6 +207,9 @@ pub struct Header {
     pub skipped_digest: Digest,
     /// The files the golden records came from.
     pub records: Vec<Fingerprint>,
+    /// The run that it undoes, if it is an undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<RunId>,
     /// When it was made (RFC 3339).
     pub planned_at: String,
     /// Digest of all of the above, against editing by hand.
@@ -258,6 +263,7 @@ pub(crate) struct Draft {
     pub(crate) warnings: Vec<String>,
     pub(crate) guards: Vec<Guard>,
     pub(crate) records: Vec<Fingerprint>,
+    pub(crate) undoes: Option<RunId>,
 }
 
 /// A verified plan. Nothing is written by having one.
@@ -290,6 +296,7 @@ impl Plan {
             changes_digest: spooled.changes_digest,
             skipped_digest: spooled.skipped_digest,
             records: draft.records,
+            undoes: draft.undoes,
             planned_at: jiff::Timestamp::now().to_string(),
             seal: Digest::of(b""),
         };
@@ -320,21 +327,7 @@ impl Plan {
         let dir = plans_dir.join(id.as_str());
         let unreadable = |error: String| PlanError::Unreadable { id: id.clone(), error };
         let tampered = |what| PlanError::Tampered { id: id.clone(), what };
-        let text = match fs::read(dir.join(HEADER)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PlanError::Unknown(id.to_string())),
-            Err(error) => return Err(unreadable(error.to_string())),
-        };
-        let header: Header = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
-        if header.format != FORMAT {
-            return Err(unreadable(format!("it has format {}, this version reads {FORMAT}", header.format)));
-        }
-        if header.seal != header.seal() {
-            return Err(tampered(HEADER));
-        }
-        if header.plan_id != *id || header.id() != *id {
-            return Err(tampered("plan.json does not belong to this id"));
-        }
+        let header = Header::read(plans_dir, id)?;
         for (file, expected) in [(CHANGES, header.changes_digest), (SKIPPED, header.skipped_digest)] {
             let found =
                 fs::File::open(dir.join(file)).and_then(digest::of_reader).map_err(|error| unreadable(format!("{file}: {error}")))?;
@@ -424,6 +417,32 @@ impl Fingerprint {
 }
 
 impl Header {
+    /// Reads all of a plan but its changes, and checks that it was not altered. The changes may have been: only
+    /// [`Plan::load`] looks at them.
+    ///
+    /// # Errors
+    /// If it is not there, cannot be read, or was altered.
+    pub fn read(plans_dir: &Path, id: &PlanId) -> Result<Header, PlanError> {
+        let unreadable = |error: String| PlanError::Unreadable { id: id.clone(), error };
+        let tampered = |what| PlanError::Tampered { id: id.clone(), what };
+        let text = match fs::read(plans_dir.join(id.as_str()).join(HEADER)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PlanError::Unknown(id.to_string())),
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
+        let header: Header = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+        if header.format != FORMAT {
+            return Err(unreadable(format!("it has format {}, this version reads {FORMAT}", header.format)));
+        }
+        if header.seal != header.seal() {
+            return Err(tampered(HEADER));
+        }
+        if header.plan_id != *id || header.id() != *id {
+            return Err(tampered("plan.json does not belong to this id"));
+        }
+        Ok(header)
+    }
+
     /// The id that these contents have.
     fn id(&self) -> PlanId {
         let contents = serde_json::json!({
@@ -433,6 +452,7 @@ impl Header {
             "component": self.component.digest,
             "mode": self.mode,
             "guards": self.guards,
+            "undoes": self.undoes,
             "total": self.total,
             "changes": self.changes_digest,
             "skipped": self.skipped_digest,

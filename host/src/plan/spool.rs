@@ -12,6 +12,7 @@ use crate::{
     capability::is_id,
     destination::OnDuplicateId,
     digest::{Digest, DigestWriter},
+    guards::Watcher,
 };
 use arrow_array::{
     Array, RecordBatch, StringArray, UInt64Array,
@@ -69,6 +70,7 @@ pub(crate) struct Spooled {
     pub(crate) skipped_by_reason: BTreeMap<String, u64>,
     pub(crate) fields: BTreeMap<String, u64>,
     pub(crate) sample: Vec<SampleChange>,
+    pub(crate) watcher: Watcher,
     pub(crate) changes_digest: Digest,
     pub(crate) skipped_digest: Digest,
 }
@@ -123,9 +125,10 @@ impl Spool {
         let writable = self.changes.written;
         let sample = std::mem::take(&mut self.changes.sample);
         let counts = std::mem::take(&mut self.changes.counts);
+        let watcher = std::mem::take(&mut self.changes.watcher);
         let changes_digest = self.changes.finish()?;
         let (skipped_by_reason, skipped_digest) = self.skipped.finish()?;
-        Ok(Spooled { writable, skipped_by_reason, fields: counts.into_map(), sample, changes_digest, skipped_digest })
+        Ok(Spooled { writable, skipped_by_reason, fields: counts.into_map(), sample, watcher, changes_digest, skipped_digest })
     }
 }
 
@@ -165,6 +168,7 @@ struct ChangeWriter {
     written: u64,
     counts: FieldCounts,
     sample: Vec<SampleChange>,
+    watcher: Watcher,
 }
 
 impl ChangeWriter {
@@ -182,10 +186,14 @@ impl ChangeWriter {
             written: 0,
             counts: FieldCounts::default(),
             sample: Vec::new(),
+            watcher: Watcher::default(),
         })
     }
 
     fn push(&mut self, changes: ChangeBatch) -> Result<(), SpoolError> {
+        for index in 0..changes.len() {
+            self.watcher.see(changes.row(index), changes.id(index), changes.fields(index), changes.before(index));
+        }
         for index in 0..changes.len().min(SAMPLE.saturating_sub(self.sample.len())) {
             let json = |text: &str| RawValue::from_string(text.to_owned()).map_err(io::Error::other);
             self.sample.push(SampleChange {

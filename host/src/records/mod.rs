@@ -11,7 +11,7 @@ mod jsonl;
 
 pub(crate) use columns::to_columns;
 
-use crate::planner::Records;
+use crate::{destination::Destination, planner::Records};
 use arrow_array::RecordBatch;
 use input::{Format, Opened};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -87,6 +87,14 @@ enum Reader {
     Parquet(String, ParquetRecordBatchReader),
 }
 
+impl RecordOptions {
+    /// For the golden records of this destination: its provider ids keep their spelling.
+    pub fn of(destination: &Destination) -> RecordOptions {
+        let field = destination.config_json.get("provider_id_field").and_then(|field| field.as_str());
+        RecordOptions { id_columns: field.map(str::to_owned).into_iter().collect() }
+    }
+}
+
 impl RecordSource {
     /// Finds the files. `pattern` is a path, a glob, or `-` for standard input; a relative one is relative to
     /// `base`. Files come in the order of their paths.
@@ -95,10 +103,18 @@ impl RecordSource {
     /// If nothing matches, or a name does not say what is in the file.
     pub fn open(pattern: &str, base: &Path, options: RecordOptions) -> Result<RecordSource, RecordsError> {
         let inputs = if pattern == "-" { Vec::new() } else { input::find(pattern, base)? };
+        Ok(RecordSource { stdin: pattern == "-", ..RecordSource::of(inputs, options)? })
+    }
+
+    /// These files, in this order.
+    ///
+    /// # Errors
+    /// If a name does not say what is in the file.
+    pub fn of(inputs: Vec<PathBuf>, options: RecordOptions) -> Result<RecordSource, RecordsError> {
         for path in &inputs {
             input::format_of(path)?;
         }
-        Ok(RecordSource { files: inputs.clone().into_iter(), inputs, stdin: pattern == "-", options, open: None })
+        Ok(RecordSource { files: inputs.clone().into_iter(), inputs, stdin: false, options, open: None })
     }
 
     /// The files.

@@ -165,11 +165,11 @@ pub(crate) fn said(answer: Result<String, String>) -> Error {
 }
 
 fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<String, String> {
-    exchange(method, url, headers, body).map(|(status, _)| status)
+    exchange(method, url, headers, body).map(|(status, _)| status.to_string())
 }
 
-/// Status and body of the answer.
-pub(crate) fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<(String, String), String> {
+/// A request and its answer: status and body.
+pub(crate) fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<(u16, Vec<u8>), String> {
     block_on(async {
         let mut request = Request::builder().method(method).uri(url);
         if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
@@ -180,9 +180,9 @@ pub(crate) fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: 
         }
         let request = request.body(Body::from(body.to_owned())).map_err(|error| error.to_string())?;
         let mut answer = Client::new().send(request).await.map_err(|error| format!("{error:?}"))?;
-        let status = answer.status().as_u16().to_string();
-        let body = answer.body_mut().str_contents().await.map_err(|error| format!("{error:?}"))?.to_owned();
-        Ok((status, body))
+        let status = answer.status().as_u16();
+        let contents = answer.body_mut().contents().await.map_err(|error| error.to_string())?.to_vec();
+        Ok((status, contents))
     })
 }
 

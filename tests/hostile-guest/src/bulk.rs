@@ -26,19 +26,20 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
             return Err(other("on with the second attempt"));
         };
         let url = format!("{jobs}/{}", note.trim_start_matches("job "));
-        return Err(said(exchange("PATCH", &url, &[], CLOSE).map(|(status, _)| status)));
+        return Err(said(exchange("PATCH", &url, &[], CLOSE).map(|(status, _)| status.to_string())));
     }
     if attack == "bulk_open_delete" {
-        return Err(said(exchange("POST", &jobs, &[], &OPEN.replace("update", "delete")).map(|(status, _)| status)));
+        return Err(said(exchange("POST", &jobs, &[], &OPEN.replace("update", "delete")).map(|(status, _)| status.to_string())));
     }
     let (_, opened) = exchange("POST", &jobs, &[], OPEN).map_err(|error| other(&error))?;
-    let opened: serde_json::Value = serde_json::from_str(&opened).map_err(|error| other(&error.to_string()))?;
+    let opened: serde_json::Value = serde_json::from_slice(&opened).map_err(|error| other(&error.to_string()))?;
     let mut job = opened["id"].as_str().unwrap_or_default().to_owned();
     if attack == "bulk_other_job" {
         job = wanted("job");
     }
     let at = format!("{jobs}/{job}");
-    let upload = |text: &str| exchange("PUT", &format!("{at}/batches"), &[("content-type", "text/csv")], text).map(|(status, _)| status);
+    let upload =
+        |text: &str| exchange("PUT", &format!("{at}/batches"), &[("content-type", "text/csv")], text).map(|(status, _)| status.to_string());
     let row = |n: usize| format!("\"{}\",\"new {1}\",\"t{1}\"\n", ids[n], rows[n]);
     let header = "\"Id\",\"FirstName\",\"Title\"\n";
     let all: String = (0..rows.len()).map(row).collect();
@@ -57,7 +58,7 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
     match attack {
         // Taken in is not worked on.
         "bulk_claim_uploaded" => return report(sink, &rows, Status::Updated),
-        "bulk_close_words" => return Err(said(exchange("PATCH", &at, &[], r#"{"state":"Open"}"#).map(|(status, _)| status))),
+        "bulk_close_words" => return Err(said(exchange("PATCH", &at, &[], r#"{"state":"Open"}"#).map(|(status, _)| status.to_string()))),
         "bulk_claim_closed" | "bulk_honest" => {
             exchange("PATCH", &at, &[], CLOSE).map_err(|error| other(&error))?;
             for _ in 0..10 {

@@ -1,10 +1,13 @@
 //! A component that breaks the rules, one at a time: `config_json.attack` says which. It asks for the same
 //! capabilities as the bundled component, so that what stops it is the host and not a missing grant.
 //!
-//! While planning it makes a change `{"firstname":"…"}` of every record, unless the attack is on planning.
+//! While planning it makes a change of every record, unless the attack is on planning: `{"firstname":"new 1"}`, or the column
+//! `firstname` if the records have it. `config_json.before` are the values before that it claims to have seen, for
+//! every record the same. Without an attack it is honest ([`honest`]).
 
 mod attacks;
 mod bulk;
+mod honest;
 mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "reverse-sync", generate_all });
 }
@@ -35,6 +38,20 @@ impl Guest for Hostile {
         let of = |effect: Effect, method: &str, path: &str, body| Capability { effect, ..write(method, path, body) };
         let job = |text: &str| Body::One(text.into());
         let jobs = "/services/data/v67.0/jobs/ingest";
+        let read = |phase| Capability {
+            phase,
+            effect: Effect::Read,
+            method: "POST".into(),
+            path: "/crm/v3/objects/${object}/batch/read".into(),
+            query: vec![],
+            headers: vec![],
+            body: Body::Many(Many {
+                open: "{\"properties\":${names},\"inputs\":[".into(),
+                item: "{\"id\":\"${id}\"}".into(),
+                close: "]}".into(),
+                max: 100,
+            }),
+        };
         let batch =
             Many { open: "{\"inputs\":[".into(), item: "{\"id\":\"${id}\",\"properties\":${fields}}".into(), close: "]}".into(), max: 100 };
         Descriptor {
@@ -68,6 +85,8 @@ impl Guest for Hostile {
                     config_schema: "{\"type\":\"object\",\"properties\":{\"object\":{\"type\":\"string\",\"default\":\"contacts\"}}}"
                         .into(),
                     capabilities: vec![
+                        read(Phase::Plan),
+                        read(Phase::Run),
                         write("PATCH", "/crm/v3/objects/${object}/${id}", Body::One("{\"properties\":${fields}}".into())),
                         write("POST", "/crm/v3/objects/${object}/batch/update", Body::Many(batch)),
                     ],
@@ -78,8 +97,12 @@ impl Guest for Hostile {
         }
     }
 
-    fn plan(target: Target, _mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
+    fn plan(target: Target, mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
         let attack = attack(&target)?;
+        let config = config(&target)?;
+        if let Some(name) = config["guard"].as_str() {
+            sink.guard(name, "the component asks for a second look");
+        }
         while let Some(batch) = records.next(1_000)? {
             let ids = batch.columns.iter().find(|column| column.name == "hs_object_id" || column.name == "Id");
             let Some(ColumnValues::Text(ids)) = ids.map(|column| &column.values) else { return Err(other("no ids")) };
@@ -93,21 +116,32 @@ impl Guest for Hostile {
                 sink.push(&changes(&rows, &ids, |row| format!("{{\"FirstName\":\"new {row}\",\"Title\":\"t{row}\"}}")))?;
                 continue;
             }
-            sink.push(&changes(&rows, &ids, |row| format!("{{\"firstname\":\"new {row}\"}}")))?;
+            if attack.is_empty() && mode == PlanMode::Compare {
+                honest::compare(&target, &batch, &rows, &ids, sink)?;
+                continue;
+            }
+            let mut changes = changes(&rows, &ids, |row| format!("{{\"firstname\":\"new {row}\"}}"));
+            if config["before"].is_object() {
+                changes.before = Some(strings(rows.iter().map(|_| config["before"].to_string())));
+            }
+            sink.push(&changes)?;
         }
         Ok(())
     }
 
     fn run(target: Target, _mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
-        let attack = attack(&target)?;
-        if attack.starts_with("bulk_") {
-            return bulk::run(&attack, &target, confirmed, sink);
+        match attack(&target)?.as_str() {
+            "" => honest::run(&target, confirmed, sink),
+            attack if attack.starts_with("bulk_") => bulk::run(attack, &target, confirmed, sink),
+            attack => attacks::run(attack, &target, confirmed, sink),
         }
-        attacks::run(&attack, &target, confirmed, sink)
     }
 
     fn verify(target: Target, written: &Confirmed, sink: &VerifySink) -> Result<(), Error> {
-        attacks::verify(&attack(&target)?, &target, written, sink)
+        match attack(&target)?.as_str() {
+            "" => honest::verify(&target, written, sink),
+            attack => attacks::verify(attack, &target, written, sink),
+        }
     }
 }
 

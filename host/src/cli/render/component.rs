@@ -1,0 +1,59 @@
+//! What a component asks for, in words.
+
+use reverse_sync::component::{Component, Effect, Phase};
+use std::{fmt::Write as _, path::Path};
+
+/// What a component asks for, in words.
+pub(crate) fn component(component: &Component, file: Option<&Path>) -> String {
+    let mut out = String::new();
+    let _ = component_into(&mut out, component, file);
+    out
+}
+
+fn component_into(out: &mut String, component: &Component, file: Option<&Path>) -> std::fmt::Result {
+    let descriptor = component.descriptor();
+    let from = file.map_or_else(|| "bundled with this command".to_owned(), |file| file.display().to_string());
+    writeln!(out, "{} {} ({from})\n{}\n", descriptor.name, descriptor.version, component.digest())?;
+    writeln!(out, "It never sees a credential. While planning it has no network, apart from reads listed here for `plan`.")?;
+    for served in &descriptor.destinations {
+        writeln!(out, "\n{} (for sources of provider {})\n  {}", served.name, served.provider, served.description)?;
+        writeln!(out, "  The credential needs: {}", served.required_rights)?;
+        writeln!(out, "  It asks to:")?;
+        for capability in &served.capabilities {
+            let what = match capability.effect {
+                Effect::Read => "read",
+                Effect::Write => "UPDATE confirmed records",
+                Effect::Job => "open, close or cancel a job with a fixed text (only if the grant names it)",
+            };
+            let how_many = match &capability.body {
+                reverse_sync::bindings::capabilities::Body::Many(many) => format!(", up to {} at once", many.max),
+                reverse_sync::bindings::capabilities::Body::Csv(form) => format!(", up to {} in an upload that a job works on", form.max),
+                _ if capability.effect == Effect::Read && capability.path.contains("${job}") => " about a job that it opened".to_owned(),
+                reverse_sync::bindings::capabilities::Body::One(text) if capability.effect == Effect::Job => format!(": {text}"),
+                _ => ", one at a time".to_owned(),
+            };
+            let when = match capability.phase {
+                Phase::Plan => "while planning",
+                Phase::Run => "in a confirmed run",
+            };
+            writeln!(out, "    - {what}{how_many}, {when}\n      {}", reverse_sync::capability::label(capability))?;
+        }
+        if let Some(limit) = served.pacing.limit {
+            writeln!(
+                out,
+                "  Pace: at most {} calls in {} s until the CRM says otherwise",
+                limit.requests,
+                f64::from(limit.window_ms) / 1_000.0
+            )?;
+        }
+    }
+    if file.is_some() {
+        writeln!(
+            out,
+            "\nTo let it do this (jobs have to be named), add to the project file:\n\n[[grants]]\ncomponent = \"{}\"",
+            component.digest()
+        )?;
+        writeln!(out, "# or only some of it, or jobs too: capabilities = [\"run PATCH …\"]")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! What people and programs read: plans, reports, errors. Counts first, then what would change, then what to type.
+
+mod component;
+mod plan;
+mod report;
+mod runs;
+
+pub(crate) use component::component;
+pub(crate) use plan::{plan, plan_json};
+pub(crate) use report::{applied_already, nothing_to_do_json, report, report_json};
+pub(crate) use runs::{runs, runs_json};
+
+use crate::exit::Failure;
+
+/// An error with its causes.
+pub(crate) fn error(failure: &Failure) {
+    eprintln!("error: {:#}", failure.error);
+}
+
+/// With thousands separated, as people read numbers.
+fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn shorten(text: &str, max: usize) -> String {
+    if text.chars().count() <= max { text.to_owned() } else { text.chars().take(max).chain(['…']).collect() }
+}

@@ -1,0 +1,52 @@
+//! The list of runs.
+
+use super::number;
+use crate::runs::{Listed, State};
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+};
+
+/// The list for programs.
+pub(crate) fn runs_json(runs: &[Listed]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, runs)?;
+    out.write_all(b"\n")
+}
+
+/// The list for people, oldest first.
+pub(crate) fn runs(runs: &[Listed]) -> String {
+    if runs.is_empty() {
+        return "Nothing was run here yet.\n".to_owned();
+    }
+    let mut out = String::new();
+    for run in runs {
+        // Writing to a string cannot fail.
+        let _ = one(&mut out, run);
+    }
+    out
+}
+
+fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
+    let started_at = run.started_at.split('.').next().unwrap_or_default().trim_end_matches('Z');
+    write!(out, "{}  {started_at}Z  {}", run.run_id, run.destination.as_deref().unwrap_or("(its plan is not here)"))?;
+    let counts = &run.counts;
+    write!(out, "  {} updated", number(counts.updated))?;
+    for (count, what) in
+        [(counts.unchanged, "unchanged"), (counts.failed, "failed"), (counts.drifted, "drifted"), (counts.unknown, "unknown")]
+    {
+        if count > 0 {
+            write!(out, ", {} {what}", number(count))?;
+        }
+    }
+    match (run.state, &run.plan_id) {
+        (State::Finished, _) => {}
+        (State::Pending, Some(plan)) => write!(out, "  (not finished; go on with: reverse-sync run {plan})")?,
+        (State::Pending, None) => write!(out, "  (not finished)")?,
+        (State::UnderWay, _) => write!(out, "  (under way)")?,
+    }
+    if let Some(undone) = &run.undoes {
+        write!(out, "  (undid {undone})")?;
+    }
+    writeln!(out, "{}", if run.can_be_undone { "  can be undone" } else { "" })
+}

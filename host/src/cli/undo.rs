@@ -1,0 +1,79 @@
+//! `reverse-sync undo`: a plan that puts back what the CRM held before a run, through the same gate as any other.
+
+use crate::{
+    Common,
+    apply::{self, ApplyArgs},
+    exit::{Exit, Failure, OrExit},
+    render,
+    workspace::{OnceLink, Workspace},
+};
+use anyhow::anyhow;
+use clap::Args;
+use reverse_sync::{
+    ErrorKind,
+    journal::{self, JournalError, RunId},
+    plan::Plan,
+    run::StopSignal,
+    undo::{self, UndoError, Undoing},
+    verify::VerifyError,
+};
+
+#[derive(Args)]
+pub(crate) struct UndoArgs {
+    /// The run to undo, as `reverse-sync runs` lists it
+    run_id: String,
+    #[command(flatten)]
+    apply: ApplyArgs,
+}
+
+pub(crate) async fn undo(common: &Common, args: &UndoArgs) -> Result<Exit, Failure> {
+    args.apply.check()?;
+    let run_id: RunId = args.run_id.parse().map_err(|error: String| Failure::new(Exit::Usage, anyhow!(error)))?;
+    let workspace = Workspace::open(common).await?;
+    let past = journal::read_run(&workspace.runs_dir(), &run_id).map_err(|error| match error {
+        JournalError::Busy(_) => Failure::new(Exit::Refused, error),
+        _ => Failure::new(Exit::Usage, error),
+    })?;
+    let plan_id = past
+        .plan_id
+        .as_ref()
+        .ok_or_else(|| Failure::new(Exit::Usage, anyhow!("the journal of {run_id} does not say which plan it ran")))?;
+    let made = Plan::load(&workspace.plans_dir(), plan_id).or_exit(Exit::Refused)?;
+    let target = workspace.target(&made.header().destination.name)?;
+    let link = OnceLink::of(&target);
+    let undoing = Undoing {
+        run_id: &run_id,
+        past: &past,
+        plan: &made,
+        destination: &target.destination,
+        base_url: &target.base_url,
+        grant: target.grant,
+        link: link.get()?,
+        plans_dir: &workspace.plans_dir(),
+    };
+    let plan = undo::plan(&workspace.component, undoing, StopSignal::new()).await.map_err(failure)?;
+    if !args.apply.confirm && !apply::can_ask() {
+        // As far as it goes without a yes: the plan is kept.
+        if args.apply.json {
+            render::plan_json(&plan).or_exit(Exit::Usage)?;
+        } else {
+            print!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?);
+        }
+        return Ok(Exit::Ok);
+    }
+    apply::apply(&workspace, &target, &link, plan, &args.apply, apply::can_ask()).await
+}
+
+fn failure(error: UndoError) -> Failure {
+    let exit = match &error {
+        UndoError::OtherTarget { .. } | UndoError::Verify(VerifyError::Grant(_)) => Exit::Refused,
+        UndoError::Verify(VerifyError::Stopped(stopped)) => match stopped.kind {
+            ErrorKind::Cancelled => Exit::Interrupted,
+            ErrorKind::InvalidConfig => Exit::Usage,
+            _ => Exit::Unavailable,
+        },
+        UndoError::Verify(_) => Exit::Unavailable,
+        _ => Exit::Usage,
+    };
+    Failure::new(exit, error)
+}

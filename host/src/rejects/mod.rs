@@ -1,0 +1,191 @@
+//! Rejects: the golden records that were not written, with the reason of each, in a form that can be fed back as input.
+//!
+//! Plans do not keep golden records, so the inputs are read once more, in the same order, and each rejected row is written out with
+//! its columns as they were. What became of it stands in columns whose names begin with `__`: those are never written, so
+//! the file can be mended and planned as it is. Nothing is held in memory but one batch: outcomes are
+//! brought into the order of the rows outside it.
+
+mod file;
+mod ledger;
+
+use crate::{
+    journal::JournalError,
+    plan::{Plan, PlanError},
+    planner::{READ_ROWS, Records},
+    records::{RecordOptions, RecordSource, RecordsError},
+};
+use arrow_array::RecordBatch;
+use file::{Format, Output};
+use ledger::{Entry, Ledger};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why there are no rejects.
+#[derive(Debug, thiserror::Error)]
+pub enum RejectsError {
+    /// The name does not say what should be in the file.
+    #[error("rejects go to a .csv or a .jsonl file, not to {0}")]
+    Name(PathBuf),
+    /// The golden records are not to be overwritten.
+    #[error("{0} holds golden records of this plan; give the rejects another name")]
+    IsInput(PathBuf),
+    /// The disk.
+    #[error("cannot write the rejects to {path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The golden records, which were read before.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The skipped rows.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The problems.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A value that has no form in the file.
+    #[error("a golden record cannot be written as a reject: {0}")]
+    Value(String),
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Records in the file.
+    pub records: u64,
+    /// Why they are there without the columns of the golden records, if so.
+    pub without_columns: Option<String>,
+}
+
+/// Checks the file's name, before anything is done that could be rejected.
+///
+/// # Errors
+/// If it does not say what should be in the file.
+pub fn check(path: &Path) -> Result<(), RejectsError> {
+    Format::of(path).map(drop)
+}
+
+/// Checks that the file is none of the plan's golden records.
+///
+/// # Errors
+/// If it is.
+pub fn check_inputs(path: &Path, plan: &Plan) -> Result<(), RejectsError> {
+    let Ok(there) = path.canonicalize() else { return Ok(()) };
+    let is_there = |input: &Path| input.canonicalize().is_ok_and(|input| input == there);
+    let is_input = plan.header().records.iter().any(|input| is_there(&input.path));
+    if is_input { Err(RejectsError::IsInput(path.to_owned())) } else { Ok(()) }
+}
+
+/// Writes what a run of this plan did not update, or, without a journal, what the plan skips.
+///
+/// # Errors
+/// See [`RejectsError`]. A file that is there already is replaced only by a whole one.
+pub fn write(path: &Path, plan: &Plan, journal: Option<&Path>) -> Result<Rejected, RejectsError> {
+    let format = Format::of(path)?;
+    let inputs: Vec<PathBuf> = plan.header().records.iter().map(|input| input.path.clone()).collect();
+    check_inputs(path, plan)?;
+    let failed = |error| RejectsError::Io { path: path.to_owned(), error };
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut rejects = Rejects {
+        ledger: Ledger::collect(plan, journal, dir, failed)?,
+        output: Output::create(format, dir).map_err(failed)?,
+        path,
+        at: None,
+        records: 0,
+    };
+    let without_columns = match golden_records(plan, inputs) {
+        Ok(mut records) => {
+            rejects.with_columns(&mut records)?;
+            None
+        }
+        Err(reason) => Some(reason),
+    };
+    rejects.the_rest()?;
+    let Rejects { output, records, .. } = rejects;
+    output.finish(path).map_err(failed)?;
+    Ok(Rejected { records, without_columns })
+}
+
+/// The golden records, if they are still what was planned, or why they cannot be read again.
+fn golden_records(plan: &Plan, inputs: Vec<PathBuf>) -> Result<RecordSource, String> {
+    if plan.header().undoes.is_some() {
+        return Err("an undo has no golden records".to_owned());
+    }
+    if inputs.is_empty() {
+        return Err("the golden records did not come from a file, so they cannot be read again".to_owned());
+    }
+    plan.check_records().map_err(|error| error.to_string())?;
+    RecordSource::of(inputs, RecordOptions::of(&plan.header().destination)).map_err(|error| error.to_string())
+}
+
+struct Rejects<'p> {
+    ledger: Ledger,
+    output: Output,
+    path: &'p Path,
+    /// The entry at hand.
+    at: Option<Entry>,
+    records: u64,
+}
+
+impl Rejects<'_> {
+    fn io(&self, error: io::Error) -> RejectsError {
+        RejectsError::Io { path: self.path.to_owned(), error }
+    }
+
+    /// The entry at hand, of which something is left.
+    fn entry(&mut self) -> Result<Option<&mut Entry>, RejectsError> {
+        if self.at.as_ref().is_none_or(|entry| entry.rows == 0) {
+            self.at = self.ledger.next().map_err(|error| RejectsError::Io { path: self.path.to_owned(), error })?;
+        }
+        Ok(self.at.as_mut())
+    }
+
+    /// Goes through the golden records and takes out the rejected ones.
+    fn with_columns(&mut self, records: &mut impl Records) -> Result<(), RejectsError> {
+        let mut first = 1;
+        while let Some(batch) = records.next_batch(READ_ROWS)? {
+            let end = first + batch.num_rows() as u64;
+            while let Some(entry) = self.entry()? {
+                if entry.first_row >= end {
+                    break;
+                }
+                let count = entry.rows.min(end - entry.first_row);
+                let offset = entry.first_row.saturating_sub(first);
+                self.rows(&batch.slice(offset as usize, count as usize))?;
+            }
+            first = end;
+        }
+        Ok(())
+    }
+
+    /// Writes rows that belong to the entry at hand, and takes them off it.
+    fn rows(&mut self, rows: &RecordBatch) -> Result<(), RejectsError> {
+        let Some(entry) = &mut self.at else { return Ok(()) };
+        let lines = self.output.lines(rows).map_err(RejectsError::Value)?;
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            self.output.push(line, entry).map_err(|error| RejectsError::Io { path: self.path.to_owned(), error })?;
+            entry.first_row += 1;
+            entry.rows = entry.rows.saturating_sub(1);
+            self.records += 1;
+        }
+        Ok(())
+    }
+
+    /// What is left has no golden records beside it.
+    fn the_rest(&mut self) -> Result<(), RejectsError> {
+        while self.entry()?.is_some() {
+            let Some(entry) = &mut self.at else { break };
+            let pushed = self.output.push(b"{}", entry);
+            entry.first_row += 1;
+            entry.rows -= 1;
+            self.records += 1;
+            pushed.map_err(|error| self.io(error))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,296 @@
+//! Undoing: a plan that puts back what the CRM held before a run.
+//!
+//! An undo is a plan like any other, made from other things than golden records: from the values before of the run's own plan, from its
+//! journal, which says what was really written, and from the CRM as it is now. It is sealed, looked at and confirmed
+//! like any other, and its run can be undone too. A record that somebody changed since is left alone.
+
+use crate::{
+    bindings::types as wit,
+    component::Component,
+    destination::{Destination, OnDuplicateId},
+    egress::{Link, base_url::BaseUrl},
+    guards::{Guards, Percent},
+    journal::{Past, RunId},
+    plan::{ChangeBatch, Draft, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
+    planner::DraftDir,
+    run::StopSignal,
+    values::{differences, shown},
+    verify::{self, Holding, Reading, VerifyError},
+};
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The reason code of a record that somebody changed since the run.
+pub const CHANGED_SINCE: &str = "changed_since";
+/// The reason code of a record that holds the values before already.
+pub const AS_BEFORE: &str = "as_before";
+/// The reason code of a record that is not there any more.
+pub const GONE: &str = "gone";
+/// The reason code of a record that the CRM would not show.
+pub const UNREADABLE: &str = "unreadable";
+
+/// A run to undo.
+pub struct Undoing<'a> {
+    /// The run.
+    pub run_id: &'a RunId,
+    /// What its journal says.
+    pub past: &'a Past,
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// The destination as it is configured now.
+    pub destination: &'a Destination,
+    /// The CRM's base URL as it is configured now.
+    pub base_url: &'a BaseUrl,
+    /// What the operator allows the component.
+    pub grant: &'a crate::component::Grant,
+    /// The way to the CRM, which is read.
+    pub link: Link,
+    /// Where plans are kept.
+    pub plans_dir: &'a Path,
+}
+
+/// Why a run cannot be undone. Nothing was written anywhere.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoError {
+    /// Nobody looked at the CRM before it was written.
+    #[error(
+        "run {0} cannot be undone: its plan was made without looking at the CRM's records, so nobody knows what they held; plan with --compare to be able to undo"
+    )]
+    NoValuesBefore(RunId),
+    /// There is nothing to undo.
+    #[error("run {0} has written nothing; there is nothing to undo")]
+    NothingWritten(RunId),
+    /// The destination is not what it was.
+    #[error("run {run_id} wrote to another target than `{name}` is now: {what}; set that back, or undo with the project file of that time")]
+    OtherTarget {
+        /// The run.
+        run_id: RunId,
+        /// The destination.
+        name: String,
+        /// What is different.
+        what: String,
+    },
+    /// The records could not be read.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The plan could not be written.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The plan could not be kept.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// Plans the way back. Only reads leave.
+///
+/// # Errors
+/// See [`UndoError`].
+pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal) -> Result<Plan, UndoError> {
+    let Undoing { run_id, past, plan, destination, base_url, .. } = undoing;
+    let header = plan.header();
+    if header.mode != PlanMode::Compare {
+        return Err(UndoError::NoValuesBefore(run_id.clone()));
+    }
+    let total = past.updated.count();
+    if total == 0 {
+        return Err(UndoError::NothingWritten(run_id.clone()));
+    }
+    if let Some(what) = other_target(&header.destination, &header.base_url, destination, base_url) {
+        return Err(UndoError::OtherTarget { run_id: run_id.clone(), name: destination.name.clone(), what });
+    }
+    let draft_dir = DraftDir::create(undoing.plans_dir).map_err(SpoolError::from)?;
+    let spooling = Arc::new(Mutex::new(Spooling { spool: Some(Spool::create(&draft_dir.0)?), failed: None }));
+    let seen = Arc::clone(&spooling);
+    // Spooling writes into buffers, and the CRM sets the pace: a thread of its own would be idle.
+    let show = move |reading: Reading<'_>| lock(&seen).take(&reading);
+    verify::verify(component, undoing.grant, plan, past.updated.clone(), undoing.link, stop, show).await?;
+
+    let (spool, failed) = {
+        let mut spooling = lock(&spooling);
+        (spooling.spool.take(), spooling.failed.take())
+    };
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let Some(spool) = spool else { return Err(SpoolError::Io(io::Error::other("the spool is gone")).into()) };
+    let mut spooled = spool.finish(OnDuplicateId::Skip)?;
+    let limits = Guards { max_changes: destination.guards.max_changes, ..unlimited() };
+    let found = std::mem::take(&mut spooled.watcher).judge(&limits, total);
+    let descriptor = component.descriptor();
+    let draft = Draft {
+        destination: destination.clone(),
+        base_url: base_url.as_str().to_owned(),
+        component: PlannedBy { name: descriptor.name.clone(), version: descriptor.version.clone(), digest: component.digest() },
+        mode: PlanMode::Compare,
+        total,
+        spooled,
+        dropped_fields: Vec::new(),
+        warnings: warnings(run_id, past, plan, component),
+        guards: found.guards,
+        records: Vec::new(),
+        undoes: Some(run_id.clone()),
+    };
+    Ok(Plan::seal(draft, &draft_dir.0, undoing.plans_dir)?)
+}
+
+/// What makes this destination another target than the one that was written to, if anything does.
+fn other_target(then: &Destination, then_url: &str, now: &Destination, now_url: &BaseUrl) -> Option<String> {
+    if then_url != now_url.as_str() {
+        return Some(format!("base_url was {then_url} and is {now_url} now"));
+    }
+    if then.destination_type != now.destination_type {
+        return Some(format!("destination_type was {} and is {} now", then.destination_type, now.destination_type));
+    }
+    let names = then.config_json.keys().chain(now.config_json.keys());
+    let name = names.into_iter().find(|name| then.config_json.get(*name) != now.config_json.get(*name))?;
+    Some(format!("config_json.{name} was {} and is {} now", shown(then.config_json.get(name)), shown(now.config_json.get(name))))
+}
+
+/// An undo puts back what was there: that it changes everything it looks at, or empties what the run had filled, is its purpose.
+fn unlimited() -> Guards {
+    let (percent, max_changes) = (Percent::ALL, u64::MAX);
+    Guards {
+        max_changes,
+        max_changed_percent: percent,
+        max_emptied_percent: percent,
+        max_same_value_percent: percent,
+        max_lossy_percent: percent,
+    }
+}
+
+fn warnings(run_id: &RunId, past: &Past, plan: &Plan, component: &Component) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let made_by = &plan.header().component;
+    if made_by.digest != component.digest() {
+        warnings.push(format!(
+            "run {run_id} was made by {} {} ({}); this plan is made by {}",
+            made_by.name,
+            made_by.version,
+            made_by.digest,
+            component.digest()
+        ));
+    }
+    if past.counts.unknown > 0 {
+        warnings.push(format!(
+            "{} changes of run {run_id} ended unknown: they may have been written, and are not undone; --rejects of that run names them",
+            past.counts.unknown
+        ));
+    }
+    if !past.finished && past.handed_out > past.counts.done() {
+        warnings.push(format!(
+            "run {run_id} was broken off: up to {} of its changes may have been written without a word in its journal, and are not undone. To settle them, let it go on first: reverse-sync run {}",
+            past.handed_out - past.counts.done(),
+            plan.id()
+        ));
+    }
+    warnings
+}
+
+struct Spooling {
+    spool: Option<Spool>,
+    failed: Option<SpoolError>,
+}
+
+fn lock(spooling: &Mutex<Spooling>) -> MutexGuard<'_, Spooling> {
+    // An error is kept in it rather than thrown, so a poisoned lock is still good.
+    spooling.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Spooling {
+    fn take(&mut self, reading: &Reading<'_>) {
+        let (Some(spool), None) = (&mut self.spool, &self.failed) else { return };
+        if let Err(error) = decide(spool, reading) {
+            self.failed = Some(error);
+        }
+    }
+}
+
+fn decide(spool: &mut Spool, reading: &Reading<'_>) -> Result<(), SpoolError> {
+    let detail = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    match judge(reading) {
+        Decision::PutBack(before) => {
+            let mut change = ChangeBatch::new();
+            change.push(reading.row, reading.provider_id, before, Some(reading.now));
+            spool.push(change)
+        }
+        Decision::Leave(reason, text) => spool.skip(wit::SkippedBatch {
+            rows: vec![reading.row],
+            reason: reason.to_owned(),
+            details: detail(&text).map(|text| wit::Strings { offsets: vec![0, text.len() as u32], bytes: text }),
+        }),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Decision<'a> {
+    PutBack(&'a str),
+    Leave(&'static str, String),
+}
+
+fn judge<'a>(reading: &Reading<'a>) -> Decision<'a> {
+    let named = |text: &str| format!("record {}{}{text}", reading.provider_id, if text.is_empty() { "" } else { ": " });
+    match (reading.holding, reading.before) {
+        (Holding::Gone, _) => Decision::Leave(GONE, named(reading.detail)),
+        (Holding::Unreadable, _) => Decision::Leave(UNREADABLE, named(reading.detail)),
+        (_, None) => Decision::Leave(UNREADABLE, named("nobody looked at it before it was written")),
+        (_, Some(before)) if differences(before, reading.now).is_empty() => Decision::Leave(AS_BEFORE, String::new()),
+        (Holding::Confirmed, Some(before)) => Decision::PutBack(before),
+        (Holding::Other, Some(_)) => {
+            let changed: Vec<String> = differences(reading.written, reading.now)
+                .into_iter()
+                .map(|(field, written, now)| {
+                    format!("{field} was written as {}, and is {} now", shown(written.as_ref()), shown(now.as_ref()))
+                })
+                .collect();
+            Decision::Leave(CHANGED_SINCE, named(&changed.join("; ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(holding: Holding, now: &'static str) -> Reading<'static> {
+        Reading {
+            row: 7,
+            provider_id: "42",
+            holding,
+            written: r#"{"city":"Boston","phone":"5"}"#,
+            before: Some(r#"{"city":"Bozeman","phone":""}"#),
+            now,
+            detail: "",
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_put_back_and_what_was_changed_since_is_left_alone() {
+        let written = r#"{"city":"Boston","phone":"5"}"#;
+        assert_eq!(judge(&reading(Holding::Confirmed, written)), Decision::PutBack(r#"{"city":"Bozeman","phone":""}"#));
+        let Decision::Leave(reason, detail) = judge(&reading(Holding::Other, r#"{"city":"Butte","phone":"5"}"#)) else { panic!() };
+        assert_eq!((reason, detail.as_str()), (CHANGED_SINCE, "record 42: city was written as Boston, and is Butte now"));
+        assert_eq!(judge(&reading(Holding::Other, r#"{"city":"Bozeman","phone":null}"#)), Decision::Leave(AS_BEFORE, String::new()));
+        assert!(matches!(judge(&reading(Holding::Gone, "{}")), Decision::Leave(GONE, _)));
+        assert!(matches!(judge(&reading(Holding::Unreadable, "{}")), Decision::Leave(UNREADABLE, _)));
+        let never_looked_at = Reading { before: None, ..reading(Holding::Confirmed, written) };
+        assert!(matches!(judge(&never_looked_at), Decision::Leave(UNREADABLE, _)));
+    }
+
+    #[test]
+    fn another_target_is_named() {
+        let then: Destination = serde_json::from_str(
+            r#"{"name":"people","destination_type":"hubspot_dest","entity_type":"person","config_json":{"object":"contacts","fields":["a"]}}"#,
+        )
+        .unwrap();
+        let url = BaseUrl::parse("https://api.hubapi.com", false).unwrap();
+        let mut now = then.clone();
+        now.guards.max_changes = 7;
+        assert_eq!(other_target(&then, url.as_str(), &now, &url), None, "guards are no part of where it is written");
+        now.config_json.insert("object".to_owned(), "companies".into());
+        assert_eq!(other_target(&then, url.as_str(), &now, &url).unwrap(), "config_json.object was contacts and is companies now");
+        assert!(other_target(&then, "https://other.example", &then, &url).unwrap().contains("base_url"));
+    }
+}

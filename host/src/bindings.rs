@@ -15,6 +15,7 @@ wasmtime::component::bindgen!({
         "reverse-sync:destination/streams.[method]verify-sink.push": async | trappable,
         "reverse-sync:destination/streams.[method]confirmed.next": async | trappable,
         "reverse-sync:destination/streams.[method]outcome-sink.push": async | trappable,
+        "reverse-sync:destination/streams.[method]outcome-sink.remember": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -2,7 +2,7 @@
 
 use crate::{
     bindings::capabilities as wit,
-    capability::{self, Capability, Unacceptable},
+    capability::{self, Capability, Unacceptable, check_jobs},
     config_values::ConfigValues,
     destination::Destination,
     digest::Digest,
@@ -34,8 +34,10 @@ pub struct Grant {
 /// Which capabilities are granted, out of those asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    /// All of them, as `plugin inspect` showed them. The digest pins what that is.
+    /// All of them, jobs too, as `plugin inspect` showed them. The digest pins what that is. What the bundled component gets.
     Everything,
+    /// All but jobs, whose fixed texts say nothing about what they do.
+    ReadsAndUpdates,
     /// Those with these labels (phase, method, path template).
     Only(Vec<String>),
 }
@@ -123,8 +125,12 @@ impl Component {
         let values = ConfigValues::new(serde_json::Value::Object(destination.config_json.clone()), schema);
         let allowed = |asked: &&wit::Capability| match &grant.allowed {
             Allowed::Everything => true,
+            Allowed::ReadsAndUpdates => asked.effect != Effect::Job,
             Allowed::Only(labels) => labels.contains(&capability::label(asked)),
         };
-        Ok(served.capabilities.iter().filter(allowed).map(|asked| Capability::compile(asked, &values)).collect::<Result<_, _>>()?)
+        let granted =
+            served.capabilities.iter().filter(allowed).map(|asked| Capability::compile(asked, &values)).collect::<Result<Vec<_>, _>>()?;
+        check_jobs(&granted)?;
+        Ok(granted)
     }
 }

@@ -9,7 +9,7 @@ use crate::{aot, bindings::ReverseSync, digest::Digest, egress::Egress};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use wasmtime::{
     Config, ResourceLimiter, Store, UpdateDeadline,
@@ -27,7 +27,7 @@ pub struct EngineConfig {
     /// Instances alive at the same time. Slots are address space, not memory. 64 by default.
     pub max_instances: u32,
     /// Bytes that all memories and tables of one instance may have together. 64 MiB by default; the bundled
-    /// component stays under 8.
+    /// component stays under 8, with jobs and their uploads under 36.
     pub max_memory: usize,
     /// Processor time an instance may burn without taking in or giving back a record. 10 s by default.
     pub max_idle_spin: Duration,
@@ -245,6 +245,8 @@ pub(crate) struct Guest {
     /// Epochs that passed in guest code since the last record went in or out.
     spun: u32,
     max_spin: u32,
+    /// When the component last asked whether to stop, and `spun` then.
+    asked: Option<(Instant, u32)>,
     stderr: MemoryOutputPipe,
 }
 
@@ -263,6 +265,7 @@ impl Guest {
             limits: Limits { used: 0, max: config.max_memory },
             spun: 0,
             max_spin: (config.max_idle_spin.as_millis() / TICK.as_millis()).clamp(1, u128::from(u32::MAX)) as u32,
+            asked: None,
             stderr,
         }
     }
@@ -270,6 +273,20 @@ impl Guest {
     /// A record went in or out.
     pub(crate) fn progressed(&mut self) {
         self.spun = 0;
+    }
+
+    /// It asks whether to stop. Each time a component wakes up costs it an epoch; one that waits for hours, as for a
+    /// job, gets back what that cost, and one that spins gets nothing: it used the time since it last asked.
+    pub(crate) fn waited(&mut self) {
+        let now = Instant::now();
+        if let Some((asked, spun)) = self.asked {
+            let ticks = now.duration_since(asked).as_millis() / TICK.as_millis();
+            let used = self.spun.saturating_sub(spun);
+            if u128::from(used) * 4 <= ticks {
+                self.spun = self.spun.min(spun);
+            }
+        }
+        self.asked = Some((now, self.spun));
     }
 
     /// What the component wrote to standard error, such as a panic message.

@@ -4,10 +4,13 @@
 //! stands here, and an outcome counts only if what it says can be true given what left and what was answered. It
 //! holds a window of the plan (what the component has in flight), so it stays small however long the plan is.
 
-use crate::{capability::Witness, plan::ChangeBatch};
+use crate::{
+    capability::{Witness, job_names},
+    plan::ChangeBatch,
+};
 use hashbrown::HashTable;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -36,7 +39,12 @@ struct Window {
     by_id: HashTable<Place>,
     seed: u64,
     requests: u64,
+    /// Jobs that this run has opened, as answers to its job requests have named them.
+    jobs: BTreeSet<String>,
 }
+
+/// Most names of jobs that are kept: a run of ten million changes has some thousands, each answer a dozen words.
+const MAX_JOBS: usize = 100_000;
 
 struct HandedOut {
     changes: ChangeBatch,
@@ -82,7 +90,8 @@ impl Evidence {
 impl Outstanding {
     pub(crate) fn new() -> Outstanding {
         let seed = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
-        Outstanding(Arc::new(Mutex::new(Window { batches: BTreeMap::new(), next_batch: 0, by_id: HashTable::new(), seed, requests: 0 })))
+        let window = Window { batches: BTreeMap::new(), next_batch: 0, by_id: HashTable::new(), seed, requests: 0, jobs: BTreeSet::new() };
+        Outstanding(Arc::new(Mutex::new(window)))
     }
 
     fn window(&self) -> MutexGuard<'_, Window> {
@@ -137,6 +146,35 @@ impl Outstanding {
     /// A read of them was answered with 2xx.
     pub(crate) fn read(&self, named: &[Place]) {
         self.mark(named, |state| state | READ);
+    }
+
+    /// A read that does not name them in its request was answered with these ids.
+    pub(crate) fn read_ids(&self, ids: impl FnOnce(&mut dyn FnMut(&str))) {
+        let mut guard = self.window();
+        let window = &mut *guard;
+        ids(&mut |id| {
+            if let Some((number, index)) = window.find_id(id)
+                && let Some(state) = window.batches.get_mut(&number).and_then(|batch| batch.state.get_mut(index as usize))
+            {
+                *state |= READ;
+            }
+        });
+    }
+
+    /// A job request was answered like this: the jobs that it names are this run's.
+    pub(crate) fn opened(&self, answer: &[u8]) {
+        let mut window = self.window();
+        for job in job_names(answer) {
+            if window.jobs.len() < MAX_JOBS && !window.jobs.contains(job) {
+                window.jobs.insert(job.to_owned());
+            }
+        }
+    }
+
+    /// The jobs of this run that a text names.
+    pub(crate) fn jobs_in(&self, text: &str) -> Vec<String> {
+        let window = self.window();
+        job_names(text.as_bytes()).filter(|job| window.jobs.contains(*job)).map(str::to_owned).collect()
     }
 
     fn mark(&self, named: &[Place], change: impl Fn(u8) -> u8) {
@@ -207,6 +245,12 @@ impl Outstanding {
 }
 
 impl Window {
+    fn find_id(&self, id: &str) -> Option<Place> {
+        self.by_id
+            .find(hash(self.seed, id), |(number, index)| self.batches.get(number).is_some_and(|batch| batch.matches(*index, id)))
+            .copied()
+    }
+
     /// Where the change of a row stands. Rows ascend over the batches; after a resume there may be a gap, never one out of
     /// order.
     fn find(&self, row: u64) -> Option<(u64, usize)> {
@@ -246,12 +290,7 @@ impl RequestWitness<'_> {
 impl Witness for RequestWitness<'_> {
     fn claim(&mut self, id: &str) -> Result<&[u8], String> {
         let window = &mut *self.window;
-        let batches = &window.batches;
-        let (number, index) = window
-            .by_id
-            .find(hash(window.seed, id), |(number, index)| batches.get(number).is_some_and(|batch| batch.matches(*index, id)))
-            .copied()
-            .ok_or_else(|| format!("record {id} is not among the confirmed changes in hand"))?;
+        let (number, index) = window.find_id(id).ok_or_else(|| format!("record {id} is not among the confirmed changes in hand"))?;
         let request = window.requests;
         let batch = window.batches.get_mut(&number).ok_or("a change without its batch")?;
         if std::mem::replace(&mut batch.named_by[index as usize], request) == request {
@@ -259,5 +298,9 @@ impl Witness for RequestWitness<'_> {
         }
         self.named.push((number, index));
         Ok(batch.changes.fields(index as usize).as_bytes())
+    }
+
+    fn knows_job(&self, job: &str) -> bool {
+        self.window.jobs.contains(job)
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     egress::{Egress, Link, Traffic, credential::CredentialError},
     engine::{EngineError, Guest, within},
     gate::ConfirmedPlan,
-    journal::{Counts, Ending, Journal, JournalError, Marker, OutcomeQueue, Outcomes, Past, Problem, Ranges, RunId},
+    journal::{Counts, Ending, Journal, JournalError, Marker, Note, OutcomeQueue, Outcomes, Past, Problem, Ranges, RunId},
     outstanding::{Evidence, Outstanding},
     plan::{ChangeBatch, PlanId, Stored, read_changes},
     planner::target,
@@ -34,6 +34,9 @@ use wasmtime::component::Resource;
 pub(crate) const MAX_OUTSTANDING: usize = 50_000;
 /// Most changes handed out at once.
 const MAX_HAND_OUT: usize = 10_000;
+/// Longest note that a component may have remembered, in bytes, and how many of them.
+const MAX_NOTE: usize = 200;
+const MAX_NOTES: usize = 100_000;
 /// Longest message kept of one problem, in characters.
 const MAX_MESSAGE: usize = 2_000;
 
@@ -200,13 +203,17 @@ pub async fn run(
     });
 
     let outstanding = Outstanding::new();
+    for job in journal.past().notes.iter().flat_map(|note| &note.jobs) {
+        outstanding.opened(job.as_bytes());
+    }
+    let notes = journal.past().notes.len();
     let end = part.end(header.writable);
     let to_do = end - journal.past().done.below(end).count();
     let settled = Arc::new(AtomicU64::new(0));
     let marking = Some((journal.marker(), end));
     let confirmed_resource =
         ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop);
-    let sink = OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled) };
+    let sink = OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled), notes };
     let egress = Egress::running(capabilities, link, outstanding.clone());
     let traffic = egress.traffic();
     watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
@@ -349,6 +356,8 @@ pub struct ConfirmedResource {
     marking: Option<(Marker, u64)>,
     outstanding: Outstanding,
     stop: StopSignal,
+    /// Changes that have yet to be handed out.
+    remaining: u64,
 }
 
 impl ConfirmedResource {
@@ -360,7 +369,12 @@ impl ConfirmedResource {
         outstanding: Outstanding,
         stop: StopSignal,
     ) -> ConfirmedResource {
-        ConfirmedResource { changes, block: None, next: 0, selection, past, marking, outstanding, stop }
+        let remaining = match &selection {
+            Selection::Below(end) => end.saturating_sub(past.done.below(*end).count()),
+            // Reading, nothing has an outcome yet.
+            Selection::Only(numbers) => numbers.count(),
+        };
+        ConfirmedResource { changes, block: None, next: 0, selection, past, marking, outstanding, stop, remaining }
     }
 
     /// The next changes without an outcome, all in doubt or none.
@@ -404,6 +418,8 @@ pub struct OutcomeSinkResource {
     outcomes: OutcomeQueue,
     outstanding: Outstanding,
     settled: Arc<AtomicU64>,
+    /// Notes that were remembered so far.
+    notes: usize,
 }
 
 impl streams::HostConfirmed for Guest {
@@ -426,9 +442,23 @@ impl streams::HostConfirmed for Guest {
         if let Some((marker, total)) = &mut confirmed.marking {
             marker.hand_out(last + 1, *total).await?;
         }
+        confirmed.remaining = confirmed.remaining.saturating_sub(ordinals.len() as u64);
         let handed = batch.to_wit(doubtful);
         confirmed.outstanding.hand_out(batch, ordinals, doubtful);
         Ok(Ok(Some(handed)))
+    }
+
+    fn remaining(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&this)?.remaining)
+    }
+
+    fn recall(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<Vec<String>> {
+        Ok(self.table.get(&this)?.past.notes.iter().map(|note| note.text.clone()).collect())
+    }
+
+    fn stopping(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<bool> {
+        self.waited();
+        Ok(self.table.get(&this)?.stop.is_set())
     }
 
     fn drop(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<()> {
@@ -445,6 +475,17 @@ impl streams::HostOutcomeSink for Guest {
         let count = outcomes.updated.len() + outcomes.unchanged.len() + outcomes.problems.len();
         sink.outcomes.push(outcomes).await?;
         sink.settled.fetch_add(count as u64, Relaxed);
+        Ok(Ok(()))
+    }
+
+    async fn remember(&mut self, this: Resource<OutcomeSinkResource>, note: String) -> wasmtime::Result<Result<(), GuestError>> {
+        let sink = self.table.get_mut(&this)?;
+        sink.notes += 1;
+        if note.len() > MAX_NOTE || sink.notes > MAX_NOTES {
+            wasmtime::bail!("it wanted to remember more than {MAX_NOTES} notes of {MAX_NOTE} bytes");
+        }
+        let jobs = sink.outstanding.jobs_in(&note);
+        sink.outcomes.remember(Note { text: note, jobs }).await?;
         Ok(Ok(()))
     }
 

@@ -24,6 +24,8 @@ pub struct Config {
     pub fields: Option<Vec<FieldRule>>,
     /// One call for many records, or one for each.
     pub write_mode: WriteMode,
+    /// In batch mode: how many changes are too many for collections, and go by jobs. Salesforce only.
+    pub bulk_above: u64,
     /// Requests on their way at the same time.
     pub in_flight: usize,
     /// The CRM's API version: the value of `objects_path` or `api_version`.
@@ -50,6 +52,8 @@ pub enum WriteMode {
     Batch,
     /// One PATCH for each record.
     Record,
+    /// Jobs of Salesforce's Bulk API 2.0, however few the changes.
+    Bulk,
 }
 
 const OBJECT_FORM: &str = "letters, digits, `_`, `-` and `.`, without a slash";
@@ -112,6 +116,9 @@ impl Reader {
         let provider = self.provider;
         let (api_name, api_default) = api_key(provider);
         let mut keys = vec!["provider_id_field", "source_id", "object", "fields", "write_mode", "in_flight", api_name];
+        if provider == Provider::Salesforce {
+            keys.push("bulk_above");
+        }
         if provider == Provider::HubSpot {
             keys.push(PROPERTIES_PATH.0);
         }
@@ -137,7 +144,8 @@ impl Reader {
             object: self.text("object", object_default, OBJECT_FORM, object_example, is_segment),
             fields: self.fields(),
             write_mode: self.write_mode(),
-            in_flight: self.in_flight(),
+            bulk_above: self.whole("bulk_above", 2_000, 1, 1_000_000_000),
+            in_flight: self.whole("in_flight", 8, 1, 32) as usize,
             api: match provider {
                 Provider::HubSpot => self.text(
                     api_name,
@@ -239,26 +247,30 @@ impl Reader {
             None => WriteMode::Batch,
             Some(Value::String(mode)) if mode == "batch" => WriteMode::Batch,
             Some(Value::String(mode)) if mode == "record" => WriteMode::Record,
+            Some(Value::String(mode)) if mode == "bulk" && self.provider == Provider::Salesforce => WriteMode::Bulk,
             Some(_) => {
-                self.wrong("write_mode", "neither `batch` nor `record`", "one of these", "\"batch\"");
+                let found = match self.provider {
+                    Provider::HubSpot => "neither `batch` nor `record`",
+                    Provider::Salesforce => "none of `batch`, `record` and `bulk`",
+                };
+                self.wrong("write_mode", found, "one of these", "\"batch\"");
                 WriteMode::Batch
             }
         }
     }
 
-    fn in_flight(&mut self) -> usize {
+    fn whole(&mut self, key: &str, default: u32, least: u32, most: u32) -> u64 {
         // JSON Schema counts 8.0 among the integers.
-        let whole = |value: &Value| value.as_f64().filter(|number| number.fract() == 0.0 && (1.0..=32.0).contains(number));
-        match self.map.get("in_flight") {
-            None => 8,
-            Some(value) => match whole(value) {
-                Some(number) => number as usize,
-                None => {
-                    let found = value.to_string();
-                    self.wrong("in_flight", &found, "a whole number from 1 to 32", "8");
-                    8
-                }
-            },
+        let range = f64::from(least)..=f64::from(most);
+        let whole = |value: &Value| value.as_f64().filter(|number| number.fract() == 0.0 && range.contains(number));
+        let found = self.map.get(key).filter(|_| key != "bulk_above" || self.provider == Provider::Salesforce);
+        match found.map(|value| whole(value).ok_or_else(|| value.to_string())) {
+            None => default.into(),
+            Some(Ok(number)) => number as u64,
+            Some(Err(found)) => {
+                self.wrong(key, &found, &format!("a whole number from {least} to {most}"), &default.to_string());
+                default.into()
+            }
         }
     }
 }
@@ -407,6 +419,8 @@ mod tests {
             json!("ü"),
             json!("batch"),
             json!("record"),
+            json!("bulk"),
+            json!(1_000_000_001),
             json!("v67.0"),
             json!("v67"),
             json!("v67.00"),
@@ -438,8 +452,18 @@ mod tests {
         ];
         for provider in Provider::ALL {
             let validator = validator(provider);
-            let keys =
-                ["provider_id_field", "source_id", "object", "fields", "write_mode", "in_flight", "objects_path", "api_version", "other"];
+            let keys = [
+                "provider_id_field",
+                "source_id",
+                "object",
+                "fields",
+                "write_mode",
+                "in_flight",
+                "objects_path",
+                "api_version",
+                "bulk_above",
+                "other",
+            ];
             for key in keys.into_iter().chain(["properties_path"]).chain(policy::KEYS) {
                 for value in &values {
                     let mut config = with(provider, &json!({}));

@@ -3,9 +3,9 @@
 use crate::bindings::reverse_sync::destination::capabilities::{
     Body, Capability, Descriptor, DestinationType, Effect, Header, Many, Pacing, Phase, Rate, RateHeaders, Throttle,
 };
-use crate::config;
 use crate::provider::Provider;
 use crate::routes::{BodyForm, Route, Routes};
+use crate::{config, jobs};
 
 /// The descriptor. The same every time.
 pub fn describe() -> Descriptor {
@@ -48,7 +48,8 @@ pub(crate) fn required_rights(provider: Provider) -> &'static str {
 fn capabilities(provider: Provider) -> Vec<Capability> {
     let routes = Routes::of(provider);
     let planning = routes.all().filter(|route| !route.writes).map(|route| capability(Phase::Plan, route));
-    routes.all().map(|route| capability(Phase::Run, route)).chain(planning).collect()
+    let jobs = (provider == Provider::Salesforce).then(jobs::capabilities).into_iter().flatten();
+    routes.all().map(|route| capability(Phase::Run, route)).chain(jobs).chain(planning).collect()
 }
 
 fn capability(phase: Phase, route: &Route) -> Capability {
@@ -121,12 +122,14 @@ mod tests {
     fn every_write_names_its_record_and_carries_its_confirmed_values() {
         for capability in describe().destinations.into_iter().flat_map(|destination| destination.capabilities) {
             let item = match &capability.body {
-                Body::None => String::new(),
+                Body::None | Body::Csv(_) => String::new(),
                 Body::One(text) => format!("{} {text}", capability.path),
                 Body::Many(many) => many.item.clone(),
             };
             let values = item.matches("${fields}").count() + item.matches("${members}").count();
             match capability.effect {
+                Effect::Write if matches!(capability.body, Body::Csv(_)) => assert!(capability.path.contains("/${job}/")),
+                Effect::Job => assert_eq!((item.matches("${id}").count(), values), (0, 0), "{item}"),
                 Effect::Write => assert_eq!((item.matches("${id}").count(), values), (1, 1), "{}", capability.path),
                 Effect::Read => assert_eq!(values, 0),
             }
@@ -142,6 +145,9 @@ mod tests {
             assert_eq!(default("object"), parsed.object);
             assert_eq!(default("in_flight"), parsed.in_flight);
             assert_eq!(default("write_mode"), "batch");
+            if parsed.provider == Provider::Salesforce {
+                assert_eq!(default("bulk_above"), parsed.bulk_above);
+            }
             assert_eq!(default(config::api_key(parsed.provider).0), parsed.api);
             for (key, property) in schema["properties"].as_object().unwrap() {
                 assert!(property["description"].is_string(), "{key}");

@@ -3,7 +3,7 @@
 use crate::bindings::reverse_sync::destination::streams::{Confirmed, OutcomeSink};
 use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, OutcomeBatch};
 use crate::config::invalid;
-use crate::run::world::{Answer, Lost, Network, Request, Stream};
+use crate::run::world::{Answer, Lost, Media, Network, Request, Stream};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -19,6 +19,7 @@ use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
 /// Largest answer that is read.
 const MAX_ANSWER: usize = 16 << 20;
+const TOO_LARGE: &str = "the answer is too large";
 /// How much is read at once.
 const READ_CHUNK: u64 = 1 << 20;
 
@@ -65,9 +66,14 @@ impl Outside {
         let unfit = |what: &str| Lost::Denied(format!("{what} cannot be set"));
         let headers = Fields::new();
         let put = |name: &str, value: &str| headers.append(name, value.as_bytes()).map_err(|_| unfit(name));
-        put("accept", "application/json")?;
+        let media = match request.media {
+            Media::Json => "application/json",
+            Media::Csv => "text/csv",
+        };
+        // What an upload is answered with, if anything, is an error in JSON.
+        put("accept", if request.body.is_empty() { media } else { "application/json" })?;
         if !request.body.is_empty() {
-            put("content-type", "application/json")?;
+            put("content-type", media)?;
         }
         for (name, value) in &request.headers {
             put(name, value)?;
@@ -76,6 +82,7 @@ impl Outside {
         let method = match request.method {
             "GET" => Method::Get,
             "POST" => Method::Post,
+            "PUT" => Method::Put,
             _ => Method::Patch,
         };
         outgoing.set_method(&method).map_err(|()| unfit("the method"))?;
@@ -96,7 +103,8 @@ impl Network for Outside {
         let written = write_body(body, request.body.as_bytes()).await;
         ready(response.subscribe()).await;
         match response.get() {
-            Some(Ok(Ok(incoming))) => read_answer(incoming).await,
+            Some(Ok(Ok(incoming))) => read_answer(incoming, request.writes).await,
+            Some(Ok(Err(ErrorCode::HttpResponseBodySize(_)))) if !request.writes => Err(Lost::TooLarge(TOO_LARGE.to_owned())),
             Some(Ok(Err(code))) => Err(lost(code)),
             _ => Err(Lost::Broken(written.err().unwrap_or_else(|| "no answer".to_owned()))),
         }
@@ -124,6 +132,22 @@ impl Stream for Running<'_> {
 
     fn push(&self, outcomes: &OutcomeBatch) -> Result<(), Error> {
         self.sink.push(outcomes)
+    }
+
+    fn remaining(&self) -> u64 {
+        self.confirmed.remaining()
+    }
+
+    fn recall(&self) -> Vec<String> {
+        self.confirmed.recall()
+    }
+
+    fn remember(&self, note: &str) -> Result<(), Error> {
+        self.sink.remember(note)
+    }
+
+    fn stopping(&self) -> bool {
+        self.confirmed.stopping()
     }
 }
 
@@ -174,9 +198,11 @@ async fn write_body(body: OutgoingBody, mut bytes: &[u8]) -> Result<(), String> 
     OutgoingBody::finish(body, None).map_err(|code| name(&code))
 }
 
-async fn read_answer(incoming: IncomingResponse) -> Result<Answer, Lost> {
+async fn read_answer(incoming: IncomingResponse, writes: bool) -> Result<Answer, Lost> {
     let status = incoming.status();
-    let retry_after = incoming.headers().get("retry-after").first().and_then(|value| str::from_utf8(value).ok()?.trim().parse().ok());
+    let headers = incoming.headers();
+    let number = |name: &str| headers.get(name).first().and_then(|value| str::from_utf8(value).ok()?.trim().parse::<u64>().ok());
+    let (retry_after, length) = (number("retry-after"), number("content-length"));
     let broken = |why: &str| Lost::Broken(why.to_owned());
     let body = incoming.consume().map_err(|()| broken("the answer has no body"))?;
     let stream: InputStream = body.stream().map_err(|()| broken("the answer has no body"))?;
@@ -185,13 +211,19 @@ async fn read_answer(incoming: IncomingResponse) -> Result<Answer, Lost> {
         match stream.read(READ_CHUNK) {
             Ok(chunk) if chunk.is_empty() => ready(stream.subscribe()).await,
             // Most answers come in one piece.
-            Ok(chunk) if whole.is_empty() => whole = chunk,
+            Ok(chunk) if whole.is_empty() => {
+                whole = chunk;
+                // A large one is not copied again and again while it grows.
+                let length = length.map_or(0, |length| usize::try_from(length).unwrap_or(MAX_ANSWER)).min(MAX_ANSWER);
+                whole.reserve_exact(length.saturating_sub(whole.len()));
+            }
             Ok(chunk) => whole.extend_from_slice(&chunk),
             Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(error)) => return Err(Lost::Broken(error.to_debug_string())),
         }
         if whole.len() > MAX_ANSWER {
-            return Err(broken("the answer is too large"));
+            // The fate of a write is open; a read may be asked for less.
+            return Err(if writes { broken(TOO_LARGE) } else { Lost::TooLarge(TOO_LARGE.to_owned()) });
         }
     }
     Ok(Answer { status, retry_after, body: whole })

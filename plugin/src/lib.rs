@@ -2,7 +2,7 @@
 //!
 //! The host calls three functions (see `wit/destination.wit`):
 //!
-//! - `describe` ([`descriptor`]): what is served and asked for. The requests are templates in [`routes`].
+//! - `describe` ([`descriptor`]): what is served and asked for. The requests are templates in [`routes`] and `jobs`.
 //! - `plan` ([`plan`]): golden records to changes, offline. [`config`] reads the destination, [`provider_id`] judges
 //!   ids, `fields` says which columns are written, `columns` and [`encode`] write their values.
 //! - `run` ([`run`]): confirmed changes to outcomes. [`run`] is a map of its own.
@@ -24,6 +24,7 @@ mod guest;
 mod hint;
 #[cfg(target_arch = "wasm32")]
 mod http;
+mod jobs;
 pub mod metadata;
 pub mod plan;
 #[cfg(test)]

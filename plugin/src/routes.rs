@@ -134,7 +134,7 @@ static HUBSPOT: Routes = Routes {
 pub const HTTP_DATE: &str = "${http-date}";
 
 /// Without it an update may run assignment rules and hand the record to another owner (crm-apis B7).
-const NO_ASSIGNMENT: &[(&str, &str)] = &[("Sforce-Auto-Assign", "FALSE")];
+pub(crate) const NO_ASSIGNMENT: &[(&str, &str)] = &[("Sforce-Auto-Assign", "FALSE")];
 
 /// crm-apis B2 and B4.
 static SALESFORCE: Routes = Routes {

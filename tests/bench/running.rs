@@ -99,7 +99,11 @@ pub(crate) fn calls(table: &mut Table) -> anyhow::Result<()> {
     for (destination_type, id, expected) in [("hubspot_dest", "hs_object_id", 100), ("salesforce_dest", "Id", 50)] {
         let calls = runtime.block_on(async {
             let component = Arc::new(load(&component_file()?, EngineConfig::default()).await?);
-            let config = json!({"provider_id_field": id, "source_id": "src_1"});
+            let mut config = json!({"provider_id_field": id, "source_id": "src_1"});
+            if destination_type == "salesforce_dest" {
+                // Collections are counted here, and no jobs.
+                config["bulk_above"] = json!(10_000);
+            }
             let bench = Bench::new(component, &format!("http://{address}"), destination_type, config)?;
             let asking = Asking::Metadata(bench.link("token")?);
             let plan = bench.plan_asking(asking, Box::new(InMemory::new(10_000, id == "Id")?), vec![]).await?;

@@ -3,6 +3,7 @@
 use crate::support::{Crm, Provider, TOKEN, config, hostile_guest, problems};
 use crm_simulator::Simulator;
 use reverse_sync::{
+    component::Allowed,
     journal::{Ending, Ranges},
     planner::Asking,
     run::{Report, StopReason, StopSignal},
@@ -24,13 +25,17 @@ async fn crm(attack: &str, more: Value) -> Crm {
 
 /// Runs an attack; what the host logged.
 async fn attack(crm: &Crm) -> (Report, String) {
+    attack_with(crm, CSV).await
+}
+
+async fn attack_with(crm: &Crm, csv: &str) -> (Report, String) {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
     let report = {
         // Requests are sent from tasks of the same thread, so that the log of this test is this test's.
         let _default = tracing::subscriber::set_default(subscriber);
-        crm.run(CSV).await
+        crm.run(csv).await
     };
     (report, log.text())
 }
@@ -102,6 +107,84 @@ async fn a_guest_that_brings_its_own_credential_is_refused() {
     refused("own_authorization", json!({}), "the guest set `authorization` itself").await;
     refused("own_cookie", json!({}), "the guest set `cookie` itself").await;
     refused("method_override", json!({}), "the header `x-http-method-override` is not granted").await;
+}
+
+/// A Salesforce destination of the guest that attacks by jobs.
+async fn with_jobs(attack: &str, more: Value) -> Crm {
+    let mut config_json = more;
+    config_json["attack"] = json!(attack);
+    Crm::of(hostile_guest().await, Provider::Salesforce, config(10), config_json).await
+}
+
+fn contacts() -> String {
+    (0..3).fold("Id\n".to_owned(), |csv, n| format!("{csv}{}\n", Provider::Salesforce.id(n)))
+}
+
+#[tokio::test]
+async fn an_upload_that_is_not_exactly_the_confirmed_changes_is_refused() {
+    for (name, reason) in [
+        ("bulk_other_value", "are not the confirmed values"),
+        ("bulk_swapped_columns", "are not the confirmed values"),
+        ("bulk_swapped_rows", "are not the confirmed values"),
+        ("bulk_clears", "are not the confirmed values"),
+        ("bulk_extra_row", "is not among the confirmed changes in hand"),
+        ("bulk_twice", "is named twice"),
+        ("bulk_field_left_out", "the confirmed field `Title` has no column"),
+        ("bulk_other_field", "the confirmed field `Title` has no column"),
+        ("bulk_other_job", "is no job that this run has opened"),
+        ("bulk_close_words", "not in the granted form"),
+    ] {
+        let outside = Provider::Salesforce.id(7);
+        let crm = with_jobs(name, json!({"outside": outside, "job": "7505t0000000009AAA"})).await;
+        let (report, log) = attack_with(&crm, &contacts()).await;
+        let stopped = report.stopped.as_ref().unwrap_or_else(|| panic!("{name}: {report:?}"));
+        assert!(stopped.message.contains("HttpRequestDenied"), "{name}: {stopped:?}");
+        assert!(log.contains(reason), "{name}: {log}");
+        let reached = crm.requests().iter().filter(|request| !request.starts_with("POST")).count();
+        assert_eq!(
+            (report.refused, reached, crm.writes()),
+            (1, usize::from(name == "bulk_close_words"), 0),
+            "{name}: {:?}",
+            crm.requests()
+        );
+    }
+    let crm = with_jobs("bulk_open_delete", json!({})).await;
+    let (report, log) = attack_with(&crm, &contacts()).await;
+    assert!(report.refused == 1 && log.contains("not in the granted form"), "{log}");
+    assert_eq!(crm.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_note_about_somebody_elses_job_opens_nothing() {
+    let crm = with_jobs("bulk_recalled_job", json!({"job": "7505t0000000009AAA"})).await;
+    let confirmed = crm.confirm(&contacts()).await;
+    assert_eq!(crm.run_confirmed(&confirmed).await.stopped.unwrap().message, "on with the second attempt");
+    let report = crm.run_confirmed(&confirmed).await;
+    assert!(report.stopped.unwrap().message.contains("HttpRequestDenied"));
+    assert_eq!((report.refused, crm.requests()), (1, vec![]));
+}
+
+#[tokio::test]
+async fn an_upload_proves_nothing_before_an_answer_about_its_job_names_the_record() {
+    for (name, updated) in [("bulk_claim_uploaded", 0), ("bulk_claim_closed", 0), ("bulk_honest", 3)] {
+        let crm = with_jobs(name, json!({})).await;
+        let report = crm.run(&contacts()).await;
+        assert_eq!((report.counts.updated, report.counts.unknown, &report.stopped), (updated, 3 - updated, &None), "{name}");
+        assert!(problems(&report).iter().all(|(_, problem)| problem.code == "no_evidence"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn jobs_have_to_be_granted_by_name() {
+    let mut crm = with_jobs("bulk_honest", json!({})).await;
+    crm.bench.grant.allowed = Allowed::ReadsAndUpdates;
+    let (report, log) = attack_with(&crm, &contacts()).await;
+    assert!(report.refused == 1 && log.contains("no granted capability covers POST"), "{log}");
+    assert_eq!(crm.requests(), Vec::<String>::new());
+    // A job alone is nothing that anybody grants.
+    crm.bench.grant.allowed = Allowed::Only(vec!["run POST /services/data/v67.0/jobs/ingest".to_owned()]);
+    let error = crm.try_plan(&contacts()).await.unwrap_err().to_string();
+    assert!(error.contains("a job without an upload"), "{error}");
 }
 
 #[tokio::test]
@@ -200,12 +283,14 @@ async fn outcomes_for_changes_that_are_not_in_hand_end_the_run() {
 
 #[tokio::test]
 async fn a_guest_that_spins_or_hoards_is_stopped() {
-    for (name, reason) in [("spin", "processor time"), ("eat_memory", "memory allocation")] {
+    for (name, reason) in [("spin", "processor time"), ("spin_asking", "processor time"), ("eat_memory", "memory allocation")] {
         let report = crm(name, json!({})).await.run(CSV).await;
         let stopped = report.stopped.unwrap();
         assert!(stopped.message.contains(reason), "{name}: {stopped:?}");
         assert_eq!(report.pending, 3);
     }
+    let report = crm("wait_asking", json!({})).await.run(CSV).await;
+    assert_eq!((report.counts.failed, report.stopped), (3, None), "it only waited");
     let crm = crm("hoard", json!({})).await;
     let report = crm.run(&crm.new_names(70_000)).await;
     assert!(report.stopped.unwrap().message.contains("without reporting"));

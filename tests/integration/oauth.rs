@@ -132,12 +132,21 @@ impl Seen {
     }
 }
 
+/// Many calls instead of a few jobs.
+fn in_collections(provider: Provider) -> serde_json::Value {
+    if provider == Provider::Salesforce { json!({"bulk_above": 1_000_000}) } else { json!({}) }
+}
+
 /// A run of some eight seconds, eight requests at a time, while access tokens live for two, and each renewal replaces the
 /// refresh token.
 async fn tokens_that_end_every_two_seconds(provider: Provider) -> (Crm, Seen) {
     const RECORDS: usize = 40_000;
-    let crm =
-        Crm::with(provider, Config { hubspot_token_ms: 2_000, salesforce_session_ms: 2_000, ..without_tokens(RECORDS) }, json!({})).await;
+    let crm = Crm::with(
+        provider,
+        Config { hubspot_token_ms: 2_000, salesforce_session_ms: 2_000, ..without_tokens(RECORDS) },
+        in_collections(provider),
+    )
+    .await;
     {
         let mut world = crm.simulator.world();
         world.hubspot.rotate_refresh_token = true;
@@ -251,7 +260,7 @@ async fn client_credentials_and_assertions_are_asked_for_again_and_again() {
         let provider = Provider::Salesforce;
         let sessions =
             Config { salesforce_session_ms: 700, salesforce_certificate: Some(certificate.to_owned()), ..without_tokens(20_000) };
-        let crm = Crm::with(provider, sessions, json!({})).await;
+        let crm = Crm::with(provider, sessions, in_collections(provider)).await;
         crm.simulator.world().fault(Rule::always(Fault::Latency(200)).on(provider.api_path()));
         let report = run(&crm, 20_000, credential(&token_url(&crm, provider), quick(), grant)).await;
         assert!(report.ok(), "{name} {report:?}");
@@ -285,7 +294,7 @@ async fn a_refused_grant_ends_the_run_and_the_report_says_what_the_endpoint_said
 #[tokio::test]
 async fn a_refresh_token_that_is_revoked_in_the_middle_ends_the_run_and_another_goes_on() {
     let provider = Provider::Salesforce;
-    let crm = Crm::with(provider, Config { salesforce_session_ms: 500, ..without_tokens(20_000) }, json!({})).await;
+    let crm = Crm::with(provider, Config { salesforce_session_ms: 500, ..without_tokens(20_000) }, in_collections(provider)).await;
     crm.simulator.world().fault(Rule::always(Fault::Latency(100)).on(provider.api_path()));
     let confirmed = crm.confirm(&crm.new_names(20_000)).await;
     let running = crm.bench.run(&confirmed, link(&crm, refreshing(&crm, provider, quick())), StopSignal::new(), |_| {});

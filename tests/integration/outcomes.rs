@@ -14,8 +14,9 @@ fn counts(updated: u64, failed: u64, unknown: u64) -> Counts {
 
 #[tokio::test]
 async fn ten_thousand_records_take_a_hundred_calls_on_hubspot_and_fifty_on_salesforce() {
-    for (provider, calls) in [(Provider::HubSpot, 100), (Provider::Salesforce, 50)] {
-        let crm = Crm::with(provider, config(10_000), json!({})).await;
+    let in_collections = json!({"bulk_above": 10_000});
+    for (provider, calls, more) in [(Provider::HubSpot, 100, json!({})), (Provider::Salesforce, 50, in_collections)] {
+        let crm = Crm::with(provider, config(10_000), more).await;
         let report = crm.run(&crm.new_names(10_000)).await;
         assert!(report.ok(), "{report:?}");
         // And one, because the plan was made offline: it is held against the CRM's metadata first.

@@ -55,8 +55,8 @@ async fn a_storm_of_429_or_403_slows_the_run_and_fails_no_record() {
 
 #[tokio::test]
 async fn a_daily_limit_stops_the_run_and_the_next_day_goes_on() {
-    for provider in [Provider::HubSpot, Provider::Salesforce] {
-        let crm = Crm::with(provider, config(5_000), json!({})).await;
+    for (provider, more) in [(Provider::HubSpot, json!({})), (Provider::Salesforce, json!({"bulk_above": 5_000}))] {
+        let crm = Crm::with(provider, config(5_000), more).await;
         let confirmed = crm.confirm(&crm.new_names(5_000)).await;
         crm.simulator.world().fault(Rule::always(Fault::DailyLimit).after(10));
         let report = crm.run_confirmed(&confirmed).await;

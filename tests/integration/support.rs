@@ -163,6 +163,15 @@ impl Crm {
         self.run_confirmed(&confirmed).await
     }
 
+    /// Plans and runs records in JSON lines, whose texts may hold anything.
+    pub(crate) async fn run_jsonl(&self, jsonl: &str) -> Report {
+        let file = self.bench.state.path().join("golden.jsonl");
+        std::fs::write(&file, jsonl).unwrap();
+        let records = RecordSource::open("golden.jsonl", self.bench.state.path(), RecordOptions::default()).unwrap();
+        let plan = self.bench.plan(Box::new(records), vec![Fingerprint::of(&file).unwrap()]).await.unwrap();
+        self.run_confirmed(&self.bench.confirm(plan).unwrap()).await
+    }
+
     /// `id,first name` for contacts `0..count`: `New 0`, `New 1` …
     pub(crate) fn new_names(&self, count: usize) -> String {
         let provider = self.provider;

@@ -7,16 +7,20 @@
 //! everything between the literal text has to be an id and that id's confirmed values. What a template does not
 //! say (an `idProperty`, a second `inputs`, an `allOrNone`) therefore cannot be in the body either.
 
+pub(crate) mod csv;
+mod jobs;
 mod template;
 #[cfg(test)]
 mod tests;
 
 use crate::bindings::capabilities as wit;
 use crate::config_values::ConfigValues;
+use csv::CsvForm;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use std::fmt;
-use template::{Cursor, Piece, Segment, Template, compile_path, compile_template};
+use template::{Cursor, Piece, Segment, Template, compile_body, compile_path};
 
+pub(crate) use jobs::{check_jobs, names as job_names};
 pub use wit::{Effect, Phase};
 
 /// A capability that was asked for and cannot be granted to anyone, whatever the operator says.
@@ -63,6 +67,7 @@ enum Body {
     None,
     One(Template),
     Many { open: Template, item: Template, close: Template, max: usize },
+    Csv(CsvForm),
 }
 
 /// The form of RFC 9110, such as `Mon, 30 Nov 2026 08:34:54 GMT`.
@@ -84,6 +89,11 @@ pub trait Witness {
     /// The confirmed JSON object of the change with this id, if it was handed out, has no outcome yet, and was not
     /// named by this request before.
     fn claim(&mut self, id: &str) -> Result<&[u8], String>;
+
+    /// Whether this run has opened this job.
+    fn knows_job(&self, _job: &str) -> bool {
+        false
+    }
 }
 
 /// Phase, method and path: how people and grants name a capability.
@@ -116,13 +126,14 @@ impl Capability {
         let path = compile_path(&asked.path, config).map_err(fail)?;
         let body = match &asked.body {
             wit::Body::None => Body::None,
-            wit::Body::One(text) => Body::One(compile_template(text, config).map_err(fail)?),
+            wit::Body::One(text) => Body::One(compile_body(text, config).map_err(fail)?),
             wit::Body::Many(many) => Body::Many {
-                open: compile_template(&many.open, config).map_err(fail)?,
-                item: compile_template(&many.item, config).map_err(fail)?,
-                close: compile_template(&many.close, config).map_err(fail)?,
+                open: compile_body(&many.open, config).map_err(fail)?,
+                item: compile_body(&many.item, config).map_err(fail)?,
+                close: compile_body(&many.close, config).map_err(fail)?,
                 max: many.max as usize,
             },
+            wit::Body::Csv(asked) => Body::Csv(CsvForm::compile(asked).map_err(fail)?),
         };
         let mut headers = Vec::with_capacity(asked.headers.len());
         for wanted in &asked.headers {
@@ -154,6 +165,7 @@ impl Capability {
 
     /// A write updates one or several confirmed records and can do nothing else; a read carries no values.
     fn check_effect(&self) -> Result<(), String> {
+        let job_in_path = self.path.iter().filter(|segment| **segment == Segment::Job).count();
         let id_in_path = self.path.iter().filter(|segment| **segment == Segment::Id).count();
         let count = |template: &Template, wanted: &[Piece]| template.iter().filter(|piece| wanted.contains(piece)).count();
         let values = |template: &Template| count(template, &[Piece::Fields, Piece::Members]);
@@ -161,6 +173,13 @@ impl Capability {
             (Effect::Write, _) if self.phase != Phase::Run => Err("a write while planning".to_owned()),
             (Effect::Write, _) if self.method == Method::GET => Err("a write by GET".to_owned()),
             (Effect::Write, _) if !self.query.is_empty() => Err("a write with a query".to_owned()),
+            (Effect::Write, Body::Csv(_)) if job_in_path != 1 || id_in_path != 0 => {
+                Err("an upload names its job once, by `${job}` in its path, and no record there".to_owned())
+            }
+            (Effect::Write, Body::Csv(_)) => Ok(()),
+            (Effect::Write, _) if job_in_path != 0 => Err("a write to a job that is no upload".to_owned()),
+            (Effect::Job, _) => self.check_job(),
+            (Effect::Read, Body::Csv(_)) => Err("a read that carries values".to_owned()),
             (Effect::Write, Body::None) => Err("a write that carries no confirmed values".to_owned()),
             (Effect::Write, Body::One(template)) => {
                 if id_in_path != 1 || count(template, &[Piece::Id, Piece::Names, Piece::Text]) != 0 || values(template) != 1 {
@@ -189,7 +208,11 @@ impl Capability {
                     Body::None => vec![],
                     Body::One(template) => vec![template],
                     Body::Many { open, item, close, .. } => vec![open, item, close],
+                    Body::Csv(_) => vec![],
                 };
+                if job_in_path > 1 || (job_in_path == 1 && (id_in_path != 0 || !matches!(body, Body::None))) {
+                    return Err("a read of a job names it once, and nothing else".to_owned());
+                }
                 if templates.iter().any(|template| values(template) != 0) {
                     return Err("a read that carries values".to_owned());
                 }
@@ -214,23 +237,34 @@ impl Capability {
         self.effect
     }
 
-    /// Whether the request line fits; the id in the path, if the template has one there.
-    fn fits<'a>(&self, phase: Phase, method: &Method, path: &'a str) -> Option<Option<&'a str>> {
+    /// Whether what it names is worked on later, by a job.
+    pub(crate) fn is_upload(&self) -> bool {
+        matches!(self.body, Body::Csv(_))
+    }
+
+    /// Whether it reads what became of a job.
+    pub(crate) fn reads_job(&self) -> bool {
+        self.effect == Effect::Read && self.path.contains(&Segment::Job)
+    }
+
+    /// Whether the request line fits; what the path names, if the template has placeholders there.
+    fn fits<'a>(&self, phase: Phase, method: &Method, path: &'a str) -> Option<Named<'a>> {
         if self.phase != phase || self.method != *method {
             return None;
         }
-        let mut id = None;
+        let mut named = Named::default();
         let mut segments = path.strip_prefix('/')?.split('/');
         for wanted in &self.path {
             let segment = segments.next()?;
             match wanted {
                 Segment::Text(text) if text == segment => {}
                 Segment::Text(_) => return None,
-                Segment::Id if is_id(segment) => id = Some(segment),
-                Segment::Id => return None,
+                Segment::Id if is_id(segment) => named.id = Some(segment),
+                Segment::Job if jobs::is_job(segment) => named.job = Some(segment),
+                Segment::Id | Segment::Job => return None,
             }
         }
-        segments.next().is_none().then_some(id)
+        segments.next().is_none().then_some(named)
     }
 
     /// Holds the headers against those that are granted.
@@ -264,14 +298,19 @@ impl Capability {
     ///
     /// # Errors
     /// What does not fit, in words for a log line.
-    fn check_rest(&self, uri: &Uri, path_id: Option<&str>, body: &[u8], witness: &mut dyn Witness) -> Result<(), String> {
+    fn check_rest(&self, uri: &Uri, named: Named<'_>, body: &[u8], witness: &mut dyn Witness) -> Result<(), String> {
         for pair in uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
             let key = pair.split('=').next().unwrap_or("");
             if !self.query.iter().any(|allowed| allowed == key) {
                 return Err(format!("the query key `{key}` is not granted"));
             }
         }
-        let fields = match path_id {
+        if let Some(job) = named.job
+            && !witness.knows_job(job)
+        {
+            return Err(format!("{job} is no job that this run has opened"));
+        }
+        let fields = match named.id {
             Some(id) => Some(witness.claim(id)?.to_vec()),
             None => None,
         };
@@ -300,8 +339,24 @@ impl Capability {
                 cursor.template(close, None, witness)?;
                 cursor.end()
             }
+            Body::Csv(form) => form.check(body, witness),
         }
     }
+}
+
+/// What a request's path names.
+#[derive(Clone, Copy, Default)]
+struct Named<'a> {
+    id: Option<&'a str>,
+    job: Option<&'a str>,
+}
+
+/// The column in which answers about jobs name records: that of the uploads.
+pub(crate) fn id_column(capabilities: &[Capability]) -> Option<&str> {
+    capabilities.iter().find_map(|capability| match &capability.body {
+        Body::Csv(form) => Some(form.id_column()),
+        _ => None,
+    })
 }
 
 impl fmt::Display for Capability {
@@ -338,9 +393,9 @@ pub fn admit<'c>(
     let path = uri.path();
     let fits = |capability: &'c Capability| Some((capability, capability.fits(phase, method, path)?));
     // A path that stands for itself comes before one in which the same segment would be an id.
-    let named = capabilities.iter().filter_map(fits).filter(|(_, id)| id.is_none());
-    let mut fitting = named.chain(capabilities.iter().filter_map(fits).filter(|(_, id)| id.is_some()));
-    let Some((mut capability, mut id)) = fitting.next() else {
+    let named = capabilities.iter().filter_map(fits).filter(|(_, named)| named.id.is_none());
+    let mut fitting = named.chain(capabilities.iter().filter_map(fits).filter(|(_, named)| named.id.is_some()));
+    let Some((mut capability, mut named)) = fitting.next() else {
         return Err(format!(
             "no granted capability covers {method} {path} while {}",
             match phase {
@@ -352,9 +407,9 @@ pub fn admit<'c>(
     // Capabilities for one path may differ in their headers, and in how their bodies begin.
     let begins = |capability: &Capability| capability.check_headers(headers).and_then(|()| capability.check_beginning(body));
     if let Err(reason) = begins(capability) {
-        (capability, id) = fitting.find(|(other, _)| begins(other).is_ok()).ok_or(reason)?;
+        (capability, named) = fitting.find(|(other, _)| begins(other).is_ok()).ok_or(reason)?;
     }
-    capability.check_rest(uri, id, body, witness)?;
+    capability.check_rest(uri, named, body, witness)?;
     Ok(capability)
 }
 

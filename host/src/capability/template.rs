@@ -8,6 +8,7 @@ use crate::config_values::ConfigValues;
 pub(super) enum Segment {
     Text(String),
     Id,
+    Job,
 }
 
 pub(super) type Template = Vec<Piece>;
@@ -20,6 +21,7 @@ pub(super) enum Piece {
     Members,
     Names,
     Text,
+    Job,
 }
 
 /// Longest `${text}`, in bytes as it stands in the body.
@@ -44,7 +46,7 @@ impl<'a> Cursor<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(format!("the body goes on after its template ended, at `{}`", self.here())) }
     }
 
-    fn here(&self) -> String {
+    pub(super) fn here(&self) -> String {
         String::from_utf8_lossy(&self.rest[..self.rest.len().min(40)]).into_owned()
     }
 
@@ -80,6 +82,7 @@ impl<'a> Cursor<'a> {
                 }
                 Piece::Names => self.names()?,
                 Piece::Text => self.text()?,
+                Piece::Job => return Err("a job outside the path".to_owned()),
             }
         }
         Ok(())
@@ -92,7 +95,7 @@ impl<'a> Cursor<'a> {
         Err(format!("the body is not in the granted form: expected `{}`, found `{}`", String::from_utf8_lossy(text), self.here()))
     }
 
-    fn id(&mut self) -> Result<&'a str, String> {
+    pub(super) fn id(&mut self) -> Result<&'a str, String> {
         let end = memchr::memchr(b'"', self.rest).unwrap_or(self.rest.len());
         let (id, rest) = self.rest.split_at(end);
         let id = str::from_utf8(id).ok().filter(|id| is_id(id)).ok_or_else(|| format!("expected a record id, found `{}`", self.here()))?;
@@ -128,7 +131,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// `${key}` from the configuration, `${id}` and the rest as pieces.
-pub(super) fn compile_template(text: &str, config: &ConfigValues) -> Result<Template, String> {
+fn compile_template(text: &str, config: &ConfigValues) -> Result<Template, String> {
     let mut pieces: Template = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
@@ -141,6 +144,7 @@ pub(super) fn compile_template(text: &str, config: &ConfigValues) -> Result<Temp
             "members" => Some(Piece::Members),
             "names" => Some(Piece::Names),
             "text" => Some(Piece::Text),
+            "job" => Some(Piece::Job),
             key => {
                 literal.push_str(&config.plain(key)?);
                 None
@@ -161,19 +165,31 @@ pub(super) fn compile_template(text: &str, config: &ConfigValues) -> Result<Temp
     Ok(pieces)
 }
 
+/// The template of a body. What a body says about a job would be nobody's to check.
+pub(super) fn compile_body(text: &str, config: &ConfigValues) -> Result<Template, String> {
+    let template = compile_template(text, config)?;
+    if template.contains(&Piece::Job) { Err("a job outside the path".to_owned()) } else { Ok(template) }
+}
+
 pub(super) fn compile_path(text: &str, config: &ConfigValues) -> Result<Vec<Segment>, String> {
     let mut path = String::new();
     for piece in compile_template(text, config)? {
         match piece {
             Piece::Literal(text) => path.push_str(&String::from_utf8_lossy(&text)),
             Piece::Id => path.push_str("${id}"),
+            Piece::Job => path.push_str("${job}"),
             Piece::Fields | Piece::Members | Piece::Names | Piece::Text => return Err("values in the path".to_owned()),
         }
     }
     let rest = path.strip_prefix('/').ok_or_else(|| format!("the path `{path}` does not begin with `/`"))?;
+    let last = rest.split('/').count() - 1;
     rest.split('/')
-        .map(|segment| match segment {
+        .enumerate()
+        .map(|(at, segment)| match segment {
             "${id}" => Ok(Segment::Id),
+            "${job}" => Ok(Segment::Job),
+            // A slash at the end, where the CRM's documentation has one.
+            "" if at > 0 && at == last => Ok(Segment::Text(String::new())),
             "" | "." | ".." => Err(format!("the path `{path}` has an empty or relative segment")),
             _ if segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) => {
                 Ok(Segment::Text(segment.to_owned()))

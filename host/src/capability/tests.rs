@@ -137,6 +137,109 @@ fn request_lines_and_headers_outside_the_grant_stay() {
     }
 }
 
+fn upload() -> wit::Body {
+    wit::Body::Csv(wit::CsvForm { id_column: "Id".into(), null: "#N/A".into(), max: 3 })
+}
+
+fn bulk() -> Vec<wit::Capability> {
+    vec![
+        asked(Effect::Job, "POST", "/jobs", one(r#"{"object":"${object}","operation":"update"}"#)),
+        asked(Effect::Write, "PUT", "/jobs/${job}/batches", upload()),
+        asked(Effect::Job, "PATCH", "/jobs/${job}", one(r#"{"state":"UploadComplete"}"#)),
+        asked(Effect::Job, "PATCH", "/jobs/${job}", one(r#"{"state":"Aborted"}"#)),
+        asked(Effect::Read, "GET", "/jobs/${job}", wit::Body::None),
+        asked(Effect::Read, "GET", "/jobs/${job}/failedResults/", wit::Body::None),
+    ]
+}
+
+/// The run has opened job `7a`.
+struct WithJob(Plan);
+
+impl Witness for WithJob {
+    fn claim(&mut self, id: &str) -> Result<&[u8], String> {
+        self.0.claim(id)
+    }
+    fn knows_job(&self, job: &str) -> bool {
+        job == "7a"
+    }
+}
+
+#[test]
+fn a_job_says_its_fixed_words_about_itself_and_is_filled_with_confirmed_values() {
+    let granted: Vec<Capability> = bulk().iter().map(|asked| Capability::compile(asked, &config()).unwrap()).collect();
+    check_jobs(&granted).unwrap();
+    let send = |method: &str, uri: &str, body: &str| {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let sent = admit(&granted, Phase::Run, &method, &uri.parse().unwrap(), &HeaderMap::new(), body.as_bytes(), &mut WithJob(plan()));
+        sent.map(|capability| capability.effect())
+    };
+    for (method, uri, body, effect) in [
+        ("POST", "/jobs", r#"{"object":"contacts","operation":"update"}"#, Effect::Job),
+        ("PUT", "/jobs/7a/batches", "\"Id\",\"a\"\n\"1\",\"x\"\n", Effect::Write),
+        ("PATCH", "/jobs/7a", r#"{"state":"UploadComplete"}"#, Effect::Job),
+        ("PATCH", "/jobs/7a", r#"{"state":"Aborted"}"#, Effect::Job),
+        ("GET", "/jobs/7a", "", Effect::Read),
+        ("GET", "/jobs/7a/failedResults/", "", Effect::Read),
+    ] {
+        assert_eq!(send(method, uri, body), Ok(effect), "{method} {uri} {body}");
+    }
+    for (method, uri, body, why) in [
+        ("POST", "/jobs", r#"{"object":"contacts","operation":"delete"}"#, "other words"),
+        ("POST", "/jobs", r#"{"object":"contacts","operation":"update"} "#, "a word more"),
+        ("PATCH", "/jobs/7b", r#"{"state":"Aborted"}"#, "a job of somebody else"),
+        ("PATCH", "/jobs/7a", r#"{"state":"Open"}"#, "another state"),
+        ("PUT", "/jobs/7b/batches", "\"Id\",\"a\"\n\"1\",\"x\"\n", "an upload to a job of somebody else"),
+        ("PUT", "/jobs/7a/batches", "\"Id\",\"a\"\n\"1\",\"z\"\n", "another value"),
+        ("GET", "/jobs/7b/failedResults/", "", "results of somebody else"),
+        ("GET", "/jobs/7a/failedResults", "", "another path"),
+        ("GET", "/jobs/7-a", "", "no name of a job"),
+        ("DELETE", "/jobs/7a", "", "a DELETE"),
+    ] {
+        assert!(send(method, uri, body).is_err(), "{why}");
+    }
+}
+
+#[test]
+fn a_job_that_could_do_anything_else_is_not_granted_to_anyone() {
+    let job = |method: &str, path: &str, body| asked(Effect::Job, method, path, body);
+    let mut planned = job("POST", "/jobs", one(r#"{"a":"b"}"#));
+    planned.phase = Phase::Plan;
+    for (asked, why) in [
+        (job("POST", "/jobs", one(r#"{"inputs":[{"id":"1"}]}"#)), "a list"),
+        (job("POST", "/jobs", one(r#"{"properties":{"a":"b"}}"#)), "an object"),
+        (job("POST", "/jobs", one(r#"{"id":"${id}"}"#)), "an id"),
+        (job("POST", "/jobs", one("${fields}")), "values"),
+        (job("POST", "/jobs", one("x")), "no object"),
+        (job("POST", "/jobs", wit::Body::None), "nothing"),
+        (job("POST", "/jobs", upload()), "an upload"),
+        (job("POST", "/jobs/${job}", one(r#"{"a":"b"}"#)), "a POST to a job"),
+        (job("PATCH", "/jobs", one(r#"{"a":"b"}"#)), "a PATCH of no job"),
+        (job("PATCH", "/jobs/${id}", one(r#"{"a":"b"}"#)), "a PATCH of a record"),
+        (job("PATCH", "/jobs/${job}/x", one(r#"{"a":"b"}"#)), "a PATCH of something in a job"),
+        (job("PUT", "/jobs/${job}", one(r#"{"a":"b"}"#)), "a PUT"),
+        (planned, "while planning"),
+        (asked(Effect::Write, "PUT", "/jobs/batches", upload()), "an upload to no job"),
+        (asked(Effect::Write, "PUT", "/jobs/${job}/${id}", upload()), "an upload to a record"),
+        (asked(Effect::Write, "PATCH", "/jobs/${job}/${id}", one("${fields}")), "a write to a job that is no upload"),
+        (asked(Effect::Read, "GET", "/jobs/${job}/${id}", wit::Body::None), "a read of a record in a job"),
+        (asked(Effect::Read, "GET", "/jobs/x${job}", wit::Body::None), "a job that is part of a segment"),
+        (asked(Effect::Read, "POST", "/jobs", upload()), "a read with an upload"),
+        (asked(Effect::Write, "POST", "/x", many("[", r#"{"j":"${job}","id":"${id}","p":${fields}}"#, "]")), "a job in a body"),
+    ] {
+        assert!(Capability::compile(&asked, &config()).is_err(), "{why}");
+    }
+    let compiled = |asked: &[wit::Capability]| -> Vec<Capability> {
+        asked.iter().map(|asked| Capability::compile(asked, &config()).unwrap()).collect()
+    };
+    let mut elsewhere = bulk();
+    elsewhere[1].path = "/other/${job}/batches".into();
+    let mut alone = bulk();
+    alone.remove(1);
+    for asked in [elsewhere, alone] {
+        assert!(check_jobs(&compiled(&asked)).unwrap_err().to_string().contains("a job without an upload"));
+    }
+}
+
 #[test]
 fn nothing_of_a_run_leaves_while_planning() {
     let body = r#"{"properties":["a"],"inputs":[{"id":"1"}]}"#;

@@ -64,7 +64,7 @@ impl Workspace {
                 let granted = project.grants.iter().find(|grant| grant.component == component.digest());
                 let grant = granted.map(|grant| Grant {
                     component: grant.component,
-                    allowed: grant.capabilities.clone().map_or(Allowed::Everything, Allowed::Only),
+                    allowed: grant.capabilities.clone().map_or(Allowed::ReadsAndUpdates, Allowed::Only),
                 });
                 (component, grant)
             }

@@ -204,7 +204,7 @@ impl Open {
 
         let admit = |witness: &mut dyn capability::Witness| {
             let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, request.headers(), &body, witness);
-            admitted.map(Capability::effect).map_err(|reason| refuse("witness", &reason))
+            admitted.map_err(|reason| refuse("witness", &reason))
         };
         let mut sent = parts.clone();
         sent.headers.remove(header::CONTENT_LENGTH);
@@ -212,7 +212,7 @@ impl Open {
         let mut repeated = false;
         let answer = loop {
             // The witness holds the window's lock, so it ends before anything is awaited.
-            let (effect, named) = match &self.outstanding {
+            let (capability, named) = match &self.outstanding {
                 Some(outstanding) => {
                     let mut witness = outstanding.witness();
                     (admit(&mut witness)?, witness.named())
@@ -227,7 +227,7 @@ impl Open {
 
             let access = link.credential.access().await.map_err(|error| self.no_access(error))?;
             sent.headers.insert(header::AUTHORIZATION, access.header.clone());
-            if effect == Effect::Write
+            if capability.effect() == Effect::Write
                 && let Some(outstanding) = &self.outstanding
             {
                 outstanding.sent(&named);
@@ -252,7 +252,7 @@ impl Open {
             } else {
                 link.credential.accepted(&access);
             }
-            self.witness_answer(effect, &named, answer.status());
+            self.witness_answer(capability, &named, &answer);
             break answer;
         };
         self.give(answer)
@@ -275,13 +275,22 @@ impl Open {
     }
 
     /// What an answer proves about the changes that its request named.
-    fn witness_answer(&self, effect: Effect, named: &[Place], status: StatusCode) {
+    fn witness_answer(&self, capability: &Capability, named: &[Place], answer: &Response<Bytes>) {
         let Some(outstanding) = &self.outstanding else { return };
-        match effect {
+        let status = answer.status();
+        match capability.effect() {
+            // The CRM has taken it in and not yet looked at it.
+            Effect::Write if capability.is_upload() => {}
             Effect::Write if status.is_success() => outstanding.acknowledged(named),
             Effect::Write if status == StatusCode::PRECONDITION_FAILED => outstanding.precondition_failed(named),
+            Effect::Job if status.is_success() => outstanding.opened(answer.body()),
+            Effect::Read if status.is_success() && capability.reads_job() => {
+                if let Some(id_column) = capability::id_column(&self.capabilities) {
+                    outstanding.read_ids(|each| capability::csv::ids(answer.body(), id_column, each));
+                }
+            }
             Effect::Read if status.is_success() => outstanding.read(named),
-            Effect::Write | Effect::Read => {}
+            Effect::Write | Effect::Read | Effect::Job => {}
         }
     }
 

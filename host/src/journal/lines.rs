@@ -25,7 +25,17 @@ pub(super) enum Line {
     Failed(Problem),
     Drifted(Problem),
     Unknown(Problem),
+    Remembered(Note),
     Finished(Counts),
+}
+
+/// What a component wanted a later attempt to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Its own words.
+    pub text: String,
+    /// The jobs of this run that it names.
+    pub jobs: Vec<String>,
 }
 
 /// The first line.
@@ -48,6 +58,8 @@ pub struct Past {
     pub handed_out: u64,
     /// How they ended.
     pub counts: Counts,
+    /// What the component has remembered, oldest first.
+    pub notes: Vec<Note>,
     /// Whether the run came to its end.
     pub finished: bool,
     /// When it began.
@@ -144,6 +156,7 @@ pub(super) fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -
                 past.done.add(found.change, found.change);
                 problem(Ending::Unknown, found);
             }
+            Line::Remembered(note) => past.notes.push(note),
             Line::Finished(_) => past.finished = true,
         }
     }

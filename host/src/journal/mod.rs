@@ -9,7 +9,7 @@ mod lines;
 mod ranges;
 mod runs;
 
-pub use lines::{Past, read};
+pub use lines::{Note, Past, read};
 pub use ranges::Ranges;
 pub use runs::{RunId, read_run, runs, runs_of};
 
@@ -138,6 +138,7 @@ pub(crate) struct Marker {
 
 enum Entry {
     HandedOut(u64, oneshot::Sender<()>),
+    Remembered(Note, oneshot::Sender<()>),
     Outcomes(Outcomes),
     Finished,
 }
@@ -284,6 +285,14 @@ impl OutcomeQueue {
     pub(crate) async fn push(&self, outcomes: Outcomes) -> io::Result<()> {
         self.0.send(Entry::Outcomes(outcomes)).await.map_err(|_| io::Error::other("the journal cannot be written"))
     }
+
+    /// Returns once the note is on disk.
+    pub(crate) async fn remember(&self, note: Note) -> io::Result<()> {
+        let lost = || io::Error::other("the journal cannot be written");
+        let (written, done) = oneshot::channel();
+        self.0.send(Entry::Remembered(note, written)).await.map_err(|_| lost())?;
+        done.await.map_err(|_| lost())
+    }
 }
 
 /// Writes entries as they come, and syncs at once where somebody waits for it, else in groups.
@@ -305,6 +314,10 @@ fn keep(mut file: File, mut entries: mpsc::Receiver<Entry>, mut counts: Counts, 
             match entry {
                 Entry::HandedOut(mark, written) => {
                     write_line(&mut buffer, &Line::HandedOut(mark))?;
+                    marked.push(written);
+                }
+                Entry::Remembered(note, written) => {
+                    write_line(&mut buffer, &Line::Remembered(note))?;
                     marked.push(written);
                 }
                 Entry::Outcomes(outcomes) => write_outcomes(&mut buffer, outcomes, &mut counts)?,
@@ -377,6 +390,8 @@ mod tests {
             .push(Outcomes { updated: vec![0, 1, 2, 5], unchanged: vec![3], problems: vec![(Ending::Failed, failed(4))] })
             .await
             .unwrap();
+        let note = Note { text: "job 7 1-5".to_owned(), jobs: vec!["7".to_owned()] };
+        journal.outcomes().remember(note.clone()).await.unwrap();
         let path = journal.path().to_owned();
         let counts = journal.close(false).await.unwrap();
         assert_eq!(counts, Counts { updated: 4, unchanged: 1, failed: 1, ..Counts::default() });
@@ -384,7 +399,7 @@ mod tests {
 
         let journal = Journal::open(dir.path(), &plan()).unwrap();
         assert_eq!(journal.past().counts, counts);
-        assert_eq!(journal.past().handed_out, 2_100);
+        assert_eq!((journal.past().handed_out, &journal.past().notes), (2_100, &vec![note]));
         assert!((0..6).all(|change| journal.past().done.contains(change)) && !journal.past().done.contains(6));
         journal.outcomes().push(Outcomes { updated: vec![6], ..Outcomes::default() }).await.unwrap();
         journal.close(true).await.unwrap();

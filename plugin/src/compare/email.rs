@@ -12,7 +12,7 @@ use crate::provider_id::shown;
 use crate::routes::Routes;
 use crate::run::exchange::Exchange;
 use crate::run::hubspot;
-use crate::run::world::{Network, Request};
+use crate::run::world::{Media, Network, Request};
 use crate::template::{Template, push_query_value};
 
 /// The name to override by.
@@ -124,7 +124,7 @@ impl<N: Network> Comparer<'_, N> {
                 push_query_value(&mut path, &query);
             }
         }
-        let request = Request { writes: false, method: route.method, path, headers: Vec::new(), body };
+        let request = Request { writes: false, method: route.method, path, headers: Vec::new(), body, media: Media::Json };
         let usable = |body: &[u8]| match self.config.provider {
             Provider::HubSpot => hubspot::records(body).is_some(),
             Provider::Salesforce => super::missing::records(body).is_some(),

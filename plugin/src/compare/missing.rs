@@ -9,7 +9,7 @@ use crate::routes::Routes;
 use crate::run::changes::Changes;
 use crate::run::exchange::Exchange;
 use crate::run::hubspot;
-use crate::run::world::{Network, Request};
+use crate::run::world::{Media, Network, Request};
 use crate::template::{Template, json_names, push_query_value};
 use hashbrown::HashMap;
 use serde_json::Value;
@@ -149,7 +149,8 @@ impl<N: Network> Comparer<'_, N> {
             Template::new(route.path, self.config).push(&mut path, "", "", "");
             path.push_str("?q=");
             push_query_value(&mut path, &query);
-            let request = Request { writes: false, method: route.method, path, headers: Vec::new(), body: String::new() };
+            let request =
+                Request { writes: false, method: route.method, path, headers: Vec::new(), body: String::new(), media: Media::Json };
             match self.runner.read(&request, |body| records(body).is_some()).await? {
                 Exchange::Accepted(answer) => {
                     for row in records(&answer.body).unwrap_or_default() {

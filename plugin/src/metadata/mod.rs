@@ -13,7 +13,7 @@ use crate::config::{Config, invalid};
 use crate::provider::Provider;
 use crate::routes::Routes;
 use crate::run::exchange::{Exchange, exchange, unavailable};
-use crate::run::world::{Network, Request};
+use crate::run::world::{Media, Network, Request};
 use crate::template::Template;
 use hashbrown::HashMap;
 
@@ -126,7 +126,7 @@ pub async fn read<N: Network>(config: &Config, network: &N) -> Result<Metadata, 
     let route = &Routes::of(config.provider).describe;
     let mut path = String::new();
     Template::new(route.path, config).push(&mut path, "", "", "");
-    let request = Request { writes: false, method: route.method, path, headers: Vec::new(), body: String::new() };
+    let request = Request { writes: false, method: route.method, path, headers: Vec::new(), body: String::new(), media: Media::Json };
     let crm = config.provider.name();
     for _ in 0..3 {
         match exchange(config, network, &request, || false).await? {

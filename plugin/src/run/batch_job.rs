@@ -51,38 +51,42 @@ impl Group {
 
 impl<N: Network> Runner<'_, N> {
     pub(super) async fn batch_job(&self, changes: Changes) -> Result<(), Error> {
-        let mut groups = if changes.doubtful() {
-            vec![Group { doubt: Some(Doubt::Earlier), ..Group::new(changes.members()) }]
-        } else {
-            vec![Group::new(self.admitted(&changes, changes.members()).await?)]
-        };
+        let doubtful = changes.doubtful();
+        let members = if doubtful { changes.members() } else { self.admitted(&changes, changes.members()).await? };
+        self.batch_members(&changes, members, doubtful).await
+    }
+
+    /// Some members of a batch, no more than one call takes.
+    pub(super) async fn batch_members(&self, changes: &Changes, members: Vec<usize>, doubtful: bool) -> Result<(), Error> {
+        let doubt = doubtful.then_some(Doubt::Earlier);
+        let mut groups = vec![Group { doubt, ..Group::new(members) }];
         while let Some(mut group) = groups.pop() {
             if group.members.is_empty() {
                 continue;
             }
             if let Some(doubt) = group.doubt.take() {
-                self.settle(&changes, group, doubt, &mut groups).await?;
+                self.settle(changes, group, doubt, &mut groups).await?;
                 continue;
             }
-            let request = self.requests.update_many(&changes, &group.members);
+            let request = self.requests.update_many(changes, &group.members);
             let exchanged = self.exchange(&request).await?;
             drop(request);
             match exchanged {
                 Exchange::Doubtful(why) => self.doubt(why, group, &mut groups).await,
                 Exchange::Refused(status, error) => {
                     let reconciled = match self.config.provider {
-                        Provider::HubSpot => hubspot::reconcile_refused(&changes, &group.members, status, &error),
-                        Provider::Salesforce => salesforce::reconcile_refused(&changes, &group.members, status, &error),
+                        Provider::HubSpot => hubspot::reconcile_refused(changes, &group.members, status, &error),
+                        Provider::Salesforce => salesforce::reconcile_refused(changes, &group.members, status, &error),
                     };
-                    self.go_on(&changes, reconciled, &group, &mut groups).await?;
+                    self.go_on(changes, reconciled, &group, &mut groups).await?;
                 }
                 Exchange::Accepted(answer) => match self.config.provider {
-                    Provider::HubSpot => match hubspot::reconcile_accepted(&changes, &group.members, answer.status, &answer.body) {
-                        Some(reconciled) => self.go_on(&changes, reconciled, &group, &mut groups).await?,
+                    Provider::HubSpot => match hubspot::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
+                        Some(reconciled) => self.go_on(changes, reconciled, &group, &mut groups).await?,
                         None => self.doubt("the answer is not in the documented form".to_owned(), group, &mut groups).await,
                     },
-                    Provider::Salesforce => match salesforce::reconcile_accepted(&changes, &group.members, answer.status, &answer.body) {
-                        Collection::Reconciled(reconciled) => self.go_on(&changes, reconciled, &group, &mut groups).await?,
+                    Provider::Salesforce => match salesforce::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
+                        Collection::Reconciled(reconciled) => self.go_on(changes, reconciled, &group, &mut groups).await?,
                         Collection::Exhausted(reconciled, error) => {
                             self.push(&reconciled.outcomes)?;
                             return Err(exhausted(self.config, &error, "within the next 24 hours"));
@@ -95,7 +99,7 @@ impl<N: Network> Runner<'_, N> {
         Ok(())
     }
 
-    async fn admitted(&self, changes: &Changes, members: Vec<usize>) -> Result<Vec<usize>, Error> {
+    pub(super) async fn admitted(&self, changes: &Changes, members: Vec<usize>) -> Result<Vec<usize>, Error> {
         if members.is_empty() {
             return Ok(members);
         }

@@ -37,6 +37,25 @@ impl Changes {
         self.0.doubtful
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.rows.len()
+    }
+
+    /// Takes in the changes that come next. Gives them back if only one of the two has values before.
+    pub(crate) fn append(&mut self, other: Changes) -> Result<(), Box<Changes>> {
+        if self.0.before.is_some() != other.0.before.is_some() {
+            return Err(Box::new(other));
+        }
+        let ChangeBatch { rows, ids, fields, before, .. } = other.0;
+        self.0.rows.extend(rows);
+        append(&mut self.0.ids, &ids);
+        append(&mut self.0.fields, &fields);
+        if let (Some(all), Some(before)) = (&mut self.0.before, before) {
+            append(all, &before);
+        }
+        Ok(())
+    }
+
     /// Bytes of the changes' texts.
     pub(crate) fn size(&self) -> usize {
         self.0.ids.bytes.len() + self.0.fields.bytes.len()
@@ -60,6 +79,15 @@ impl Changes {
     }
 }
 
+fn append(all: &mut Strings, more: &Strings) {
+    if all.offsets.is_empty() {
+        all.offsets.push(0);
+    }
+    let (start, first) = (all.bytes.len() as u32, more.offsets.first().copied().unwrap_or_default());
+    all.bytes.push_str(more.bytes.get(first as usize..).unwrap_or_default());
+    all.offsets.extend(more.offsets.iter().skip(1).map(|offset| start + (offset - first)));
+}
+
 fn string(strings: &Strings, at: usize) -> &str {
     match strings.offsets.get(at..at + 2) {
         Some(&[start, end]) => strings.bytes.get(start as usize..end as usize).unwrap_or_default(),
@@ -74,6 +102,10 @@ pub(crate) struct Outcomes(OutcomeBatch);
 impl Outcomes {
     pub(crate) fn new() -> Outcomes {
         Outcomes(OutcomeBatch { rows: Vec::new(), statuses: Vec::new(), problems: Vec::new() })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.rows.len()
     }
 
     pub(crate) fn batch(&self) -> Option<&OutcomeBatch> {

@@ -9,10 +9,12 @@
 //! ```
 //!
 //! [`run`] keeps several jobs going, each with one batch of changes until all of them have an outcome. A job reports
-//! as it goes, so a run that is stopped has lost nothing but what was on its way.
+//! as it goes, so a run that is stopped has lost nothing but what was on its way. Large plans on Salesforce take another
+//! way, which is a map of its own: [`bulk`].
 
 mod admit;
 mod batch_job;
+mod bulk;
 pub(crate) mod changes;
 pub(crate) mod compare;
 mod crm_error;
@@ -38,12 +40,17 @@ use exchange::Exchange;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use requests::Requests;
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use world::{Network, Request, Stream};
 
 /// Bytes of changes that may be on their way before no more are pulled: memory stays flat with long texts too.
 const MAX_BYTES_IN_FLIGHT: usize = 6 << 20;
 /// Bytes of changes that one request should carry at most, about.
 const REQUEST_BYTES: usize = 2 << 20;
+
+/// A job on its way, with the bytes of its changes. One type for all of them keeps the component small.
+type Task<'t> = Pin<Box<dyn Future<Output = (Result<(), Error>, usize)> + 't>>;
 
 /// What all jobs of a run share.
 pub(crate) struct Runner<'a, N> {
@@ -55,6 +62,8 @@ pub(crate) struct Runner<'a, N> {
     metadata: Option<Metadata>,
     /// An error ends the run: jobs make no further request.
     stopped: Cell<bool>,
+    /// The Bulk API cannot be used, for this object or with this grant.
+    no_bulk: Cell<bool>,
 }
 
 /// Writes the confirmed changes and reports what became of them. `mode` is that of their plan.
@@ -66,12 +75,15 @@ pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, strea
     if mode == PlanMode::Offline {
         runner.metadata = Some(metadata::read(config, network).await?);
     }
+    if bulk::is_wanted(config, stream) {
+        return runner.bulk().await;
+    }
     let most = match Routes::of(config.provider).update_many.body {
         BodyForm::Many { max, .. } => max,
         _ => 1,
     };
     // In record mode one job has several requests going.
-    let lanes = if config.write_mode == WriteMode::Batch { config.in_flight } else { 1 };
+    let lanes = if config.write_mode == WriteMode::Record { 1 } else { config.in_flight };
     let mut jobs = FuturesUnordered::new();
     let mut bytes = 0;
     let mut max = most;
@@ -85,7 +97,7 @@ pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, strea
                     bytes += size;
                     max = u32::try_from(REQUEST_BYTES / (size / count.max(1) + 1)).unwrap_or(most).clamp(1, most);
                     let job = runner.job(changes);
-                    jobs.push(async move { (job.await, size) });
+                    jobs.push(Box::pin(async move { (job.await, size) }) as Task<'_>);
                 }
                 Ok(None) => pulling = false,
                 // What is in flight is finished and reported, also when the host wants to stop.
@@ -112,7 +124,15 @@ pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, strea
 
 impl<'a, N: Network> Runner<'a, N> {
     pub(crate) fn new(config: &'a Config, network: &'a N, stream: &'a dyn Stream) -> Self {
-        Runner { config, network, stream, requests: Requests::new(config), metadata: None, stopped: Cell::new(false) }
+        Runner {
+            config,
+            network,
+            stream,
+            requests: Requests::new(config),
+            metadata: None,
+            stopped: Cell::new(false),
+            no_bulk: Cell::new(false),
+        }
     }
 
     /// Whether each record is written by a request of its own.
@@ -128,7 +148,7 @@ impl<'a, N: Network> Runner<'a, N> {
 impl<N: Network> Runner<'_, N> {
     async fn job(&self, changes: Changes) -> Result<(), Error> {
         match self.config.write_mode {
-            WriteMode::Batch => self.batch_job(changes).await,
+            WriteMode::Batch | WriteMode::Bulk => self.batch_job(changes).await,
             WriteMode::Record => self.record_job(changes).await,
         }
     }

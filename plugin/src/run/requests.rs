@@ -1,7 +1,7 @@
 //! The requests of a run, spliced together from the confirmed text.
 
 use super::changes::Changes;
-use super::world::Request;
+use super::world::{Media, Request};
 use crate::config::Config;
 use crate::routes::{BodyForm, HTTP_DATE, Route, Routes};
 use crate::template::{Template, push_query_value};
@@ -117,6 +117,7 @@ impl Writer {
             path,
             headers: self.route.headers.iter().map(|(name, value)| (*name, (*value).into())).collect(),
             body,
+            media: Media::Json,
         }
     }
 }

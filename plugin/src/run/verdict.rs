@@ -182,7 +182,14 @@ mod tests {
 
     fn judged(provider: &str, path: &str, status: u16, retry_after: Option<u64>, body: &str) -> (String, String) {
         let config = parse(provider, r#"{"provider_id_field":"x","source_id":"src_1"}"#).unwrap();
-        let request = Request { writes: true, method: "POST", path: path.to_owned(), headers: vec![], body: String::new() };
+        let request = Request {
+            writes: true,
+            method: "POST",
+            path: path.to_owned(),
+            headers: vec![],
+            body: String::new(),
+            media: Default::default(),
+        };
         match judge(&config, &request, &Answer { status, retry_after, body: body.as_bytes().to_vec() }) {
             Verdict::Accepted => ("accepted".to_owned(), String::new()),
             Verdict::Refused(error) => ("refused".to_owned(), error.told()),

@@ -10,14 +10,26 @@ use std::future::Future;
 pub struct Request {
     /// Whether it writes.
     pub writes: bool,
-    /// `GET`, `POST` or `PATCH`.
+    /// `GET`, `POST`, `PUT` or `PATCH`.
     pub method: &'static str,
     /// Path and query below the base URL.
     pub path: String,
     /// Headers beside `accept` and `content-type`.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// JSON, or empty.
+    /// Or empty.
     pub body: String,
+    /// What the body is, or, of a request without one, what is asked for.
+    pub media: Media,
+}
+
+/// The form of a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Media {
+    /// `application/json`.
+    #[default]
+    Json,
+    /// `text/csv`.
+    Csv,
 }
 
 /// A complete answer.
@@ -40,7 +52,7 @@ pub enum Lost {
     Denied(String),
     /// The host will not let any request out before the CRM resets a limit.
     LimitReached(String),
-    /// It is too large to be sent.
+    /// It is too large to be sent, or the answer to a read is too large to be taken in.
     TooLarge(String),
     /// It may have arrived: the connection broke, time ran out, the answer was not complete.
     Broken(String),
@@ -68,4 +80,23 @@ pub trait Stream {
     /// # Errors
     /// The host's.
     fn push(&self, outcomes: &OutcomeBatch) -> Result<(), Error>;
+    /// How many changes are yet to come.
+    fn remaining(&self) -> u64 {
+        0
+    }
+    /// Notes of earlier attempts, oldest first.
+    fn recall(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Keeps a note for later attempts; it is safe when this returns.
+    ///
+    /// # Errors
+    /// The host's.
+    fn remember(&self, _note: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    /// Whether the host wants to stop.
+    fn stopping(&self) -> bool {
+        false
+    }
 }

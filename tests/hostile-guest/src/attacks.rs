@@ -98,6 +98,17 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
             Ok(())
         }
         "spin" => spin(),
+        "spin_asking" => loop {
+            std::hint::black_box(confirmed.stopping());
+        },
+        "wait_asking" => {
+            // What waits for long, as for a job, is no spinning.
+            for _ in 0..25 {
+                wasip2::clocks::monotonic_clock::subscribe_duration(60_000_000).block();
+                confirmed.stopping();
+            }
+            report(sink, &rows, Status::Failed)
+        }
         "eat_memory" => eat_memory(),
         "tcp" => {
             let port = base.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(80);
@@ -146,7 +157,7 @@ fn readings(rows: &[u64], values: &[String]) -> ReadingBatch {
     }
 }
 
-fn said(answer: Result<String, String>) -> Error {
+pub(crate) fn said(answer: Result<String, String>) -> Error {
     other(&match answer {
         Ok(status) => format!("answered {status}"),
         Err(error) => format!("refused {error}"),
@@ -161,7 +172,7 @@ fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result
 pub(crate) fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<(u16, Vec<u8>), String> {
     block_on(async {
         let mut request = Request::builder().method(method).uri(url);
-        if !body.is_empty() {
+        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
             request = request.header("content-type", "application/json");
         }
         for (name, value) in headers {

@@ -6,6 +6,7 @@
 //! every record the same. Without an attack it is honest ([`honest`]).
 
 mod attacks;
+mod bulk;
 mod honest;
 mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "reverse-sync", generate_all });
@@ -14,7 +15,7 @@ mod bindings {
 use bindings::{
     exports::reverse_sync::destination::destination::{Guest, Target},
     reverse_sync::destination::{
-        capabilities::{Body, Capability, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
+        capabilities::{Body, Capability, CsvForm, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
         streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink},
         types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, PlanMode, Status, Strings},
     },
@@ -34,6 +35,9 @@ impl Guest for Hostile {
             headers: vec![],
             body,
         };
+        let of = |effect: Effect, method: &str, path: &str, body| Capability { effect, ..write(method, path, body) };
+        let job = |text: &str| Body::One(text.into());
+        let jobs = "/services/data/v67.0/jobs/ingest";
         let read = |phase| Capability {
             phase,
             effect: Effect::Read,
@@ -53,20 +57,43 @@ impl Guest for Hostile {
         Descriptor {
             name: "hostile".into(),
             version: "0.0.0".into(),
-            destinations: vec![DestinationType {
-                name: "hubspot_dest".into(),
-                provider: "hubspot".into(),
-                description: "Breaks rules.".into(),
-                config_schema: "{\"type\":\"object\",\"properties\":{\"object\":{\"type\":\"string\",\"default\":\"contacts\"}}}".into(),
-                capabilities: vec![
-                    read(Phase::Plan),
-                    read(Phase::Run),
-                    write("PATCH", "/crm/v3/objects/${object}/${id}", Body::One("{\"properties\":${fields}}".into())),
-                    write("POST", "/crm/v3/objects/${object}/batch/update", Body::Many(batch)),
-                ],
-                pacing: Pacing { limit: None, headers: None, throttles: vec![] },
-                required_rights: "none".into(),
-            }],
+            destinations: vec![
+                DestinationType {
+                    name: "salesforce_dest".into(),
+                    provider: "salesforce".into(),
+                    description: "Breaks the rules of jobs.".into(),
+                    config_schema: "{\"type\":\"object\"}".into(),
+                    capabilities: vec![
+                        of(Effect::Job, "POST", jobs, job(bulk::OPEN)),
+                        of(
+                            Effect::Write,
+                            "PUT",
+                            &format!("{jobs}/${{job}}/batches"),
+                            Body::Csv(CsvForm { id_column: "Id".into(), null: "#N/A".into(), max: 100 }),
+                        ),
+                        of(Effect::Job, "PATCH", &format!("{jobs}/${{job}}"), job(bulk::CLOSE)),
+                        of(Effect::Read, "GET", &format!("{jobs}/${{job}}"), Body::None),
+                        of(Effect::Read, "GET", &format!("{jobs}/${{job}}/successfulResults/"), Body::None),
+                    ],
+                    pacing: Pacing { limit: None, headers: None, throttles: vec![] },
+                    required_rights: "none".into(),
+                },
+                DestinationType {
+                    name: "hubspot_dest".into(),
+                    provider: "hubspot".into(),
+                    description: "Breaks rules.".into(),
+                    config_schema: "{\"type\":\"object\",\"properties\":{\"object\":{\"type\":\"string\",\"default\":\"contacts\"}}}"
+                        .into(),
+                    capabilities: vec![
+                        read(Phase::Plan),
+                        read(Phase::Run),
+                        write("PATCH", "/crm/v3/objects/${object}/${id}", Body::One("{\"properties\":${fields}}".into())),
+                        write("POST", "/crm/v3/objects/${object}/batch/update", Body::Many(batch)),
+                    ],
+                    pacing: Pacing { limit: None, headers: None, throttles: vec![] },
+                    required_rights: "none".into(),
+                },
+            ],
         }
     }
 
@@ -77,12 +104,16 @@ impl Guest for Hostile {
             sink.guard(name, "the component asks for a second look");
         }
         while let Some(batch) = records.next(1_000)? {
-            let ids = batch.columns.iter().find(|column| column.name == "hs_object_id");
+            let ids = batch.columns.iter().find(|column| column.name == "hs_object_id" || column.name == "Id");
             let Some(ColumnValues::Text(ids)) = ids.map(|column| &column.values) else { return Err(other("no ids")) };
             let ids: Vec<&str> = ids.offsets.windows(2).map(|pair| &ids.bytes[pair[0] as usize..pair[1] as usize]).collect();
             let rows: Vec<u64> = (0..u64::from(batch.length)).map(|n| batch.first_row + n).collect();
             if attack.starts_with("plan_") {
                 attacks::plan(&attack, &target, &rows, &ids, sink)?;
+                continue;
+            }
+            if attack.starts_with("bulk_") {
+                sink.push(&changes(&rows, &ids, |row| format!("{{\"FirstName\":\"new {row}\",\"Title\":\"t{row}\"}}")))?;
                 continue;
             }
             if attack.is_empty() && mode == PlanMode::Compare {
@@ -101,6 +132,7 @@ impl Guest for Hostile {
     fn run(target: Target, _mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
         match attack(&target)?.as_str() {
             "" => honest::run(&target, confirmed, sink),
+            attack if attack.starts_with("bulk_") => bulk::run(attack, &target, confirmed, sink),
             attack => attacks::run(attack, &target, confirmed, sink),
         }
     }

@@ -27,7 +27,7 @@ pub use config::{Config, Switches, Token};
 pub use faults::{Fault, Rule};
 pub use hubspot::HubSpot;
 pub use log::{LoggedRequest, Write};
-pub use salesforce::{Salesforce, record_id};
+pub use salesforce::{Bulk, Field, Salesforce, record_id};
 pub use world::World;
 
 use std::{

@@ -25,9 +25,13 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
                 Effect::Read if capability.method == "POST" => "read (by POST: the component's word for it)",
                 Effect::Read => "read",
                 Effect::Write => "UPDATE confirmed records",
+                Effect::Job => "open, close or cancel a job with a fixed text (only if the grant names it)",
             };
             let how_many = match &capability.body {
                 reverse_sync::bindings::capabilities::Body::Many(many) => format!(", up to {} at once", many.max),
+                reverse_sync::bindings::capabilities::Body::Csv(form) => format!(", up to {} in an upload that a job works on", form.max),
+                _ if capability.effect == Effect::Read && capability.path.contains("${job}") => " about a job that it opened".to_owned(),
+                reverse_sync::bindings::capabilities::Body::One(text) if capability.effect == Effect::Job => format!(": {text}"),
                 _ => ", one at a time".to_owned(),
             };
             let when = match capability.phase {
@@ -46,8 +50,12 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
         }
     }
     if file.is_some() {
-        writeln!(out, "\nTo let it do all of this, add to the project file:\n\n[[grants]]\ncomponent = \"{}\"", component.digest())?;
-        writeln!(out, "# or only some of it: capabilities = [\"run PATCH …\"]")?;
+        writeln!(
+            out,
+            "\nTo let it do this (jobs have to be named), add to the project file:\n\n[[grants]]\ncomponent = \"{}\"",
+            component.digest()
+        )?;
+        writeln!(out, "# or only some of it, or jobs too: capabilities = [\"run PATCH …\"]")?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::bindings::reverse_sync::destination::types::Status;
 use crate::run::world::Lost;
 use proptest::prelude::*;
 
-fn any_fault() -> impl Strategy<Value = Fault> {
+pub(super) fn any_fault() -> impl Strategy<Value = Fault> {
     let lost = prop_oneof![
         Just(Lost::NotSent("refused".to_owned())),
         Just(Lost::Denied("denied".to_owned())),

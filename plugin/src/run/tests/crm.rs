@@ -45,6 +45,13 @@ pub(super) struct Fake {
     pub(super) write_faults: RefCell<VecDeque<Fault>>,
     pub(super) read_faults: RefCell<VecDeque<Fault>>,
     pub(super) lock_status: u16,
+    /// How often each record was written.
+    pub(super) applied: RefCell<BTreeMap<String, u32>>,
+    pub(super) jobs: RefCell<Vec<super::jobs::FakeJob>>,
+    /// Result sets are answered with a page of some gateway.
+    pub(super) no_results: Cell<bool>,
+    pub(super) notes: RefCell<Vec<String>>,
+    pub(super) stopping: Cell<bool>,
     pub(super) waiting: RefCell<VecDeque<Result<ChangeBatch, Error>>>,
     /// Row and fields by id.
     confirmed: RefCell<BTreeMap<String, (u64, String)>>,
@@ -81,6 +88,11 @@ impl Fake {
             write_faults: RefCell::default(),
             read_faults: RefCell::default(),
             lock_status: 400,
+            applied: RefCell::default(),
+            jobs: RefCell::default(),
+            no_results: Cell::new(false),
+            notes: RefCell::default(),
+            stopping: Cell::new(false),
             waiting: RefCell::default(),
             confirmed: RefCell::default(),
             outcomes: RefCell::default(),
@@ -128,6 +140,41 @@ impl Fake {
             }
         }
         panic!("the run does not end");
+    }
+
+    /// A run that is killed after so many turns, if it has not ended before; what it leaves is in doubt.
+    pub(super) fn run_killed_after(&self, turns: u32) {
+        {
+            let mut future = pin!(run(self.mode, &self.config, self, self));
+            let mut context = Context::from_waker(Waker::noop());
+            for _ in 0..turns {
+                if future.as_mut().poll(&mut context).is_ready() {
+                    break;
+                }
+            }
+        }
+        self.waiting.borrow_mut().clear();
+        let confirmed = self.confirmed.borrow();
+        let mut left: Vec<(u64, &str, &str)> = confirmed
+            .iter()
+            .map(|(id, (row, fields))| (*row, id.as_str(), fields.as_str()))
+            .filter(|change| self.status(change.0).is_none())
+            .collect();
+        left.sort_unstable();
+        if !left.is_empty() {
+            self.waiting.borrow_mut().push_back(Ok(ChangeBatch {
+                rows: left.iter().map(|change| change.0).collect(),
+                ids: strings(left.iter().map(|change| change.1)),
+                fields: strings(left.iter().map(|change| change.2)),
+                before: None,
+                doubtful: true,
+            }));
+        }
+    }
+
+    /// The confirmed object of a record.
+    pub(super) fn confirmed_fields(&self, id: &str) -> Map<String, Value> {
+        serde_json::from_str(&self.confirmed.borrow()[id].1).unwrap()
     }
 
     pub(super) fn status(&self, row: u64) -> Option<Status> {
@@ -266,6 +313,9 @@ impl Fake {
     fn salesforce(&self, request: &Request) -> (u16, String) {
         let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
         let below = request.path.strip_prefix("/services/data/v67.0/").unwrap();
+        if let Some(below) = below.strip_prefix("jobs/ingest") {
+            return self.bulk(request, below, &body);
+        }
         if request.writes {
             assert_eq!(request.headers, [("Sforce-Auto-Assign", "FALSE".into())]);
         }
@@ -326,7 +376,7 @@ impl Fake {
         }
     }
 
-    fn save(&self, id: &str, fields: Map<String, Value>) -> Result<(), (u16, String, String)> {
+    pub(super) fn save(&self, id: &str, fields: Map<String, Value>) -> Result<(), (u16, String, String)> {
         self.witness(id, &Value::Object(fields.clone()));
         if let Some(left) = self.locks.borrow_mut().get_mut(id).filter(|left| **left > 0) {
             *left -= 1;
@@ -341,6 +391,7 @@ impl Fake {
         match self.records.borrow_mut().get_mut(id) {
             Some(record) => {
                 record.extend(fields);
+                *self.applied.borrow_mut().entry(id.to_owned()).or_default() += 1;
                 Ok(())
             }
             None => Err((404, "ENTITY_IS_DELETED".to_owned(), "entity is deleted".to_owned())),
@@ -371,12 +422,16 @@ impl Network for Fake {
         }
         turn().await;
         let faults = if request.writes { &self.write_faults } else { &self.read_faults };
-        let fault = faults.borrow_mut().pop_front().unwrap_or(Fault::Fine);
+        let mut fault = faults.borrow_mut().pop_front().unwrap_or(Fault::Fine);
+        if matches!(fault, Fault::Instead(404, _)) && request.method == "GET" && request.path.contains("/jobs/") {
+            // A job that is said to be gone is gone: nothing could be known if that were a lie.
+            fault = Fault::Fine;
+        }
         let given = |status, body: String| {
             let retry_after = body.strip_prefix("retry-after ").and_then(|seconds| seconds.parse().ok());
             Answer { status, retry_after, body: body.into_bytes() }
         };
-        match fault {
+        let answered = match fault {
             Fault::Fine => Ok(self.answer(request)),
             Fault::Before(lost) => Err(lost),
             Fault::Instead(status, body) => Ok(given(status, body)),
@@ -388,7 +443,10 @@ impl Network for Fake {
                 self.answer(request);
                 Ok(given(status, body))
             }
-        }
+        };
+        // The answer is on its way: whoever is killed now has written and does not know it.
+        turn().await;
+        answered
     }
 
     async fn pause(&self, milliseconds: u64) {
@@ -407,6 +465,23 @@ impl Stream for Fake {
         let batch = self.waiting.borrow_mut().pop_front().transpose()?;
         assert!(batch.as_ref().is_none_or(|batch| batch.rows.len() <= max as usize));
         Ok(batch)
+    }
+
+    fn remaining(&self) -> u64 {
+        self.waiting.borrow().iter().flatten().map(|batch| batch.rows.len() as u64).sum()
+    }
+
+    fn recall(&self) -> Vec<String> {
+        self.notes.borrow().clone()
+    }
+
+    fn remember(&self, note: &str) -> Result<(), Error> {
+        self.notes.borrow_mut().push(note.to_owned());
+        Ok(())
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.get()
     }
 
     fn push(&self, outcomes: &OutcomeBatch) -> Result<(), Error> {

@@ -9,6 +9,53 @@ use crate::{
     message::{Answer, Incoming},
 };
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Largest upload (B9: 150 MB after base64).
+const MAX_UPLOAD: usize = 100 << 20;
+
+/// Jobs, and how they are worked on.
+#[derive(Debug)]
+pub struct Bulk {
+    /// Polls before a job is begun, from the one that first finds it in progress.
+    pub polls: u32,
+    /// Rows that are worked on between two polls; without it, all of them at once.
+    pub rows_per_poll: Option<usize>,
+    /// The next job that has come so far fails as such: rows, and what its `errorMessage` says.
+    pub fails_after: Option<(usize, String)>,
+    pub(super) jobs: BTreeMap<String, Job>,
+    opened: u64,
+}
+
+impl Default for Bulk {
+    fn default() -> Bulk {
+        Bulk { polls: 2, rows_per_poll: None, fails_after: None, jobs: BTreeMap::new(), opened: 0 }
+    }
+}
+
+impl Bulk {
+    /// Every job's state, in the order in which they were opened.
+    pub fn states(&self) -> Vec<&'static str> {
+        self.jobs.values().map(|job| job.state).collect()
+    }
+
+    /// Jobs that wait for their turn have it at the next poll.
+    pub fn hurry(&mut self) {
+        self.jobs.values_mut().for_each(|job| job.polls = 1);
+    }
+
+    /// Seven days pass: jobs and their results are gone (B9).
+    pub fn expire(&mut self) {
+        self.jobs.clear();
+    }
+
+    /// Somebody aborts every job that has not ended, on the CRM's own page.
+    pub fn abort_all(&mut self) {
+        for job in self.jobs.values_mut().filter(|job| matches!(job.state, "Open" | "UploadComplete" | "InProgress")) {
+            job.state = "Aborted";
+        }
+    }
+}
 
 /// A job.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +87,7 @@ const DELIMITERS: [(&str, char); 6] =
 
 /// `…/jobs/ingest…`.
 pub(super) fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Answer {
+    go_on_by_themselves(world, rest.first().copied());
     match (request.method.as_str(), rest) {
         ("POST", []) => create(world, request),
         ("PUT", [id, "batches"]) => upload(world, id, request),
@@ -48,6 +96,26 @@ pub(super) fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Ans
         ("GET", [id, set]) => results(world, id, set),
         ("GET", [id, set, ""]) => results(world, id, set),
         _ => errors::one(404, "NOT_FOUND", "The requested resource does not exist"),
+    }
+}
+
+/// A job that nobody asks about is worked on all the same: it has ended when something else is asked for.
+fn go_on_by_themselves(world: &mut World, asked: Option<&str>) {
+    let running =
+        |(id, job): (&String, &Job)| (asked != Some(id) && matches!(job.state, "UploadComplete" | "InProgress")).then(|| id.clone());
+    let ids: Vec<String> = world.salesforce.bulk.jobs.iter().filter_map(running).collect();
+    for id in ids {
+        while let Some(mut job) = world.salesforce.bulk.jobs.remove(&id) {
+            let ends = !matches!(job.state, "UploadComplete" | "InProgress");
+            if !ends {
+                job.state = "InProgress";
+                work(world, &mut job);
+            }
+            world.salesforce.bulk.jobs.insert(id.clone(), job);
+            if ends {
+                break;
+            }
+        }
     }
 }
 
@@ -65,10 +133,12 @@ fn create(world: &mut World, request: &Incoming) -> Answer {
     let (Some(delimiter), Some(line_ending)) = (delimiter, line_ending) else {
         return errors::one(400, "INVALIDJOB", "no such columnDelimiter or lineEnding");
     };
-    let id = super::record_id("750", world.salesforce.jobs.len() as u64);
-    let job = Job { object: object.to_owned(), state: "Open", polls: 2, delimiter, line_ending, ..Job::default() };
+    let id = super::record_id("750", world.salesforce.bulk.opened);
+    world.salesforce.bulk.opened += 1;
+    let job =
+        Job { object: object.to_owned(), state: "Open", polls: world.salesforce.bulk.polls, delimiter, line_ending, ..Job::default() };
     let answer = status(&id, &job);
-    world.salesforce.jobs.insert(id, job);
+    world.salesforce.bulk.jobs.insert(id, job);
     Answer::json(200, &answer)
 }
 
@@ -82,7 +152,7 @@ fn status(id: &str, job: &Job) -> Value {
 }
 
 fn upload(world: &mut World, id: &str, request: &Incoming) -> Answer {
-    let Some(job) = world.salesforce.jobs.get_mut(id) else {
+    let Some(job) = world.salesforce.bulk.jobs.get_mut(id) else {
         return errors::one(404, "NOT_FOUND", "The requested resource does not exist");
     };
     if job.uploaded || job.state != "Open" {
@@ -90,6 +160,9 @@ fn upload(world: &mut World, id: &str, request: &Incoming) -> Answer {
     }
     if !request.header("content-type").is_some_and(|kind| kind.starts_with("text/csv")) {
         return errors::one(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type is not text/csv");
+    }
+    if request.body.len() > MAX_UPLOAD {
+        return errors::one(413, "REQUEST_ENTITY_TOO_LARGE", "the upload is larger than 100 MB");
     }
     let Ok(text) = std::str::from_utf8(&request.body) else {
         return errors::one(400, "INVALIDJOB", "the upload is not UTF-8");
@@ -103,20 +176,20 @@ fn upload(world: &mut World, id: &str, request: &Incoming) -> Answer {
 
 fn set_state(world: &mut World, id: &str, request: &Incoming) -> Answer {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let Some(job) = world.salesforce.jobs.get_mut(id) else {
+    let Some(job) = world.salesforce.bulk.jobs.get_mut(id) else {
         return errors::one(404, "NOT_FOUND", "The requested resource does not exist");
     };
     job.state = match body["state"].as_str() {
-        Some("UploadComplete") if job.uploaded => "UploadComplete",
-        Some("Aborted") => "Aborted",
+        Some("UploadComplete") if job.uploaded && job.state == "Open" => "UploadComplete",
+        Some("Aborted") if matches!(job.state, "Open" | "UploadComplete" | "InProgress") => "Aborted",
         _ => return errors::one(400, "INVALIDJOBSTATE", "no such state from here"),
     };
     Answer::json(200, &status(id, job))
 }
 
-/// Each poll moves the job on: `UploadComplete`, `InProgress`, then it is worked on and complete.
+/// Each poll moves the job on: `UploadComplete`, `InProgress`, then it is worked on, in one or several pieces, and complete.
 fn poll(world: &mut World, id: &str) -> Answer {
-    let Some(mut job) = world.salesforce.jobs.get(id).cloned() else {
+    let Some(mut job) = world.salesforce.bulk.jobs.remove(id) else {
         return errors::one(404, "NOT_FOUND", "The requested resource does not exist");
     };
     if matches!(job.state, "UploadComplete" | "InProgress") {
@@ -125,9 +198,10 @@ fn poll(world: &mut World, id: &str) -> Answer {
         if job.polls == 0 {
             work(world, &mut job);
         }
-        world.salesforce.jobs.insert(id.to_owned(), job.clone());
     }
-    Answer::json(200, &status(id, &job))
+    let answer = Answer::json(200, &status(id, &job));
+    world.salesforce.bulk.jobs.insert(id.to_owned(), job);
+    answer
 }
 
 fn work(world: &mut World, job: &mut Job) {
@@ -139,7 +213,12 @@ fn work(world: &mut World, job: &mut Job) {
         return;
     }
     let csv = |cells: &[String]| to_csv(cells, job.delimiter.1);
-    for row in std::mem::take(&mut job.rows) {
+    let done = job.succeeded.len() + job.failed.len();
+    let fails = world.salesforce.bulk.fails_after.clone();
+    let until_failure = fails.as_ref().map_or(usize::MAX, |(rows, _)| rows.saturating_sub(done));
+    let piece = job.rows.len().min(world.salesforce.bulk.rows_per_poll.unwrap_or(usize::MAX)).min(until_failure);
+    let later = job.rows.split_off(piece);
+    for row in std::mem::replace(&mut job.rows, later) {
         let line = csv(&row.cells);
         let mut fields = Map::new();
         let mut id = String::new();
@@ -182,7 +261,13 @@ fn work(world: &mut World, job: &mut Job) {
     }
     world.random.shuffle(&mut job.succeeded);
     world.random.shuffle(&mut job.failed);
-    job.state = "JobComplete";
+    if let Some((_, message)) = fails.filter(|(rows, _)| *rows <= job.succeeded.len() + job.failed.len()) {
+        world.salesforce.bulk.fails_after = None;
+        job.state = "Failed";
+        job.error = message;
+    } else if job.rows.is_empty() {
+        job.state = "JobComplete";
+    }
 }
 
 /// What a value of the wrong type is called here, where there is no JSON.
@@ -204,7 +289,9 @@ fn not_deserialized(world: &World, job: &Job, row: &Row, fields: &Map<String, Va
 }
 
 fn results(world: &World, id: &str, set: &str) -> Answer {
-    let Some(job) = world.salesforce.jobs.get(id) else { return errors::one(404, "NOT_FOUND", "The requested resource does not exist") };
+    let Some(job) = world.salesforce.bulk.jobs.get(id) else {
+        return errors::one(404, "NOT_FOUND", "The requested resource does not exist");
+    };
     let (columns, delimiter) = (to_csv(&job.header, job.delimiter.1), job.delimiter.1);
     let (header, lines): (String, Vec<String>) = match set {
         "successfulResults" => (format!("sf__Id{delimiter}sf__Created{delimiter}{columns}"), job.succeeded.clone()),

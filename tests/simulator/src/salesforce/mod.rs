@@ -8,6 +8,7 @@ mod rows;
 mod schema;
 mod store;
 
+pub use bulk::Bulk;
 pub use ids::record_id;
 pub use schema::Field;
 pub use store::{Record, SObject, Salesforce};

@@ -19,7 +19,8 @@ pub struct Salesforce {
     pub rotate_refresh_token: bool,
     /// Calls of the day.
     pub(super) today: u64,
-    pub(super) jobs: BTreeMap<String, super::bulk::Job>,
+    /// Jobs of the Bulk API, and how they are worked on.
+    pub bulk: super::Bulk,
 }
 
 /// Records and fields of one object.
@@ -65,7 +66,7 @@ impl Salesforce {
             refresh_token: "test-refresh-token".to_owned(),
             rotate_refresh_token: false,
             today: 0,
-            jobs: BTreeMap::new(),
+            bulk: super::Bulk::default(),
         }
     }
 

@@ -95,6 +95,56 @@ async fn item_13_a_job_can_be_aborted() {
 }
 
 #[tokio::test]
+async fn item_13_a_job_is_worked_on_in_pieces_and_can_be_aborted_in_between() {
+    let api = contacts(5).await;
+    api.simulator.world().salesforce.bulk.rows_per_poll = Some(2);
+    let id = open(&api, json!({})).await;
+    let csv: String = (0..5).map(|n| format!("{},Director\n", contact(n))).collect();
+    assert_eq!(upload(&api, &id, &format!("Id,Title\n{csv}")).await, 201);
+    assert_eq!(close(&api, &id).await, 200);
+    assert_eq!(close(&api, &id).await, 400, "it is closed");
+    let path = format!("{JOBS}/{id}");
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let job = api.get(&path).await.json();
+        seen.push((job["state"].as_str().unwrap().to_owned(), job["numberRecordsProcessed"].as_u64().unwrap()));
+    }
+    assert_eq!(seen, [("InProgress".to_owned(), 0), ("InProgress".to_owned(), 2), ("InProgress".to_owned(), 4)]);
+    assert_eq!(api.patch(&path, &json!({"state": "Aborted"})).await.json()["state"], "Aborted");
+    assert_eq!(api.patch(&path, &json!({"state": "Aborted"})).await.status, 400, "it has ended");
+    assert_eq!(ended(&api, &id).await["numberRecordsProcessed"], 4);
+    assert_eq!(api.get(&format!("{path}/successfulResults/")).await.text.lines().count(), 5);
+    let left = api.get(&format!("{path}/unprocessedrecords/")).await.text;
+    assert_eq!((left.lines().collect::<Vec<_>>(), api.writes()), (vec!["Id,Title", &format!("{},Director", contact(4))], 4));
+}
+
+#[tokio::test]
+async fn item_13_a_job_goes_on_when_nobody_asks() {
+    let api = contacts(1).await;
+    let id = open(&api, json!({})).await;
+    assert_eq!(upload(&api, &id, &format!("Id,Title\n{},Director\n", contact(0))).await, 201);
+    open(&api, json!({})).await;
+    assert_eq!(api.writes(), 0, "it is not closed");
+    assert_eq!(close(&api, &id).await, 200);
+    open(&api, json!({})).await;
+    assert_eq!((api.field("Title"), ended(&api, &id).await["state"].as_str()), (Some(json!("Director")), Some("JobComplete")));
+}
+
+#[tokio::test]
+async fn item_13_a_job_may_fail_in_the_middle_and_is_gone_after_a_week() {
+    let api = contacts(5).await;
+    api.simulator.world().salesforce.bulk.fails_after = Some((3, "InternalServerError".to_owned()));
+    let csv: String = (0..5).map(|n| format!("{},Director\n", contact(n))).collect();
+    let (job, [done, failed, unprocessed]) = run(&api, json!({}), &format!("Id,Title\n{csv}")).await;
+    assert_eq!((&job["state"], &job["errorMessage"]), (&json!("Failed"), &json!("InternalServerError")));
+    assert_eq!((done.len(), failed.len(), unprocessed.len(), api.writes()), (4, 1, 3, 3));
+    api.simulator.world().salesforce.bulk.expire();
+    let id = job["id"].as_str().unwrap();
+    assert_eq!(api.get(&format!("{JOBS}/{id}")).await.status, 404);
+    assert_eq!(api.get(&format!("{JOBS}/{id}/successfulResults/")).await.status, 404);
+}
+
+#[tokio::test]
 async fn item_13_na_clears_and_an_empty_cell_is_ignored() {
     let api = contacts(1).await;
     let (job, [done, ..]) = run(&api, json!({}), &format!("Id,Title,Department\n{},#N/A,\n", contact(0))).await;

@@ -1,0 +1,61 @@
+//! Changes pulled together until they are enough for a job.
+
+use crate::bindings::reverse_sync::destination::types::Error;
+use crate::jobs::MAX_ROWS;
+use crate::run::changes::Changes;
+use crate::run::world::Stream;
+
+/// Bytes of changes that are pulled together. A run has one load at a time, beside its upload or an answer about it.
+const LOAD_BYTES: usize = 8 << 20;
+/// Most changes that are pulled at once, and how many when their size is not known.
+const PULL: usize = 5_000;
+const FIRST_PULL: usize = 200;
+
+/// Changes that go the same way.
+pub(super) struct Load {
+    pub(super) changes: Changes,
+    /// Members from here on were never handed out before.
+    pub(super) fresh_from: usize,
+}
+
+/// Pulls loads.
+#[derive(Default)]
+pub(super) struct Loads {
+    /// The beginning of the next load.
+    carried: Option<Changes>,
+}
+
+impl Loads {
+    pub(super) fn next(&mut self, stream: &dyn Stream) -> Result<Option<Load>, Error> {
+        let first = match self.carried.take() {
+            Some(changes) => changes,
+            None => match pull(stream, FIRST_PULL)? {
+                Some(changes) => changes,
+                None => return Ok(None),
+            },
+        };
+        let fresh_from = if first.doubtful() { first.len() } else { 0 };
+        let mut load = Load { changes: first, fresh_from };
+        loop {
+            let (rows, bytes) = (load.changes.len(), load.changes.size());
+            let room = LOAD_BYTES.saturating_sub(bytes) / (bytes / rows.max(1) + 1);
+            let room = room.min(MAX_ROWS - rows.min(MAX_ROWS)).min(PULL);
+            if room == 0 {
+                return Ok(Some(load));
+            }
+            let Some(more) = pull(stream, room)? else { return Ok(Some(load)) };
+            let doubtful = more.doubtful();
+            if let Err(other) = load.changes.append(more) {
+                self.carried = Some(*other);
+                return Ok(Some(load));
+            }
+            if doubtful {
+                load.fresh_from = load.changes.len();
+            }
+        }
+    }
+}
+
+fn pull(stream: &dyn Stream, max: usize) -> Result<Option<Changes>, Error> {
+    stream.next(u32::try_from(max).unwrap_or(u32::MAX))?.map(Changes::new).transpose()
+}

@@ -1,0 +1,508 @@
+//! Salesforce's Bulk API 2.0: jobs instead of collections. (crm-apis B9)
+
+use crate::{
+    project::{Ended, Project},
+    support::{Crm, Provider, config, problem, problems},
+};
+use crm_simulator::{Fault, Field, Rule, Simulator, World};
+use reverse_sync::{
+    component::Allowed,
+    engine::EngineConfig,
+    journal::{self, Counts, Ending},
+    run::{StopReason, StopSignal},
+};
+use reverse_sync_tests::{component_file, load};
+use serde_json::{Value, json};
+use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+
+const JOBS: &str = "/services/data/v67.0/jobs/ingest";
+
+async fn crm(contacts: usize) -> Crm {
+    Crm::with(Provider::Salesforce, config(contacts), json!({"write_mode": "bulk"})).await
+}
+
+fn counts(updated: u64, failed: u64) -> Counts {
+    Counts { updated, failed, ..Counts::default() }
+}
+
+/// Requests that are no polls, and polls.
+fn calls(world: &World) -> (usize, usize) {
+    let poll = |target: &str| target.strip_prefix(JOBS).is_some_and(|rest| rest.matches('/').count() == 1);
+    let polls = world.requests.iter().filter(|request| request.method == "GET" && poll(&request.target)).count();
+    (world.requests.len() - polls, polls)
+}
+
+fn stored(crm: &Crm, n: usize, field: &str) -> Option<Value> {
+    crm.simulator.world().salesforce.value("Contact", &Provider::Salesforce.id(n), field).cloned()
+}
+
+/// `Id,FirstName,Level__c` for contacts `0..count`; a rule of Salesforce's stops updates of each hundredth.
+fn golden(simulator: &Simulator, count: usize) -> String {
+    let mut world = simulator.world();
+    let mut csv = "Id,FirstName,Level__c\n".to_owned();
+    for n in 0..count {
+        let id = Provider::Salesforce.id(n);
+        world.salesforce.record_mut("Contact", &id).unwrap().duplicate = n % 100 == 57;
+        csv.push_str(&format!("{id},New {n},Primary\n"));
+    }
+    csv
+}
+
+/// Exactly the bad ones have failed, exactly the others hold what was confirmed, and none was written twice.
+#[track_caller]
+fn one_percent_failed(world: &World, count: usize, problems: &[(Ending, journal::Problem)]) {
+    let mut failed: Vec<usize> = problems.iter().map(|(_, problem)| problem.row as usize - 1).collect();
+    failed.sort_unstable();
+    assert_eq!(failed, (0..count).filter(|n| n % 100 == 57).collect::<Vec<_>>());
+    for (ending, problem) in problems {
+        assert_eq!((*ending, problem.code.as_str(), problem.status), (Ending::Failed, "DUPLICATES_DETECTED", Some(200)));
+        assert!(problem.message.contains("Use one of these records?"), "{}", problem.message);
+        assert_eq!(problem.provider_id, Provider::Salesforce.id(problem.row as usize - 1));
+    }
+    for n in 0..count {
+        let name = world.salesforce.value("Contact", &Provider::Salesforce.id(n), "FirstName").and_then(Value::as_str).unwrap_or_default();
+        assert_eq!(name == format!("New {n}"), n % 100 != 57, "{n}: {name}");
+    }
+    assert_eq!(world.written_twice(), []);
+    assert_eq!(world.writes.len(), count - count / 100);
+}
+
+#[tokio::test]
+async fn fifty_thousand_records_take_seven_calls_and_polls() {
+    let crm = Crm::salesforce(50_000).await;
+    let report = crm.run(&golden(&crm.simulator, 50_000)).await;
+    assert_eq!((report.counts, report.pending, &report.stopped), (counts(49_500, 500), 0, &None));
+    let world = crm.simulator.world();
+    let (calls, polls) = calls(&world);
+    assert!(calls <= 7, "{calls} calls and {polls} polls");
+    assert_eq!(world.salesforce.bulk.states(), ["JobComplete"]);
+    one_percent_failed(&world, 50_000, &problems(&report));
+}
+
+#[tokio::test]
+async fn few_changes_go_in_collections_unless_jobs_are_asked_for() {
+    let above = json!({"bulk_above": 300});
+    for (more, count, jobs) in [(json!({}), 1_000, 0), (above.clone(), 300, 0), (above, 301, 1), (json!({"write_mode": "bulk"}), 1, 1)] {
+        let crm = Crm::with(Provider::Salesforce, config(count), more).await;
+        let report = crm.run(&crm.new_names(count)).await;
+        assert_eq!(report.counts, counts(count as u64, 0));
+        assert_eq!(crm.simulator.world().salesforce.bulk.states().len(), jobs, "{count}");
+        assert_eq!(crm.renamed(count), count);
+    }
+}
+
+#[tokio::test]
+async fn long_records_take_more_jobs_in_memory_that_does_not_grow() {
+    let engine = EngineConfig { max_memory: 36 << 20, ..EngineConfig::default() };
+    let component = Arc::new(load(&component_file().unwrap(), engine).await.unwrap());
+    let crm = Crm::of(component, Provider::Salesforce, config(5_000), json!({"write_mode": "bulk"})).await;
+    crm.simulator
+        .world()
+        .salesforce
+        .objects
+        .get_mut("Contact")
+        .unwrap()
+        .fields
+        .insert("Notes__c".to_owned(), Field { length: 100_000, ..Field::new("Notes__c", "Notes", "textarea") });
+    let mut csv = "Id,FirstName,Notes__c\n".to_owned();
+    for n in 0..5_000 {
+        csv.push_str(&format!("{},New {n},{}\n", Provider::Salesforce.id(n), "x".repeat(8_000)));
+    }
+    let report = crm.run(&csv).await;
+    assert_eq!(report.counts, counts(5_000, 0), "{:?}", report.stopped);
+    let world = crm.simulator.world();
+    let states = world.salesforce.bulk.states();
+    assert!((5..=6).contains(&states.len()) && states.iter().all(|state| *state == "JobComplete"), "{states:?}");
+    assert!(world.requests.iter().all(|request| request.body.len() < 11 << 20));
+    assert_eq!(world.written_twice(), []);
+}
+
+#[tokio::test]
+async fn texts_arrive_as_they_were_confirmed() {
+    let texts = ["say \"so\"", "two\nlines", "a\r\nb", "a,b;c", "Zürich Łódź 北京", "\"", "#N/A?", "=1+1", "'", " lead and trail "];
+    let crm = crm(texts.len()).await;
+    let mut jsonl = String::new();
+    for (n, text) in texts.iter().enumerate() {
+        jsonl.push_str(&format!(
+            "{}\n",
+            json!({"Id": Provider::Salesforce.id(n), "Department": text, "DoNotCall": n % 2 == 0, "Discount__c": 1.5})
+        ));
+    }
+    let report = crm.run_jsonl(&jsonl).await;
+    assert_eq!(report.counts, counts(texts.len() as u64, 0), "{:?}", problems(&report));
+    assert_eq!(crm.simulator.world().salesforce.bulk.states(), ["JobComplete"]);
+    for (n, text) in texts.iter().enumerate() {
+        assert_eq!(stored(&crm, n, "Department"), Some(json!(text)));
+        assert_eq!((stored(&crm, n, "DoNotCall"), stored(&crm, n, "Discount__c")), (Some(json!(n % 2 == 0)), Some(json!(1.5))));
+        assert_eq!(stored(&crm, n, "Title"), Some(json!("Buyer")), "a column of another record's");
+    }
+}
+
+#[tokio::test]
+async fn a_null_clears_where_the_policy_says_so_and_an_absent_value_leaves_alone() {
+    let config_json = json!({"write_mode": "bulk", "null_policy": {"Title": "clear", "Email": "skip"}});
+    let crm = Crm::with(Provider::Salesforce, config(2), config_json).await;
+    let ids = [0, 1].map(|n| Provider::Salesforce.id(n));
+    let report = crm.run(&format!("Id,FirstName,Title,Email\n{},New 0,,\n{},New 1,Director,x@example.com\n", ids[0], ids[1])).await;
+    assert_eq!(report.counts, counts(2, 0), "{:?}", problems(&report));
+    assert_eq!(crm.simulator.world().salesforce.bulk.states(), ["JobComplete"]);
+    assert_eq!((stored(&crm, 0, "Title"), stored(&crm, 0, "Email")), (None, Some(json!("person0@example.com"))));
+    assert_eq!((stored(&crm, 1, "Title"), stored(&crm, 1, "Email")), (Some(json!("Director")), Some(json!("x@example.com"))));
+}
+
+#[tokio::test]
+async fn many_records_that_changed_since_the_plan_are_left_alone_by_jobs_too() {
+    let crm = Crm::salesforce(3_000).await;
+    let plan = crm.plan_comparing(&crm.new_names(3_000)).await;
+    for n in (0..3_000).step_by(100) {
+        crm.simulator.world().salesforce.edit("Contact", &Provider::Salesforce.id(n), "FirstName", json!("Somebody's"));
+    }
+    let confirmed = crm.bench.confirm_overriding(plan, &["max_changed_percent"]).unwrap();
+    let report = crm.run_confirmed(&confirmed).await;
+    assert_eq!((report.counts.updated, report.counts.drifted), (2_970, 30));
+    assert_eq!(crm.simulator.world().salesforce.bulk.states(), ["JobComplete"]);
+    assert!((0..3_000).step_by(100).all(|n| crm.first_name(n) == "Somebody's"));
+}
+
+#[tokio::test]
+async fn what_an_upload_cannot_say_goes_in_a_collection_beside_it() {
+    let crm = crm(3).await;
+    let texts = ["fine", "#N/A", "also fine"];
+    let mut jsonl = String::new();
+    for (n, text) in texts.iter().enumerate() {
+        jsonl.push_str(&format!("{}\n", json!({"Id": Provider::Salesforce.id(n), "Department": text})));
+    }
+    let report = crm.run_jsonl(&jsonl).await;
+    assert_eq!(report.counts, counts(3, 0), "{:?}", problems(&report));
+    assert_eq!(crm.simulator.world().salesforce.bulk.states(), ["JobComplete"]);
+    assert_eq!(stored(&crm, 1, "Department"), Some(json!("#N/A")), "a text, and no order to clear");
+    assert_eq!(stored(&crm, 2, "Department"), Some(json!("also fine")));
+    let world = crm.simulator.world();
+    assert_eq!(world.requests.iter().filter(|request| request.target.ends_with("/composite/sobjects")).count(), 1);
+}
+
+#[tokio::test]
+async fn each_row_has_its_own_outcome() {
+    let crm = crm(20).await;
+    {
+        let mut world = crm.simulator.world();
+        world.salesforce.delete("Contact", &Provider::Salesforce.id(3));
+        world.salesforce.merge("Contact", &Provider::Salesforce.id(15), &Provider::Salesforce.id(7));
+        world.salesforce.record_mut("Contact", &Provider::Salesforce.id(8)).unwrap().duplicate = true;
+        // Locked when the job comes to it, and free when it is sent again.
+        world.salesforce.record_mut("Contact", &Provider::Salesforce.id(9)).unwrap().locked = 1;
+    }
+    let report = crm.run(&crm.new_names(10)).await;
+    assert_eq!(report.counts, counts(7, 3));
+    let mut problems = problems(&report);
+    problems.sort_by_key(|(_, problem)| problem.row);
+    let codes: Vec<&str> = problems.iter().map(|(_, problem)| problem.code.as_str()).collect();
+    assert_eq!(codes, ["ENTITY_IS_DELETED", "ENTITY_IS_DELETED", "DUPLICATES_DETECTED"]);
+    assert_eq!(problems[0].1.message, "entity is deleted (the record was deleted, or merged into another record)");
+    assert_eq!((crm.renamed(10), crm.simulator.world().written_twice()), (7, vec![]));
+}
+
+#[tokio::test]
+async fn an_unknown_column_fails_the_records_that_have_it_and_no_other() {
+    let crm = crm(100).await;
+    let mut csv = "Id,FirstName,Titel\n".to_owned();
+    for n in 0..100 {
+        csv.push_str(&format!("{},New {n},{}\n", Provider::Salesforce.id(n), if n == 41 { "x" } else { "" }));
+    }
+    let report = crm.run(&csv).await;
+    assert_eq!(report.counts, counts(99, 1));
+    let (_, problem) = problem(&report);
+    assert_eq!((problem.row, problem.code.as_str()), (42, "InvalidBatch"));
+    assert!(problem.message.ends_with("Field name not found : Titel"), "{}", problem.message);
+    assert_eq!(crm.simulator.world().salesforce.bulk.states(), ["Failed", "JobComplete"]);
+}
+
+#[tokio::test]
+async fn a_job_that_fails_as_such_fails_its_records_with_its_words() {
+    let crm = crm(5).await;
+    crm.simulator.world().salesforce.bulk.fails_after = Some((0, "InvalidBatch : the file is not to our liking".to_owned()));
+    let report = crm.run(&crm.new_names(5)).await;
+    assert_eq!((report.counts, crm.writes()), (counts(0, 5), 0));
+    assert!(problems(&report).iter().all(|(_, problem)| problem.message.ends_with("the file is not to our liking")));
+}
+
+#[tokio::test]
+async fn what_a_failed_job_has_not_come_to_is_sent_again() {
+    let crm = crm(50).await;
+    crm.simulator.world().salesforce.bulk.fails_after = Some((20, "InternalServerError".to_owned()));
+    let report = crm.run(&crm.new_names(50)).await;
+    assert_eq!((report.counts, crm.renamed(50)), (counts(50, 0), 50));
+    let world = crm.simulator.world();
+    assert_eq!((world.salesforce.bulk.states(), world.written_twice()), (vec!["Failed"], vec![]));
+}
+
+#[tokio::test]
+async fn a_job_that_somebody_aborts_ends_there() {
+    let crm = crm(60).await;
+    crm.simulator.world().salesforce.bulk.rows_per_poll = Some(20);
+    let confirmed = crm.confirm(&crm.new_names(60)).await;
+    let aborting = async {
+        until(&crm.simulator, |world| world.writes.len() >= 20).await;
+        crm.simulator.world().salesforce.bulk.abort_all();
+    };
+    let (report, ()) = tokio::join!(crm.run_confirmed(&confirmed), aborting);
+    let written = crm.writes();
+    assert!((20..60).contains(&written));
+    assert_eq!(report.counts, counts(written as u64, 60 - written as u64));
+    assert!(problems(&report).iter().all(|(_, problem)| problem.code == "job_aborted"), "{:?}", problems(&report));
+    assert_eq!(crm.renamed(60), written);
+}
+
+#[tokio::test]
+async fn lost_answers_write_nothing_twice() {
+    // Each step of a job, and its results: applied and unanswered, or never arrived.
+    for (method, path) in [
+        ("POST", "/jobs/ingest"),
+        ("PUT", "/batches"),
+        ("PATCH", "/jobs/ingest/"),
+        ("GET", "/jobs/ingest/"),
+        ("GET", "/successfulResults"),
+        ("GET", "/failedResults"),
+    ] {
+        for fault in [
+            Fault::DropAfter,
+            Fault::DropBefore,
+            Fault::StatusAfter(503),
+            Fault::Truncate,
+            Fault::Html(502),
+            Fault::WrongBody("{}".to_owned()),
+        ] {
+            let crm = crm(120).await;
+            crm.simulator.world().salesforce.bulk.polls = 1;
+            crm.simulator.world().fault(Rule { method: Some(method.to_owned()), ..Rule::next(1, fault.clone()).on(path) });
+            let report = crm.run(&golden(&crm.simulator, 120)).await;
+            assert_eq!((report.counts, &report.stopped), (counts(119, 1), &None), "{method} {path} {fault:?}");
+            one_percent_failed(&crm.simulator.world(), 120, &problems(&report));
+        }
+    }
+}
+
+#[tokio::test]
+async fn results_that_cannot_be_read_are_settled_by_reads() {
+    let crm = crm(120).await;
+    crm.simulator.world().fault(Rule::always(Fault::WrongBody("<html>".to_owned())).on("Results"));
+    let report = crm.run(&golden(&crm.simulator, 120)).await;
+    assert_eq!(report.counts, counts(119, 1));
+    assert_eq!(crm.simulator.world().written_twice(), []);
+    // The one that was not applied has its reason from the collection that it was sent in again.
+    assert_eq!(problem(&report).1.code, "DUPLICATES_DETECTED");
+}
+
+#[tokio::test]
+async fn the_daily_limit_stops_the_run_and_the_next_one_picks_the_job_up() {
+    for (path, times) in [("/batches", 0), ("/jobs/ingest/", 2), ("/successfulResults", 0), ("/failedResults", 0)] {
+        let crm = crm(120).await;
+        let confirmed = crm.confirm(&golden(&crm.simulator, 120)).await;
+        crm.simulator.world().fault(Rule::always(Fault::DailyLimit).on(path).after(times));
+        let report = crm.run_confirmed(&confirmed).await;
+        assert_eq!((report.stopped.unwrap().reason, report.pending), (StopReason::RateLimited, 120), "{path}");
+        crm.simulator.world().faults.clear();
+        let report = crm.run_confirmed(&confirmed).await;
+        assert_eq!((report.counts, &report.stopped), (counts(119, 1), &None), "{path}");
+        one_percent_failed(&crm.simulator.world(), 120, &problems(&report));
+    }
+}
+
+#[tokio::test]
+async fn an_expired_job_is_settled_by_reads() {
+    let crm = crm(120).await;
+    let confirmed = crm.confirm(&golden(&crm.simulator, 120)).await;
+    crm.simulator.world().fault(Rule::always(Fault::DailyLimit).on("Results"));
+    crm.run_confirmed(&confirmed).await;
+    crm.simulator.world().faults.clear();
+    crm.simulator.world().salesforce.bulk.expire();
+    let report = crm.run_confirmed(&confirmed).await;
+    assert_eq!(report.counts, counts(119, 1));
+    let world = crm.simulator.world();
+    assert_eq!((world.written_twice(), world.writes.len()), (vec![], 119));
+}
+
+#[tokio::test]
+async fn a_stopped_run_leaves_its_job_to_the_next_one() {
+    let crm = crm(120).await;
+    crm.simulator.world().salesforce.bulk.polls = 1_000;
+    let confirmed = crm.confirm(&golden(&crm.simulator, 120)).await;
+    let stop = StopSignal::new();
+    let stopping = async {
+        until(&crm.simulator, |world| calls(world).1 > 0).await;
+        stop.stop();
+    };
+    let (report, ()) = tokio::join!(crm.bench.run(&confirmed, crm.link(), stop.clone(), |_| {}), stopping);
+    let report = report.unwrap();
+    let stopped = report.stopped.unwrap();
+    assert_eq!((stopped.reason, report.pending, crm.writes()), (StopReason::Cancelled, 120, 0));
+    assert!(stopped.message.contains("goes on in Salesforce"), "{}", stopped.message);
+
+    crm.simulator.world().salesforce.bulk.polls = 1;
+    crm.simulator.world().clear_log();
+    crm.simulator.world().salesforce.bulk.hurry();
+    let report = crm.run_confirmed(&confirmed).await;
+    assert_eq!(report.counts, counts(119, 1));
+    let world = crm.simulator.world();
+    assert!(world.requests.iter().all(|request| request.method == "GET"), "nothing was sent again");
+}
+
+#[tokio::test]
+async fn without_a_grant_for_jobs_collections_do_it() {
+    let mut crm = crm(120).await;
+    crm.bench.grant.allowed = Allowed::ReadsAndUpdates;
+    let report = crm.run(&golden(&crm.simulator, 120)).await;
+    assert_eq!((report.counts, report.refused), (counts(119, 1), 1));
+    assert_eq!(crm.simulator.world().salesforce.bulk.states(), [""; 0]);
+}
+
+/// Waits until the CRM has come so far.
+async fn until(simulator: &Simulator, far: impl Fn(&World) -> bool) {
+    let wait = async {
+        while !far(&simulator.world()) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), wait).await.expect("the run makes no progress");
+}
+
+async fn project(simulator: &Simulator, csv: &str) -> Project {
+    let project = Project { dir: tempfile::tempdir().unwrap(), plugin: None };
+    project.write(
+        "reverse-sync.toml",
+        &format!(
+            r#"
+[sources.src_1]
+provider = "salesforce"
+base_url = "{}"
+access_token = {{ env = "HUBSPOT_TOKEN" }}
+
+[destinations.people]
+destination_type = "salesforce_dest"
+entity_type = "person"
+records = "golden.csv"
+config_json = {{ provider_id_field = "Id", source_id = "src_1", fields = ["FirstName", "Level__c", "Department"] }}
+"#,
+            simulator.base_url()
+        ),
+    );
+    project.write("golden.csv", csv);
+    project
+}
+
+async fn killed(project: &Project, simulator: &Simulator, far: impl Fn(&World) -> bool) {
+    let mut child = project.command(&["run", "people", "--confirm"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    until(simulator, far).await;
+    // SIGKILL.
+    child.start_kill().unwrap();
+    child.wait().await.unwrap();
+    let past = journal::read(&journal_of(project), |_, _| {}).unwrap();
+    assert!(!past.finished, "it was killed too late to prove anything");
+}
+
+fn journal_of(project: &Project) -> PathBuf {
+    let runs = std::fs::read_dir(project.path(".reverse-sync/runs")).unwrap();
+    runs.map(|entry| entry.unwrap().path()).next().unwrap()
+}
+
+async fn goes_on(project: &Project) -> Vec<(Ending, journal::Problem)> {
+    let ended: Ended = project.run(&["run", "people", "--confirm", "--json"]).await;
+    // Some records have failed.
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.json()["stopped"].is_null());
+    let mut found = Vec::new();
+    let past = journal::read(&journal_of(project), |ending, problem| found.push((ending, problem))).unwrap();
+    assert!(past.finished);
+    found
+}
+
+#[tokio::test]
+async fn fifty_thousand_records_killed_while_the_job_is_worked_on() {
+    let simulator = Simulator::start(config(50_000)).await.unwrap();
+    simulator.world().salesforce.bulk.rows_per_poll = Some(15_000);
+    let project = project(&simulator, &golden(&simulator, 50_000)).await;
+    killed(&project, &simulator, |world| world.writes.len() >= 14_000).await;
+    assert!(simulator.world().writes.len() < 49_500, "it was killed too late to prove anything");
+    let problems = goes_on(&project).await;
+    let world = simulator.world();
+    let (calls, polls) = calls(&world);
+    assert!(calls <= 12, "{calls} calls and {polls} polls, over both attempts");
+    assert_eq!(world.salesforce.bulk.states(), ["JobComplete"]);
+    one_percent_failed(&world, 50_000, &problems);
+}
+
+#[tokio::test]
+async fn killed_in_the_second_of_several_jobs() {
+    const COUNT: usize = 5_000;
+    let simulator = Simulator::start(config(COUNT)).await.unwrap();
+    {
+        let mut world = simulator.world();
+        let contact = world.salesforce.objects.get_mut("Contact").unwrap();
+        contact.fields.insert("Department".to_owned(), Field { length: 100_000, ..Field::new("Department", "Department", "textarea") });
+        world.salesforce.bulk.rows_per_poll = Some(600);
+    }
+    let long = "x".repeat(8_000);
+    let csv: String = golden(&simulator, COUNT).lines().map(|line| format!("{line},{long}\n")).collect();
+    let csv = csv.replacen(&long, "Department", 1);
+    let project = project(&simulator, &csv).await;
+    // The first job has some thousand rows, the second one is in the middle of its own.
+    killed(&project, &simulator, |world| world.salesforce.bulk.states() == ["JobComplete", "InProgress"] && world.writes.len() > 1_200)
+        .await;
+    let problems = goes_on(&project).await;
+    let world = simulator.world();
+    let states = world.salesforce.bulk.states();
+    // What is left for the last load is few enough for collections.
+    assert!(states.len() == 3 && states.iter().all(|state| *state == "JobComplete"), "{states:?}");
+    one_percent_failed(&world, COUNT, &problems);
+}
+
+#[tokio::test]
+async fn kill_9_at_every_step_of_a_job() {
+    const COUNT: usize = 3_000;
+    type Far<'f> = &'f dyn Fn(&World) -> bool;
+    let sent = |method: &'static str, part: &'static str| {
+        move |world: &World| world.requests.iter().any(|request| request.method == method && request.target.contains(part))
+    };
+    let (opened, uploaded, closed) = (sent("POST", "/jobs/ingest"), sent("PUT", "/batches"), sent("PATCH", "/jobs/ingest/"));
+    let (results, failed) = (sent("GET", "/successfulResults"), sent("GET", "/failedResults"));
+    let polled = |world: &World| calls(world).1 >= 2;
+    let steps: [(&str, Far<'_>); 6] = [
+        ("opened", &opened),
+        ("uploaded", &uploaded),
+        ("closed", &closed),
+        ("polled", &polled),
+        ("results", &results),
+        ("failed", &failed),
+    ];
+    for (step, far) in steps {
+        // With and without the answer to the step: the host is killed while it waits, or right after.
+        // After the last steps the run would come to its end first.
+        let latencies: &[u64] = if step == "results" || step == "failed" { &[300] } else { &[0, 300] };
+        for latency in latencies.iter().copied() {
+            let simulator = Simulator::start(config(COUNT)).await.unwrap();
+            simulator.world().fault(Rule::always(Fault::Latency(latency)).on("/jobs/ingest"));
+            simulator.world().salesforce.bulk.rows_per_poll = Some(2_000);
+            let project = project(&simulator, &golden(&simulator, COUNT)).await;
+            killed(&project, &simulator, far).await;
+            simulator.world().faults.clear();
+            let problems = goes_on(&project).await;
+            one_percent_failed(&simulator.world(), COUNT, &problems);
+            let states = simulator.world().salesforce.bulk.states();
+            assert_eq!(states.iter().filter(|state| **state == "JobComplete").count(), 1, "{step}: {states:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn killed_again_and_again_while_a_job_is_worked_on() {
+    let simulator = Simulator::start(config(3_000)).await.unwrap();
+    simulator.world().salesforce.bulk.rows_per_poll = Some(500);
+    let project = project(&simulator, &golden(&simulator, 3_000)).await;
+    for round in 1..=4 {
+        killed(&project, &simulator, |world| world.writes.len() >= round * 490).await;
+    }
+    let problems = goes_on(&project).await;
+    let world = simulator.world();
+    assert_eq!(world.salesforce.bulk.states(), ["JobComplete"]);
+    one_percent_failed(&world, 3_000, &problems);
+}

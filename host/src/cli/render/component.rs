@@ -21,6 +21,8 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
         writeln!(out, "  It asks to:")?;
         for capability in &served.capabilities {
             let what = match capability.effect {
+                // Nothing that a host knows proves what a POST does.
+                Effect::Read if capability.method == "POST" => "read (by POST: the component's word for it)",
                 Effect::Read => "read",
                 Effect::Write => "UPDATE confirmed records",
             };

@@ -72,7 +72,11 @@ pub enum Refused {
 }
 
 fn held_back(guards: &[Guard]) -> String {
-    let found: Vec<String> = guards.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect();
+    // The plan says it all; a sentence should still end.
+    let found: Vec<String> = match guards {
+        few if few.len() <= 3 => few.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect(),
+        many => guards::name_list(many).into_iter().map(str::to_owned).collect(),
+    };
     format!("{} {} back the confirmation", found.join(", "), if guards.len() == 1 { "holds" } else { "hold" })
 }
 

@@ -113,6 +113,8 @@ async fn a_plan_is_applied_once_until_it_is_planned_again() {
     assert_eq!(project.run(&["run", &id, "--confirm"]).await.code, Some(0));
     let again = project.run(&["run", &id, "--confirm"]).await;
     assert!(again.code == Some(0) && again.stdout.contains("applied by run"), "{again:?}");
+    let json = project.run(&["run", &id, "--confirm", "--json"]).await.json();
+    assert!(json["updated"] == 2 && json["requests"] == 0 && json["applied_at"].is_string(), "{json}");
     let updates = || simulator.world().requests.iter().filter(|request| request.method == "POST").count();
     assert_eq!(updates(), 1);
     project.run(&["plan", "people"]).await;

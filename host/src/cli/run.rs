@@ -60,7 +60,11 @@ pub(crate) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure
     })?;
     let target = workspace.target(&plan.header().destination.name)?;
     if let Some(report) = applied_already(&workspace, plan.header())? {
-        render::applied_already(plan.header(), &report);
+        if args.apply.json {
+            render::applied_already_json(plan.header(), &report).or_exit(Exit::Usage)?;
+        } else {
+            render::applied_already(plan.header(), &report);
+        }
         return Ok(Exit::Ok);
     }
     apply::apply(&workspace, &target, &OnceLink::of(&target), plan, &args.apply, can_ask).await

@@ -223,6 +223,9 @@ fn reason_in_words(reason: &str) -> String {
         "gone" => "are not in the CRM any more",
         "unreadable" => "cannot be read in the CRM",
         "unchanged" => "hold these values already",
+        "merged" => "were merged into another record in the CRM",
+        "deleted" => "were deleted in the CRM",
+        "not_found" => "are not in the CRM",
         "duplicate_id" => "claim a CRM record that another golden record claims too",
         _ => "",
     };
@@ -234,6 +237,7 @@ fn dropped_in_words(reason: &str) -> String {
         "provider_id" => "is the key".to_owned(),
         "internal" => "is internal".to_owned(),
         "read_only" => "is read-only in the CRM".to_owned(),
+        "unknown_field" => "is no field of the CRM's object".to_owned(),
         "not_in_fields" => "is not in `fields`".to_owned(),
         "not_in_records" => "is in `fields`, but the golden records do not have it".to_owned(),
         "unsupported_type" => "has a type that cannot be written".to_owned(),

@@ -197,6 +197,17 @@ fn canary_died(out: &mut String, canary: Canary, report: &Report, header: &Heade
     }
 }
 
+/// The JSON of a stored plan that has been applied: what its run came to, and that nothing was sent now.
+pub(crate) fn applied_already_json(header: &Header, (run_id, past): &(RunId, Past)) -> io::Result<()> {
+    let counts = &past.counts;
+    let json = json!({
+        "ok": counts.failed + counts.drifted + counts.unknown == 0, "dry_run": false, "updated": counts.updated, "skipped": header.skipped, "errors": [],
+        "total": header.total, "unchanged": counts.unchanged, "failed": counts.failed, "drifted": counts.drifted, "unknown": counts.unknown, "pending": 0,
+        "plan_id": header.plan_id, "run_id": run_id, "requests": 0, "applied_at": past.started_at,
+    });
+    writeln!(io::stdout().lock(), "{json}")
+}
+
 /// A stored plan that has been applied.
 pub(crate) fn applied_already(header: &Header, (run_id, past): &(RunId, Past)) {
     let counts = &past.counts;

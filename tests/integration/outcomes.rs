@@ -274,3 +274,21 @@ async fn values_arrive_in_the_crms_own_types() {
         ["true", "1250000.5", "red;blue", "1815-12-10"]
     );
 }
+
+#[tokio::test]
+async fn a_converted_lead_fails_in_salesforces_words() {
+    for mode in ["batch", "record", "bulk"] {
+        let crm = Crm::with(Provider::Salesforce, config(0), json!({"object": "Lead", "write_mode": mode})).await;
+        let ids = [0, 1].map(|n| crm_simulator::record_id("00Q", n));
+        {
+            let mut world = crm.simulator.world();
+            for id in &ids {
+                world.salesforce.put("Lead", id, &json!({"FirstName": "Ada", "LastName": "Lovelace", "Company": "Analytical Engines"}));
+            }
+            world.salesforce.record_mut("Lead", &ids[0]).unwrap().converted = true;
+        }
+        let report = crm.run(&format!("Id,City\n{},Ghent\n{},Ghent\n", ids[0], ids[1])).await;
+        assert_eq!(report.counts, counts(1, 1, 0), "{mode}");
+        assert_eq!(problem(&report).1.code, "CANNOT_UPDATE_CONVERTED_LEAD", "{mode}");
+    }
+}

@@ -7,29 +7,42 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// A JSON object with its values as they are spelled.
-#[derive(Default)]
-pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a str)>);
+pub(crate) enum Members<'a> {
+    /// Read by its outline.
+    Outlined(json_outline::Members<'a>),
+    /// With names that had to be unescaped.
+    Parsed(Vec<(String, &'a str)>),
+}
+
+impl Default for Members<'_> {
+    fn default() -> Self {
+        Members::Outlined(Vec::new())
+    }
+}
 
 impl<'a> Members<'a> {
     pub(crate) fn parse(text: &'a str) -> Option<Members<'a>> {
         match json_outline::members(text) {
-            Some(pairs) => Some(Members::outlined(pairs)),
+            Some(members) => Some(Members::Outlined(members)),
             None => serde_json::from_str(text).ok(),
         }
     }
 
-    fn outlined(pairs: json_outline::Members<'a>) -> Members<'a> {
-        Members(pairs.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    fn at(&self, index: usize) -> Option<(&str, &'a str)> {
+        match self {
+            Members::Outlined(members) => members.get(index).copied(),
+            Members::Parsed(members) => members.get(index).map(|(name, value)| (name.as_str(), *value)),
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), *value))
+        (0..).map_while(|index| self.at(index))
     }
 
     /// The value of this name. Salesforce answers with its own letter case of names.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
-        let exact = self.0.iter().find(|(known, _)| known == name);
-        exact.or_else(|| self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))).map(|(_, value)| *value)
+        let exact = self.iter().find(|(known, _)| *known == name);
+        exact.or_else(|| self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))).map(|(_, value)| value)
     }
 }
 
@@ -43,34 +56,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::with_capacity(16);
-                while let Some(Name(name)) = map.next_key()? {
+                while let Some(name) = map.next_key::<String>()? {
                     members.push((name, map.next_value::<&'de RawValue>()?.get()));
                 }
-                Ok(Members(members))
+                Ok(Members::Parsed(members))
             }
         }
         deserializer.deserialize_map(Object)
-    }
-}
-
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name<'de>, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Name<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-            fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(text.into()))
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name<'de>, E> {
-                Ok(Name(text.to_owned().into()))
-            }
-        }
-        deserializer.deserialize_str(Text)
     }
 }
 
@@ -89,7 +81,7 @@ pub(crate) fn hubspot(body: &[u8]) -> Option<Vec<(Cow<'_, str>, Members<'_>)>> {
         properties: Members<'a>,
     }
     if let Some(records) = json_outline::result_records(body) {
-        return Some(records.into_iter().map(|(id, properties)| (id.into(), Members::outlined(properties))).collect());
+        return Some(records.into_iter().map(|(id, properties)| (id.into(), Members::Outlined(properties))).collect());
     }
     let found: Found<'_> = serde_json::from_slice(body).ok()?;
     Some(found.results.into_iter().map(|record| (record.id, record.properties)).collect())
@@ -98,7 +90,7 @@ pub(crate) fn hubspot(body: &[u8]) -> Option<Vec<(Cow<'_, str>, Members<'_>)>> {
 /// Salesforce: one entry for each id, in order; `None` where there is no such record.
 pub(crate) fn salesforce(body: &[u8]) -> Option<Vec<Option<Members<'_>>>> {
     match json_outline::list(body) {
-        Some(list) => Some(list.into_iter().map(|record| record.map(Members::outlined)).collect()),
+        Some(list) => Some(list.into_iter().map(|record| record.map(Members::Outlined)).collect()),
         None => serde_json::from_slice(body).ok(),
     }
 }

@@ -231,9 +231,12 @@ pub(super) fn records(body: &[u8]) -> Option<Vec<Value>> {
 /// All names of these changes, each once, in the order in which they come.
 fn names<'w>(wanted: &'w [Members<'_>]) -> Vec<&'w str> {
     let mut names: Vec<&str> = Vec::new();
-    for (name, _) in wanted.iter().flat_map(|members| members.iter()) {
-        if !names.contains(&name) {
-            names.push(name);
+    for members in wanted {
+        for (at, (name, _)) in members.iter().enumerate() {
+            // Most records have the fields of the first, in the same order.
+            if names.get(at) != Some(&name) && !names.contains(&name) {
+                names.push(name);
+            }
         }
     }
     names

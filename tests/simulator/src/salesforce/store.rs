@@ -85,13 +85,16 @@ impl Salesforce {
         self.record(object, id)?.fields.get(field)
     }
 
-    /// Puts a record there.
+    /// Puts a record there. Checkboxes that are not given are false: they have no null (B6).
     pub fn put(&mut self, object: &str, id: &str, values: &Value) {
         let now = now();
         let fields =
             values.as_object().map(|values| values.iter().map(|(name, value)| (name.clone(), value.clone())).collect()).unwrap_or_default();
-        let record = Record { fields, created: now, modified: now, stamped: now, ..Record::default() };
+        let mut record = Record { fields, created: now, modified: now, stamped: now, ..Record::default() };
         if let (Some(object), Some(id)) = (self.objects.get_mut(object), ids::canonical(id)) {
+            for checkbox in object.fields.values().filter(|field| field.kind == "boolean" && field.updateable) {
+                record.fields.entry(checkbox.name.clone()).or_insert(Value::Bool(false));
+            }
             object.records.insert(id, record);
         }
     }

@@ -4,18 +4,22 @@
 //! and returns when every change has an outcome or something stops it. Calling it again with the same plan and
 //! journal goes on after the last change that was acknowledged.
 
+mod confirmed;
+mod outcomes;
+
+pub use confirmed::ConfirmedResource;
+pub(crate) use confirmed::{MAX_OUTSTANDING, Selection};
+pub use outcomes::OutcomeSinkResource;
+
 use crate::{
-    bindings::{
-        streams,
-        types::{self as wit, Error as GuestError, ErrorKind},
-    },
+    bindings::types::{Error as GuestError, ErrorKind},
     component::{Component, Grant, GrantError},
     egress::{Egress, Link, Traffic, credential::CredentialError},
-    engine::{EngineError, Guest, within},
+    engine::{EngineError, within},
     gate::ConfirmedPlan,
-    journal::{Counts, Ending, Journal, JournalError, Marker, Note, OutcomeQueue, Outcomes, Past, Problem, Ranges, RunId},
-    outstanding::{Evidence, Outstanding},
-    plan::{ChangeBatch, PlanId, Stored, read_changes},
+    journal::{Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId},
+    outstanding::Outstanding,
+    plan::{PlanId, Stored, read_changes},
     planner::target,
 };
 use serde::Serialize;
@@ -28,17 +32,6 @@ use std::{
     },
 };
 use tokio::sync::{mpsc, watch};
-use wasmtime::component::Resource;
-
-/// Changes that an instance may hold without an outcome. The bundled component holds in_flight batches, 6,400 at most.
-pub(crate) const MAX_OUTSTANDING: usize = 50_000;
-/// Most changes handed out at once.
-const MAX_HAND_OUT: usize = 10_000;
-/// Longest note that a component may have remembered, in bytes, and how many of them.
-const MAX_NOTE: usize = 200;
-const MAX_NOTES: usize = 100_000;
-/// Longest message kept of one problem, in characters.
-const MAX_MESSAGE: usize = 2_000;
 
 /// Asks a run to stop between batches. What is in flight is finished and reported; the rest stays pending.
 #[derive(Clone, Debug, Default)]
@@ -320,222 +313,4 @@ async fn leave_nothing_open(outstanding: &Outstanding, outcomes: &OutcomeQueue) 
     let count = left.problems.len() as u64;
     outcomes.push(left).await?;
     Ok(count)
-}
-
-/// Which changes of a plan are handed out, of those without an outcome.
-pub(crate) enum Selection {
-    /// Those with numbers below this one.
-    Below(u64),
-    /// Those with these numbers.
-    Only(Ranges),
-}
-
-impl Selection {
-    fn has(&self, number: u64) -> bool {
-        match self {
-            Selection::Below(end) => number < *end,
-            Selection::Only(numbers) => numbers.contains(number),
-        }
-    }
-
-    /// Whether neither this number nor a later one is handed out.
-    fn is_over(&self, number: u64) -> bool {
-        matches!(self, Selection::Below(end) if number >= *end)
-    }
-}
-
-/// The confirmed changes, as the guest sees them.
-pub struct ConfirmedResource {
-    changes: mpsc::Receiver<Stored>,
-    block: Option<(Stored, usize)>,
-    /// Number of the next change in the plan.
-    next: u64,
-    selection: Selection,
-    past: Past,
-    /// Marks what is handed out, of so many changes; only what is written needs that.
-    marking: Option<(Marker, u64)>,
-    outstanding: Outstanding,
-    stop: StopSignal,
-    /// Changes that have yet to be handed out.
-    remaining: u64,
-}
-
-impl ConfirmedResource {
-    pub(crate) fn new(
-        changes: mpsc::Receiver<Stored>,
-        selection: Selection,
-        past: Past,
-        marking: Option<(Marker, u64)>,
-        outstanding: Outstanding,
-        stop: StopSignal,
-    ) -> ConfirmedResource {
-        let remaining = match &selection {
-            Selection::Below(end) => end.saturating_sub(past.done.below(*end).count()),
-            // Reading, nothing has an outcome yet.
-            Selection::Only(numbers) => numbers.count(),
-        };
-        ConfirmedResource { changes, block: None, next: 0, selection, past, marking, outstanding, stop, remaining }
-    }
-
-    /// The next changes without an outcome, all in doubt or none.
-    async fn take(&mut self, max: usize) -> (ChangeBatch, Vec<u64>, bool) {
-        let mut batch = ChangeBatch::new();
-        let mut ordinals = Vec::new();
-        let mut doubtful = false;
-        while batch.len() < max && !self.selection.is_over(self.next) {
-            let (block, at) = match &mut self.block {
-                Some((block, at)) if *at < block.len() => (block, at),
-                _ => match self.changes.recv().await {
-                    Some(block) => {
-                        self.block = Some((block, 0));
-                        continue;
-                    }
-                    None => break,
-                },
-            };
-            if !self.past.done.contains(self.next) && self.selection.has(self.next) {
-                let in_doubt = self.next < self.past.handed_out;
-                if batch.is_empty() {
-                    doubtful = in_doubt;
-                } else if doubtful != in_doubt {
-                    break;
-                }
-                if !batch.takes(block.before(*at)) {
-                    break;
-                }
-                block.append(*at, &mut batch);
-                ordinals.push(self.next);
-            }
-            *at += 1;
-            self.next += 1;
-        }
-        (batch, ordinals, doubtful)
-    }
-}
-
-/// Where the guest reports outcomes.
-pub struct OutcomeSinkResource {
-    outcomes: OutcomeQueue,
-    outstanding: Outstanding,
-    settled: Arc<AtomicU64>,
-    /// Notes that were remembered so far.
-    notes: usize,
-}
-
-impl streams::HostConfirmed for Guest {
-    async fn next(
-        &mut self,
-        this: Resource<ConfirmedResource>,
-        max: u32,
-    ) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
-        self.progressed();
-        let confirmed = self.table.get_mut(&this)?;
-        if confirmed.stop.is_set() {
-            let message = "stopped on request; the rest stays pending, run the plan again to go on".to_owned();
-            return Ok(Err(GuestError { kind: ErrorKind::Cancelled, code: None, message }));
-        }
-        if confirmed.outstanding.len() > MAX_OUTSTANDING {
-            wasmtime::bail!("it took more than {MAX_OUTSTANDING} changes without reporting what became of them");
-        }
-        let (batch, ordinals, doubtful) = confirmed.take((max as usize).clamp(1, MAX_HAND_OUT)).await;
-        let Some(last) = ordinals.last() else { return Ok(Ok(None)) };
-        if let Some((marker, total)) = &mut confirmed.marking {
-            marker.hand_out(last + 1, *total).await?;
-        }
-        confirmed.remaining = confirmed.remaining.saturating_sub(ordinals.len() as u64);
-        let handed = batch.to_wit(doubtful);
-        confirmed.outstanding.hand_out(batch, ordinals, doubtful);
-        Ok(Ok(Some(handed)))
-    }
-
-    fn remaining(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<u64> {
-        Ok(self.table.get(&this)?.remaining)
-    }
-
-    fn recall(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<Vec<String>> {
-        Ok(self.table.get(&this)?.past.notes.iter().map(|note| note.text.clone()).collect())
-    }
-
-    fn stopping(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<bool> {
-        self.waited();
-        Ok(self.table.get(&this)?.stop.is_set())
-    }
-
-    fn drop(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
-    }
-}
-
-impl streams::HostOutcomeSink for Guest {
-    async fn push(&mut self, this: Resource<OutcomeSinkResource>, batch: wit::OutcomeBatch) -> wasmtime::Result<Result<(), GuestError>> {
-        self.progressed();
-        let sink = self.table.get_mut(&this)?;
-        let outcomes = judge(batch, &sink.outstanding)?;
-        let count = outcomes.updated.len() + outcomes.unchanged.len() + outcomes.problems.len();
-        sink.outcomes.push(outcomes).await?;
-        sink.settled.fetch_add(count as u64, Relaxed);
-        Ok(Ok(()))
-    }
-
-    async fn remember(&mut self, this: Resource<OutcomeSinkResource>, note: String) -> wasmtime::Result<Result<(), GuestError>> {
-        let sink = self.table.get_mut(&this)?;
-        sink.notes += 1;
-        if note.len() > MAX_NOTE || sink.notes > MAX_NOTES {
-            wasmtime::bail!("it wanted to remember more than {MAX_NOTES} notes of {MAX_NOTE} bytes");
-        }
-        let jobs = sink.outstanding.jobs_in(&note);
-        sink.outcomes.remember(Note { text: note, jobs }).await?;
-        Ok(Ok(()))
-    }
-
-    fn drop(&mut self, this: Resource<OutcomeSinkResource>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
-    }
-}
-
-/// Holds what a component reports against what egress saw. An outcome for a change that is not in hand ends the run; a
-/// claim without evidence becomes `unknown`.
-fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Result<Outcomes> {
-    if batch.rows.len() != batch.statuses.len() {
-        wasmtime::bail!("it reported {} statuses for {} rows", batch.statuses.len(), batch.rows.len());
-    }
-    let mut outcomes = Outcomes::default();
-    for (row, status) in batch.rows.iter().zip(&batch.statuses) {
-        let proven = |evidence: &Evidence| match status {
-            wit::Status::Updated => evidence.allows_updated(),
-            wit::Status::Unchanged | wit::Status::Drifted => evidence.allows_unwritten(),
-            wit::Status::Failed | wit::Status::Unknown => false,
-        };
-        let needs_id = |evidence: &Evidence| *status == wit::Status::Drifted || !proven(evidence);
-        let Some(evidence) = outstanding.settle(*row, needs_id) else {
-            wasmtime::bail!("it reported an outcome for row {row}, which is not in hand");
-        };
-        match status {
-            wit::Status::Updated if proven(&evidence) => outcomes.updated.push(evidence.ordinal),
-            wit::Status::Unchanged if proven(&evidence) => outcomes.unchanged.push(evidence.ordinal),
-            wit::Status::Drifted if proven(&evidence) => outcomes.problems.push((Ending::Drifted, problem(&batch, *row, evidence))),
-            wit::Status::Updated | wit::Status::Unchanged | wit::Status::Drifted => {
-                let message = "the component calls it settled, but no answer of the CRM shows it".to_owned();
-                outcomes
-                    .problems
-                    .push((Ending::Unknown, Problem::new(evidence.ordinal, *row, evidence.id, None, "no_evidence".to_owned(), message)));
-            }
-            wit::Status::Failed => outcomes.problems.push((Ending::Failed, problem(&batch, *row, evidence))),
-            wit::Status::Unknown => outcomes.problems.push((Ending::Unknown, problem(&batch, *row, evidence))),
-        }
-    }
-    Ok(outcomes)
-}
-
-fn problem(batch: &wit::OutcomeBatch, row: u64, evidence: Evidence) -> Problem {
-    match batch.problems.iter().find(|problem| problem.row == row) {
-        Some(problem) => {
-            let message = problem.message.chars().take(MAX_MESSAGE).collect();
-            let code = problem.code.chars().take(200).collect();
-            Problem::new(evidence.ordinal, row, evidence.id, problem.http_status, code, message)
-        }
-        None => Problem::new(evidence.ordinal, row, evidence.id, None, "no_reason".to_owned(), "the component gave no reason".to_owned()),
-    }
 }

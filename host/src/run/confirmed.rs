@@ -1,0 +1,156 @@
+//! The cursor of a running or verifying guest: which changes it is handed, and when they count as handed out.
+
+use super::StopSignal;
+use crate::{
+    bindings::{
+        streams,
+        types::{self as wit, Error as GuestError, ErrorKind},
+    },
+    engine::Guest,
+    journal::{Marker, Past, Ranges},
+    outstanding::Outstanding,
+    plan::{ChangeBatch, Stored},
+};
+use tokio::sync::mpsc;
+use wasmtime::component::Resource;
+
+/// Changes that an instance may hold without an outcome. The bundled component holds in_flight batches, 6,400 at most, or one job.
+pub(crate) const MAX_OUTSTANDING: usize = 50_000;
+/// Most changes handed out at once.
+const MAX_HAND_OUT: usize = 10_000;
+
+/// Which changes of a plan are handed out, of those without an outcome.
+pub(crate) enum Selection {
+    /// Those with numbers below this one.
+    Below(u64),
+    /// Those with these numbers.
+    Only(Ranges),
+}
+
+impl Selection {
+    fn has(&self, number: u64) -> bool {
+        match self {
+            Selection::Below(end) => number < *end,
+            Selection::Only(numbers) => numbers.contains(number),
+        }
+    }
+
+    /// Whether neither this number nor a later one is handed out.
+    fn is_over(&self, number: u64) -> bool {
+        matches!(self, Selection::Below(end) if number >= *end)
+    }
+}
+
+/// The confirmed changes, as the guest sees them.
+pub struct ConfirmedResource {
+    changes: mpsc::Receiver<Stored>,
+    block: Option<(Stored, usize)>,
+    /// Number of the next change in the plan.
+    next: u64,
+    selection: Selection,
+    past: Past,
+    /// Marks what is handed out, of so many changes; only what is written needs that.
+    marking: Option<(Marker, u64)>,
+    outstanding: Outstanding,
+    stop: StopSignal,
+    /// Changes that have yet to be handed out.
+    remaining: u64,
+}
+
+impl ConfirmedResource {
+    pub(crate) fn new(
+        changes: mpsc::Receiver<Stored>,
+        selection: Selection,
+        past: Past,
+        marking: Option<(Marker, u64)>,
+        outstanding: Outstanding,
+        stop: StopSignal,
+    ) -> ConfirmedResource {
+        let remaining = match &selection {
+            Selection::Below(end) => end.saturating_sub(past.done.below(*end).count()),
+            // Reading, nothing has an outcome yet.
+            Selection::Only(numbers) => numbers.count(),
+        };
+        ConfirmedResource { changes, block: None, next: 0, selection, past, marking, outstanding, stop, remaining }
+    }
+
+    /// The next changes without an outcome, all in doubt or none.
+    async fn take(&mut self, max: usize) -> (ChangeBatch, Vec<u64>, bool) {
+        let mut batch = ChangeBatch::new();
+        let mut ordinals = Vec::new();
+        let mut doubtful = false;
+        while batch.len() < max && !self.selection.is_over(self.next) {
+            let (block, at) = match &mut self.block {
+                Some((block, at)) if *at < block.len() => (block, at),
+                _ => match self.changes.recv().await {
+                    Some(block) => {
+                        self.block = Some((block, 0));
+                        continue;
+                    }
+                    None => break,
+                },
+            };
+            if !self.past.done.contains(self.next) && self.selection.has(self.next) {
+                let in_doubt = self.next < self.past.handed_out;
+                if batch.is_empty() {
+                    doubtful = in_doubt;
+                } else if doubtful != in_doubt {
+                    break;
+                }
+                if !batch.takes(block.before(*at)) {
+                    break;
+                }
+                block.append(*at, &mut batch);
+                ordinals.push(self.next);
+            }
+            *at += 1;
+            self.next += 1;
+        }
+        (batch, ordinals, doubtful)
+    }
+}
+
+impl streams::HostConfirmed for Guest {
+    async fn next(
+        &mut self,
+        this: Resource<ConfirmedResource>,
+        max: u32,
+    ) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
+        self.progressed();
+        let confirmed = self.table.get_mut(&this)?;
+        if confirmed.stop.is_set() {
+            let message = "stopped on request; the rest stays pending, run the plan again to go on".to_owned();
+            return Ok(Err(GuestError { kind: ErrorKind::Cancelled, code: None, message }));
+        }
+        if confirmed.outstanding.len() > MAX_OUTSTANDING {
+            wasmtime::bail!("it took more than {MAX_OUTSTANDING} changes without reporting what became of them");
+        }
+        let (batch, ordinals, doubtful) = confirmed.take((max as usize).clamp(1, MAX_HAND_OUT)).await;
+        let Some(last) = ordinals.last() else { return Ok(Ok(None)) };
+        if let Some((marker, total)) = &mut confirmed.marking {
+            marker.hand_out(last + 1, *total).await?;
+        }
+        confirmed.remaining = confirmed.remaining.saturating_sub(ordinals.len() as u64);
+        let handed = batch.to_wit(doubtful);
+        confirmed.outstanding.hand_out(batch, ordinals, doubtful);
+        Ok(Ok(Some(handed)))
+    }
+
+    fn remaining(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&this)?.remaining)
+    }
+
+    fn recall(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<Vec<String>> {
+        Ok(self.table.get(&this)?.past.notes.iter().map(|note| note.text.clone()).collect())
+    }
+
+    fn stopping(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<bool> {
+        self.waited();
+        Ok(self.table.get(&this)?.stop.is_set())
+    }
+
+    fn drop(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}

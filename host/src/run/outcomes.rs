@@ -1,0 +1,104 @@
+//! The sink of a running guest: what it reports, held against what egress saw.
+
+use crate::{
+    bindings::{
+        streams,
+        types::{self as wit, Error as GuestError},
+    },
+    engine::Guest,
+    journal::{Ending, Note, OutcomeQueue, Outcomes, Problem},
+    outstanding::{Evidence, Outstanding},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use wasmtime::component::Resource;
+
+/// Longest note that a component may have remembered, in bytes, and how many of them.
+const MAX_NOTE: usize = 200;
+const MAX_NOTES: usize = 100_000;
+/// Longest message kept of one problem, in characters.
+const MAX_MESSAGE: usize = 2_000;
+
+/// Where the guest reports outcomes.
+pub struct OutcomeSinkResource {
+    pub(super) outcomes: OutcomeQueue,
+    pub(super) outstanding: Outstanding,
+    pub(super) settled: Arc<AtomicU64>,
+    /// Notes that were remembered so far.
+    pub(super) notes: usize,
+}
+
+impl streams::HostOutcomeSink for Guest {
+    async fn push(&mut self, this: Resource<OutcomeSinkResource>, batch: wit::OutcomeBatch) -> wasmtime::Result<Result<(), GuestError>> {
+        self.progressed();
+        let sink = self.table.get_mut(&this)?;
+        let outcomes = judge(batch, &sink.outstanding)?;
+        let count = outcomes.updated.len() + outcomes.unchanged.len() + outcomes.problems.len();
+        sink.outcomes.push(outcomes).await?;
+        sink.settled.fetch_add(count as u64, Relaxed);
+        Ok(Ok(()))
+    }
+
+    async fn remember(&mut self, this: Resource<OutcomeSinkResource>, note: String) -> wasmtime::Result<Result<(), GuestError>> {
+        let sink = self.table.get_mut(&this)?;
+        sink.notes += 1;
+        if note.len() > MAX_NOTE || sink.notes > MAX_NOTES {
+            wasmtime::bail!("it wanted to remember more than {MAX_NOTES} notes of {MAX_NOTE} bytes");
+        }
+        let jobs = sink.outstanding.jobs_in(&note);
+        sink.outcomes.remember(Note { text: note, jobs }).await?;
+        Ok(Ok(()))
+    }
+
+    fn drop(&mut self, this: Resource<OutcomeSinkResource>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+/// Holds what a component reports against what egress saw. An outcome for a change that is not in hand ends the run; a
+/// claim without evidence becomes `unknown`.
+fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Result<Outcomes> {
+    if batch.rows.len() != batch.statuses.len() {
+        wasmtime::bail!("it reported {} statuses for {} rows", batch.statuses.len(), batch.rows.len());
+    }
+    let mut outcomes = Outcomes::default();
+    for (row, status) in batch.rows.iter().zip(&batch.statuses) {
+        let proven = |evidence: &Evidence| match status {
+            wit::Status::Updated => evidence.allows_updated(),
+            wit::Status::Unchanged | wit::Status::Drifted => evidence.allows_unwritten(),
+            wit::Status::Failed | wit::Status::Unknown => false,
+        };
+        let needs_id = |evidence: &Evidence| *status == wit::Status::Drifted || !proven(evidence);
+        let Some(evidence) = outstanding.settle(*row, needs_id) else {
+            wasmtime::bail!("it reported an outcome for row {row}, which is not in hand");
+        };
+        match status {
+            wit::Status::Updated if proven(&evidence) => outcomes.updated.push(evidence.ordinal),
+            wit::Status::Unchanged if proven(&evidence) => outcomes.unchanged.push(evidence.ordinal),
+            wit::Status::Drifted if proven(&evidence) => outcomes.problems.push((Ending::Drifted, problem(&batch, *row, evidence))),
+            wit::Status::Updated | wit::Status::Unchanged | wit::Status::Drifted => {
+                let message = "the component calls it settled, but no answer of the CRM shows it".to_owned();
+                outcomes
+                    .problems
+                    .push((Ending::Unknown, Problem::new(evidence.ordinal, *row, evidence.id, None, "no_evidence".to_owned(), message)));
+            }
+            wit::Status::Failed => outcomes.problems.push((Ending::Failed, problem(&batch, *row, evidence))),
+            wit::Status::Unknown => outcomes.problems.push((Ending::Unknown, problem(&batch, *row, evidence))),
+        }
+    }
+    Ok(outcomes)
+}
+
+fn problem(batch: &wit::OutcomeBatch, row: u64, evidence: Evidence) -> Problem {
+    match batch.problems.iter().find(|problem| problem.row == row) {
+        Some(problem) => {
+            let message = problem.message.chars().take(MAX_MESSAGE).collect();
+            let code = problem.code.chars().take(200).collect();
+            Problem::new(evidence.ordinal, row, evidence.id, problem.http_status, code, message)
+        }
+        None => Problem::new(evidence.ordinal, row, evidence.id, None, "no_reason".to_owned(), "the component gave no reason".to_owned()),
+    }
+}

@@ -13,7 +13,7 @@
 //! - [`rejects`]: the golden records that were not written, to be mended and fed back
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
 //!
-//! The `reverse-sync` command on top of it is in `cli/`, behind the `cli` feature.
+//! The `reverse-sync` command on top of it is in `cli/`, behind the `cli` feature; the service is in `server/`, behind `server`.
 
 mod aot;
 pub mod bindings;
@@ -33,6 +33,8 @@ pub mod planner;
 pub mod records;
 pub mod rejects;
 pub mod run;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod undo;
 pub mod values;
 pub mod verify;

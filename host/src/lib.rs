@@ -30,6 +30,7 @@ pub mod journal;
 mod outstanding;
 pub mod plan;
 pub mod planner;
+mod private_file;
 pub mod records;
 pub mod rejects;
 pub mod run;

@@ -4,14 +4,13 @@
 //! disk before anything else happens, and whoever refreshes holds the token meanwhile: two processes that share a file take
 //! turns, and each reads what the other has left.
 
-use crate::digest::Digest;
+use crate::{
+    digest::Digest,
+    private_file::{self, Locked},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
-};
+use std::{fs::OpenOptions, io, path::PathBuf};
 
 /// A place for a refresh token. Its methods are called on a thread that may block.
 pub trait RefreshTokens: Send + Sync + 'static {
@@ -108,9 +107,9 @@ impl RefreshTokens for SuccessorFile {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty"));
         }
         if let Some(dir) = self.path.parent() {
-            private_dir(dir)?;
+            private_file::create_dir(dir)?;
         }
-        let mut locked = Locked::open(&self.path, private(OpenOptions::new().read(true).write(true).create(true)))?;
+        let mut locked = Locked::open(&self.path, private_file::private(OpenOptions::new().read(true).write(true).create(true)))?;
         let text = locked.text()?;
         let kept = match text.expose_secret() {
             "" => Successor::default(),
@@ -152,92 +151,13 @@ impl Held for HeldSuccessor {
     }
 }
 
-/// A file under an exclusive lock, which ends with it (and with the process, however that ends).
-struct Locked {
-    file: File,
-    /// Without symbolic links, so that the file is replaced and not the link to it.
-    path: PathBuf,
-}
-
-impl Locked {
-    fn open(path: &Path, options: &OpenOptions) -> io::Result<Locked> {
-        loop {
-            let file = options.open(path)?;
-            file.lock()?;
-            let path = fs::canonicalize(path)?;
-            // Somebody may have replaced it while this one waited; then the lock is on what is gone.
-            if same_file(&file, &path)? {
-                return Ok(Locked { file, path });
-            }
-        }
-    }
-
-    fn text(&mut self) -> io::Result<SecretString> {
-        let mut text = String::new();
-        // A token is not longer; a mistake in the project file is.
-        Read::by_ref(&mut self.file).take(64 << 10).read_to_string(&mut text)?;
-        Ok(SecretString::from(text))
-    }
-
-    /// The new content or the old one, whenever the machine stops; never half of it.
-    fn replace(&mut self, content: &[u8]) -> io::Result<()> {
-        let dir = self.path.parent().unwrap_or(Path::new("."));
-        // Mode 0600, and gone if anything fails.
-        let mut new = tempfile::NamedTempFile::new_in(dir)?;
-        new.write_all(content)?;
-        new.as_file().sync_all()?;
-        new.persist(&self.path).map_err(|error| error.error)?;
-        sync_dir(dir)
-    }
-}
-
-#[cfg(unix)]
-fn same_file(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let held = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(there) => Ok((held.dev(), held.ino()) == (there.dev(), there.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(not(unix))]
-fn same_file(_: &File, _: &Path) -> io::Result<bool> {
-    Ok(true)
-}
-
-#[cfg(unix)]
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_dir(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
-}
-
-#[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
-}
-
-fn private_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{
+        fs::{self, File},
+        path::Path,
+    };
 
     fn secret(text: &str) -> SecretString {
         SecretString::from(text)

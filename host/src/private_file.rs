@@ -1,0 +1,136 @@
+//! Files that hold secrets: nobody else reads them, one process at a time changes them, and a change is there whole or not
+//! at all.
+
+use secrecy::{SecretString, zeroize::Zeroizing};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// What such files hold is not longer; a mistake is.
+const LONGEST: u64 = 64 << 10;
+
+/// A file under an exclusive lock, which ends with it (and with the process, however that ends).
+pub(crate) struct Locked {
+    file: File,
+    /// Without symbolic links, so that the file is replaced and not the link to it.
+    path: PathBuf,
+}
+
+impl Locked {
+    pub(crate) fn open(path: &Path, options: &OpenOptions) -> io::Result<Locked> {
+        loop {
+            let file = options.open(path)?;
+            file.lock()?;
+            let path = fs::canonicalize(path)?;
+            // Somebody may have replaced it while this one waited; then the lock is on what is gone.
+            if same_file(&file, &path)? {
+                return Ok(Locked { file, path });
+            }
+        }
+    }
+
+    /// The file, for what its metadata say.
+    #[cfg(feature = "server")]
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn text(&mut self) -> io::Result<SecretString> {
+        read(&mut self.file)
+    }
+
+    /// The new content or the old one, whenever the machine stops; never half of it.
+    pub(crate) fn replace(&mut self, content: &[u8]) -> io::Result<()> {
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        new_file(dir, content)?.persist(&self.path).map_err(|error| error.error)?;
+        sync_dir(dir)
+    }
+}
+
+/// What is in a file, without a lock. No copy of it stays in memory.
+pub(crate) fn read(file: &mut File) -> io::Result<SecretString> {
+    let length = file.metadata()?.len().min(LONGEST) as usize;
+    let mut text = Zeroizing::new(String::with_capacity(length + 64));
+    file.take(LONGEST).read_to_string(&mut text)?;
+    Ok(SecretString::from(text.as_str()))
+}
+
+/// A file that was not there, with this content from the beginning. If somebody else has made it meanwhile, that one stays.
+#[cfg(feature = "server")]
+pub(crate) fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_dir(dir)?;
+    match new_file(dir, content)?.persist_noclobber(path) {
+        Ok(_) => sync_dir(dir),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.error),
+    }
+}
+
+/// A folder that nobody else may look into, if it is not there.
+pub(crate) fn create_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Mode 0600 for a file that is created.
+#[cfg(unix)]
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// The mode of a file that others may read or write.
+#[cfg(all(unix, feature = "server"))]
+pub(crate) fn open_to_others(file: &File) -> io::Result<Option<u32>> {
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions()) & 0o7777;
+    Ok((mode & 0o077 != 0).then_some(mode))
+}
+
+#[cfg(all(not(unix), feature = "server"))]
+pub(crate) fn open_to_others(_: &File) -> io::Result<Option<u32>> {
+    Ok(None)
+}
+
+/// Under a name of its own, mode 0600, on disk, and gone if anything fails.
+fn new_file(dir: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut new = tempfile::NamedTempFile::new_in(dir)?;
+    new.write_all(content)?;
+    new.as_file().sync_all()?;
+    Ok(new)
+}
+
+#[cfg(unix)]
+fn same_file(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let held = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(there) => Ok((held.dev(), held.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn same_file(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+#[cfg(unix)]
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_dir(_: &Path) -> io::Result<()> {
+    Ok(())
+}

@@ -1,14 +1,14 @@
 //! `oauth = { … }` of a source: how the command gets access tokens.
 
 use crate::project::Secret;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use reverse_sync::{
     digest::Digest,
     egress::credential::{
         Credential,
         assertion::SigningKey,
         endpoint::TokenEndpoint,
-        grants::{Client, ClientAuthentication, Grant},
+        grants::{Client, ClientAuthentication, Grant, GrantKind, WrongKeys},
         refresh_tokens::{RefreshTokens, SuccessorFile, TokenFile},
     },
 };
@@ -27,27 +27,18 @@ pub(crate) struct OAuthEntry(Keys);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
+    #[serde(deserialize_with = "grant")]
     grant: GrantKind,
     token_url: Option<String>,
     client_id: Option<Text>,
     client_secret: Option<Secret>,
-    #[serde(default)]
-    client_auth: Authentication,
+    #[serde(default, deserialize_with = "authentication")]
+    client_auth: ClientAuthentication,
     refresh_token: Option<Secret>,
     private_key: Option<Secret>,
     subject: Option<String>,
     audience: Option<String>,
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum GrantKind {
-    RefreshToken,
-    ClientCredentials,
-    JwtBearer,
-}
-
-#[derive(Debug, Default)]
-struct Authentication(ClientAuthentication);
 
 /// What may stand in the file, or elsewhere.
 #[derive(Debug)]
@@ -70,38 +61,19 @@ pub(crate) struct Around<'a> {
     pub(crate) audience: Option<String>,
 }
 
-impl GrantKind {
-    fn name(self) -> &'static str {
-        match self {
-            GrantKind::RefreshToken => "refresh_token",
-            GrantKind::ClientCredentials => "client_credentials",
-            GrantKind::JwtBearer => "jwt_bearer",
-        }
-    }
-}
-
 impl OAuthEntry {
     /// Whether the keys make up a grant. Looks no secret up.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> Result<(), WrongKeys> {
         let keys = &self.0;
-        let grant = keys.grant;
-        let jwt = grant == GrantKind::JwtBearer;
-        for (key, is_there, needed, fits) in [
-            ("client_id", keys.client_id.is_some(), true, true),
-            ("client_secret", keys.client_secret.is_some(), grant == GrantKind::ClientCredentials, !jwt),
-            ("refresh_token", keys.refresh_token.is_some(), grant == GrantKind::RefreshToken, grant == GrantKind::RefreshToken),
-            ("private_key", keys.private_key.is_some(), jwt, jwt),
-            ("subject", keys.subject.is_some(), jwt, jwt),
-            ("audience", keys.audience.is_some(), false, jwt),
-        ] {
-            if needed && !is_there {
-                bail!("grant = \"{}\" needs `{key}`", grant.name());
-            }
-            if is_there && !fits {
-                bail!("grant = \"{}\" has no use for `{key}`; another grant may be meant", grant.name());
-            }
-        }
-        Ok(())
+        keys.grant.check_keys(|key| match key {
+            "client_id" => keys.client_id.is_some(),
+            "client_secret" => keys.client_secret.is_some(),
+            "refresh_token" => keys.refresh_token.is_some(),
+            "private_key" => keys.private_key.is_some(),
+            "subject" => keys.subject.is_some(),
+            "audience" => keys.audience.is_some(),
+            _ => false,
+        })
     }
 
     /// Looks the secrets up. Only a confirmed run gets here.
@@ -115,7 +87,7 @@ impl OAuthEntry {
             Text::There(secret) => secret.read(around.dir, "client id")?,
         };
         let secret = keys.client_secret.as_ref().map(|secret| secret.read(around.dir, "client secret")).transpose()?;
-        let client = Client::new(id.expose_secret(), secret.as_ref(), keys.client_auth.0)?;
+        let client = Client::new(id.expose_secret(), secret.as_ref(), keys.client_auth)?;
         let grant = match keys.grant {
             GrantKind::RefreshToken => {
                 Grant::RefreshToken(refresh_tokens(keys.refresh_token.as_ref().context("lacks `refresh_token`")?, around)?)
@@ -193,17 +165,12 @@ fn word<'de, T: Copy, D: Deserializer<'de>>(deserializer: D, words: &[(&str, T)]
     deserializer.deserialize_str(Word(words))
 }
 
-impl<'de> Deserialize<'de> for GrantKind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<GrantKind, D::Error> {
-        let kinds = [GrantKind::RefreshToken, GrantKind::ClientCredentials, GrantKind::JwtBearer];
-        word(deserializer, &kinds.map(|kind| (kind.name(), kind)))
-    }
+fn grant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<GrantKind, D::Error> {
+    word(deserializer, &GrantKind::ALL.map(|kind| (kind.name(), kind)))
 }
 
-impl<'de> Deserialize<'de> for Authentication {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Authentication, D::Error> {
-        word(deserializer, &[("body", ClientAuthentication::Body), ("basic", ClientAuthentication::Basic)]).map(Authentication)
-    }
+fn authentication<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClientAuthentication, D::Error> {
+    word(deserializer, &ClientAuthentication::NAMED)
 }
 
 impl<'de> Deserialize<'de> for Text {

@@ -13,7 +13,7 @@ use reverse_sync::{
     egress::{
         Link,
         base_url::BaseUrl,
-        credential::Credential,
+        credential::{Credential, well_known},
         pacing::Pacer,
         transport::{Transport, TransportLimits},
     },
@@ -91,11 +91,10 @@ impl Workspace {
         let (destination, entry) = self.project.destination(name).or_exit(Exit::Usage)?;
         let served = self.component.destination_type(&destination.destination_type).or_exit(Exit::Usage)?;
         let (source_id, source) = self.project.source(&destination, &served.provider).or_exit(Exit::Usage)?;
-        let base_url = match (&source.base_url, source.provider.as_str()) {
-            (Some(url), _) => url.as_str(),
-            // The one provider whose customers all share a host.
-            (None, "hubspot") => "https://api.hubapi.com",
-            (None, provider) => {
+        let provider = source.provider.as_str();
+        let base_url = match source.base_url.as_deref().or(well_known::base_url(provider)) {
+            Some(url) => url,
+            None => {
                 let error = anyhow!(
                     "sources.{source_id} lacks `base_url`; a {provider} source needs the instance URL, such as https://acme.my.salesforce.com"
                 );
@@ -172,7 +171,8 @@ impl Target<'_> {
         match (&source.access_token, &source.oauth) {
             (Some(secret), _) => secret.look_up(self.dir).with_context(|| format!("sources.{source_id}.access_token")),
             (None, Some(oauth)) => {
-                let (token_url, audience) = token_endpoint(&source.provider, &self.base_url);
+                let token_url = well_known::token_url(&source.provider, &self.base_url);
+                let audience = well_known::audience(&source.provider, &self.base_url);
                 let (dir, state, private_network) = (self.dir, self.state, source.allow_private_network);
                 let around = Around { source_id, dir, state, private_network, ca_file, token_url, audience };
                 oauth.look_up(&around).with_context(|| format!("sources.{source_id}.oauth"))
@@ -181,16 +181,6 @@ impl Target<'_> {
                 "sources.{source_id} lacks `access_token`, such as access_token = {{ env = \"HUBSPOT_TOKEN\" }}, or `oauth` (see the README)"
             )),
         }
-    }
-}
-
-/// Where a provider's access tokens come from, and what its token endpoint calls itself in assertions, where everybody has them
-/// at the same place (crm-apis A10, B10).
-fn token_endpoint(provider: &str, base_url: &BaseUrl) -> (Option<String>, Option<String>) {
-    match provider {
-        "hubspot" => (Some(format!("{base_url}/oauth/v3/token")), None),
-        "salesforce" => (Some(format!("{base_url}/services/oauth2/token")), Some(base_url.to_string())),
-        _ => (None, None),
     }
 }
 

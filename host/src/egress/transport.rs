@@ -18,10 +18,11 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use std::{
+    fs,
     future::Future,
     io,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -75,11 +76,12 @@ pub enum TransportError {
     TooLarge(usize),
 }
 
-/// A certificate file that cannot be used.
+/// Certificate authorities that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("ca_file {path}: {reason}")]
-pub struct BadCaFile {
-    path: PathBuf,
+#[error("{place}: {reason}")]
+pub struct BadAuthorities {
+    /// Such as `ca_file /etc/ssl/proxy.pem`.
+    place: String,
     reason: String,
 }
 
@@ -95,24 +97,34 @@ impl Transport {
     ///
     /// # Errors
     /// If the file cannot be read or has no certificate.
-    pub fn new(base_url: &BaseUrl, ca_file: Option<&Path>, limits: TransportLimits) -> Result<Transport, BadCaFile> {
+    pub fn new(base_url: &BaseUrl, ca_file: Option<&Path>, limits: TransportLimits) -> Result<Transport, BadAuthorities> {
+        let Some(path) = ca_file else { return Transport::trusting(base_url, None, limits) };
+        let fail = |reason: String| BadAuthorities { place: format!("ca_file {}", path.display()), reason };
+        let pem = fs::read(path).map_err(|error| fail(error.to_string()))?;
+        Transport::trusting(base_url, Some(&pem), limits).map_err(|error| fail(error.reason))
+    }
+
+    /// The same with additional certificate authorities that are at hand, in PEM form.
+    ///
+    /// # Errors
+    /// If there is no certificate in it.
+    pub fn trusting(base_url: &BaseUrl, ca_pem: Option<&[u8]>, limits: TransportLimits) -> Result<Transport, BadAuthorities> {
+        let fail = |reason: String| BadAuthorities { place: "ca_pem".to_owned(), reason };
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        if let Some(path) = ca_file {
-            let fail = |reason: String| BadCaFile { path: path.to_owned(), reason };
-            let mut any = false;
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fail(error.to_string()))? {
+        if let Some(pem) = ca_pem {
+            let known = roots.len();
+            for certificate in CertificateDer::pem_slice_iter(pem) {
                 let certificate = certificate.map_err(|error| fail(error.to_string()))?;
                 roots.add(certificate).map_err(|error| fail(error.to_string()))?;
-                any = true;
             }
-            if !any {
+            if roots.len() == known {
                 return Err(fail("has no certificate in PEM form".to_owned()));
             }
         }
         let provider = rustls::crypto::ring::default_provider();
         let tls = ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()
-            .map_err(|error| BadCaFile { path: PathBuf::new(), reason: error.to_string() })?
+            .map_err(|error| fail(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let mut http = HttpConnector::new_with_resolver(Resolver { reach: base_url.reach() });

@@ -3,8 +3,9 @@
 
 use super::grants::TokenRequest;
 use crate::egress::{
+    addresses::Reach,
     base_url::{BadBaseUrl, BaseUrl},
-    transport::{BadCaFile, Transport, TransportLimits},
+    transport::{BadAuthorities, Transport, TransportLimits},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -30,9 +31,12 @@ pub enum BadEndpoint {
     /// Its URL.
     #[error(transparent)]
     Url(#[from] BadBaseUrl),
+    /// On this machine, and the CRM is not.
+    #[error("token_url is on this machine, and the CRM is not; use the token endpoint of the CRM")]
+    OnThisMachine,
     /// The additional certificate authorities.
     #[error(transparent)]
-    CaFile(#[from] BadCaFile),
+    Authorities(#[from] BadAuthorities),
 }
 
 impl TokenEndpoint {
@@ -46,10 +50,20 @@ impl TokenEndpoint {
     /// # Errors
     /// Anything but `https`, or `http` to this machine; a CA file that cannot be used.
     pub fn new(url: &str, private_network: bool, ca_file: Option<&Path>, limits: TransportLimits) -> Result<TokenEndpoint, BadEndpoint> {
-        let base = BaseUrl::parse_as("token_url", url, private_network)?;
-        // A base URL has no slash at its end; an endpoint may have one.
-        let uri = url.parse().map_err(|_| BadBaseUrl::unparsable("token_url", url))?;
+        let (base, uri) = parse(url, private_network)?;
         Ok(TokenEndpoint { uri, transport: Transport::new(&base, ca_file, limits)? })
+    }
+
+    /// The same for a source: its endpoint is not nearer to this host than its CRM, and trusts the same authorities.
+    ///
+    /// # Errors
+    /// As [`TokenEndpoint::new`], and an endpoint on this machine for a CRM that is elsewhere.
+    pub fn beside(crm: &BaseUrl, url: &str, ca_pem: Option<&[u8]>, limits: TransportLimits) -> Result<TokenEndpoint, BadEndpoint> {
+        let (base, uri) = parse(url, crm.reach() == Reach::PrivateToo)?;
+        if base.reach() == Reach::Loopback && crm.reach() != Reach::Loopback {
+            return Err(BadEndpoint::OnThisMachine);
+        }
+        Ok(TokenEndpoint { uri, transport: Transport::trusting(&base, ca_pem, limits)? })
     }
 
     /// Posts a form. Whatever comes back that is no token is an [`Unanswered`].
@@ -67,6 +81,13 @@ impl TokenEndpoint {
         let answer = self.transport.send(post).await.map_err(|error| broken(error.to_string().replace("the CRM", "it")))?;
         read(&answer)
     }
+}
+
+fn parse(url: &str, private_network: bool) -> Result<(BaseUrl, Uri), BadBaseUrl> {
+    let base = BaseUrl::parse_as("token_url", url, private_network)?;
+    // A base URL has no slash at its end; an endpoint may have one.
+    let uri = url.parse().map_err(|_| BadBaseUrl::unparsable("token_url", url))?;
+    Ok((base, uri))
 }
 
 impl fmt::Display for TokenEndpoint {

@@ -7,7 +7,8 @@ use super::{assertion::SigningKey, refresh_tokens::RefreshTokens};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::Arc;
+use serde::Serialize;
+use std::{fmt, sync::Arc};
 
 /// How a client gets an access token.
 pub enum Grant {
@@ -27,13 +28,90 @@ pub enum Grant {
 }
 
 impl Grant {
-    /// Its name in the project file and in the log.
-    pub fn name(&self) -> &'static str {
+    /// Which of the three it is.
+    pub fn kind(&self) -> GrantKind {
         match self {
-            Grant::RefreshToken(_) => "refresh_token",
-            Grant::ClientCredentials => "client_credentials",
-            Grant::JwtBearer { .. } => "jwt_bearer",
+            Grant::RefreshToken(_) => GrantKind::RefreshToken,
+            Grant::ClientCredentials => GrantKind::ClientCredentials,
+            Grant::JwtBearer { .. } => GrantKind::JwtBearer,
         }
+    }
+}
+
+/// The three grants, by the names that people write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub enum GrantKind {
+    /// See [`Grant::RefreshToken`].
+    RefreshToken,
+    /// See [`Grant::ClientCredentials`].
+    ClientCredentials,
+    /// See [`Grant::JwtBearer`].
+    JwtBearer,
+}
+
+/// Keys that do not make up a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrongKeys {
+    /// One is missing.
+    #[error("the grant {grant} needs `{key}`")]
+    Missing {
+        /// The grant that was asked for.
+        grant: GrantKind,
+        /// What it needs.
+        key: &'static str,
+    },
+    /// One is too many.
+    #[error("the grant {grant} has no use for `{key}`; another grant may be meant")]
+    NoUse {
+        /// The grant that was asked for.
+        grant: GrantKind,
+        /// What is of no use to it.
+        key: &'static str,
+    },
+}
+
+impl GrantKind {
+    /// All of them.
+    pub const ALL: [GrantKind; 3] = [GrantKind::RefreshToken, GrantKind::ClientCredentials, GrantKind::JwtBearer];
+
+    /// Its name in the project file, in the API and in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            GrantKind::RefreshToken => "refresh_token",
+            GrantKind::ClientCredentials => "client_credentials",
+            GrantKind::JwtBearer => "jwt_bearer",
+        }
+    }
+
+    /// Whether the keys that are there make up this grant. Keys that fit all of them are not asked about.
+    ///
+    /// # Errors
+    /// The first key that is missing or of no use.
+    pub fn check_keys(self, is_there: impl Fn(&str) -> bool) -> Result<(), WrongKeys> {
+        let (refresh, jwt) = (self == GrantKind::RefreshToken, self == GrantKind::JwtBearer);
+        for (key, needed, fits) in [
+            ("client_id", true, true),
+            ("client_secret", self == GrantKind::ClientCredentials, !jwt),
+            ("refresh_token", refresh, refresh),
+            ("private_key", jwt, jwt),
+            ("subject", jwt, jwt),
+            ("audience", false, jwt),
+        ] {
+            match is_there(key) {
+                false if needed => return Err(WrongKeys::Missing { grant: self, key }),
+                true if !fits => return Err(WrongKeys::NoUse { grant: self, key }),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for GrantKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -52,6 +130,12 @@ pub enum ClientAuthentication {
     Body,
     /// In the `Authorization` header.
     Basic,
+}
+
+impl ClientAuthentication {
+    /// Both, by the names that people write.
+    pub const NAMED: [(&'static str, ClientAuthentication); 2] =
+        [("body", ClientAuthentication::Body), ("basic", ClientAuthentication::Basic)];
 }
 
 /// A client that cannot be used. The message does not repeat its secret.

@@ -10,12 +10,14 @@
 //! - [`endpoint`]: the exchange with the token endpoint, and what its answer means
 //! - [`refresh_tokens`]: where a refresh token is kept, and how its successor replaces it
 //! - [`assertion`]: the signed statement of the JWT bearer grant
+//! - [`well_known`]: where a provider's token endpoint is, where everybody has it at the same place
 
 pub mod assertion;
 pub mod endpoint;
 pub mod grants;
 pub mod oauth;
 pub mod refresh_tokens;
+pub mod well_known;
 
 use endpoint::TokenEndpoint;
 use grants::{Client, Grant};

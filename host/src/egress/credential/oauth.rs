@@ -236,7 +236,7 @@ impl OAuth {
         let mut state = self.state();
         state.renewals += 1;
         if let Some(failure) = &failure {
-            tracing::warn!(endpoint = %self.endpoint, grant = self.grant.name(), %failure, "the access token was not renewed");
+            tracing::warn!(endpoint = %self.endpoint, grant = self.grant.kind().name(), %failure, "the access token was not renewed");
             if let Some(token) = &mut state.token {
                 token.renew_at = token.renew_at.map(|_| Instant::now() + TRY_AGAIN_AFTER);
             }
@@ -288,7 +288,7 @@ impl OAuth {
             accepted: false,
             dead: false,
         });
-        tracing::info!(endpoint = %self.endpoint, grant = self.grant.name(), number = generation, expires_in = ?life, "a new access token");
+        tracing::info!(endpoint = %self.endpoint, grant = self.grant.kind().name(), number = generation, expires_in = ?life, "a new access token");
         Ok(())
     }
 

@@ -16,9 +16,14 @@
 //! - [`credential`]: the credential of a source, as a client writes it and as egress uses it
 //! - [`refreshing`]: a refresh token that lives in the store, and its successors
 
+pub mod credential;
+mod document;
 pub mod keyring;
 mod keys_text;
+pub mod refreshing;
 pub mod sealed;
 
+pub use credential::CredentialDocument;
 pub use keyring::{KEYS_VARIABLE, Keyring, KeysError, OpenError};
+pub use refreshing::{Holds, SecretCell};
 pub use sealed::Sealed;

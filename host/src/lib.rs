@@ -5,6 +5,7 @@
 //!
 //! - [`records`]: golden records from files, as Arrow batches
 //! - [`engine`], [`component`]: the sandbox, what a component asks for, what the operator grants
+//! - [`check`]: what a credential may do, before anything is planned
 //! - [`planner`]: records in, a [`plan`] on disk out; no network, no credential
 //! - [`guards`]: what is suspicious about a plan as a whole
 //! - [`gate`]: the one way from a [`plan::Plan`] to a [`gate::ConfirmedPlan`]
@@ -18,6 +19,7 @@
 mod aot;
 pub mod bindings;
 pub mod capability;
+pub mod check;
 pub mod component;
 mod config_values;
 pub mod destination;

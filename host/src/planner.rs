@@ -10,7 +10,7 @@ use crate::{
     },
     component::{Component, Grant, GrantError, Phase},
     destination::Destination,
-    egress::{Egress, Link, base_url::BaseUrl, credential::CredentialError},
+    egress::{Egress, Link, Traffic, base_url::BaseUrl, credential::CredentialError},
     engine::{EngineError, Guest, within},
     plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Guard, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
     records::{RecordsError, to_columns},
@@ -202,6 +202,32 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         undoes: None,
     };
     Ok(Plan::seal(draft, &draft_dir.0, planning.plans_dir)?)
+}
+
+/// Plans no record at all, with the CRM's metadata: what a credential shows of itself before anything is planned. Nothing is
+/// kept. Beside how it ended, what left on the way.
+pub(crate) async fn plan_nothing(
+    component: &Component,
+    destination: &Destination,
+    grant: &Grant,
+    link: Link,
+) -> (Result<(), PlanningError>, Arc<Traffic>) {
+    let capabilities = match component.capabilities(grant, destination) {
+        Ok(capabilities) => capabilities,
+        Err(error) => return (Err(error.into()), Arc::default()),
+    };
+    let target = target(destination, link.base_url.as_str());
+    let egress = Egress::planning(capabilities, link);
+    let traffic = egress.traffic();
+    // Both ends are gone before it begins: there is nothing to read, and nowhere to put a change.
+    let ((_, nothing), (nowhere, _)) = (mpsc::channel(1), mpsc::channel(1));
+    let shared = Arc::new(Mutex::new(Shared::default()));
+    let ended = match call(component, &target, PlanMode::Online, egress, nothing, nowhere, &shared).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(traffic.no_access().cloned().map_or(PlanningError::Refused(error), PlanningError::NoAccess)),
+        Err(error) => Err(error.into()),
+    };
+    (ended, traffic)
 }
 
 async fn call(

@@ -94,7 +94,7 @@ pub fn parse(destination_type: &str, config: &str) -> Result<Config, Error> {
 
 /// An error about the configuration.
 pub(crate) fn invalid(message: String) -> Error {
-    Error { kind: ErrorKind::InvalidConfig, code: None, message }
+    Error::new(ErrorKind::InvalidConfig, None, message)
 }
 
 fn example(provider: Provider) -> String {

@@ -5,7 +5,7 @@ use crate::bindings::reverse_sync::destination::capabilities::{
 };
 use crate::provider::Provider;
 use crate::routes::{BodyForm, Route, Routes};
-use crate::{config, jobs};
+use crate::{config, jobs, scopes};
 
 /// The descriptor. The same every time.
 pub fn describe() -> Descriptor {
@@ -29,6 +29,7 @@ fn destination_type(provider: Provider) -> DestinationType {
         capabilities: capabilities(provider),
         pacing: pacing(provider),
         required_rights: required_rights(provider).to_owned(),
+        required_scopes: scopes::required(provider),
     }
 }
 

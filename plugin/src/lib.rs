@@ -18,6 +18,7 @@ mod confidence;
 pub mod config;
 pub mod descriptor;
 pub mod encode;
+mod error;
 mod fields;
 #[cfg(target_arch = "wasm32")]
 mod guest;
@@ -34,5 +35,6 @@ pub mod provider;
 pub mod provider_id;
 pub mod routes;
 pub mod run;
+mod scopes;
 pub mod template;
 mod value;

@@ -299,9 +299,5 @@ pub(crate) fn clear(strings: &mut Strings) {
 
 /// The host broke the contract.
 pub(crate) fn malformed(column: &str) -> Error {
-    Error {
-        kind: ErrorKind::Other,
-        code: None,
-        message: format!("the host packed the column `{column}` wrongly: its lengths do not agree"),
-    }
+    Error::new(ErrorKind::Other, None, format!("the host packed the column `{column}` wrongly: its lengths do not agree"))
 }

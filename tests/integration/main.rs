@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
 
 mod bulk;
+mod check;
 mod command;
 mod compare;
 mod drift;
@@ -23,6 +24,7 @@ mod rejects;
 mod resume;
 mod secrets;
 mod spec_example;
+mod stored_credential;
 mod support;
 mod undo;
 mod verify;

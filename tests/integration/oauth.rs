@@ -256,7 +256,7 @@ async fn client_credentials_and_assertions_are_asked_for_again_and_again() {
     let jwt =
         Grant::JwtBearer { key: SigningKey::from_pem(&secret(key)).unwrap(), subject: "integration@example.com".to_owned(), audience };
     for grant in [Grant::ClientCredentials, jwt] {
-        let name = grant.name();
+        let name = grant.kind().name();
         let provider = Provider::Salesforce;
         let sessions =
             Config { salesforce_session_ms: 700, salesforce_certificate: Some(certificate.to_owned()), ..without_tokens(20_000) };

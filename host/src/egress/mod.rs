@@ -34,7 +34,7 @@ use pacing::Pacer;
 use std::{
     future::Future,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
@@ -61,10 +61,16 @@ pub struct Traffic {
     requests: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
+    last_failure: Mutex<Option<String>>,
     no_access: OnceLock<CredentialError>,
 }
 
 impl Traffic {
+    fn failed_with(&self, error: &TransportError) {
+        self.failed.fetch_add(1, Relaxed);
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+
     /// Requests that were sent.
     pub fn requests(&self) -> u64 {
         self.requests.load(Relaxed)
@@ -78,6 +84,11 @@ impl Traffic {
     /// Requests that were sent, or tried, and got no complete answer.
     pub fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
+    }
+
+    /// Why the last of those got none.
+    pub fn last_failure(&self) -> Option<String> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why there was no access token for a request, if one was missing.
@@ -237,7 +248,7 @@ impl Open {
             let answer = match link.transport.send(Request::from_parts(sent.clone(), Full::new(body.clone()))).await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    self.traffic.failed.fetch_add(1, Relaxed);
+                    self.traffic.failed_with(&error);
                     tracing::warn!(method = %request.method(), path = below, %error, "no answer from the CRM");
                     return Err(for_guest(error));
                 }

@@ -120,7 +120,7 @@ impl streams::HostConfirmed for Guest {
         let confirmed = self.table.get_mut(&this)?;
         if confirmed.stop.is_set() {
             let message = "stopped on request; the rest stays pending, run the plan again to go on".to_owned();
-            return Ok(Err(GuestError { kind: ErrorKind::Cancelled, code: None, message }));
+            return Ok(Err(GuestError { kind: ErrorKind::Cancelled, code: None, message, missing_scopes: Vec::new() }));
         }
         if confirmed.outstanding.len() > MAX_OUTSTANDING {
             wasmtime::bail!("it took more than {MAX_OUTSTANDING} changes without reporting what became of them");

@@ -148,7 +148,7 @@ pub async fn read<N: Network>(config: &Config, network: &N) -> Result<Metadata, 
             }
             Exchange::Refused(status, error) => {
                 let message = format!("{crm} does not show the fields of `{}`: HTTP {status}, {}", config.object, error.told());
-                return Err(Error { kind: ErrorKind::Rejected, code: error.code, message });
+                return Err(Error::new(ErrorKind::Rejected, error.code, message));
             }
             Exchange::Doubtful(_) => {}
         }

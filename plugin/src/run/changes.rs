@@ -20,7 +20,7 @@ impl Changes {
         if fits(&batch.ids) && fits(&batch.fields) && batch.before.as_ref().is_none_or(fits) {
             return Ok(Changes(batch));
         }
-        Err(Error { kind: ErrorKind::Other, code: None, message: "the host packed a batch of confirmed changes wrongly".to_owned() })
+        Err(Error::new(ErrorKind::Other, None, "the host packed a batch of confirmed changes wrongly".to_owned()))
     }
 
     /// One of them, for another record.

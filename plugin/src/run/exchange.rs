@@ -43,7 +43,7 @@ pub(crate) async fn exchange<W: Network>(
     let (mut attempts, mut throttles) = (0, 0);
     loop {
         if stopped() {
-            return Err(Error { kind: ErrorKind::Other, code: None, message: "the run has ended".to_owned() });
+            return Err(Error::new(ErrorKind::Other, None, "the run has ended".to_owned()));
         }
         let (pause, why, locked) = match world.send(request).await {
             Ok(answer) => match judge(config, request, &answer) {
@@ -57,7 +57,7 @@ pub(crate) async fn exchange<W: Network>(
                             "{crm} asked {throttles} times in a row to slow down ({}); run the same plan again later, it goes on where it stopped",
                             error.told()
                         );
-                        return Err(Error { kind: ErrorKind::RateLimited, code: error.code, message });
+                        return Err(Error::new(ErrorKind::RateLimited, error.code, message));
                     }
                     world.pause(250 * u64::from(throttles.min(8)) + world.random() % 250).await;
                     continue;
@@ -88,12 +88,12 @@ pub(crate) async fn exchange<W: Network>(
                 let message = format!(
                     "no request may leave before {crm} resets a limit ({why}); run the same plan again then, it goes on where it stopped"
                 );
-                return Err(Error { kind: ErrorKind::RateLimited, code: None, message });
+                return Err(Error::new(ErrorKind::RateLimited, None, message));
             }
             Err(Lost::Denied(why)) => {
                 let message =
                     format!("the host refused to let `{} {}` out ({why}); the operator's log says why", request.method, request.path);
-                return Err(Error { kind: ErrorKind::Rejected, code: Some("request_denied".to_owned()), message });
+                return Err(Error::new(ErrorKind::Rejected, Some("request_denied".to_owned()), message));
             }
         };
         attempts += 1;
@@ -113,7 +113,7 @@ pub(crate) fn unavailable(config: &Config, attempts: u32, why: &str) -> Error {
         "{} cannot be used: {attempts} attempts failed, the last with: {why}. Changes without an outcome stay pending; run the same plan again later, it goes on where it stopped",
         config.provider.name()
     );
-    Error { kind: ErrorKind::Unavailable, code: None, message: super::changes::cap(&message, 2000) }
+    Error::new(ErrorKind::Unavailable, None, super::changes::cap(&message, 2000))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(crate) fn judge(config: &Config, request: &Request, answer: &Answer) -> Verd
             "{} answered with a redirect (HTTP {status}), which is never followed; check the base URL of the source",
             config.provider.name()
         );
-        return Verdict::Stop(Error { kind: ErrorKind::Rejected, code: None, message });
+        return Verdict::Stop(Error::new(ErrorKind::Rejected, None, message));
     }
     if status == 401 {
         return Verdict::Stop(unauthorized(config, status, &error));
@@ -68,7 +68,7 @@ fn judge_hubspot(config: &Config, request: &Request, answer: &Answer, error: Crm
                     "HubSpot is moving this account's data (HTTP 477): {}; run the same plan again{when}, it goes on where it stopped",
                     error.told()
                 );
-                Verdict::Stop(Error { kind: ErrorKind::Unavailable, code: error.code, message: cap(&message, 2000) })
+                Verdict::Stop(Error::new(ErrorKind::Unavailable, error.code, cap(&message, 2000)))
             }
         },
         // A batch route that is not there, as opposed to a record that is not: the path or the object is wrong.
@@ -150,7 +150,8 @@ fn unauthorized(config: &Config, status: u16, error: &CrmError) -> Error {
         message.push_str(&format!(" ({link})"));
     }
     message.push_str(", store it in the source and run the same plan again: it goes on where it stopped");
-    Error { kind: ErrorKind::Unauthorized, code: error.code.clone(), message: cap(&message, 2000) }
+    let missing_scopes = error.scopes.clone();
+    Error { missing_scopes, ..Error::new(ErrorKind::Unauthorized, error.code.clone(), cap(&message, 2000)) }
 }
 
 /// A limit that no waiting within the run cures.
@@ -160,7 +161,7 @@ pub(crate) fn exhausted(config: &Config, error: &CrmError, reset: &str) -> Error
         config.provider.name(),
         error.told()
     );
-    Error { kind: ErrorKind::RateLimited, code: error.code.clone(), message: cap(&message, 2000) }
+    Error::new(ErrorKind::RateLimited, error.code.clone(), cap(&message, 2000))
 }
 
 fn rejected(config: &Config, status: u16, error: CrmError) -> Error {
@@ -172,7 +173,7 @@ fn rejected(config: &Config, status: u16, error: CrmError) -> Error {
         config.object,
         config.api
     );
-    Error { kind: ErrorKind::Rejected, code: error.code, message: cap(&message, 2000) }
+    Error::new(ErrorKind::Rejected, error.code, cap(&message, 2000))
 }
 
 #[cfg(test)]

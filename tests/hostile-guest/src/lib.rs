@@ -77,6 +77,7 @@ impl Guest for Hostile {
                     ],
                     pacing: Pacing { limit: None, headers: None, throttles: vec![] },
                     required_rights: "none".into(),
+                    required_scopes: vec![],
                 },
                 DestinationType {
                     name: "hubspot_dest".into(),
@@ -92,6 +93,7 @@ impl Guest for Hostile {
                     ],
                     pacing: Pacing { limit: None, headers: None, throttles: vec![] },
                     required_rights: "none".into(),
+                    required_scopes: vec![],
                 },
             ],
         }
@@ -154,7 +156,7 @@ fn config(target: &Target) -> Result<serde_json::Value, Error> {
 }
 
 fn other(message: &str) -> Error {
-    Error { kind: ErrorKind::Other, code: None, message: message.to_owned() }
+    Error { kind: ErrorKind::Other, code: None, message: message.to_owned(), missing_scopes: vec![] }
 }
 
 fn strings(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Strings {

@@ -69,6 +69,9 @@ pub struct Token {
     /// Whether it has the write scopes.
     #[serde(default = "yes")]
     pub can_write: bool,
+    /// HubSpot: its scopes, each call needs one of them (crm-apis A2, A8); left out: all of them.
+    #[serde(default)]
+    pub scopes: Option<Vec<String>>,
     /// Whether it has expired.
     #[serde(default)]
     pub expired: bool,
@@ -87,7 +90,7 @@ fn yes() -> bool {
 impl Token {
     /// A token that may read and write.
     pub fn new(text: &str) -> Token {
-        Token { text: text.to_owned(), can_write: true, expired: false, lives_ms: None, since_ms: 0 }
+        Token { text: text.to_owned(), can_write: true, scopes: None, expired: false, lives_ms: None, since_ms: 0 }
     }
 
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {

@@ -40,10 +40,10 @@ impl Form {
 }
 
 /// Makes an access token that ends after so many milliseconds.
-pub(crate) fn issue(world: &mut World, prefix: &str, lives_ms: u64) -> String {
+pub(crate) fn issue(world: &mut World, prefix: &str, lives_ms: u64, scopes: Option<Vec<String>>) -> String {
     let text = format!("{prefix}{:016x}", world.random.next());
     let since_ms = world.started.elapsed().as_millis() as u64;
-    world.config.tokens.push(Token { lives_ms: Some(lives_ms), since_ms, ..Token::new(&text) });
+    world.config.tokens.push(Token { lives_ms: Some(lives_ms), since_ms, scopes, ..Token::new(&text) });
     world.tokens_issued += 1;
     text
 }

@@ -1,6 +1,10 @@
 //! What a component asks for, in words.
 
-use reverse_sync::component::{Component, Effect, Phase};
+use reverse_sync::{
+    bindings::capabilities::RequiredScopes,
+    check,
+    component::{Component, Effect, Phase},
+};
 use std::{fmt::Write as _, path::Path};
 
 /// What a component asks for, in words.
@@ -18,6 +22,9 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
     for served in &descriptor.destinations {
         writeln!(out, "\n{} (for sources of provider {})\n  {}", served.name, served.provider, served.description)?;
         writeln!(out, "  The credential needs: {}", served.required_rights)?;
+        for line in scopes(&served.required_scopes) {
+            writeln!(out, "    {line}")?;
+        }
         writeln!(out, "  It asks to:")?;
         for capability in &served.capabilities {
             let what = match capability.effect {
@@ -58,4 +65,18 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
         writeln!(out, "# or only some of it, or jobs too: capabilities = [\"run PATCH …\"]")?;
     }
     Ok(())
+}
+
+/// Objects that need the same scopes on one line.
+fn scopes(required: &[RequiredScopes]) -> Vec<String> {
+    let mut lines: Vec<(Vec<&str>, String)> = Vec::new();
+    for entry in required {
+        let scopes = if entry.scopes.is_empty() { "not known to it".to_owned() } else { check::names(&entry.scopes).join(", ") };
+        let object = entry.object.as_deref().unwrap_or(if required.len() == 1 { "any object" } else { "any other object" });
+        match lines.iter_mut().find(|(_, known)| *known == scopes) {
+            Some((objects, _)) => objects.push(object),
+            None => lines.push((vec![object], scopes)),
+        }
+    }
+    lines.into_iter().map(|(objects, scopes)| format!("scopes for {}: {scopes}", objects.join(", "))).collect()
 }

@@ -16,6 +16,8 @@ use std::{fmt, path::Path, time::Duration};
 
 /// Longest lifetime that is believed; past it the CRM's 401 tells.
 const LONGEST_LIFETIME: u64 = 365 * 24 * 3600;
+/// Most scopes that are kept of an answer.
+const MAX_SCOPES: usize = 500;
 /// Longest text of an endpoint that a message repeats, in characters.
 const MAX_SAID: usize = 300;
 
@@ -102,6 +104,8 @@ pub(super) struct Granted {
     /// How long it is good, if the endpoint says so. HubSpot does, Salesforce does not (crm-apis A10, B10).
     pub(super) expires_in: Option<Duration>,
     pub(super) refresh_token: Option<SecretString>,
+    /// What it may do, if the endpoint says so: HubSpot in a list, Salesforce in a text (crm-apis A10, B10).
+    pub(super) scopes: Option<Vec<String>>,
 }
 
 /// Why there is no access token. What the endpoint said is in it, and may repeat a secret: the caller looks.
@@ -120,6 +124,8 @@ struct Members {
     expires_in: Option<serde_json::Value>,
     refresh_token: Option<serde_json::Value>,
     token_type: Option<serde_json::Value>,
+    scope: Option<serde_json::Value>,
+    scopes: Option<serde_json::Value>,
     error: Option<serde_json::Value>,
     error_description: Option<serde_json::Value>,
     message: Option<serde_json::Value>,
@@ -140,6 +146,7 @@ fn read(answer: &Response<Bytes>) -> Result<Granted, Unanswered> {
             access_token: SecretString::from(access_token),
             expires_in: lifetime(members.expires_in.as_ref()),
             refresh_token: text(members.refresh_token).filter(|token| !token.is_empty()).map(SecretString::from),
+            scopes: scopes(members.scopes).or_else(|| scopes(members.scope)),
         });
     }
     if status.is_redirection() {
@@ -191,6 +198,18 @@ fn lifetime(value: Option<&serde_json::Value>) -> Option<Duration> {
     (seconds >= 1.0).then(|| Duration::from_secs((seconds as u64).min(LONGEST_LIFETIME)))
 }
 
+/// A list of texts, or one text with blanks between them (RFC 6749, 3.3).
+fn scopes(value: Option<serde_json::Value>) -> Option<Vec<String>> {
+    let mut scopes: Vec<String> = match value? {
+        serde_json::Value::String(text) => text.split_whitespace().map(plain).collect(),
+        serde_json::Value::Array(items) => items.iter().filter_map(|item| item.as_str()).map(plain).collect(),
+        _ => return None,
+    };
+    scopes.retain(|scope| !scope.is_empty());
+    scopes.truncate(MAX_SCOPES);
+    (!scopes.is_empty()).then_some(scopes)
+}
+
 /// On one line, without control characters, and not long.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SAID).collect()
@@ -221,6 +240,23 @@ mod tests {
             assert_eq!(granted.expires_in, seconds.map(Duration::from_secs), "{expires_in}");
         }
         assert_eq!(answer(200, r#"{"access_token":"t","issued_at":"1790000000000"}"#).ok().unwrap().expires_in, None);
+    }
+
+    #[test]
+    fn scopes_are_a_list_or_a_text() {
+        for (members, scopes) in [
+            (r#""scopes":["a.read","a.write"]"#, Some(vec!["a.read", "a.write"])),
+            (r#""scope":"api  refresh_token""#, Some(vec!["api", "refresh_token"])),
+            (r#""scope":["api"],"scopes":null"#, Some(vec!["api"])),
+            (r#""scopes":[7,"a",""]"#, Some(vec!["a"])),
+            (r#""scopes":[]"#, None),
+            (r#""scope":" ""#, None),
+            (r#""scope":7"#, None),
+            (r#""token_use":"x""#, None),
+        ] {
+            let granted = answer(200, &format!(r#"{{"access_token":"t",{members}}}"#)).ok().unwrap();
+            assert_eq!(granted.scopes, scopes.map(|scopes| scopes.into_iter().map(str::to_owned).collect()), "{members}");
+        }
     }
 
     #[test]

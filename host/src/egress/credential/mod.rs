@@ -89,6 +89,15 @@ impl Credential {
         Credential(Kind::OAuth(OAuth::new(endpoint, client, grant)))
     }
 
+    /// The scopes of the newest access token, if its endpoint named them. `None` before there was one, and of a token that
+    /// was made once: it says nothing about itself.
+    pub fn scopes(&self) -> Option<Vec<String>> {
+        match &self.0 {
+            Kind::Fixed(_) => None,
+            Kind::OAuth(oauth) => oauth.scopes(),
+        }
+    }
+
     /// The access token for a request that is about to leave; a new one, if need be.
     pub(crate) async fn access(&self) -> Result<Access, CredentialError> {
         match &self.0 {

@@ -64,6 +64,8 @@ struct State {
     renewals: u64,
     /// When the last of them came to its end and with what, if it was bad.
     failure: Option<(Instant, CredentialError)>,
+    /// Those of the newest token, if its endpoint names them.
+    scopes: Option<Vec<String>>,
     /// Newest last.
     secrets: VecDeque<SecretString>,
 }
@@ -188,6 +190,11 @@ impl OAuth {
         Ok(self.access().await?.generation != generation)
     }
 
+    /// What the newest token may do, if there was one and its endpoint said so.
+    pub(super) fn scopes(&self) -> Option<Vec<String>> {
+        self.state().scopes.clone()
+    }
+
     pub(super) fn accepted(&self, generation: u64) {
         if let Some(token) = self.state().token.as_mut().filter(|token| token.generation == generation) {
             token.accepted = true;
@@ -276,7 +283,9 @@ impl OAuth {
             Failure::Final(CredentialError::Unavailable(format!("{} gave no usable access token: {error}", self.endpoint)))
         })?;
         let life = granted.expires_in;
+        let scopes = granted.scopes.filter(|scopes| !scopes.iter().any(|scope| self.appears_in(scope.as_bytes())));
         let mut state = self.state();
+        state.scopes = scopes;
         let (generation, after_401) = state.token.as_ref().map_or((1, false), |token| (token.generation + 1, token.dead));
         state.token = Some(Token {
             bearer,

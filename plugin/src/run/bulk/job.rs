@@ -157,7 +157,7 @@ impl<N: Network> Runner<'_, N> {
                         "Salesforce does not tell what became of Bulk job {id} (HTTP {status}, {}). Its changes stay pending; run the same plan again, it asks again",
                         error.told()
                     );
-                    return Err(Error { kind: ErrorKind::Unavailable, code: error.code, message: cap(&message, 2000) });
+                    return Err(Error::new(ErrorKind::Unavailable, error.code, cap(&message, 2000)));
                 }
                 Exchange::Doubtful(why) => return Err(unavailable(self.config, attempt, &why)),
             }
@@ -179,7 +179,7 @@ impl<N: Network> Runner<'_, N> {
                     let message = format!(
                         "stopped on request; Bulk job {id} goes on in Salesforce. Run the plan again to pick up its results and go on"
                     );
-                    return Err(Error { kind: ErrorKind::Cancelled, code: None, message });
+                    return Err(Error::new(ErrorKind::Cancelled, None, message));
                 }
                 let piece = left.min(PIECE);
                 self.network.pause(piece).await;

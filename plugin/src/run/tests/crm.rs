@@ -63,7 +63,7 @@ pub(super) struct Fake {
 }
 
 pub(super) fn error(kind: ErrorKind) -> Error {
-    Error { kind, code: None, message: "the host's".to_owned() }
+    Error::new(kind, None, "the host's".to_owned())
 }
 
 fn strings<'a>(texts: impl Iterator<Item = &'a str>) -> Strings {

@@ -47,14 +47,9 @@ pub(super) fn expired() -> Answer {
     Answer::json(401, &body)
 }
 
-/// The scope that writes an object (A2).
-fn write_scope(object: &str) -> String {
-    if object == "tickets" { object.to_owned() } else { format!("crm.objects.{object}.write") }
-}
-
-pub(super) fn missing_scopes(object: &str, old_shape: bool) -> Answer {
+pub(super) fn missing_scopes(one_of: &[String], old_shape: bool) -> Answer {
     let message = "This app hasn't been granted all required scopes to make this call. Read more about required scopes here: https://developers.hubspot.com/scopes.";
-    let scopes = json!({"requiredGranularScopes": [write_scope(object)]});
+    let scopes = json!({"requiredGranularScopes": one_of});
     let mut body = json!({"status": "error", "message": message, "category": "MISSING_SCOPES"});
     if old_shape {
         body["context"] = scopes;

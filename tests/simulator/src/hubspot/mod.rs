@@ -3,6 +3,7 @@
 mod errors;
 mod objects;
 mod properties;
+mod scopes;
 mod store;
 
 pub use properties::Property;
@@ -37,7 +38,10 @@ fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Opt
     }
     let writes = request.method != http::Method::GET && !request.path().ends_with("/batch/read");
     let object = request.path().split('/').find_map(|part| world.hubspot.object_type(part)).unwrap_or_default();
-    (writes && !token.can_write).then(|| errors::missing_scopes(&object, world.config.switches.hubspot_old_scope_shape))
+    let one_of = scopes::one_of(&object, writes, request.path().contains("/properties/"));
+    let has_one = token.scopes.as_ref().is_none_or(|scopes| one_of.iter().any(|scope| scopes.contains(scope)));
+    let may = has_one && (token.can_write || !writes);
+    (!may).then(|| errors::missing_scopes(&one_of, world.config.switches.hubspot_old_scope_shape))
 }
 
 /// A token bucket per window and per day (A9).
@@ -135,13 +139,14 @@ fn grant_token(world: &mut World, request: &Incoming) -> Answer {
         return Answer::json(400, &body);
     }
     let lives_ms = world.config.hubspot_token_ms;
-    let token = oauth::issue(world, "CJ", lives_ms);
+    let scopes = world.hubspot.oauth_scopes.clone();
+    let token = oauth::issue(world, "CJ", lives_ms, Some(scopes.clone()));
     if world.hubspot.rotate_refresh_token {
         world.hubspot.refresh_token = oauth::successor(world, "6f1c");
     }
     let body = json!({
         "access_token": token, "refresh_token": world.hubspot.refresh_token, "expires_in": lives_ms / 1_000, "token_type": "bearer",
-        "hub_id": 2_222_222, "scopes": ["crm.objects.contacts.write", "oauth"], "token_use": "access_token", "user_id": 33,
+        "hub_id": 2_222_222, "scopes": scopes, "token_use": "access_token", "user_id": 33,
     });
     Answer::json(200, &body)
 }

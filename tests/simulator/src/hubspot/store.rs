@@ -15,6 +15,8 @@ pub struct HubSpot {
     pub refresh_token: String,
     /// A refresh gives a new refresh token, and the old one dies. Off: HubSpot answers with the one it was shown (A10).
     pub rotate_refresh_token: bool,
+    /// Scopes of the tokens that the endpoint gives out (A10).
+    pub oauth_scopes: Vec<String>,
     /// Calls of the last window.
     pub(super) calls: VecDeque<Instant>,
     /// Calls of the day.
@@ -77,6 +79,7 @@ impl HubSpot {
             objects: objects.collect(),
             refresh_token: "test-refresh-token".to_owned(),
             rotate_refresh_token: false,
+            oauth_scopes: ["crm.objects.contacts.read", "crm.objects.contacts.write", "oauth"].map(str::to_owned).to_vec(),
             calls: VecDeque::new(),
             today: 0,
         }

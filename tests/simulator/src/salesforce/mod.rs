@@ -150,10 +150,10 @@ fn grant_token(world: &mut World, request: &Incoming) -> Answer {
         }
         _ => return refused("unsupported_grant_type", "grant type not supported"),
     }
-    let token = oauth::issue(world, "00D5t0000000001!AQ", world.config.salesforce_session_ms);
+    let token = oauth::issue(world, "00D5t0000000001!AQ", world.config.salesforce_session_ms, None);
     let mut body = json!({
         "access_token": token, "instance_url": own_url, "id": "https://login.salesforce.com/id/00D5t/0055t",
-        "token_type": "Bearer", "issued_at": store::now().to_string(), "signature": "x", "scope": "api refresh_token",
+        "token_type": "Bearer", "issued_at": store::now().to_string(), "signature": "x", "scope": world.salesforce.oauth_scope,
     });
     if world.salesforce.rotate_refresh_token && grant == "refresh_token" {
         world.salesforce.refresh_token = oauth::successor(world, "5Aep");

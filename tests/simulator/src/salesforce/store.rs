@@ -17,6 +17,8 @@ pub struct Salesforce {
     pub refresh_token: String,
     /// A refresh gives a new refresh token, and the old one dies (B10).
     pub rotate_refresh_token: bool,
+    /// Scopes of the sessions that its endpoint gives out, with a blank between them (B10).
+    pub oauth_scope: String,
     /// Calls of the day.
     pub(super) today: u64,
     /// Jobs of the Bulk API, and how they are worked on.
@@ -65,6 +67,7 @@ impl Salesforce {
             objects: objects.collect(),
             refresh_token: "test-refresh-token".to_owned(),
             rotate_refresh_token: false,
+            oauth_scope: "api refresh_token".to_owned(),
             today: 0,
             bulk: super::Bulk::default(),
         }

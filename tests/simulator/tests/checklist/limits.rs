@@ -126,6 +126,29 @@ async fn item_7_an_expired_token_says_so() {
 }
 
 #[tokio::test]
+async fn item_7_each_call_needs_a_scope_that_fits() {
+    for (scopes, city_status, definitions_status, write_status) in [
+        (&["crm.objects.contacts.read"][..], 200, 200, 403),
+        (&["crm.objects.contacts.write"], 403, 403, 404),
+        (&["crm.schemas.contacts.read"], 403, 200, 403),
+        (&["crm.objects.companies.read", "crm.objects.companies.write", "tickets"], 403, 403, 403),
+        (&[], 403, 403, 403),
+    ] {
+        let token = Token { scopes: Some(scopes.iter().map(|scope| (*scope).to_owned()).collect()), ..Token::new("test-token") };
+        let api = with(Config { tokens: vec![token], ..Config::default() }).await;
+        assert_eq!(city(&api).await.status, city_status, "{scopes:?}");
+        let definitions = api.get("/crm/v3/properties/contacts").await;
+        assert_eq!(definitions.status, definitions_status, "{scopes:?}");
+        if definitions_status == 403 {
+            let named = &definitions.json()["errors"][0]["context"]["requiredGranularScopes"];
+            assert_eq!(*named, json!(["crm.schemas.contacts.read", "crm.objects.contacts.read"]));
+        }
+        let written = api.patch("/crm/v3/objects/contacts/1", &json!({"properties": {"city": "x"}})).await;
+        assert_eq!(written.status, write_status, "{scopes:?}");
+    }
+}
+
+#[tokio::test]
 async fn item_7_missing_scopes_have_two_shapes() {
     for hubspot_old_scope_shape in [false, true] {
         let switches = Switches { hubspot_old_scope_shape, ..Switches::default() };

@@ -40,6 +40,8 @@ async fn hubspot_refreshes_tokens_on_each_of_its_paths() {
         assert_eq!(body["refresh_token"], "test-refresh-token");
         api.token = body["access_token"].as_str().unwrap().to_owned();
         assert_eq!(api.get(CONTACTS).await.status, 404, "it is accepted");
+        assert_eq!(body["scopes"], json!(["crm.objects.contacts.read", "crm.objects.contacts.write", "oauth"]));
+        assert_eq!(api.get("/crm/v3/objects/companies/1").await.status, 403, "for these alone");
     }
     let got = api.form(HUBSPOT, &refresh("old")).await;
     let body = got.json();

@@ -76,7 +76,7 @@ fn nothing_prints_a_key_or_a_secret() {
     let keyring = keyring();
     let sealed = keyring.seal(CONTEXT, &secret("sesame"));
     assert_eq!(format!("{keyring:?}"), "Keyring(…)");
-    let text = keys_text::text(&[keyring.active.clone()]);
+    let text = keys_text::text(std::slice::from_ref(&keyring.active));
     let encoded = text.expose_secret().lines().last().unwrap().rsplit(' ').next().unwrap().to_owned();
     assert_eq!(encoded.len(), 44);
     let printed = format!("{keyring:?} {keyring:#?} {sealed:?} {sealed} {text:?} {:?}", keyring.open("", &sealed).unwrap_err());

@@ -97,6 +97,12 @@ impl Component {
         self.loaded.instantiate(Egress::closed(Phase::Plan)).await.map(drop)
     }
 
+    /// The same component with less time for each call than [`EngineConfig::deadline`](crate::engine::EngineConfig); what
+    /// was compiled and the instances of the engine are shared.
+    pub fn with_deadline(&self, deadline: Duration) -> Component {
+        Component { loaded: self.loaded.with_deadline(deadline), descriptor: self.descriptor.clone() }
+    }
+
     pub(crate) fn loaded(&self) -> &Loaded {
         &self.loaded
     }

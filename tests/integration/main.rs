@@ -15,6 +15,7 @@ mod hostile;
 mod metadata;
 mod oauth;
 mod oauth_command;
+mod observed;
 mod offline;
 mod outcomes;
 mod pacing;

@@ -26,6 +26,7 @@ struct Told {
     waited: Duration,
     bytes: (u64, u64),
     throttled: bool,
+    repeated: bool,
 }
 
 impl Observer for Seen {
@@ -44,6 +45,7 @@ impl Observer for Seen {
             waited: exchange.waited,
             bytes: (exchange.bytes_out, exchange.bytes_in),
             throttled: exchange.throttled,
+            repeated: exchange.repeated,
         });
     }
 }
@@ -119,11 +121,12 @@ async fn planning_running_and_verifying_are_told_as_the_crm_saw_them() {
 async fn a_throttled_answer_is_told_and_so_is_the_wait_that_follows() {
     let in_a_second = Config { hubspot_limit: 190, hubspot_window_ms: 1_000, ..config(2_000) };
     let crm = Crm::with(Provider::HubSpot, in_a_second, json!({})).await;
-    crm.simulator.world().fault(Rule::next(1, Fault::Throttle));
+    crm.simulator.world().fault(Rule::next(1, Fault::Throttle).on("/batch/update"));
     let (told, report) = run(&crm, &crm.new_names(2_000)).await;
     assert!(report.ok());
     let throttled: Vec<_> = told.iter().filter(|told| told.throttled).collect();
     assert!(throttled.len() == 1 && throttled[0].what.ends_with(" 429"), "{throttled:?}");
+    assert_eq!(told.iter().filter(|told| told.repeated).count(), 1, "it was sent once more: {told:?}");
     assert!(told.iter().any(|told| told.waited > Duration::from_millis(100)), "{told:?}");
 }
 

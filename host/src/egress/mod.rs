@@ -267,7 +267,7 @@ impl Open {
             if capability.effect() == Effect::Write
                 && let Some(outstanding) = &self.outstanding
             {
-                outstanding.sent(&named);
+                watched.repeats(outstanding.sent(&named));
             }
             self.traffic.requests.fetch_add(1, Relaxed);
             let started = Instant::now();

@@ -35,6 +35,8 @@ pub struct Exchange<'a> {
     pub bytes_in: u64,
     /// Whether the answer said "slow down".
     pub throttled: bool,
+    /// Whether it writes a change that may have been sent before, in this attempt of the run or in an earlier one.
+    pub repeated: bool,
 }
 
 /// What became of a request.
@@ -90,16 +92,21 @@ pub(super) struct Watched<'a> {
     path: &'a str,
     bytes_out: usize,
     waited: Duration,
+    repeated: bool,
     left: Option<(Timestamp, Instant)>,
 }
 
 impl<'a> Watched<'a> {
     pub(super) fn new(observer: Option<&'a dyn Observer>, method: &'a Method, path: &'a str, bytes_out: usize) -> Watched<'a> {
-        Watched { observer, method, path, bytes_out, waited: Duration::ZERO, left: None }
+        Watched { observer, method, path, bytes_out, waited: Duration::ZERO, repeated: false, left: None }
     }
 
     pub(super) fn waited(&mut self, waited: Duration) {
         self.waited = waited;
+    }
+
+    pub(super) fn repeats(&mut self, repeated: bool) {
+        self.repeated = repeated;
     }
 
     pub(super) fn leaves(&mut self) {
@@ -136,6 +143,7 @@ impl<'a> Watched<'a> {
             bytes_out: self.bytes_out as u64,
             bytes_in: bytes_in as u64,
             throttled,
+            repeated: self.repeated,
         });
     }
 }

@@ -25,5 +25,6 @@ mod resume;
 mod secrets;
 mod spec_example;
 mod support;
+mod telemetry;
 mod undo;
 mod verify;

@@ -45,6 +45,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument;
 use transport::{Collected, Transport, TransportError, TransportLimits};
 use wasmtime_wasi_http::{Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -181,7 +182,8 @@ impl WasiHttpHooks for Egress {
         match &self.open {
             Some(open) => {
                 let open = Arc::clone(open);
-                Box::new(async move { open.handle(request).await })
+                // It becomes a task of its own, whose lines are still those of the run.
+                Box::new(async move { open.handle(request).await }.in_current_span())
             }
             None => {
                 let reason = match self.phase {

@@ -32,6 +32,7 @@ use std::{
     },
 };
 use tokio::sync::{mpsc, watch};
+use tracing::Instrument;
 
 /// Asks a run to stop between batches. What is in flight is finished and reported; the rest stays pending.
 #[derive(Clone, Debug, Default)]
@@ -185,6 +186,22 @@ pub async fn run(
     stop: StopSignal,
     watching: impl FnOnce(Watch),
 ) -> Result<Report, RunError> {
+    // Of the error level, so that lines have it whatever the level is.
+    let span = tracing::error_span!("run", run_id = %journal.run_id(), plan_id = %confirmed.plan().id());
+    attempt(component, grant, confirmed, part, link, journal, stop, watching).instrument(span).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "they are those of `run`")]
+async fn attempt(
+    component: &Component,
+    grant: &Grant,
+    confirmed: &ConfirmedPlan,
+    part: Part,
+    link: Link,
+    journal: Journal,
+    stop: StopSignal,
+    watching: impl FnOnce(Watch),
+) -> Result<Report, RunError> {
     let header = confirmed.plan().header();
     let capabilities = component.capabilities(grant, &header.destination)?;
     let (changes_tx, changes) = mpsc::channel(1);
@@ -235,6 +252,18 @@ pub async fn run(
     }
     let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
     let counts = journal.close(stopped.is_none() && end == header.writable).await?;
+    let ended = stopped.as_ref().map_or("all changes have an outcome", |stopped| &stopped.message);
+    tracing::info!(
+        updated = counts.updated,
+        unchanged = counts.unchanged,
+        failed = counts.failed,
+        drifted = counts.drifted,
+        unknown = counts.unknown,
+        requests = traffic.requests(),
+        refused = traffic.refused(),
+        ended,
+        "the run has ended"
+    );
     Ok(Report {
         run_id,
         plan_id: header.plan_id.clone(),

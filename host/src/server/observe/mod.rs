@@ -1,9 +1,12 @@
-//! What the operator sees of a running service: [`metrics`] and the [`request_log`] of each run.
+//! What the operator sees of a running service: [`metrics`], the [`request_log`] of each run, and [`telemetry`], which is log
+//! lines and traces. The [`request_id`] ties an answer to them.
 //!
 //! None of it may slow a run down or fail one: what cannot be written in time is dropped and counted.
 
 pub mod metrics;
+pub mod request_id;
 pub mod request_log;
+pub mod telemetry;
 
 use crate::egress::{Exchange, Observer};
 use std::sync::Arc;

@@ -30,6 +30,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
+use tracing::Instrument;
 
 /// How long request logs are kept after their last line.
 pub const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -118,7 +119,7 @@ impl RequestLog {
         let dropped = Arc::new(AtomicU64::new(0));
         let (counted, counting) = (Arc::clone(&dropped), Arc::clone(&metrics));
         let writer = Writer { file: Some(file), buffer: Vec::new(), lines: 0, torn: false, dropped: counted, metrics: counting };
-        tokio::spawn(keep(writer, messages));
+        tokio::spawn(keep(writer, messages).in_current_span());
         Ok(Arc::new(RequestLog { queue, dropped, metrics }))
     }
 

@@ -220,6 +220,10 @@ impl Loaded {
         self.digest
     }
 
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// Wall-clock time of one call.
     pub(crate) fn deadline(&self) -> Duration {
         self.deadline

@@ -4,9 +4,15 @@ use crate::support::{Crm, Provider, TOKEN, config, hostile_guest};
 use crm_simulator::{Config, Fault, Rule};
 use reverse_sync::{
     egress::{Exchange, Fate, Link, Observer, Stage, transport::TransportError},
+    engine::EngineConfig,
     journal::Ranges,
     planner::Asking,
     run::{Report, StopSignal},
+    server::observe::{
+        self,
+        metrics::Metrics,
+        request_log::{self, RequestLog},
+    },
     verify,
 };
 use serde_json::json;
@@ -190,4 +196,60 @@ async fn nothing_that_a_request_carries_is_told() {
     let text = format!("{told:?}");
     assert!(crm.requests().iter().any(|request| request.contains("?properties=firstname")), "{:?}", crm.requests());
     assert!(!text.contains(TOKEN) && !text.contains("firstname"), "{text}");
+}
+
+#[tokio::test]
+async fn the_request_log_and_the_metrics_of_a_run_have_what_the_crm_saw() {
+    let crm = Crm::hubspot(450).await;
+    crm.simulator.world().fault(Rule::next(1, Fault::DropBefore).on("/batch/update"));
+    let confirmed = crm.confirm(&crm.new_names(450)).await;
+    let (metrics, dir) = (Metrics::new(), crm.bench.state.path().join("requests"));
+    let run_id = "run_0123456789ab_1".parse().unwrap();
+    let log = RequestLog::open(&dir, &run_id, Arc::clone(&metrics)).unwrap();
+    let observer = observe::all(vec![Arc::clone(&log) as Arc<dyn Observer>, Arc::new(metrics.crm("hubspot"))]);
+    let link = Link { observer: Some(observer), ..crm.link() };
+    let report = crm.bench.run(&confirmed, link, StopSignal::new(), |_| {}).await.unwrap();
+    log.close().await;
+    assert!(report.ok());
+
+    let page = request_log::page(&dir, &run_id, None, 500).unwrap().unwrap();
+    let logged = page.items.iter().map(|entry| format!("{} {} {}", entry.method, entry.path, entry.status.unwrap_or_default()));
+    assert_eq!(sorted(logged.collect()), sorted(received(&crm)));
+    let rate = request_log::rate(&dir, &run_id).unwrap().unwrap();
+    assert_eq!(rate.seconds.iter().map(|point| point.calls).sum::<u64>(), report.requests);
+    let text = metrics.encode().unwrap();
+    let answered = report.requests - 1;
+    for line in [
+        format!("reverse_sync_crm_requests_total{{provider=\"hubspot\",status=\"2xx\"}} {answered}"),
+        "reverse_sync_crm_requests_total{provider=\"hubspot\",status=\"none\"} 1".to_owned(),
+    ] {
+        assert!(text.lines().any(|each| each == line), "{line} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn instances_are_counted_while_they_live() {
+    // An engine of its own: the instances of other tests are not counted.
+    let component = reverse_sync_tests::load(&reverse_sync_tests::component_file().unwrap(), EngineConfig::default()).await.unwrap();
+    let metrics = Metrics::new();
+    metrics.watch(component.engine());
+    let crm = Crm::of(Arc::new(component), Provider::HubSpot, config(3), json!({})).await;
+    let confirmed = crm.confirm(CSV).await;
+    let count = || metrics.encode().unwrap().lines().find(|line| line.starts_with("reverse_sync_instances ")).unwrap().to_owned();
+    assert_eq!(count(), "reverse_sync_instances 0");
+    let seen = Arc::new(Mutex::new(String::new()));
+    let counting = Counting(Arc::clone(&metrics), Arc::clone(&seen));
+    let link = Link { observer: Some(Arc::new(counting)), ..crm.link() };
+    assert!(crm.bench.run(&confirmed, link, StopSignal::new(), |_| {}).await.unwrap().ok());
+    assert!(seen.lock().unwrap().lines().any(|line| line == "reverse_sync_instances 1"), "{}", seen.lock().unwrap());
+    assert_eq!(count(), "reverse_sync_instances 0");
+}
+
+/// Reads the metrics when a request is over.
+struct Counting(Arc<Metrics>, Arc<Mutex<String>>);
+
+impl Observer for Counting {
+    fn exchanged(&self, _: &Exchange<'_>) {
+        *self.1.lock().unwrap() = self.0.encode().unwrap();
+    }
 }

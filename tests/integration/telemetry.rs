@@ -2,7 +2,7 @@
 
 use crate::{project::Project, support::config};
 use bytes::Bytes;
-use crm_simulator::{Fault, Rule, Simulator};
+use crm_simulator::{Config, Fault, Rule, Simulator};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -18,7 +18,8 @@ const CSV: &str = "hs_object_id,firstname\n492564112121,A\n492564112124,B\n49256
 
 /// A planned project, and the id of its plan.
 async fn planned() -> (Simulator, Project, String) {
-    let simulator = Simulator::start(config(10)).await.unwrap();
+    let in_a_second = Config { hubspot_limit: 190, hubspot_window_ms: 1_000, ..config(10) };
+    let simulator = Simulator::start(in_a_second).await.unwrap();
     let project = Project::hubspot(&simulator, CSV).await;
     let plan = project.run(&["plan", "people", "--json"]).await.json();
     let id = plan["plan_id"].as_str().unwrap().to_owned();

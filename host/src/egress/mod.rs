@@ -45,7 +45,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use transport::{Collected, Transport, TransportError, TransportLimits};
 use wasmtime_wasi_http::{Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -115,6 +115,8 @@ struct Open {
     traffic: Arc<Traffic>,
     /// Requests that this instance may still have under way.
     budget: Arc<Semaphore>,
+    /// The span of the call. Within the guest it is not the current one.
+    span: Span,
 }
 
 type Answer = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
@@ -143,7 +145,7 @@ impl Egress {
     fn open(phase: Phase, capabilities: Vec<Capability>, link: Link, outstanding: Option<Outstanding>, budget: Budget) -> Egress {
         let traffic = Arc::new(Traffic::default());
         let budget = Arc::new(Semaphore::new(budget.0.max(1) as usize));
-        let open = Open { phase, capabilities, link, outstanding, traffic: Arc::clone(&traffic), budget };
+        let open = Open { phase, capabilities, link, outstanding, traffic: Arc::clone(&traffic), budget, span: Span::current() };
         Egress { open: Some(Arc::new(open)), phase, traffic }
     }
 
@@ -181,9 +183,9 @@ impl WasiHttpHooks for Egress {
     ) -> Box<dyn Future<Output = Answer> + Send> {
         match &self.open {
             Some(open) => {
-                let open = Arc::clone(open);
+                let (open, span) = (Arc::clone(open), open.span.clone());
                 // It becomes a task of its own, whose lines are still those of the run.
-                Box::new(async move { open.handle(request).await }.in_current_span())
+                Box::new(async move { open.handle(request).await }.instrument(span))
             }
             None => {
                 let reason = match self.phase {

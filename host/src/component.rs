@@ -7,9 +7,9 @@ use crate::{
     destination::Destination,
     digest::Digest,
     egress::Egress,
-    engine::{EngineError, Loaded, within},
+    engine::{Engine, EngineError, Loaded, within},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use wit::{Descriptor, DestinationType, Effect, Pacing, Phase};
 
@@ -95,6 +95,17 @@ impl Component {
     /// If the pool has no slot left.
     pub async fn instantiate(&self) -> Result<(), EngineError> {
         self.loaded.instantiate(Egress::closed(Phase::Plan)).await.map(drop)
+    }
+
+    /// The same component with less time for each call than [`EngineConfig::deadline`](crate::engine::EngineConfig); what
+    /// was compiled and the instances of the engine are shared.
+    pub fn with_deadline(&self, deadline: Duration) -> Component {
+        Component { loaded: self.loaded.with_deadline(deadline), descriptor: self.descriptor.clone() }
+    }
+
+    /// The engine that its instances run in.
+    pub fn engine(&self) -> &Arc<Engine> {
+        self.loaded.engine()
     }
 
     pub(crate) fn loaded(&self) -> &Loaded {

@@ -5,10 +5,18 @@
 //! (a deadline around the call), and of the outside world nothing but the contract's streams, clocks, randomness,
 //! and `wasi:http` through [egress](crate::egress). No file system, no sockets, no environment, no arguments.
 
-use crate::{aot, bindings::ReverseSync, digest::Digest, egress::Egress};
+use crate::{
+    aot,
+    bindings::ReverseSync,
+    digest::Digest,
+    egress::{Budget, Egress},
+};
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use wasmtime::{
@@ -21,6 +29,10 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 /// How often the epoch advances: the grain of fairness between instances on one thread.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Handles that a component may have open at once: requests, answers, streams, and whatever else costs the host memory
+/// and the component none. The bundled component has some five for each request.
+const MAX_HANDLES: usize = 4_096;
+
 /// Bounds of every instance of an engine.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -29,6 +41,10 @@ pub struct EngineConfig {
     /// Bytes that all memories and tables of one instance may have together. 64 MiB by default; the bundled
     /// component stays under 8, with jobs and their uploads under 36.
     pub max_memory: usize,
+    /// Requests that one instance may have under way at once; one counts until its answer was read and dropped, and
+    /// those beyond wait. 32 by default, the most that the bundled component is ever told to have (`in_flight`). With the sizes in
+    /// [`TransportLimits`](crate::egress::transport::TransportLimits) it bounds what a call takes of the host's own memory.
+    pub max_requests: u32,
     /// Processor time an instance may burn without taking in or giving back a record. 10 s by default.
     pub max_idle_spin: Duration,
     /// Wall-clock time of one call. 24 h by default: at 190 calls of 100 records per 10 s that is 164 million records.
@@ -43,6 +59,7 @@ impl Default for EngineConfig {
         EngineConfig {
             max_instances: 64,
             max_memory: 64 << 20,
+            max_requests: 32,
             max_idle_spin: Duration::from_secs(10),
             deadline: Duration::from_secs(24 * 3600),
             cache_dir: None,
@@ -55,6 +72,7 @@ pub struct Engine {
     pub(crate) wasmtime: wasmtime::Engine,
     linker: Linker<Guest>,
     pub(crate) config: EngineConfig,
+    alive: Arc<AtomicU64>,
 }
 
 /// A component could not be loaded, or an instance of it broke.
@@ -138,7 +156,7 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(EngineError::Start)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(EngineError::Start)?;
         ReverseSync::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(EngineError::Start)?;
-        let engine = Arc::new(Engine { wasmtime, linker, config });
+        let engine = Arc::new(Engine { wasmtime, linker, config, alive: Arc::default() });
         let ticking = Arc::downgrade(&engine);
         std::thread::Builder::new()
             .name("epoch".to_owned())
@@ -159,7 +177,12 @@ impl Engine {
         };
         let instance_pre = self.linker.instantiate_pre(&component).map_err(EngineError::Contract)?;
         let pre = crate::bindings::ReverseSyncPre::new(instance_pre).map_err(EngineError::Contract)?;
-        Ok(Loaded { engine: Arc::clone(self), pre, digest })
+        Ok(Loaded { engine: Arc::clone(self), pre, digest, deadline: self.config.deadline })
+    }
+
+    /// Instances that are alive now.
+    pub fn instances(&self) -> u64 {
+        self.alive.load(Relaxed)
     }
 
     /// Loads a component from a file.
@@ -182,11 +205,13 @@ fn tick(engine: &Weak<Engine>) {
     }
 }
 
-/// A component that is ready to be instantiated.
+/// A component that is ready to be instantiated. Clones share what was compiled.
+#[derive(Clone)]
 pub struct Loaded {
     engine: Arc<Engine>,
     pre: crate::bindings::ReverseSyncPre<Guest>,
     digest: Digest,
+    deadline: Duration,
 }
 
 impl Loaded {
@@ -199,9 +224,23 @@ impl Loaded {
         &self.engine
     }
 
+    /// Wall-clock time of one call.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    pub(crate) fn with_deadline(&self, deadline: Duration) -> Loaded {
+        Loaded { deadline: deadline.min(self.engine.config.deadline), ..self.clone() }
+    }
+
+    /// The requests that one instance may have under way.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget(self.engine.config.max_requests)
+    }
+
     /// A fresh instance with its own store.
     pub(crate) async fn instantiate(&self, egress: Egress) -> Result<(Store<Guest>, ReverseSync), EngineError> {
-        let mut store = Store::new(&self.engine.wasmtime, Guest::new(egress, &self.engine.config));
+        let mut store = Store::new(&self.engine.wasmtime, Guest::new(egress, &self.engine));
         store.limiter(|guest| &mut guest.limits);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
@@ -248,26 +287,52 @@ pub(crate) struct Guest {
     /// When the component last asked whether to stop, and `spun` then.
     asked: Option<(Instant, u32)>,
     stderr: MemoryOutputPipe,
+    _alive: Alive,
+}
+
+/// Counts an instance as long as it lives.
+struct Alive(Arc<AtomicU64>);
+
+impl Alive {
+    fn new(count: &Arc<AtomicU64>) -> Alive {
+        count.fetch_add(1, Relaxed);
+        Alive(Arc::clone(count))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// What a component may write to standard error before the rest is dropped.
 const MAX_STDERR: usize = 16 << 10;
 
 impl Guest {
-    fn new(egress: Egress, config: &EngineConfig) -> Guest {
+    fn new(egress: Egress, engine: &Engine) -> Guest {
+        let config = &engine.config;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
         let stderr = MemoryOutputPipe::new(MAX_STDERR);
         let wasi = WasiCtx::builder().stderr(stderr.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).build();
         Guest {
-            table: ResourceTable::new(),
+            table,
             wasi,
             http: WasiHttpCtx::new(),
             egress,
-            limits: Limits { used: 0, max: config.max_memory },
+            limits: Limits { used: 0, max: config.max_memory, peak: PeakMemory::default() },
             spun: 0,
             max_spin: (config.max_idle_spin.as_millis() / TICK.as_millis()).clamp(1, u128::from(u32::MAX)) as u32,
             asked: None,
             stderr,
+            _alive: Alive::new(&engine.alive),
         }
+    }
+
+    /// The most that this instance has had; it can be asked when the instance is gone.
+    pub(crate) fn peak_memory(&self) -> PeakMemory {
+        self.limits.peak.clone()
     }
 
     /// A record went in or out.
@@ -307,10 +372,21 @@ impl WasiHttpView for Guest {
     }
 }
 
+/// Bytes over all memories and tables of one store, at the most.
+#[derive(Clone, Default)]
+pub(crate) struct PeakMemory(Arc<AtomicU64>);
+
+impl PeakMemory {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 /// Bytes over all memories and tables of one store.
 struct Limits {
     used: usize,
     max: usize,
+    peak: PeakMemory,
 }
 
 impl Limits {
@@ -320,6 +396,7 @@ impl Limits {
             return false;
         }
         self.used = used;
+        self.peak.0.fetch_max(used as u64, Relaxed);
         true
     }
 }

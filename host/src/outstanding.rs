@@ -128,9 +128,14 @@ impl Outstanding {
         RequestWitness { window, named: Vec::new() }
     }
 
-    /// A write of these changes is about to leave.
-    pub(crate) fn sent(&self, named: &[Place]) {
-        self.mark(named, |state| (state | SENT) & !READ);
+    /// A write of these changes is about to leave; whether one of them may have been sent before.
+    pub(crate) fn sent(&self, named: &[Place]) -> bool {
+        let mut again = false;
+        self.mark(named, |state| {
+            again |= state & (SENT | DOUBTFUL) != 0;
+            (state | SENT) & !READ
+        });
+        again
     }
 
     /// It was answered with 2xx.
@@ -177,7 +182,7 @@ impl Outstanding {
         job_names(text.as_bytes()).filter(|job| window.jobs.contains(*job)).map(str::to_owned).collect()
     }
 
-    fn mark(&self, named: &[Place], change: impl Fn(u8) -> u8) {
+    fn mark(&self, named: &[Place], mut change: impl FnMut(u8) -> u8) {
         let mut window = self.window();
         for (number, index) in named {
             if let Some(state) = window.batches.get_mut(number).and_then(|batch| batch.state.get_mut(*index as usize)) {

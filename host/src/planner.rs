@@ -136,7 +136,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     let mode = planning.asking.mode();
     let egress = match planning.asking {
         Asking::Nothing => Egress::closed(Phase::Plan),
-        Asking::Metadata(link) | Asking::Records(link) => Egress::planning(capabilities, link),
+        Asking::Metadata(link) | Asking::Records(link) => Egress::planning(capabilities, link, component.loaded().budget()),
     };
     let draft_dir = DraftDir::create(planning.plans_dir).map_err(SpoolError::from)?;
     let shared = Arc::new(Mutex::new(Shared::default()));
@@ -245,7 +245,7 @@ async fn call(
     let records = table.push(RecordsResource { batches, rest: None, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
     let sink = table.push(PlanSinkResource { decisions, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
     let guest = instance.reverse_sync_destination_destination();
-    within(loaded.engine().config.deadline, store, async |store| guest.call_plan(store, target, mode.into(), records, sink).await).await
+    within(loaded.deadline(), store, async |store| guest.call_plan(store, target, mode.into(), records, sink).await).await
 }
 
 pub(crate) fn target(destination: &Destination, base_url: &str) -> Target {

@@ -109,7 +109,7 @@ pub async fn verify(
         VerifySinkResource { outstanding: outstanding.clone(), early: BTreeMap::new(), read: Arc::clone(&read), show: Box::new(show) };
 
     let loaded = component.loaded();
-    let egress = Egress::verifying(capabilities, link, outstanding.clone());
+    let egress = Egress::verifying(capabilities, link, outstanding.clone(), loaded.budget());
     let traffic = egress.traffic();
     let (mut store, instance) = loaded.instantiate(egress).await?;
     let table = &mut store.data_mut().table;
@@ -117,7 +117,7 @@ pub async fn verify(
     let sink = table.push(sink).map_err(wasmtime::Error::from).map_err(EngineError::from)?;
     let guest = instance.reverse_sync_destination_destination();
     let target = target(&header.destination, &header.base_url);
-    let called = within(loaded.engine().config.deadline, store, async |store| guest.call_verify(store, &target, written, sink).await).await;
+    let called = within(loaded.deadline(), store, async |store| guest.call_verify(store, &target, written, sink).await).await;
     reader.await.map_err(io::Error::other)??;
     called?.map_err(|error| traffic.no_access().cloned().map_or(VerifyError::Stopped(error), VerifyError::NoAccess))?;
     match to_read.saturating_sub(read.load(Relaxed)) {

@@ -1,7 +1,7 @@
 //! A component that breaks the rules, and the host that holds.
 
 use crate::support::{Crm, Provider, TOKEN, config, hostile_guest, problems};
-use crm_simulator::Simulator;
+use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync::{
     component::Allowed,
     journal::{Ending, Ranges},
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::{
     io::Write,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 const CSV: &str = "hs_object_id,firstname\n492564112121,A\n492564112124,B\n492564112127,C\n";
@@ -294,6 +295,47 @@ async fn a_guest_that_spins_or_hoards_is_stopped() {
     let crm = crm("hoard", json!({})).await;
     let report = crm.run(&crm.new_names(70_000)).await;
     assert!(report.stopped.unwrap().message.contains("without reporting"));
+}
+
+/// What a host gives one instance, by default.
+const BUDGET: usize = 32;
+
+#[tokio::test]
+async fn a_guest_that_opens_many_requests_at_once_has_a_few_of_them_under_way() {
+    const LATENCY: u64 = 50;
+    let crm = crm("many_at_once", json!({})).await;
+    crm.simulator.world().fault(Rule::always(Fault::Latency(LATENCY)));
+    let report = crm.run(CSV).await;
+    assert_eq!(report.stopped.unwrap().message, "100 answers", "those beyond wait; none is lost");
+    let world = crm.simulator.world();
+    // Each is under way for so long at least from when it came in: all that come within that time are under way together.
+    let came: Vec<u64> = world.requests.iter().map(|request| request.at_ms).collect();
+    let together = came.iter().map(|first| came.iter().filter(|at| (*first..*first + LATENCY - 1).contains(at)).count());
+    let most = together.max().unwrap();
+    assert!((2..=BUDGET).contains(&most), "{most} at once");
+}
+
+#[tokio::test]
+async fn a_guest_that_hoards_answers_or_handles_hoards_no_memory_of_the_host() {
+    let mut crm = crm("hoard_answers", json!({})).await;
+    crm.bench.component = Arc::new(crm.bench.component.with_deadline(Duration::from_secs(1)));
+    let report = crm.run(CSV).await;
+    assert!(report.stopped.unwrap().message.contains("its deadline"), "it waits for itself");
+    assert_eq!((report.requests, crm.requests().len()), (BUDGET as u64, BUDGET));
+
+    let crm = self::crm("hoard_requests", json!({})).await;
+    let report = crm.run(CSV).await;
+    assert_eq!((report.stopped.unwrap().reason, report.requests), (StopReason::Component, 0));
+}
+
+#[tokio::test]
+async fn a_report_says_how_much_memory_the_component_had() {
+    let report = crm("claim_updated", json!({})).await.run(CSV).await;
+    let modest = report.peak_memory;
+    assert!((64 << 10..4 << 20).contains(&modest), "{modest}");
+    assert_eq!(serde_json::to_value(&report).unwrap()["peak_memory_bytes"], json!(modest));
+    let report = crm("eat_memory", json!({})).await.run(CSV).await;
+    assert!((6 << 20..=8 << 20).contains(&report.peak_memory), "up to its limit: {}", report.peak_memory);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod audit;
 mod bundled;
 mod exit;
 mod inspect;
+mod logging;
 mod oauth;
 mod plan;
 mod progress;
@@ -23,8 +24,9 @@ mod workspace;
 
 use clap::{Args, Parser, Subcommand};
 use exit::{Exit, Failure};
+use logging::{LogArgs, Logging};
 use std::path::PathBuf;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::filter::LevelFilter;
 
 /// Writes golden records back to HubSpot and Salesforce: UPDATE only, behind a dry run and a confirmation.
 ///
@@ -47,9 +49,8 @@ pub(crate) struct Common {
     /// Use this component instead of the bundled one; the project file has to grant what it asks for
     #[arg(long, global = true, value_name = "FILE")]
     plugin: Option<PathBuf>,
-    /// Log more to standard error: -v requests, -vv everything. RUST_LOG works too
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 #[derive(Subcommand)]
@@ -75,15 +76,7 @@ enum PluginCommand {
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    let level = match cli.common.verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    };
-    // At any level, dependencies speak only when something is wrong: their own debug output has request contents.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={level}")));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
-    let exit = match runtime().and_then(|runtime| runtime.block_on(dispatch(&cli))) {
+    let exit = match runtime().and_then(|runtime| run_in(&runtime, &cli)) {
         Ok(exit) => exit,
         Err(failure) => {
             render::error(&failure);
@@ -95,6 +88,15 @@ fn main() -> std::process::ExitCode {
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+fn run_in(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<Exit, Failure> {
+    let within = runtime.enter();
+    let logging = Logging::start(&cli.common.log, LevelFilter::WARN)?;
+    drop(within);
+    let exit = runtime.block_on(dispatch(cli));
+    logging.end();
+    exit
 }
 
 async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {

@@ -17,8 +17,11 @@
 pub mod addresses;
 pub mod base_url;
 pub mod credential;
+mod observer;
 pub mod pacing;
 pub mod transport;
+
+pub use observer::{Exchange, Fate, Observer, Stage};
 
 use crate::{
     bindings::capabilities::{Effect, Phase},
@@ -30,8 +33,10 @@ use bytes::Bytes;
 use credential::{Access, Credential, CredentialError};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
+use observer::Watched;
 use pacing::Pacer;
 use std::{
+    convert::Infallible,
     future::Future,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -39,6 +44,8 @@ use std::{
     },
     time::Instant,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{Instrument, Span};
 use transport::{Collected, Transport, TransportError, TransportLimits};
 use wasmtime_wasi_http::{Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -53,6 +60,8 @@ pub struct Link {
     pub pacer: Arc<Pacer>,
     /// How they get there.
     pub transport: Transport,
+    /// Who is told of each of them.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// What left and what did not, over one call into a component.
@@ -97,6 +106,10 @@ impl Traffic {
     }
 }
 
+/// Requests that one instance may have under way at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget(pub(crate) u32);
+
 /// The egress of one instance.
 pub(crate) struct Egress {
     open: Option<Arc<Open>>,
@@ -111,6 +124,10 @@ struct Open {
     /// `None` while planning: nothing is confirmed yet.
     outstanding: Option<Outstanding>,
     traffic: Arc<Traffic>,
+    /// Requests that this instance may still have under way.
+    budget: Arc<Semaphore>,
+    /// The span of the call. Within the guest it is not the current one.
+    span: Span,
 }
 
 type Answer = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
@@ -122,23 +139,24 @@ impl Egress {
     }
 
     /// The egress of an online plan: its reads, of any record.
-    pub(crate) fn planning(capabilities: Vec<Capability>, link: Link) -> Egress {
-        Egress::open(Phase::Plan, reads(capabilities), link, None)
+    pub(crate) fn planning(capabilities: Vec<Capability>, link: Link, budget: Budget) -> Egress {
+        Egress::open(Phase::Plan, reads(capabilities), link, None, budget)
     }
 
     /// The egress of a confirmed run.
-    pub(crate) fn running(capabilities: Vec<Capability>, link: Link, outstanding: Outstanding) -> Egress {
-        Egress::open(Phase::Run, capabilities, link, Some(outstanding))
+    pub(crate) fn running(capabilities: Vec<Capability>, link: Link, outstanding: Outstanding, budget: Budget) -> Egress {
+        Egress::open(Phase::Run, capabilities, link, Some(outstanding), budget)
     }
 
     /// The egress of verifying: a run's reads, of the records that were handed out.
-    pub(crate) fn verifying(capabilities: Vec<Capability>, link: Link, outstanding: Outstanding) -> Egress {
-        Egress::open(Phase::Run, reads(capabilities), link, Some(outstanding))
+    pub(crate) fn verifying(capabilities: Vec<Capability>, link: Link, outstanding: Outstanding, budget: Budget) -> Egress {
+        Egress::open(Phase::Run, reads(capabilities), link, Some(outstanding), budget)
     }
 
-    fn open(phase: Phase, capabilities: Vec<Capability>, link: Link, outstanding: Option<Outstanding>) -> Egress {
+    fn open(phase: Phase, capabilities: Vec<Capability>, link: Link, outstanding: Option<Outstanding>, budget: Budget) -> Egress {
         let traffic = Arc::new(Traffic::default());
-        let open = Open { phase, capabilities, link, outstanding, traffic: Arc::clone(&traffic) };
+        let budget = Arc::new(Semaphore::new(budget.0.max(1) as usize));
+        let open = Open { phase, capabilities, link, outstanding, traffic: Arc::clone(&traffic), budget, span: Span::current() };
         Egress { open: Some(Arc::new(open)), phase, traffic }
     }
 
@@ -152,9 +170,9 @@ fn reads(mut capabilities: Vec<Capability>) -> Vec<Capability> {
     capabilities
 }
 
-fn refuse(traffic: &Traffic, stage: &'static str, request: &Request<impl Sized>, reason: &str) -> HttpError {
+fn refuse(traffic: &Traffic, stage: Stage, request: &Request<impl Sized>, reason: &str) -> HttpError {
     traffic.refused.fetch_add(1, Relaxed);
-    tracing::warn!(stage, method = %request.method(), path = request.uri().path(), reason, "egress refused a request");
+    tracing::warn!(stage = stage.as_str(), method = %request.method(), path = request.uri().path(), reason, "egress refused a request");
     HttpError::HttpRequestDenied
 }
 
@@ -176,15 +194,16 @@ impl WasiHttpHooks for Egress {
     ) -> Box<dyn Future<Output = Answer> + Send> {
         match &self.open {
             Some(open) => {
-                let open = Arc::clone(open);
-                Box::new(async move { open.handle(request).await })
+                let (open, span) = (Arc::clone(open), open.span.clone());
+                // It becomes a task of its own, whose lines are still those of the run.
+                Box::new(async move { open.handle(request).await }.instrument(span))
             }
             None => {
                 let reason = match self.phase {
                     Phase::Plan => "an offline plan has no network",
                     Phase::Run => "this call has no network",
                 };
-                let error = refuse(&self.traffic, "capability", &request, reason);
+                let error = refuse(&self.traffic, Stage::Capability, &request, reason);
                 Box::new(async move {
                     // Taken in, so that the guest meets the refusal and not a broken stream.
                     collect(request.into_body(), TransportLimits::default().max_body).await?;
@@ -197,25 +216,35 @@ impl WasiHttpHooks for Egress {
 
 impl Open {
     async fn handle(&self, request: Request<WasiBody>) -> Answer {
+        // Before the body is taken in, so that the budget bounds what bodies take of the host's memory too. It is never closed.
+        let permit = Arc::clone(&self.budget).acquire_owned().await.map_err(|_| HttpError::InternalError(None))?;
         let link = &self.link;
         let (parts, body) = request.into_parts();
-        let body = collect(body, link.transport.limits().max_body).await?;
         let request = Request::from_parts(parts.clone(), ());
-        let refuse = |stage, reason: &str| refuse(&self.traffic, stage, &request, reason);
+        let watched = |bytes_out| Watched::new(link.observer.as_deref(), request.method(), request.uri().path(), bytes_out);
+        let refuse = |stage, reason: &str| {
+            watched(0).refused(stage, reason);
+            refuse(&self.traffic, stage, &request, reason)
+        };
+        let body = collect(body, link.transport.limits().max_body).await.inspect_err(|error| {
+            if let HttpError::HttpRequestBodySize(Some(max)) = error {
+                refuse(Stage::Transport, &format!("its body is larger than {max} bytes"));
+            }
+        })?;
 
         let Some(below) = link.base_url.below(request.uri()) else {
             let elsewhere = request.uri().authority().map_or("", |authority| authority.as_str());
-            return Err(refuse("capability", &format!("requests may go to {} only, not to {elsewhere}", link.base_url)));
+            return Err(refuse(Stage::Capability, &format!("requests may go to {} only, not to {elsewhere}", link.base_url)));
         };
         let target = match request.uri().query() {
             Some(query) => format!("{below}?{query}"),
             None => below.to_owned(),
         };
-        let target = target.parse().map_err(|_| refuse("capability", "not a plain path"))?;
+        let target = target.parse().map_err(|_| refuse(Stage::Capability, "not a plain path"))?;
 
         let admit = |witness: &mut dyn capability::Witness| {
             let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, request.headers(), &body, witness);
-            admitted.map_err(|reason| refuse("witness", &reason))
+            admitted.map_err(|reason| refuse(Stage::Witness, &reason))
         };
         let mut sent = parts.clone();
         sent.headers.remove(header::CONTENT_LENGTH);
@@ -231,30 +260,45 @@ impl Open {
                 None => (admit(&mut AnyRecord)?, Vec::new()),
             };
 
-            let turn = link.pacer.turn().await.map_err(|error| {
-                tracing::warn!(%error, "a request was not sent");
-                HttpError::ConnectionLimitReached
-            })?;
+            let mut watched = watched(body.len());
+            let turn = match link.pacer.turn().await {
+                Ok(turn) => turn,
+                Err(error) => {
+                    tracing::warn!(%error, "a request was not sent");
+                    watched.refused(Stage::Pacing, "the CRM's limit for this credential is exhausted");
+                    return Err(HttpError::ConnectionLimitReached);
+                }
+            };
+            watched.waited(turn.waited());
 
-            let access = link.credential.access().await.map_err(|error| self.no_access(error))?;
+            let access = match link.credential.access().await {
+                Ok(access) => access,
+                Err(error) => {
+                    watched.refused(Stage::Credential, "there is no access token for it");
+                    return Err(self.no_access(error));
+                }
+            };
             sent.headers.insert(header::AUTHORIZATION, access.header.clone());
             if capability.effect() == Effect::Write
                 && let Some(outstanding) = &self.outstanding
             {
-                outstanding.sent(&named);
+                watched.repeats(outstanding.sent(&named));
             }
             self.traffic.requests.fetch_add(1, Relaxed);
             let started = Instant::now();
+            watched.leaves();
             let answer = match link.transport.send(Request::from_parts(sent.clone(), Full::new(body.clone()))).await {
                 Ok(answer) => answer,
                 Err(error) => {
                     self.traffic.failed_with(&error);
                     tracing::warn!(method = %request.method(), path = below, %error, "no answer from the CRM");
+                    watched.unanswered(&error);
                     return Err(for_guest(error));
                 }
             };
             tracing::debug!(method = %request.method(), path = below, status = answer.status().as_u16(), ms = started.elapsed().as_millis() as u64, bytes = answer.body().len(), "request");
-            turn.answered(answer.status(), answer.headers(), answer.body());
+            let throttled = turn.answered(answer.status(), answer.headers(), answer.body());
+            watched.answered(answer.status(), answer.body().len(), throttled);
             if answer.status() == StatusCode::UNAUTHORIZED {
                 if !repeated && self.renewed(&access).await {
                     repeated = true;
@@ -266,7 +310,7 @@ impl Open {
             self.witness_answer(capability, &named, &answer);
             break answer;
         };
-        self.give(answer)
+        self.give(answer, permit)
     }
 
     /// Whether there is another token than the one that was refused with 401. If not, the guest gets that answer.
@@ -305,8 +349,9 @@ impl Open {
         }
     }
 
-    /// Hands the answer to the guest, unless it repeats the credential.
-    fn give(&self, answer: Response<Bytes>) -> Answer {
+    /// Hands the answer to the guest, unless it repeats the credential. The request counts against the instance's budget
+    /// until the guest lets go of the answer: one that hoards answers hoards the host's memory.
+    fn give(&self, answer: Response<Bytes>, permit: OwnedSemaphorePermit) -> Answer {
         let (mut parts, body) = answer.into_parts();
         for hop in [header::SET_COOKIE, header::CONNECTION, header::TRANSFER_ENCODING] {
             parts.headers.remove(hop);
@@ -316,7 +361,12 @@ impl Open {
             tracing::error!("the CRM's answer repeats the credential; it is withheld from the component");
             return Err(HttpError::HttpProtocolError);
         }
-        let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+        // The closure is never called; it owns the permit, and goes when the body goes.
+        let keep = move |never: Infallible| {
+            let _permit = &permit;
+            match never {}
+        };
+        let body = Full::new(body).map_err(keep).boxed_unsync();
         Ok((Response::from_parts(parts, body), Box::new(async { Ok(()) })))
     }
 }

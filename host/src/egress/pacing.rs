@@ -141,9 +141,10 @@ impl Pacer {
                     Wait::Go => {
                         state.in_flight += 1;
                         state.calls += 1;
-                        state.waited += now - came;
+                        let waited = now - came;
+                        state.waited += waited;
                         let counted = state.answered.len() + state.in_flight;
-                        return Ok(Turn { pacer: Arc::clone(self), counted, number: state.calls, answered: false });
+                        return Ok(Turn { pacer: Arc::clone(self), counted, number: state.calls, waited, answered: false });
                     }
                     wait => wait,
                 }
@@ -221,12 +222,18 @@ pub(crate) struct Turn {
     counted: usize,
     /// Which call this is, counted from 1.
     number: u64,
+    waited: Duration,
     answered: bool,
 }
 
 impl Turn {
-    /// Learns from the answer.
-    pub(crate) fn answered(mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) {
+    /// How long the call waited for it.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Learns from the answer; whether it said "slow down".
+    pub(crate) fn answered(mut self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bool {
         self.answered = true;
         let pacer = Arc::clone(&self.pacer);
         let now = Instant::now();
@@ -242,16 +249,15 @@ impl Turn {
                 state.learn(max, number(remaining), interval, ours, now);
             }
         }
-        if status.is_client_error() || status.is_server_error() {
-            pacer.throttle(&mut state, status, headers, body, now);
-        }
+        let throttled = (status.is_client_error() || status.is_server_error()) && pacer.throttle(&mut state, status, headers, body, now);
         drop(state);
         pacer.changed.notify_waiters();
+        throttled
     }
 }
 
 impl Pacer {
-    fn throttle(&self, state: &mut State, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Instant) {
+    fn throttle(&self, state: &mut State, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Instant) -> bool {
         let says = |text: &str| memchr::memmem::find(body, text.as_bytes()).is_some();
         let Some(throttle) = self
             .rules
@@ -259,7 +265,7 @@ impl Pacer {
             .iter()
             .find(|throttle| throttle.http_status == status.as_u16() && throttle.contains.as_deref().is_none_or(says))
         else {
-            return;
+            return false;
         };
         state.throttled += 1;
         let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
@@ -285,6 +291,7 @@ impl Pacer {
                 state.exhausted = Some(format!("HTTP {} {text}", status.as_u16()));
             }
         }
+        true
     }
 }
 

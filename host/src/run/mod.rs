@@ -15,7 +15,7 @@ use crate::{
     bindings::types::{Error as GuestError, ErrorKind},
     component::{Component, Grant, GrantError},
     egress::{Egress, Link, Traffic, credential::CredentialError},
-    engine::{EngineError, within},
+    engine::{EngineError, PeakMemory, within},
     gate::ConfirmedPlan,
     journal::{Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId},
     outstanding::Outstanding,
@@ -32,6 +32,7 @@ use std::{
     },
 };
 use tokio::sync::{mpsc, watch};
+use tracing::Instrument;
 
 /// Asks a run to stop between batches. What is in flight is finished and reported; the rest stays pending.
 #[derive(Clone, Debug, Default)]
@@ -106,6 +107,9 @@ pub struct Report {
     pub requests: u64,
     /// Requests of this attempt that egress refused.
     pub refused: u64,
+    /// The most bytes of memory that the component had in this attempt; 0 if nothing was left to ask of it.
+    #[serde(rename = "peak_memory_bytes")]
+    pub peak_memory: u64,
     /// Why the run did not come to its end, if it did not.
     pub stopped: Option<Stopped>,
     /// The journal.
@@ -182,6 +186,22 @@ pub async fn run(
     stop: StopSignal,
     watching: impl FnOnce(Watch),
 ) -> Result<Report, RunError> {
+    // Of the error level, so that lines have it whatever the level is.
+    let span = tracing::error_span!("run", run_id = %journal.run_id(), plan_id = %confirmed.plan().id());
+    attempt(component, grant, confirmed, part, link, journal, stop, watching).instrument(span).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "they are those of `run`")]
+async fn attempt(
+    component: &Component,
+    grant: &Grant,
+    confirmed: &ConfirmedPlan,
+    part: Part,
+    link: Link,
+    journal: Journal,
+    stop: StopSignal,
+    watching: impl FnOnce(Watch),
+) -> Result<Report, RunError> {
     let header = confirmed.plan().header();
     let capabilities = component.capabilities(grant, &header.destination)?;
     let (changes_tx, changes) = mpsc::channel(1);
@@ -207,12 +227,13 @@ pub async fn run(
     let confirmed_resource =
         ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop);
     let sink = OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled), notes };
-    let egress = Egress::running(capabilities, link, outstanding.clone());
+    let egress = Egress::running(capabilities, link, outstanding.clone(), component.loaded().budget());
     let traffic = egress.traffic();
     watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
 
+    let mut peak_memory = PeakMemory::default();
     let called = if to_do > 0 {
-        call(component, confirmed, egress, confirmed_resource, sink).await
+        call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory).await
     } else {
         // All changes of this part have their outcome: nothing is asked of the CRM, nobody reads changes or reports outcomes.
         drop((confirmed_resource, sink));
@@ -231,6 +252,18 @@ pub async fn run(
     }
     let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
     let counts = journal.close(stopped.is_none() && end == header.writable).await?;
+    let ended = stopped.as_ref().map_or("all changes have an outcome", |stopped| &stopped.message);
+    tracing::info!(
+        updated = counts.updated,
+        unchanged = counts.unchanged,
+        failed = counts.failed,
+        drifted = counts.drifted,
+        unknown = counts.unknown,
+        requests = traffic.requests(),
+        refused = traffic.refused(),
+        ended,
+        "the run has ended"
+    );
     Ok(Report {
         run_id,
         plan_id: header.plan_id.clone(),
@@ -241,6 +274,7 @@ pub async fn run(
         pending: header.writable.saturating_sub(counts.done()),
         requests: traffic.requests(),
         refused: traffic.refused(),
+        peak_memory: peak_memory.bytes(),
         stopped,
         journal: path,
     })
@@ -252,17 +286,19 @@ async fn call(
     egress: Egress,
     changes: ConfirmedResource,
     sink: OutcomeSinkResource,
+    peak_memory: &mut PeakMemory,
 ) -> Result<Result<(), GuestError>, EngineError> {
     let header = confirmed.plan().header();
     let loaded = component.loaded();
     let (mut store, instance) = loaded.instantiate(egress).await?;
+    *peak_memory = store.data().peak_memory();
     let table = &mut store.data_mut().table;
     let changes = table.push(changes).map_err(wasmtime::Error::from)?;
     let sink = table.push(sink).map_err(wasmtime::Error::from)?;
     let guest = instance.reverse_sync_destination_destination();
     let target = target(&header.destination, &header.base_url);
     let mode = header.mode.into();
-    within(loaded.engine().config.deadline, store, async |store| guest.call_run(store, &target, mode, changes, sink).await).await
+    within(loaded.deadline(), store, async |store| guest.call_run(store, &target, mode, changes, sink).await).await
 }
 
 /// Why a call ended before its time, if it did. The component cannot know that there was no access token for a request;

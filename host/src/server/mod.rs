@@ -4,3 +4,4 @@
 //! has to last, and takes up what was interrupted.
 
 pub mod secrets;
+pub mod observe;

@@ -8,6 +8,11 @@ use crate::{
     },
     changes, config, other, report, strings, texts,
 };
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+};
 use wstd::{
     http::{Body, Client, Request},
     runtime::block_on,
@@ -92,6 +97,17 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
         "outcome_twice" => {
             report(sink, &rows, Status::Failed)?;
             report(sink, &rows[..1], Status::Updated)
+        }
+        "many_at_once" | "hoard_answers" => {
+            let body = format!("{{\"properties\":{mine}}}");
+            let answered = at_once("PATCH", &format!("{objects}/{id}"), &body, attack == "hoard_answers");
+            Err(other(&format!("{answered} answers")))
+        }
+        "hoard_requests" => {
+            let mut kept = Vec::new();
+            loop {
+                kept.push(wasip2::http::types::OutgoingRequest::new(wasip2::http::types::Fields::new()));
+            }
         }
         "hoard" => {
             while confirmed.next(10_000)?.is_some() {}
@@ -183,6 +199,41 @@ pub(crate) fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: 
         let status = answer.status().as_u16();
         let contents = answer.body_mut().contents().await.map_err(|error| error.to_string())?.to_vec();
         Ok((status, contents))
+    })
+}
+
+/// More requests than a host lets one instance have under way.
+const MANY: usize = 100;
+
+/// The same request many times at once. How many were answered; if `keep`, none of the answers is let go of before.
+fn at_once(method: &str, url: &str, body: &str, keep: bool) -> usize {
+    let client = Client::new();
+    let one = async || {
+        let request = Request::builder().method(method).uri(url).header("content-type", "application/json");
+        let request = request.body(Body::from(body.to_owned())).map_err(|error| error.to_string())?;
+        client.send(request).await.map_err(|error| format!("{error:?}"))
+    };
+    block_on(async {
+        let mut pending: Vec<Pin<Box<dyn Future<Output = _> + '_>>> = Vec::new();
+        for _ in 0..MANY {
+            pending.push(Box::pin(one()));
+        }
+        let (mut kept, mut answered) = (Vec::new(), 0);
+        poll_fn(|context| {
+            pending.retain_mut(|request| match request.as_mut().poll(context) {
+                Poll::Ready(answer) => {
+                    answered += usize::from(answer.is_ok());
+                    if keep {
+                        kept.push(answer);
+                    }
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if pending.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        answered
     })
 }
 

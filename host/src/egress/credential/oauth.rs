@@ -31,6 +31,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::OwnedMutexGuard, task::JoinHandle, time::Instant};
+use tracing::Instrument;
 
 /// A token is renewed so long before its end, or a tenth of its life, whichever is less.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -170,10 +171,12 @@ impl OAuth {
     /// Renews in a task of its own, which holds the lock until it is done.
     fn start_renewal(self: &Arc<OAuth>, renewing: OwnedMutexGuard<()>) -> JoinHandle<()> {
         let this = Arc::clone(self);
-        tokio::spawn(async move {
+        let renewal = async move {
             this.renew().await;
             drop(renewing);
-        })
+        };
+        // Its lines are those of the run that found the token near its end.
+        tokio::spawn(renewal.in_current_span())
     }
 
     /// A request was refused with this token. Whether there is another one now.

@@ -58,7 +58,7 @@ impl Blocks {
         let inside = |block: &Block| {
             let (offset, header, body) = parts(block)?;
             let end = offset.checked_add(header)?.checked_add(body)?;
-            (header >= 16 && header <= MAX_HEADER && end <= begin).then_some(())
+            ((16..=MAX_HEADER).contains(&header) && end <= begin).then_some(())
         };
         if blocks.iter().any(|block| inside(block).is_none()) {
             return Err(damaged("a block lies outside of it"));

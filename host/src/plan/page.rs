@@ -276,7 +276,9 @@ mod tests {
     use crate::plan::{Plan, sample};
     use proptest::prelude::*;
 
-    fn texts(page: &Page<PlannedChange>) -> Vec<(u64, u64, String, String, Option<String>)> {
+    type Texts = (u64, u64, String, String, Option<String>);
+
+    fn texts(page: &Page<PlannedChange>) -> Vec<Texts> {
         let before = |change: &PlannedChange| change.before.as_ref().map(|before| before.get().to_owned());
         page.items
             .iter()
@@ -285,7 +287,7 @@ mod tests {
     }
 
     /// All pages, joined, and how many there were.
-    fn all(plans_dir: &Path, plan: &Plan, limit: usize, filter: &ChangeFilter) -> (Vec<(u64, u64, String, String, Option<String>)>, usize) {
+    fn all(plans_dir: &Path, plan: &Plan, limit: usize, filter: &ChangeFilter) -> (Vec<Texts>, usize) {
         let (mut changes, mut pages, mut after) = (Vec::new(), 0, None);
         loop {
             let page = changes_page(plans_dir, plan.id(), after, limit, filter).unwrap();

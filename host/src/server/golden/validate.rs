@@ -7,12 +7,7 @@ use crate::{
     records::{RecordOptions, RecordSource},
 };
 use arrow_array::RecordBatch;
-use std::{
-    collections::HashSet,
-    fs::File,
-    io::Read,
-    path::Path,
-};
+use std::{collections::HashSet, fs::File, io::Read, path::Path};
 
 /// More columns than this are no records of a CRM.
 const MAX_COLUMNS: usize = 2_000;

@@ -155,6 +155,12 @@ fn check_names<'n>(names: impl Iterator<Item = &'n str>) -> Result<Vec<String>, 
     Ok(found)
 }
 
+/// A query comes with its values: nobody is there to fill in a parameter, which SQLite would take for NULL.
+fn check_parameters<T>(parameters: Option<sqlx::Either<&[T], usize>>) -> Result<(), QueryError> {
+    let count = parameters.map_or(0, |parameters| parameters.either(<[T]>::len, |count| count));
+    if count == 0 { Ok(()) } else { Err(QueryError::Statement("it has parameters; write the values in their place".to_owned())) }
+}
+
 /// What a driver says, without a password that it may have taken into its words.
 fn database_error(database: &str, password: Option<&str>, error: &sqlx::Error) -> QueryError {
     let mut message = match error {

@@ -4,7 +4,7 @@
 //! value into text, in a transaction that reads.
 
 use super::{
-    GoldenQuery, QueryError, QueryLimits, QueryPolicy, blocking, check_names, database_error, decoded,
+    GoldenQuery, QueryError, QueryLimits, QueryPolicy, blocking, check_names, check_parameters, database_error, decoded,
     policy::{PostgresName, postgres_name},
     statement::{Dialect, single_select},
     table::{Kind, Table},
@@ -57,6 +57,7 @@ pub(super) async fn query(
     );
     sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut connection).await.map_err(failed)?;
     let prepared = (&mut connection).prepare(AssertSqlSafe(sql.to_owned()).into_sql_str()).await.map_err(failed)?;
+    check_parameters(prepared.parameters())?;
     let names = check_names(prepared.columns().iter().map(Column::name))?;
     let columns = names.iter().zip(prepared.columns()).map(|(name, column)| Ok((name.clone(), kind(column)?)));
     let columns = columns.collect::<Result<Vec<_>, QueryError>>()?;
@@ -77,7 +78,7 @@ pub(super) async fn query(
         }
     }
     drop(rows);
-    // Nothing was written that could be lost.
+    // The transaction is not committed: whatever a function may have written is gone.
     let _ = connection.close().await;
     blocking(move || table.finish()).await
 }

@@ -4,7 +4,7 @@
 //! hold, and once to write that. A column that mixes types is text, in the spelling of the values.
 
 use super::{
-    GoldenQuery, QueryError, QueryLimits, QueryPolicy, blocking, check_names, database_error, decoded,
+    GoldenQuery, QueryError, QueryLimits, QueryPolicy, blocking, check_names, check_parameters, database_error, decoded,
     statement::{Dialect, single_select},
     table::{self, Kind, Table},
     url_error,
@@ -74,6 +74,7 @@ pub(super) async fn query(
     // One state of the file for everything that follows.
     sqlx::raw_sql("BEGIN").execute(&mut connection).await.map_err(failed)?;
     let prepared = (&mut connection).prepare(AssertSqlSafe(sql.to_owned()).into_sql_str()).await.map_err(failed)?;
+    check_parameters(prepared.parameters())?;
     let names = check_names(prepared.columns().iter().map(Column::name))?;
     // The query may end in a comment. Within another, nothing but a SELECT can stand.
     let wrapped = format!("SELECT * FROM (\n{sql}\n)");

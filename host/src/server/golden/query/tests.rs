@@ -121,6 +121,7 @@ async fn a_query_that_is_none_is_refused_with_a_reason() {
         ("WITH x AS (SELECT 1) DELETE FROM people RETURNING id", "syntax"),
         ("SELECT name, age AS name FROM people", "two columns are called `name`"),
         ("SELECT id FROM people WHERE 0", "no rows"),
+        ("SELECT ? AS a", "it has parameters"),
         ("SELECT 1 AS a UNION ALL SELECT x'00'", "row 2, column `a`: it is a BLOB"),
         ("SELECT CAST(x'ff' AS TEXT) AS a", "row 1, column `a`: the text is not UTF-8"),
     ] {

@@ -2,6 +2,7 @@
 
 use crate::{golden::write_parquet, table::Table};
 use anyhow::Context;
+use reverse_sync::plan::{ChangeFilter, Cursor, PlanId, changes_page};
 use std::{
     fs,
     path::Path,
@@ -76,6 +77,27 @@ pub(crate) fn memory(table: &mut Table, binary: &Path, large: bool) -> anyhow::R
         let name = format!("plan of {rows} records, peak memory");
         let took = started.elapsed().as_secs_f64();
         table.add(&name, format!("{} MB (in {took:.1} s)", peak / 1_000), "200 MB", peak < 200_000);
+        let page = page_in_the_middle(&dir.path().join(".reverse-sync/plans"), *rows)?;
+        let name = format!("plan of {rows} records, page of 500 changes");
+        table.add(&name, format!("{:.1} ms", page.as_secs_f64() * 1e3), "20 ms", page < Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// How long the page of changes in the middle of the only plan takes, the median of many.
+fn page_in_the_middle(plans_dir: &Path, rows: usize) -> anyhow::Result<Duration> {
+    let mut plans = fs::read_dir(plans_dir)?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<PlanId>().ok());
+    let plan = plans.next().context("there is no plan")?;
+    let page = |after| changes_page(plans_dir, &plan, after, 500, &ChangeFilter::default());
+    let mut after = page(Some(Cursor::number(rows as u64 / 2)))?.next;
+    let mut times = Vec::new();
+    for _ in 0..51 {
+        let started = Instant::now();
+        let page = page(after)?;
+        times.push(started.elapsed());
+        anyhow::ensure!(page.items.len() == 500, "a page of {} changes", page.items.len());
+        after = page.next;
+    }
+    times.sort();
+    Ok(times[times.len() / 2])
 }

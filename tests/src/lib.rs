@@ -1,5 +1,7 @@
 //! What tests, demo and benchmarks share: the real component, plans and runs in a temporary folder.
 
+pub mod golden_query;
+
 use anyhow::Context;
 use reverse_sync::{
     component::{Allowed, Component, Grant},

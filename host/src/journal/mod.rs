@@ -6,10 +6,12 @@
 //! an outcome is in doubt, and a read settles it before it is written again.
 
 mod lines;
+mod page;
 mod ranges;
 mod runs;
 
 pub use lines::{Note, Past, read};
+pub use page::{ChangeOutcome, Outcome, OutcomesError, Response, outcomes_page};
 pub use ranges::Ranges;
 pub use runs::{RunId, read_run, runs, runs_of};
 

@@ -57,6 +57,20 @@ impl Ranges {
         chosen
     }
 
+    /// The smallest number in them that is not below this one.
+    pub fn next(&self, number: u64) -> Option<u64> {
+        if self.contains(number) { Some(number) } else { self.0.range(number..).next().map(|(first, _)| *first) }
+    }
+
+    /// The smallest number not in them that is not below this one.
+    pub fn next_gap(&self, number: u64) -> u64 {
+        // Ranges that touch are one, so behind each there is a gap.
+        match self.0.range(..=number).next_back() {
+            Some((_, last)) if *last >= number => last.saturating_add(1),
+            _ => number,
+        }
+    }
+
     /// Whether a number is in one of them.
     pub fn contains(&self, number: u64) -> bool {
         self.0.range(..=number).next_back().is_some_and(|(_, end)| *end >= number)
@@ -105,6 +119,8 @@ mod tests {
             }
             for number in 0..80 {
                 prop_assert_eq!(ranges.contains(number), set.contains(&number));
+                prop_assert_eq!(ranges.next(number), set.range(number..).next().copied());
+                prop_assert_eq!(Some(ranges.next_gap(number)), (number..).find(|number| !set.contains(number)));
             }
         }
     }

@@ -5,7 +5,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// Names beyond this many are counted under none.
-const MAX_NAMES: usize = 10_000;
+pub(super) const MAX_NAMES: usize = 10_000;
 
 /// How many changes write each field.
 #[derive(Debug, Default)]
@@ -36,6 +36,32 @@ pub(crate) fn judge(fields: &str, counts: &mut FieldCounts) -> Result<(), String
     let mut deserializer = serde_json::Deserializer::from_str(fields);
     deserializer.deserialize_map(Names { counts }).map_err(|error| error.to_string())?;
     deserializer.end().map_err(|error| error.to_string())
+}
+
+/// Whether a change writes a field.
+pub(crate) fn names(fields: &str, name: &str) -> bool {
+    struct Find<'n>(&'n str);
+    impl<'de> Visitor<'de> for Find<'_> {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+            let mut found = false;
+            while let Some(name) = map.next_key::<Name<'de>>()? {
+                found |= name.0 == self.0;
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(found)
+        }
+    }
+    // Most changes that do not write the field do not have its name in them at all; an escape may spell it in another way.
+    if !fields.contains(name) && !fields.contains('\\') {
+        return false;
+    }
+    serde_json::Deserializer::from_str(fields).deserialize_map(Find(name)).unwrap_or(false)
 }
 
 struct Names<'c> {
@@ -113,6 +139,18 @@ mod tests {
             assert!(judge(bad).is_err(), "{bad}");
         }
         judge(r#"{"a":"x","b":null,"c":{"d":[1.5,true]}}"#).unwrap();
+    }
+
+    #[test]
+    fn a_field_is_found_however_it_is_spelled() {
+        for (fields, expected) in [
+            (r#"{"city":1}"#, true),
+            (r#"{"a":{"city":1},"b":"city"}"#, false),
+            (r#"{"a":"\"city\":1","\u0063ity":2}"#, true),
+            (r#"{"cityy":1}"#, false),
+        ] {
+            assert_eq!(names(fields, "city"), expected, "{fields}");
+        }
     }
 
     #[test]

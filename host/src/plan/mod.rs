@@ -6,17 +6,23 @@
 //! its name says. Only [`Plan::load`] makes a [`Plan`] and it checks all of that.
 
 mod accounting;
+mod blocks;
 mod changes;
 mod duplicates;
 mod external_sort;
 mod fields;
+mod page;
+#[cfg(test)]
+pub(crate) mod sample;
 mod spool;
 
 pub use accounting::{Accounting, Miscount};
 pub use changes::{ChangeBatch, Malformed, Packed};
 pub(crate) use external_sort::{ExternalSort, Sorted};
+pub(crate) use page::Opened;
+pub use page::{ChangeFilter, Cursor, MAX_LIMIT, Page, PlannedChange, changes_page, skipped_page};
 pub use spool::{DUPLICATE_ID, SkippedRows, SpoolError};
-pub(crate) use spool::{Spool, Stored, read as read_changes};
+pub(crate) use spool::{Spool, Stored, read as read_changes, read_block};
 
 use crate::{
     destination::Destination,
@@ -246,6 +252,12 @@ pub enum PlanError {
         /// What changed since.
         what: String,
     },
+    /// A cursor of another plan, or of none.
+    #[error("`after` does not fit plan {id}; take it from `next` of the page before, or leave it out")]
+    Cursor {
+        /// The plan.
+        id: PlanId,
+    },
     /// The disk.
     #[error("cannot keep the plan: {0}")]
     Io(#[from] io::Error),
@@ -368,12 +380,7 @@ impl Plan {
         for block in read_changes(&self.changes_file()).map_err(unreadable)? {
             let block = block.and_then(|block| Stored::new(&block)).map_err(unreadable)?;
             for index in 0..block.len() {
-                show(Change {
-                    row: block.row(index),
-                    provider_id: block.ids.value(index),
-                    fields: block.fields.value(index),
-                    before: block.before(index),
-                });
+                show(block.change(index));
             }
         }
         Ok(())

@@ -2,7 +2,8 @@
 //! written. Ten million changes pass through here in a few buffers.
 
 use super::{
-    SampleChange,
+    Change, SampleChange,
+    blocks::Blocks,
     changes::{ChangeBatch, Malformed},
     duplicates::{DuplicateFinder, Excluded},
     fields::{self, FieldCounts},
@@ -20,6 +21,7 @@ use arrow_array::{
 };
 use arrow_ipc::{reader::FileReader, writer::FileWriter};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
@@ -363,6 +365,11 @@ pub(crate) fn read(path: &Path) -> Result<FileReader<BufReader<File>>, ArrowErro
     FileReader::try_new(BufReader::with_capacity(1 << 18, File::open(path)?), None)
 }
 
+/// One block of the changes, without those before it.
+pub(crate) fn read_block(blocks: &mut Blocks, number: usize) -> Result<Stored, ArrowError> {
+    Stored::new(&blocks.read(number)?)
+}
+
 /// One block of stored changes.
 pub(crate) struct Stored {
     rows: UInt64Array,
@@ -393,6 +400,10 @@ impl Stored {
         self.before.is_valid(index).then(|| self.before.value(index))
     }
 
+    pub(crate) fn change(&self, index: usize) -> Change<'_> {
+        Change { row: self.row(index), provider_id: self.ids.value(index), fields: self.fields.value(index), before: self.before(index) }
+    }
+
     pub(crate) fn append(&self, index: usize, to: &mut ChangeBatch) {
         to.push(self.row(index), self.ids.value(index), self.fields.value(index), self.before(index));
     }
@@ -404,7 +415,7 @@ fn column<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Result
 }
 
 /// Skipped rows as they are stored: consecutive rows with the same reason are one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SkippedRows {
     /// The first row.
     pub first_row: u64,
@@ -424,7 +435,7 @@ pub(crate) fn read_skipped(path: &Path) -> Result<impl Iterator<Item = Result<Sk
     }))
 }
 
-fn skipped_rows(batch: &RecordBatch) -> Result<Vec<SkippedRows>, ArrowError> {
+pub(super) fn skipped_rows(batch: &RecordBatch) -> Result<Vec<SkippedRows>, ArrowError> {
     let first_row = column::<UInt64Array>(batch, "first_row")?;
     let rows = column::<UInt64Array>(batch, "rows")?;
     let reason = column::<StringArray>(batch, "reason")?;

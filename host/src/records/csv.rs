@@ -2,7 +2,7 @@
 
 use super::RecordsError;
 use arrow_array::RecordBatch;
-use arrow_csv::reader::BufReader as ArrowReader;
+use arrow_csv::reader::Decoder;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use std::{
     collections::HashSet,
@@ -12,6 +12,10 @@ use std::{
 
 /// A header larger than this is no header.
 const MAX_HEADER: usize = 1 << 20;
+/// A record longer than this is a quote that was never closed, and the rest of the file behind it.
+const MAX_RECORD: usize = 16 << 20;
+/// Records of one batch together: a batch is held in memory, here and in the component.
+const MAX_BATCH: usize = 256 << 20;
 
 /// The header, which was read already, and the rest.
 type Input = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + Send>>;
@@ -19,7 +23,9 @@ type Input = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + Send>>;
 pub(super) struct CsvReader {
     name: String,
     /// `None` for a file without a single line.
-    reader: Option<ArrowReader<Input>>,
+    reader: Option<(Input, Decoder)>,
+    /// Records that were read before the batch at hand.
+    records: usize,
 }
 
 impl CsvReader {
@@ -32,7 +38,7 @@ impl CsvReader {
         let malformed = |line, reason: String| RecordsError::Malformed { file: name.clone(), line, reason };
         let header = read_header(&mut stream).map_err(|error| RecordsError::Io { file: name.clone(), error })?;
         if header.iter().all(u8::is_ascii_whitespace) {
-            return Ok(CsvReader { name, reader: None });
+            return Ok(CsvReader { name, reader: None, records: 0 });
         }
         let mut parser = ::csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(header.as_slice());
         let names =
@@ -48,28 +54,51 @@ impl CsvReader {
             }
         }
         let schema = Schema::new(names.iter().map(|column| Field::new(column, DataType::Utf8, true)).collect::<Vec<_>>());
-        let reader = arrow_csv::ReaderBuilder::new(Arc::new(schema))
+        let decoder = arrow_csv::ReaderBuilder::new(Arc::new(schema))
             .with_header(true)
             .with_delimiter(delimiter)
             .with_batch_size(max_rows)
-            .build_buffered(Cursor::new(header).chain(stream))
-            .map_err(|error| malformed(None, error.to_string()))?;
-        Ok(CsvReader { name, reader: Some(reader) })
+            .build_decoder();
+        Ok(CsvReader { name, reader: Some((Cursor::new(header).chain(stream), decoder)), records: 0 })
     }
 
     pub(super) fn next(&mut self) -> Result<Option<RecordBatch>, RecordsError> {
-        let Some(reader) = &mut self.reader else { return Ok(None) };
-        reader.next().transpose().map_err(|error| {
+        let Some((stream, decoder)) = &mut self.reader else { return Ok(None) };
+        let malformed = |line, reason| RecordsError::Malformed { file: self.name.clone(), line, reason };
+        let refused = |error: ArrowError| {
             let reason = match error {
                 ArrowError::CsvError(text) | ArrowError::ParseError(text) => text,
                 other => other.to_string(),
             };
-            RecordsError::Malformed {
-                file: self.name.clone(),
-                line: line_in(&reason),
-                reason: format!("{reason}; nothing of this file is skipped silently, mend it"),
+            malformed(line_in(&reason), format!("{reason}; nothing of this file is skipped silently, mend it"))
+        };
+        let rows = decoder.capacity();
+        let (mut record, mut batch) = (0, 0);
+        loop {
+            let bytes = stream.fill_buf().map_err(|error| RecordsError::Io { file: self.name.clone(), error })?;
+            let before = decoder.capacity();
+            let used = decoder.decode(bytes).map_err(refused)?;
+            stream.consume(used);
+            // At the end of the stream the decoder is told so by no bytes.
+            if used == 0 || decoder.capacity() == 0 {
+                break;
             }
-        })
+            record = if decoder.capacity() == before { record + used } else { 0 };
+            batch += used;
+            if record > MAX_RECORD || batch > MAX_BATCH {
+                // The header is the first line.
+                let line = (self.records + rows - decoder.capacity()) as u64 + 2;
+                let reason = if record > MAX_RECORD {
+                    "the record that begins here is longer than 16 MiB; is a quote missing?"
+                } else {
+                    "records of more than 64 KB each, on average, are too long"
+                };
+                return Err(malformed(Some(line), reason.to_owned()));
+            }
+        }
+        let batch = decoder.flush().map_err(refused)?;
+        self.records += batch.as_ref().map_or(0, RecordBatch::num_rows);
+        Ok(batch)
     }
 }
 
@@ -77,13 +106,13 @@ impl CsvReader {
 fn read_header(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut header = Vec::new();
     loop {
-        let read = stream.read_until(b'\n', &mut header)?;
+        let read = stream.by_ref().take(MAX_HEADER as u64 + 1).read_until(b'\n', &mut header)?;
         let quotes = header.iter().filter(|byte| **byte == b'"').count();
+        if header.len() > MAX_HEADER {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the header does not end; is a quote or a line break missing?"));
+        }
         if read == 0 || quotes % 2 == 0 {
             break;
-        }
-        if header.len() > MAX_HEADER {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the header does not end; is a quote missing?"));
         }
     }
     if header.starts_with(&[0xef, 0xbb, 0xbf]) {
@@ -131,6 +160,31 @@ mod tests {
         assert_eq!(read(b"a,b\n").unwrap().len(), 0);
         assert_eq!(read(b"").unwrap().len(), 0);
         assert_eq!(read(b"\"a\nb\",c\n1,2\n").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_does_not_end_is_not_read_into_memory() {
+        /// A stream that begins with a text and goes on for ever.
+        struct Endless(Cursor<&'static [u8]>, usize);
+        impl Read for Endless {
+            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+                let read = self.0.read(to)?;
+                if read == 0 {
+                    to.fill(b'x');
+                    self.1 += to.len();
+                    assert!(self.1 < 64 << 20, "it reads on");
+                    return Ok(to.len());
+                }
+                Ok(read)
+            }
+        }
+        let stream = |text: &'static [u8]| Box::new(io::BufReader::with_capacity(1 << 17, Endless(Cursor::new(text), 0)));
+        let header = CsvReader::new("x.csv".to_owned(), stream(b"a,b"), b',', 2).err().unwrap().to_string();
+        assert!(header.contains("the header does not end"), "{header}");
+        let mut reader = CsvReader::new("x.csv".to_owned(), stream(b"a,b\n1,2\n3,4\n5,\"6"), b',', 2).unwrap();
+        assert_eq!(reader.next().unwrap().unwrap().num_rows(), 2);
+        let error = reader.next().unwrap_err().to_string();
+        assert!(error.contains("x.csv, line 4: the record that begins here"), "{error}");
     }
 
     #[test]

@@ -6,6 +6,10 @@ use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, Chain, Cursor, Read, Seek},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 const BUFFER: usize = 1 << 17;
@@ -95,7 +99,8 @@ pub(super) fn format_of(path: &Path) -> Result<(Format, Packing), RecordsError> 
     Ok((format, packing))
 }
 
-pub(super) fn open(path: &Path) -> Result<Opened, RecordsError> {
+/// `left` is how many bytes of text may come out of it, and out of what is opened after it.
+pub(super) fn open(path: &Path, left: Option<&Arc<AtomicU64>>) -> Result<Opened, RecordsError> {
     let (format, packing) = format_of(path)?;
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| RecordsError::Io { file: name.clone(), error })?;
@@ -106,7 +111,11 @@ pub(super) fn open(path: &Path) -> Result<Opened, RecordsError> {
         Data::Seekable(file)
     } else {
         let stream = unpack(Box::new(BufReader::with_capacity(BUFFER, file)), packing);
-        Data::Stream(stream.map_err(|error| RecordsError::Io { file: name.clone(), error })?)
+        let stream = stream.map_err(|error| RecordsError::Io { file: name.clone(), error })?;
+        Data::Stream(match left {
+            Some(left) => Box::new(Limited { inner: stream, left: Arc::clone(left) }),
+            None => stream,
+        })
     };
     Ok(Opened { name, format, data })
 }
@@ -117,6 +126,46 @@ fn unpack(stream: Box<dyn BufRead + Send>, packing: Packing) -> io::Result<Box<d
         Packing::Gzip => Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(stream))),
         Packing::Zstd => Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(stream)?)),
     })
+}
+
+/// A stream that ends in an error once it has given what it may: a few bytes can be packed that unpack without end.
+struct Limited {
+    inner: Box<dyn BufRead + Send>,
+    left: Arc<AtomicU64>,
+}
+
+impl Limited {
+    /// Takes bytes off what is left.
+    fn took(&self, bytes: usize) -> io::Result<()> {
+        let before = self.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(bytes as u64)));
+        let enough = before.is_ok_and(|left| left >= bytes as u64);
+        if enough { Ok(()) } else { Err(io::Error::from(io::ErrorKind::FileTooLarge)) }
+    }
+}
+
+impl Read for Limited {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(to)?;
+        self.took(read)?;
+        Ok(read)
+    }
+}
+
+impl BufRead for Limited {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let left = self.left.load(Relaxed);
+        let bytes = self.inner.fill_buf()?;
+        if left == 0 && !bytes.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        Ok(&bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))])
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        // No more than `fill_buf` has shown.
+        let _ = self.took(bytes);
+        self.inner.consume(bytes);
+    }
 }
 
 /// Standard input says by its first bytes what it is.
@@ -176,6 +225,21 @@ mod tests {
         gzip.write_all(b"{\"a\":1}\n").unwrap();
         assert_eq!(sniffed(gzip.finish().unwrap()), (Format::JsonLines, "{\"a\":1}\n".to_owned()));
         assert_eq!(sniffed(zstd::encode_all(b"a\n1\n".as_slice(), 0).unwrap()), (Format::Csv(b','), "a\n1\n".to_owned()));
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_it_may_is_broken_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bomb.csv.zst");
+        fs::write(&path, zstd::encode_all(io::repeat(b'x').take(10 << 20), 0).unwrap()).unwrap();
+        assert!(fs::metadata(&path).unwrap().len() < 5_000);
+        for (limit, whole) in [(10 << 20, true), ((10 << 20) - 1, false), (5, false)] {
+            let mut stream = open(&path, Some(&Arc::new(AtomicU64::new(limit)))).unwrap().data.into_stream();
+            let mut text = Vec::new();
+            let read = stream.read_until(b'\n', &mut text);
+            assert!(text.len() as u64 <= limit);
+            assert_eq!(read.map_err(|error| error.kind()), if whole { Ok(10 << 20) } else { Err(io::ErrorKind::FileTooLarge) });
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A line is parsed once, into slices of its own text; the type of a column is decided when the batch is full, from
 //! those slices. So nothing is lost on the way: a column that mixes types becomes text in the spelling of the file.
 
-use super::{RecordOptions, RecordsError};
+use super::{RecordOptions, RecordsError, holds_ids};
 use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StructArray,
     builder::{ListBuilder, StringBuilder},
@@ -12,10 +12,19 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{Field, Schema};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::HashMap, fmt, io::BufRead, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt,
+    io::{BufRead, Read},
+    ops::Range,
+    sync::Arc,
+};
 
 /// A line longer than this is not a record.
 const MAX_LINE: usize = 16 << 20;
+/// Lines of one batch together: a batch is held in memory, here and in the component.
+const MAX_BATCH: usize = 64 << 20;
 /// A whole number up to this is exact as a 64-bit float.
 const EXACT: i64 = 1 << 53;
 
@@ -60,16 +69,17 @@ impl JsonLinesReader {
     pub(super) fn next(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError> {
         self.text.clear();
         let mut lines: Vec<(u64, Range<usize>)> = Vec::with_capacity(max_rows);
-        while lines.len() < max_rows {
+        while lines.len() < max_rows && self.text.len() < MAX_BATCH {
             let start = self.text.len();
-            let read = self.stream.read_line(&mut self.text).map_err(|error| self.io_error(error))?;
-            if read == 0 {
+            let mut line = self.stream.by_ref().take(MAX_LINE as u64 + 1);
+            let read = line.read_line(&mut self.text);
+            if line.limit() == 0 {
+                return Err(self.malformed(self.line + 1, format!("the line is longer than {MAX_LINE} bytes")));
+            }
+            if read.map_err(|error| self.io_error(error))? == 0 {
                 break;
             }
             self.line += 1;
-            if read > MAX_LINE {
-                return Err(self.malformed(self.line, format!("the line is longer than {MAX_LINE} bytes")));
-            }
             if self.line == 1 && self.text.starts_with('\u{feff}') {
                 self.text.replace_range(..3, "   ");
             }
@@ -101,19 +111,15 @@ impl JsonLinesReader {
             let values = Values {
                 texts: ranges.iter().map(|range| range.clone().map(|range| &self.text[range]).filter(|text| *text != "null")).collect(),
             };
-            let array =
-                values.into_array(self.is_id(name)).map_err(|reason| self.malformed(self.line, format!("column `{name}`: {reason}")))?;
+            let array = values
+                .into_array(holds_ids(name, &self.id_columns))
+                .map_err(|reason| self.malformed(self.line, format!("column `{name}`: {reason}")))?;
             fields.push(Field::new(name, array.data_type().clone(), true));
             arrays.push(array);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(columns.rows));
         RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
             .map_err(|error| self.malformed(self.line, error.to_string()))
-    }
-
-    /// Columns that hold ids arrive unmodified.
-    fn is_id(&self, name: &str) -> bool {
-        self.id_columns.iter().any(|column| column == name) || name.eq_ignore_ascii_case("id") || name.to_ascii_lowercase().ends_with("_id")
     }
 
     fn malformed(&self, line: u64, reason: String) -> RecordsError {

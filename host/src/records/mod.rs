@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicU64},
 };
 
 /// Why golden records cannot be read. Each message says where, and what to do.
@@ -78,6 +79,8 @@ pub struct RecordSource {
     inputs: Vec<PathBuf>,
     stdin: bool,
     options: RecordOptions,
+    /// Bytes of text that may still come.
+    left: Option<Arc<AtomicU64>>,
     open: Option<Reader>,
 }
 
@@ -85,6 +88,11 @@ enum Reader {
     Csv(Box<csv::CsvReader>),
     JsonLines(jsonl::JsonLinesReader),
     Parquet(String, ParquetRecordBatchReader),
+}
+
+/// Whether a column holds ids, which stay text as they are spelled.
+pub(crate) fn holds_ids(name: &str, id_columns: &[String]) -> bool {
+    id_columns.iter().any(|column| column == name) || name.eq_ignore_ascii_case("id") || name.to_ascii_lowercase().ends_with("_id")
 }
 
 impl RecordOptions {
@@ -114,7 +122,14 @@ impl RecordSource {
         for path in &inputs {
             input::format_of(path)?;
         }
-        Ok(RecordSource { files: inputs.clone().into_iter(), inputs, stdin: false, options, open: None })
+        Ok(RecordSource { files: inputs.clone().into_iter(), inputs, stdin: false, options, left: None, open: None })
+    }
+
+    /// With a limit of how many bytes of text may come out of its files, once they are unpacked. What is beyond it is an
+    /// [`io::ErrorKind::FileTooLarge`].
+    #[must_use]
+    pub fn limited(self, bytes: u64) -> RecordSource {
+        RecordSource { left: Some(Arc::new(AtomicU64::new(bytes))), ..self }
     }
 
     /// The files.
@@ -127,7 +142,7 @@ impl RecordSource {
             input::open_stdin()?
         } else {
             match self.files.next() {
-                Some(path) => input::open(&path)?,
+                Some(path) => input::open(&path, self.left.as_ref())?,
                 None => return Ok(None),
             }
         };

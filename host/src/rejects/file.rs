@@ -1,15 +1,17 @@
 //! The file of rejects. It is written beside its place and moved there when it is whole; it holds personal data, so only its owner can read it.
 
 use super::{RejectsError, ledger::Entry};
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, make_array};
 use arrow_json::writer::{LineDelimited, WriterBuilder};
-use arrow_schema::DataType;
+use arrow_schema::{ArrowError, DataType, FieldRef, Schema};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
     collections::HashMap,
+    fs::File,
     io::{self, BufRead, BufReader, BufWriter, Seek, Write},
     path::Path,
+    sync::Arc,
 };
 use tempfile::NamedTempFile;
 
@@ -79,7 +81,7 @@ impl Output {
         if kept.is_empty() {
             return Ok(b"{}\n".repeat(rows.num_rows()));
         }
-        let rows = rows.project(&kept).map_err(|error| error.to_string())?;
+        let rows = rows.project(&kept).and_then(|rows| in_utc(&rows)).map_err(|error| error.to_string())?;
         let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
         writer.write(&rows).and_then(|()| writer.finish()).map_err(|error| error.to_string())?;
         Ok(writer.into_inner())
@@ -106,20 +108,46 @@ impl Output {
     }
 
     /// Moves the file to its place.
-    pub(super) fn finish(self, path: &Path) -> io::Result<()> {
-        let mut lines = self.lines.into_inner().map_err(|error| error.into_error())?;
-        let file = match self.format {
-            Format::JsonLines => lines,
-            Format::Csv => {
-                lines.rewind()?;
-                let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                as_csv(BufReader::with_capacity(1 << 18, lines), &self.columns, temporary(dir)?)?
-            }
-        };
+    pub(super) fn finish(self, path: &Path, dir: &Path) -> io::Result<()> {
+        let file = self.whole(dir)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     }
+
+    /// The whole file, from its start, without a name: it is gone when it is closed.
+    pub(super) fn unnamed(self, dir: &Path) -> io::Result<File> {
+        let mut file = self.whole(dir)?.into_file();
+        file.rewind()?;
+        Ok(file)
+    }
+
+    fn whole(self, dir: &Path) -> io::Result<NamedTempFile> {
+        let mut lines = self.lines.into_inner().map_err(|error| error.into_error())?;
+        match self.format {
+            Format::JsonLines => Ok(lines),
+            Format::Csv => {
+                lines.rewind()?;
+                as_csv(BufReader::with_capacity(1 << 18, lines), &self.columns, temporary(dir)?)
+            }
+        }
+    }
+}
+
+/// Times are written in UTC: what zone a file calls `Europe/Zurich` is not known here.
+fn in_utc(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = rows.schema();
+    let mut columns = rows.columns().to_vec();
+    let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+    for (column, field) in columns.iter_mut().zip(&mut fields) {
+        if let DataType::Timestamp(unit, Some(_)) = field.data_type() {
+            let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
+            // Only the zone's name changes: a time is kept in UTC whatever it is called.
+            *column = make_array(column.to_data().into_builder().data_type(utc.clone()).build()?);
+            *field = Arc::new(field.as_ref().clone().with_data_type(utc));
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
@@ -149,5 +177,22 @@ fn cell(value: &RawValue) -> io::Result<String> {
         "null" => Ok(String::new()),
         text if text.starts_with('"') => Ok(serde_json::from_str(text)?),
         text => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{ArrayRef, TimestampMicrosecondArray};
+
+    #[test]
+    fn a_time_in_a_zone_that_only_its_file_knows_is_written_in_utc() {
+        let dir = tempfile::tempdir().unwrap();
+        for zone in ["UTC", "Europe/Zurich", "+02:00", "nowhere"] {
+            let times = TimestampMicrosecondArray::from(vec![Some(1_704_164_645_000_000), None]).with_timezone(zone);
+            let batch = RecordBatch::try_from_iter([("seen", Arc::new(times) as ArrayRef)]).unwrap();
+            let lines = Output::create(Format::Csv, dir.path()).unwrap().lines(&batch).unwrap();
+            assert_eq!(String::from_utf8(lines).unwrap(), "{\"seen\":\"2024-01-02T03:04:05Z\"}\n{\"seen\":null}\n", "{zone}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use arrow_array::RecordBatch;
 use file::{Format, Output};
 use ledger::{Entry, Ledger};
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -87,10 +88,28 @@ pub fn check_inputs(path: &Path, plan: &Plan) -> Result<(), RejectsError> {
 /// See [`RejectsError`]. A file that is there already is replaced only by a whole one.
 pub fn write(path: &Path, plan: &Plan, journal: Option<&Path>) -> Result<Rejected, RejectsError> {
     let format = Format::of(path)?;
-    let inputs: Vec<PathBuf> = plan.header().records.iter().map(|input| input.path.clone()).collect();
     check_inputs(path, plan)?;
-    let failed = |error| RejectsError::Io { path: path.to_owned(), error };
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (output, rejected) = collect(path, format, dir, plan, journal)?;
+    output.finish(path, dir).map_err(|error| RejectsError::Io { path: path.to_owned(), error })?;
+    Ok(rejected)
+}
+
+/// The same as CSV, in a file without a name that stands at its start: it is in `dir` while it is open, and gone when it is closed. The run may still be
+/// under way: what has not ended yet is not in it.
+///
+/// # Errors
+/// See [`RejectsError`].
+pub fn csv_file(dir: &Path, plan: &Plan, journal: Option<&Path>) -> Result<(File, Rejected), RejectsError> {
+    let (output, rejected) = collect(dir, Format::Csv, dir, plan, journal)?;
+    let file = output.unnamed(dir).map_err(|error| RejectsError::Io { path: dir.to_owned(), error })?;
+    Ok((file, rejected))
+}
+
+/// All rejects, with temporary files in `dir`.
+fn collect(path: &Path, format: Format, dir: &Path, plan: &Plan, journal: Option<&Path>) -> Result<(Output, Rejected), RejectsError> {
+    let inputs: Vec<PathBuf> = plan.header().records.iter().map(|input| input.path.clone()).collect();
+    let failed = |error| RejectsError::Io { path: path.to_owned(), error };
     let mut rejects = Rejects {
         ledger: Ledger::collect(plan, journal, dir, failed)?,
         output: Output::create(format, dir).map_err(failed)?,
@@ -107,8 +126,7 @@ pub fn write(path: &Path, plan: &Plan, journal: Option<&Path>) -> Result<Rejecte
     };
     rejects.the_rest()?;
     let Rejects { output, records, .. } = rejects;
-    output.finish(path).map_err(failed)?;
-    Ok(Rejected { records, without_columns })
+    Ok((output, Rejected { records, without_columns }))
 }
 
 /// The golden records, if they are still what was planned, or why they cannot be read again.
@@ -187,5 +205,31 @@ impl Rejects<'_> {
             pushed.map_err(|error| self.io(error))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::sample;
+    use std::io::Read;
+
+    #[test]
+    fn rejects_are_in_a_file_that_nobody_has_to_remove() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = sample::plan(dir.path(), 3);
+        let place = tempfile::tempdir().unwrap();
+        let (mut file, rejected) = csv_file(place.path(), &plan, None).unwrap();
+        assert_eq!(rejected.records, 3);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "__outcome,__row,__provider_id,__http_status,__code,__message");
+        assert_eq!(lines[1..], ["skipped,2,,,provider_id_null,x", "skipped,4,,,provider_id_null,x", "skipped,6,,,provider_id_null,x"]);
+
+        let path = place.path().join("rejects.csv");
+        assert_eq!(write(&path, &plan, None).unwrap(), rejected);
+        assert_eq!(std::fs::read_to_string(path).unwrap(), text, "both ways give the same file");
     }
 }

@@ -2,6 +2,13 @@
 //!
 //! Everything that writes to a CRM stays in the library beside it; this module decides who may ask for it, keeps what
 //! has to last, and takes up what was interrupted.
+//!
+//! - [`store`]: what lasts, in SQLite or PostgreSQL
+//! - [`secrets`]: credentials at rest
+//! - [`golden`]: uploads and queries of golden records
+//! - [`observe`]: metrics, request logs, traces
 
-pub mod secrets;
+pub mod golden;
 pub mod observe;
+pub mod secrets;
+pub mod store;

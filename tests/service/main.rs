@@ -19,4 +19,15 @@ macro_rules! on_both {
     };
 }
 
+mod api_fuzz;
+mod audit;
+mod authorisation;
 mod cluster;
+mod conflicts;
+mod credentials;
+mod page;
+mod restart;
+mod status_codes;
+mod tenants;
+mod walk_through;
+mod world;

@@ -1,6 +1,7 @@
 //! The page in a real browser, from creating a destination to undo: `tests/page/drive.mjs` drives it.
 
-use crate::world::{TOKEN, Tenant, crm, new_names, service};
+use crate::world::service;
+use crm_simulator::{Config, Simulator};
 use reverse_sync_tests::service::Database;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
@@ -31,17 +32,15 @@ async fn a_person_creates_a_destination_looks_says_yes_and_undoes() {
             std::fs::copy(&path, tools.join(path.file_name().unwrap())).unwrap();
         }
     }
-    let (service, simulator) = (service(Database::Sqlite).await, crm(53).await);
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    tenant.golden("person", &new_names(0..53)).await;
+    let service = service(Database::Sqlite).await;
+    // As many contacts as `tests/page/crm.mjs` says, and its token.
+    let simulator = Simulator::start(Config { hubspot_contacts: 1_200, ..Config::default() }).await.unwrap();
+    let org = service.org("acme").await.unwrap();
     let output = Command::new("node")
         .arg("drive.mjs")
+        .args(["--url", &service.place().address(), "--api-key", org.admin.key().unwrap(), "--simulator", &simulator.base_url(), "--out"])
+        .arg(tools.join("screenshots"))
         .current_dir(&tools)
-        .env("REVERSE_SYNC_URL", service.place().address())
-        .env("REVERSE_SYNC_API_KEY", tenant.admin.key().unwrap())
-        .env("CRM_URL", simulator.base_url())
-        .env("CRM_TOKEN", TOKEN)
-        .env("SCREENSHOTS", tools.join("screenshots"))
         .kill_on_drop(true)
         .output()
         .await

@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The oldest Node.js that the page's tests run with.
-const NODE: u32 = 18;
+/// The oldest Node.js that Playwright runs with.
+const NODE: u32 = 20;
 /// The oldest Python that schemathesis runs with.
 const PYTHON: (u32, u32) = (3, 11);
 
@@ -166,7 +166,7 @@ mod tests {
     fn without_apt_every_missing_tool_is_explained() {
         assert_eq!(decide(&TOOLS, false), Decision::Explain);
         let text = explanation(&TOOLS);
-        for word in ["initdb", "Chromium", "Node.js 18", "Python 3.11", "apt-get install postgresql", "the tests of the page"] {
+        for word in ["initdb", "Chromium", "Node.js 20", "Python 3.11", "apt-get install postgresql", "the tests of the page"] {
             assert!(text.contains(word), "{word} is not in {text}");
         }
         assert!(!explanation(&[Tool::Node]).contains("postgresql"));
@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        assert!(node_will_do("v18.0.0") && node_will_do("v20.20.2") && node_will_do("v100.1.1"));
-        assert!(!node_will_do("v9.11.2") && !node_will_do("v16.20.2") && !node_will_do("") && !node_will_do("20.1.1"));
+        assert!(node_will_do("v20.0.0") && node_will_do("v20.20.2") && node_will_do("v100.1.1"));
+        assert!(!node_will_do("v9.11.2") && !node_will_do("v18.20.4") && !node_will_do("") && !node_will_do("20.1.1"));
         assert!(python_will_do("Python 3.11.7") && python_will_do("Python 3.13.0rc1") && python_will_do("Python 4.0.0"));
         assert!(!python_will_do("Python 3.9.2") && !python_will_do("Python 2.7.18") && !python_will_do(""));
     }

@@ -28,6 +28,8 @@ async fn hold_a_cluster() {
 #[test]
 fn a_cluster_ends_with_a_process_that_is_killed() {
     use std::io::{BufRead, BufReader};
+    // Where there is no PostgreSQL, this says so.
+    Postgres::shared().unwrap();
     let mut copy = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "cluster::hold_a_cluster", "--nocapture"])
         .env(HOLD, "1")

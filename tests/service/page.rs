@@ -18,6 +18,16 @@ fn tools() -> PathBuf {
     dir
 }
 
+/// The browser, wherever it is.
+fn chromium() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name))).find(|file| file.is_file());
+    found.expect(
+        "this test needs Chromium, and there is none in PATH. `cargo xtask tools` installs it as root on Debian; elsewhere install it",
+    )
+}
+
 fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("page")
 }
@@ -41,6 +51,7 @@ async fn a_person_creates_a_destination_looks_says_yes_and_undoes() {
         .args(["--url", &service.place().address(), "--api-key", org.admin.key().unwrap(), "--simulator", &simulator.base_url(), "--out"])
         .arg(tools.join("screenshots"))
         .current_dir(&tools)
+        .env("CHROMIUM", chromium())
         .kill_on_drop(true)
         .output()
         .await

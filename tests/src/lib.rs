@@ -1,4 +1,10 @@
-//! What tests, demo and benchmarks share: the real component, plans and runs in a temporary folder.
+//! What tests, demo and benchmarks share: the real component, plans and runs in a temporary folder; and the service.
+
+pub mod http;
+#[cfg(unix)]
+pub mod postgres;
+#[cfg(unix)]
+pub mod service;
 
 pub mod golden_query;
 

@@ -2,9 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "it is a command")]
 
+mod apt;
 mod component;
+mod packages;
 mod process;
 mod toolchain;
+mod tools;
 
 use anyhow::{Result, bail};
 use process::{cargo, run};
@@ -19,9 +22,11 @@ cargo xtask COMMAND [ARGUMENTS]
   build      build the command: target/release/reverse-sync
   component  build the component: target/component/reverse_sync.wasm
              --guests: also the component that breaks the rules, for the tests
+  tools      install what `test` needs beside Rust, and nothing else
   lint       rustfmt and clippy
 
 The component is built for wasm32-wasip2. A toolchain for it is found, or installed, or what to install is explained.
+So is what the tests of the service need beside it: PostgreSQL, Chromium, Node.js and Python.
 ";
 
 fn main() -> ExitCode {
@@ -53,10 +58,12 @@ fn dispatch() -> Result<()> {
         }
         "test" => {
             component::build(true)?;
+            tools::prepare()?;
             // Tests of programs run the programs.
             run(cargo().args(["build", "--locked", "--package", "reverse-sync", "--package", "crm-simulator", "--package", "embed"]))?;
             run(cargo().args(["test", "--locked", "--workspace", "--exclude", "reverse-sync-hostile-guest"]).args(&rest))
         }
+        "tools" => tools::prepare(),
         "demo" => {
             component::build(false)?;
             // The demo runs the command, as a person would.

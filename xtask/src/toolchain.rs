@@ -6,6 +6,7 @@
 //! has to be installed, so that only a new machine waits.
 
 use crate::{
+    apt,
     process::{output, succeeds_within},
     target_dir,
 };
@@ -21,7 +22,6 @@ use std::{
 const RUSTUP_LIMIT: Duration = Duration::from_secs(90);
 /// How long a failed download is remembered.
 const RUSTUP_MEMORY: Duration = Duration::from_secs(24 * 3600);
-const APT_LIMIT: Duration = Duration::from_secs(600);
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "wasi-libc"];
 
 /// A way to build for wasm32-wasip2.
@@ -87,7 +87,7 @@ pub(crate) fn find() -> Result<Toolchain> {
         debian_installed: debian_installed(),
         rustup: output("rustup", &["--version"]).is_some(),
         rustup_failed_lately: age(&stamp).is_some_and(|age| age < RUSTUP_MEMORY),
-        apt: output("apt-get", &["--version"]).is_some() && output("id", &["-u"]).as_deref() == Some("0"),
+        apt: apt::available(),
     };
     let linker_there = linkers.join("wasm-component-ld").exists() && linkers.join("rust-lld").exists();
     for step in steps(machine) {
@@ -105,11 +105,7 @@ pub(crate) fn find() -> Result<Toolchain> {
                 fs::write(&stamp, "rustup target add wasm32-wasip2 failed or took too long; delete this file to try again\n")?;
             }
             Step::InstallDebian if linker_there => {
-                let apt = |arguments: &[&str]| {
-                    succeeds_within(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"), APT_LIMIT)
-                };
-                let install: Vec<&str> = ["install", "-y", "--no-install-recommends"].into_iter().chain(DEBIAN_PACKAGES).collect();
-                if apt(&["update"]) && apt(&install) && debian_installed() {
+                if apt::install(&DEBIAN_PACKAGES) && debian_installed() {
                     return Ok(say(Toolchain::Debian { linkers }, "Debian's packages have just been installed"));
                 }
             }

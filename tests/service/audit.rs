@@ -1,0 +1,165 @@
+//! The audit log: complete, append-only by the database's own means, and a chain that tells when somebody got around them.
+
+use crate::world::{Tenant, crm, new_names, service};
+use crm_simulator::Simulator;
+use reverse_sync_tests::service::{Database, Service};
+use serde_json::{Value, json};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
+
+/// A service after one run that succeeded and one that failed.
+async fn after_two_runs(database: Database) -> (Service, Simulator, Tenant, [Value; 2]) {
+    let (service, simulator) = (service(database).await, crm(3).await);
+    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
+    let destination = tenant.destination("person", &json!({})).await;
+    tenant.golden("person", &new_names(0..3)).await;
+    let good = tenant.run(&destination).await.is(200);
+    // Of these four, the CRM has three.
+    tenant.golden("person", &new_names(0..4)).await;
+    let bad = tenant.run(&destination).await.is(200);
+    assert_eq!((&good["ok"], &bad["ok"]), (&json!(true), &json!(false)));
+    (service, simulator, tenant, [good, bad])
+}
+
+/// What `audit verify` says, and whether all is well.
+async fn verify(service: &Service) -> (bool, String) {
+    let output = service.run(&["audit", "verify"]).await.unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), said)
+}
+
+async fn connect(service: &Service) -> AnyConnection {
+    sqlx::any::install_default_drivers();
+    AnyConnection::connect(&service.database_url()).await.unwrap()
+}
+
+async fn execute(connection: &mut AnyConnection, sql: &str) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await?.rows_affected())
+}
+
+async fn every_run_leaves_a_row(database: Database) {
+    let (_service, _simulator, tenant, runs) = after_two_runs(database).await;
+    let me = tenant.admin.get("/me").await.is(200);
+    let rows = tenant.list("/audit-log").await;
+    // Newest first, and without gaps as long as there is one org.
+    let numbers: Vec<u64> = rows.iter().map(|row| row["seq"].as_u64().unwrap()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] > pair[1]), "{numbers:?}");
+    for (run, action) in runs.iter().zip(["destination.reverse_run", "destination.reverse_run.failed"]) {
+        let of_run: Vec<_> = rows.iter().filter(|row| row["run_id"] == run["run_id"] && row["action"] == action).collect();
+        assert_eq!(of_run.len(), 1, "{rows:?}");
+        let row = of_run[0];
+        for key in ["plan_id", "destination_id"] {
+            assert_eq!(row[key], run[key], "{key} of {row}");
+        }
+        assert_eq!(row["org_id"], tenant.org.id.as_str());
+        assert!(row["who"].to_string().contains(me["user"]["id"].as_str().unwrap()), "{row} does not name {me}");
+        assert!(row["component"].as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{row}");
+        for key in ["total", "writable", "updated", "failed", "skipped"] {
+            assert_eq!(row["counts"][key], run[key], "{key} of {row}");
+        }
+        assert!(row["at"].as_str().is_some_and(|at| at.ends_with('Z')) && row["hash"].is_string(), "{row}");
+    }
+}
+
+async fn a_run_that_is_refused_or_cannot_reach_the_crm_leaves_a_row_too(database: Database) {
+    let (service, simulator) = (service(database).await, crm(3).await);
+    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
+    let destination = tenant.destination("person", &json!({})).await;
+    tenant.golden("person", &new_names(0..3)).await;
+    simulator.world().config.tokens.clear();
+    let run = tenant.run(&destination).await.is(200);
+    assert_eq!(run["ok"], false, "{run}");
+    let rows = tenant.list("/audit-log").await;
+    let of_run: Vec<_> = rows.iter().filter(|row| row["run_id"] == run["run_id"]).collect();
+    assert_eq!(of_run.len(), 1, "{rows:?}");
+    assert_eq!(of_run[0]["action"], "destination.reverse_run.failed");
+}
+
+async fn another_org_sees_nothing_of_it(database: Database) {
+    let (service, simulator, tenant, runs) = after_two_runs(database).await;
+    let other = Tenant::hubspot(&service, &simulator, "other").await;
+    let theirs = other.list("/audit-log").await;
+    assert!(theirs.iter().all(|row| row["org_id"] == other.org.id.as_str()), "{theirs:?}");
+    assert!(!format!("{theirs:?}").contains(runs[0]["run_id"].as_str().unwrap()));
+    assert!(!tenant.list("/audit-log").await.is_empty());
+}
+
+async fn an_untouched_log_is_verified(database: Database) {
+    let (service, _simulator, _tenant, _) = after_two_runs(database).await;
+    let (well, said) = verify(&service).await;
+    assert!(well, "{said}");
+}
+
+async fn the_database_refuses_to_change_or_delete_a_row(database: Database) {
+    let (service, _simulator, tenant, _) = after_two_runs(database).await;
+    let before = tenant.list("/audit-log").await;
+    let mut connection = connect(&service).await;
+    for sql in [
+        "UPDATE audit_log SET who = 'nobody'",
+        "UPDATE audit_log SET counts = NULL WHERE seq = 1",
+        "DELETE FROM audit_log",
+        "DELETE FROM audit_log WHERE seq = (SELECT MAX(seq) FROM audit_log)",
+        "INSERT INTO audit_log (seq, at, action, who, org_id, detail, hash) VALUES (1000000, 0, 'x', 'x', 'x', '{}', 'x')",
+    ] {
+        execute(&mut connection, sql).await.expect_err(sql);
+    }
+    if database == Database::Postgres {
+        execute(&mut connection, "TRUNCATE audit_log").await.expect_err("TRUNCATE");
+    } else {
+        let replace = "INSERT OR REPLACE INTO audit_log SELECT seq, at, action, 'nobody', org_id, destination_id, plan_id, run_id, \
+                       component, counts, detail, hash FROM audit_log WHERE seq = 1";
+        execute(&mut connection, replace).await.expect_err(replace);
+    }
+    assert_eq!(tenant.list("/audit-log").await, before);
+    let (well, said) = verify(&service).await;
+    assert!(well, "{said}");
+}
+
+/// Takes the database's own means away, as somebody can who owns it.
+async fn disarm(connection: &mut AnyConnection, database: Database) {
+    match database {
+        Database::Postgres => {
+            execute(connection, "ALTER TABLE audit_log DISABLE TRIGGER ALL").await.unwrap();
+        }
+        Database::Sqlite => {
+            let triggers =
+                sqlx::query_as::<_, (String,)>("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_log'");
+            let triggers = triggers.fetch_all(&mut *connection).await.unwrap();
+            assert!(!triggers.is_empty());
+            for (name,) in triggers {
+                execute(connection, &format!("DROP TRIGGER {name}")).await.unwrap();
+            }
+        }
+    }
+}
+
+async fn a_log_that_was_tampered_with_is_not_verified_and_the_row_is_named(database: Database) {
+    for (sql, seq) in [
+        ("UPDATE audit_log SET who = 'somebody else' WHERE seq = 2", "2"),
+        ("UPDATE audit_log SET at = at + 1 WHERE seq = 3", "3"),
+        ("UPDATE audit_log SET action = 'destination.reverse_run' WHERE action = 'destination.reverse_run.failed'", ""),
+        ("UPDATE audit_log SET counts = '{}' WHERE counts IS NOT NULL", ""),
+        ("UPDATE audit_log SET detail = '{\"x\":1}' WHERE seq = 1", "1"),
+        ("UPDATE audit_log SET org_id = 'org_other' WHERE seq = 2", "2"),
+        ("DELETE FROM audit_log WHERE seq = 2", "2"),
+        ("DELETE FROM audit_log WHERE seq = 1", "1"),
+    ] {
+        let (mut service, _simulator, _tenant, _) = after_two_runs(database).await;
+        service.stop().await.unwrap();
+        let mut connection = connect(&service).await;
+        disarm(&mut connection, database).await;
+        assert!(execute(&mut connection, sql).await.unwrap() > 0, "{sql}");
+        connection.close().await.unwrap();
+        let (well, said) = verify(&service).await;
+        assert!(!well, "{sql} was not noticed: {said}");
+        assert!(said.contains(seq), "{sql}: {said}");
+    }
+}
+
+on_both!(
+    every_run_leaves_a_row,
+    a_run_that_is_refused_or_cannot_reach_the_crm_leaves_a_row_too,
+    another_org_sees_nothing_of_it,
+    an_untouched_log_is_verified,
+    the_database_refuses_to_change_or_delete_a_row,
+    a_log_that_was_tampered_with_is_not_verified_and_the_row_is_named,
+);

@@ -1,0 +1,33 @@
+//! The service over HTTP: the real program, the real component, the CRM simulator over real sockets, on both databases.
+//!
+//! One binary, so that it is linked once; each module is a chapter. A test takes the database it is to run on, and
+//! [`on_both!`] at the end of its module runs it on each.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
+
+/// Runs each of these on SQLite and on PostgreSQL. A test that is forgotten here is an unused function, which does not compile
+/// in CI.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(reverse_sync_tests::service::Database::Sqlite).await })+
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() { super::$name(reverse_sync_tests::service::Database::Postgres).await })+
+        }
+    };
+}
+
+mod api_fuzz;
+mod audit;
+mod authorisation;
+mod cluster;
+mod conflicts;
+mod credentials;
+mod page;
+mod restart;
+mod status_codes;
+mod tenants;
+mod walk_through;
+mod world;

@@ -1,0 +1,219 @@
+//! The service as its users have it: the real program, with a state folder and a database of its own.
+
+use crate::{
+    http::{Client, Place},
+    postgres::Postgres,
+};
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// How long a start may take on a busy machine.
+const START: Duration = Duration::from_secs(120);
+
+/// Where the service keeps its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// A file in the state folder.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// A service, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Service {
+    place: Arc<Place>,
+    database: Database,
+    url: Option<String>,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    child: Option<Child>,
+    dir: tempfile::TempDir,
+}
+
+/// A tenant of it.
+#[derive(Debug)]
+pub struct Org {
+    /// Such as `org_…`.
+    pub id: String,
+    /// Its first key, an admin's.
+    pub admin: Client,
+}
+
+impl Service {
+    /// A service without an org, with these arguments in addition to its own and these variables.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn start(program: &Path, database: Database, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Service> {
+        ensure!(program.is_file(), "{} is not built; run `cargo xtask test`", program.display());
+        let dir = tempfile::Builder::new().prefix("reverse-sync-service-").tempdir()?;
+        let url = match database {
+            Database::Sqlite => None,
+            Database::Postgres => Some(Postgres::shared()?.database().await?),
+        };
+        let mut service = Service {
+            place: Arc::default(),
+            database,
+            url,
+            arguments: [program.to_str().context("a path that is no text")?]
+                .iter()
+                .chain(arguments)
+                .map(|text| (*text).to_owned())
+                .collect(),
+            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            child: None,
+            dir,
+        };
+        service.start_again().await?;
+        Ok(service)
+    }
+
+    /// Starts it on the state that it has, after [`Service::kill`] or [`Service::stop`].
+    ///
+    /// # Errors
+    /// If it does not say within two minutes where it listens.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        ensure!(self.child.is_none(), "it is running");
+        let log = File::options().append(true).create(true).open(self.log_file())?;
+        let mut child = self
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .args(&self.arguments[1..])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .context("cannot start the service")?;
+        let mut lines = BufReader::new(child.stdout.take().context("it has no standard output")?).lines();
+        let listening = async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some((_, address)) = line.split_once("listening on ") {
+                    return Ok(address.trim().to_owned());
+                }
+            }
+            bail!("it ended: {}", self.log())
+        };
+        let address = match tokio::time::timeout(START, listening).await {
+            Ok(address) => address?,
+            Err(_) => bail!("it did not say where it listens within {} s: {}", START.as_secs(), self.log()),
+        };
+        // Nobody reads on, but the pipe has to stay open for what else it says.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.place.moved_to(&address);
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Kills it as a power cut would.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("it is not running")?;
+        child.kill().await?;
+        Ok(())
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has; says whether it ended well.
+    ///
+    /// # Errors
+    /// If it is not running, or does not stop.
+    pub async fn stop(&mut self) -> anyhow::Result<bool> {
+        let mut child = self.child.take().context("it is not running")?;
+        let id = child.id().context("it has ended")?;
+        ensure!(Command::new("kill").arg(id.to_string()).status().await?.success(), "cannot signal it");
+        let status = tokio::time::timeout(START, child.wait()).await.context("it does not stop")??;
+        Ok(status.success())
+    }
+
+    /// Whether it has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// The number of its process.
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.as_ref()?.id()
+    }
+
+    /// The program with these arguments, on this state and this database.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.arguments[0]);
+        command.args(arguments).arg("--state").arg(self.state());
+        if let Some(url) = &self.url {
+            command.args(["--database", url]);
+        }
+        command.current_dir(self.dir.path()).stdin(Stdio::null()).kill_on_drop(true);
+        // What is compiled once is compiled for all tests.
+        if let Ok(component) = crate::component_file() {
+            command.env("REVERSE_SYNC_CACHE_DIR", component.with_file_name("cache"));
+        }
+        command
+    }
+
+    /// Runs the program with these arguments, on this state and this database.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let output = self.command(arguments).envs(self.environment.iter().map(|(name, value)| (name, value))).output();
+        output.await.context("cannot start the program")
+    }
+
+    /// Makes an org by the command.
+    ///
+    /// # Errors
+    /// If the command refuses.
+    pub async fn org(&self, name: &str) -> anyhow::Result<Org> {
+        let output = self.run(&["orgs", "add", name]).await?;
+        ensure!(output.status.success(), "{output:?}");
+        let printed: Value = serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))?;
+        let text = |key: &str| printed[key].as_str().map(str::to_owned).with_context(|| format!("no `{key}` in {printed}"));
+        Ok(Org { id: text("org_id")?, admin: self.client(Some(&text("api_key")?)) })
+    }
+
+    /// Somebody with this key.
+    pub fn client(&self, key: Option<&str>) -> Client {
+        Client::new(Arc::clone(&self.place), key)
+    }
+
+    /// Where it is, and what it has answered.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What kind of database it has.
+    pub fn database(&self) -> Database {
+        self.database
+    }
+
+    /// What opens its database.
+    pub fn database_url(&self) -> String {
+        self.url.clone().unwrap_or_else(|| format!("sqlite://{}", self.state().join("reverse-sync.db").display()))
+    }
+
+    /// Its state folder.
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// What it has logged in all its lives.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+}

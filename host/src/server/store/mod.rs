@@ -1,0 +1,198 @@
+//! The state of the service: SQLite by default, PostgreSQL by URL, one set of statements for both.
+//!
+//! Every function that reads or writes what belongs to an org takes the org's id, and every statement names it: another
+//! org's ids find nothing. Writers take turns where the database does not order them by itself, so that a count that was
+//! looked at still holds when something is written because of it.
+
+mod audit;
+mod destinations;
+mod golden;
+mod ids;
+mod members;
+mod plans;
+mod quotas;
+mod runs;
+mod sources;
+
+pub use audit::{AuditEntry, AuditRow, Broken, Head};
+pub use destinations::DestinationRow;
+pub use golden::{GoldenRow, NewGolden};
+pub use ids::{now_ms, random_id, time_text};
+pub use members::{ApiKeyRow, Member, NewKey, Role};
+pub use plans::PlanRow;
+pub use quotas::{Quota, Usage};
+pub use runs::{Begun, NewRun, OutcomeRow, RunFilter, RunRow, Status};
+pub use sources::{NewSource, SourceRow};
+
+use sqlx::{
+    Any, AnyConnection, AnyPool, Executor, SqlSafeStr, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers},
+    migrate::{Migration, MigrationType, Migrator},
+};
+use std::{path::Path, str::FromStr, time::Duration};
+
+/// A row of any table.
+type Row = AnyRow;
+/// A write in progress.
+type Write = Transaction<'static, Any>;
+
+/// Where the state is kept.
+#[derive(Clone)]
+pub struct Store {
+    reads: AnyPool,
+    writes: AnyPool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// Why the state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no database that is supported.
+    #[error("--database takes sqlite:///path/to/file.db or postgres://user@host/database, not `{0}:…`")]
+    Url(String),
+    /// The database refuses, or is not there.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Its tables are not those of this version.
+    #[error("the database cannot be brought to this version's tables: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A value in it is not what this version writes.
+    #[error("the database holds something unexpected in {place}: {error}")]
+    Unexpected {
+        /// Table and column.
+        place: &'static str,
+        /// What is wrong.
+        error: String,
+    },
+}
+
+/// The result of a question to the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+impl Store {
+    /// Connects, and brings the tables to this version.
+    ///
+    /// # Errors
+    /// If the database cannot be reached, or belongs to a newer version.
+    pub async fn open(url: &str) -> Result<Store> {
+        install_default_drivers();
+        let kind = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Kind::Sqlite,
+            Some("postgres" | "postgresql") => Kind::Postgres,
+            other => return Err(StoreError::Url(other.unwrap_or_default().chars().take(20).collect())),
+        };
+        let options = AnyConnectOptions::from_str(url)?;
+        let pool = |connections: u32| {
+            let pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
+            pool.after_connect(move |connection, _| Box::pin(prepare(connection, kind)))
+        };
+        // SQLite has one writer at a time; with one connection for it they queue instead of failing.
+        let writes = pool(if kind == Kind::Sqlite { 1 } else { 8 }).connect_with(options.clone()).await?;
+        Migrator::with_migrations(migrations(kind)).run(&writes).await?;
+        let reads = pool(8).connect_with(options).await?;
+        Ok(Store { reads, writes, kind })
+    }
+
+    /// SQLite in a file, which is made if it is not there.
+    pub fn file_url(path: &Path) -> String {
+        format!("sqlite://{}?mode=rwc", path.display())
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(&self.reads).await?;
+        Ok(())
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+
+    /// Begins to write. What is read within it stays true until it ends.
+    async fn write(&self) -> Result<Write> {
+        Ok(match self.kind {
+            Kind::Sqlite => self.writes.begin_with("BEGIN IMMEDIATE").await?,
+            Kind::Postgres => self.writes.begin().await?,
+        })
+    }
+
+    /// Holds everybody else off from what `what` stands for, until the write ends.
+    async fn take_turn(&self, write: &mut Write, what: i64) -> Result<()> {
+        if self.kind == Kind::Postgres {
+            // Its answer is void, which has no Rust type here.
+            sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS turn").bind(what).execute(&mut **write).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Turns of [`Store::take_turn`].
+mod turn {
+    pub(super) const AUDIT: i64 = 0x7273_0001;
+    pub(super) const RUNS: i64 = 0x7273_0002;
+    pub(super) const GOLDEN: i64 = 0x7273_0003;
+}
+
+async fn prepare(connection: &mut AnyConnection, kind: Kind) -> std::result::Result<(), sqlx::Error> {
+    if kind == Kind::Sqlite {
+        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 30000;";
+        connection.execute(pragmas).await?;
+    }
+    Ok(())
+}
+
+fn migrations(kind: Kind) -> Vec<Migration> {
+    let sql = match kind {
+        Kind::Sqlite => include_str!("../../../migrations/sqlite/1_start.sql"),
+        Kind::Postgres => include_str!("../../../migrations/postgres/1_start.sql"),
+    };
+    vec![Migration::new(1, "start".into(), MigrationType::Simple, sql.into_sql_str(), false)]
+}
+
+/// What JSON text in a column says.
+fn json<T: serde::de::DeserializeOwned>(place: &'static str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| StoreError::Unexpected { place, error: error.to_string() })
+}
+
+/// JSON text for a column.
+fn to_json(value: &impl serde::Serialize) -> String {
+    // What is stored are maps and lists of plain values.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// What the word in a column stands for.
+fn word<T: FromStr<Err = String>>(place: &'static str, text: &str) -> Result<T> {
+    text.parse().map_err(|error| StoreError::Unexpected { place, error })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// An empty store in a folder of its own.
+    pub(crate) async fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&Store::file_url(&dir.path().join("test.db"))).await.unwrap();
+        (dir, store)
+    }
+
+    #[tokio::test]
+    async fn it_opens_again_and_refuses_what_is_no_database() {
+        let (dir, store) = store().await;
+        store.ping().await.unwrap();
+        store.close().await;
+        Store::open(&Store::file_url(&dir.path().join("test.db"))).await.unwrap().ping().await.unwrap();
+        assert!(matches!(Store::open("mysql://root:sesame@localhost/x").await, Err(StoreError::Url(scheme)) if scheme == "mysql"));
+    }
+}

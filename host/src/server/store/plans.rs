@@ -1,0 +1,93 @@
+//! Plans: which there are, and what each was made from. Their changes are files.
+
+use super::{Result, Row, Store, now_ms};
+use sqlx::Row as _;
+
+/// A plan as it is listed.
+#[derive(Clone, Debug)]
+pub struct PlanRow {
+    /// Its id.
+    pub plan_id: String,
+    /// Where it would be written.
+    pub destination_id: String,
+    /// The golden set that it was made from; an undo has none.
+    pub set_id: Option<String>,
+    /// The run that an undo undoes.
+    pub undoes: Option<String>,
+    /// Counts and the like, as JSON.
+    pub summary: String,
+    /// When it was made.
+    pub planned_at: i64,
+    /// Who had it made.
+    pub planned_by: String,
+}
+
+const COLUMNS: &str = "plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by";
+
+fn plan(row: &Row) -> Result<PlanRow> {
+    Ok(PlanRow {
+        plan_id: row.try_get("plan_id")?,
+        destination_id: row.try_get("destination_id")?,
+        set_id: row.try_get("set_id")?,
+        undoes: row.try_get("undoes")?,
+        summary: row.try_get("summary")?,
+        planned_at: row.try_get("planned_at")?,
+        planned_by: row.try_get("planned_by")?,
+    })
+}
+
+impl Store {
+    /// Keeps a plan; one with the same id was made again.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn keep_plan(&self, org_id: &str, row: &PlanRow) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO plans (org_id, plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org_id, plan_id) DO UPDATE SET destination_id = excluded.destination_id, \
+             set_id = excluded.set_id, undoes = excluded.undoes, summary = excluded.summary, planned_at = excluded.planned_at, planned_by = excluded.planned_by",
+        )
+        .bind(org_id)
+        .bind(&row.plan_id)
+        .bind(&row.destination_id)
+        .bind(row.set_id.as_deref())
+        .bind(row.undoes.as_deref())
+        .bind(&row.summary)
+        .bind(row.planned_at.max(now_ms() - 60_000))
+        .bind(&row.planned_by)
+        .execute(&self.writes)
+        .await?;
+        Ok(())
+    }
+
+    /// One plan.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn plan(&self, org_id: &str, plan_id: &str) -> Result<Option<PlanRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM plans WHERE org_id = $1 AND plan_id = $2"));
+        sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?.as_ref().map(plan).transpose()
+    }
+
+    /// Plans, the newest first, of one destination or of all, older than a time.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn plans(&self, org_id: &str, destination_id: Option<&str>, before: (i64, &str), limit: i64) -> Result<Vec<PlanRow>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM plans WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) \
+             AND (planned_at < $4 OR (planned_at = $5 AND plan_id < $6)) ORDER BY planned_at DESC, plan_id DESC LIMIT $7"
+        ));
+        let rows = sqlx::query(sql)
+            .bind(org_id)
+            .bind(destination_id.unwrap_or_default())
+            .bind(destination_id.unwrap_or_default())
+            .bind(before.0)
+            .bind(before.0)
+            .bind(before.1)
+            .bind(limit)
+            .fetch_all(&self.reads)
+            .await?;
+        rows.iter().map(plan).collect()
+    }
+}

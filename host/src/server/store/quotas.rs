@@ -1,0 +1,95 @@
+//! How many runs an org may start.
+
+use super::{Result, Store, Write, now_ms};
+use sqlx::Row as _;
+
+/// What an org may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Runs within any hour.
+    pub runs_an_hour: i64,
+    /// Runs within any 30 days.
+    pub runs_a_month: i64,
+}
+
+impl Default for Quota {
+    /// 30 an hour, as SPEC.md says; 10,000 in 30 days.
+    fn default() -> Quota {
+        Quota { runs_an_hour: 30, runs_a_month: 10_000 }
+    }
+}
+
+/// What an org has done.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// The limits.
+    pub quota: Quota,
+    /// Runs of the last hour.
+    pub used: i64,
+    /// Runs of the last 30 days.
+    pub used_this_month: i64,
+}
+
+pub(super) const HOUR_MS: i64 = 3600 * 1000;
+pub(super) const MONTH_MS: i64 = 30 * 24 * HOUR_MS;
+
+const QUOTA: &str = "SELECT runs_an_hour, runs_a_month FROM quotas WHERE org_id = $1";
+const COUNT: &str = "SELECT COUNT(*) AS runs FROM runs WHERE org_id = $1 AND created_at > $2";
+
+impl Store {
+    /// Sets the limits of an org.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn set_quota(&self, org_id: &str, quota: Quota) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO quotas (org_id, runs_an_hour, runs_a_month) VALUES ($1, $2, $3) \
+             ON CONFLICT (org_id) DO UPDATE SET runs_an_hour = excluded.runs_an_hour, runs_a_month = excluded.runs_a_month",
+        )
+        .bind(org_id)
+        .bind(quota.runs_an_hour)
+        .bind(quota.runs_a_month)
+        .execute(&self.writes)
+        .await?;
+        Ok(())
+    }
+
+    /// What an org may do, and has done.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn usage(&self, org_id: &str) -> Result<Usage> {
+        let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&self.reads).await?;
+        let quota = match quota {
+            Some(row) => Quota { runs_an_hour: row.try_get("runs_an_hour")?, runs_a_month: row.try_get("runs_a_month")? },
+            None => Quota::default(),
+        };
+        let mut used = [0; 2];
+        for (count, window) in used.iter_mut().zip([HOUR_MS, MONTH_MS]) {
+            *count = sqlx::query(COUNT).bind(org_id).bind(now_ms() - window).fetch_one(&self.reads).await?.try_get("runs")?;
+        }
+        Ok(Usage { quota, used: used[0], used_this_month: used[1] })
+    }
+
+    /// Milliseconds until an org may start a run, if it may not now. Everybody else has to wait until the write ends.
+    pub(super) async fn must_wait(&self, write: &mut Write, org_id: &str) -> Result<Option<i64>> {
+        let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&mut **write).await?;
+        let quota = match quota {
+            Some(row) => Quota { runs_an_hour: row.try_get("runs_an_hour")?, runs_a_month: row.try_get("runs_a_month")? },
+            None => Quota::default(),
+        };
+        let now = now_ms();
+        for (limit, window) in [(quota.runs_an_hour, HOUR_MS), (quota.runs_a_month, MONTH_MS)] {
+            let used: i64 = sqlx::query(COUNT).bind(org_id).bind(now - window).fetch_one(&mut **write).await?.try_get("runs")?;
+            if used < limit {
+                continue;
+            }
+            // It may go on when enough of the oldest have left the window.
+            let sql = "SELECT created_at FROM runs WHERE org_id = $1 AND created_at > $2 ORDER BY created_at LIMIT 1 OFFSET $3";
+            let oldest = sqlx::query(sql).bind(org_id).bind(now - window).bind(used - limit).fetch_optional(&mut **write).await?;
+            let oldest = oldest.map_or(Ok(now), |row| row.try_get("created_at"))?;
+            return Ok(Some((oldest + window - now).max(1_000)));
+        }
+        Ok(None)
+    }
+}

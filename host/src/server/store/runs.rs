@@ -1,0 +1,391 @@
+//! Runs: what was confirmed, where it stands, what it came to.
+
+use super::{AuditEntry, Result, Row, Store, now_ms, turn, word};
+use crate::journal::{Ending, Problem};
+use sqlx::Row as _;
+use std::{fmt, str::FromStr};
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Confirmed, and waiting for its turn.
+    Queued,
+    /// Under way.
+    Running,
+    /// The service ended while it was under way; it goes on when the service starts again.
+    Interrupted,
+    /// It came to its end, and every change is in the CRM.
+    Succeeded,
+    /// It came to its end, or could not begin, and not every change is in the CRM.
+    Failed,
+    /// It ended early. What is pending can be resumed.
+    Stopped,
+}
+
+impl Status {
+    /// The word in JSON and SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Queued => "queued",
+            Status::Running => "running",
+            Status::Interrupted => "interrupted",
+            Status::Succeeded => "succeeded",
+            Status::Failed => "failed",
+            Status::Stopped => "stopped",
+        }
+    }
+
+    /// Whether it will go on by itself.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Status::Queued | Status::Running | Status::Interrupted)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Status {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Status, String> {
+        let all = [Status::Queued, Status::Running, Status::Interrupted, Status::Succeeded, Status::Failed, Status::Stopped];
+        all.into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no status of a run; there are queued, running, interrupted, succeeded, failed and stopped"))
+    }
+}
+
+/// A run as it is stored.
+#[derive(Clone, Debug)]
+pub struct RunRow {
+    /// The org.
+    pub org_id: String,
+    /// Its id.
+    pub run_id: String,
+    /// Its plan.
+    pub plan_id: String,
+    /// Its destination.
+    pub destination_id: String,
+    /// Where it stands.
+    pub status: Status,
+    /// What was asked for, as JSON.
+    pub options: String,
+    /// What it came to, as JSON.
+    pub result: Option<String>,
+    /// The digest of the request that came with an idempotency key.
+    pub request_hash: Option<String>,
+    /// Who confirmed it.
+    pub started_by: String,
+    /// When it was confirmed.
+    pub created_at: i64,
+    /// When it began.
+    pub started_at: Option<i64>,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// Orders the runs of an org.
+    pub number: i64,
+}
+
+/// A run that somebody has confirmed.
+pub struct NewRun<'a> {
+    /// The org.
+    pub org_id: &'a str,
+    /// Its id.
+    pub run_id: &'a str,
+    /// Its plan.
+    pub plan_id: &'a str,
+    /// Its destination.
+    pub destination_id: &'a str,
+    /// What was asked for, as JSON.
+    pub options: &'a str,
+    /// The key that the request came with, and the digest of the request.
+    pub idempotency: Option<(&'a str, &'a str)>,
+    /// Who confirmed it.
+    pub started_by: &'a str,
+}
+
+/// Whether a run may begin.
+pub enum Begun {
+    /// It is queued.
+    Queued,
+    /// A request with the same key has begun this one.
+    Already(Box<RunRow>),
+    /// Another run of the destination, or of this plan, is under way.
+    UnderWay(String),
+    /// The org has to wait for so many milliseconds.
+    Wait(i64),
+}
+
+/// Which runs are listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunFilter<'a> {
+    /// Only of this destination.
+    pub destination_id: Option<&'a str>,
+    /// Only in this state.
+    pub status: Option<Status>,
+    /// Only older ones than this number.
+    pub before: Option<i64>,
+}
+
+/// A change that was not updated.
+#[derive(Clone, Debug)]
+pub struct OutcomeRow {
+    /// How it ended: `failed`, `drifted` or `unknown`.
+    pub outcome: String,
+    /// The golden record's row.
+    pub row: i64,
+    /// The CRM's record id.
+    pub provider_id: String,
+    /// HTTP status of the CRM's answer, if there was one.
+    pub http_status: Option<i64>,
+    /// The CRM's code, or one of ours.
+    pub code: String,
+    /// The CRM's words, or ours.
+    pub message: String,
+}
+
+const COLUMNS: &str = "org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, number";
+const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
+
+fn run(row: &Row) -> Result<RunRow> {
+    Ok(RunRow {
+        org_id: row.try_get("org_id")?,
+        run_id: row.try_get("run_id")?,
+        plan_id: row.try_get("plan_id")?,
+        destination_id: row.try_get("destination_id")?,
+        status: word("runs.status", row.try_get("status")?)?,
+        options: row.try_get("options")?,
+        result: row.try_get("result")?,
+        request_hash: row.try_get("request_hash")?,
+        started_by: row.try_get("started_by")?,
+        created_at: row.try_get("created_at")?,
+        started_at: row.try_get("started_at")?,
+        ended_at: row.try_get("ended_at")?,
+        number: row.try_get("number")?,
+    })
+}
+
+impl Store {
+    /// Queues a run, if nothing stands against it. All runs of the service take turns here, so what was counted holds.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn begin_run(&self, new: &NewRun<'_>) -> Result<Begun> {
+        let mut write = self.write().await?;
+        self.take_turn(&mut write, turn::RUNS).await?;
+        if let Some((key, _)) = new.idempotency {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"));
+            if let Some(row) = sqlx::query(sql).bind(new.org_id).bind(key).fetch_optional(&mut *write).await? {
+                return Ok(Begun::Already(Box::new(run(&row)?)));
+            }
+        }
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT run_id FROM runs WHERE org_id = $1 AND (destination_id = $2 OR run_id = $3) AND status IN {UNDER_WAY} LIMIT 1"
+        ));
+        let other = sqlx::query(sql).bind(new.org_id).bind(new.destination_id).bind(new.run_id).fetch_optional(&mut *write).await?;
+        if let Some(row) = other {
+            return Ok(Begun::UnderWay(row.try_get("run_id")?));
+        }
+        if let Some(wait) = self.must_wait(&mut write, new.org_id).await? {
+            return Ok(Begun::Wait(wait));
+        }
+        sqlx::query(
+            "INSERT INTO runs (org_id, run_id, plan_id, destination_id, status, options, idempotency_key, request_hash, started_by, created_at, number) \
+             VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, (SELECT COALESCE(MAX(number), 0) + 1 FROM runs WHERE org_id = $10))",
+        )
+        .bind(new.org_id)
+        .bind(new.run_id)
+        .bind(new.plan_id)
+        .bind(new.destination_id)
+        .bind(new.options)
+        .bind(new.idempotency.map(|(key, _)| key))
+        .bind(new.idempotency.map(|(_, hash)| hash))
+        .bind(new.started_by)
+        .bind(now_ms())
+        .bind(new.org_id)
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(Begun::Queued)
+    }
+
+    /// The run that a request with this key has begun.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn run_by_key(&self, org_id: &str, idempotency_key: &str) -> Result<Option<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"));
+        sqlx::query(sql).bind(org_id).bind(idempotency_key).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn run(&self, org_id: &str, run_id: &str) -> Result<Option<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
+        sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
+    }
+
+    /// The newest run of a plan.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn last_run_of_plan(&self, org_id: &str, plan_id: &str) -> Result<Option<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND plan_id = $2 ORDER BY number DESC LIMIT 1"));
+        sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
+    }
+
+    /// Runs, the newest first.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn runs(&self, org_id: &str, filter: RunFilter<'_>, limit: i64) -> Result<Vec<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR status = $5) AND number < $6 \
+             ORDER BY number DESC LIMIT $7"
+        ));
+        let (destination, status) = (filter.destination_id.unwrap_or_default(), filter.status.map_or("", Status::as_str));
+        let rows = sqlx::query(sql)
+            .bind(org_id)
+            .bind(destination)
+            .bind(destination)
+            .bind(status)
+            .bind(status)
+            .bind(filter.before.unwrap_or(i64::MAX))
+            .bind(limit)
+            .fetch_all(&self.reads)
+            .await?;
+        rows.iter().map(run).collect()
+    }
+
+    /// The run of a destination that is under way, if there is one.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn run_under_way(&self, org_id: &str, destination_id: &str) -> Result<Option<String>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNDER_WAY} LIMIT 1"
+        ));
+        let row = sqlx::query(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?;
+        row.map(|row| Ok(row.try_get("run_id")?)).transpose()
+    }
+
+    /// What did not come to its end before the service did, oldest first.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn unfinished_runs(&self) -> Result<Vec<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} ORDER BY created_at, org_id, number"));
+        sqlx::query(sql).fetch_all(&self.reads).await?.iter().map(run).collect()
+    }
+
+    /// Says where a run stands now, while it has not ended.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn set_run_status(&self, org_id: &str, run_id: &str, status: Status) -> Result<()> {
+        let sql = "UPDATE runs SET status = $1, ended_at = NULL, started_at = CASE WHEN $2 = 1 THEN COALESCE(started_at, $3) ELSE started_at END \
+                   WHERE org_id = $4 AND run_id = $5";
+        sqlx::query(sql)
+            .bind(status.as_str())
+            .bind(i64::from(status == Status::Running))
+            .bind(now_ms())
+            .bind(org_id)
+            .bind(run_id)
+            .execute(&self.writes)
+            .await?;
+        Ok(())
+    }
+
+    /// Queues a run again that ended early. Whether it had.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn resume_run(&self, org_id: &str, run_id: &str) -> Result<bool> {
+        let sql = "UPDATE runs SET status = 'queued', ended_at = NULL WHERE org_id = $1 AND run_id = $2 AND status = 'stopped'";
+        Ok(sqlx::query(sql).bind(org_id).bind(run_id).execute(&self.writes).await?.rows_affected() > 0)
+    }
+
+    /// Ends a run: its state, its problems and its row in the audit log, all or nothing.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn end_run(
+        &self,
+        org_id: &str,
+        run_id: &str,
+        status: Status,
+        result: &str,
+        problems: &[(Ending, Problem)],
+        audit: &AuditEntry,
+    ) -> Result<()> {
+        let mut write = self.write().await?;
+        let done = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE runs SET status = $1, result = $2, ended_at = $3 WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
+        )))
+        .bind(status.as_str())
+        .bind(result)
+        .bind(now_ms())
+        .bind(org_id)
+        .bind(run_id)
+        .execute(&mut *write)
+        .await?;
+        if done.rows_affected() == 0 {
+            // Its end is on record already.
+            return Ok(());
+        }
+        sqlx::query("DELETE FROM outcomes WHERE org_id = $1 AND run_id = $2").bind(org_id).bind(run_id).execute(&mut *write).await?;
+        for (ending, problem) in problems {
+            sqlx::query(
+                "INSERT INTO outcomes (org_id, run_id, change_number, outcome, row_number, provider_id, http_status, code, message) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            )
+            .bind(org_id)
+            .bind(run_id)
+            .bind(problem.change() as i64)
+            .bind(match ending {
+                Ending::Failed => "failed",
+                Ending::Drifted => "drifted",
+                Ending::Unknown => "unknown",
+            })
+            .bind(problem.row as i64)
+            // PostgreSQL's text has no zero characters.
+            .bind(problem.provider_id.replace('\0', ""))
+            .bind(problem.status.map(i64::from))
+            .bind(problem.code.replace('\0', ""))
+            .bind(problem.message.replace('\0', ""))
+            .execute(&mut *write)
+            .await?;
+        }
+        self.log_within(&mut write, audit).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// The first changes of a run that were not updated.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn problems(&self, org_id: &str, run_id: &str, limit: i64) -> Result<Vec<OutcomeRow>> {
+        let sql = "SELECT outcome, row_number, provider_id, http_status, code, message FROM outcomes WHERE org_id = $1 AND run_id = $2 \
+                   ORDER BY change_number LIMIT $3";
+        let rows = sqlx::query(sql).bind(org_id).bind(run_id).bind(limit).fetch_all(&self.reads).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(OutcomeRow {
+                    outcome: row.try_get("outcome")?,
+                    row: row.try_get("row_number")?,
+                    provider_id: row.try_get("provider_id")?,
+                    http_status: row.try_get("http_status")?,
+                    code: row.try_get("code")?,
+                    message: row.try_get("message")?,
+                })
+            })
+            .collect()
+    }
+}

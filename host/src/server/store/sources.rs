@@ -1,0 +1,188 @@
+//! Sources: connected CRM accounts. Their credential is sealed before it comes here.
+
+use super::{Result, Row, Store, now_ms, random_id};
+use sqlx::Row as _;
+
+/// A source as it is stored.
+#[derive(Clone, Debug)]
+pub struct SourceRow {
+    /// Its id.
+    pub source_id: String,
+    /// The name people use.
+    pub name: String,
+    /// Such as `hubspot`.
+    pub provider: String,
+    /// Where it is and how it may be reached, as JSON.
+    pub settings: String,
+    /// Sealed.
+    pub credential: String,
+    /// What may be shown of it, as JSON.
+    pub credential_summary: String,
+    /// When it was set.
+    pub credential_set_at: i64,
+    /// Counts what was changed, so that what was made from an older one is not used on.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it was last changed.
+    pub updated_at: i64,
+}
+
+/// What is written of a source.
+pub struct NewSource<'a> {
+    /// The name people use.
+    pub name: &'a str,
+    /// Such as `hubspot`.
+    pub provider: &'a str,
+    /// As JSON.
+    pub settings: &'a str,
+    /// Sealed for the id that it will have.
+    pub credential: &'a str,
+    /// As JSON.
+    pub credential_summary: &'a str,
+}
+
+const COLUMNS: &str =
+    "source_id, name, provider, settings, credential, credential_summary, credential_set_at, version, created_at, updated_at";
+
+fn source(row: &Row) -> Result<SourceRow> {
+    Ok(SourceRow {
+        source_id: row.try_get("source_id")?,
+        name: row.try_get("name")?,
+        provider: row.try_get("provider")?,
+        settings: row.try_get("settings")?,
+        credential: row.try_get("credential")?,
+        credential_summary: row.try_get("credential_summary")?,
+        credential_set_at: row.try_get("credential_set_at")?,
+        version: row.try_get("version")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+impl Store {
+    /// An id for a source that is about to be made.
+    pub fn new_source_id() -> String {
+        random_id("src_", 10)
+    }
+
+    /// Adds a source.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn add_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>) -> Result<()> {
+        let now = now_ms();
+        sqlx::query(
+            "INSERT INTO sources (org_id, source_id, name, provider, settings, credential, credential_summary, credential_set_at, version, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10)",
+        )
+        .bind(org_id)
+        .bind(source_id)
+        .bind(new.name)
+        .bind(new.provider)
+        .bind(new.settings)
+        .bind(new.credential)
+        .bind(new.credential_summary)
+        .bind(now)
+        .bind(now)
+        .bind(now)
+        .execute(&self.writes)
+        .await?;
+        Ok(())
+    }
+
+    /// The sources of an org, in the order of their ids, after one of them.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn sources(&self, org_id: &str, after: &str, limit: i64) -> Result<Vec<SourceRow>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id > $2 ORDER BY source_id LIMIT $3"
+        ));
+        let rows = sqlx::query(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?;
+        rows.iter().map(source).collect()
+    }
+
+    /// One source.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn source(&self, org_id: &str, source_id: &str) -> Result<Option<SourceRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id = $2"));
+        sqlx::query(sql).bind(org_id).bind(source_id).fetch_optional(&self.reads).await?.as_ref().map(source).transpose()
+    }
+
+    /// Changes all of a source but its provider. `credential_changed` says whether that is another one now.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn change_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>, credential_changed: bool) -> Result<()> {
+        let now = now_ms();
+        sqlx::query(
+            "UPDATE sources SET name = $1, settings = $2, credential = $3, credential_summary = $4, \
+             credential_set_at = CASE WHEN $5 = 1 THEN $6 ELSE credential_set_at END, version = version + 1, updated_at = $7 \
+             WHERE org_id = $8 AND source_id = $9",
+        )
+        .bind(new.name)
+        .bind(new.settings)
+        .bind(new.credential)
+        .bind(new.credential_summary)
+        .bind(i64::from(credential_changed))
+        .bind(now)
+        .bind(now)
+        .bind(org_id)
+        .bind(source_id)
+        .execute(&self.writes)
+        .await?;
+        Ok(())
+    }
+
+    /// Puts the successor of a credential in its place, as a token endpoint has handed it out.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn replace_credential(&self, org_id: &str, source_id: &str, sealed: &str) -> Result<()> {
+        sqlx::query("UPDATE sources SET credential = $1 WHERE org_id = $2 AND source_id = $3")
+            .bind(sealed)
+            .bind(org_id)
+            .bind(source_id)
+            .execute(&self.writes)
+            .await?;
+        Ok(())
+    }
+
+    /// Removes a source that no destination uses. Whether there was one.
+    ///
+    /// # Errors
+    /// If the database refuses, as it does while a destination uses it.
+    pub async fn remove_source(&self, org_id: &str, source_id: &str) -> Result<bool> {
+        let done = sqlx::query("DELETE FROM sources WHERE org_id = $1 AND source_id = $2")
+            .bind(org_id)
+            .bind(source_id)
+            .execute(&self.writes)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Names of the destinations that use a source.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn users_of_source(&self, org_id: &str, source_id: &str) -> Result<Vec<String>> {
+        let rows = sqlx::query("SELECT destination_id FROM destinations WHERE org_id = $1 AND source_id = $2 ORDER BY destination_id")
+            .bind(org_id)
+            .bind(source_id)
+            .fetch_all(&self.reads)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("destination_id")?)).collect()
+    }
+
+    /// Everything that is sealed: org, source, credential.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn sealed_credentials(&self) -> Result<Vec<(String, String, String)>> {
+        let rows = sqlx::query("SELECT org_id, source_id, credential FROM sources").fetch_all(&self.reads).await?;
+        rows.iter().map(|row| Ok((row.try_get("org_id")?, row.try_get("source_id")?, row.try_get("credential")?))).collect()
+    }
+}

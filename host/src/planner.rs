@@ -217,7 +217,7 @@ pub(crate) async fn plan_nothing(
         Err(error) => return (Err(error.into()), Arc::default()),
     };
     let target = target(destination, link.base_url.as_str());
-    let egress = Egress::planning(capabilities, link);
+    let egress = Egress::planning(capabilities, link, component.loaded().budget());
     let traffic = egress.traffic();
     // Both ends are gone before it begins: there is nothing to read, and nowhere to put a change.
     let ((_, nothing), (nowhere, _)) = (mpsc::channel(1), mpsc::channel(1));

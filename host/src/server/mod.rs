@@ -2,3 +2,5 @@
 //!
 //! Everything that writes to a CRM stays in the library beside it; this module decides who may ask for it, keeps what
 //! has to last, and takes up what was interrupted.
+
+pub mod page;

@@ -178,8 +178,7 @@ await step('a destination is made through the form, its errors at their fields',
   await button('Add a row to Null policy').click();
   await page.getByLabel('Null policy: name').fill('fax');
   await page.getByLabel('Null policy: value').selectOption('clear');
-  await page.getByText('As JSON').click();
-  const json = JSON.parse(await page.getByLabel('The destination as JSON').innerText());
+  const json = await asJson();
   const { source_id: _, ...config } = json.config_json;
   const expected = { provider_id_field: 'hs_object_id', fields: ['firstname', 'city', 'jobtitle'], in_flight: 2, value_map: { lifecyclestage: { Prospect: 'lead' } }, null_policy: { fax: 'clear' } };
   check(same(config, expected), `the form came to ${JSON.stringify(config)}`);
@@ -189,6 +188,13 @@ await step('a destination is made through the form, its errors at their fields',
   await look('destination');
 });
 
+async function asJson() {
+  await page.getByText('As JSON').click();
+  const shown = page.getByLabel('The destination as JSON');
+  await shown.filter({ hasText: '{' }).waitFor();
+  return JSON.parse(await shown.innerText());
+}
+
 function same(a, b) {
   const sorted = value => JSON.stringify(value, (_, inner) => (inner && typeof inner === 'object' && !Array.isArray(inner) ? Object.fromEntries(Object.entries(inner).sort()) : inner));
   return sorted(a) === sorted(b);
@@ -197,8 +203,7 @@ function same(a, b) {
 await step('a destination that is edited keeps what it had', async () => {
   await page.getByRole('link', { name: 'Edit', exact: true }).click();
   await h1('Edit HubSpot reverse');
-  await page.getByText('As JSON').click();
-  const before = JSON.parse(await page.getByLabel('The destination as JSON').innerText());
+  const before = await asJson();
   check(before.config_json.in_flight === 2 && same(before.config_json.value_map, { lifecyclestage: { Prospect: 'lead' } }), `the form lost something: ${JSON.stringify(before.config_json)}`);
   await button('Remove this row of Value map').click();
   await button('Remove this row of Null policy').click();
@@ -226,14 +231,14 @@ await step('a dry run that compares shows counts, reasons, guards and values bef
 });
 
 await step('the changes are filtered by field and by provider id, and paged', async () => {
-  const changes = panel('Changes').first();
-  await changes.getByLabel('Field').selectOption('firstname');
+  const changes = panel('Changes');
+  await changes.getByLabel('Field', { exact: true }).selectOption('firstname');
   await changes.getByRole('table', { name: 'Changes of firstname' }).waitFor();
   const fields = await changes.locator('tbody td[data-label="Field"]').allInnerTexts();
   check(fields.length > 0 && fields.every(name => name === 'firstname'), `other fields are shown: ${fields}`);
   check(page.url().includes('field=firstname'), 'the filter is not in the address');
   await look('plan-filtered');
-  await changes.getByLabel('Field').selectOption('');
+  await changes.getByLabel('Field', { exact: true }).selectOption('');
   await changes.getByRole('table', { name: 'Changes', exact: true }).waitFor();
   await changes.getByLabel('Provider id').fill(idOf(5));
   await button('Filter').click();
@@ -318,8 +323,8 @@ await step('the run is followed live, to counts that add up', async () => {
 });
 
 await step("outcomes are filtered, with the CRM's own words", async () => {
-  const outcomes = panel('Outcomes').first();
-  await outcomes.getByLabel('Outcome').selectOption('failed');
+  const outcomes = panel('Outcomes');
+  await outcomes.getByLabel('Outcome', { exact: true }).selectOption('failed');
   const row = outcomes.getByRole('row', { name: idOf(11) });
   await row.waitFor();
   check((await outcomes.locator('tbody td[data-label="Outcome"]').allInnerTexts()).every(text => text.trim() === 'failed'), 'others than failed are shown');

@@ -127,7 +127,7 @@ export function table(caption, columns, items, { showCaption = false } = {}) {
 }
 
 /** A box that scrolls by itself, also with the keyboard. */
-export const scroller = (label, child) => h('div', { class: 'scroller', role: 'region', 'aria-label': label, tabindex: '0' }, child);
+export const scroller = (label, child) => h('div', { class: 'scroller', role: 'group', 'aria-label': label, tabindex: '0' }, child);
 
 /**
  * A list by pages. `load(after, signal)` answers `{items, next}`, `show(items)` draws them. A page that is empty and has a next

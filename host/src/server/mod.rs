@@ -7,8 +7,10 @@
 //! - [`secrets`]: credentials at rest
 //! - [`golden`]: uploads and queries of golden records
 //! - [`observe`]: metrics, request logs, traces
+//! - [`page`]: the page people use
 
 pub mod golden;
 pub mod observe;
+pub mod page;
 pub mod secrets;
 pub mod store;

@@ -1,0 +1,155 @@
+// The shell: which view stands where, who is signed in, and where the focus goes when a view changes.
+
+import { SIGNED_OUT, isAbort } from './api.js';
+import { announce, fill, focusOn, h } from './dom.js';
+import { button, heading, problem } from './parts.js';
+import { can, current, forget, load, signIn, signOut } from './session.js';
+import { number } from './words.js';
+import * as audit from './views/audit.js';
+import * as destination from './views/destination.js';
+import * as destinationForm from './views/destination-form.js';
+import * as destinations from './views/destinations.js';
+import * as golden from './views/golden.js';
+import * as keys from './views/keys.js';
+import * as plan from './views/plan.js';
+import * as run from './views/run.js';
+import * as runs from './views/runs.js';
+import * as sign from './views/sign-in.js';
+import * as sourceForm from './views/source-form.js';
+import * as sources from './views/sources.js';
+
+// A view answers an element, and stops what it has started when its signal says so.
+const VIEWS = [
+  [/^\/destinations$/, destinations.view, 'Destinations'],
+  [/^\/destinations\/new$/, destinationForm.view, 'New destination', 'admin'],
+  [/^\/destinations\/([^/]+)$/, destination.view, 'Destination'],
+  [/^\/destinations\/([^/]+)\/edit$/, destinationForm.view, 'Edit destination', 'admin'],
+  [/^\/sources$/, sources.view, 'Sources'],
+  [/^\/sources\/new$/, sourceForm.view, 'New source', 'admin'],
+  [/^\/sources\/([^/]+)\/edit$/, sourceForm.view, 'Edit source', 'admin'],
+  [/^\/golden$/, golden.view, 'Golden records'],
+  [/^\/plans\/([^/]+)$/, plan.view, 'Plan'],
+  [/^\/runs$/, runs.view, 'Runs'],
+  [/^\/runs\/([^/]+)$/, run.view, 'Run'],
+  [/^\/audit$/, audit.view, 'Audit log'],
+  [/^\/keys$/, keys.view, 'API keys', 'admin'],
+];
+const NAVIGATION = [
+  ['destinations', 'Destinations'], ['sources', 'Sources'], ['golden', 'Golden records'], ['runs', 'Runs'], ['audit', 'Audit log'], ['keys', 'API keys', 'admin'],
+];
+const HOME = '#/destinations';
+
+const main = document.getElementById('main');
+const nav = document.getElementById('nav');
+const account = document.getElementById('account');
+let leaving = new AbortController();
+let visits = 0;
+
+async function show() {
+  const hash = location.hash;
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  visits += 1;
+  const visit = visits;
+  if (!current()) return showSignIn();
+  const [where, query] = hash.replace(/^#/, '').split('?');
+  const [pattern, view, title, role] = VIEWS.find(([pattern]) => pattern.test(where)) ?? [];
+  drawShell(where);
+  if (!view) return location.replace(HOME);
+  if (role && !can(role)) return put(h('div', heading(title), h('p', `This needs the role ${role}; yours is ${current().role}.`)), title);
+  main.setAttribute('aria-busy', 'true');
+  try {
+    const params = where.match(pattern).slice(1).map(decodeURIComponent);
+    const element = await view({ params, query: new URLSearchParams(query), signal, go });
+    if (visit === visits) put(element, title);
+  } catch (error) {
+    if (visit === visits && !isAbort(error) && current()) put(h('div', heading(title), problem(error, h('p', button('Try again', show)))), title);
+  }
+  return undefined;
+}
+
+function go(hash) {
+  if (location.hash === hash) show();
+  else location.hash = hash;
+}
+
+function put(element, title) {
+  main.removeAttribute('aria-busy');
+  fill(main, element);
+  const first = main.querySelector('h1');
+  document.title = `${first?.textContent || title} · reverse-sync`;
+  window.scrollTo(0, 0);
+  // The first view of a visit leaves the focus where the browser has it, before the skip link.
+  if (visits > 1) focusOn(first ?? main);
+}
+
+function drawShell(where) {
+  const me = current();
+  nav.hidden = !me;
+  account.hidden = !me;
+  if (!me) return;
+  fill(nav, h('ul', NAVIGATION.filter(([, , role]) => !role || can(role)).map(([name, text]) => h('li', h('a', {
+    href: `#/${name}`, 'aria-current': where.split('/')[1] === name ? 'page' : undefined,
+  }, text)))));
+  fill(account, h('details', { class: 'menu', onkeydown: closeOnEscape },
+    h('summary', h('span', { class: 'account-name' }, me.org.solo ? me.user.name : me.org.name), h('span', { class: 'badge quiet' }, me.role)),
+    h('div', { class: 'menu-body' },
+      h('p', h('strong', me.user.name), !me.org.solo && [' of ', h('strong', me.org.name)]),
+      h('p', { class: 'muted' }, `${number(me.quota.used)} of ${number(me.quota.runs_an_hour)} runs this hour, ${number(me.quota.used_this_month)} of ${number(me.quota.runs_a_month)} this month`),
+      h('p', h('a', { href: '/docs/' }, 'The API')),
+      button('Sign out', async () => {
+        await signOut().catch(() => forget());
+        location.hash = '';
+        show();
+      }))));
+}
+
+function closeOnEscape(event) {
+  if (event.key !== 'Escape') return;
+  event.currentTarget.open = false;
+  event.currentTarget.querySelector('summary').focus();
+}
+
+function showSignIn(error) {
+  drawShell('');
+  put(sign.view({
+    error,
+    signedIn: () => {
+      announce('Signed in');
+      if (!location.hash.startsWith('#/')) history.replaceState(null, '', HOME);
+      show();
+    },
+  }), 'Sign in');
+}
+
+async function start() {
+  const login = location.hash.match(/^#login=(.+)$/);
+  // A code works once; it has no business in the history.
+  if (login) history.replaceState(null, '', '/');
+  try {
+    await (login ? signIn({ login_code: decodeURIComponent(login[1]) }) : load());
+  } catch (error) {
+    return showSignIn(login || error.status !== 401 ? error : undefined);
+  }
+  if (!location.hash.startsWith('#/')) history.replaceState(null, '', HOME);
+  return show();
+}
+
+window.addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#login=')) start();
+  else show();
+});
+window.addEventListener(SIGNED_OUT, () => {
+  if (!current()) return;
+  forget();
+  leaving.abort();
+  visits += 1;
+  showSignIn({ title: 'You were signed out', message: 'The session has ended. Sign in again; nothing that is under way is affected.' });
+});
+document.getElementById('skip').addEventListener('click', event => {
+  // The hash is the router's.
+  event.preventDefault();
+  focusOn(main.querySelector('h1') ?? main);
+});
+start();

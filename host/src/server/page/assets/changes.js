@@ -1,0 +1,117 @@
+// The changes of a plan, field by field: what the CRM holds, and what would be written.
+
+import { get, path } from './api.js';
+import { fill, h } from './dom.js';
+import { badge, field as labelled, longText, options, paged, scroller } from './parts.js';
+import { number } from './words.js';
+
+const PAGE = 50;
+/** Longest values that are compared letter by letter. */
+const COMPARED = 400;
+
+/** The table with its filters. `chosen`: `{field, provider_id}`; `remember(chosen)` hears of other choices. */
+export function changesTable(plan, chosen, remember, signal) {
+  const compared = plan.mode === 'compare' || Boolean(plan.undoes);
+  const query = { ...chosen };
+  const list = paged({
+    signal, what: 'changes', none: 'No change fits this filter.',
+    load: (after, signal) => get(path`/plans/${plan.plan_id}/changes`, { signal, query: { ...query, after, limit: PAGE } }),
+    show: items => draw(items, compared, query.field),
+  });
+  const names = Object.keys(plan.fields ?? {});
+  const field = labelled('Field', h('select', options([['', 'All fields'], ...names.map(name => [name, `${name} (${number(plan.fields[name])})`])], chosen.field ?? '')));
+  const id = labelled('Provider id', h('input', { type: 'search', autocomplete: 'off', spellcheck: 'false', value: chosen.provider_id ?? '' }));
+  const apply = () => {
+    query.field = field.control.value || undefined;
+    query.provider_id = id.control.value.trim() || undefined;
+    remember(query);
+    return list.restart();
+  };
+  field.control.addEventListener('change', apply);
+  const form = h('form', {
+    class: 'filter', 'aria-label': 'Filter the changes', onsubmit: event => {
+      event.preventDefault();
+      apply();
+    },
+  }, field, id, h('button', { type: 'submit' }, 'Filter'));
+  return {
+    element: h('div', form, !compared && h('p', { class: 'help' }, 'The values before are not known: this plan was made without reading the records. A dry run that compares shows them.'), list),
+    restart: () => list.restart(),
+    filterBy: name => {
+      field.control.value = name;
+      return apply();
+    },
+  };
+}
+
+function draw(items, compared, only) {
+  const th = text => h('th', { role: 'columnheader', scope: 'col' }, text);
+  return scroller('Changes', h('table', { role: 'table', class: 'changes cards' },
+    h('caption', { class: 'unseen' }, only ? `Changes of ${only}` : 'Changes'),
+    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, th('Record'), th('Field'), compared && th('Before'), th('After'))),
+    items.map(change => record(change, compared, only))));
+}
+
+function record(change, compared, only) {
+  const names = Object.keys(change.fields).filter(name => !only || name === only);
+  const others = Object.keys(change.fields).length - names.length;
+  return h('tbody', { role: 'rowgroup' }, names.map((name, at) => {
+    const before = change.before ? change.before[name] : undefined;
+    const after = change.fields[name];
+    const known = compared && change.before && name in change.before;
+    const [old, now] = known && bothTexts(before, after) ? difference(before, after) : [known ? value(before, 'empty') : h('span', { class: 'muted' }, 'not read'), value(after, 'cleared')];
+    return h('tr', { role: 'row' },
+      at === 0 && h('th', { role: 'rowheader', scope: 'rowgroup', rowspan: names.length, class: 'record' }, h('code', change.provider_id), h('span', { class: 'muted small-text' }, `row ${number(change.row)}`),
+        others > 0 && h('span', { class: 'muted small-text' }, `and ${others} more ${others === 1 ? 'field' : 'fields'}`)),
+      h('td', { role: 'cell', 'data-label': 'Field' }, h('code', name)),
+      compared && h('td', { role: 'cell', 'data-label': 'Before', class: 'before' }, old),
+      h('td', { role: 'cell', 'data-label': 'After', class: 'after' }, now));
+  }));
+}
+
+const isEmpty = value => value === null || value === undefined || value === '';
+const bothTexts = (before, after) => typeof before === 'string' && typeof after === 'string' && before && after && before.length <= COMPARED && after.length <= COMPARED;
+
+/** A value as it is written. What is not a text is shown as JSON, so that `"5"` and `5` differ. */
+function value(raw, whenEmpty) {
+  if (isEmpty(raw)) return badge(whenEmpty, whenEmpty === 'cleared' ? 'warn' : 'quiet');
+  const text = typeof raw === 'string' ? raw : JSON.stringify(raw);
+  return /^\s|\s$/.test(text) ? longText(`"${text}"`) : longText(text);
+}
+
+/** Two texts with the part marked that is not the same in both, if enough of them is. */
+function difference(before, after) {
+  const a = [...before];
+  const b = [...after];
+  let start = 0;
+  while (start < a.length && start < b.length && a[start] === b[start]) start += 1;
+  let end = 0;
+  while (end < a.length - start && end < b.length - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
+  const long = Math.max(a.length, b.length) > 140;
+  if (start + end < Math.max(a.length, b.length) / 3 || long) return [value(before, 'empty'), value(after, 'cleared')];
+  const marked = (letters, tag) => {
+    const middle = letters.slice(start, letters.length - end).join('');
+    return h('span', { class: 'value' }, letters.slice(0, start).join(''), middle && h(tag, middle), end > 0 && letters.slice(-end).join(''));
+  };
+  return [marked(a, 'del'), marked(b, 'ins')];
+}
+
+/** Records that would be skipped, by pages; asked for when somebody looks. */
+export function skippedList(plan, reasons, signal) {
+  const list = paged({
+    signal, what: 'groups of records', none: 'None.',
+    load: (after, signal) => get(path`/plans/${plan.plan_id}/skipped`, { signal, query: { after, limit: PAGE } }),
+    show: items => scroller('Skipped records', h('table', { role: 'table', class: 'cards' },
+      h('caption', { class: 'unseen' }, 'Skipped records'),
+      h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, ['Rows', 'Why'].map(text => h('th', { role: 'columnheader', scope: 'col' }, text)))),
+      h('tbody', { role: 'rowgroup' }, items.map(each => h('tr', { role: 'row' },
+        h('th', { role: 'rowheader', scope: 'row', 'data-label': 'Rows' }, rows(each)),
+        h('td', { role: 'cell', 'data-label': 'Why' }, h('div', reasons(each.reason)), each.detail && h('div', { class: 'muted' }, longText(each.detail, 200)))))))),
+  });
+  const box = h('details', { class: 'more', ontoggle: () => box.open && !list.firstElementChild.hasChildNodes() && list.restart() }, h('summary', 'Which records'), list);
+  return fill(box, box.firstElementChild, list);
+}
+
+function rows({ first_row: first, rows: many }) {
+  return many > 1 ? `${number(first)} to ${number(first + many - 1)}` : number(first);
+}

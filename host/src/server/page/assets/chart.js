@@ -1,0 +1,111 @@
+// The calls of a run, second by second, against the limit of the CRM. Drawn by hand as SVG, with its figures beside it.
+
+import { fill, h, svg } from './dom.js';
+import { number, count as counted } from './words.js';
+
+const HEIGHT = 150;
+const LEFT = 34;
+const BOTTOM = 22;
+const TOP = 14;
+/** Seconds that are kept; a longer run shows its end. */
+const KEPT = 6 * 3600;
+
+/** A chart: `{element, add(second), limit(n), replace(seconds, limit)}`. A second: `{at, calls, throttled}`. */
+export function rateChart() {
+  let seconds = new Map();
+  let limit = null;
+  let throttled = 0;
+  const picture = h('div', { class: 'chart' });
+  const caption = h('figcaption');
+  const numbers = h('details', { class: 'more', ontoggle: () => drawNumbers() }, h('summary', 'As numbers'), h('div'));
+  const element = h('figure', { class: 'rate' }, picture, caption, numbers);
+  const resized = new ResizeObserver(() => draw());
+  resized.observe(picture);
+
+  const keep = ({ at, calls, throttled: refused }) => {
+    const second = Math.floor(new Date(at).getTime() / 1000);
+    if (Number.isFinite(second)) seconds.set(second, calls);
+    throttled = Math.max(throttled, refused ?? 0);
+    if (seconds.size > KEPT) seconds.delete(seconds.keys().next().value);
+  };
+
+  /** Calls of each second from the first to the last; where nothing was said there were none. */
+  function series() {
+    if (seconds.size === 0) return [];
+    const known = [...seconds.keys()].sort((a, b) => a - b);
+    const first = known[0];
+    const values = new Array(known[known.length - 1] - first + 1).fill(0);
+    for (const second of known) values[second - first] = seconds.get(second);
+    return values;
+  }
+
+  function draw() {
+    const values = series();
+    const width = Math.max(220, Math.floor(picture.clientWidth || 600));
+    const peak = Math.max(0, ...buckets(values, values.length));
+    const words = values.length ? describe(values, peak) : 'No call was made yet.';
+    fill(caption, words);
+    fill(picture, plot(values, peak, width, words));
+    drawNumbers();
+  }
+
+  function describe(values, peak) {
+    const all = values.reduce((sum, calls) => sum + calls, 0);
+    const mean = all / values.length;
+    const against = limit ? `The limit is ${limit} a second.` : "The CRM's limit is not known yet.";
+    return `${counted(all, 'call')} in ${counted(values.length, 'second')}: ${mean.toFixed(1)} a second on average, ${number(peak)} at most. ${against}${throttled ? ` The CRM refused ${counted(throttled, 'call')} as too many.` : ''}`;
+  }
+
+  function plot(values, peak, width, words) {
+    const top = Math.max(peak, limit ?? 0, 1) * 1.1;
+    const y = calls => HEIGHT - BOTTOM - (calls / top) * (HEIGHT - BOTTOM - TOP);
+    const shown = buckets(values, Math.floor((width - LEFT) / 3));
+    const step = (width - LEFT - 8) / Math.max(shown.length, 20);
+    const bars = shown.map((calls, at) => calls > 0 && svg('rect', {
+      class: 'rate-bar', x: (LEFT + at * step).toFixed(1), y: y(calls).toFixed(1), width: Math.max(step - 1, 0.8).toFixed(1), height: Math.max(HEIGHT - BOTTOM - y(calls), 0).toFixed(1),
+    }));
+    const line = (at, name) => svg('line', { class: name, x1: LEFT, x2: width - 8, y1: at.toFixed(1), y2: at.toFixed(1) });
+    const label = (text, x, at, anchor) => svg('text', { class: 'axis', x, y: at.toFixed(1), 'text-anchor': anchor }, text);
+    return svg('svg', { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: 'img', 'aria-label': `Calls a second. ${words}` },
+      line(y(0), 'axis-line'), label('0', LEFT - 6, y(0) + 4, 'end'),
+      peak > 0 && (!limit || Math.abs(y(peak) - y(limit)) > 14) && label(number(peak), LEFT - 6, y(peak) + 4, 'end'), bars,
+      limit && [line(y(limit), 'limit-line'), label(number(limit), LEFT - 6, y(limit) + 4, 'end'), label('limit', width - 8, y(limit) - 4, 'end')],
+      label('0 s', LEFT, HEIGHT - 6, 'start'), values.length > 1 && label(`${values.length} s`, LEFT + shown.length * step, HEIGHT - 6, shown.length < 5 ? 'start' : 'end'));
+  }
+
+  function drawNumbers() {
+    if (!numbers.open) return;
+    const values = series();
+    const shown = buckets(values, 30);
+    const each = values.length / Math.max(shown.length, 1);
+    fill(numbers.lastElementChild, h('p', { class: 'value' }, shown.length ? shown.map((calls, at) => `${Math.round(at * each)} s: ${number(calls)}`).join(', ') : 'None.'),
+      each > 1 && h('p', { class: 'help' }, `Each is the most in one second of ${Math.ceil(each)}.`));
+  }
+
+  draw();
+  return {
+    element,
+    add(second) {
+      keep(second);
+      if (second.limit_per_second) limit = second.limit_per_second;
+      draw();
+    },
+    replace(all, perSecond) {
+      for (const second of all) keep(second);
+      if (perSecond) limit = perSecond;
+      draw();
+    },
+    stop: () => resized.disconnect(),
+  };
+}
+
+/** At most `many` values, each the largest of its share: a peak must not disappear. */
+function buckets(values, many) {
+  if (values.length <= many || many < 1) return values;
+  const each = values.length / many;
+  return Array.from({ length: many }, (_, at) => {
+    let most = 0;
+    for (let index = Math.floor(at * each); index < Math.floor((at + 1) * each); index += 1) most = Math.max(most, values[index]);
+    return most;
+  });
+}

@@ -1,0 +1,61 @@
+// The gate as a person meets it: the numbers once more, how careful to be, and a yes that cannot be given by accident.
+
+import { idempotencyKey, path, post } from './api.js';
+import { h } from './dom.js';
+import { ask, checkbox, code, field, radios } from './parts.js';
+import { count, guard, number } from './words.js';
+
+/** From this many records on, a click is not enough: the number has to be typed. The same as the command's. */
+export const LARGE = 1000;
+
+/** Asks, and starts the run. Answers the run, or null where nothing was confirmed. */
+export async function confirmRun(plan, overridden) {
+  const { writable, total, skipped, undoes, destination } = plan;
+  const key = idempotencyKey();
+  const verb = undoes ? 'put back' : 'updated';
+  const names = Object.keys(plan.fields ?? {});
+  const typed = writable >= LARGE && field(`Type ${number(writable)} to confirm`, h('input', { type: 'text', inputmode: 'numeric', autocomplete: 'off', 'data-first': true }));
+  const size = field('Records in the canary', h('input', { type: 'number', min: 1, max: writable, value: Math.min(50, writable) }));
+  size.hidden = true;
+  const canary = checkbox('Canary', {
+    help: 'Write some records first, read all of them back, and go on only if each holds what was written.',
+    onchange: event => {
+      size.hidden = !event.currentTarget.checked;
+    },
+  });
+  let verify = '';
+  const verifying = radios('Read back after the run', 'verify', [['', 'Nothing'], ['sample', 'A sample of 100'], ['all', 'All records']], verify, value => {
+    verify = value;
+  });
+  let run = null;
+  await ask({
+    wide: true,
+    title: undoes ? `Put back ${count(writable, 'record')}?` : `Update ${count(writable, 'record')} in ${destination.name}?`,
+    action: undoes ? `Put back ${count(writable, 'record')}` : `Update ${count(writable, 'record')}`,
+    danger: writable >= LARGE || overridden.length > 0,
+    fields: [
+      h('p', undoes
+        ? ['Of ', count(total, 'record'), ' that ', code(undoes), ' wrote, ', h('strong', number(writable)), ' will be put back to what they held before, and ', h('strong', number(skipped)), ' will be left alone.']
+        : ['Of ', count(total, 'golden record'), ', ', h('strong', number(writable)), ` will be ${verb} at the CRM, and `, h('strong', number(skipped)), ' will be skipped.']),
+      names.length > 0 && h('p', { class: 'muted' }, `${count(names.length, 'field')}: `, names.slice(0, 12).join(', '), names.length > 12 && ` and ${names.length - 12} more`, '.'),
+      overridden.length > 0 && h('div', { class: 'notice warn' }, h('p', { class: 'notice-title' }, `In spite of ${count(overridden.length, 'guard')}`),
+        h('ul', overridden.map(name => h('li', guard(name), ' ', code(name))))),
+      h('details', { class: 'more' }, h('summary', 'Canary and reading back'), canary, size, verifying),
+      typed,
+    ],
+    confirm: async () => {
+      if (typed && typed.control.value.replaceAll(/[,.\s]/g, '') !== String(writable)) {
+        typed.fail(`Nothing was written. Type the number of records, ${number(writable)}.`);
+        typed.control.focus();
+        return false;
+      }
+      typed?.fail('');
+      const body = { confirm: true, plan_id: plan.plan_id, override: overridden };
+      if (canary.control.checked) body.canary = Number(size.control.value);
+      if (verify) body.verify = verify;
+      run = await post(path`/destinations/${plan.destination_id}/reverse-run`, body, { query: { wait: 0 }, headers: { 'idempotency-key': key } });
+      return true;
+    },
+  });
+  return run;
+}

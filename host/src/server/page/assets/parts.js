@@ -1,0 +1,256 @@
+// What views are made of: headings, tables, badges, dialogs, problems.
+
+import { announce, fill, focusOn, h, newId } from './dom.js';
+import { isAbort } from './api.js';
+import { STATUS } from './words.js';
+
+/** A view's heading, with what can be done on its right. */
+export function heading(title, { crumb, intro, actions } = {}) {
+  return h('header', { class: 'heading' },
+    h('div', { class: 'heading-text' },
+      crumb && h('p', { class: 'crumb' }, crumb),
+      h('h1', { tabindex: '-1' }, title),
+      intro && h('p', { class: 'intro' }, intro)),
+    actions && h('div', { class: 'actions' }, actions));
+}
+
+export function section(title, ...children) {
+  const id = newId('section');
+  return h('section', { class: 'panel', 'aria-labelledby': id }, h('h2', { id }, title), children);
+}
+
+export const button = (text, onclick, attributes = {}) => h('button', { type: 'button', ...attributes, onclick }, text);
+export const link = (text, href, attributes = {}) => h('a', { href, ...attributes }, text);
+export const code = text => h('code', text);
+export const badge = (text, tone = 'quiet') => h('span', { class: `badge ${tone}` }, text);
+export const statusBadge = status => badge(STATUS[status]?.name ?? status, STATUS[status]?.tone);
+
+const times = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+/** A point in time as people here write it; the exact one on hover and for programs. */
+export function time(iso) {
+  if (!iso) return '–';
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? iso : h('time', { datetime: iso, title: iso }, times.format(at));
+}
+
+/** Terms and what they are. Empty ones are left out. */
+export function facts(pairs) {
+  return h('dl', { class: 'facts' }, pairs.filter(([, value]) => value !== null && value !== undefined && value !== '')
+    .map(([term, value]) => h('div', h('dt', term), h('dd', value))));
+}
+
+/** A text, shortened where it is long, with all of it behind a click. */
+export function longText(text, max = 140) {
+  const all = String(text);
+  if ([...all].length <= max) return h('span', { class: 'value' }, all);
+  const start = [...all].slice(0, max).join('');
+  return h('details', { class: 'long' },
+    h('summary', h('span', { class: 'value' }, `${start}…`), h('span', { class: 'hint' }, ` all ${[...all].length} characters`)),
+    h('div', { class: 'value full' }, all));
+}
+
+/** An identifier that can be copied. */
+export function copyable(text, what = 'Copy') {
+  const copy = button(what, async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      announce('Copied');
+      copy.textContent = 'Copied';
+    } catch {
+      // Without the right to the clipboard, the text can still be marked.
+      getSelection().selectAllChildren(shown);
+    }
+  }, { class: 'small quiet', 'aria-label': `${what} ${text}` });
+  const shown = code(text);
+  return h('span', { class: 'copyable' }, shown, copy);
+}
+
+/** What went wrong. Read out at once. */
+export function problem(error, ...more) {
+  const tail = [
+    error.code && h('span', 'Code ', code(error.code)),
+    error.requestId && h('span', 'Request ', code(error.requestId)),
+    error.retryAfter && h('span', `Try again in ${error.retryAfter} s`),
+  ].filter(Boolean);
+  return h('div', { class: 'notice bad', role: 'alert' },
+    h('p', { class: 'notice-title' }, error.title || 'Something went wrong'),
+    h('p', longText(error.message, 2000)),
+    tail.length > 0 && h('p', { class: 'tail' }, tail.map(part => [part, ' '])),
+    more);
+}
+
+export function notice(tone, title, ...children) {
+  return h('div', { class: `notice ${tone}` }, title && h('p', { class: 'notice-title' }, title), children);
+}
+
+export const empty = (...children) => h('div', { class: 'empty' }, children.map(child => (typeof child === 'string' ? h('p', child) : child)));
+
+/** A place for what an action has to say. */
+export function slot() {
+  const element = h('div', { class: 'slot' });
+  return Object.assign(element, { show: (...children) => fill(element, ...children), clear: () => fill(element) });
+}
+
+/** Runs what a button starts: once at a time, its problems shown in the slot. Answers undefined if there was one. */
+export async function during(trigger, where, work, busy) {
+  if (trigger.getAttribute('aria-disabled') === 'true') return undefined;
+  trigger.setAttribute('aria-disabled', 'true');
+  trigger.classList.add('busy');
+  where?.clear();
+  if (busy) where?.show(h('p', { class: 'busy-text' }, busy));
+  if (busy) announce(busy);
+  try {
+    const result = await work();
+    if (busy) where?.clear();
+    return result;
+  } catch (error) {
+    if (!isAbort(error)) where?.show(problem(error));
+    return undefined;
+  } finally {
+    trigger.removeAttribute('aria-disabled');
+    trigger.classList.remove('busy');
+  }
+}
+
+/**
+ * A table that is a list of cards on a phone. Columns: `{label, cell(item), header, class}`. The roles are spelled out, because
+ * browsers may take them away from a table whose cells are laid out as blocks.
+ */
+export function table(caption, columns, items, { showCaption = false } = {}) {
+  const row = item => h('tr', { role: 'row' }, columns.map(column => h(column.header ? 'th' : 'td', {
+    role: column.header ? 'rowheader' : 'cell', scope: column.header ? 'row' : undefined, class: column.class, 'data-label': column.label,
+  }, column.cell(item))));
+  return scroller(caption, h('table', { role: 'table', class: 'cards' },
+    h('caption', { class: showCaption ? '' : 'unseen' }, caption),
+    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map(column => h('th', { role: 'columnheader', scope: 'col', class: column.class }, column.label)))),
+    h('tbody', { role: 'rowgroup' }, items.map(row))));
+}
+
+/** A box that scrolls by itself, also with the keyboard. */
+export const scroller = (label, child) => h('div', { class: 'scroller', role: 'group', 'aria-label': label, tabindex: '0' }, child);
+
+/**
+ * A list by pages. `load(after, signal)` answers `{items, next}`, `show(items)` draws them. A page that is empty and has a next
+ * one is what a search over a part of a long list came to: the search goes on by itself.
+ */
+export function paged({ load, show, none, signal, what = 'records' }) {
+  const body = h('div', { 'aria-live': 'off' });
+  const controls = h('div', { class: 'pager' });
+  const element = h('div', { class: 'paged' }, body, controls);
+  let before = [];
+  let turn = 0;
+
+  async function go(after, direction) {
+    turn += 1;
+    const mine = turn;
+    element.setAttribute('aria-busy', 'true');
+    const slow = setTimeout(() => mine === turn && fill(controls, h('span', { class: 'busy-text' }, 'Searching…')), 300);
+    try {
+      let page = await load(after, signal);
+      while (page.items.length === 0 && page.next && mine === turn && !signal?.aborted) page = await load(page.next, signal);
+      if (mine !== turn) return;
+      fill(body, page.items.length ? show(page.items) : empty(none));
+      draw(after, page.next);
+      if (direction) announce(`${page.items.length} ${what} shown`);
+    } catch (error) {
+      if (!isAbort(error) && mine === turn) fill(body, problem(error));
+    } finally {
+      clearTimeout(slow);
+      if (mine === turn) element.removeAttribute('aria-busy');
+    }
+  }
+
+  function draw(here, next) {
+    const back = before.length > 0 && button('Previous page', async () => {
+      const target = before.pop();
+      await go(target, 'back');
+      focusOn(body);
+    });
+    const on = next && button('Next page', async () => {
+      before.push(here);
+      await go(next, 'on');
+      focusOn(body);
+    });
+    fill(controls, (back || on) && [h('span', { class: 'muted' }, `Page ${before.length + 1}`), back, on]);
+  }
+
+  return Object.assign(element, {
+    /** Starts again from the first page. */
+    restart: () => {
+      before = [];
+      return go(undefined, false);
+    },
+  });
+}
+
+/** A dialog. `fields` may hold anything; `confirm()` answers true to close it, or shows in it why it stays open. Resolves to whether it was confirmed. */
+export function ask({ title, fields = [], action, danger = false, confirm, wide = false }) {
+  return new Promise(resolve => {
+    const label = newId('dialog');
+    const where = slot();
+    let confirmed = false;
+    const yes = h('button', { type: 'submit', class: danger ? 'danger' : 'primary' }, action);
+    const form = h('form', {
+      method: 'dialog', novalidate: true,
+      onsubmit: async event => {
+        event.preventDefault();
+        const done = confirm ? await during(yes, where, () => confirm(where)) : true;
+        if (done) {
+          confirmed = true;
+          dialog.close();
+        }
+      },
+    }, h('h2', { id: label, tabindex: '-1' }, title), fields, where,
+    h('div', { class: 'dialog-actions' }, button('Cancel', () => dialog.close(), { class: 'quiet' }), yes));
+    const dialog = h('dialog', { 'aria-labelledby': label, class: wide ? 'wide' : '' }, form);
+    const leave = () => dialog.close();
+    dialog.addEventListener('close', () => {
+      window.removeEventListener('hashchange', leave);
+      dialog.remove();
+      resolve(confirmed);
+    });
+    // Somebody who goes back with the browser leaves the dialog, too.
+    window.addEventListener('hashchange', leave);
+    document.body.append(dialog);
+    dialog.showModal();
+    dialog.querySelector('[data-first]')?.focus();
+  });
+}
+
+/** A labelled control. */
+export function field(label, control, { help, id = newId('field') } = {}) {
+  const helpId = help ? `${id}-help` : undefined;
+  const errorId = `${id}-error`;
+  control.id = id;
+  control.setAttribute('aria-describedby', [helpId, errorId].filter(Boolean).join(' '));
+  const error = h('p', { class: 'field-error', id: errorId });
+  const element = h('div', { class: 'field' }, h('label', { for: id }, label), help && h('p', { class: 'help', id: helpId }, help), control, error);
+  return Object.assign(element, {
+    control,
+    fail: message => {
+      error.textContent = message;
+      control.toggleAttribute('aria-invalid', Boolean(message));
+      if (message) control.setAttribute('aria-invalid', 'true');
+    },
+  });
+}
+
+export const options = (entries, chosen) => entries.map(([value, text]) => h('option', { value, selected: value === chosen }, text));
+
+/** Choices that exclude each other. */
+export function radios(legend, name, entries, chosen, onchange) {
+  const group = newId(name);
+  return h('fieldset', { class: 'choices' }, h('legend', legend), entries.map(([value, text, help]) => {
+    const id = newId(name);
+    return h('div', { class: 'choice' },
+      h('input', { type: 'radio', id, name: group, value, checked: value === chosen, onchange: () => onchange(value), 'aria-describedby': help ? `${id}-help` : undefined }),
+      h('div', h('label', { for: id }, text), help && h('p', { class: 'help', id: `${id}-help` }, help)));
+  }));
+}
+
+export function checkbox(label, { checked = false, onchange, help, ...attributes } = {}) {
+  const id = newId('check');
+  const control = h('input', { type: 'checkbox', id, checked, onchange, 'aria-describedby': help ? `${id}-help` : undefined, ...attributes });
+  const element = h('div', { class: 'choice' }, control, h('div', h('label', { for: id }, label), help && h('p', { class: 'help', id: `${id}-help` }, help)));
+  return Object.assign(element, { control });
+}

@@ -1,0 +1,273 @@
+// A form drawn from a JSON Schema, for the kinds of schemas that destination types have: texts, choices, switches, numbers,
+// lists of texts, objects with free keys, and alternatives of these (oneOf).
+//
+// A key that is left at its default is left out, unless it was there before. The server judges the values; what it finds wrong
+// is shown at the field that its JSON pointer names.
+
+import { announce, fill, h, newId } from './dom.js';
+import { button } from './parts.js';
+import { sentence } from './words.js';
+
+/**
+ * Draws the properties of an object schema. `settings`: `pointer` (of the object, for errors), `first` (keys that are not tucked
+ * away), `choices` (key -> function that answers [value, text] pairs, for texts that name something), `suggestions` (key -> id
+ * of a datalist). Answers `{element, value(), fail(pointer, message), clear()}`.
+ */
+export function schemaForm(schema, initial = {}, settings = {}) {
+  const { pointer = '', first = [], choices = {}, suggestions = {} } = settings;
+  const required = new Set(schema.required ?? []);
+  const parts = Object.entries(schema.properties ?? {}).map(([key, property]) => {
+    const was = initial[key];
+    const context = { suggestions: suggestions[key], label: sentence(key) };
+    const editor = choices[key] ? chooser(choices[key], was) : editorOf(property, was, context);
+    return { key, editor, was, element: labelled(key, property, editor, required.has(key)) };
+  });
+  const isFirst = part => required.has(part.key) || first.includes(part.key);
+  const order = parts.filter(isFirst).sort((a, b) => rank(a) - rank(b));
+  const rest = parts.filter(part => !isFirst(part));
+  function rank(part) {
+    return required.has(part.key) ? -1 : first.indexOf(part.key);
+  }
+  const more = rest.length > 0 && h('details', { class: 'more', open: rest.some(part => part.was !== undefined) },
+    h('summary', `${first.length || required.size ? 'More settings' : 'Settings'} (${rest.length})`), rest.map(part => part.element));
+
+  return {
+    element: h('div', { class: 'schema-form' }, order.map(part => part.element), more),
+    value() {
+      const object = {};
+      for (const { key, editor, was } of parts) {
+        const value = editor.value();
+        const isDefault = value !== undefined && JSON.stringify(value) === JSON.stringify(schema.properties[key].default);
+        if (value !== undefined && (!isDefault || was !== undefined)) object[key] = value;
+      }
+      return object;
+    },
+    /** Shows an error where it belongs. Answers whether there is such a place. */
+    fail(at, message) {
+      if (at !== pointer && !at.startsWith(`${pointer}/`)) return false;
+      const key = decodePointer(at.slice(pointer.length + 1).split('/')[0]);
+      const part = parts.find(part => part.key === key);
+      if (!part) return false;
+      part.element.fail(message);
+      for (let box = part.element.closest('details'); box; box = box.parentElement.closest('details')) box.open = true;
+      return true;
+    },
+    clear: () => parts.forEach(part => part.element.fail('')),
+    focusFirstError: () => (parts.find(part => part.element.failed)?.editor.focus(), parts.some(part => part.element.failed)),
+  };
+}
+
+const decodePointer = text => text.replaceAll('~1', '/').replaceAll('~0', '~');
+
+/** An editor with its name, what it means, what is usual, and what the server says about it. */
+function labelled(key, schema, editor, required) {
+  const id = newId('key');
+  const help = h('p', { class: 'help', id: `${id}-help` }, schema.description, ' ', usual(schema));
+  const error = h('p', { class: 'field-error', id: `${id}-error` });
+  const described = `${id}-help ${id}-error`;
+  const name = [sentence(key), h('code', { class: 'key' }, key), required && h('span', { class: 'required' }, 'required')];
+  let element;
+  if (editor.single) {
+    editor.control.id = id;
+    editor.control.setAttribute('aria-describedby', described);
+    if (required) editor.control.setAttribute('aria-required', 'true');
+    const label = h('label', { for: id }, name);
+    element = editor.control.type === 'checkbox'
+      ? h('div', { class: 'field' }, h('div', { class: 'choice' }, editor.element, h('div', label, help)), error)
+      : h('div', { class: 'field' }, label, help, editor.element, error);
+  } else {
+    element = h('fieldset', { class: 'field', 'aria-describedby': described }, h('legend', name), help, editor.element, error);
+  }
+  return Object.assign(element, {
+    failed: false,
+    fail(message) {
+      element.failed = Boolean(message);
+      error.textContent = message;
+      const target = editor.single ? editor.control : element.querySelector('input, select, textarea');
+      if (message) target?.setAttribute('aria-invalid', 'true');
+      else target?.removeAttribute('aria-invalid');
+    },
+  });
+}
+
+function usual(schema) {
+  const parts = [];
+  if (schema.default !== undefined && typeof schema.default !== 'object') parts.push('Default: ', h('code', String(schema.default)), '. ');
+  const simple = (schema.examples ?? []).filter(example => typeof example !== 'object');
+  if (simple.length > 1) parts.push('Such as ', simple.map((example, at) => [at > 0 && ', ', h('code', String(example))]), '.');
+  return parts;
+}
+
+/** Picks the editor for a schema. An editor: `{element, value(), focus(), single, control}`. */
+function editorOf(schema, value, context) {
+  if (schema.oneOf) return alternatives(schema, value, context);
+  if (schema.enum) return choice(schema, value);
+  switch (schema.type) {
+    case 'boolean': return toggle(schema, value);
+    case 'integer':
+    case 'number': return numeric(schema, value);
+    case 'array': return list(value, context);
+    case 'object': return schema.properties ? nested(schema, value) : dictionary(schema, value, context);
+    default: return text(schema, value, context);
+  }
+}
+
+function simple(control, read) {
+  return { element: control, control, single: true, value: read, focus: () => control.focus() };
+}
+
+function text(schema, value, { suggestions } = {}) {
+  const control = h('input', { type: 'text', value: value ?? '', autocomplete: 'off', spellcheck: 'false', list: suggestions, placeholder: schema.default ?? schema.examples?.[0] ?? '' });
+  return simple(control, () => control.value.trim() || undefined);
+}
+
+function numeric(schema, value) {
+  const control = h('input', { type: 'number', value: value ?? '', min: schema.minimum, max: schema.maximum, step: schema.type === 'integer' ? 1 : 'any', placeholder: schema.default ?? '' });
+  return simple(control, () => (control.value === '' ? undefined : Number(control.value)));
+}
+
+function toggle(schema, value) {
+  const control = h('input', { type: 'checkbox', checked: value ?? schema.default ?? false });
+  return simple(control, () => control.checked);
+}
+
+function choice(schema, value) {
+  const chosen = value ?? schema.default;
+  const entries = schema.enum.map(each => h('option', { value: each, selected: each === chosen }, each === schema.default ? `${each} (default)` : each));
+  const control = h('select', chosen === undefined && h('option', { value: '' }, '(not set)'), entries);
+  return simple(control, () => control.value || undefined);
+}
+
+/** A text that names one of the things there are. What it was stays there to choose, even where it is gone. */
+function chooser(entries, value) {
+  const control = h('select');
+  const draw = () => {
+    const chosen = control.value || value || '';
+    const there = entries();
+    const known = there.some(([each]) => each === chosen);
+    fill(control, h('option', { value: '' }, there.length ? 'Choose…' : 'None is there'), there.map(([each, name]) => h('option', { value: each }, name)),
+      chosen && !known && h('option', { value: chosen }, chosen));
+    control.value = chosen;
+  };
+  draw();
+  return simple(control, () => control.value || undefined);
+}
+
+/** A list of texts: entered one by one, or pasted with commas or line breaks between them. */
+function list(value, { suggestions, label }) {
+  const items = [...(value ?? [])];
+  const shown = h('ul', { class: 'chips' });
+  const input = h('input', {
+    type: 'text', autocomplete: 'off', spellcheck: 'false', list: suggestions, 'aria-label': `Add to ${label}`, placeholder: 'Name, or several with commas',
+    onkeydown: event => {
+      if (event.key !== 'Enter') return;
+      event.preventDefault();
+      add();
+    },
+  });
+  const draw = () => fill(shown, items.map((item, at) => h('li', h('code', item), button('×', () => {
+    items.splice(at, 1);
+    draw();
+    announce(`${item} removed`);
+    (shown.querySelectorAll('button')[Math.min(at, items.length - 1)] ?? input).focus();
+  }, { class: 'quiet small', 'aria-label': `Remove ${item}` }))));
+  const add = () => {
+    const added = input.value.split(/[,\n\t]/).map(part => part.trim()).filter(part => part && !items.includes(part));
+    items.push(...new Set(added));
+    input.value = '';
+    draw();
+    if (added.length) announce(`${added.join(', ')} added`);
+  };
+  draw();
+  return {
+    element: h('div', { class: 'list-editor' }, shown, h('div', { class: 'with-button' }, input, button('Add', add, { 'aria-label': `Add to ${label}` }))),
+    // What was typed and not added was meant.
+    value: () => (input.value.trim() && add(), items.length ? [...items] : undefined),
+    focus: () => input.focus(),
+  };
+}
+
+/** An object whose keys are free: rows of a key and a value of its schema. */
+function dictionary(schema, value, { suggestions, label }) {
+  const inner = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {};
+  const rows = [];
+  const body = h('div', { class: 'rows' });
+  const add = (key = '', was = undefined) => {
+    const name = h('input', { type: 'text', value: key, autocomplete: 'off', spellcheck: 'false', list: suggestions, 'aria-label': `${label}: name`, placeholder: 'Name' });
+    const editor = editorOf(inner, was, { label: `${label}: value` });
+    if (editor.single) {
+      editor.control.setAttribute('aria-label', `${label}: value`);
+      if (!editor.control.placeholder && editor.control.type === 'text') editor.control.placeholder = 'Value';
+    }
+    const row = { name, editor };
+    row.element = h('div', { class: editor.single ? 'row' : 'row deep' }, name, editor.single && h('span', { 'aria-hidden': 'true' }, '→'), editor.element,
+      button('×', () => {
+        rows.splice(rows.indexOf(row), 1);
+        row.element.remove();
+        more.focus();
+      }, { class: 'quiet small', 'aria-label': `Remove this row of ${label}` }));
+    rows.push(row);
+    body.append(row.element);
+    return row;
+  };
+  const more = button('Add a row', () => add().name.focus(), { class: 'small', 'aria-label': `Add a row to ${label}` });
+  for (const [key, was] of Object.entries(value ?? {})) add(key, was);
+  return {
+    element: h('div', { class: 'dictionary' }, body, more),
+    value() {
+      const object = {};
+      for (const { name, editor } of rows) {
+        const inside = editor.value();
+        if (name.value.trim()) object[name.value.trim()] = inside ?? emptyOf(inner);
+      }
+      return Object.keys(object).length ? object : undefined;
+    },
+    focus: () => (rows[0]?.name ?? more).focus(),
+  };
+}
+
+const emptyOf = schema => (schema.type === 'object' ? {} : schema.type === 'array' ? [] : '');
+
+/** An object with keys of its own. */
+function nested(schema, value) {
+  const form = schemaForm(schema, value ?? {}, { first: Object.keys(schema.properties) });
+  return { element: form.element, value: () => (Object.keys(form.value()).length ? form.value() : undefined), focus: () => form.element.querySelector('input, select')?.focus() };
+}
+
+/** One of several kinds of value. */
+function alternatives(schema, value, context) {
+  const fits = value === undefined ? (schema.default === undefined ? -1 : schema.oneOf.findIndex(each => isOf(each, schema.default))) : schema.oneOf.findIndex(each => isOf(each, value));
+  let chosen = fits;
+  let editor = null;
+  const place = h('div');
+  const draw = was => {
+    editor = chosen < 0 ? null : editorOf(schema.oneOf[chosen], was, context);
+    if (editor?.single) editor.control.setAttribute('aria-label', context.label);
+    fill(place, editor?.element);
+  };
+  const kind = h('select', {
+    'aria-label': `${context.label}: kind`, class: 'kind',
+    onchange: () => {
+      chosen = Number(kind.value);
+      draw(undefined);
+    },
+  }, schema.default === undefined && h('option', { value: -1 }, '(not set)'), schema.oneOf.map((each, at) => h('option', { value: at, selected: at === chosen }, nameOf(each))));
+  if (chosen < 0) kind.value = '-1';
+  draw(value ?? schema.default);
+  return { element: h('div', { class: 'alternatives' }, kind, place), value: () => editor?.value(), focus: () => kind.focus() };
+}
+
+function isOf(schema, value) {
+  if (schema.enum) return schema.enum.includes(value);
+  if (schema.type === 'array') return Array.isArray(value);
+  if (schema.type === 'object') return value !== null && typeof value === 'object' && !Array.isArray(value);
+  return typeof value === (schema.type === 'integer' ? 'number' : schema.type);
+}
+
+function nameOf(schema) {
+  if (schema.title) return schema.title;
+  if (schema.enum) return 'The same for all';
+  if (schema.type === 'array') return 'A list of names';
+  if (schema.type === 'object') return 'One for each name';
+  return sentence(schema.type ?? 'value');
+}

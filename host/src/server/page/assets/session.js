@@ -1,0 +1,31 @@
+// Who is signed in, and what they may do. The server decides; the page only leaves out what it would refuse.
+
+import { get, post, remove } from './api.js';
+
+const RANK = { viewer: 1, operator: 2, admin: 3 };
+let me = null;
+
+/** Asks the server who this is. Throws where nobody is signed in. */
+export async function load() {
+  me = await get('/me');
+  return me;
+}
+
+export const current = () => me;
+
+/** Whether the role suffices. */
+export const can = role => (RANK[me?.role] ?? 0) >= RANK[role];
+
+export async function signIn(credentials) {
+  await post('/session', credentials);
+  return load();
+}
+
+export async function signOut() {
+  await remove('/session');
+  me = null;
+}
+
+export function forget() {
+  me = null;
+}

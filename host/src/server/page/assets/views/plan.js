@@ -1,0 +1,107 @@
+// A plan: what would be written, what would not and why, what is suspicious about it, and the way to a yes.
+
+import { get, path } from '../api.js';
+import { announce, h, focusOn } from '../dom.js';
+import { confirmRun } from '../confirm.js';
+import { changesTable, skippedList } from '../changes.js';
+import { bar, sum } from '../counts.js';
+import { badge, button, checkbox, code, copyable, facts, heading, link, notice, section, slot, statusBadge, time } from '../parts.js';
+import { can } from '../session.js';
+import { MODES, count, dropped, guard, number, reason } from '../words.js';
+
+export async function view({ params: [id], query, signal, go }) {
+  const plan = await get(path`/plans/${id}`, { signal });
+  // Whether it was applied already. A list that cannot be had is no reason not to show the plan.
+  const applied = await get('/runs', { signal, query: { destination_id: plan.destination_id, limit: 100 } })
+    .then(page => page.items.filter(run => run.plan_id === plan.plan_id), () => []);
+  const changes = changesTable(plan, { field: query.get('field') || undefined, provider_id: query.get('provider_id') || undefined }, chosen => {
+    const kept = new URLSearchParams(Object.entries(chosen).filter(([, value]) => value));
+    history.replaceState(null, '', `#/plans/${encodeURIComponent(id)}${kept.size ? `?${kept}` : ''}`);
+  }, signal);
+  if (plan.writable > 0) await changes.restart();
+  const guards = guardsPanel(plan);
+  return h('div',
+    heading(plan.undoes ? ['Plan to undo ', plan.undoes] : `Plan for ${plan.destination.name}`, {
+      crumb: [link('Destinations', '#/destinations'), ' / ', link(plan.destination.name, `#/destinations/${encodeURIComponent(plan.destination_id)}`)],
+      intro: [badge(MODES[plan.mode]?.short ?? plan.mode), ' planned ', time(plan.planned_at), plan.planned_by && ` by ${plan.planned_by}`],
+    }),
+    applied.map(run => notice('quiet', null, h('p', 'This plan was confirmed: ', link(run.run_id, `#/runs/${encodeURIComponent(run.run_id)}`), ' ', statusBadge(run.status)))),
+    counts(plan, signal),
+    plan.hint && notice('warn', 'Nothing would be written', h('p', plan.hint)),
+    guards.element,
+    plan.warnings?.length > 0 && section('Warnings', h('ul', { class: 'warnings' }, plan.warnings.map(text => h('li', text)))),
+    plan.writable > 0 && h('section', { class: 'panel decide', 'aria-label': 'Confirm' }, decide(plan, guards, go)),
+    plan.writable > 0 && section('Changes', changes.element),
+    h('div', { class: 'columns' }, fieldsPanel(plan, changes), droppedPanel(plan)),
+    section('About this plan', facts([
+      ['Plan', copyable(plan.plan_id)], ['Destination', plan.destination.name], ['Type', code(plan.destination.destination_type)],
+      ['Component', plan.component && code(typeof plan.component === 'string' ? plan.component : plan.component.digest ?? JSON.stringify(plan.component))],
+    ])));
+}
+
+function counts(plan, signal) {
+  const undo = Boolean(plan.undoes);
+  const why = Object.entries(plan.skipped_by_reason ?? {}).sort(([, a], [, b]) => b - a);
+  return section('What would happen',
+    sum([
+      { value: plan.total, text: undo ? 'records were written by that run' : plan.total === 1 ? 'golden record' : 'golden records' },
+      { name: 'updated', value: plan.writable, text: undo ? 'would be put back' : 'would be updated' },
+      { name: 'skipped', value: plan.skipped, text: undo ? 'would be left alone' : 'would be skipped' },
+    ]),
+    bar([['updated', plan.writable], ['skipped', plan.skipped]]),
+    why.length > 0 && h('ul', { class: 'reasons' }, why.map(([name, many]) => h('li', h('strong', number(many)), ' ', reason(name), ' ', code(name)))),
+    plan.skipped > 0 && skippedList(plan, reason, signal));
+}
+
+/** Guards in words, each with its own override. One name may have tripped for several fields: it is overridden once. */
+function guardsPanel(plan) {
+  const names = [...new Set((plan.guards ?? []).map(each => each.name))];
+  const boxes = new Map();
+  const mayOverride = can('operator') && plan.writable > 0;
+  const element = names.length > 0 && h('section', { class: 'panel guards', 'aria-label': 'Guards' },
+    h('h2', `Held back by ${count(names.length, 'guard')}`),
+    h('p', { class: 'help' }, 'What is suspicious about the plan as a whole. Look at each; if it is intended, override it.'),
+    names.map(name => {
+      const box = mayOverride && checkbox(['Override ', code(name)], { help: 'I have looked at this, and it is intended.' });
+      if (box) boxes.set(name, box.control);
+      return h('div', { class: 'guard' }, h('h3', guard(name)), plan.guards.filter(each => each.name === name).map(each => h('p', each.message)), box);
+    }));
+  return {
+    element,
+    overridden: () => names.filter(name => boxes.get(name)?.checked),
+    firstHeld: () => boxes.get(names.find(name => !boxes.get(name)?.checked)),
+  };
+}
+
+function decide(plan, guards, go) {
+  if (!can('operator')) return h('p', { class: 'muted' }, 'Confirming needs the role operator. Nothing was written.');
+  const where = slot();
+  const yes = button(plan.undoes ? `Put back ${count(plan.writable, 'record')}…` : `Update ${count(plan.writable, 'record')}…`, async () => {
+    const held = guards.firstHeld();
+    if (held) {
+      where.show(h('p', { class: 'notice warn', role: 'alert' }, 'A guard holds this plan back. Look at it, then override it to go on.'));
+      focusOn(held);
+      return;
+    }
+    where.clear();
+    const run = await confirmRun(plan, guards.overridden());
+    if (!run) return announce('Nothing was written');
+    go(`#/runs/${encodeURIComponent(run.run_id)}`);
+  }, { class: 'primary' });
+  return [h('div', { class: 'decide-row' }, h('p', h('strong', 'Nothing was written yet.'), ' Exactly this plan is written once it is confirmed.'), yes), where];
+}
+
+function fieldsPanel(plan, changes) {
+  const fields = Object.entries(plan.fields ?? {}).sort(([, a], [, b]) => b - a);
+  if (!fields.length) return null;
+  return section('Fields written', h('ul', { class: 'pairs' }, fields.map(([name, many]) => h('li',
+    button(h('code', name), async () => {
+      await changes.filterBy(name);
+      focusOn(changes.element.querySelector('select'));
+    }, { class: 'as-link', 'aria-label': `Show the changes of ${name}` }), h('span', count(many, 'record'))))));
+}
+
+function droppedPanel(plan) {
+  if (!plan.dropped_fields?.length) return null;
+  return section('Columns not written', h('ul', { class: 'pairs' }, plan.dropped_fields.map(each => h('li', h('code', each.name), h('span', { class: each.reason === 'not_in_records' || each.reason === 'unknown_field' ? 'warn-text' : 'muted' }, dropped(each.reason))))));
+}

@@ -1,0 +1,247 @@
+// A run: live while it is under way, and what became of each change.
+
+import { get, isAbort, path, post } from '../api.js';
+import { rateChart } from '../chart.js';
+import { bar, sum } from '../counts.js';
+import { announce, fill, h } from '../dom.js';
+import { badge, button, code, copyable, during, facts, field, heading, link, longText, notice, options, paged, problem, section, slot, statusBadge, table, time } from '../parts.js';
+import { can } from '../session.js';
+import { OUTCOMES, STATUS, bytes, count, duration, guard, isEnded, number } from '../words.js';
+
+const NAMES = ['updated', 'unchanged', 'failed', 'drifted', 'unknown', 'pending'];
+/** Milliseconds between what is read out, and between questions where there is no stream. */
+const SAID_EVERY = 5000;
+const ASKED_EVERY = 2000;
+
+export async function view({ params: [id], signal, go }) {
+  let run = await get(path`/runs/${id}`, { signal });
+  const destination = await get(path`/destinations/${run.destination_id}`, { signal }).catch(ignored);
+  const where = slot();
+  const head = h('div');
+  const progress = h('div', { class: 'progress' });
+  const attention = h('div');
+  const checks = h('div');
+  const about = h('div');
+  const chart = rateChart();
+  const outcomes = outcomeList(id, signal);
+  const requests = requestLog(id, signal);
+  let said = 0;
+  let drawnStatus;
+  let drawnAttention;
+
+  function draw() {
+    if (run.status !== drawnStatus) {
+      drawnStatus = run.status;
+      fill(head, headingOf(run, destination, { where, go, changed }));
+    }
+    fill(progress, progressOf(run));
+    const worthy = JSON.stringify([run.stopped, run.status, run.refused_requests, run.required_rights]);
+    if (worthy !== drawnAttention) {
+      drawnAttention = worthy;
+      fill(attention, attentionOf(run));
+    }
+    fill(checks, checksOf(run));
+    fill(about, aboutOf(run, destination));
+  }
+
+  function changed(next) {
+    const ended = isEnded(next.status) && !isEnded(run.status);
+    const restarted = isEnded(run.status) && !isEnded(next.status);
+    run = next;
+    draw();
+    if (ended || Date.now() - said > SAID_EVERY) {
+      said = Date.now();
+      announce(ended ? `Run ended: ${STATUS[run.status]?.name}. ${inWords(run)}` : inWords(run));
+    }
+    if (ended) outcomes.restart();
+    if (restarted) follow();
+  }
+
+  async function rate() {
+    const known = await get(path`/runs/${id}/rate`, { signal }).catch(ignored);
+    if (known) chart.replace(known.seconds, known.limit_per_second);
+  }
+
+  function follow() {
+    const stream = new EventSource(path`/runs/${id}/events`);
+    const stop = () => stream.close();
+    signal.addEventListener('abort', stop);
+    stream.addEventListener('run', event => {
+      changed(JSON.parse(event.data));
+      // The stream ends now; a browser would open it again.
+      if (isEnded(run.status)) {
+        stop();
+        rate();
+      }
+    });
+    stream.addEventListener('rate', event => chart.add(JSON.parse(event.data)));
+    stream.addEventListener('error', () => {
+      if (stream.readyState === EventSource.CLOSED && !signal.aborted && !isEnded(run.status)) poll();
+    });
+  }
+
+  /** Where something between the page and the server holds streams back. */
+  async function poll() {
+    while (!signal.aborted && !isEnded(run.status)) {
+      await new Promise(resolve => setTimeout(resolve, ASKED_EVERY));
+      try {
+        changed(await get(path`/runs/${id}`, { signal }));
+      } catch (error) {
+        if (!isAbort(error)) where.show(problem(error));
+      }
+    }
+    rate();
+  }
+
+  signal.addEventListener('abort', () => chart.stop());
+  draw();
+  await Promise.all([outcomes.restart(), rate()]);
+  if (!isEnded(run.status)) follow();
+  return h('div', head, where, attention,
+    section('Progress', progress, checks),
+    section("Calls a second, against the CRM's limit", chart.element),
+    section('Outcomes', outcomes.element),
+    section('Requests', requests),
+    section('About this run', about));
+}
+
+function ignored(error) {
+  if (isAbort(error)) throw error;
+  return null;
+}
+
+const inWords = run => `${number(run.writable - run.pending)} of ${count(run.writable, 'record')} have their outcome: ${NAMES.filter(name => run[name] > 0).map(name => `${number(run[name])} ${name}`).join(', ')}.`;
+
+function headingOf(run, destination, { where, go, changed }) {
+  const act = (text, what, attributes) => button(text, async event => {
+    const next = await during(event.currentTarget, where, () => post(`${path`/runs/${run.run_id}`}/${what}`));
+    if (next) changed(next);
+  }, attributes);
+  const undo = button('Undo…', async event => {
+    const plan = await during(event.currentTarget, where, () => post(path`/runs/${run.run_id}/undo`), 'Reading what the records hold now, to plan the undo…');
+    if (plan) go(`#/plans/${encodeURIComponent(plan.plan_id)}`);
+  });
+  const operator = can('operator');
+  const underWay = run.status === 'queued' || run.status === 'running';
+  const mayResume = (run.status === 'stopped' || run.status === 'interrupted') && run.pending > 0;
+  const name = destination?.name ?? run.destination_id;
+  return heading(['Run ', h('span', { class: 'id' }, run.run_id)], {
+    crumb: [link('Runs', '#/runs'), ' / ', link(name, `#/destinations/${encodeURIComponent(run.destination_id)}`)],
+    intro: [statusBadge(run.status), ' ', STATUS[run.status]?.what, run.undoes && [' It undoes ', link(run.undoes, `#/runs/${encodeURIComponent(run.undoes)}`), '.']],
+    actions: [
+      operator && underWay && act('Cancel run', 'cancel'),
+      operator && mayResume && act('Resume', 'resume', { class: 'primary' }),
+      operator && isEnded(run.status) && run.can_undo && undo,
+      isEnded(run.status) && link('Download rejects', `${path`/runs/${run.run_id}`}/rejects.csv`, { class: 'button', download: `${run.run_id}-rejects.csv` }),
+    ],
+  });
+}
+
+function progressOf(run) {
+  const done = run.writable - run.pending;
+  const live = !isEnded(run.status);
+  return [
+    h('p', { class: 'progress-line' }, h('strong', `${number(done)} of ${number(run.writable)}`), ' changes have their outcome',
+      run.started_at && [', ', live ? 'under way for ' : 'in ', duration(run.started_at, run.ended_at ?? new Date())], `, ${count(run.requests ?? 0, 'request')}`),
+    h('progress', { max: Math.max(run.writable, 1), value: done, class: 'unseen', 'aria-label': 'Changes that have their outcome' }),
+    bar(NAMES.map(name => [name, run[name] ?? 0])),
+    sum([{ value: run.total, text: 'golden records' }, ...[...NAMES, 'skipped'].filter(name => run[name] > 0 || name === 'updated').map(name => ({ name, value: run[name] ?? 0, text: OUTCOMES[name].name }))]),
+    h('ul', { class: 'legend' }, [...NAMES, 'skipped'].filter(name => run[name] > 0 && name !== 'updated').map(name => h('li', h('strong', OUTCOMES[name].name), `: ${OUTCOMES[name].what}`))),
+  ];
+}
+
+function attentionOf(run) {
+  const { stopped } = run;
+  const unauthorized = stopped?.reason === 'unauthorized';
+  return [
+    stopped && notice(stopped.reason === 'cancelled' ? 'warn' : 'bad', `Stopped: ${stopped.reason.replaceAll('_', ' ')}`,
+      h('p', longText(stopped.message, 1000), stopped.code && [' ', code(stopped.code)]),
+      unauthorized && run.required_rights && h('p', h('strong', 'The credential needs: '), run.required_rights),
+      unauthorized && h('p', link('Renew it in the source', '#/sources'), ', then resume.'),
+      run.pending > 0 && !unauthorized && h('p', `${count(run.pending, 'record')} stay pending. Resume goes on where it stopped.`)),
+    run.refused_requests > 0 && notice('bad', null, h('p', `${count(run.refused_requests, 'request')} of the component were refused at egress; the server's log says why.`)),
+  ];
+}
+
+/** What the canary and reading back came to. */
+function checksOf(run) {
+  const { canary, verified } = run;
+  const parts = [];
+  if (canary) {
+    const size = canary.size ?? canary;
+    const held = canary.held;
+    parts.push(notice(held === false ? 'bad' : 'good', null, h('p', held === undefined
+      ? `Canary: the first ${number(size)} records are written and read back before the others.`
+      : held ? `Canary: the first ${number(size)} records hold what was written, so the others followed.`
+        : `Canary: the first ${number(size)} records did not all come to hold what was written, so ${number(run.pending)} stay pending.`)));
+  }
+  if (typeof verified === 'string' || verified?.error) parts.push(notice('bad', null, h('p', `What was written could not be read back: ${verified.error ?? verified}`)));
+  else if (verified && typeof verified.verified === 'number') {
+    const wrong = [...(verified.stored_differently ?? []), ...(verified.not_read ?? [])];
+    parts.push(notice(wrong.length ? 'bad' : 'good', null, h('p', `Read back: ${number(verified.as_written)} of ${count(verified.verified, 'record')} hold what was written.`),
+      wrong.length > 0 && table('Records that do not hold what was written', [
+        { label: 'Record', header: true, cell: each => [code(each.provider_id), ` row ${number(each.row)}`] },
+        { label: 'Field', cell: each => (each.field ? code(each.field) : '–') },
+        { label: 'Written', cell: each => ('written' in each ? longText(JSON.stringify(each.written)) : '–') },
+        { label: 'The CRM holds', cell: each => (each.reason ? longText(each.reason) : longText(JSON.stringify(each.now))) },
+      ], wrong.slice(0, 100))));
+  }
+  return parts;
+}
+
+function aboutOf(run, destination) {
+  return facts([
+    ['Run', copyable(run.run_id)],
+    ['Plan', link(run.plan_id, `#/plans/${encodeURIComponent(run.plan_id)}`)],
+    ['Destination', link(destination?.name ?? run.destination_id, `#/destinations/${encodeURIComponent(run.destination_id)}`)],
+    ['Confirmed by', run.started_by],
+    ['Confirmed', time(run.created_at)],
+    ['Started', run.started_at && time(run.started_at)],
+    ['Ended', run.ended_at && time(run.ended_at)],
+    ['Guards overridden', run.override?.length > 0 && run.override.map(name => h('div', guard(name), ' ', code(name)))],
+    ['Peak memory', run.peak_memory_bytes ? bytes(run.peak_memory_bytes) : null],
+  ].filter(([, value]) => value));
+}
+
+function outcomeList(id, signal) {
+  let chosen = '';
+  const list = paged({
+    signal, what: 'outcomes', none: 'There is none.',
+    load: (after, signal) => get(path`/runs/${id}/outcomes`, { signal, query: { outcome: chosen, after, limit: 50 } }),
+    show: items => table('Outcomes', [
+      { label: 'Provider id', header: true, cell: each => code(each.provider_id) },
+      { label: 'Row', class: 'number', cell: each => number(each.row) },
+      { label: 'Outcome', cell: each => h('span', { class: 'outcome' }, h('span', { class: `dot dot-${each.outcome}`, 'aria-hidden': 'true' }), each.outcome) },
+      { label: "The CRM's answer", cell: each => answer(each.response) },
+    ], items),
+  });
+  const filter = field('Outcome', h('select', { onchange: event => {
+    chosen = event.currentTarget.value;
+    list.restart();
+  } }, options([['', 'All'], ...NAMES.map(name => [name, `${name}: ${OUTCOMES[name].what}`])], '')));
+  return { element: h('div', h('div', { class: 'filter' }, filter), list), restart: () => list.restart() };
+}
+
+function answer(response) {
+  if (!response) return '–';
+  return [response.status && badge(`HTTP ${response.status}`), response.code && [' ', code(response.code), ' '], response.message && longText(response.message, 200)];
+}
+
+/** Asked for when somebody looks: it may be long, and is kept for a week only. */
+function requestLog(id, signal) {
+  const list = paged({
+    signal, what: 'requests', none: 'There is none.',
+    load: (after, signal) => get(path`/runs/${id}/requests`, { signal, query: { after, limit: 100 } }),
+    show: items => table('Requests', [
+      { label: 'At', cell: each => time(each.at) },
+      { label: 'Request', header: true, cell: each => [code(each.method), ' ', h('span', { class: 'value mono' }, each.path)] },
+      { label: 'Status', cell: each => (each.status ? badge(String(each.status), each.status >= 400 ? 'bad' : 'quiet') : badge('no answer', 'warn')) },
+      { label: 'ms', class: 'number', cell: each => number(each.ms) },
+      { label: 'Sent', class: 'number', cell: each => bytes(each.bytes_out) },
+      { label: 'Received', class: 'number', cell: each => bytes(each.bytes_in) },
+    ], items),
+  });
+  const refresh = button('Refresh', () => list.restart(), { class: 'small' });
+  return h('details', { class: 'more', ontoggle: event => event.currentTarget.open && list.restart() },
+    h('summary', 'Show the request log'), h('p', { class: 'help' }, 'Method, path, status, time and sizes; no query, no bodies. Kept for 7 days. ', refresh), list);
+}

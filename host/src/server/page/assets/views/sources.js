@@ -1,0 +1,64 @@
+// The org's sources: connected CRM accounts with their stored credentials, which are write-only.
+
+import { all, path, post, remove } from '../api.js';
+import { announce, h } from '../dom.js';
+import { ask, badge, button, code, copyable, during, empty, facts, heading, link, notice, slot, time } from '../parts.js';
+import { can } from '../session.js';
+
+export const PROVIDERS = { hubspot: 'HubSpot', salesforce: 'Salesforce' };
+
+export async function view({ signal, go }) {
+  const sources = await all('/sources', { signal });
+  const create = can('admin') && link('New source', '#/sources/new', { class: 'button primary' });
+  return h('div',
+    heading('Sources', { intro: 'Connected CRM accounts. Their credentials are stored encrypted and never shown again.', actions: sources.length > 0 && create }),
+    sources.length
+      ? h('ul', { class: 'stack' }, sources.map(source => h('li', one(source, go))))
+      : empty('There is no source yet.', create ? h('p', create) : 'An admin of the org can connect one.'));
+}
+
+function one(source, go) {
+  const where = slot();
+  const check = can('operator') && button('Check', async event => {
+    const result = await during(event.currentTarget, where, () => post(path`/sources/${source.id}/check`), `Asking ${PROVIDERS[source.provider] ?? source.provider}…`);
+    if (result) where.show(checked(result));
+    if (result) announce(result.ok ? 'The check found nothing wrong' : 'The check found something wrong');
+  });
+  const edit = can('admin') && link('Edit', `#/sources/${encodeURIComponent(source.id)}/edit`, { class: 'button', 'aria-label': `Edit ${source.name}` });
+  const drop = can('admin') && button('Delete', async () => {
+    const gone = await ask({
+      title: `Delete the source ${source.name}?`, action: 'Delete source', danger: true,
+      fields: [h('p', 'Its stored credential is deleted with it. Nothing changes in the CRM. A source that a destination uses cannot be deleted.')],
+      confirm: async () => {
+        await remove(path`/sources/${source.id}`);
+        return true;
+      },
+    });
+    if (gone) go('#/sources');
+  }, { class: 'quiet', 'aria-label': `Delete ${source.name}` });
+  return h('article', { class: 'panel' },
+    h('header', { class: 'panel-head' },
+      h('h2', source.name, ' ', badge(PROVIDERS[source.provider] ?? source.provider)),
+      h('div', { class: 'actions' }, check, edit, drop)),
+    facts([
+      ['Id', copyable(source.id)],
+      ['Address', source.base_url && code(source.base_url)],
+      ['Credential', [source.credential.kind === 'oauth' ? `OAuth, ${source.credential.grant ?? 'refresh_token'}` : 'access token', ', set ', time(source.credential.set_at)]],
+      ['Limit', source.limit ? `${source.limit.calls} calls in ${source.limit.per_seconds} s` : "the CRM's own"],
+      ['Private network', source.allow_private_network ? 'allowed' : null],
+    ]),
+    where);
+}
+
+function checked(result) {
+  const scopes = result.scopes ?? { present: [], missing: [], known: false };
+  return notice(result.ok ? 'good' : 'bad', result.ok ? 'The credential works' : 'This needs attention',
+    h('p', result.detail),
+    h('ul', { class: 'ticks' },
+      h('li', `${result.reachable ? 'Reached' : 'Not reached'}`),
+      h('li', `${result.authorized ? 'Authorized' : 'Not authorized'}`),
+      scopes.known
+        ? [scopes.present.length > 0 && h('li', 'Scopes there: ', scopes.present.map(scope => [code(scope), ' '])),
+          scopes.missing.length > 0 && h('li', h('strong', 'Scopes missing: '), scopes.missing.map(scope => [code(scope), ' ']))]
+        : h('li', 'Its scopes are not known')));
+}

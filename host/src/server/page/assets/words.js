@@ -1,0 +1,110 @@
+// The words for codes, the same as the command's.
+
+const REASONS = {
+  provider_id_missing: 'have no provider id column',
+  provider_id_null: 'have no provider id (null)',
+  provider_id_empty: 'have an empty provider id',
+  provider_id_not_pristine: 'have a provider id that is not as the CRM issued it',
+  no_writable_field: 'have no field to write',
+  value_not_encodable: 'have a value that cannot be written',
+  changed_since: 'were changed in the CRM since that run',
+  as_before: 'hold what they held before already',
+  gone: 'are not in the CRM any more',
+  unreadable: 'cannot be read in the CRM',
+  unchanged: 'hold these values already',
+  merged: 'were merged into another record in the CRM',
+  deleted: 'were deleted in the CRM',
+  not_found: 'are not in the CRM',
+  duplicate_id: 'claim a CRM record that another golden record claims too',
+};
+
+const DROPPED = {
+  provider_id: 'is the key',
+  internal: 'is internal',
+  read_only: 'is read-only in the CRM',
+  unknown_field: "is no field of the CRM's object",
+  not_in_fields: 'is not in fields',
+  not_in_records: 'is in fields, but the golden records do not have it; is it a typo?',
+  unsupported_type: 'has a type that cannot be written',
+};
+
+const GUARDS = {
+  max_changes: 'Many records',
+  max_changed_percent: 'Much differs from the CRM',
+  max_emptied_percent: 'A field would be emptied',
+  max_same_value_percent: 'Different values would become the same',
+  max_lossy_percent: 'Values would be cut off or lose their format',
+  email_taken: 'An e-mail address belongs to another record',
+  low_confidence: 'The resolver was not sure',
+};
+
+export const MODES = {
+  offline: { name: 'Offline', short: 'offline', what: 'Without a request to the CRM and without its credential. Fast; says what would be written, not what is there.' },
+  online: { name: 'Online', short: "with the CRM's metadata", what: "Reads the CRM's metadata: read-only fields are dropped, labels become internal values, unknown values are refused." },
+  compare: { name: 'Compare', short: "compared with the CRM's records", what: 'Also reads each record: only what differs is planned, with the values before. Its run can be undone.' },
+};
+
+export const STATUS = {
+  queued: { name: 'Queued', tone: 'quiet', what: 'Waits for its turn.' },
+  running: { name: 'Running', tone: 'accent', what: 'Records are being updated.' },
+  cancelling: { name: 'Cancelling', tone: 'warn', what: 'Stops after the requests in flight.' },
+  succeeded: { name: 'Succeeded', tone: 'good', what: 'Every change is in the CRM.' },
+  failed: { name: 'Failed', tone: 'bad', what: 'Ended; some records failed, drifted or are unknown.' },
+  stopped: { name: 'Stopped', tone: 'warn', what: 'Ended early; what is pending was not sent.' },
+  interrupted: { name: 'Interrupted', tone: 'warn', what: 'The server stopped in the middle. It is taken up when the server starts, or can be resumed.' },
+};
+
+export const OUTCOMES = {
+  updated: { name: 'updated', what: 'the CRM confirmed the update' },
+  unchanged: { name: 'unchanged', what: 'held these values already' },
+  failed: { name: 'failed', what: 'refused by the CRM, in its own words' },
+  drifted: { name: 'drifted', what: 'changed in the CRM since the plan was made, so not written' },
+  unknown: { name: 'unknown', what: 'sent, and no answer says whether it was applied' },
+  pending: { name: 'pending', what: 'not sent yet' },
+  skipped: { name: 'skipped', what: 'not part of the plan' },
+};
+
+export const DUPLICATES = { skip: 'none of them', first: 'the one with the lowest row number', last: 'the one with the highest row number' };
+
+export const ROLES = {
+  viewer: 'reads',
+  operator: 'uploads golden records, plans, runs, cancels, resumes and undoes',
+  admin: 'also manages sources, destinations and API keys',
+};
+
+export const reason = code => REASONS[code] ?? code;
+export const dropped = code => DROPPED[code] ?? code;
+export const guard = name => GUARDS[name] ?? sentence(name);
+export const isEnded = status => ['succeeded', 'failed', 'stopped', 'interrupted'].includes(status);
+
+/** `max_changes` as `Max changes`. */
+export function sentence(name) {
+  const text = name.replaceAll('_', ' ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+const numbers = new Intl.NumberFormat('en');
+export const number = value => (value === null || value === undefined ? '–' : numbers.format(value));
+
+/** `1 record`, `2 records`. */
+export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
+
+export function bytes(value) {
+  if (value === null || value === undefined) return '–';
+  const units = ['bytes', 'KB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  let rest = value;
+  while (rest >= 1000 && unit < units.length - 1) {
+    rest /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)} ${units[unit]}`;
+}
+
+export function duration(from, to) {
+  const seconds = Math.max(0, (new Date(to) - new Date(from)) / 1000);
+  if (!Number.isFinite(seconds)) return '–';
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

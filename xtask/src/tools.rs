@@ -105,12 +105,24 @@ fn explanation(missing: &[Tool]) -> String {
     text
 }
 
+/// Finds or installs what every run of the tests needs: PostgreSQL. A tool that cannot be had is the tests' to fail for.
+pub(crate) fn prepare_database() {
+    find_or_install(&[Tool::PostgreSql]);
+}
+
 /// Finds or installs all of it, and what comes from npm and PyPI on top.
 ///
 /// # Errors
-/// Only if the target folder cannot be written: a tool that cannot be had is the tests' to fail for.
+/// Only if the target folder cannot be written.
 pub(crate) fn prepare() -> Result<()> {
-    let missing = || TOOLS.into_iter().filter(|tool| !tool.is_there()).collect::<Vec<_>>();
+    let still = find_or_install(&TOOLS);
+    packages::ensure(Packages::Page, !still.contains(&Tool::Node))?;
+    packages::ensure(Packages::Api, !still.contains(&Tool::Python))
+}
+
+/// What cannot be had.
+fn find_or_install(tools: &[Tool]) -> Vec<Tool> {
+    let missing = || tools.iter().copied().filter(|tool| !tool.is_there()).collect::<Vec<_>>();
     let mut still = missing();
     if let Decision::Install(packages) = decide(&still, apt::available()) {
         for packages in packages {
@@ -123,8 +135,7 @@ pub(crate) fn prepare() -> Result<()> {
     if !still.is_empty() {
         eprint!("{}", explanation(&still));
     }
-    packages::ensure(Packages::Page, !still.contains(&Tool::Node))?;
-    packages::ensure(Packages::Api, !still.contains(&Tool::Python))
+    still
 }
 
 /// The newest of Debian's PostgreSQL servers: the folder of its programs.

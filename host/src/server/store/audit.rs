@@ -87,8 +87,18 @@ fn audit(row: &Row) -> Result<AuditRow> {
 
 fn hash(before: &str, seq: i64, at: i64, entry: &AuditEntry) -> String {
     let whole = json!([
-        before, seq, at, entry.action, entry.who, entry.org_id, entry.destination_id, entry.plan_id, entry.run_id, entry.component,
-        entry.counts, entry.detail
+        before,
+        seq,
+        at,
+        entry.action,
+        entry.who,
+        entry.org_id,
+        entry.destination_id,
+        entry.plan_id,
+        entry.run_id,
+        entry.component,
+        entry.counts,
+        entry.detail
     ]);
     Digest::of(whole.to_string().as_bytes()).hex()
 }
@@ -139,8 +149,7 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn audit_log(&self, org_id: &str, before: i64, limit: i64) -> Result<Vec<AuditRow>> {
-        let sql =
-            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM audit_log WHERE org_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"));
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM audit_log WHERE org_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"));
         sqlx::query(sql).bind(org_id).bind(before).bind(limit).fetch_all(&self.reads).await?.iter().map(audit).collect()
     }
 
@@ -175,7 +184,8 @@ mod tests {
     async fn the_database_refuses_to_change_it_and_the_chain_shows_what_was_forced() {
         let (_dir, store) = store().await;
         for n in 0..3 {
-            let entry = AuditEntry { action: format!("test.{n}"), org_id: "org_1".to_owned(), detail: "{}".to_owned(), ..AuditEntry::default() };
+            let entry =
+                AuditEntry { action: format!("test.{n}"), org_id: "org_1".to_owned(), detail: "{}".to_owned(), ..AuditEntry::default() };
             store.log(&entry).await.unwrap();
         }
         for sql in [
@@ -183,7 +193,10 @@ mod tests {
             "DELETE FROM audit_log WHERE seq = 3",
             "INSERT OR REPLACE INTO audit_log SELECT seq, at, action, 'eve', org_id, destination_id, plan_id, run_id, component, counts, detail, hash FROM audit_log WHERE seq = 2",
         ] {
-            assert!(sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&store.writes).await.unwrap_err().to_string().contains("append-only"), "{sql}");
+            assert!(
+                sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&store.writes).await.unwrap_err().to_string().contains("append-only"),
+                "{sql}"
+            );
         }
         assert_eq!(store.verify_audit_log().await.unwrap().unwrap().seq, 3);
         sqlx::query("DROP TRIGGER audit_log_no_update").execute(&store.writes).await.unwrap();

@@ -84,16 +84,14 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn change_destination(&self, org_id: &str, destination_id: &str, source_id: &str, destination: &Destination) -> Result<()> {
-        sqlx::query(
-            "UPDATE destinations SET source_id = $1, definition = $2, updated_at = $3 WHERE org_id = $4 AND destination_id = $5",
-        )
-        .bind(source_id)
-        .bind(to_json(destination))
-        .bind(now_ms())
-        .bind(org_id)
-        .bind(destination_id)
-        .execute(&self.writes)
-        .await?;
+        sqlx::query("UPDATE destinations SET source_id = $1, definition = $2, updated_at = $3 WHERE org_id = $4 AND destination_id = $5")
+            .bind(source_id)
+            .bind(to_json(destination))
+            .bind(now_ms())
+            .bind(org_id)
+            .bind(destination_id)
+            .execute(&self.writes)
+            .await?;
         Ok(())
     }
 

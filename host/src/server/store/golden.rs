@@ -138,7 +138,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn golden_sets(&self, org_id: &str) -> Result<Vec<GoldenRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND is_current = 1 ORDER BY entity_type"));
+        let sql =
+            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND is_current = 1 ORDER BY entity_type"));
         sqlx::query(sql).bind(org_id).fetch_all(&self.reads).await?.iter().map(golden).collect()
     }
 
@@ -147,9 +148,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn golden(&self, org_id: &str, entity_type: &str) -> Result<Option<GoldenRow>> {
-        let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND entity_type = $2 AND is_current = 1"
-        ));
+        let sql =
+            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND entity_type = $2 AND is_current = 1"));
         sqlx::query(sql).bind(org_id).bind(entity_type).fetch_optional(&self.reads).await?.as_ref().map(golden).transpose()
     }
 }

@@ -203,7 +203,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn keys(&self, org_id: &str) -> Result<Vec<ApiKeyRow>> {
-        let sql = "SELECT key_id, name, role, created_at FROM api_keys WHERE org_id = $1 AND revoked_at IS NULL ORDER BY created_at, key_id";
+        let sql =
+            "SELECT key_id, name, role, created_at FROM api_keys WHERE org_id = $1 AND revoked_at IS NULL ORDER BY created_at, key_id";
         let rows = sqlx::query(sql).bind(org_id).fetch_all(&self.reads).await?;
         rows.iter().map(api_key).collect()
     }

@@ -148,7 +148,8 @@ pub struct OutcomeRow {
     pub message: String,
 }
 
-const COLUMNS: &str = "org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, number";
+const COLUMNS: &str =
+    "org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, number";
 const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
 
 fn run(row: &Row) -> Result<RunRow> {
@@ -236,7 +237,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn last_run_of_plan(&self, org_id: &str, plan_id: &str) -> Result<Option<RunRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND plan_id = $2 ORDER BY number DESC LIMIT 1"));
+        let sql =
+            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND plan_id = $2 ORDER BY number DESC LIMIT 1"));
         sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
     }
 
@@ -280,7 +282,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn unfinished_runs(&self) -> Result<Vec<RunRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} ORDER BY created_at, org_id, number"));
+        let sql =
+            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} ORDER BY created_at, org_id, number"));
         sqlx::query(sql).fetch_all(&self.reads).await?.iter().map(run).collect()
     }
 

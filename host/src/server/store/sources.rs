@@ -96,9 +96,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn sources(&self, org_id: &str, after: &str, limit: i64) -> Result<Vec<SourceRow>> {
-        let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id > $2 ORDER BY source_id LIMIT $3"
-        ));
+        let sql =
+            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id > $2 ORDER BY source_id LIMIT $3"));
         let rows = sqlx::query(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?;
         rows.iter().map(source).collect()
     }

@@ -1,6 +1,6 @@
 //! The API's own description, fuzzed by schemathesis against the running service: no 500, nothing that is not described.
 
-use crate::world::{Tenant, crm, new_names, service_with};
+use super::world::{Tenant, crm, new_names, service_with};
 use reverse_sync_tests::service::Database;
 use serde_json::json;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! The service is killed at any instant, and goes on where it was.
 
-use crate::world::{Tenant, contact, crm, has_ended, new_names, service, until, written};
+use super::world::{Tenant, contact, crm, has_ended, new_names, service, until, written};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::service::{Database, Service};
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ async fn kill_9_in_the_middle_of_ten_runs_of_three_orgs(database: Database) {
         let done = run["updated"].as_u64().unwrap() + run["unchanged"].as_u64().unwrap();
         assert_eq!(done, RECORDS as u64, "{run}");
         let numbers = job.part * RECORDS..(job.part + 1) * RECORDS;
-        assert_eq!(crate::world::renamed(&simulator, numbers), RECORDS);
+        assert_eq!(super::world::renamed(&simulator, numbers), RECORDS);
         let rows = job.tenant.list("/audit-log").await;
         let rows: Vec<&Value> = rows.iter().filter(|row| row["run_id"] == job.run.as_str()).collect();
         assert_eq!(rows.len(), 1, "{rows:?}");

@@ -1,6 +1,6 @@
 //! The audit log: complete, append-only by the database's own means, and a chain that tells when somebody got around them.
 
-use crate::world::{Tenant, crm, new_names, service};
+use super::world::{Tenant, crm, new_names, service};
 use crm_simulator::Simulator;
 use reverse_sync_tests::service::{Database, Service};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 //! Told by counting, not by the clock: while one org's runs hang or storm, another's come to their end with exactly the requests that
 //! they would need alone.
 
-use crate::world::{Tenant, crm, new_names, received, renamed, service, until};
+use super::world::{Tenant, crm, new_names, received, renamed, service, until};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::service::{Database, Service};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! The status codes of the specification: what is refused is refused with the right one, and says what would be right. Those of
 //! conflicts and quotas are in `conflicts`.
 
-use crate::world::{Tenant, contact, crm, hubspot_source, id, new_names, renamed, salesforce_source, service, until};
+use super::world::{Tenant, contact, crm, hubspot_source, id, new_names, renamed, salesforce_source, service, until};
 use crm_simulator::Simulator;
 use reverse_sync_tests::service::{Database, Service};
 use serde_json::{Value, json};
@@ -307,7 +307,7 @@ async fn a_body_that_is_too_large_is_413(database: Database) {
 }
 
 async fn golden_records_beyond_the_limit_are_413_and_replace_nothing(database: Database) {
-    let service = crate::world::service_with(database, &["--max-golden-bytes", "100000"]).await;
+    let service = super::world::service_with(database, &["--max-golden-bytes", "100000"]).await;
     let simulator = crm(1).await;
     let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
     let before = tenant.golden("person", &new_names(0..3)).await;

@@ -2,7 +2,7 @@
 //!
 //! The routes come from the running server's own description, so that one without a row here fails the test.
 
-use crate::world::{Tenant, crm, hubspot_source, id, new_names, service};
+use super::world::{Tenant, crm, hubspot_source, id, new_names, service};
 use Who::{Admin, Anybody, Operator, Viewer};
 use reverse_sync_tests::{
     http::{Answer, Client},

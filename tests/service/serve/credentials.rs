@@ -1,6 +1,6 @@
 //! Secrets go in and never come out: not in an answer, not in the log, not in the database, not in a file of the state folder.
 
-use crate::world::{TOKEN, Tenant, crm, hubspot_source, id, new_names, program, service};
+use super::world::{TOKEN, Tenant, crm, hubspot_source, id, new_names, program, service};
 use crm_simulator::{Fault, Rule};
 use reverse_sync_tests::{
     postgres::Postgres,

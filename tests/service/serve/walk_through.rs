@@ -1,6 +1,6 @@
 //! The specification's walk-through, sections 2 to 5, over HTTP and to the digit.
 
-use crate::world::{Tenant, contact, crm, id, salesforce_contact, service};
+use super::world::{Tenant, contact, crm, id, salesforce_contact, service};
 use reverse_sync_tests::service::Database;
 use serde_json::{Value, json};
 
@@ -149,7 +149,7 @@ async fn a_compared_run_can_be_undone(database: Database) {
     let destination = tenant.destination("person", &json!({"compare": true})).await;
     let before: Vec<String> =
         (0..3).map(|n| simulator.world().hubspot.value("contacts", &contact(n), "firstname").unwrap().to_owned()).collect();
-    tenant.golden("person", &crate::world::new_names(0..3)).await;
+    tenant.golden("person", &super::world::new_names(0..3)).await;
 
     let path = format!("/destinations/{destination}/reverse-dry-run");
     let plan = tenant.admin.post(&path, &json!({"mode": "compare"})).await.is(200);

@@ -1,6 +1,6 @@
 //! What is refused for what else is going on (409), what is told to come back (429), and what is taken to be worked on (202).
 
-use crate::{
+use super::{
     status_codes::{ready, reverse_run},
     world::{Tenant, new_names, received, renamed},
 };

@@ -1,6 +1,6 @@
 //! The page in a real browser, from creating a destination to undo: `tests/page/drive.mjs` drives it.
 
-use crate::world::service;
+use super::world::service;
 use crm_simulator::{Config, Simulator};
 use reverse_sync_tests::service::Database;
 use std::path::{Path, PathBuf};

@@ -3,12 +3,14 @@
 //! Everything that writes to a CRM stays in the library beside it; this module decides who may ask for it, keeps what
 //! has to last, and takes up what was interrupted.
 //!
+//! - [`api`]: what its routes are built from
 //! - [`store`]: what lasts, in SQLite or PostgreSQL
 //! - [`secrets`]: credentials at rest
 //! - [`golden`]: uploads and queries of golden records
 //! - [`observe`]: metrics, request logs, traces
 //! - [`page`]: the page people use
 
+pub mod api;
 pub mod golden;
 pub mod observe;
 pub mod page;

@@ -1,0 +1,164 @@
+//! Reading what a request carries, with errors that say where it is wrong.
+
+use super::problem::{Answer, Problem};
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{StatusCode, header, request::Parts},
+};
+use serde::de::DeserializeOwned;
+
+/// Largest JSON body, in bytes. Golden records are not JSON bodies.
+pub const MAX_JSON: usize = 1 << 20;
+/// Entries of a page, if nothing is asked for.
+const PAGE: usize = 100;
+/// Most entries of a page.
+const MAX_PAGE: usize = 500;
+
+/// A JSON body. An empty one counts as `{}`.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default().to_ascii_lowercase());
+        if kind.is_some_and(|kind| kind.split(';').next().map(str::trim) != Some("application/json")) {
+            let detail = "the body has to be JSON: content-type: application/json";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        let limited = request.map(|body| axum::body::Body::new(http_body_util::Limited::new(body, MAX_JSON)));
+        let bytes = Bytes::from_request(limited, state).await.map_err(|error| match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a JSON body may have {MAX_JSON} bytes"))
+            }
+            _ => Problem::bad("bad_body", "the body could not be read"),
+        })?;
+        parse(if bytes.is_empty() { b"{}" } else { &bytes }).map(JsonBody)
+    }
+}
+
+/// Reads JSON. No message repeats a value: it may be a secret.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    let value: serde_json::Value = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::bad("bad_json", format!("the body is no JSON: line {}, column {}", error.line(), error.column())))?;
+    from_value(value, "")
+}
+
+/// Reads a value that was JSON already. `pointer` says where it stood.
+pub fn from_value<T: DeserializeOwned>(value: serde_json::Value, pointer: &str) -> Answer<T> {
+    serde_json::from_value(value).map_err(|error| {
+        let text = error.to_string();
+        let key = text.split('`').nth(1).filter(|key| text.contains("field") && !key.is_empty());
+        let pointer = key.map_or_else(|| pointer.to_owned(), |key| format!("{pointer}/{key}"));
+        let code = match () {
+            () if text.starts_with("missing field") => "missing_key",
+            () if text.starts_with("unknown field") => "unknown_key",
+            () => "invalid",
+        };
+        Problem::invalid(code, pointer, without_values(&text))
+    })
+}
+
+/// serde's message without the value that it complains about.
+fn without_values(text: &str) -> String {
+    match (text.split_once("invalid type: "), text.split_once("invalid value: ")) {
+        (Some((_, rest)), _) | (_, Some((_, rest))) => {
+            let kind = rest.split([' ', ',']).next().unwrap_or_default();
+            let expected = rest.rsplit_once("expected ").map_or("", |(_, expected)| expected);
+            format!("found a value of the wrong kind ({kind}); expected {expected}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Query parameters.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(query) => Ok(Query(query.0)),
+            Err(error) => Err(Problem::bad("bad_query", error.body_text())),
+        }
+    }
+}
+
+/// How many entries a page has.
+pub fn limit(asked: Option<u32>) -> Answer<usize> {
+    match asked.map_or(PAGE, |limit| limit as usize) {
+        limit @ 1..=MAX_PAGE => Ok(limit),
+        _ => Err(Problem::bad("bad_query", format!("`limit` is a number from 1 to {MAX_PAGE}"))),
+    }
+}
+
+/// A page of a list.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub struct List<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// What to send as `after` for those that follow; null at the end.
+    pub next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A page of a list of which one more than `limit` was asked for.
+    pub fn page<R>(mut rows: Vec<R>, limit: usize, cursor: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> List<T> {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = if more { rows.last().map(cursor) } else { None };
+        List { items: rows.into_iter().map(show).collect(), next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        #[expect(dead_code, reason = "what is in it does not matter")]
+        count: u32,
+    }
+
+    async fn read(kind: Option<&str>, body: &str) -> Result<JsonBody<Wanted>, serde_json::Value> {
+        let mut request = Request::builder();
+        if let Some(kind) = kind {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        JsonBody::from_request(request, &()).await.map_err(|problem| serde_json::to_value(problem).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_body_is_said_without_repeating_it() {
+        assert!(read(Some("application/json; charset=utf-8"), r#"{"count": 1}"#).await.is_ok());
+        let large = format!(r#"{{"count": 1, "x": "{}"}}"#, "x".repeat(MAX_JSON));
+        for (kind, body, status, code, pointer) in [
+            (Some("text/plain"), "{}", 415, "unsupported_media_type", None),
+            (None, "{\"count\": sesame", 400, "bad_json", None),
+            (None, "", 422, "missing_key", Some("/count")),
+            (None, r#"{"count": 1, "sesame": 2}"#, 422, "unknown_key", Some("/sesame")),
+            (None, r#"{"count": "sesame"}"#, 422, "invalid", Some("")),
+            (None, large.as_str(), 413, "too_large", None),
+        ] {
+            let problem = read(kind, body).await.err().unwrap();
+            assert_eq!((problem["status"].as_u64(), problem["code"].as_str()), (Some(status), Some(code)), "{problem}");
+            assert_eq!(problem.get("pointer").and_then(|pointer| pointer.as_str()), pointer, "{problem}");
+            assert!(!problem["detail"].as_str().unwrap().contains("sesame") || code == "unknown_key", "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_page_says_where_the_next_one_begins() {
+        let page = |rows: Vec<u32>| List::page(rows, 2, u32::to_string, |row| row);
+        assert_eq!((page(vec![1, 2, 3]).items, page(vec![1, 2, 3]).next), (vec![1, 2], Some("2".to_owned())));
+        assert_eq!(page(vec![1, 2]).next, None);
+        assert!(limit(Some(0)).is_err() && limit(Some(501)).is_err() && limit(None).is_ok_and(|limit| limit == 100));
+    }
+}

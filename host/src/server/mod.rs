@@ -7,11 +7,13 @@
 //! - [`store`]: what lasts, in SQLite or PostgreSQL
 //! - [`secrets`]: credentials at rest
 //! - [`golden`]: uploads and queries of golden records
+//! - [`links`]: the way to the CRM that a source stands for
 //! - [`observe`]: metrics, request logs, traces
 //! - [`page`]: the page people use
 
 pub mod api;
 pub mod golden;
+pub mod links;
 pub mod observe;
 pub mod page;
 pub mod secrets;

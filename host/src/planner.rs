@@ -216,18 +216,43 @@ pub(crate) async fn plan_nothing(
         Ok(capabilities) => capabilities,
         Err(error) => return (Err(error.into()), Arc::default()),
     };
-    let target = target(destination, link.base_url.as_str());
+    let base_url = link.base_url.clone();
     let egress = Egress::planning(capabilities, link, component.loaded().budget());
+    let traffic = egress.traffic();
+    (without_records(component, destination, &base_url, PlanMode::Online, egress).await, traffic)
+}
+
+/// What the component says of a destination's configuration. No request leaves, no record is read, and nothing is kept.
+///
+/// # Errors
+/// If it refuses the configuration ([`PlanningError::is_config`]), or breaks off.
+pub async fn check_config(
+    component: &Component,
+    destination: &Destination,
+    grant: &Grant,
+    base_url: &BaseUrl,
+) -> Result<(), PlanningError> {
+    component.capabilities(grant, destination)?;
+    without_records(component, destination, base_url, PlanMode::Offline, Egress::closed(Phase::Plan)).await
+}
+
+async fn without_records(
+    component: &Component,
+    destination: &Destination,
+    base_url: &BaseUrl,
+    mode: PlanMode,
+    egress: Egress,
+) -> Result<(), PlanningError> {
+    let target = target(destination, base_url.as_str());
     let traffic = egress.traffic();
     // Both ends are gone before it begins: there is nothing to read, and nowhere to put a change.
     let ((_, nothing), (nowhere, _)) = (mpsc::channel(1), mpsc::channel(1));
     let shared = Arc::new(Mutex::new(Shared::default()));
-    let ended = match call(component, &target, PlanMode::Online, egress, nothing, nowhere, &shared).await {
+    match call(component, &target, mode, egress, nothing, nowhere, &shared).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(traffic.no_access().cloned().map_or(PlanningError::Refused(error), PlanningError::NoAccess)),
         Err(error) => Err(error.into()),
-    };
-    (ended, traffic)
+    }
 }
 
 async fn call(

@@ -206,3 +206,20 @@ async fn a_component_without_a_grant_is_given_no_credential() {
 async fn a_token_that_was_made_once_says_nothing_about_its_scopes() {
     assert_eq!(Credential::bearer(TOKEN).unwrap().scopes(), None);
 }
+
+#[tokio::test]
+async fn a_configuration_is_judged_by_the_component_and_nothing_else_is_asked() {
+    let crm = Crm::hubspot(3).await;
+    let judged = async |key: &str, value: serde_json::Value| {
+        let mut destination = crm.bench.destination.clone();
+        destination.config_json.insert(key.to_owned(), value);
+        reverse_sync::planner::check_config(&crm.bench.component, &destination, &crm.bench.grant, &crm.bench.base_url).await
+    };
+    judged("fields", json!(["firstname"])).await.unwrap();
+    for (key, value) in [("feilds", json!(["firstname"])), ("fields", json!("firstname")), ("write_mode", json!("upsert"))] {
+        let error = judged(key, value).await.unwrap_err();
+        assert!(error.is_config() && error.to_string().contains(key), "{key}: {error}");
+    }
+    assert_eq!(crm.requests().len(), 0);
+    assert!(!crm.bench.state.path().join("plans").exists());
+}

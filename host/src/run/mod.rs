@@ -188,96 +188,86 @@ pub async fn run(
 ) -> Result<Report, RunError> {
     // Of the error level, so that lines have it whatever the level is.
     let span = tracing::error_span!("run", run_id = %journal.run_id(), plan_id = %confirmed.plan().id());
-    attempt(component, grant, confirmed, part, link, journal, stop, watching).instrument(span).await
-}
+    let running = async move {
+        let header = confirmed.plan().header();
+        let capabilities = component.capabilities(grant, &header.destination)?;
+        let (changes_tx, changes) = mpsc::channel(1);
+        let file = confirmed.plan().changes_file();
+        let reader = tokio::task::spawn_blocking(move || -> Result<(), arrow_schema::ArrowError> {
+            for block in read_changes(&file)? {
+                if changes_tx.blocking_send(Stored::new(&block?)?).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
 
-#[expect(clippy::too_many_arguments, reason = "they are those of `run`")]
-async fn attempt(
-    component: &Component,
-    grant: &Grant,
-    confirmed: &ConfirmedPlan,
-    part: Part,
-    link: Link,
-    journal: Journal,
-    stop: StopSignal,
-    watching: impl FnOnce(Watch),
-) -> Result<Report, RunError> {
-    let header = confirmed.plan().header();
-    let capabilities = component.capabilities(grant, &header.destination)?;
-    let (changes_tx, changes) = mpsc::channel(1);
-    let file = confirmed.plan().changes_file();
-    let reader = tokio::task::spawn_blocking(move || -> Result<(), arrow_schema::ArrowError> {
-        for block in read_changes(&file)? {
-            if changes_tx.blocking_send(Stored::new(&block?)?).is_err() {
-                break;
+        let outstanding = Outstanding::new();
+        for job in journal.past().notes.iter().flat_map(|note| &note.jobs) {
+            outstanding.opened(job.as_bytes());
+        }
+        let notes = journal.past().notes.len();
+        let end = part.end(header.writable);
+        let to_do = end - journal.past().done.below(end).count();
+        let settled = Arc::new(AtomicU64::new(0));
+        let marking = Some((journal.marker(), end));
+        let confirmed_resource =
+            ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop);
+        let sink =
+            OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled), notes };
+        let egress = Egress::running(capabilities, link, outstanding.clone(), component.loaded().budget());
+        let traffic = egress.traffic();
+        watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
+
+        let mut peak_memory = PeakMemory::default();
+        let called = if to_do > 0 {
+            call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory).await
+        } else {
+            // All changes of this part have their outcome: nothing is asked of the CRM, nobody reads changes or reports outcomes.
+            drop((confirmed_resource, sink));
+            Ok(Ok(()))
+        };
+        reader.await.map_err(io::Error::other)??;
+
+        let mut stopped = stopped(called, traffic.no_access());
+        if stopped.is_none() {
+            settled.fetch_add(leave_nothing_open(&outstanding, &journal.outcomes()).await?, Relaxed);
+            let left = to_do.saturating_sub(settled.load(Relaxed));
+            if left > 0 {
+                let message = format!("the component ended without taking {left} of {to_do} changes; they stay pending");
+                stopped = Some(Stopped { reason: StopReason::Component, code: None, message });
             }
         }
-        Ok(())
-    });
-
-    let outstanding = Outstanding::new();
-    for job in journal.past().notes.iter().flat_map(|note| &note.jobs) {
-        outstanding.opened(job.as_bytes());
-    }
-    let notes = journal.past().notes.len();
-    let end = part.end(header.writable);
-    let to_do = end - journal.past().done.below(end).count();
-    let settled = Arc::new(AtomicU64::new(0));
-    let marking = Some((journal.marker(), end));
-    let confirmed_resource =
-        ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop);
-    let sink = OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled), notes };
-    let egress = Egress::running(capabilities, link, outstanding.clone(), component.loaded().budget());
-    let traffic = egress.traffic();
-    watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
-
-    let mut peak_memory = PeakMemory::default();
-    let called = if to_do > 0 {
-        call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory).await
-    } else {
-        // All changes of this part have their outcome: nothing is asked of the CRM, nobody reads changes or reports outcomes.
-        drop((confirmed_resource, sink));
-        Ok(Ok(()))
+        let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
+        let counts = journal.close(stopped.is_none() && end == header.writable).await?;
+        let ended = stopped.as_ref().map_or("all changes have an outcome", |stopped| &stopped.message);
+        tracing::info!(
+            updated = counts.updated,
+            unchanged = counts.unchanged,
+            failed = counts.failed,
+            drifted = counts.drifted,
+            unknown = counts.unknown,
+            requests = traffic.requests(),
+            refused = traffic.refused(),
+            ended,
+            "the run has ended"
+        );
+        Ok::<_, RunError>(Report {
+            run_id,
+            plan_id: header.plan_id.clone(),
+            total: header.total,
+            writable: header.writable,
+            skipped: header.skipped,
+            counts,
+            pending: header.writable.saturating_sub(counts.done()),
+            requests: traffic.requests(),
+            refused: traffic.refused(),
+            peak_memory: peak_memory.bytes(),
+            stopped,
+            journal: path,
+        })
     };
-    reader.await.map_err(io::Error::other)??;
-
-    let mut stopped = stopped(called, traffic.no_access());
-    if stopped.is_none() {
-        settled.fetch_add(leave_nothing_open(&outstanding, &journal.outcomes()).await?, Relaxed);
-        let left = to_do.saturating_sub(settled.load(Relaxed));
-        if left > 0 {
-            let message = format!("the component ended without taking {left} of {to_do} changes; they stay pending");
-            stopped = Some(Stopped { reason: StopReason::Component, code: None, message });
-        }
-    }
-    let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
-    let counts = journal.close(stopped.is_none() && end == header.writable).await?;
-    let ended = stopped.as_ref().map_or("all changes have an outcome", |stopped| &stopped.message);
-    tracing::info!(
-        updated = counts.updated,
-        unchanged = counts.unchanged,
-        failed = counts.failed,
-        drifted = counts.drifted,
-        unknown = counts.unknown,
-        requests = traffic.requests(),
-        refused = traffic.refused(),
-        ended,
-        "the run has ended"
-    );
-    Ok(Report {
-        run_id,
-        plan_id: header.plan_id.clone(),
-        total: header.total,
-        writable: header.writable,
-        skipped: header.skipped,
-        counts,
-        pending: header.writable.saturating_sub(counts.done()),
-        requests: traffic.requests(),
-        refused: traffic.refused(),
-        peak_memory: peak_memory.bytes(),
-        stopped,
-        journal: path,
-    })
+    running.instrument(span).await
 }
 
 async fn call(

@@ -221,9 +221,12 @@ impl Store {
             .bind(key_id)
             .execute(&mut *write)
             .await?;
-        sqlx::query("DELETE FROM sessions WHERE key_id = $1").bind(key_id).execute(&mut *write).await?;
+        let revoked = done.rows_affected() > 0;
+        if revoked {
+            sqlx::query("DELETE FROM sessions WHERE key_id = $1").bind(key_id).execute(&mut *write).await?;
+        }
         write.commit().await?;
-        Ok(done.rows_affected() > 0)
+        Ok(revoked)
     }
 
     /// Whose key this is, if it is one.
@@ -300,6 +303,7 @@ mod tests {
         }
         let other = store.add_org("Other", false).await.unwrap();
         assert!(!store.revoke_key(&other, &member.key_id).await.unwrap());
+        assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_some(), "another org ends no session of this one");
         assert!(store.revoke_key(&org, &member.key_id).await.unwrap());
         assert!(store.member_by_key(&text).await.unwrap().is_none());
         assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_none());

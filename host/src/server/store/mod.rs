@@ -153,11 +153,13 @@ async fn prepare(connection: &mut AnyConnection, kind: Kind) -> std::result::Res
 }
 
 fn migrations(kind: Kind) -> Vec<Migration> {
-    let sql = match kind {
-        Kind::Sqlite => include_str!("../../../migrations/sqlite/1_start.sql"),
-        Kind::Postgres => include_str!("../../../migrations/postgres/1_start.sql"),
+    let guard = match kind {
+        Kind::Sqlite => include_str!("../../../migrations/2_audit_log_sqlite.sql"),
+        Kind::Postgres => include_str!("../../../migrations/2_audit_log_postgres.sql"),
     };
-    vec![Migration::new(1, "start".into(), MigrationType::Simple, sql.into_sql_str(), false)]
+    [(1, "tables", include_str!("../../../migrations/1_tables.sql")), (2, "audit log", guard)]
+        .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false))
+        .into()
 }
 
 /// What JSON text in a column says.

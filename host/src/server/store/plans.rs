@@ -1,6 +1,6 @@
 //! Plans: which there are, and what each was made from. Their changes are files.
 
-use super::{Result, Row, Store, now_ms};
+use super::{Result, Row, Store};
 use sqlx::Row as _;
 
 /// A plan as it is listed.
@@ -53,7 +53,7 @@ impl Store {
         .bind(row.set_id.as_deref())
         .bind(row.undoes.as_deref())
         .bind(&row.summary)
-        .bind(row.planned_at.max(now_ms() - 60_000))
+        .bind(row.planned_at)
         .bind(&row.planned_by)
         .execute(&self.writes)
         .await?;

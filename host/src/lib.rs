@@ -9,7 +9,7 @@
 //! - [`planner`]: records in, a [`plan`] on disk out; no network, no credential
 //! - [`guards`]: what is suspicious about a plan as a whole
 //! - [`gate`]: the one way from a [`plan::Plan`] to a [`gate::ConfirmedPlan`]
-//! - [`mod@run`]: confirmed changes in, outcomes out, kept in a [`journal`]
+//! - [`mod@run`]: confirmed changes in, outcomes out, kept in a [`journal`]; [`passes`] is a run with its canary and checks
 //! - [`verify`]: what the CRM holds now of what was written; [`undo`]: a plan of the way back
 //! - [`rejects`]: the golden records that were not written, to be mended and fed back
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
@@ -30,6 +30,7 @@ pub mod gate;
 pub mod guards;
 pub mod journal;
 mod outstanding;
+pub mod passes;
 pub mod plan;
 pub mod planner;
 mod private_file;

@@ -39,7 +39,7 @@ impl Row {
 
     /// What egress would use, made from nothing but the row.
     fn credential(self: &Arc<Row>, crm: &Crm, holds: &Holds) -> Credential {
-        let document = CredentialDocument::open(&self.keyring, CONTEXT, &self.sealed()).unwrap();
+        let document = CredentialDocument::from_plain(&self.keyring.open(CONTEXT, &self.sealed()).unwrap()).unwrap();
         let around = Around { provider: "hubspot", base_url: &crm.bench.base_url, ca_pem: None };
         let cell: Arc<Row> = Arc::clone(self);
         document.credential(&around, Stored { source_id: "src_1".to_owned(), cell, holds: holds.clone() }).unwrap()

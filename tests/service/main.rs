@@ -4,8 +4,7 @@
 //! [`on_both!`] at the end of its module runs it on each.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
-#![cfg_attr(feature = "serve", expect(clippy::expect_used, reason = "a test that panics has failed"))]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
 
 /// Runs each of these on SQLite and on PostgreSQL. A test that is forgotten here is an unused function, which does not compile
 /// in CI.
@@ -24,9 +23,6 @@ mod cluster;
 mod query;
 mod store;
 
-// The tests of `reverse-sync serve` itself. They are written against its contract, and wait for it: the command is not there
-// yet. Whoever adds it takes this feature away.
-#[cfg(feature = "serve")]
 mod serve {
     mod api_fuzz;
     mod audit;

@@ -4,7 +4,7 @@
 use reverse_sync::{
     destination::{Destination, OnDuplicateId},
     journal::{Ending, Problem},
-    server::store::{AuditEntry, Begun, NewGolden, NewRun, NewSource, Quota, RunFilter, Status, Store},
+    server::store::{AuditEntry, Begun, Changed, NewGolden, NewRun, NewSource, Quota, Resumed, RunFilter, Status, Store},
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
 use serde_json::{Map, json};
@@ -41,7 +41,7 @@ async fn source(store: &Store, org: &str) -> String {
 
 fn run<'a>(org: &'a str, run_id: &'a str, destination_id: &'a str, idempotency: Option<(&'a str, &'a str)>) -> NewRun<'a> {
     let plan_id = "plan_0123456789abcdef0123456789abcdef";
-    NewRun { org_id: org, run_id, plan_id, destination_id, options: "{}", idempotency, started_by: "ada" }
+    NewRun { org_id: org, run_id, plan_id, destination_id, options: "{}", idempotency, started_by: "ada", goes_on: false }
 }
 
 fn entry(org: &str, action: &str) -> AuditEntry {
@@ -63,7 +63,7 @@ async fn another_orgs_rows_are_not_there(database: Database) {
 
     assert!(store.source(&other, &source_id).await.unwrap().is_none());
     assert!(store.destination(&other, &row.destination_id).await.unwrap().is_none());
-    assert!(!store.remove_destination(&other, &row.destination_id).await.unwrap());
+    assert_eq!(store.remove_destination(&other, &row.destination_id).await.unwrap(), Changed::Missing);
     assert!(store.audit_log(&other, i64::MAX, 10).await.unwrap().is_empty());
     assert!(store.sources(&other, "", 10).await.unwrap().is_empty());
 
@@ -72,7 +72,7 @@ async fn another_orgs_rows_are_not_there(database: Database) {
     store.close().await;
     let store = Store::open(&url).await.unwrap();
     assert_eq!(store.destination(&acme, &row.destination_id).await.unwrap().unwrap().destination, destination(&source_id));
-    assert!(store.remove_destination(&acme, &row.destination_id).await.unwrap());
+    assert_eq!(store.remove_destination(&acme, &row.destination_id).await.unwrap(), Changed::Done);
     assert!(store.remove_source(&acme, &source_id).await.unwrap());
 }
 
@@ -138,7 +138,7 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
     assert!(store.unfinished_runs().await.unwrap().is_empty());
     let row = store.run(&org, id).await.unwrap().unwrap();
     assert!(row.status == Status::Failed && row.started_at.is_some() && row.ended_at.is_some());
-    assert!(!store.resume_run(&org, id).await.unwrap(), "it has come to its end");
+    assert_eq!(store.resume_run(&org, id, "{}").await.unwrap(), Resumed::Ended, "it has come to its end");
     assert_eq!(store.runs(&org, RunFilter { status: Some(Status::Failed), ..RunFilter::default() }, 10).await.unwrap().len(), 1);
 }
 

@@ -22,7 +22,7 @@ cargo xtask COMMAND [ARGUMENTS]
   build      build the command: target/release/reverse-sync
   component  build the component: target/component/reverse_sync.wasm
              --guests: also the component that breaks the rules, for the tests
-  tools      install what the tests of the service will need beside Rust: PostgreSQL, Chromium, Node.js, Python, and packages for them
+  tools      install what the tests of the service need beside Rust: PostgreSQL, Chromium, Node.js, Python, and packages for them
   lint       rustfmt and clippy
 
 The component is built for wasm32-wasip2. A toolchain for it is found, or installed, or what to install is explained.
@@ -58,7 +58,7 @@ fn dispatch() -> Result<()> {
         }
         "test" => {
             component::build(true)?;
-            tools::prepare_database();
+            tools::prepare()?;
             // Tests of programs run the programs.
             run(cargo().args(["build", "--locked", "--package", "reverse-sync", "--package", "crm-simulator", "--package", "embed"]))?;
             run(cargo().args(["test", "--locked", "--workspace", "--exclude", "reverse-sync-hostile-guest"]).args(&rest))

@@ -10,24 +10,21 @@ use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
     gate::{Confirmation, ConfirmedPlan, Refused},
-    journal::{self, Journal, JournalError, Ranges},
+    journal::{self, JournalError},
+    passes::{Checks, Done, HowMany, Passes},
     plan::{Header, Plan},
-    run::{self, Part, Report, RunError, StopReason, StopSignal},
-    verify::{self, Verified},
+    run::{RunError, StopReason, StopSignal},
 };
 use std::{
     collections::BTreeSet,
     io::{BufRead, IsTerminal, Write},
     num::NonZeroU64,
     path::PathBuf,
-    str::FromStr,
     sync::Arc,
 };
 
 /// From this many records on, a yes is not enough: the number has to be typed.
 const LARGE: u64 = 1_000;
-/// Records that `--verify` reads back.
-const SAMPLE: u64 = 100;
 
 #[derive(Args)]
 pub(crate) struct ApplyArgs {
@@ -51,25 +48,6 @@ pub(crate) struct ApplyArgs {
     rejects: Option<PathBuf>,
 }
 
-/// How many of the written records are read back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HowMany {
-    Sample,
-    All,
-}
-
-impl FromStr for HowMany {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<HowMany, String> {
-        match text {
-            "sample" => Ok(HowMany::Sample),
-            "all" => Ok(HowMany::All),
-            _ => Err("it is --verify for a sample, or --verify=all".to_owned()),
-        }
-    }
-}
-
 impl ApplyArgs {
     /// What can be said before anything is read.
     pub(crate) fn check(&self) -> Result<(), Failure> {
@@ -77,38 +55,14 @@ impl ApplyArgs {
     }
 }
 
-/// What the first changes came to, which were written before all others.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
-pub(crate) struct Canary {
-    /// So many were asked for.
-    pub(crate) size: u64,
-    /// Whether all of them hold what was written, so that the rest followed.
-    pub(crate) held: bool,
-}
-
-/// A run, and what was read back of it.
-pub(crate) struct Done {
-    pub(crate) report: Report,
-    pub(crate) canary: Option<Canary>,
-    /// The last check, or why there could not be one.
-    pub(crate) verified: Option<Result<Verified, String>>,
-}
-
-impl Done {
-    /// Whether every change is in the CRM now, as far as anybody looked.
-    pub(crate) fn ok(&self) -> bool {
-        self.report.ok() && self.verified.as_ref().is_none_or(|verified| verified.as_ref().is_ok_and(Verified::ok))
-    }
-
-    fn exit(&self) -> Exit {
-        match self.report.stopped.as_ref().map(|stopped| stopped.reason) {
-            Some(StopReason::Cancelled) => Exit::Interrupted,
-            Some(StopReason::Unauthorized | StopReason::RateLimited | StopReason::Unavailable) => Exit::Unavailable,
-            Some(StopReason::Rejected | StopReason::Component) => Exit::RecordsFailed,
-            None if self.ok() => Exit::Ok,
-            None if matches!(self.verified, Some(Err(_))) && self.report.ok() => Exit::Unavailable,
-            None => Exit::RecordsFailed,
-        }
+fn exit(done: &Done) -> Exit {
+    match done.report.stopped.as_ref().map(|stopped| stopped.reason) {
+        Some(StopReason::Cancelled) => Exit::Interrupted,
+        Some(StopReason::Unauthorized | StopReason::RateLimited | StopReason::Unavailable) => Exit::Unavailable,
+        Some(StopReason::Rejected | StopReason::Component) => Exit::RecordsFailed,
+        None if done.ok() => Exit::Ok,
+        None if matches!(done.verified, Some(Err(_))) && done.report.ok() => Exit::Unavailable,
+        None => Exit::RecordsFailed,
     }
 }
 
@@ -157,7 +111,7 @@ pub(crate) async fn apply(
     } else {
         print!("{}", render::report(&done, &header, &target.served.required_rights).or_exit(Exit::Usage)?);
     }
-    Ok(done.exit())
+    Ok(exit(&done))
 }
 
 fn refused(error: Refused) -> Failure {
@@ -186,7 +140,7 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
     }
 }
 
-/// Runs, the canary first, and reads back what was asked for. Ctrl-C is the way to stop.
+/// Runs, with progress on standard error. Ctrl-C is the way to stop.
 async fn go(
     workspace: &Workspace,
     target: &Target<'_>,
@@ -205,92 +159,47 @@ async fn go(
             std::process::exit(Exit::Interrupted as i32);
         }
     });
-    let passes = Passes { workspace, target, link, confirmed, stop };
-    let done = passes.all(args).await;
+    let done = all_passes(workspace, target, link, confirmed, args, stop).await;
     ctrl_c.abort();
     done
 }
 
-struct Passes<'a> {
-    workspace: &'a Workspace,
-    target: &'a Target<'a>,
-    link: &'a OnceLink<'a>,
-    confirmed: &'a ConfirmedPlan,
+async fn all_passes(
+    workspace: &Workspace,
+    target: &Target<'_>,
+    link: &OnceLink<'_>,
+    confirmed: &ConfirmedPlan,
+    args: &ApplyArgs,
     stop: StopSignal,
-}
-
-impl Passes<'_> {
-    async fn all(&self, args: &ApplyArgs) -> Result<Done, Failure> {
-        let mut canary = None;
-        let mut verified = None;
-        let mut whole = None;
-        if let Some(size) = args.canary.map(NonZeroU64::get) {
-            let report = self.run(Part::First(size)).await?;
-            if report.stopped.is_some() {
-                return Ok(Done { report, canary, verified });
+) -> Result<Done, Failure> {
+    let link = link.get()?;
+    let (runs_dir, plan) = (workspace.runs_dir(), confirmed.plan());
+    let run_id = journal::next_run(&runs_dir, plan.id()).or_exit(Exit::Usage)?;
+    let pacer = Arc::clone(&link.pacer);
+    let Workspace { component, .. } = workspace;
+    let passes = Passes { component, grant: target.grant, confirmed, runs_dir: &runs_dir, run_id: run_id.clone(), link, stop };
+    let mut showing: Option<tokio::task::JoinHandle<()>> = None;
+    let writable = plan.header().writable;
+    let checks = Checks { canary: args.canary, verify: args.verify };
+    let done = passes
+        .all(checks, |watch| {
+            match showing.take() {
+                Some(showing) => showing.abort(),
+                None => {
+                    let resumed = watch.counts.borrow().done();
+                    if resumed > 0 {
+                        eprintln!("going on with run {run_id}: {resumed} of {writable} records have their outcome");
+                    }
+                }
             }
-            let mut problems = 0;
-            let past = journal::read(&report.journal, |_, problem| problems += u64::from(problem.change() < size)).or_exit(Exit::Usage)?;
-            let checked = self.check(past.updated.below(size)).await;
-            let held = problems == 0 && checked.as_ref().is_ok_and(Verified::ok);
-            (canary, verified) = (Some(Canary { size, held }), Some(checked));
-            if !held {
-                return Ok(Done { report, canary, verified });
-            }
-            // A canary as large as the plan has left nothing, and its run has ended.
-            whole = (report.pending == 0).then_some(report);
-        }
-        let report = match whole {
-            Some(report) => report,
-            None => self.run(Part::Whole).await?,
-        };
-        if let Some(how_many) = args.verify
-            && report.stopped.is_none()
-        {
-            let updated = journal::read(&report.journal, |_, _| {}).or_exit(Exit::Usage)?.updated;
-            let chosen = if how_many == HowMany::All { updated } else { updated.spread(SAMPLE) };
-            verified = Some(self.check(chosen).await);
-        }
-        Ok(Done { report, canary, verified })
-    }
-
-    /// Runs a part of the plan, with progress on standard error.
-    async fn run(&self, part: Part) -> Result<Report, Failure> {
-        let link = self.link.get()?;
-        let journal = Journal::open(&self.workspace.runs_dir(), self.confirmed.plan().id()).map_err(|error| match error {
-            JournalError::Busy(_) => Failure::new(Exit::Refused, error),
-            _ => Failure::new(Exit::Usage, error),
-        })?;
-        let past = journal.past();
-        if past.handed_out > 0 {
-            let (resumed, writable) = (past.counts.done(), self.confirmed.plan().header().writable);
-            eprintln!("going on with run {}: {resumed} of {writable} records have their outcome", journal.run_id());
-        }
-        let pacer = Arc::clone(&link.pacer);
-        let mut showing = None;
-        let Passes { workspace, target, confirmed, stop, .. } = self;
-        let ended = run::run(&workspace.component, target.grant, confirmed, part, link, journal, stop.clone(), |watch| {
-            showing = Some(tokio::spawn(progress::show(watch, pacer)));
+            showing = Some(tokio::spawn(progress::show(watch, Arc::clone(&pacer))));
         })
         .await;
-        if let Some(showing) = showing {
-            showing.abort();
-        }
-        ended.map_err(|error| match error {
-            RunError::Grant(_) => Failure::new(Exit::Refused, error),
-            _ => Failure::new(Exit::Usage, error),
-        })
+    if let Some(showing) = showing {
+        showing.abort();
     }
-
-    /// Reads written records back. That they cannot be read says nothing about the run, which has its own report.
-    async fn check(&self, changes: Ranges) -> Result<Verified, String> {
-        if changes.count() == 0 {
-            return Ok(Verified::default());
-        }
-        let link = self.link.get().map_err(|failure| format!("{:#}", failure.error))?;
-        let Passes { workspace, target, confirmed, stop, .. } = self;
-        verify::check(&workspace.component, target.grant, confirmed.plan(), changes, link, stop.clone())
-            .await
-            .map_err(|error| error.to_string())
-    }
+    done.map_err(|error| match error {
+        RunError::Grant(_) | RunError::Journal(JournalError::Busy(_)) => Failure::new(Exit::Refused, error),
+        _ => Failure::new(Exit::Usage, error),
+    })
 }

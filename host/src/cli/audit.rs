@@ -1,7 +1,6 @@
 //! The audit log: one line for every reverse run, successful or not. Append-only.
 
-use crate::apply::Done;
-use reverse_sync::{component::Component, gate::ConfirmedPlan, run::Report};
+use reverse_sync::{component::Component, gate::ConfirmedPlan, passes::Done, run::Report};
 use serde::Serialize;
 use std::{fs::OpenOptions, io::Write, path::Path};
 

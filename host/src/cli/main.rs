@@ -19,6 +19,10 @@ mod rejects;
 mod render;
 mod run;
 mod runs;
+#[cfg(feature = "server")]
+mod serve;
+#[cfg(feature = "server")]
+mod state;
 mod undo;
 mod workspace;
 
@@ -66,6 +70,36 @@ enum Command {
     /// Look at components
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// The service: the API, and the page people use
+    #[cfg(feature = "server")]
+    Serve(serve::ServeArgs),
+    /// Orgs of a service
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Orgs(state::OrgsCommand),
+    /// API keys of a service's orgs
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    ApiKeys(state::ApiKeysCommand),
+    /// Keys that a service seals credentials with
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Keys(state::KeysCommand),
+    /// The audit log of a service
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Audit(state::AuditCommand),
+}
+
+impl Command {
+    /// The level of the log without `-v`.
+    fn quiet(&self) -> LevelFilter {
+        match self {
+            #[cfg(feature = "server")]
+            Command::Serve(_) => LevelFilter::INFO,
+            _ => LevelFilter::WARN,
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -87,12 +121,13 @@ fn main() -> std::process::ExitCode {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::new(Exit::Usage, error))
+    // Each run of the service has a thread that mostly waits.
+    tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(2_048).build().map_err(|error| Failure::new(Exit::Usage, error))
 }
 
 fn run_in(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<Exit, Failure> {
     let within = runtime.enter();
-    let logging = Logging::start(&cli.common.log, LevelFilter::WARN)?;
+    let logging = Logging::start(&cli.common.log, cli.command.quiet())?;
     drop(within);
     let exit = runtime.block_on(dispatch(cli));
     logging.end();
@@ -106,5 +141,15 @@ async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Undo(args) => undo::undo(&cli.common, args).await,
         Command::Runs(args) => runs::runs(&cli.common, args).await,
         Command::Plugin(PluginCommand::Inspect(args)) => inspect::inspect(args).await,
+        #[cfg(feature = "server")]
+        Command::Serve(args) => serve::serve(args).await,
+        #[cfg(feature = "server")]
+        Command::Orgs(command) => state::orgs(command).await,
+        #[cfg(feature = "server")]
+        Command::ApiKeys(command) => state::api_keys(command).await,
+        #[cfg(feature = "server")]
+        Command::Keys(command) => state::keys(command).await,
+        #[cfg(feature = "server")]
+        Command::Audit(command) => state::audit(command).await,
     }
 }

@@ -196,7 +196,7 @@ pub(crate) async fn load(file: Option<&Path>) -> anyhow::Result<Component> {
 }
 
 /// Where compiled artefacts are kept: the user's own cache, never the project folder, which may come from elsewhere.
-fn cache_dir() -> Option<PathBuf> {
+pub(crate) fn cache_dir() -> Option<PathBuf> {
     if let Some(dir) = std::env::var_os("REVERSE_SYNC_CACHE_DIR") {
         return Some(dir.into());
     }

@@ -13,11 +13,10 @@ mod runs;
 pub use lines::{Note, Past, read};
 pub use page::{ChangeOutcome, Outcome, OutcomesError, Response, outcomes_page};
 pub use ranges::Ranges;
-pub use runs::{RunId, read_run, runs, runs_of};
+pub use runs::{RunId, file, next_run, read_run, runs, runs_of};
 
 use crate::plan::PlanId;
 use lines::{Line, Started, read_past, write_line, write_outcomes};
-use runs::file;
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
@@ -170,20 +169,20 @@ impl Journal {
     /// # Errors
     /// If another process holds it, it is damaged, or the disk refuses.
     pub fn open(runs_dir: &Path, plan: &PlanId) -> Result<Journal, JournalError> {
+        Journal::open_run(runs_dir, next_run(runs_dir, plan)?, plan)
+    }
+
+    /// Opens the journal of this run of a plan, new or not. One that has come to its end has nothing left to do.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_run(runs_dir: &Path, run_id: RunId, plan: &PlanId) -> Result<Journal, JournalError> {
         let io_error = |path: &Path| {
             let path = path.to_owned();
             move |error| JournalError::Io { path, error }
         };
         fs::create_dir_all(runs_dir).map_err(io_error(runs_dir))?;
-        let runs = runs_of(runs_dir, plan).map_err(io_error(runs_dir))?;
-        let unfinished = match runs.last() {
-            Some((_, path)) if !read_past(path, |_, _| {})?.finished => runs.last().cloned(),
-            _ => None,
-        };
-        let (run_id, path) = unfinished.unwrap_or_else(|| {
-            let run_id = RunId::new(plan, runs.len() as u32 + 1);
-            (run_id.clone(), file(runs_dir, &run_id))
-        });
+        let path = file(runs_dir, &run_id);
         let mut options = OpenOptions::new();
         options.create(true).read(true).append(true);
         #[cfg(unix)]

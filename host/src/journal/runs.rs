@@ -70,6 +70,18 @@ pub fn runs_of(runs_dir: &Path, plan: &PlanId) -> io::Result<Vec<(RunId, PathBuf
     Ok(runs)
 }
 
+/// The run that a plan goes on with: its last one if that has not come to its end, else the next.
+///
+/// # Errors
+/// If the folder or the last journal cannot be read.
+pub fn next_run(runs_dir: &Path, plan: &PlanId) -> Result<RunId, JournalError> {
+    let runs = runs_of(runs_dir, plan).map_err(|error| JournalError::Io { path: runs_dir.to_owned(), error })?;
+    match runs.last() {
+        Some((run_id, path)) if !read_past(path, |_, _| {})?.finished => Ok(run_id.clone()),
+        _ => Ok(RunId::new(plan, runs.len() as u32 + 1)),
+    }
+}
+
 /// All runs that are kept, in the order of their ids.
 ///
 /// # Errors
@@ -110,7 +122,8 @@ pub fn read_run(runs_dir: &Path, run_id: &RunId) -> Result<Past, JournalError> {
     }
 }
 
-pub(super) fn file(runs_dir: &Path, run_id: &RunId) -> PathBuf {
+/// Where the journal of a run is.
+pub fn file(runs_dir: &Path, run_id: &RunId) -> PathBuf {
     runs_dir.join(format!("{run_id}.jsonl"))
 }
 

@@ -424,6 +424,26 @@ impl Fingerprint {
 }
 
 impl Header {
+    /// The likely cause, if there is nothing to write.
+    pub fn hint(&self) -> Option<String> {
+        if self.writable > 0 {
+            return None;
+        }
+        let no_id = |reason: &String| reason.starts_with("provider_id_");
+        Some(if self.undoes.is_some() {
+            "nothing would be put back: see the reasons above".to_owned()
+        } else if self.total == 0 {
+            "there are no golden records".to_owned()
+        } else if self.skipped_by_reason.keys().any(no_id) {
+            let field = self.destination.config_json.get("provider_id_field").and_then(|field| field.as_str()).unwrap_or("provider id");
+            format!(
+                "nothing would be written: no golden record carries a usable provider id in `{field}`; ingest and resolve the CRM source first, so that its record ids arrive with the records"
+            )
+        } else {
+            "nothing would be written: see the reasons above".to_owned()
+        })
+    }
+
     /// Reads all of a plan but its changes, and checks that it was not altered. The changes may have been: only
     /// [`Plan::load`] looks at them.
     ///

@@ -3,7 +3,7 @@
 
 use super::{
     secrets::{
-        CredentialDocument, Holds, Keyring, Sealed, SecretCell,
+        CredentialDocument, Holds, Sealed, SecretCell, SharedKeyring,
         credential::{Around, BadStored, UnusableCredential},
         refreshing::Stored,
     },
@@ -62,6 +62,9 @@ pub enum LinkError {
     /// Its base URL.
     #[error("{0}")]
     BaseUrl(String),
+    /// Its provider, which the component does not serve (any more).
+    #[error("the component serves no `{0}` sources")]
+    Provider(String),
     /// Its certificate authorities.
     #[error(transparent)]
     Authorities(#[from] BadAuthorities),
@@ -86,18 +89,23 @@ pub fn context(org_id: &str, source_id: &str) -> String {
     format!("{org_id}/{source_id}/credential")
 }
 
-/// The base URL of a source. `on_this_machine` says whether it may be the service's own machine, which is for the operator
-/// to allow: a tenant could otherwise reach what listens there.
+/// The base URL of a source. `local_sources` says whether it may be the service's own machine or in a private network, which is
+/// for the operator to allow: a tenant could otherwise reach what listens there.
 ///
 /// # Errors
 /// Says what is wrong and what would be right.
-pub fn base_url(provider: &str, settings: &SourceSettings, on_this_machine: bool) -> Result<BaseUrl, LinkError> {
+pub fn base_url(provider: &str, settings: &SourceSettings, local_sources: bool) -> Result<BaseUrl, LinkError> {
     let url = settings.base_url.as_deref().or_else(|| well_known::base_url(provider)).ok_or_else(|| {
         LinkError::BaseUrl(format!("a {provider} source needs `base_url`, the instance URL, such as https://acme.my.salesforce.com"))
     })?;
+    if settings.allow_private_network && !local_sources {
+        let refused = "`allow_private_network` is for the service's operator to allow, who has not (`serve --allow-local-sources`)";
+        return Err(LinkError::BaseUrl(refused.to_owned()));
+    }
     let url = BaseUrl::parse(url, settings.allow_private_network).map_err(|error| LinkError::BaseUrl(error.to_string()))?;
-    if url.reach() == Reach::Loopback && !on_this_machine {
-        return Err(LinkError::BaseUrl(format!("base_url `{url}` is the service's own machine, which its operator has not allowed")));
+    if url.reach() == Reach::Loopback && !local_sources {
+        let refused = format!("base_url `{url}` is the service's own machine, which its operator has not allowed (`serve --allow-local-sources`)");
+        return Err(LinkError::BaseUrl(refused));
     }
     Ok(url)
 }
@@ -105,17 +113,17 @@ pub fn base_url(provider: &str, settings: &SourceSettings, on_this_machine: bool
 /// The links that are in use.
 pub struct Links {
     store: Store,
-    keyring: Arc<Keyring>,
+    keyring: SharedKeyring,
     holds: Holds,
-    on_this_machine: bool,
+    local_sources: bool,
     /// By org and source, with the version of the source that each was made from.
     links: Mutex<HashMap<(String, String), (i64, Link)>>,
 }
 
 impl Links {
     /// None yet.
-    pub fn new(store: Store, keyring: Arc<Keyring>, holds: Holds, on_this_machine: bool) -> Links {
-        Links { store, keyring, holds, on_this_machine, links: Mutex::default() }
+    pub fn new(store: Store, keyring: SharedKeyring, holds: Holds, local_sources: bool) -> Links {
+        Links { store, keyring, holds, local_sources, links: Mutex::default() }
     }
 
     fn links(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), (i64, Link)>> {
@@ -154,17 +162,18 @@ impl Links {
     fn make(&self, org_id: &str, source: &SourceRow, pacing: &Pacing) -> Result<Link, LinkError> {
         let settings: SourceSettings = serde_json::from_str(&source.settings)
             .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
-        let base_url = base_url(&source.provider, &settings, self.on_this_machine)?;
+        let base_url = base_url(&source.provider, &settings, self.local_sources)?;
         let context = context(org_id, &source.source_id);
         let sealed: Sealed = source
             .credential
             .parse()
             .map_err(|_| StoreError::Unexpected { place: "sources.credential", error: "it is not sealed".to_owned() })?;
-        let document = CredentialDocument::open(&self.keyring, &context, &sealed)
-            .map_err(|error| LinkError::Stored { source_id: source.source_id.clone(), error })?;
+        let bad = |error| LinkError::Stored { source_id: source.source_id.clone(), error };
+        let plain = self.keyring.open(&context, &sealed).map_err(|error| bad(error.into()))?;
+        let document = CredentialDocument::from_plain(&plain).map_err(|error| bad(error.into()))?;
         let cell = Cell {
             store: self.store.clone(),
-            keyring: Arc::clone(&self.keyring),
+            keyring: self.keyring.clone(),
             runtime: Handle::current(),
             org_id: org_id.to_owned(),
             source_id: source.source_id.clone(),
@@ -181,7 +190,7 @@ impl Links {
 /// The credential of one source in the store, for the renewal of a refresh token.
 struct Cell {
     store: Store,
-    keyring: Arc<Keyring>,
+    keyring: SharedKeyring,
     runtime: Handle,
     org_id: String,
     source_id: String,
@@ -205,13 +214,16 @@ impl SecretCell for Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::store::{NewSource, tests::store};
+    use crate::server::{
+        secrets::Keyring,
+        store::{NewSource, tests::store},
+    };
 
     async fn add(links: &Links, org_id: &str, sealed_for: &str) -> SourceRow {
         let source_id = Store::new_source_id();
         let document: CredentialDocument = serde_json::from_str(r#"{"access_token": "pat-na1-sesame"}"#).unwrap();
         let context = if sealed_for.is_empty() { context(org_id, &source_id) } else { sealed_for.to_owned() };
-        let credential = document.seal(&links.keyring, &context).to_string();
+        let credential = document.seal(&links.keyring.current(), &context).to_string();
         let settings = r#"{"base_url": "http://127.0.0.1:9"}"#;
         let new = NewSource { name: "HubSpot", provider: "hubspot", settings, credential: &credential, credential_summary: "{}" };
         links.store.add_source(org_id, &source_id, new).await.unwrap();
@@ -221,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn all_runs_of_a_source_share_one_link_until_the_source_is_changed() {
         let (dir, store) = store().await;
-        let keyring = Arc::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
+        let keyring = SharedKeyring::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
         let links = Links::new(store.clone(), keyring, Holds::default(), true);
         let pacing = Pacing { limit: None, headers: None, throttles: Vec::new() };
         let org = store.add_org("Acme", false).await.unwrap();
@@ -239,7 +251,7 @@ mod tests {
         let swapped = add(&links, &org, &context(&org, &source.source_id)).await;
         assert!(matches!(links.link(&org, &swapped, &pacing), Err(LinkError::Stored { .. })));
         // And this machine is out of reach unless the operator says otherwise.
-        let strict = Links { on_this_machine: false, ..links };
+        let strict = Links { local_sources: false, ..links };
         strict.forget(&org, &source.source_id);
         let refused = strict.link(&org, &source, &pacing).map(drop).unwrap_err().to_string();
         assert!(refused.contains("own machine"), "{refused}");
@@ -248,8 +260,8 @@ mod tests {
     #[tokio::test]
     async fn a_credential_that_is_replaced_is_sealed_and_read_again() {
         let (dir, store) = store().await;
-        let keyring = Arc::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
-        let links = Links::new(store.clone(), Arc::clone(&keyring), Holds::default(), true);
+        let keyring = SharedKeyring::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
+        let links = Links::new(store.clone(), keyring.clone(), Holds::default(), true);
         let org_id = store.add_org("Acme", false).await.unwrap();
         let source_id = add(&links, &org_id, "").await.source_id;
         let cell = Cell { store: store.clone(), keyring, runtime: Handle::current(), org_id: org_id.clone(), source_id: source_id.clone() };

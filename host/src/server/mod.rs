@@ -3,7 +3,9 @@
 //! Everything that writes to a CRM stays in the library beside it; this module decides who may ask for it, keeps what
 //! has to last, and takes up what was interrupted.
 //!
-//! - [`api`]: what its routes are built from
+//! - [`app`]: all of it as one value, and what the operator decides
+//! - [`api`]: its routes
+//! - [`jobs`]: dry runs, and runs that are carried to their end
 //! - [`store`]: what lasts, in SQLite or PostgreSQL
 //! - [`secrets`]: credentials at rest
 //! - [`golden`]: uploads and queries of golden records
@@ -12,7 +14,9 @@
 //! - [`page`]: the page people use
 
 pub mod api;
+pub mod app;
 pub mod golden;
+pub mod jobs;
 pub mod links;
 pub mod observe;
 pub mod page;

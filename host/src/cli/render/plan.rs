@@ -73,21 +73,7 @@ pub(crate) fn plan_json(plan: &Plan) -> anyhow::Result<()> {
 /// The plan's warnings, and the likely cause when there is nothing to write.
 fn warnings(header: &Header) -> Vec<String> {
     let mut warnings = header.warnings.clone();
-    if header.writable == 0 {
-        let cause = if header.undoes.is_some() {
-            "nothing would be put back: see the reasons above".to_owned()
-        } else if header.total == 0 {
-            "there are no golden records; check `records`".to_owned()
-        } else if header.skipped_by_reason.keys().any(|reason| reason.starts_with("provider_id_")) {
-            let field = header.destination.config_json.get("provider_id_field").and_then(|field| field.as_str()).unwrap_or("provider id");
-            format!(
-                "nothing would be written: no golden record carries a usable provider id in `{field}`; ingest and resolve the CRM source first, so that its record ids arrive with the records"
-            )
-        } else {
-            "nothing would be written: see the reasons above".to_owned()
-        };
-        warnings.push(cause);
-    }
+    warnings.extend(header.hint());
     warnings
 }
 

@@ -1,9 +1,9 @@
 //! What a run came to.
 
 use super::{number, shorten};
-use crate::apply::{Canary, Done};
 use reverse_sync::{
     journal::{self, Ending, Past, Problem, RunId},
+    passes::{Canary, Done},
     plan::{Header, PlanMode},
     run::{Report, StopReason},
     values::shown,

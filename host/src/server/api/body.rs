@@ -86,6 +86,39 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// An id in a path. What cannot be one names nothing.
+pub struct PathId(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::<String>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(id)) if is_id(&id) => Ok(PathId(id)),
+            _ => Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing of this name in this org")),
+        }
+    }
+}
+
+/// Whether a text can be an id: no database and no file system has its own ideas about it.
+pub fn is_id(text: &str) -> bool {
+    (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+/// The id after which a page of a list begins; empty for the first page.
+pub fn after(cursor: Option<String>) -> Answer<String> {
+    match cursor {
+        None => Ok(String::new()),
+        Some(id) if is_id(&id) => Ok(id),
+        Some(_) => Err(bad_cursor()),
+    }
+}
+
+/// A cursor that is none.
+pub fn bad_cursor() -> Problem {
+    Problem::bad("bad_query", "`after` is no cursor; take it from `next` of the page before, or leave it out")
+}
+
 /// How many entries a page has.
 pub fn limit(asked: Option<u32>) -> Answer<usize> {
     match asked.map_or(PAGE, |limit| limit as usize) {

@@ -1,9 +1,102 @@
-//! What every route of the API is built from.
+//! The API: what every route is built from, and the routes.
 //!
 //! - [`auth`]: who sends a request, and whether they may
-//! - [`body`]: what it carries
+//! - [`body`], [`object`]: what it carries
 //! - [`problem`]: what is answered when something cannot be done
+//! - [`router`]: all routes, with the page, and the description that is generated from them
+//!
+//! Each of the other modules is a resource: its routes, and the JSON that they answer with.
 
+mod audit;
 pub mod auth;
 pub mod body;
+mod destinations;
+mod document;
+mod events;
+mod golden;
+mod health;
+mod keys;
+pub mod object;
+mod plans;
 pub mod problem;
+mod reverse_run;
+mod run_json;
+mod runs;
+pub mod session;
+mod sources;
+
+use super::{
+    app::App,
+    observe::{metrics, request_id},
+    page,
+};
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use problem::Problem;
+use std::{any::Any, sync::Arc};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+/// What a browser may do with the page that shows the description. Its library sets styles from its script.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
+
+/// All that the service answers.
+pub fn router(app: Arc<App>) -> Router {
+    let (routes, description) = described().split_for_parts();
+    let description = document::complete(description);
+    let docs: Router<Arc<App>> = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"])).into();
+    let docs = docs.layer(middleware::from_fn(docs_policy));
+    routes
+        .merge(document::router(&description))
+        .merge(docs)
+        .merge(page::router())
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(not_this_method)
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.metrics), metrics::count))
+        .layer(middleware::from_fn(request_id::identify))
+        .with_state(app)
+}
+
+/// The routes that are described.
+fn described() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(document::description())
+        .merge(health::routes())
+        .merge(session::routes())
+        .merge(keys::routes())
+        .merge(sources::routes())
+        .merge(destinations::routes())
+        .merge(golden::routes())
+        .merge(plans::routes())
+        .merge(reverse_run::routes())
+        .merge(runs::routes())
+        .merge(events::routes())
+        .merge(audit::routes())
+}
+
+async fn docs_policy(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY));
+    response
+}
+
+async fn nothing_here() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such route; GET /openapi.json describes those there are")
+}
+
+async fn not_this_method() -> Problem {
+    let detail = "this route does not take this method; GET /openapi.json describes what it takes";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    // What it was is in the log, by the panic hook; it may hold anything.
+    Problem::internal(&"a handler panicked").into_response()
+}

@@ -144,14 +144,6 @@ impl CredentialDocument {
         keyring.seal(context, &self.plain())
     }
 
-    /// Opens what was sealed for this place.
-    ///
-    /// # Errors
-    /// If it does not open, or is no credential.
-    pub fn open(keyring: &Keyring, context: &str, sealed: &Sealed) -> Result<CredentialDocument, BadStored> {
-        Ok(CredentialDocument::from_plain(&keyring.open(context, sealed)?)?)
-    }
-
     /// Whether a credential can be made of it. No request leaves.
     ///
     /// # Errors
@@ -235,7 +227,11 @@ impl CredentialDocument {
         SecretString::from(String::from_utf8_lossy(&json).as_ref())
     }
 
-    pub(super) fn from_plain(plain: &SecretString) -> Result<CredentialDocument, BadDocument> {
+    /// What was sealed, once it is opened.
+    ///
+    /// # Errors
+    /// If it is no credential.
+    pub fn from_plain(plain: &SecretString) -> Result<CredentialDocument, BadDocument> {
         let node = serde_json::from_str(plain.expose_secret()).map_err(|_| BadDocument("it is no JSON".to_owned()))?;
         CredentialDocument::of(node)
     }

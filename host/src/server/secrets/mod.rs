@@ -22,8 +22,10 @@ pub mod keyring;
 mod keys_text;
 pub mod refreshing;
 pub mod sealed;
+mod shared;
 
 pub use credential::CredentialDocument;
 pub use keyring::{KEYS_VARIABLE, Keyring, KeysError, OpenError};
 pub use refreshing::{Holds, SecretCell};
 pub use sealed::Sealed;
+pub use shared::SharedKeyring;

@@ -1,6 +1,6 @@
 //! Destinations.
 
-use super::{Result, Row, Store, json, now_ms, random_id, to_json};
+use super::{Result, Row, Store, Write, json, now_ms, random_id, runs::UNDER_WAY, to_json, turn};
 use crate::destination::Destination;
 use sqlx::Row as _;
 
@@ -17,6 +17,17 @@ pub struct DestinationRow {
     pub created_at: i64,
     /// When it was last changed.
     pub updated_at: i64,
+}
+
+/// Whether a destination was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It was.
+    Done,
+    /// There is none.
+    Missing,
+    /// This run writes to it.
+    UnderWay(String),
 }
 
 const COLUMNS: &str = "destination_id, source_id, definition, created_at, updated_at";
@@ -79,32 +90,59 @@ impl Store {
         sqlx::query(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?.as_ref().map(destination).transpose()
     }
 
-    /// Changes a destination.
+    /// Changes a destination that no run writes to.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn change_destination(&self, org_id: &str, destination_id: &str, source_id: &str, destination: &Destination) -> Result<()> {
-        sqlx::query("UPDATE destinations SET source_id = $1, definition = $2, updated_at = $3 WHERE org_id = $4 AND destination_id = $5")
+    pub async fn change_destination(
+        &self,
+        org_id: &str,
+        destination_id: &str,
+        source_id: &str,
+        destination: &Destination,
+    ) -> Result<Changed> {
+        let mut write = self.write().await?;
+        if let Some(run_id) = self.run_that_writes_to(&mut write, org_id, destination_id).await? {
+            return Ok(Changed::UnderWay(run_id));
+        }
+        let sql = "UPDATE destinations SET source_id = $1, definition = $2, updated_at = $3 WHERE org_id = $4 AND destination_id = $5";
+        let done = sqlx::query(sql)
             .bind(source_id)
             .bind(to_json(destination))
             .bind(now_ms())
             .bind(org_id)
             .bind(destination_id)
-            .execute(&self.writes)
+            .execute(&mut *write)
             .await?;
-        Ok(())
+        write.commit().await?;
+        Ok(if done.rows_affected() > 0 { Changed::Done } else { Changed::Missing })
     }
 
-    /// Removes a destination. Its plans and runs stay. Whether there was one.
+    /// Removes a destination that no run writes to. Its plans and runs stay.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn remove_destination(&self, org_id: &str, destination_id: &str) -> Result<bool> {
+    pub async fn remove_destination(&self, org_id: &str, destination_id: &str) -> Result<Changed> {
+        let mut write = self.write().await?;
+        if let Some(run_id) = self.run_that_writes_to(&mut write, org_id, destination_id).await? {
+            return Ok(Changed::UnderWay(run_id));
+        }
         let done = sqlx::query("DELETE FROM destinations WHERE org_id = $1 AND destination_id = $2")
             .bind(org_id)
             .bind(destination_id)
-            .execute(&self.writes)
+            .execute(&mut *write)
             .await?;
-        Ok(done.rows_affected() > 0)
+        write.commit().await?;
+        Ok(if done.rows_affected() > 0 { Changed::Done } else { Changed::Missing })
+    }
+
+    /// The run of a destination that is under way. None begins until the write ends.
+    async fn run_that_writes_to(&self, write: &mut Write, org_id: &str, destination_id: &str) -> Result<Option<String>> {
+        self.take_turn(write, turn::RUNS).await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNDER_WAY} LIMIT 1"
+        ));
+        let row = sqlx::query(sql).bind(org_id).bind(destination_id).fetch_optional(&mut **write).await?;
+        row.map(|row| Ok(row.try_get("run_id")?)).transpose()
     }
 }

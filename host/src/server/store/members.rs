@@ -67,6 +67,13 @@ pub struct Member {
     pub role: Role,
 }
 
+impl Member {
+    /// How the audit log names them: for people and for programs.
+    pub fn who(&self) -> String {
+        format!("{} ({})", self.user_name, self.user_id)
+    }
+}
+
 /// A key as it is listed.
 #[derive(Clone, Debug)]
 pub struct ApiKeyRow {
@@ -88,6 +95,8 @@ pub struct NewKey {
     pub api_key: secrecy::SecretString,
 }
 
+/// The turn of those who make users, so that the org of one person gets no second one. See [`Store::take_turn`].
+const USERS: i64 = 0x7273_0010;
 /// How long a session lasts.
 const SESSION_MS: i64 = 12 * 3600 * 1000;
 
@@ -154,17 +163,16 @@ impl Store {
         row.map(|row| Ok((row.try_get("name")?, row.try_get::<i64, _>("solo")? != 0))).transpose()
     }
 
-    /// Makes a key for the user of this name, who is made too if there is none.
+    /// Makes a key for the user of this name, who is made too if there is none. All keys of the org of one person are theirs.
     ///
     /// # Errors
     /// If the database refuses.
     pub async fn add_key(&self, org_id: &str, user_name: &str, key_name: &str, role: Role) -> Result<NewKey> {
         let mut write = self.write().await?;
-        let known = sqlx::query("SELECT user_id FROM users WHERE org_id = $1 AND name = $2")
-            .bind(org_id)
-            .bind(user_name)
-            .fetch_optional(&mut *write)
-            .await?;
+        self.take_turn(&mut write, USERS).await?;
+        let sql = "SELECT u.user_id FROM users u JOIN orgs o ON o.org_id = u.org_id WHERE u.org_id = $1 AND (u.name = $2 OR o.solo = 1) \
+                   ORDER BY u.created_at, u.user_id LIMIT 1";
+        let known = sqlx::query(sql).bind(org_id).bind(user_name).fetch_optional(&mut *write).await?;
         let user_id = match known {
             Some(row) => row.try_get("user_id")?,
             None => {
@@ -284,6 +292,21 @@ mod tests {
     use super::*;
     use crate::server::store::tests::store;
     use secrecy::ExposeSecret;
+
+    #[tokio::test]
+    async fn the_org_of_one_person_has_one_user() {
+        let (_dir, store) = store().await;
+        for (solo, users) in [(true, 1), (false, 2)] {
+            let org = store.add_org("Acme", solo).await.unwrap();
+            let mut seen = std::collections::BTreeSet::new();
+            for name in ["ada", "nightly", "ada"] {
+                let key = store.add_key(&org, name, name, Role::Admin).await.unwrap();
+                assert_eq!(key.row.name, name);
+                seen.insert(store.member_by_key(key.api_key.expose_secret()).await.unwrap().unwrap().user_id);
+            }
+            assert_eq!(seen.len(), users, "solo: {solo}");
+        }
+    }
 
     #[tokio::test]
     async fn a_key_opens_until_it_is_revoked_and_its_sessions_end_with_it() {

@@ -15,13 +15,13 @@ mod runs;
 mod sources;
 
 pub use audit::{AuditEntry, AuditRow, Broken, Head};
-pub use destinations::DestinationRow;
+pub use destinations::{Changed, DestinationRow};
 pub use golden::{GoldenRow, NewGolden};
 pub use ids::{now_ms, random_id, time_text};
 pub use members::{ApiKeyRow, Member, NewKey, Role};
 pub use plans::PlanRow;
 pub use quotas::{Quota, Usage};
-pub use runs::{Begun, NewRun, OutcomeRow, RunFilter, RunRow, Status};
+pub use runs::{Begun, NewRun, OutcomeRow, Resumed, RunFilter, RunRow, Status};
 pub use sources::{NewSource, SourceRow};
 
 use sqlx::{
@@ -42,6 +42,7 @@ pub struct Store {
     reads: AnyPool,
     writes: AnyPool,
     kind: Kind,
+    default_quota: Quota,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,13 @@ impl Store {
         let writes = pool(if kind == Kind::Sqlite { 1 } else { 8 }).connect_with(options.clone()).await?;
         Migrator::with_migrations(migrations(kind)).run(&writes).await?;
         let reads = pool(8).connect_with(options).await?;
-        Ok(Store { reads, writes, kind })
+        Ok(Store { reads, writes, kind, default_quota: Quota::default() })
+    }
+
+    /// With these limits for orgs that have none of their own.
+    #[must_use]
+    pub fn with_default_quota(self, default_quota: Quota) -> Store {
+        Store { default_quota, ..self }
     }
 
     /// SQLite in a file, which is made if it is not there.

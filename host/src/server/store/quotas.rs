@@ -62,7 +62,7 @@ impl Store {
         let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&self.reads).await?;
         let quota = match quota {
             Some(row) => Quota { runs_an_hour: row.try_get("runs_an_hour")?, runs_a_month: row.try_get("runs_a_month")? },
-            None => Quota::default(),
+            None => self.default_quota,
         };
         let mut used = [0; 2];
         for (count, window) in used.iter_mut().zip([HOUR_MS, MONTH_MS]) {
@@ -76,7 +76,7 @@ impl Store {
         let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&mut **write).await?;
         let quota = match quota {
             Some(row) => Quota { runs_an_hour: row.try_get("runs_an_hour")?, runs_a_month: row.try_get("runs_a_month")? },
-            None => Quota::default(),
+            None => self.default_quota,
         };
         let now = now_ms();
         for (limit, window) in [(quota.runs_an_hour, HOUR_MS), (quota.runs_a_month, MONTH_MS)] {

@@ -1,6 +1,6 @@
 //! Runs: what was confirmed, where it stands, what it came to.
 
-use super::{AuditEntry, Result, Row, Store, now_ms, turn, word};
+use super::{AuditEntry, Result, Row, Store, json, now_ms, to_json, turn, word};
 use crate::journal::{Ending, Problem};
 use sqlx::Row as _;
 use std::{fmt, str::FromStr};
@@ -106,6 +106,8 @@ pub struct NewRun<'a> {
     pub idempotency: Option<(&'a str, &'a str)>,
     /// Who confirmed it.
     pub started_by: &'a str,
+    /// Whether a run of this id that ended early goes on. It does when the same plan was made anew.
+    pub goes_on: bool,
 }
 
 /// Whether a run may begin.
@@ -116,8 +118,21 @@ pub enum Begun {
     Already(Box<RunRow>),
     /// Another run of the destination, or of this plan, is under way.
     UnderWay(String),
+    /// The run of this id ended early, and may be resumed.
+    Stopped,
     /// The org has to wait for so many milliseconds.
     Wait(i64),
+}
+
+/// Whether a run goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// It is queued.
+    Queued,
+    /// It has not ended early.
+    Ended,
+    /// This run of its destination is under way.
+    UnderWay(String),
 }
 
 /// Which runs are listed.
@@ -150,7 +165,7 @@ pub struct OutcomeRow {
 
 const COLUMNS: &str =
     "org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, number";
-const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
+pub(super) const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
 
 fn run(row: &Row) -> Result<RunRow> {
     Ok(RunRow {
@@ -191,8 +206,31 @@ impl Store {
         if let Some(row) = other {
             return Ok(Begun::UnderWay(row.try_get("run_id")?));
         }
+        let earlier = sqlx::query("SELECT status FROM runs WHERE org_id = $1 AND run_id = $2")
+            .bind(new.org_id)
+            .bind(new.run_id)
+            .fetch_optional(&mut *write)
+            .await?;
+        if earlier.is_some() && !new.goes_on {
+            return Ok(Begun::Stopped);
+        }
         if let Some(wait) = self.must_wait(&mut write, new.org_id).await? {
             return Ok(Begun::Wait(wait));
+        }
+        if earlier.is_some() {
+            let sql = "UPDATE runs SET status = 'queued', options = $1, idempotency_key = $2, request_hash = $3, started_by = $4, ended_at = NULL \
+                       WHERE org_id = $5 AND run_id = $6";
+            sqlx::query(sql)
+                .bind(new.options)
+                .bind(new.idempotency.map(|(key, _)| key))
+                .bind(new.idempotency.map(|(_, hash)| hash))
+                .bind(new.started_by)
+                .bind(new.org_id)
+                .bind(new.run_id)
+                .execute(&mut *write)
+                .await?;
+            write.commit().await?;
+            return Ok(Begun::Queued);
         }
         sqlx::query(
             "INSERT INTO runs (org_id, run_id, plan_id, destination_id, status, options, idempotency_key, request_hash, started_by, created_at, number) \
@@ -305,13 +343,45 @@ impl Store {
         Ok(())
     }
 
-    /// Queues a run again that ended early. Whether it had.
+    /// Queues a run again that ended early, unless another run of its destination is under way. What was asked for is put in its place.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn resume_run(&self, org_id: &str, run_id: &str) -> Result<bool> {
-        let sql = "UPDATE runs SET status = 'queued', ended_at = NULL WHERE org_id = $1 AND run_id = $2 AND status = 'stopped'";
-        Ok(sqlx::query(sql).bind(org_id).bind(run_id).execute(&self.writes).await?.rows_affected() > 0)
+    pub async fn resume_run(&self, org_id: &str, run_id: &str, options: &str) -> Result<Resumed> {
+        let mut write = self.write().await?;
+        self.take_turn(&mut write, turn::RUNS).await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT run_id FROM runs WHERE org_id = $1 AND status IN {UNDER_WAY} AND destination_id = \
+             (SELECT destination_id FROM runs r WHERE r.org_id = $2 AND r.run_id = $3) LIMIT 1"
+        ));
+        if let Some(row) = sqlx::query(sql).bind(org_id).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? {
+            return Ok(Resumed::UnderWay(row.try_get("run_id")?));
+        }
+        let sql = "UPDATE runs SET status = 'queued', options = $1, ended_at = NULL WHERE org_id = $2 AND run_id = $3 AND status = 'stopped'";
+        let done = sqlx::query(sql).bind(options).bind(org_id).bind(run_id).execute(&mut *write).await?;
+        write.commit().await?;
+        Ok(if done.rows_affected() > 0 { Resumed::Queued } else { Resumed::Ended })
+    }
+
+    /// Keeps in mind that somebody has asked a run to stop, so that it does not go on by itself after a restart.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn cancel_run(&self, org_id: &str, run_id: &str) -> Result<()> {
+        let mut write = self.write().await?;
+        self.take_turn(&mut write, turn::RUNS).await?;
+        let sql = sqlx::AssertSqlSafe(format!("SELECT options FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"));
+        let Some(row) = sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? else { return Ok(()) };
+        let mut options: serde_json::Map<String, serde_json::Value> = json("runs.options", row.try_get("options")?)?;
+        options.insert("cancelled".to_owned(), true.into());
+        sqlx::query("UPDATE runs SET options = $1 WHERE org_id = $2 AND run_id = $3")
+            .bind(to_json(&options))
+            .bind(org_id)
+            .bind(run_id)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(())
     }
 
     /// Ends a run: its state, its problems and its row in the audit log, all or nothing.

@@ -150,6 +150,21 @@ impl Store {
         Ok(())
     }
 
+    /// Puts another sealing of the same credential in its place, unless it was replaced meanwhile. Whether it was the same.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn seal_again(&self, org_id: &str, source_id: &str, before: &str, after: &str) -> Result<bool> {
+        let done = sqlx::query("UPDATE sources SET credential = $1 WHERE org_id = $2 AND source_id = $3 AND credential = $4")
+            .bind(after)
+            .bind(org_id)
+            .bind(source_id)
+            .bind(before)
+            .execute(&self.writes)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Removes a source that no destination uses. Whether there was one.
     ///
     /// # Errors

@@ -1,0 +1,208 @@
+//! `reverse-sync serve`: the service, until it is asked to stop.
+
+use crate::{
+    bundled,
+    exit::{Exit, Failure, OrExit},
+    workspace,
+};
+use anyhow::{Context, anyhow};
+use axum::serve::ListenerExt;
+use clap::Args;
+use reverse_sync::{
+    component::{Allowed, Component, Grant},
+    engine::{Engine, EngineConfig},
+    server::{
+        api,
+        app::{App, Settings},
+        golden::{GoldenLimits, query::QueryPolicy},
+        jobs::{Jobs, Limits},
+        observe::request_log,
+        store::{Quota, Role},
+    },
+};
+use secrecy::ExposeSecret;
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+/// How long runs have to come to the end of their batch when the service is asked to stop. What takes longer is taken up at the next start.
+const STOPPING: Duration = Duration::from_secs(60);
+/// How long answers have to be sent after that.
+const ANSWERING: Duration = Duration::from_secs(10);
+/// How often old request logs are looked for.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// Where the service keeps what lasts.
+#[derive(Args)]
+pub(crate) struct StateArgs {
+    /// The folder of its state, made if it is not there [default: ~/.local/state/reverse-sync]
+    #[arg(long, value_name = "DIR", env = "REVERSE_SYNC_STATE")]
+    state: Option<PathBuf>,
+    /// The database: sqlite:///path or postgres://user@host/database [default: SQLite in the state folder]
+    #[arg(long, value_name = "URL", env = "REVERSE_SYNC_DATABASE", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+}
+
+impl StateArgs {
+    pub(crate) fn dir(&self) -> Result<PathBuf, Failure> {
+        if let Some(dir) = &self.state {
+            return Ok(dir.clone());
+        }
+        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let dir = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+        let dir = dir.ok_or_else(|| Failure::new(Exit::Usage, anyhow!("there is no home folder; say where the state goes with --state DIR")))?;
+        Ok(dir.join("reverse-sync"))
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    state: StateArgs,
+    /// Runs that an org may start within an hour, unless it has a quota of its own
+    #[arg(long, value_name = "N", default_value_t = Quota::default().runs_an_hour)]
+    runs_an_hour: i64,
+    /// Runs that an org may start within 30 days, unless it has a quota of its own
+    #[arg(long, value_name = "N", default_value_t = Quota::default().runs_a_month)]
+    runs_a_month: i64,
+    /// Runs under way at once; others wait
+    #[arg(long, value_name = "N", default_value_t = Limits::default().runs)]
+    max_runs: usize,
+    /// Runs under way at once of one org
+    #[arg(long, value_name = "N", default_value_t = Limits::default().runs_of_org)]
+    max_runs_of_org: usize,
+    /// Largest upload of golden records, in bytes
+    #[arg(long, value_name = "N", default_value_t = GoldenLimits::default().bytes)]
+    max_golden_bytes: u64,
+    /// Let queries for golden records read this PostgreSQL server; may be given several times
+    #[arg(long, value_name = "HOST:PORT")]
+    golden_database: Vec<String>,
+    /// Let queries for golden records read SQLite files below this folder; may be given several times
+    #[arg(long, value_name = "DIR")]
+    golden_sqlite: Vec<PathBuf>,
+    /// Let sources be on this machine or in a private network, although others can reach the service
+    #[arg(long)]
+    allow_local_sources: bool,
+}
+
+impl ServeArgs {
+    fn settings(&self) -> Result<Settings, Failure> {
+        let mut query_policy = QueryPolicy::default();
+        for server in &self.golden_database {
+            query_policy.allow_database(server).map_err(|error| Failure::new(Exit::Usage, anyhow!("--golden-database: {error}")))?;
+        }
+        for folder in &self.golden_sqlite {
+            query_policy.allow_sqlite(folder).with_context(|| format!("--golden-sqlite {}", folder.display())).or_exit(Exit::Usage)?;
+        }
+        let (runs_an_hour, runs_a_month) = (self.runs_an_hour, self.runs_a_month);
+        Ok(Settings {
+            state: self.state.dir()?,
+            database: self.state.database.clone(),
+            quota: Quota { runs_an_hour, runs_a_month },
+            golden: GoldenLimits { bytes: self.max_golden_bytes, ..GoldenLimits::default() },
+            query_policy,
+            limits: Limits { runs: self.max_runs, runs_of_org: self.max_runs_of_org, ..Limits::default() },
+            // Whoever reaches a service that listens on loopback is on this machine already.
+            local_sources: self.allow_local_sources || self.listen.ip().is_loopback(),
+        })
+    }
+}
+
+pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
+    let settings = args.settings()?;
+    let component = load(&settings.limits).await.or_exit(Exit::Usage)?;
+    let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
+    let app = App::open(settings, component, grant).await.or_exit(Exit::Usage)?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen)).or_exit(Exit::Usage)?;
+    let address = listener.local_addr().or_exit(Exit::Usage)?;
+    let resumed = Jobs::resume(&app).await.or_exit(Exit::Usage)?;
+    println!("listening on http://{address}");
+    if resumed > 0 {
+        println!("going on with {resumed} runs that had not come to their end");
+    }
+    if address.ip().is_loopback() {
+        welcome(&app, address).await?;
+    }
+    let sweeping = tokio::spawn(sweep(app.orgs_dir()));
+    let served = until_asked_to_stop(&app, listener).await;
+    sweeping.abort();
+    app.store.close().await;
+    served.or_exit(Exit::Usage)?;
+    Ok(Exit::Ok)
+}
+
+async fn load(limits: &Limits) -> anyhow::Result<Component> {
+    let max_instances = u32::try_from(limits.instances()).context("--max-runs is too large")?;
+    let engine = Engine::new(EngineConfig { max_instances, cache_dir: workspace::cache_dir(), ..EngineConfig::default() })?;
+    Ok(Component::describe(engine.load(bundled::COMPONENT)?).await?)
+}
+
+/// For one person on their own machine: an org, a key that is shown once, and a link that signs in.
+async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
+    let orgs = app.store.orgs().await.or_exit(Exit::Usage)?;
+    let key_id = if orgs.is_empty() {
+        let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "me".to_owned());
+        let org_id = app.store.add_org(&name, true).await.or_exit(Exit::Usage)?;
+        let key = app.store.add_key(&org_id, &name, "made by serve", Role::Admin).await.or_exit(Exit::Usage)?;
+        println!("API key, shown this once: {}", key.api_key.expose_secret());
+        key.row.key_id
+    } else {
+        let Some((org_id, _, _)) = orgs.into_iter().find(|(_, _, solo)| *solo) else { return Ok(()) };
+        let keys = app.store.keys(&org_id).await.or_exit(Exit::Usage)?;
+        let Some(key) = keys.into_iter().find(|key| key.role == Role::Admin) else { return Ok(()) };
+        key.key_id
+    };
+    let code = app.login_codes.make(&key_id);
+    println!("open http://{address}/#login={} (it works once, within the hour)", code.expose_secret());
+    Ok(())
+}
+
+async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut ending = app.ending.subscribe();
+    let router = api::router(Arc::clone(app)).into_make_service_with_connect_info::<SocketAddr>();
+    // Answers are small and somebody waits for them.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+    });
+    let answering = axum::serve(listener, router).with_graceful_shutdown(async move {
+        // An error says that nobody is there any more to end it.
+        let _ = ending.wait_for(|ending| *ending).await;
+    });
+    let answering = tokio::spawn(answering.into_future());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: runs come to the end of their batch");
+    app.ending.send_replace(true);
+    if tokio::time::timeout(STOPPING, app.jobs.shut_down()).await.is_err() {
+        tracing::warn!("some runs are still waiting for the CRM; the next start goes on with them");
+    }
+    match tokio::time::timeout(ANSWERING, answering).await {
+        Ok(ended) => Ok(ended??),
+        // Clients that do not read their answers.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Removes request logs that are older than they are kept.
+async fn sweep(orgs_dir: PathBuf) {
+    loop {
+        let dir = orgs_dir.clone();
+        match tokio::task::spawn_blocking(move || request_log::sweep(&dir, request_log::KEPT)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(swept)) => tracing::info!(swept, "old request logs were removed"),
+            Ok(Err(error)) => tracing::warn!(%error, "old request logs cannot be looked for"),
+            Err(error) => tracing::warn!(%error, "old request logs cannot be looked for"),
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
+}

@@ -1,0 +1,220 @@
+//! Commands on the state of a service: orgs and their keys, the keys that seal, the audit log. The service may be running.
+
+use crate::{
+    exit::{Exit, Failure, OrExit},
+    serve::StateArgs,
+};
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+use reverse_sync::server::{
+    app::State,
+    links::context,
+    secrets::{Keyring, Sealed},
+    store::{AuditEntry, NewKey, Quota, Role, Store},
+};
+use secrecy::ExposeSecret;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+#[derive(Subcommand)]
+pub(crate) enum OrgsCommand {
+    /// Make an org, and an admin's key for it, which is shown this once
+    Add(AddOrgArgs),
+    /// List the orgs
+    List(StateArgs),
+    /// Set how many runs an org may start
+    Quota(QuotaArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct AddOrgArgs {
+    /// The name people use
+    name: String,
+    /// It is the org of one person, and stays so
+    #[arg(long)]
+    solo: bool,
+    /// Its first user, an admin
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    user: String,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct QuotaArgs {
+    /// The org
+    #[arg(long, value_name = "ORG_ID")]
+    org: String,
+    /// Runs within an hour
+    #[arg(long, value_name = "N")]
+    runs_an_hour: i64,
+    /// Runs within 30 days
+    #[arg(long, value_name = "N")]
+    runs_a_month: i64,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ApiKeysCommand {
+    /// Make a key, which is shown this once
+    Add(AddKeyArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct AddKeyArgs {
+    /// The org
+    #[arg(long, value_name = "ORG_ID")]
+    org: String,
+    /// Who or what it is for
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// viewer, operator or admin
+    #[arg(long, value_name = "ROLE")]
+    role: Role,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a new key, and seal every stored credential with it. Older keys are kept: a running service may still use them
+    Rotate(RotateArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct RotateArgs {
+    /// Make no new key, but drop those that nothing is sealed with. For when every service was started again after a rotation
+    #[arg(long)]
+    drop_unused: bool,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Go through the whole chain of the audit log, and say where it ends or where it does not hold
+    Verify(StateArgs),
+}
+
+/// Who did it, for the audit log.
+const COMMAND: &str = "command";
+
+async fn open(args: &StateArgs) -> Result<State, Failure> {
+    State::open(&args.dir()?, args.database.as_deref()).await.or_exit(Exit::Usage)
+}
+
+pub(crate) async fn orgs(command: &OrgsCommand) -> Result<Exit, Failure> {
+    match command {
+        OrgsCommand::Add(args) => {
+            let store = open(&args.state).await?.store;
+            let org_id = store.add_org(&args.name, args.solo).await.or_exit(Exit::Usage)?;
+            log(&store, "org.create", &org_id, json!({ "name": args.name, "solo": args.solo })).await?;
+            let key = add_key(&store, &org_id, &args.user, Role::Admin).await?;
+            println!("{}", json!({ "org_id": org_id, "key_id": key.row.key_id, "api_key": key.api_key.expose_secret() }));
+        }
+        OrgsCommand::List(args) => {
+            let orgs = open(args).await?.store.orgs().await.or_exit(Exit::Usage)?;
+            let orgs: Vec<_> = orgs.iter().map(|(org_id, name, solo)| json!({ "org_id": org_id, "name": name, "solo": solo })).collect();
+            println!("{}", json!(orgs));
+        }
+        OrgsCommand::Quota(args) => {
+            let store = known(&args.state, &args.org).await?;
+            let quota = Quota { runs_an_hour: args.runs_an_hour, runs_a_month: args.runs_a_month };
+            store.set_quota(&args.org, quota).await.or_exit(Exit::Usage)?;
+            let detail = json!({ "runs_an_hour": quota.runs_an_hour, "runs_a_month": quota.runs_a_month });
+            log(&store, "org.quota", &args.org, detail.clone()).await?;
+            println!("{detail}");
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+pub(crate) async fn api_keys(command: &ApiKeysCommand) -> Result<Exit, Failure> {
+    let ApiKeysCommand::Add(args) = command;
+    let store = known(&args.state, &args.org).await?;
+    let key = add_key(&store, &args.org, &args.name, args.role).await?;
+    println!(
+        "{}",
+        json!({ "key_id": key.row.key_id, "name": key.row.name, "role": key.row.role, "api_key": key.api_key.expose_secret() })
+    );
+    Ok(Exit::Ok)
+}
+
+/// The store, if it has this org.
+async fn known(args: &StateArgs, org_id: &str) -> Result<Store, Failure> {
+    let store = open(args).await?.store;
+    match store.org(org_id).await.or_exit(Exit::Usage)? {
+        Some(_) => Ok(store),
+        None => Err(Failure::new(Exit::Usage, anyhow!("there is no org `{org_id}`; `reverse-sync orgs list` lists those there are"))),
+    }
+}
+
+async fn add_key(store: &Store, org_id: &str, name: &str, role: Role) -> Result<NewKey, Failure> {
+    let key = store.add_key(org_id, name, name, role).await.or_exit(Exit::Usage)?;
+    log(store, "api_key.create", org_id, json!({ "key_id": key.row.key_id, "name": name, "role": role })).await?;
+    Ok(key)
+}
+
+async fn log(store: &Store, action: &str, org_id: &str, detail: serde_json::Value) -> Result<(), Failure> {
+    let entry = AuditEntry {
+        action: action.to_owned(),
+        who: COMMAND.to_owned(),
+        org_id: org_id.to_owned(),
+        detail: detail.to_string(),
+        ..AuditEntry::default()
+    };
+    store.log(&entry).await.or_exit(Exit::Usage)
+}
+
+pub(crate) async fn keys(command: &KeysCommand) -> Result<Exit, Failure> {
+    let KeysCommand::Rotate(args) = command;
+    let State { store, keyring, .. } = open(&args.state).await?;
+    if args.drop_unused {
+        return drop_unused(&store, &keyring).await;
+    }
+    let keyring = keyring.rotated().or_exit(Exit::Usage)?;
+    let mut sealed_again = 0;
+    for (org_id, source_id, sealed) in store.sealed_credentials().await.or_exit(Exit::Usage)? {
+        sealed_again += u64::from(seal_again(&store, &keyring, &org_id, &source_id, &sealed).await?);
+    }
+    println!(
+        "{}",
+        json!({ "active_key": keyring.active_id(), "keys": keyring.ids().collect::<Vec<_>>(), "sealed_again": sealed_again })
+    );
+    Ok(Exit::Ok)
+}
+
+/// Whether it was: one that was replaced meanwhile was sealed by somebody else.
+async fn seal_again(store: &Store, keyring: &Keyring, org_id: &str, source_id: &str, sealed: &str) -> Result<bool, Failure> {
+    let context = context(org_id, source_id);
+    let whose = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, anyhow!("the credential of source {source_id}: {error}"));
+    let before: Sealed = sealed.parse().map_err(|error| whose(&error))?;
+    let secret = keyring.open(&context, &before).map_err(|error| whose(&error))?;
+    let after = keyring.seal(&context, &secret).to_string();
+    store.seal_again(org_id, source_id, sealed, &after).await.or_exit(Exit::Usage)
+}
+
+async fn drop_unused(store: &Store, keyring: &Keyring) -> Result<Exit, Failure> {
+    let mut used = BTreeSet::from([keyring.active_id().to_owned()]);
+    for (_, source_id, sealed) in store.sealed_credentials().await.or_exit(Exit::Usage)? {
+        let sealed: Sealed =
+            sealed.parse().map_err(|error| Failure::new(Exit::Usage, anyhow!("the credential of source {source_id}: {error}")))?;
+        used.insert(sealed.key_id().to_owned());
+    }
+    let unused: Vec<&str> = keyring.ids().filter(|id| !used.contains(*id)).collect();
+    let left = keyring.without(&unused).or_exit(Exit::Usage)?;
+    println!("{}", json!({ "active_key": left.active_id(), "keys": left.ids().collect::<Vec<_>>(), "dropped": unused }));
+    Ok(Exit::Ok)
+}
+
+pub(crate) async fn audit(command: &AuditCommand) -> Result<Exit, Failure> {
+    let AuditCommand::Verify(args) = command;
+    match open(args).await?.store.verify_audit_log().await.or_exit(Exit::Usage)? {
+        Ok(head) => {
+            println!("{}", json!({ "ok": true, "rows": head.seq, "hash": head.hash }));
+            Ok(Exit::Ok)
+        }
+        Err(broken) => Err(Failure::new(Exit::RecordsFailed, broken)),
+    }
+}

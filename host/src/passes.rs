@@ -1,0 +1,147 @@
+//! A run in passes: a canary, the rest, and reading back what was written. What the command and the service share.
+
+use crate::{
+    component::{Component, Grant},
+    egress::Link,
+    gate::ConfirmedPlan,
+    journal::{self, Journal, Ranges, RunId},
+    run::{self, Part, Report, RunError, StopSignal, Watch},
+    verify::{self, Verified},
+};
+use serde::{Deserialize, Serialize};
+use std::{num::NonZeroU64, path::Path, str::FromStr};
+
+/// Records that are read back as a sample.
+const SAMPLE: u64 = 100;
+
+/// What is looked at beside the CRM's own answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checks {
+    /// Write this many changes first, read all of them back, and go on only if each holds what was written.
+    pub canary: Option<NonZeroU64>,
+    /// Read records back after the run.
+    pub verify: Option<HowMany>,
+}
+
+/// How many of the written records are read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub enum HowMany {
+    /// 100 of them, spread over all.
+    Sample,
+    /// Each.
+    All,
+}
+
+impl FromStr for HowMany {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<HowMany, String> {
+        match text {
+            "sample" => Ok(HowMany::Sample),
+            "all" => Ok(HowMany::All),
+            _ => Err("it is `sample` or `all`".to_owned()),
+        }
+    }
+}
+
+/// What the first changes came to, which were written before all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct Canary {
+    /// So many were asked for.
+    pub size: u64,
+    /// Whether all of them hold what was written, so that the rest followed.
+    pub held: bool,
+}
+
+/// A run, and what was read back of it.
+pub struct Done {
+    /// What it came to.
+    pub report: Report,
+    /// The canary, if there was one.
+    pub canary: Option<Canary>,
+    /// The last check, or why there could not be one.
+    pub verified: Option<Result<Verified, String>>,
+}
+
+impl Done {
+    /// Whether every change is in the CRM now, as far as anybody looked.
+    pub fn ok(&self) -> bool {
+        self.report.ok() && self.verified.as_ref().is_none_or(|verified| verified.as_ref().is_ok_and(Verified::ok))
+    }
+}
+
+/// What all passes of a run have in common.
+pub struct Passes<'a> {
+    /// What runs.
+    pub component: &'a Component,
+    /// What it may do.
+    pub grant: &'a Grant,
+    /// What is written.
+    pub confirmed: &'a ConfirmedPlan,
+    /// Where journals are.
+    pub runs_dir: &'a Path,
+    /// The run, whose journal is new or holds what happened before.
+    pub run_id: RunId,
+    /// The way to the CRM.
+    pub link: Link,
+    /// Stops between batches.
+    pub stop: StopSignal,
+}
+
+impl Passes<'_> {
+    /// Makes all passes. `watching` is told at the beginning of each pass that writes where to look for its progress.
+    ///
+    /// # Errors
+    /// Only for what makes running impossible; see [`run::run`].
+    pub async fn all(&self, checks: Checks, mut watching: impl FnMut(Watch)) -> Result<Done, RunError> {
+        let mut canary = None;
+        let mut verified = None;
+        let mut whole = None;
+        if let Some(size) = checks.canary.map(NonZeroU64::get) {
+            let report = self.run(Part::First(size), &mut watching).await?;
+            if report.stopped.is_some() {
+                return Ok(Done { report, canary, verified });
+            }
+            let mut problems = 0;
+            let past = journal::read(&report.journal, |_, problem| problems += u64::from(problem.change() < size))?;
+            let checked = self.check(past.updated.below(size)).await;
+            let held = problems == 0 && checked.as_ref().is_ok_and(Verified::ok);
+            (canary, verified) = (Some(Canary { size, held }), Some(checked));
+            if !held {
+                return Ok(Done { report, canary, verified });
+            }
+            // A canary as large as the plan has left nothing, and its run has ended.
+            whole = (report.pending == 0).then_some(report);
+        }
+        let report = match whole {
+            Some(report) => report,
+            None => self.run(Part::Whole, &mut watching).await?,
+        };
+        if let Some(how_many) = checks.verify
+            && report.stopped.is_none()
+        {
+            let updated = journal::read(&report.journal, |_, _| {})?.updated;
+            let chosen = if how_many == HowMany::All { updated } else { updated.spread(SAMPLE) };
+            verified = Some(self.check(chosen).await);
+        }
+        Ok(Done { report, canary, verified })
+    }
+
+    async fn run(&self, part: Part, watching: &mut impl FnMut(Watch)) -> Result<Report, RunError> {
+        let Passes { component, grant, confirmed, runs_dir, run_id, link, stop } = self;
+        let journal = Journal::open_run(runs_dir, run_id.clone(), confirmed.plan().id())?;
+        run::run(component, grant, confirmed, part, link.clone(), journal, stop.clone(), watching).await
+    }
+
+    /// Reads written records back. That they cannot be read says nothing about the run, which has its own report.
+    async fn check(&self, changes: Ranges) -> Result<Verified, String> {
+        if changes.count() == 0 {
+            return Ok(Verified::default());
+        }
+        let Passes { component, grant, confirmed, link, stop, .. } = self;
+        verify::check(component, grant, confirmed.plan(), changes, link.clone(), stop.clone()).await.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,299 @@
+//! Dry runs, and the plans that they leave.
+
+use super::{
+    body::{JsonBody, PathId, Query, bad_cursor, is_id, limit},
+    problem::{Answer, Problem, ProblemJson},
+};
+use crate::{
+    ErrorKind,
+    plan::{self, ChangeFilter, Cursor, PlanError, PlanId, PlanMode},
+    server::{
+        api::{
+            auth::{Operator, Viewer},
+            body::List,
+        },
+        app::App,
+        jobs::planning::{self, DryRunError, PlanJson},
+        store::{DestinationRow, Member, PlanRow, StoreError},
+    },
+};
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(dry_run))
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(changes))
+        .routes(routes!(skipped))
+}
+
+/// What a dry run may ask.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DryRunRequest {
+    /// `offline` (the default) needs no credential and asks nobody; `online` reads the CRM's metadata; `compare` its records too, so that the
+    /// run can be undone.
+    #[serde(default)]
+    #[schema(value_type = planning::PlanModeJson, required = false)]
+    mode: PlanMode,
+}
+
+/// Plans, and writes nothing.
+#[utoipa::path(
+    post, path = "/destinations/{destination_id}/reverse-dry-run", tag = "plans",
+    params(("destination_id" = String, Path, description = "The destination")),
+    request_body = DryRunRequest,
+    responses(
+        (status = 200, description = "The plan, which is kept", body = PlanJson),
+        (status = 409, description = "The golden records were replaced while they were read, or the source cannot be used", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 424, description = "The CRM, or its credential", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 429, description = "Too many dry runs of this org wait already", body = ProblemJson, content_type = "application/problem+json"),
+    ),
+    extensions(("x-role" = json!("operator")))
+)]
+async fn dry_run(
+    Operator(member): Operator,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+    JsonBody(request): JsonBody<DryRunRequest>,
+) -> Answer<Json<PlanJson>> {
+    let to = destination(&app, &member, &id).await?;
+    Ok(Json(planning::dry_run(&app, &member, &to, request.mode).await?.json))
+}
+
+/// A destination of the member's org.
+pub(super) async fn destination(app: &App, member: &Member, id: &str) -> Answer<DestinationRow> {
+    app.store.destination(&member.org_id, id).await?.ok_or_else(|| Problem::missing("destination", id))
+}
+
+impl From<DryRunError> for Problem {
+    fn from(error: DryRunError) -> Problem {
+        let text = error.to_string();
+        let invalid = |code, text: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, text);
+        match error {
+            DryRunError::NoGoldenRecords(_) => invalid("no_golden_records", text),
+            DryRunError::Records { .. } => invalid("golden_records", text),
+            DryRunError::Config(_) => invalid("invalid_config", text),
+            DryRunError::TooLong => invalid("too_long", text),
+            DryRunError::Replaced => Problem::conflict("golden_records_replaced", text),
+            DryRunError::NoSource => Problem::conflict("no_source", text),
+            DryRunError::Link(_) => Problem::conflict("source_unusable", text),
+            DryRunError::NotUndoable(_) => Problem::conflict("not_undoable", text),
+            DryRunError::Crm { kind, .. } => {
+                let code = match kind {
+                    ErrorKind::Unauthorized => "crm_unauthorized",
+                    ErrorKind::RateLimited => "crm_rate_limited",
+                    ErrorKind::Unavailable => "crm_unavailable",
+                    _ => "crm_rejected",
+                };
+                Problem::new(StatusCode::FAILED_DEPENDENCY, code, text)
+            }
+            DryRunError::Line(_) => Problem::too_many(text, 5),
+            DryRunError::Store(error) => error.into(),
+            DryRunError::Internal(error) => Problem::internal(&error),
+        }
+    }
+}
+
+/// Which plans are listed.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PlansQuery {
+    /// Only of this destination.
+    destination_id: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Entries of a page: 1 to 500, 100 by default.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// Plans, the newest first, without their sample.
+#[utoipa::path(
+    get, path = "/plans", tag = "plans", params(PlansQuery),
+    responses((status = 200, description = "A page of plans", body = List<PlanJson>)),
+    extensions(("x-role" = json!("viewer")))
+)]
+async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query): Query<PlansQuery>) -> Answer<Json<List<PlanJson>>> {
+    let limit = limit(query.limit)?;
+    let before = match &query.after {
+        None => (i64::MAX, String::new()),
+        Some(cursor) => cursor
+            .split_once('.')
+            .and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<PlanId>().ok()?.to_string())))
+            .ok_or_else(bad_cursor)?,
+    };
+    if query.destination_id.as_deref().is_some_and(|id| !is_id(id)) {
+        return Ok(Json(List { items: Vec::new(), next: None }));
+    }
+    let rows = app.store.plans(&member.org_id, query.destination_id.as_deref(), (before.0, &before.1), limit as i64 + 1).await?;
+    let shown = rows.iter().map(shown).collect::<Answer<Vec<_>>>()?;
+    let rows: Vec<(PlanRow, PlanJson)> = rows.into_iter().zip(shown).collect();
+    let cursor = |(row, _): &(PlanRow, PlanJson)| format!("{}.{}", row.planned_at, row.plan_id);
+    Ok(Json(List::page(rows, limit, cursor, |(_, plan)| PlanJson { sample: None, ..plan })))
+}
+
+fn shown(row: &PlanRow) -> Answer<PlanJson> {
+    serde_json::from_str(&row.summary)
+        .map_err(|error| StoreError::Unexpected { place: "plans.summary", error: error.to_string() }.into())
+}
+
+/// A plan of the member's org.
+pub(super) async fn plan(app: &App, member: &Member, id: &str) -> Answer<PlanRow> {
+    app.store.plan(&member.org_id, id).await?.ok_or_else(|| Problem::missing("plan", id))
+}
+
+/// A plan.
+#[utoipa::path(
+    get, path = "/plans/{plan_id}", tag = "plans", params(("plan_id" = String, Path, description = "The plan")),
+    responses((status = 200, description = "The plan", body = PlanJson)),
+    extensions(("x-role" = json!("viewer")))
+)]
+async fn one(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Json<PlanJson>> {
+    Ok(Json(shown(&plan(&app, &member, &id).await?)?))
+}
+
+/// Which changes are shown.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ChangesQuery {
+    /// Only changes of this field.
+    field: Option<String>,
+    /// Only the change of this record.
+    provider_id: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Entries of a page: 1 to 500, 100 by default. With a filter a page may be shorter, or empty, and still have a `next`.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// A change, as it would be written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlannedChange)]
+struct ChangeJson {
+    /// Its number in the plan, from 0.
+    change: u64,
+    /// The golden record's row, from 1.
+    row: u64,
+    /// The CRM's record id.
+    provider_id: String,
+    /// The values as they will be written.
+    #[schema(value_type = Object)]
+    fields: Box<serde_json::value::RawValue>,
+    /// What the CRM held while planning; null if nobody looked.
+    #[schema(value_type = Option<Object>)]
+    before: Option<Box<serde_json::value::RawValue>>,
+}
+
+/// What a plan would write, in its order. A page costs the same wherever it is.
+#[utoipa::path(
+    get, path = "/plans/{plan_id}/changes", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), ChangesQuery),
+    responses((status = 200, description = "A page of changes", body = List<ChangeJson>)),
+    extensions(("x-role" = json!("viewer")))
+)]
+async fn changes(
+    Viewer(member): Viewer,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+    Query(query): Query<ChangesQuery>,
+) -> Answer<Json<List<ChangeJson>>> {
+    let (limit, cursor, plan_id) = paged(&app, &member, &id, query.limit, query.after).await?;
+    let plans_dir = app.folder(&member.org_id).plans();
+    let filter = ChangeFilter { field: query.field, provider_id: query.provider_id };
+    let page = blocking(move || plan::changes_page(&plans_dir, &plan_id, cursor, limit, &filter)).await?;
+    let items = page.items.into_iter().map(|change| ChangeJson {
+        change: change.change,
+        row: change.row,
+        provider_id: change.provider_id,
+        fields: change.fields,
+        before: change.before,
+    });
+    Ok(Json(List { items: items.collect(), next: page.next.map(|next| next.to_string()) }))
+}
+
+/// Which rows are shown.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SkippedQuery {
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Entries of a page: 1 to 500, 100 by default.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// Golden records that would not be written, consecutive ones with the same reason as one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SkippedRows)]
+struct SkippedJson {
+    /// The first row, from 1.
+    first_row: u64,
+    /// How many rows.
+    rows: u64,
+    /// A code, such as `provider_id_null`.
+    reason: String,
+    /// What there is to say beside it.
+    detail: Option<String>,
+}
+
+/// What a plan leaves out, and why.
+#[utoipa::path(
+    get, path = "/plans/{plan_id}/skipped", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), SkippedQuery),
+    responses((status = 200, description = "A page of skipped rows", body = List<SkippedJson>)),
+    extensions(("x-role" = json!("viewer")))
+)]
+async fn skipped(
+    Viewer(member): Viewer,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+    Query(query): Query<SkippedQuery>,
+) -> Answer<Json<List<SkippedJson>>> {
+    let (limit, cursor, plan_id) = paged(&app, &member, &id, query.limit, query.after).await?;
+    let plans_dir = app.folder(&member.org_id).plans();
+    let page = blocking(move || plan::skipped_page(&plans_dir, &plan_id, cursor, limit)).await?;
+    let items = page.items.into_iter().map(|rows| SkippedJson {
+        first_row: rows.first_row,
+        rows: rows.rows,
+        reason: rows.reason,
+        detail: rows.detail,
+    });
+    Ok(Json(List { items: items.collect(), next: page.next.map(|next| next.to_string()) }))
+}
+
+async fn paged(
+    app: &App,
+    member: &Member,
+    id: &str,
+    asked: Option<u32>,
+    after: Option<String>,
+) -> Answer<(usize, Option<Cursor>, PlanId)> {
+    let (limit, cursor) = (limit(asked)?, cursor(after)?);
+    let row = plan(app, member, id).await?;
+    let plan_id = row.plan_id.parse().map_err(|error: String| Problem::internal(&error))?;
+    Ok((limit, cursor, plan_id))
+}
+
+/// A cursor of a plan's pages.
+pub(super) fn cursor(after: Option<String>) -> Answer<Option<Cursor>> {
+    after.map(|text| text.parse::<Cursor>().map_err(|_| bad_cursor())).transpose()
+}
+
+/// Reads files on a thread that may block.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, PlanError> + Send + 'static) -> Answer<T> {
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?;
+    read.map_err(plan_error)
+}
+
+pub(super) fn plan_error(error: PlanError) -> Problem {
+    match error {
+        PlanError::Cursor { .. } => bad_cursor(),
+        PlanError::Tampered { .. } | PlanError::Stale { .. } => Problem::conflict("stale_plan", error.to_string()),
+        error => Problem::internal(&error),
+    }
+}

@@ -1,0 +1,475 @@
+//! Confirmed runs: begun, cancelled, resumed, undone.
+
+use super::{
+    body::{JsonBody, PathId, Query},
+    object::Object,
+    plans::{destination, plan, plan_error},
+    problem::{Answer, Problem, ProblemJson},
+    run_json::{ERRORS, RunAnswer, RunJson},
+    runs::run,
+};
+use crate::{
+    digest::Digest,
+    gate::{Confirmation, ConfirmedPlan, Refused},
+    journal,
+    passes::{Checks, HowMany},
+    plan::{Plan, PlanId, PlanMode},
+    server::{
+        api::auth::Operator,
+        app::App,
+        jobs::{
+            Jobs,
+            live::Live,
+            outcome::RunOptions,
+            planning::{self, PlanJson},
+        },
+        links::{self, SourceSettings},
+        store::{AuditEntry, Begun, DestinationRow, Member, NewRun, Resumed, RunRow, Status, StoreError},
+    },
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, num::NonZeroU64, sync::Arc, time::Duration};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The header whose value keeps a request from starting a second run.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Longest of its values.
+const MAX_KEY: usize = 255;
+/// Seconds that an answer waits for the end of its run, if nothing else is asked for, and at most.
+const WAIT: u64 = 30;
+const MAX_WAIT: u64 = 300;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(reverse_run))
+        .routes(routes!(forward))
+        .routes(routes!(cancel))
+        .routes(routes!(resume))
+        .routes(routes!(undo))
+}
+
+/// The confirmation of a run.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read key by key, so that each error has its place")]
+struct RunRequest {
+    /// Has to be true: somebody has looked, and says yes.
+    confirm: bool,
+    /// Exactly this plan. Left out, the destination is planned now, and what comes out is written.
+    #[schema(nullable = false)]
+    plan_id: Option<String>,
+    /// Names of guards to go on in spite of.
+    #[schema(nullable = false)]
+    r#override: Option<Vec<String>>,
+    /// Write this many changes first, read them back, and go on only if each holds what was written.
+    #[schema(nullable = false, minimum = 1)]
+    canary: Option<u64>,
+    /// Read records back after the run: 100 of them, or all.
+    #[schema(nullable = false)]
+    verify: Option<HowMany>,
+}
+
+/// How long to wait.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct WaitQuery {
+    /// Seconds to wait for the end of the run before it is answered with 202: 0 to 300, 30 by default.
+    #[param(minimum = 0, maximum = 300)]
+    wait: Option<u64>,
+}
+
+/// What was asked for.
+struct Asked {
+    plan_id: Option<String>,
+    overridden: Vec<String>,
+    checks: Checks,
+}
+
+impl Asked {
+    /// Reads a confirmation. Without it, nothing else is looked at.
+    fn read(body: serde_json::Map<String, Value>, destination_id: &str) -> Answer<Asked> {
+        if body.get("confirm") != Some(&Value::Bool(true)) {
+            return Err(Problem::bad(
+                "not_confirmed",
+                format!(
+                    "nothing was written: look at what would be, with POST /destinations/{destination_id}/reverse-dry-run, then send {{\"confirm\": true}} (and the plan_id of what you saw)"
+                ),
+            ));
+        }
+        let mut body = Object::body(body, &["confirm", "plan_id", "override", "canary", "verify"])?;
+        let plan_id = body.text("plan_id")?;
+        let names = |value| serde_json::from_value::<Vec<String>>(value).ok();
+        let overridden = match body.take("override").map(names) {
+            None => Vec::new(),
+            Some(Some(names)) => names,
+            Some(None) => return Err(body.wrong("override", "no list of texts; it has to be the names of guards")),
+        };
+        let canary = match body.take("canary") {
+            None => None,
+            Some(value) => match value.as_u64().and_then(NonZeroU64::new) {
+                None => return Err(body.wrong("canary", "no whole number from 1")),
+                size => size,
+            },
+        };
+        let verify = match body.text("verify")?.map(|how| how.parse::<HowMany>()) {
+            None => None,
+            Some(Ok(how)) => Some(how),
+            Some(Err(right)) => return Err(body.wrong("verify", &format!("something else; {right}"))),
+        };
+        Ok(Asked { plan_id, overridden, checks: Checks { canary, verify } })
+    }
+}
+
+/// Writes what was confirmed.
+#[utoipa::path(
+    post, path = "/destinations/{destination_id}/reverse-run", tag = "runs",
+    params(
+        ("destination_id" = String, Path, description = "The destination"), WaitQuery,
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key never starts a second run: 1 to 255 visible ASCII characters"),
+    ),
+    request_body = RunRequest,
+    responses(
+        (status = 200, description = "The run has ended", body = RunAnswer),
+        (status = 202, description = "The run is under way; `Location` says where to follow it", body = RunJson, headers(("location" = String, description = "The run"))),
+        (status = 409, description = "The plan is stale or was applied, a guard has tripped, or a run of the destination is under way", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 424, description = "The CRM, or its credential, while comparing", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 429, description = "The org's quota is used up; `Retry-After` says when to come back", body = ProblemJson, content_type = "application/problem+json"),
+    ),
+    extensions(("x-role" = json!("operator")))
+)]
+async fn reverse_run(
+    Operator(member): Operator,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+    Query(query): Query<WaitQuery>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<serde_json::Map<String, Value>>,
+) -> Answer<Response> {
+    let to = destination(&app, &member, &id).await?;
+    let key = idempotency_key(&headers)?;
+    let wait = query.wait.unwrap_or(WAIT);
+    if wait > MAX_WAIT {
+        return Err(Problem::bad("bad_query", format!("`wait` is a number of seconds from 0 to {MAX_WAIT}")));
+    }
+    let digest = Digest::of(json!([id, body]).to_string().as_bytes()).hex();
+    let asked = Asked::read(body, &id)?;
+    // In a task of its own: a client that goes away leaves no run that is on record and that nobody works on.
+    let beginning = tokio::spawn({
+        let (app, member) = (Arc::clone(&app), member.clone());
+        async move { begin(&app, &member, &to, asked, key.as_deref().map(|key| (key, digest.as_str()))).await }
+    });
+    let (row, live) = beginning.await.map_err(|error| Problem::internal(&error))??;
+    answer(&app, row, live, wait).await
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()));
+    let wrong = || Problem::bad("bad_idempotency_key", format!("Idempotency-Key is 1 to {MAX_KEY} visible ASCII characters"));
+    key.map(|key| Some(key.to_owned())).ok_or_else(wrong)
+}
+
+/// Waits for the end of a run, as long as was asked for.
+async fn answer(app: &Arc<App>, row: RunRow, live: Option<Arc<Live>>, wait: u64) -> Answer<Response> {
+    if let Some(live) = live {
+        let mut ending = app.ending.subscribe();
+        tokio::select! {
+            () = live.end() => {}
+            () = tokio::time::sleep(Duration::from_secs(wait)) => {}
+            // An error says that nobody is there any more to end it.
+            _ = ending.wait_for(|ending| *ending) => {}
+        }
+    }
+    let row = app.store.run(&row.org_id, &row.run_id).await?.unwrap_or(row);
+    let run = RunJson::of(app, &row)?;
+    if row.status.is_under_way() {
+        let location = format!("/runs/{}", row.run_id);
+        return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(run)).into_response());
+    }
+    let errors = app.store.problems(&row.org_id, &row.run_id, ERRORS as i64).await?;
+    let errors_truncated = run.problems() > errors.len() as u64;
+    let errors = errors.into_iter().map(Into::into).collect();
+    Ok(Json(RunAnswer { run, dry_run: false, errors, errors_truncated }).into_response())
+}
+
+/// From a confirmation to a run that is queued, or to the run that the same request has begun before.
+async fn begin(
+    app: &Arc<App>,
+    member: &Member,
+    to: &DestinationRow,
+    asked: Asked,
+    idempotency: Option<(&str, &str)>,
+) -> Answer<(RunRow, Option<Arc<Live>>)> {
+    let org_id = &member.org_id;
+    let _turn = app.jobs.beginning(org_id, &to.destination_id).await;
+    if let Some((key, digest)) = idempotency
+        && let Some(row) = app.store.run_by_key(org_id, key).await?
+    {
+        return already(app, row, digest);
+    }
+    if let Some(run_id) = app.store.run_under_way(org_id, &to.destination_id).await? {
+        return Err(under_way(&run_id));
+    }
+    let (plan, goes_on) = match &asked.plan_id {
+        Some(plan_id) => (kept_plan(app, member, to, plan_id).await?, false),
+        None => (fresh_plan(app, member, to).await?, true),
+    };
+    let options = RunOptions::new(plan.header(), asked.overridden, asked.checks);
+    let confirmed = confirm(app, org_id, to, plan, &options).await?;
+    let plan_id = confirmed.plan().id().clone();
+    let runs_dir = app.folder(org_id).runs();
+    let next = {
+        let plan_id = plan_id.clone();
+        tokio::task::spawn_blocking(move || journal::next_run(&runs_dir, &plan_id))
+    };
+    let run_id = next.await.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
+    let who = member.who();
+    let new = NewRun {
+        org_id,
+        run_id: run_id.as_str(),
+        plan_id: plan_id.as_str(),
+        destination_id: &to.destination_id,
+        options: &json!(options).to_string(),
+        idempotency,
+        started_by: &who,
+        goes_on,
+    };
+    match app.store.begin_run(&new).await? {
+        Begun::Queued => {}
+        Begun::Already(row) => return already(app, *row, idempotency.map_or("", |(_, digest)| digest)),
+        Begun::UnderWay(run_id) => return Err(under_way(&run_id)),
+        Begun::Stopped => {
+            let detail = format!(
+                "run {run_id} of this plan ended early; go on with it by POST /runs/{run_id}/resume, or make a new plan with POST /destinations/{}/reverse-dry-run",
+                to.destination_id
+            );
+            return Err(Problem::conflict("run_stopped", detail));
+        }
+        Begun::Wait(ms) => return Err(wait(app, org_id, ms).await?),
+    }
+    let row = app.store.run(org_id, run_id.as_str()).await?;
+    let row = row.ok_or_else(|| Problem::internal(&"a run that was begun is gone"))?;
+    let live = Jobs::submit(app, row.clone(), Some(confirmed));
+    Ok((row, Some(live)))
+}
+
+fn already(app: &App, row: RunRow, digest: &str) -> Answer<(RunRow, Option<Arc<Live>>)> {
+    if row.request_hash.as_deref() != Some(digest) {
+        let detail = format!("this Idempotency-Key came with another request before, which began run {}; take a new key", row.run_id);
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail));
+    }
+    let live = app.jobs.live(&row.org_id, &row.run_id);
+    Ok((row, live))
+}
+
+fn under_way(run_id: &str) -> Problem {
+    let detail = format!("run {run_id} of this destination is under way; wait for its end, or stop it with POST /runs/{run_id}/cancel");
+    Problem::conflict("run_under_way", detail)
+}
+
+async fn wait(app: &App, org_id: &str, ms: i64) -> Result<Problem, StoreError> {
+    let quota = app.store.usage(org_id).await?.quota;
+    let seconds = u64::try_from(ms).unwrap_or(0).div_ceil(1_000).max(1);
+    let detail = format!(
+        "an org may start {} runs an hour and {} in 30 days, and this one has; come back in {seconds} s",
+        quota.runs_an_hour, quota.runs_a_month
+    );
+    Ok(Problem::too_many(detail, seconds))
+}
+
+/// The plan that was confirmed by its id.
+async fn kept_plan(app: &App, member: &Member, to: &DestinationRow, id: &str) -> Answer<Plan> {
+    let unknown = || Problem::missing("plan", id);
+    let plan_id: PlanId = id.parse().map_err(|_| unknown())?;
+    let row = plan(app, member, id).await?;
+    let made = load(app, &member.org_id, plan_id).await?;
+    // Two destinations of the same definition share their plans; any other one's plan is not there.
+    if row.destination_id != to.destination_id && made.header().destination != to.destination {
+        return Err(unknown());
+    }
+    let again = format!("make a new one with POST /destinations/{}/reverse-dry-run", to.destination_id);
+    if let Some(run) = app.store.last_run_of_plan(&member.org_id, id).await?
+        && run.status != Status::Stopped
+        && run.created_at >= row.planned_at
+    {
+        let detail = format!("plan {id} was applied already, by run {}; {again}", run.run_id);
+        return Err(Problem::conflict("plan_applied", detail));
+    }
+    if let Some(set_id) = &row.set_id {
+        let now = app.store.golden(&member.org_id, &made.header().destination.entity_type).await?;
+        if now.is_none_or(|now| now.set_id != *set_id) {
+            return Err(Problem::conflict("stale_plan", format!("plan {id} is stale: the golden records were replaced since; {again}")));
+        }
+    }
+    Ok(made)
+}
+
+async fn load(app: &App, org_id: &str, plan_id: PlanId) -> Answer<Plan> {
+    let plans_dir = app.folder(org_id).plans();
+    let loaded = tokio::task::spawn_blocking(move || Plan::load(&plans_dir, &plan_id));
+    loaded.await.map_err(|error| Problem::internal(&error))?.map_err(plan_error)
+}
+
+/// A plan of the golden records as they are now. It asks the CRM only if the destination wants to be compared: the run itself reads the
+/// metadata before it writes.
+async fn fresh_plan(app: &Arc<App>, member: &Member, to: &DestinationRow) -> Answer<Plan> {
+    let compares = to.destination.config_json.get("compare").and_then(Value::as_bool) == Some(true);
+    let mode = if compares { PlanMode::Compare } else { PlanMode::Offline };
+    match planning::dry_run(app, member, to, mode).await {
+        Ok(planned) => Ok(planned.plan),
+        Err(error) => {
+            if let planning::DryRunError::Crm { message, .. } = &error {
+                // A run that somebody confirmed and that could not begin is a run all the same.
+                app.store.log(&unplanned(app, member, to, message)).await?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+fn unplanned(app: &App, member: &Member, to: &DestinationRow, message: &str) -> AuditEntry {
+    AuditEntry {
+        action: "destination.reverse_run.failed".to_owned(),
+        who: member.who(),
+        org_id: member.org_id.clone(),
+        destination_id: Some(to.destination_id.clone()),
+        component: Some(app.component.digest().to_string()),
+        detail: json!({ "error": message }).to_string(),
+        ..AuditEntry::default()
+    }
+}
+
+/// Opens the gate.
+async fn confirm(app: &App, org_id: &str, to: &DestinationRow, plan: Plan, options: &RunOptions) -> Answer<ConfirmedPlan> {
+    let overridden: BTreeSet<String> = options.overridden.iter().cloned().collect();
+    let source = app.store.source(org_id, &to.source_id).await?.ok_or_else(|| Problem::conflict("no_source", "the source is gone"))?;
+    let settings: SourceSettings = serde_json::from_str(&source.settings)
+        .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
+    let base_url = links::base_url(&source.provider, &settings, app.local_sources)
+        .map_err(|error| Problem::conflict("source_unusable", error.to_string()))?;
+    let confirmation = Confirmation::explicit(plan.id().clone()).overriding(overridden);
+    plan.confirm(confirmation, &to.destination, &base_url, &app.component).map_err(|error| match error {
+        Refused::NoSuchGuard { .. } => Problem::invalid("unknown_guard", "/override", error.to_string()),
+        Refused::Guarded { guards, .. } => {
+            let found: Vec<String> = guards.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect();
+            let names: Vec<&str> = crate::guards::name_list(&guards);
+            let detail = format!(
+                "nothing was written: {}. Look at the plan, then go on in spite of it with \"override\": {}",
+                found.join(", "),
+                json!(names)
+            );
+            Problem::conflict("guarded", detail)
+        }
+        Refused::Plan(crate::plan::PlanError::Stale { id, what }) => {
+            // The command's words name a file; whose golden records these are was looked at before.
+            let what = if what.starts_with("golden records") { "the golden records were replaced since".to_owned() } else { what };
+            let again = format!("make a new one with POST /destinations/{}/reverse-dry-run and look at what changed", to.destination_id);
+            Problem::conflict("stale_plan", format!("plan {id} is stale: {what}; {again}"))
+        }
+        Refused::Plan(error) => plan_error(error),
+        Refused::OtherPlan { .. } => Problem::conflict("stale_plan", error.to_string()),
+    })
+}
+
+/// The forward path, which a reverse destination does not have.
+#[utoipa::path(
+    post, path = "/destinations/{destination_id}/run", tag = "runs",
+    params(("destination_id" = String, Path, description = "The destination")),
+    responses((status = 409, description = "Always: a reverse destination is run by `reverse-run`", body = ProblemJson, content_type = "application/problem+json")),
+    extensions(("x-role" = json!("operator")))
+)]
+async fn forward(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<()> {
+    let to = destination(&app, &member, &id).await?;
+    let detail = format!(
+        "`{}` is a reverse destination: it has no forward run. Write golden records back with POST /destinations/{id}/reverse-run",
+        to.destination.name
+    );
+    Err(Problem::conflict("reverse_destination", detail))
+}
+
+/// Stops a run between batches.
+#[utoipa::path(
+    post, path = "/runs/{run_id}/cancel", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    responses(
+        (status = 202, description = "It stops after the requests in flight", body = RunJson),
+        (status = 409, description = "It has ended", body = ProblemJson, content_type = "application/problem+json"),
+    ),
+    extensions(("x-role" = json!("operator")))
+)]
+async fn cancel(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<(StatusCode, Json<RunJson>)> {
+    let row = run(&app, &member, &id).await?;
+    if !row.status.is_under_way() {
+        return Err(Problem::conflict("run_ended", format!("run {id} has ended: it {}", row.status)));
+    }
+    app.store.log(&about(&member, &row, "run.cancel")).await?;
+    Jobs::cancel(&app, &member.org_id, &id).await?;
+    let row = run(&app, &member, &id).await?;
+    Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
+}
+
+/// Goes on with a run that ended early, with what was confirmed.
+#[utoipa::path(
+    post, path = "/runs/{run_id}/resume", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    responses(
+        (status = 202, description = "It goes on", body = RunJson),
+        (status = 409, description = "It is under way or has come to its end", body = ProblemJson, content_type = "application/problem+json"),
+    ),
+    extensions(("x-role" = json!("operator")))
+)]
+async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<(StatusCode, Json<RunJson>)> {
+    let row = run(&app, &member, &id).await?;
+    let mut options: RunOptions = serde_json::from_str(&row.options)
+        .map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
+    options.cancelled = false;
+    let _turn = app.jobs.beginning(&member.org_id, &row.destination_id).await;
+    match app.store.resume_run(&member.org_id, &id, &json!(options).to_string()).await? {
+        Resumed::Queued => {}
+        Resumed::UnderWay(run_id) => return Err(under_way(&run_id)),
+        Resumed::Ended => return Err(Problem::conflict("run_ended", format!("run {id} has come to its end: nothing is pending"))),
+    }
+    let row = run(&app, &member, &id).await?;
+    Jobs::submit(&app, row.clone(), None);
+    app.store.log(&about(&member, &row, "run.resume")).await?;
+    Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
+}
+
+/// Plans the way back from a run. The plan is confirmed as any other.
+#[utoipa::path(
+    post, path = "/runs/{run_id}/undo", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    responses(
+        (status = 200, description = "A plan that puts back what the CRM held before", body = PlanJson),
+        (status = 409, description = "It cannot be undone", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 424, description = "The CRM, or its credential", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 429, description = "Too many dry runs of this org wait already", body = ProblemJson, content_type = "application/problem+json"),
+    ),
+    extensions(("x-role" = json!("operator")))
+)]
+async fn undo(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Json<PlanJson>> {
+    let row = run(&app, &member, &id).await?;
+    if row.status.is_under_way() {
+        return Err(Problem::conflict("not_undoable", format!("run {id} is under way; wait for its end, or cancel it")));
+    }
+    let to = app.store.destination(&member.org_id, &row.destination_id).await?;
+    let to = to.ok_or_else(|| Problem::conflict("not_undoable", format!("the destination of run {id} is gone")))?;
+    Ok(Json(planning::undo(&app, &member, &row, &to).await?))
+}
+
+fn about(member: &Member, row: &RunRow, action: &str) -> AuditEntry {
+    AuditEntry {
+        action: action.to_owned(),
+        who: member.who(),
+        org_id: row.org_id.clone(),
+        destination_id: Some(row.destination_id.clone()),
+        plan_id: Some(row.plan_id.clone()),
+        run_id: Some(row.run_id.clone()),
+        detail: "{}".to_owned(),
+        ..AuditEntry::default()
+    }
+}

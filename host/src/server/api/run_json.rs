@@ -1,0 +1,276 @@
+//! A run as it is answered: what is on record, and where it stands right now.
+
+use crate::{
+    journal::{Counts, Outcome},
+    passes::HowMany,
+    plan::PlanMode,
+    server::{
+        app::App,
+        jobs::{
+            live::{Live, Now},
+            outcome::{RunOptions, RunResult, Stopped},
+        },
+        store::{OutcomeRow, RunRow, Status, StoreError, time_text},
+    },
+};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Records that were not updated, in the answer of a run.
+pub(super) const ERRORS: usize = 1_000;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RunStatus {
+    /// Confirmed, and waiting for its turn.
+    Queued,
+    /// Under way.
+    Running,
+    /// It stops after the requests in flight.
+    Cancelling,
+    /// The service ended in the middle; it goes on when the service starts.
+    Interrupted,
+    /// It came to its end, and every change is in the CRM.
+    Succeeded,
+    /// It came to its end, and some records failed, drifted or are unknown.
+    Failed,
+    /// It ended early; what is pending can be resumed.
+    Stopped,
+}
+
+/// A run. The numbers add up: updated + unchanged + failed + drifted + unknown + pending = writable, and with skipped = total.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Run)]
+pub(super) struct RunJson {
+    /// Its id.
+    pub(super) run_id: String,
+    /// Its plan.
+    plan_id: String,
+    /// Its destination.
+    destination_id: String,
+    /// Where it stands.
+    pub(super) status: RunStatus,
+    /// Whether every change is in the CRM; null while it is under way.
+    ok: Option<bool>,
+    /// Golden records.
+    total: u64,
+    /// Changes in the plan.
+    writable: u64,
+    /// Changes that the CRM has confirmed.
+    updated: u64,
+    /// Records that held the values already.
+    unchanged: u64,
+    /// Records that the CRM refused.
+    failed: u64,
+    /// Records that were changed in the CRM since they were planned, and so were not written.
+    drifted: u64,
+    /// Changes that were sent, and no answer says whether they were applied.
+    unknown: u64,
+    /// Changes without an outcome.
+    pending: u64,
+    /// Golden records that are not in the plan's changes.
+    skipped: u64,
+    /// Requests of the last attempt.
+    requests: u64,
+    /// Requests of that attempt that the service did not let out.
+    refused_requests: u64,
+    /// Why it ended early, if it did.
+    stopped: Option<Stopped>,
+    /// The canary that was asked for.
+    canary: Option<CanaryJson>,
+    /// What was read back: `verified`, `as_written`, `different`, `stored_differently`, `not_read`; or why it could not be: `error`.
+    #[schema(value_type = Option<Object>)]
+    verified: Option<Value>,
+    /// Reading back that was asked for.
+    verify: Option<HowMany>,
+    /// Guards that were overridden.
+    #[serde(rename = "override")]
+    overridden: Vec<String>,
+    /// The run that it undoes.
+    undoes: Option<String>,
+    /// Whether it can be undone: it was planned with the values before, has ended, and has written something.
+    can_undo: bool,
+    /// Who confirmed it.
+    started_by: String,
+    /// When it was confirmed.
+    created_at: String,
+    /// When it began.
+    started_at: Option<String>,
+    /// When it ended.
+    ended_at: Option<String>,
+    /// The most memory that the component had in the last attempt, in bytes; null before there is an end.
+    peak_memory_bytes: Option<u64>,
+    /// The rights that the credential needs, if it lacked some.
+    required_rights: Option<String>,
+}
+
+/// A canary: so many changes are written first, and read back.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Canary)]
+struct CanaryJson {
+    /// How many.
+    size: u64,
+    /// Whether all of them held what was written; null before that is known.
+    held: Option<bool>,
+}
+
+impl RunJson {
+    /// Of a row, which may be under way in this process.
+    pub(super) fn of(app: &App, row: &RunRow) -> Result<RunJson, StoreError> {
+        let live = app.jobs.live(&row.org_id, &row.run_id).filter(|_| row.status.is_under_way());
+        RunJson::at(row, live.as_deref())
+    }
+
+    fn at(row: &RunRow, live: Option<&Live>) -> Result<RunJson, StoreError> {
+        let unexpected = |place| move |error: serde_json::Error| StoreError::Unexpected { place, error: error.to_string() };
+        let options: RunOptions = serde_json::from_str(&row.options).map_err(unexpected("runs.options"))?;
+        let result: Option<RunResult> =
+            row.result.as_deref().map(serde_json::from_str).transpose().map_err(unexpected("runs.result"))?;
+        let under_way = row.status.is_under_way();
+        let now = live.and_then(Live::now);
+        // What an attempt before this one came to stands until this one's journal speaks.
+        let counts = now.as_ref().and_then(|now| now.counts).or(result.as_ref().map(|result| result.counts)).unwrap_or_default();
+        let ended = result.filter(|_| !under_way);
+        let (requests, refused_requests) = match (&now, &ended) {
+            (Some(now), _) => (now.requests, now.refused),
+            (None, Some(ended)) => (ended.requests, ended.refused_requests),
+            (None, None) => (0, 0),
+        };
+        let Counts { updated, unchanged, failed, drifted, unknown } = counts;
+        let held = ended.as_ref().and_then(|ended| ended.canary).map(|canary| canary.held);
+        Ok(RunJson {
+            run_id: row.run_id.clone(),
+            plan_id: row.plan_id.clone(),
+            destination_id: row.destination_id.clone(),
+            status: status(row.status, live, now.as_ref()),
+            ok: ended.as_ref().map(|ended| ended.ok),
+            total: options.total,
+            writable: options.writable,
+            updated,
+            unchanged,
+            failed,
+            drifted,
+            unknown,
+            pending: options.writable.saturating_sub(counts.done()),
+            skipped: options.skipped,
+            requests,
+            refused_requests,
+            canary: options.checks.canary.map(|size| CanaryJson { size: size.get(), held }),
+            verify: options.checks.verify,
+            overridden: options.overridden,
+            undoes: options.undoes,
+            can_undo: !under_way && options.mode == PlanMode::Compare && updated > 0,
+            started_by: row.started_by.clone(),
+            created_at: time_text(row.created_at),
+            started_at: row.started_at.map(time_text),
+            ended_at: row.ended_at.map(time_text),
+            peak_memory_bytes: ended.as_ref().map(|ended| ended.peak_memory_bytes),
+            required_rights: ended.as_ref().and_then(|ended| ended.required_rights.clone()),
+            verified: ended.as_ref().and_then(|ended| ended.verified.clone()),
+            stopped: ended.and_then(|ended| ended.stopped),
+        })
+    }
+
+    /// Records that were not updated.
+    pub(super) fn problems(&self) -> u64 {
+        self.failed + self.drifted + self.unknown
+    }
+}
+
+fn status(row: Status, live: Option<&Live>, now: Option<&Now>) -> RunStatus {
+    match row {
+        Status::Queued | Status::Running | Status::Interrupted if live.is_some_and(Live::is_cancelled) => RunStatus::Cancelling,
+        // It has begun, and the row says so in a moment.
+        Status::Queued | Status::Interrupted if now.is_some_and(|now| now.running) => RunStatus::Running,
+        Status::Queued => RunStatus::Queued,
+        Status::Running => RunStatus::Running,
+        Status::Interrupted => RunStatus::Interrupted,
+        Status::Succeeded => RunStatus::Succeeded,
+        Status::Failed => RunStatus::Failed,
+        Status::Stopped => RunStatus::Stopped,
+    }
+}
+
+/// The answer of a run that has ended.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EndedRun)]
+pub(super) struct RunAnswer {
+    /// The run.
+    #[serde(flatten)]
+    pub(super) run: RunJson,
+    /// Always false: what was confirmed was written.
+    pub(super) dry_run: bool,
+    /// The first 1,000 records that were not updated, in the order of the plan.
+    pub(super) errors: Vec<ErrorJson>,
+    /// Whether there are more; `GET /runs/{run_id}/outcomes` has all.
+    pub(super) errors_truncated: bool,
+}
+
+/// A record that was not updated.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RecordError)]
+pub(super) struct ErrorJson {
+    provider_id: String,
+    /// The golden record's row, from 1.
+    row: i64,
+    /// `failed`, `drifted` or `unknown`.
+    outcome: String,
+    response: ResponseJson,
+}
+
+/// The CRM's answer, or the service's words where there was none.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CrmResponse)]
+pub(super) struct ResponseJson {
+    /// HTTP status.
+    pub(super) status: Option<i64>,
+    /// The CRM's code, or one of ours.
+    pub(super) code: String,
+    /// The CRM's words, or ours.
+    pub(super) message: String,
+}
+
+impl From<OutcomeRow> for ErrorJson {
+    fn from(row: OutcomeRow) -> ErrorJson {
+        let response = ResponseJson { status: row.http_status, code: row.code, message: row.message };
+        ErrorJson { provider_id: row.provider_id, row: row.row, outcome: row.outcome, response }
+    }
+}
+
+/// How a change ended.
+#[derive(ToSchema)]
+#[schema(as = Outcome, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes what another type looks like")]
+pub(super) enum OutcomeJson {
+    /// The CRM has confirmed it.
+    Updated,
+    /// The record held the values already.
+    Unchanged,
+    /// The CRM refused it.
+    Failed,
+    /// The record was changed since it was planned, and so was not written.
+    Drifted,
+    /// It was sent, and no answer says whether it was applied.
+    Unknown,
+    /// It has none yet.
+    Pending,
+}
+
+/// A change, and what became of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangeOutcome)]
+pub(super) struct ChangeOutcomeJson {
+    /// Its number in the plan, from 0.
+    pub(super) change: u64,
+    /// The golden record's row, from 1.
+    pub(super) row: u64,
+    /// The CRM's record id.
+    pub(super) provider_id: String,
+    /// What became of it.
+    #[schema(value_type = OutcomeJson)]
+    pub(super) outcome: Outcome,
+    /// Why it was not updated.
+    pub(super) response: Option<ResponseJson>,
+}

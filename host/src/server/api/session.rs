@@ -1,0 +1,253 @@
+//! Signing in and out with a browser, and who one is.
+
+use super::{
+    auth::{COOKIE, Viewer, session},
+    body::JsonBody,
+    object::Object,
+    problem::{Answer, Problem, ProblemJson},
+};
+use crate::{
+    digest::Digest,
+    server::{
+        app::App,
+        store::{Member, Role, random_id},
+    },
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// How long a browser keeps the cookie: as long as the store keeps the session.
+const SESSION_SECONDS: u32 = 12 * 3600;
+/// How long a login code may be used.
+const CODE_LIFE: Duration = Duration::from_secs(3600);
+/// Login codes that wait to be used. The oldest goes when there is another.
+const MAX_CODES: usize = 8;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(open, close)).routes(routes!(me))
+}
+
+/// One-time codes, each of which opens a session for a key. They are in the link that the command prints, so that the key itself
+/// is in no browser's history. Kept are hashes.
+#[derive(Default)]
+pub struct LoginCodes(Mutex<Vec<LoginCode>>);
+
+struct LoginCode {
+    hash: String,
+    key_id: String,
+    made: Instant,
+}
+
+impl LoginCodes {
+    /// Makes a code for a key.
+    pub fn make(&self, key_id: &str) -> SecretString {
+        let code = random_id("", 32);
+        let mut codes = self.fresh();
+        if codes.len() >= MAX_CODES {
+            codes.remove(0);
+        }
+        codes.push(LoginCode { hash: Digest::of(code.as_bytes()).hex(), key_id: key_id.to_owned(), made: Instant::now() });
+        code.into()
+    }
+
+    /// Takes a code: the key that it was made for. It opens nothing more after that.
+    pub fn redeem(&self, code: &str) -> Option<String> {
+        let hash = Digest::of(code.as_bytes()).hex();
+        let mut codes = self.fresh();
+        let at = codes.iter().position(|known| bool::from(known.hash.as_bytes().ct_eq(hash.as_bytes())))?;
+        Some(codes.remove(at).key_id)
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, Vec<LoginCode>> {
+        // Each statement leaves the list consistent, so a poisoned lock is still good.
+        let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        codes.retain(|code| code.made.elapsed() < CODE_LIFE);
+        codes
+    }
+}
+
+impl fmt::Debug for LoginCodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginCodes(…)")
+    }
+}
+
+/// What opens a session: one of the two.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewSession)]
+pub struct NewSessionJson {
+    /// An API key.
+    #[schema(example = "rsk_…")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<String>,
+    /// The code of the link that `reverse-sync serve` prints. It works once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_code: Option<String>,
+}
+
+/// Who one is, and what one may do.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Me)]
+pub struct MeJson {
+    /// The user.
+    user: UserJson,
+    /// The org.
+    org: OrgJson,
+    /// What the key may be used for.
+    role: Role,
+    /// How many runs the org may start, and has started.
+    quota: QuotaJson,
+}
+
+/// A user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct UserJson {
+    /// Their id.
+    id: String,
+    /// Their name.
+    name: String,
+}
+
+/// An org.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Org)]
+pub struct OrgJson {
+    /// Its id.
+    id: String,
+    /// Its name.
+    name: String,
+    /// Whether it is of one person.
+    solo: bool,
+}
+
+/// Runs of an org.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Quota)]
+pub struct QuotaJson {
+    /// Most runs within any hour.
+    runs_an_hour: i64,
+    /// Runs of the last hour.
+    used: i64,
+    /// Most runs within any 30 days.
+    runs_a_month: i64,
+    /// Runs of the last 30 days.
+    used_this_month: i64,
+}
+
+/// Opens a session, whose cookie stands for the key.
+#[utoipa::path(post, path = "/session", tag = "session", security(()), request_body = NewSessionJson,
+    responses(
+        (status = 204, description = "A cookie was set. Requests that carry it and are no GET need the header `x-reverse-sync: 1` too",
+            headers(("set-cookie" = String, description = "`reverse_sync_session`"))),
+        (status = 401, description = "There is no such key or code", body = ProblemJson, content_type = "application/problem+json")))]
+async fn open(State(app): State<Arc<App>>, headers: HeaderMap, JsonBody(body): JsonBody<Map<String, Value>>) -> Answer<Response> {
+    let mut object = Object::body(body, &["api_key", "login_code"])?;
+    let refused = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+    let no_key = || refused("there is no such API key, or it was revoked");
+    let key_id = match (object.text("api_key")?, object.text("login_code")?) {
+        (Some(api_key), None) => {
+            // PostgreSQL's text has no zero characters.
+            let api_key = Some(api_key.trim()).filter(|key| key.bytes().all(|b| b.is_ascii_graphic())).ok_or_else(no_key)?;
+            app.store.member_by_key(api_key).await?.ok_or_else(no_key)?.key_id
+        }
+        (None, Some(code)) => app
+            .login_codes
+            .redeem(code.trim())
+            .ok_or_else(|| refused("this link was used already, or is too old; sign in with an API key, or start the service again"))?,
+        (None, None) => return Err(object.missing("api_key", "a session is opened with an `api_key` or a `login_code`")),
+        (Some(_), Some(_)) => return Err(object.wrong("login_code", "there beside `api_key`; send one of them")),
+    };
+    let session = app.store.open_session(&key_id).await?;
+    // The key of a code may have been revoked since.
+    if app.store.member_by_session(session.expose_secret()).await?.is_none() {
+        app.store.close_session(session.expose_secret()).await?;
+        return Err(no_key());
+    }
+    answer(&headers, session.expose_secret(), SESSION_SECONDS)
+}
+
+/// Ends the session of the request's cookie.
+#[utoipa::path(delete, path = "/session", tag = "session",
+    responses((status = 204, description = "The cookie opens nothing any more")),
+    extensions(("x-role" = json!("viewer"))))]
+async fn close(State(app): State<Arc<App>>, Viewer(_member): Viewer, headers: HeaderMap) -> Answer<Response> {
+    if let Some(session) = session(&headers) {
+        app.store.close_session(session).await?;
+    }
+    answer(&headers, "", 0)
+}
+
+/// Sets the cookie, for so long. Its page came by https if the proxy says so.
+fn answer(headers: &HeaderMap, session: &str, seconds: u32) -> Answer<Response> {
+    let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    let secure = if https { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
+    let mut cookie = HeaderValue::try_from(cookie).map_err(|error| Problem::internal(&error))?;
+    cookie.set_sensitive(true);
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Who one is, and how many runs the org may start.
+#[utoipa::path(get, path = "/me", tag = "session",
+    responses((status = 200, description = "The user, the org and the role of the key", body = MeJson)),
+    extensions(("x-role" = json!("viewer"))))]
+async fn me(State(app): State<Arc<App>>, Viewer(member): Viewer) -> Answer<Json<MeJson>> {
+    let usage = app.store.usage(&member.org_id).await?;
+    let Member { org_id, org_name, solo, user_id, user_name, role, .. } = member;
+    Ok(Json(MeJson {
+        user: UserJson { id: user_id, name: user_name },
+        org: OrgJson { id: org_id, name: org_name, solo },
+        role,
+        quota: QuotaJson {
+            runs_an_hour: usage.quota.runs_an_hour,
+            used: usage.used,
+            runs_a_month: usage.quota.runs_a_month,
+            used_this_month: usage.used_this_month,
+        },
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_code_works_once_and_only_the_newest_are_kept() {
+        let codes = LoginCodes::default();
+        let (first, second) = (codes.make("key_1"), codes.make("key_2"));
+        assert_eq!(codes.redeem("000000"), None);
+        assert_eq!(codes.redeem(second.expose_secret()).as_deref(), Some("key_2"));
+        assert_eq!(codes.redeem(second.expose_secret()), None);
+        for _ in 0..MAX_CODES {
+            codes.make("key_3");
+        }
+        assert_eq!(codes.redeem(first.expose_secret()), None);
+        assert!(!format!("{codes:?}").contains("key_3"));
+    }
+
+    #[test]
+    fn a_cookie_is_for_https_where_the_page_came_by_it() {
+        let cookie = |proto: &'static str| {
+            let headers = HeaderMap::from_iter([(header::HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(proto))]);
+            answer(&headers, "sesame", 60).ok().unwrap().headers()[header::SET_COOKIE].to_str().unwrap().to_owned()
+        };
+        assert_eq!(cookie("http"), "reverse_sync_session=sesame; HttpOnly; SameSite=Strict; Path=/; Max-Age=60");
+        assert_eq!(cookie("https"), format!("{}; Secure", cookie("http")));
+    }
+}

@@ -1,0 +1,262 @@
+//! What the service works on: dry runs, and runs that are carried to their end whatever happens to the process.
+//!
+//! - [`planning`]: golden records of an org in, a kept plan out
+//! - `queue`: which run is next
+//! - `execution`: one run, from its turn to its row in the audit log
+//! - [`live`]: a run as it is watched and stopped
+//! - [`outcome`]: what was asked for and what it came to, as it is stored
+//! - [`turns`]: turns at what many want at once
+
+mod execution;
+pub mod live;
+pub mod outcome;
+pub mod planning;
+mod queue;
+pub mod turns;
+
+use super::{
+    app::App,
+    store::{RunRow, Status, StoreError},
+};
+use crate::gate::ConfirmedPlan;
+use live::Live;
+use queue::Queue;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::sync::Notify;
+use turns::{LineTooLong, Turn, Turns};
+
+/// How much is worked on at once, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Runs under way. Each is an instance of its own: a few MB, two threads that mostly wait.
+    pub runs: usize,
+    /// Runs under way of one org.
+    pub runs_of_org: usize,
+    /// Offline dry runs under way; they are bound by the processor.
+    pub offline_plans: usize,
+    /// Dry runs under way that ask the CRM; they mostly wait.
+    pub online_plans: usize,
+    /// Dry runs under way of one org, of each of these kinds.
+    pub plans_of_org: usize,
+    /// How long an attempt of a run may take. What is pending then can be resumed.
+    pub run_time: Duration,
+    /// How long a dry run may take.
+    pub plan_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Limits {
+            runs: 256,
+            runs_of_org: 16,
+            offline_plans: 2 * cores,
+            online_plans: 128,
+            plans_of_org: 4,
+            run_time: Duration::from_secs(24 * 3600),
+            plan_time: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Uploads and queries of golden records under way, in all and of one org; the same for checks of sources.
+const RECEIVING: (usize, usize) = (64, 4);
+const CHECKING: (usize, usize) = (32, 4);
+
+impl Limits {
+    /// Instances of the component that there may be at once.
+    pub fn instances(&self) -> usize {
+        // One for what is asked of the component while a request is answered, beside what has turns.
+        self.runs + self.offline_plans + self.online_plans + CHECKING.0 + 64
+    }
+}
+
+/// A run that is to be carried to its end.
+struct Job {
+    row: RunRow,
+    /// What was confirmed a moment ago; after a restart it is confirmed anew by what is on record.
+    confirmed: Option<ConfirmedPlan>,
+    live: Arc<Live>,
+}
+
+/// By org and run.
+type Key = (String, String);
+
+/// What is under way.
+pub struct Jobs {
+    /// How much is worked on at once.
+    pub limits: Limits,
+    /// Turns at dry runs that ask nobody.
+    pub(super) offline_plans: Turns,
+    /// Turns at dry runs that ask the CRM.
+    pub(super) online_plans: Turns,
+    receiving: Turns,
+    checking: Turns,
+    /// Held while a run of a destination begins.
+    begins: super::secrets::Holds,
+    state: Mutex<State>,
+    ending: AtomicBool,
+    idle: Notify,
+}
+
+struct State {
+    queue: Queue<Job>,
+    live: HashMap<Key, Arc<Live>>,
+    running: usize,
+}
+
+impl Jobs {
+    /// Nothing is under way.
+    pub fn new(limits: Limits) -> Jobs {
+        let state = State { queue: Queue::new(limits.runs, limits.runs_of_org), live: HashMap::new(), running: 0 };
+        Jobs {
+            limits,
+            offline_plans: Turns::new(limits.offline_plans, limits.plans_of_org),
+            online_plans: Turns::new(limits.online_plans, limits.plans_of_org),
+            receiving: Turns::new(RECEIVING.0, RECEIVING.1),
+            checking: Turns::new(CHECKING.0, CHECKING.1),
+            begins: super::secrets::Holds::default(),
+            state: Mutex::new(state),
+            ending: AtomicBool::new(false),
+            idle: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each statement leaves it consistent, so a poisoned lock is still good.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn at taking golden records in.
+    ///
+    /// # Errors
+    /// If too many of the org wait.
+    pub async fn receiving(&self, org_id: &str) -> Result<Turn, LineTooLong> {
+        self.receiving.take(org_id).await
+    }
+
+    /// Waits for a turn at checking a source.
+    ///
+    /// # Errors
+    /// If too many of the org wait.
+    pub async fn checking(&self, org_id: &str) -> Result<Turn, LineTooLong> {
+        self.checking.take(org_id).await
+    }
+
+    /// Waits until no other run of this destination is about to begin.
+    pub(super) async fn beginning(&self, org_id: &str, destination_id: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        self.begins.of(&format!("{org_id}/{destination_id}")).lock_owned().await
+    }
+
+    /// A run that waits or is under way.
+    pub fn live(&self, org_id: &str, run_id: &str) -> Option<Arc<Live>> {
+        self.state().live.get(&(org_id.to_owned(), run_id.to_owned())).cloned()
+    }
+
+    /// Takes up what did not come to its end before the service did.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn resume(app: &Arc<App>) -> Result<usize, StoreError> {
+        let unfinished = app.store.unfinished_runs().await?;
+        let count = unfinished.len();
+        for row in unfinished {
+            if row.status == Status::Running {
+                app.store.set_run_status(&row.org_id, &row.run_id, Status::Interrupted).await?;
+            }
+            Jobs::submit(app, row, None);
+        }
+        Ok(count)
+    }
+
+    /// Carries a run to its end, when it is its turn.
+    pub(super) fn submit(app: &Arc<App>, row: RunRow, confirmed: Option<ConfirmedPlan>) -> Arc<Live> {
+        let live = Live::new();
+        let mut state = app.jobs.state();
+        state.live.insert((row.org_id.clone(), row.run_id.clone()), Arc::clone(&live));
+        let org_id = row.org_id.clone();
+        state.queue.push(&org_id, Job { row, confirmed, live: Arc::clone(&live) });
+        Jobs::begin_next(app, &mut state);
+        live
+    }
+
+    fn begin_next(app: &Arc<App>, state: &mut State) {
+        if app.jobs.ending.load(Relaxed) {
+            return;
+        }
+        while let Some(job) = state.queue.next() {
+            state.running += 1;
+            let app = Arc::clone(app);
+            tokio::spawn(async move {
+                let (key, live) = ((job.row.org_id.clone(), job.row.run_id.clone()), Arc::clone(&job.live));
+                execution::carry_out(&app, job).await;
+                Jobs::over(&app, &key, &live);
+            });
+        }
+    }
+
+    fn over(app: &Arc<App>, key: &Key, live: &Live) {
+        let mut state = app.jobs.state();
+        state.live.remove(key);
+        state.queue.done(&key.0);
+        state.running -= 1;
+        // Whoever looks for the run from now on finds its end in the store.
+        live.ended();
+        if state.running == 0 {
+            app.jobs.idle.notify_waiters();
+        }
+        Jobs::begin_next(app, &mut state);
+    }
+
+    /// Asks a run to stop. What has not begun ends at once.
+    pub(super) async fn cancel(app: &Arc<App>, org_id: &str, run_id: &str) -> Result<(), StoreError> {
+        app.store.cancel_run(org_id, run_id).await?;
+        let waiting = {
+            let mut state = app.jobs.state();
+            let key = (org_id.to_owned(), run_id.to_owned());
+            if let Some(live) = state.live.get(&key) {
+                live.cancel();
+            }
+            let waiting = state.queue.remove(org_id, |job| job.row.run_id == run_id);
+            if waiting.is_some() {
+                state.live.remove(&key);
+            }
+            waiting
+        };
+        if let Some(job) = waiting {
+            execution::ended_before_it_began(app, &job.row).await;
+            job.live.ended();
+        }
+        Ok(())
+    }
+
+    /// Stops everything between batches, and returns when it has stopped. It goes on at the next start.
+    pub async fn shut_down(&self) {
+        self.ending.store(true, Relaxed);
+        loop {
+            let idle = self.idle.notified();
+            {
+                let state = self.state();
+                if state.running == 0 {
+                    return;
+                }
+                for live in state.live.values() {
+                    live.stop.stop();
+                }
+            }
+            idle.await;
+        }
+    }
+
+    /// Whether the service is about to end.
+    fn is_ending(&self) -> bool {
+        self.ending.load(Relaxed)
+    }
+}

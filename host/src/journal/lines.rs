@@ -26,6 +26,8 @@ pub(super) enum Line {
     Drifted(Problem),
     Unknown(Problem),
     Remembered(Note),
+    /// The process ended in order: whatever was handed out has its outcome.
+    Settled,
     Finished(Counts),
 }
 
@@ -54,7 +56,7 @@ pub struct Past {
     pub done: Ranges,
     /// Those of them that were written.
     pub updated: Ranges,
-    /// Changes below this number may have been sent.
+    /// Changes below this number that have no outcome may have been sent.
     pub handed_out: u64,
     /// How they ended.
     pub counts: Counts,
@@ -157,6 +159,7 @@ pub(super) fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -
                 problem(Ending::Unknown, found);
             }
             Line::Remembered(note) => past.notes.push(note),
+            Line::Settled => past.handed_out = 0,
             Line::Finished(_) => past.finished = true,
         }
     }

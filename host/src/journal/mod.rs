@@ -141,7 +141,19 @@ enum Entry {
     HandedOut(u64, oneshot::Sender<()>),
     Remembered(Note, oneshot::Sender<()>),
     Outcomes(Outcomes),
+    Settled,
     Finished,
+}
+
+/// How a journal is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// The run came to its end.
+    Finished,
+    /// It stopped before that, and whatever was handed out has its outcome.
+    Settled,
+    /// It stopped, and what was handed out without an outcome may have been sent.
+    InDoubt,
 }
 
 /// Outcomes on their way to the journal.
@@ -241,11 +253,16 @@ impl Journal {
         OutcomeQueue(self.queue.clone())
     }
 
-    /// Waits until everything is on disk; `finished` says that the run came to its end.
-    pub(crate) async fn close(mut self, finished: bool) -> Result<Counts, JournalError> {
-        if finished {
+    /// Waits until everything is on disk.
+    pub(crate) async fn close(mut self, closing: Closing) -> Result<Counts, JournalError> {
+        let last = match closing {
+            Closing::Finished => Some(Entry::Finished),
+            Closing::Settled => Some(Entry::Settled),
+            Closing::InDoubt => None,
+        };
+        if let Some(last) = last {
             // If the thread has failed, its error is reported below.
-            let _ = self.queue.send(Entry::Finished).await;
+            let _ = self.queue.send(last).await;
         }
         let Journal { queue, thread, path, durable, .. } = &mut self;
         let (closed, _) = mpsc::channel(1);
@@ -322,6 +339,7 @@ fn keep(mut file: File, mut entries: mpsc::Receiver<Entry>, mut counts: Counts, 
                     marked.push(written);
                 }
                 Entry::Outcomes(outcomes) => write_outcomes(&mut buffer, outcomes, &mut counts)?,
+                Entry::Settled => write_line(&mut buffer, &Line::Settled)?,
                 Entry::Finished => write_line(&mut buffer, &Line::Finished(counts))?,
             }
             next = if buffer.len() < 1 << 20 { entries.try_recv().ok() } else { None };
@@ -394,7 +412,7 @@ mod tests {
         let note = Note { text: "job 7 1-5".to_owned(), jobs: vec!["7".to_owned()] };
         journal.outcomes().remember(note.clone()).await.unwrap();
         let path = journal.path().to_owned();
-        let counts = journal.close(false).await.unwrap();
+        let counts = journal.close(Closing::InDoubt).await.unwrap();
         assert_eq!(counts, Counts { updated: 4, unchanged: 1, failed: 1, ..Counts::default() });
         OpenOptions::new().append(true).open(&path).unwrap().write_all(br#"{"updated":[[6,"#).unwrap();
 
@@ -403,7 +421,7 @@ mod tests {
         assert_eq!((journal.past().handed_out, &journal.past().notes), (2_100, &vec![note]));
         assert!((0..6).all(|change| journal.past().done.contains(change)) && !journal.past().done.contains(6));
         journal.outcomes().push(Outcomes { updated: vec![6], ..Outcomes::default() }).await.unwrap();
-        journal.close(true).await.unwrap();
+        journal.close(Closing::Finished).await.unwrap();
         let past = read(&path, |_, _| {}).unwrap();
         assert_eq!((past.counts.updated, past.finished), (5, true));
     }
@@ -414,7 +432,7 @@ mod tests {
         let journal = Journal::open(dir.path(), &plan()).unwrap();
         assert!(matches!(Journal::open(dir.path(), &plan()), Err(JournalError::Busy(_))));
         assert_eq!(journal.run_id().as_str(), "run_0123456789ab_1");
-        journal.close(true).await.unwrap();
+        journal.close(Closing::Finished).await.unwrap();
         assert_eq!(Journal::open(dir.path(), &plan()).unwrap().run_id().as_str(), "run_0123456789ab_2");
     }
 

@@ -269,7 +269,7 @@ mod tests {
         }
         journal.outcomes().push(told).await.unwrap();
         let path = journal.path().to_owned();
-        journal.close(false).await.unwrap();
+        journal.close(crate::journal::Closing::InDoubt).await.unwrap();
         path
     }
 

@@ -17,7 +17,7 @@ use crate::{
     egress::{Egress, Link, Traffic, credential::CredentialError},
     engine::{EngineError, PeakMemory, within},
     gate::ConfirmedPlan,
-    journal::{Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId},
+    journal::{Closing, Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId},
     outstanding::Outstanding,
     plan::{PlanId, Stored, read_changes},
     planner::target,
@@ -239,7 +239,12 @@ pub async fn run(
             }
         }
         let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
-        let counts = journal.close(stopped.is_none() && end == header.writable).await?;
+        let closing = match &stopped {
+            None if end == header.writable => Closing::Finished,
+            _ if outstanding.len() == 0 => Closing::Settled,
+            _ => Closing::InDoubt,
+        };
+        let counts = journal.close(closing).await?;
         let ended = stopped.as_ref().map_or("all changes have an outcome", |stopped| &stopped.message);
         tracing::info!(
             updated = counts.updated,

@@ -8,11 +8,15 @@ use reverse_sync_tests::{
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
 /// The access token of every source here: unlike any other text, so that a test can look for it.
 pub(crate) const TOKEN: &str = "pat-na1-6f1c8e52-token-that-nobody-may-see";
+
+/// Destinations that were made.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// The first contact that a simulator begins with, in HubSpot.
 pub(crate) const FIRST: u64 = 492_564_112_121;
@@ -97,7 +101,8 @@ impl Tenant {
     /// Creates that destination, with `more` in its `config_json`.
     pub(crate) async fn destination(&self, entity_type: &str, more: &Value) -> String {
         let mut definition = self.definition();
-        definition["name"] = json!(format!("HubSpot {entity_type}"));
+        // Destinations of one definition would share their plans, and so their runs.
+        definition["name"] = json!(format!("HubSpot {entity_type} {}", MADE.fetch_add(1, Relaxed)));
         definition["entity_type"] = json!(entity_type);
         for (key, value) in more.as_object().unwrap() {
             definition["config_json"][key] = value.clone();

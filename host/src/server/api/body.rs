@@ -2,14 +2,20 @@
 
 use super::problem::{Answer, Problem};
 use axum::{
-    body::Bytes,
+    body::BodyDataStream,
     extract::{FromRequest, FromRequestParts, Request},
     http::{StatusCode, header, request::Parts},
 };
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Largest JSON body, in bytes. Golden records are not JSON bodies.
 pub const MAX_JSON: usize = 1 << 20;
+/// How much of a body that is refused is read on, and for how long.
+const REFUSED_BYTES: usize = 16 << 20;
+const REFUSED_TIME: Duration = Duration::from_secs(2);
 /// Entries of a page, if nothing is asked for.
 const PAGE: usize = 100;
 /// Most entries of a page.
@@ -21,21 +27,45 @@ pub struct JsonBody<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default().to_ascii_lowercase());
         if kind.is_some_and(|kind| kind.split(';').next().map(str::trim) != Some("application/json")) {
             let detail = "the body has to be JSON: content-type: application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        let limited = request.map(|body| axum::body::Body::new(http_body_util::Limited::new(body, MAX_JSON)));
-        let bytes = Bytes::from_request(limited, state).await.map_err(|error| match error.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a JSON body may have {MAX_JSON} bytes"))
-            }
-            _ => Problem::bad("bad_body", "the body could not be read"),
-        })?;
+        let bytes = whole(request.into_body().into_data_stream()).await?;
         parse(if bytes.is_empty() { b"{}" } else { &bytes }).map(JsonBody)
     }
+}
+
+/// All of a body, if it is not too large.
+async fn whole(mut stream: BodyDataStream) -> Answer<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(|_| Problem::bad("bad_body", "the body broke off; send it again"))?;
+        if bytes.len() + piece.len() > MAX_JSON {
+            throw_away(stream).await;
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a JSON body may have {MAX_JSON} bytes")));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+/// Reads the rest of a body that is refused, within limits: many a client reads no answer before it has sent all, and would only
+/// see its connection break.
+pub async fn throw_away(mut stream: BodyDataStream) {
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(piece)) = stream.next().await {
+            read += piece.len();
+            if read > REFUSED_BYTES {
+                return;
+            }
+        }
+    };
+    // Whether it came to its end makes no difference.
+    let _ = timeout(REFUSED_TIME, reading).await;
 }
 
 /// Reads JSON. No message repeats a value: it may be a secret.

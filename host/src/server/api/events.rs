@@ -33,6 +33,17 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
+/// An event, as a client sees it.
+#[derive(utoipa::ToSchema)]
+#[schema(as = RunEvent)]
+#[expect(dead_code, reason = "describes what is streamed")]
+struct EventJson {
+    /// `run` or `rate`.
+    event: String,
+    /// JSON.
+    data: String,
+}
+
 /// Calls of the last second.
 #[derive(Serialize)]
 struct Rate {
@@ -46,7 +57,7 @@ struct Rate {
 /// `{"at", "calls", "limit_per_second", "throttled"}` each second. The stream ends after the run has.
 #[utoipa::path(
     get, path = "/runs/{run_id}/events", tag = "runs", params(("run_id" = String, Path, description = "The run")),
-    responses((status = 200, description = "Server-sent events", body = String, content_type = "text/event-stream")),
+    responses((status = 200, description = "Server-sent events", body = EventJson, content_type = "text/event-stream")),
     extensions(("x-role" = json!("viewer")))
 )]
 async fn events(

@@ -3,7 +3,7 @@
 use super::{
     audit,
     auth::{Operator, Viewer},
-    body::{JsonBody, List, PathId, Query},
+    body::{JsonBody, List, PathId, Query, throw_away},
     object::{self, Object, Paging},
     problem::{Answer, Problem, ProblemJson},
 };
@@ -17,23 +17,15 @@ use crate::server::{
 };
 use axum::{
     Json,
-    body::BodyDataStream,
     extract::{FromRequest, Request, State},
     http::{HeaderName, StatusCode, header},
 };
-use futures_util::StreamExt;
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::{fmt::Display, io, path::Path, sync::Arc, time::Duration};
-use tokio::time::timeout;
+use std::{fmt::Display, io, path::Path, sync::Arc};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-/// So much of a body that is refused is read and thrown away, for so long at most: many a client reads no answer before it has sent
-/// all, and would only see its connection break.
-const REFUSED_BYTES: usize = 16 << 20;
-const REFUSED_TIME: Duration = Duration::from_secs(2);
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, replace))
@@ -226,21 +218,6 @@ fn named(entity_type: &str) -> Answer<&str> {
 
 fn files(app: &App, member: &Member) -> Answer<GoldenFiles> {
     GoldenFiles::open(&app.folder(&member.org_id).golden()).map_err(|error| GoldenError::Io(error).into())
-}
-
-/// Reads the rest of a body that is refused.
-async fn throw_away(mut stream: BodyDataStream) {
-    let reading = async {
-        let mut read = 0;
-        while let Some(Ok(piece)) = stream.next().await {
-            read += piece.len();
-            if read > REFUSED_BYTES {
-                return;
-            }
-        }
-    };
-    // Whether it came to its end makes no difference.
-    let _ = timeout(REFUSED_TIME, reading).await;
 }
 
 async fn queried(app: &App, member: &Member, entity_type: &str, body: Map<String, Value>) -> Answer<Incoming> {

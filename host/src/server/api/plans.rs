@@ -2,6 +2,8 @@
 
 use super::{
     body::{JsonBody, PathId, Query, bad_cursor, is_id, limit},
+    destinations,
+    object::Object,
     problem::{Answer, Problem, ProblemJson},
 };
 use crate::{
@@ -14,11 +16,12 @@ use crate::{
         },
         app::App,
         jobs::planning::{self, DryRunError, PlanJson},
-        store::{DestinationRow, Member, PlanRow, StoreError},
+        store::{Member, PlanRow, StoreError},
     },
 };
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -33,14 +36,22 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// What a dry run may ask.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DryRunRequest {
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read key by key, so that each error has its place")]
+struct DryRunRequest {
     /// `offline` (the default) needs no credential and asks nobody; `online` reads the CRM's metadata; `compare` its records too, so that the
     /// run can be undone.
-    #[serde(default)]
     #[schema(value_type = planning::PlanModeJson, required = false)]
     mode: PlanMode,
+}
+
+fn mode(body: Map<String, Value>) -> Answer<PlanMode> {
+    let mut body = Object::body(body, &["mode"])?;
+    match body.take("mode").map(serde_json::from_value) {
+        None => Ok(PlanMode::default()),
+        Some(Ok(mode)) => Ok(mode),
+        Some(Err(_)) => Err(body.wrong("mode", "none of `offline`, `online` and `compare`; it has to be one of these")),
+    }
 }
 
 /// Plans, and writes nothing.
@@ -60,15 +71,10 @@ async fn dry_run(
     Operator(member): Operator,
     State(app): State<Arc<App>>,
     PathId(id): PathId,
-    JsonBody(request): JsonBody<DryRunRequest>,
+    JsonBody(body): JsonBody<Map<String, Value>>,
 ) -> Answer<Json<PlanJson>> {
-    let to = destination(&app, &member, &id).await?;
-    Ok(Json(planning::dry_run(&app, &member, &to, request.mode).await?.json))
-}
-
-/// A destination of the member's org.
-pub(super) async fn destination(app: &App, member: &Member, id: &str) -> Answer<DestinationRow> {
-    app.store.destination(&member.org_id, id).await?.ok_or_else(|| Problem::missing("destination", id))
+    let to = destinations::found(&app, &member.org_id, &id).await?;
+    Ok(Json(planning::dry_run(&app, &member, &to, mode(body)?).await?.json))
 }
 
 impl From<DryRunError> for Problem {
@@ -139,8 +145,7 @@ async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query):
 }
 
 fn shown(row: &PlanRow) -> Answer<PlanJson> {
-    serde_json::from_str(&row.summary)
-        .map_err(|error| StoreError::Unexpected { place: "plans.summary", error: error.to_string() }.into())
+    serde_json::from_str(&row.summary).map_err(|error| StoreError::Unexpected { place: "plans.summary", error: error.to_string() }.into())
 }
 
 /// A plan of the member's org.
@@ -266,13 +271,7 @@ async fn skipped(
     Ok(Json(List { items: items.collect(), next: page.next.map(|next| next.to_string()) }))
 }
 
-async fn paged(
-    app: &App,
-    member: &Member,
-    id: &str,
-    asked: Option<u32>,
-    after: Option<String>,
-) -> Answer<(usize, Option<Cursor>, PlanId)> {
+async fn paged(app: &App, member: &Member, id: &str, asked: Option<u32>, after: Option<String>) -> Answer<(usize, Option<Cursor>, PlanId)> {
     let (limit, cursor) = (limit(asked)?, cursor(after)?);
     let row = plan(app, member, id).await?;
     let plan_id = row.plan_id.parse().map_err(|error: String| Problem::internal(&error))?;

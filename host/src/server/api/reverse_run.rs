@@ -2,8 +2,9 @@
 
 use super::{
     body::{JsonBody, PathId, Query},
+    destinations,
     object::Object,
-    plans::{destination, plan, plan_error},
+    plans::{plan, plan_error},
     problem::{Answer, Problem, ProblemJson},
     run_json::{ERRORS, RunAnswer, RunJson},
     runs::run,
@@ -152,7 +153,7 @@ async fn reverse_run(
     headers: HeaderMap,
     JsonBody(body): JsonBody<serde_json::Map<String, Value>>,
 ) -> Answer<Response> {
-    let to = destination(&app, &member, &id).await?;
+    let to = destinations::found(&app, &member.org_id, &id).await?;
     let key = idempotency_key(&headers)?;
     let wait = query.wait.unwrap_or(WAIT);
     if wait > MAX_WAIT {
@@ -270,7 +271,9 @@ fn already(app: &App, row: RunRow, digest: &str) -> Answer<(RunRow, Option<Arc<L
 }
 
 fn under_way(run_id: &str) -> Problem {
-    let detail = format!("run {run_id} of this destination is under way; wait for its end, or stop it with POST /runs/{run_id}/cancel");
+    let detail = format!(
+        "run {run_id} of this destination, or of one that is defined alike, is under way; wait for its end, or stop it with POST /runs/{run_id}/cancel"
+    );
     Problem::conflict("run_under_way", detail)
 }
 
@@ -386,7 +389,7 @@ async fn confirm(app: &App, org_id: &str, to: &DestinationRow, plan: Plan, optio
     extensions(("x-role" = json!("operator")))
 )]
 async fn forward(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<()> {
-    let to = destination(&app, &member, &id).await?;
+    let to = destinations::found(&app, &member.org_id, &id).await?;
     let detail = format!(
         "`{}` is a reverse destination: it has no forward run. Write golden records back with POST /destinations/{id}/reverse-run",
         to.destination.name
@@ -425,8 +428,8 @@ async fn cancel(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
 )]
 async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<(StatusCode, Json<RunJson>)> {
     let row = run(&app, &member, &id).await?;
-    let mut options: RunOptions = serde_json::from_str(&row.options)
-        .map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
+    let mut options: RunOptions =
+        serde_json::from_str(&row.options).map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
     options.cancelled = false;
     let _turn = app.jobs.beginning(&member.org_id, &row.destination_id).await;
     match app.store.resume_run(&member.org_id, &id, &json!(options).to_string()).await? {

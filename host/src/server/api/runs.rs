@@ -152,9 +152,8 @@ async fn outcomes(
 ) -> Answer<Json<List<ChangeOutcomeJson>>> {
     let (limit, cursor) = (limit(query.limit)?, cursor(query.after)?);
     let files = Files::of(&app, &run(&app, &member, &id).await?)?;
-    let page = blocking(move || {
-        journal::outcomes_page(&files.plans, &files.plan_id, files.journal().as_deref(), query.outcome, cursor, limit)
-    });
+    let page =
+        blocking(move || journal::outcomes_page(&files.plans, &files.plan_id, files.journal().as_deref(), query.outcome, cursor, limit));
     let page = page.await?.map_err(|error| match error {
         OutcomesError::Plan(error) => plan_error(error),
         error => Problem::internal(&error),
@@ -211,9 +210,9 @@ fn streamed(mut file: impl Read + Send + 'static) -> Body {
                 piece.truncate(length);
                 Bytes::from(piece)
             });
-            let ended = read.as_ref().map_or(true, Bytes::is_empty);
+            let (ended, failed) = (matches!(&read, Ok(piece) if piece.is_empty()), read.is_err());
             // A client that went away wants no more of it.
-            if (!ended || read.is_err()) && pieces.blocking_send(read).is_err() || ended {
+            if ended || pieces.blocking_send(read).is_err() || failed {
                 return;
             }
         }

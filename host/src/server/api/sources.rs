@@ -88,10 +88,9 @@ pub(super) struct CredentialJson {
 #[schema(as = NewSource)]
 pub(super) struct NewSourceJson {
     /// The name people use.
-    #[schema(min_length = 1, max_length = 100, example = "HubSpot")]
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
-    /// The CRM.
-    #[schema(example = "hubspot")]
+    /// The CRM, such as `hubspot`.
     provider: String,
     /// The CRM's base URL; Salesforce needs it, HubSpot has one for all its customers.
     base_url: Option<String>,
@@ -262,7 +261,9 @@ async fn list(State(app): State<Arc<App>>, Viewer(member): Viewer, Query(paging)
 }
 
 /// Makes a source.
-#[utoipa::path(post, path = "/sources", tag = "sources", request_body = NewSourceJson,
+#[utoipa::path(post, path = "/sources", tag = "sources",
+    request_body(content = NewSourceJson,
+        example = json!({"name": "HubSpot", "provider": "hubspot", "credential": {"access_token": "pat-na1-00000000"}})),
     responses((status = 201, description = "The source", body = SourceJson)),
     extensions(("x-role" = json!("admin"))))]
 async fn create(

@@ -362,7 +362,7 @@ mod written {
     #[schema(no_recursion)]
     struct WrittenOAuth {
         /// How it gets them.
-        #[schema(inline)]
+        #[schema(schema_with = grants)]
         grant: GrantKind,
         client_id: String,
         client_secret: Option<String>,
@@ -378,6 +378,11 @@ mod written {
         subject: Option<String>,
         /// Of `jwt_bearer`: the token endpoint's name for itself, if not the usual one.
         audience: Option<String>,
+    }
+
+    fn grants() -> openapi::schema::Object {
+        let names = GrantKind::ALL.map(GrantKind::name);
+        openapi::ObjectBuilder::new().schema_type(openapi::Type::String).enum_values(Some(names)).build()
     }
 
     impl PartialSchema for super::CredentialDocument {

@@ -118,7 +118,7 @@ impl Store {
     pub async fn change_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>, credential_changed: bool) -> Result<()> {
         let now = now_ms();
         sqlx::query(
-            "UPDATE sources SET name = $1, settings = $2, credential = $3, credential_summary = $4, \
+            "UPDATE sources SET name = $1, settings = $2, credential = CASE WHEN $5 = 1 THEN $3 ELSE credential END, credential_summary = $4, \
              credential_set_at = CASE WHEN $5 = 1 THEN $6 ELSE credential_set_at END, version = version + 1, updated_at = $7 \
              WHERE org_id = $8 AND source_id = $9",
         )

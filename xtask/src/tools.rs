@@ -105,11 +105,6 @@ fn explanation(missing: &[Tool]) -> String {
     text
 }
 
-/// Finds or installs what every run of the tests needs: PostgreSQL. A tool that cannot be had is the tests' to fail for.
-pub(crate) fn prepare_database() {
-    find_or_install(&[Tool::PostgreSql]);
-}
-
 /// Finds or installs all of it, and what comes from npm and PyPI on top.
 ///
 /// # Errors

@@ -122,7 +122,11 @@ fn main() -> std::process::ExitCode {
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     // Each run of the service has a thread that mostly waits.
-    tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(2_048).build().map_err(|error| Failure::new(Exit::Usage, error))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(2_048)
+        .build()
+        .map_err(|error| Failure::new(Exit::Usage, error))
 }
 
 fn run_in(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<Exit, Failure> {

@@ -52,7 +52,8 @@ impl StateArgs {
         }
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
         let dir = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-        let dir = dir.ok_or_else(|| Failure::new(Exit::Usage, anyhow!("there is no home folder; say where the state goes with --state DIR")))?;
+        let dir =
+            dir.ok_or_else(|| Failure::new(Exit::Usage, anyhow!("there is no home folder; say where the state goes with --state DIR")))?;
         Ok(dir.join("reverse-sync"))
     }
 }
@@ -118,7 +119,8 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let component = load(&settings.limits).await.or_exit(Exit::Usage)?;
     let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
     let app = App::open(settings, component, grant).await.or_exit(Exit::Usage)?;
-    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen)).or_exit(Exit::Usage)?;
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen)).or_exit(Exit::Usage)?;
     let address = listener.local_addr().or_exit(Exit::Usage)?;
     let resumed = Jobs::resume(&app).await.or_exit(Exit::Usage)?;
     println!("listening on http://{address}");

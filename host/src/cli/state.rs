@@ -134,10 +134,7 @@ pub(crate) async fn api_keys(command: &ApiKeysCommand) -> Result<Exit, Failure> 
     let ApiKeysCommand::Add(args) = command;
     let store = known(&args.state, &args.org).await?;
     let key = add_key(&store, &args.org, &args.name, args.role).await?;
-    println!(
-        "{}",
-        json!({ "key_id": key.row.key_id, "name": key.row.name, "role": key.row.role, "api_key": key.api_key.expose_secret() })
-    );
+    println!("{}", json!({ "key_id": key.row.key_id, "name": key.row.name, "role": key.row.role, "api_key": key.api_key.expose_secret() }));
     Ok(Exit::Ok)
 }
 
@@ -178,10 +175,7 @@ pub(crate) async fn keys(command: &KeysCommand) -> Result<Exit, Failure> {
     for (org_id, source_id, sealed) in store.sealed_credentials().await.or_exit(Exit::Usage)? {
         sealed_again += u64::from(seal_again(&store, &keyring, &org_id, &source_id, &sealed).await?);
     }
-    println!(
-        "{}",
-        json!({ "active_key": keyring.active_id(), "keys": keyring.ids().collect::<Vec<_>>(), "sealed_again": sealed_again })
-    );
+    println!("{}", json!({ "active_key": keyring.active_id(), "keys": keyring.ids().collect::<Vec<_>>(), "sealed_again": sealed_again }));
     Ok(Exit::Ok)
 }
 

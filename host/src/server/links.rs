@@ -104,7 +104,8 @@ pub fn base_url(provider: &str, settings: &SourceSettings, local_sources: bool) 
     }
     let url = BaseUrl::parse(url, settings.allow_private_network).map_err(|error| LinkError::BaseUrl(error.to_string()))?;
     if url.reach() == Reach::Loopback && !local_sources {
-        let refused = format!("base_url `{url}` is the service's own machine, which its operator has not allowed (`serve --allow-local-sources`)");
+        let refused =
+            format!("base_url `{url}` is the service's own machine, which its operator has not allowed (`serve --allow-local-sources`)");
         return Err(LinkError::BaseUrl(refused));
     }
     Ok(url)

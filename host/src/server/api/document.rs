@@ -56,7 +56,10 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
     if let Some(components) = &mut description.components {
         let key = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("rsk_…").build();
         components.add_security_scheme("api_key", SecurityScheme::Http(key));
-        let cookie = ApiKeyValue::with_description(super::auth::COOKIE, "from POST /session; what changes something needs x-reverse-sync: 1 beside it");
+        let cookie = ApiKeyValue::with_description(
+            super::auth::COOKIE,
+            "from POST /session; what changes something needs x-reverse-sync: 1 beside it",
+        );
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
     description

@@ -126,8 +126,7 @@ impl RunJson {
     fn at(row: &RunRow, live: Option<&Live>) -> Result<RunJson, StoreError> {
         let unexpected = |place| move |error: serde_json::Error| StoreError::Unexpected { place, error: error.to_string() };
         let options: RunOptions = serde_json::from_str(&row.options).map_err(unexpected("runs.options"))?;
-        let result: Option<RunResult> =
-            row.result.as_deref().map(serde_json::from_str).transpose().map_err(unexpected("runs.result"))?;
+        let result: Option<RunResult> = row.result.as_deref().map(serde_json::from_str).transpose().map_err(unexpected("runs.result"))?;
         let under_way = row.status.is_under_way();
         let now = live.and_then(Live::now);
         // What an attempt before this one came to stands until this one's journal speaks.

@@ -117,8 +117,7 @@ impl Attempt<'_> {
         let row = store.run(&self.row.org_id, &self.row.run_id).await?;
         let row = row.ok_or(StoreError::Unexpected { place: "runs", error: "the run is gone".to_owned() })?;
         store.set_run_status(&row.org_id, &row.run_id, Status::Running).await?;
-        serde_json::from_str(&row.options)
-            .map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })
+        serde_json::from_str(&row.options).map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })
     }
 
     async fn attempt(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>) -> End {

@@ -303,10 +303,7 @@ async fn keep(app: &App, member: &Member, to: &DestinationRow, header: &Header, 
         sample: Some(header.sample.clone()),
         plan_id: header.plan_id.to_string(),
         destination_id: to.destination_id.clone(),
-        destination: PlannedFor {
-            name: header.destination.name.clone(),
-            destination_type: header.destination.destination_type.clone(),
-        },
+        destination: PlannedFor { name: header.destination.name.clone(), destination_type: header.destination.destination_type.clone() },
         mode: header.mode,
         skipped_by_reason: header.skipped_by_reason.clone(),
         fields: header.fields.clone(),
@@ -387,13 +384,10 @@ fn undo_error(error: UndoError, rights: &str) -> DryRunError {
         UndoError::NothingWritten(_) => DryRunError::NotUndoable(error.to_string()),
         UndoError::Verify(VerifyError::Grant(GrantError::NotServed { .. })) => DryRunError::NotUndoable(error.to_string()),
         UndoError::Verify(VerifyError::Stopped(stopped)) => {
-            let needs =
-                if stopped.kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
+            let needs = if stopped.kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
             DryRunError::Crm { kind: stopped.kind, message: format!("{}{needs}", stopped.message) }
         }
-        UndoError::Verify(VerifyError::NoAccess(error)) => {
-            DryRunError::Crm { kind: ErrorKind::Unauthorized, message: error.to_string() }
-        }
+        UndoError::Verify(VerifyError::NoAccess(error)) => DryRunError::Crm { kind: ErrorKind::Unauthorized, message: error.to_string() },
         UndoError::Verify(VerifyError::Engine(EngineError::Deadline(_))) => DryRunError::TooLong,
         error => DryRunError::Internal(error.to_string()),
     }

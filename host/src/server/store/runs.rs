@@ -357,7 +357,8 @@ impl Store {
         if let Some(row) = sqlx::query(sql).bind(org_id).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? {
             return Ok(Resumed::UnderWay(row.try_get("run_id")?));
         }
-        let sql = "UPDATE runs SET status = 'queued', options = $1, ended_at = NULL WHERE org_id = $2 AND run_id = $3 AND status = 'stopped'";
+        let sql =
+            "UPDATE runs SET status = 'queued', options = $1, ended_at = NULL WHERE org_id = $2 AND run_id = $3 AND status = 'stopped'";
         let done = sqlx::query(sql).bind(options).bind(org_id).bind(run_id).execute(&mut *write).await?;
         write.commit().await?;
         Ok(if done.rows_affected() > 0 { Resumed::Queued } else { Resumed::Ended })

@@ -28,6 +28,7 @@ async fn no_500_and_nothing_that_is_not_described(database: Database) {
     tenant.golden("person", &new_names(0..3)).await;
     let run = tenant.run(&destination).await.is(200);
 
+    let report = program.with_file_name(format!("last-run-{database:?}.txt").to_lowercase());
     let reports = tempfile::tempdir().unwrap();
     // Made-up ids name nothing: what is behind them would never be reached. What is deleted is not there for the others.
     let config = format!(
@@ -37,7 +38,7 @@ async fn no_500_and_nothing_that_is_not_described(database: Database) {
         tenant.source, run["plan_id"], run["run_id"]
     );
     std::fs::write(reports.path().join("schemathesis.toml"), config).unwrap();
-    let output = Command::new(program)
+    let output = Command::new(&program)
         .arg("run")
         .arg(format!("{}/openapi.json", service.place().address()))
         .args(["--header", &format!("Authorization: Bearer {}", tenant.admin.key().unwrap())])
@@ -63,6 +64,8 @@ async fn no_500_and_nothing_that_is_not_described(database: Database) {
         .await
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
+    // Kept for whoever wants to know what was tried.
+    std::fs::write(report, &output.stdout).unwrap();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     // It did talk to the service, and the service is still there.
     assert!(said.contains("Test cases"), "{said}");

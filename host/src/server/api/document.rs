@@ -8,12 +8,13 @@ use axum::{
     http::{HeaderValue, header},
     routing::get,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use utoipa::{
     OpenApi,
     openapi::{
-        ContentBuilder, PathItem, Ref, RefOr, ResponseBuilder,
+        Content, ContentBuilder, PathItem, Ref, RefOr, ResponseBuilder, Schema,
         path::Operation,
+        schema::AdditionalProperties,
         security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -65,8 +66,9 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
     description
 }
 
-/// Adds the answers that any handler of its kind can give.
+/// Adds the answers that any handler of its kind can give, and that a body has no keys but those it is described with.
 pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    let mut bodies = BTreeSet::new();
     for (path, item) in &mut description.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
@@ -79,7 +81,10 @@ pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::ope
             if path.contains('{') {
                 statuses.push(("404", "There is no such thing in this org"));
             }
-            if operation.request_body.is_some() {
+            if let Some(body) = &operation.request_body {
+                if let RefOr::T(body) = body {
+                    bodies.extend(body.content.get("application/json").and_then(schema_name));
+                }
                 statuses.push(("413", "The body is too large"));
                 statuses.push(("415", "The body is of another kind"));
                 statuses.push(("422", "Something in the body is wrong; `pointer` says where"));
@@ -89,7 +94,24 @@ pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::ope
             }
         }
     }
+    if let Some(components) = &mut description.components {
+        for (name, schema) in &mut components.schemas {
+            if let RefOr::T(Schema::Object(object)) = schema
+                && bodies.contains(name)
+            {
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+            }
+        }
+    }
     description
+}
+
+/// The name of the schema that a content has.
+fn schema_name(content: &RefOr<Content>) -> Option<String> {
+    match content {
+        RefOr::T(Content { schema: Some(RefOr::Ref(to)), .. }) => Some(to.ref_location.rsplit('/').next()?.to_owned()),
+        _ => None,
+    }
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {

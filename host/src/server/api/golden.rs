@@ -308,6 +308,7 @@ async fn remove(path: &Path) {
 mod tests {
     use super::*;
     use axum::response::IntoResponse;
+    use std::time::Duration;
 
     #[test]
     fn what_is_refused_has_the_right_status() {

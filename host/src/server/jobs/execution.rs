@@ -48,7 +48,7 @@ pub(super) async fn carry_out(app: &Arc<App>, job: Job) {
     let span = run_span(&row.org_id, &run_id);
     let attempt = Attempt { app, row: &row, run_id, live: &live };
     async {
-        match AssertUnwindSafe(attempt.from_its_turn(confirmed)).catch_unwind().await {
+        match AssertUnwindSafe(attempt.its_turn(confirmed)).catch_unwind().await {
             Ok(()) => {}
             Err(_) => attempt.end(attempt.stopped("internal", INTERNAL)).await,
         }
@@ -72,16 +72,8 @@ struct Attempt<'a> {
     live: &'a Live,
 }
 
-/// How an attempt ended.
-enum End {
-    /// It is over.
-    Over(RunResult),
-    /// The service is ending; the next start goes on.
-    Interrupted,
-}
-
 impl Attempt<'_> {
-    async fn from_its_turn(&self, confirmed: Option<ConfirmedPlan>) {
+    async fn its_turn(&self, confirmed: Option<ConfirmedPlan>) {
         let running = self.app.metrics.run_running();
         self.live.begins();
         let options = loop {
@@ -95,14 +87,14 @@ impl Attempt<'_> {
             tokio::time::sleep(AGAIN).await;
         };
         let ended = if options.cancelled {
-            End::Over(self.stopped("cancelled", "it was cancelled; resume it to go on"))
+            Some(self.stopped("cancelled", "it was cancelled; resume it to go on"))
         } else {
             self.attempt(&options, confirmed).await
         };
         drop(running);
         match ended {
-            End::Over(result) => self.end(result).await,
-            End::Interrupted => {
+            Some(result) => self.end(result).await,
+            None => {
                 self.app.metrics.run_ended(RunEnd::Interrupted);
                 if let Err(error) = self.app.store.set_run_status(&self.row.org_id, &self.row.run_id, Status::Interrupted).await {
                     tracing::warn!(%error, "the run is interrupted, and the store does not say so");
@@ -120,10 +112,11 @@ impl Attempt<'_> {
         serde_json::from_str(&row.options).map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })
     }
 
-    async fn attempt(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>) -> End {
+    /// What it came to, or nothing if it only ended because the service does: the next start goes on.
+    async fn attempt(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>) -> Option<RunResult> {
         let (confirmed, link) = match self.ready(options, confirmed).await {
             Ok(ready) => ready,
-            Err(stopped) => return End::Over(RunResult::not_begun(self.counts(), options.writable, stopped)),
+            Err(stopped) => return Some(RunResult::not_begun(self.counts(), options.writable, stopped)),
         };
         let app = self.app;
         let folder = app.folder(&self.row.org_id);
@@ -133,7 +126,7 @@ impl Attempt<'_> {
             Ok(log) => log,
             Err(error) => {
                 tracing::error!(%error, "the request log cannot be opened");
-                return End::Over(RunResult::not_begun(self.counts(), options.writable, Stopped::new("internal", INTERNAL)));
+                return Some(RunResult::not_begun(self.counts(), options.writable, Stopped::new("internal", INTERNAL)));
             }
         };
         let observer = observe::all(vec![Arc::new(app.metrics.crm(provider)), Arc::clone(&log) as _]);
@@ -151,8 +144,8 @@ impl Attempt<'_> {
         let done = passes.all(options.checks, |watch| self.watch(watch, &pacer)).await;
         log.close().await;
         match done {
-            Ok(done) if self.is_interrupted(&done) => End::Interrupted,
-            Ok(done) => End::Over(RunResult::of(&done, rights)),
+            Ok(done) if self.is_interrupted(&done) => None,
+            Ok(done) => Some(RunResult::of(&done, rights)),
             Err(error) => {
                 tracing::error!(%error, "the run cannot go on");
                 let stopped = match error {
@@ -160,7 +153,7 @@ impl Attempt<'_> {
                     RunError::Journal(JournalError::Busy(_)) => Stopped::new("internal", "another process works on this run"),
                     _ => Stopped::new("internal", INTERNAL),
                 };
-                End::Over(RunResult::not_begun(self.counts(), options.writable, stopped))
+                Some(RunResult::not_begun(self.counts(), options.writable, stopped))
             }
         }
     }

@@ -97,9 +97,8 @@ impl Passes<'_> {
     /// # Errors
     /// Only for what makes running impossible; see [`run::run`].
     pub async fn all(&self, checks: Checks, mut watching: impl FnMut(Watch)) -> Result<Done, RunError> {
-        let mut canary = None;
-        let mut verified = None;
-        let mut whole = None;
+        let (mut canary, mut verified, mut whole) = (None, None, None);
+        let (mut requests, mut refused) = (0, 0);
         if let Some(size) = checks.canary.map(NonZeroU64::get) {
             let report = self.run(Part::First(size), &mut watching).await?;
             if report.stopped.is_some() {
@@ -114,12 +113,18 @@ impl Passes<'_> {
                 return Ok(Done { report, canary, verified });
             }
             // A canary as large as the plan has left nothing, and its run has ended.
-            whole = (report.pending == 0).then_some(report);
+            if report.pending == 0 {
+                whole = Some(report);
+            } else {
+                (requests, refused) = (report.requests, report.refused);
+            }
         }
-        let report = match whole {
+        let mut report = match whole {
             Some(report) => report,
             None => self.run(Part::Whole, &mut watching).await?,
         };
+        report.requests += requests;
+        report.refused += refused;
         if let Some(how_many) = checks.verify
             && report.stopped.is_none()
         {

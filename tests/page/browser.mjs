@@ -80,10 +80,12 @@ export class Browser {
     throw new Error(`the keyboard does not get to ${locator}`);
   }
 
-  /** Throws if the page is wider than the window. */
+  /** Throws if the page, or something on it that would have to be scrolled sideways, is wider than its place. */
   async fits(where) {
     const wide = await this.page.evaluate(() => {
       const { clientWidth, scrollWidth } = document.documentElement;
+      const sideways = [...document.querySelectorAll('main .scroller')].find(element => element.scrollWidth > element.clientWidth + 1);
+      if (sideways) return `${sideways.getAttribute('aria-label')}: ${sideways.scrollWidth} px in ${sideways.clientWidth}`;
       if (scrollWidth <= clientWidth) return null;
       const out = [...document.querySelectorAll('main *')].filter(element => element.getBoundingClientRect().right > clientWidth + 1 && !element.closest('.scroller'));
       return `${scrollWidth} px in ${clientWidth}: ${out.slice(0, 3).map(element => `${element.tagName.toLowerCase()}.${element.className}`).join(', ')}`;

@@ -159,6 +159,7 @@ await step('a destination is made through the form, its errors at their fields',
   check(wrong === 'provider_id_field', `the focus is on ${wrong}, not where the error is`);
   await look('destination-form-refused');
   await page.getByLabel('Provider id field').fill('hs_object_id');
+  check((await page.locator('#main [aria-invalid="true"], #main [role="alert"]').count()) === 0, 'what was put right is still called wrong');
   await page.getByLabel('Fields: kind').selectOption({ label: 'A list of names' });
   await page.getByRole('textbox', { name: 'Add to Fields' }).or(page.getByRole('combobox', { name: 'Add to Fields' })).fill('firstname, city, jobtitel');
   await page.keyboard.press('Enter');
@@ -342,6 +343,16 @@ await step('the rejects are downloaded', async () => {
   check(text.includes(idOf(11)) && text.includes(idOf(13)), 'the rejects lack the failed or the drifted record');
 });
 
+await step('a plan that was written is not offered again', async () => {
+  await panel('About this run').getByRole('link', { name: /^plan_/ }).click();
+  await h1('Plan for HubSpot reverse');
+  await page.getByText('This plan was confirmed already').waitFor();
+  check((await button(/^Update/).count()) === 0, 'it could be confirmed once more');
+  await look('plan-confirmed');
+  await page.getByRole('link', { name: seen.run }).click();
+  await h1(/^Run run_/);
+});
+
 await step('undo is planned, confirmed and read back', async () => {
   await button('Undo…').click();
   await h1(/^Plan to undo run_/);
@@ -368,9 +379,7 @@ await step('undo is planned, confirmed and read back', async () => {
 });
 
 await step('a run that the CRM does not authorize says which rights it needs, and is resumed', async () => {
-  await nav('Destinations').click();
-  await page.getByRole('link', { name: 'HubSpot reverse' }).click();
-  await h1('HubSpot reverse');
+  await openDestination();
   await page.getByRole('radio', { name: 'Offline' }).check();
   await button('Dry run').click();
   await h1('Plan for HubSpot reverse');
@@ -387,32 +396,71 @@ await step('a run that the CRM does not authorize says which rights it needs, an
   await addsUp();
 });
 
-async function confirmAll() {
+async function openDestination() {
+  await nav('Destinations').click();
+  await h1('Destinations');
+  await page.getByRole('link', { name: 'HubSpot reverse' }).click();
+  await h1('HubSpot reverse');
+}
+
+async function confirmAll({ canary } = {}) {
   for (const box of await page.locator('.guards input[type=checkbox]').all()) await box.check();
   const yes = button(/^Update [\d,]+ records…$/);
   const many = (await yes.innerText()).match(/[\d,]+/)[0];
   await yes.click();
   const dialog = page.getByRole('dialog');
+  if (canary) {
+    await dialog.getByText('Canary and reading back').click();
+    await dialog.getByRole('checkbox', { name: 'Canary' }).check();
+    await dialog.getByLabel('Records in the canary').fill(String(canary));
+  }
   if (await dialog.getByLabel(/^Type/).count()) await dialog.getByLabel(/^Type/).fill(many);
   await dialog.getByRole('button', { name: /^Update/ }).click();
   await h1(/^Run run_/);
 }
 
-await step('a run is cancelled', async () => {
-  await nav('Destinations').click();
-  await page.getByRole('link', { name: 'HubSpot reverse' }).click();
+await step('a run with a canary is cancelled, and resumed', async () => {
+  const file = path.join(given.out, 'newer.csv');
+  await writeFile(file, goldenCsv('Newer'));
+  await nav('Golden records').click();
+  await h1('Golden records');
+  const before = await page.getByRole('row', { name: /^person/ }).innerText();
+  await page.getByLabel('File', { exact: true }).setInputFiles(file);
+  await button('Replace golden records').click();
+  await page.waitForFunction(was => document.querySelector('main tbody tr')?.innerText !== was, before);
+  await openDestination();
   await page.getByRole('radio', { name: 'Compare' }).check();
   await button('Dry run').click();
   await h1('Plan for HubSpot reverse');
-  if ((await button(/^Update/).count()) === 0) return;
-  await crm.fault({ fault: { latency: 1500 }, path: '/batch/update' });
-  await confirmAll();
+  check((await figure(panel('What would happen'), 'would be updated')) >= 1_000, 'there is too little to cancel');
+  await crm.fault({ fault: { latency: 900 }, path: '/batch/update' });
+  await confirmAll({ canary: 20 });
+  const progress = panel('Progress');
+  await progress.getByText('Canary: the first 20 records are written and read back before the others').waitFor();
+  await page.waitForFunction(() => document.querySelector('.progress progress')?.value > 20);
+  await look('run-live-canary');
   await button('Cancel run').click();
   await ended('Stopped');
   await crm.noFaults();
   await page.getByText('Stopped: cancelled').waitFor();
+  await progress.getByText('hold what was written, so the others followed').waitFor();
+  check((await figure(progress, 'updated')) > 20 && (await figure(progress, 'pending')) > 0, 'it was not stopped in the middle');
   await addsUp();
   await look('run-cancelled');
+  await button('Resume').click();
+  await ended('(Succeeded|Failed)');
+  check((await progress.locator('.sum li', { hasText: 'pending' }).count()) === 0, 'something is pending after the resumed run');
+  await addsUp();
+});
+
+await step('the same plan again has nothing to write, and says why', async () => {
+  await openDestination();
+  await page.getByRole('radio', { name: 'Compare' }).check();
+  await button('Dry run').click();
+  await h1('Plan for HubSpot reverse');
+  await page.getByText('Nothing is left to write').waitFor();
+  check((await button(/^Update/).count()) === 0, 'there is a button to write nothing');
+  await look('plan-nothing');
 });
 
 await step('runs and the audit log tell all of it', async () => {
@@ -432,7 +480,7 @@ await step('runs and the audit log tell all of it', async () => {
 
 await step('on a phone of 360 pixels everything fits, light and dark', async () => {
   await page.setViewportSize({ width: 360, height: 740 });
-  const plan = await page.evaluate(async () => (await (await fetch('/plans')).json()).items.find(each => each.mode === 'compare' && !each.undoes).plan_id);
+  const plan = await page.evaluate(async () => (await (await fetch('/plans')).json()).items.find(each => each.mode === 'compare' && !each.undoes && each.writable > 0).plan_id);
   const destination = await page.evaluate(async () => (await (await fetch('/destinations')).json()).items[0].id);
   const views = {
     destinations: '#/destinations', destination: `#/destinations/${destination}`, 'destination-form': `#/destinations/${destination}/edit`, sources: '#/sources', 'source-form': '#/sources/new',
@@ -471,6 +519,7 @@ await step('a key is made for a viewer and shown once; a viewer is offered nothi
   await page.getByRole('row', { name: /Reader/ }).waitFor();
   check(!(await page.content()).includes(key), 'the key is shown again');
   await page.locator('.menu summary').click();
+  await page.locator('.menu', { hasText: /[1-9]\d* of [\d,]+ runs this hour/ }).waitFor();
   await look('account');
   await button('Sign out').click();
   await h1('Sign in');

@@ -89,13 +89,16 @@ impl From<PlanId> for String {
 
 /// One of the changes shown to the person who confirms.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct SampleChange {
     /// The CRM's record id.
     pub provider_id: String,
     /// The values as they will be written.
+    #[cfg_attr(feature = "server", schema(value_type = Object))]
     pub fields: Box<RawValue>,
     /// The values that the CRM held while planning, if somebody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Object>, nullable = false))]
     pub before: Option<Box<RawValue>>,
 }
 
@@ -115,6 +118,7 @@ pub struct Change<'a> {
 /// How a plan was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub enum PlanMode {
     /// Without a request to the CRM.
     #[default]
@@ -137,6 +141,7 @@ impl From<PlanMode> for crate::bindings::types::PlanMode {
 
 /// Something that keeps a plan from being confirmed until somebody overrides it by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Guard {
     /// A snake_case code, such as `email_taken`.
     pub name: String,
@@ -146,6 +151,7 @@ pub struct Guard {
 
 /// A column that is not written for any record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct DroppedField {
     /// Its name.
     pub name: String,
@@ -429,12 +435,15 @@ impl Header {
         if self.writable > 0 {
             return None;
         }
-        let no_id = |reason: &String| reason.starts_with("provider_id_");
+        let of = |is: fn(&str) -> bool| -> u64 { self.skipped_by_reason.iter().filter(|(name, _)| is(name)).map(|(_, rows)| rows).sum() };
+        let (no_id, unchanged) = (of(|reason| reason.starts_with("provider_id_")), of(|reason| reason == "unchanged"));
         Some(if self.undoes.is_some() {
             "nothing would be put back: see the reasons above".to_owned()
         } else if self.total == 0 {
             "there are no golden records".to_owned()
-        } else if self.skipped_by_reason.keys().any(no_id) {
+        } else if unchanged > 0 && unchanged + no_id == self.total {
+            format!("nothing would be written: {unchanged} records hold these values already")
+        } else if no_id == self.total {
             let field = self.destination.config_json.get("provider_id_field").and_then(|field| field.as_str()).unwrap_or("provider id");
             format!(
                 "nothing would be written: no golden record carries a usable provider id in `{field}`; ingest and resolve the CRM source first, so that its record ids arrive with the records"

@@ -83,7 +83,9 @@ async fn follow(app: &Arc<App>, mut row: RunRow, events: &mpsc::Sender<Event>) -
     let mut ending = app.ending.subscribe();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let (mut shown, mut look, mut calls, mut throttled) = (None, 0, 0, None);
+    // What was called before somebody looked is no rate of the last second.
+    let before = app.jobs.live(&row.org_id, &row.run_id).and_then(|live| live.now()).map_or(0, |now| now.requests);
+    let (mut shown, mut look, mut calls, mut throttled) = (None, 0, before, None);
     loop {
         let live = app.jobs.live(&row.org_id, &row.run_id);
         row = app.store.run(&row.org_id, &row.run_id).await?.ok_or_else(|| Problem::missing("run", &row.run_id))?;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     ErrorKind,
-    plan::{self, ChangeFilter, Cursor, PlanError, PlanId, PlanMode},
+    plan::{self, ChangeFilter, Cursor, Page, PlanError, PlanId, PlanMode, PlannedChange, SkippedRows},
     server::{
         api::{
             auth::{Operator, Viewer},
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 use axum::{Json, extract::State, http::StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -41,7 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct DryRunRequest {
     /// `offline` (the default) needs no credential and asks nobody; `online` reads the CRM's metadata; `compare` its records too, so that the
     /// run can be undone.
-    #[schema(value_type = planning::PlanModeJson, required = false)]
+    #[schema(required = false)]
     mode: PlanMode,
 }
 
@@ -178,28 +178,10 @@ struct ChangesQuery {
     limit: Option<u32>,
 }
 
-/// A change, as it would be written.
-#[derive(Serialize, ToSchema)]
-#[schema(as = PlannedChange)]
-struct ChangeJson {
-    /// Its number in the plan, from 0.
-    change: u64,
-    /// The golden record's row, from 1.
-    row: u64,
-    /// The CRM's record id.
-    provider_id: String,
-    /// The values as they will be written.
-    #[schema(value_type = Object)]
-    fields: Box<serde_json::value::RawValue>,
-    /// What the CRM held while planning; null if nobody looked.
-    #[schema(value_type = Option<Object>)]
-    before: Option<Box<serde_json::value::RawValue>>,
-}
-
 /// What a plan would write, in its order. A page costs the same wherever it is.
 #[utoipa::path(
     get, path = "/plans/{plan_id}/changes", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), ChangesQuery),
-    responses((status = 200, description = "A page of changes", body = List<ChangeJson>)),
+    responses((status = 200, description = "A page of changes", body = List<PlannedChange>)),
     extensions(("x-role" = json!("viewer")))
 )]
 async fn changes(
@@ -207,19 +189,12 @@ async fn changes(
     State(app): State<Arc<App>>,
     PathId(id): PathId,
     Query(query): Query<ChangesQuery>,
-) -> Answer<Json<List<ChangeJson>>> {
+) -> Answer<Json<List<PlannedChange>>> {
     let (limit, cursor, plan_id) = paged(&app, &member, &id, query.limit, query.after).await?;
     let plans_dir = app.folder(&member.org_id).plans();
     let filter = ChangeFilter { field: query.field, provider_id: query.provider_id };
     let page = blocking(move || plan::changes_page(&plans_dir, &plan_id, cursor, limit, &filter)).await?;
-    let items = page.items.into_iter().map(|change| ChangeJson {
-        change: change.change,
-        row: change.row,
-        provider_id: change.provider_id,
-        fields: change.fields,
-        before: change.before,
-    });
-    Ok(Json(List { items: items.collect(), next: page.next.map(|next| next.to_string()) }))
+    Ok(Json(shown_page(page)))
 }
 
 /// Which rows are shown.
@@ -233,24 +208,10 @@ struct SkippedQuery {
     limit: Option<u32>,
 }
 
-/// Golden records that would not be written, consecutive ones with the same reason as one.
-#[derive(Serialize, ToSchema)]
-#[schema(as = SkippedRows)]
-struct SkippedJson {
-    /// The first row, from 1.
-    first_row: u64,
-    /// How many rows.
-    rows: u64,
-    /// A code, such as `provider_id_null`.
-    reason: String,
-    /// What there is to say beside it.
-    detail: Option<String>,
-}
-
 /// What a plan leaves out, and why.
 #[utoipa::path(
     get, path = "/plans/{plan_id}/skipped", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), SkippedQuery),
-    responses((status = 200, description = "A page of skipped rows", body = List<SkippedJson>)),
+    responses((status = 200, description = "A page of skipped rows", body = List<SkippedRows>)),
     extensions(("x-role" = json!("viewer")))
 )]
 async fn skipped(
@@ -258,17 +219,11 @@ async fn skipped(
     State(app): State<Arc<App>>,
     PathId(id): PathId,
     Query(query): Query<SkippedQuery>,
-) -> Answer<Json<List<SkippedJson>>> {
+) -> Answer<Json<List<SkippedRows>>> {
     let (limit, cursor, plan_id) = paged(&app, &member, &id, query.limit, query.after).await?;
     let plans_dir = app.folder(&member.org_id).plans();
     let page = blocking(move || plan::skipped_page(&plans_dir, &plan_id, cursor, limit)).await?;
-    let items = page.items.into_iter().map(|rows| SkippedJson {
-        first_row: rows.first_row,
-        rows: rows.rows,
-        reason: rows.reason,
-        detail: rows.detail,
-    });
-    Ok(Json(List { items: items.collect(), next: page.next.map(|next| next.to_string()) }))
+    Ok(Json(shown_page(page)))
 }
 
 async fn paged(app: &App, member: &Member, id: &str, asked: Option<u32>, after: Option<String>) -> Answer<(usize, Option<Cursor>, PlanId)> {
@@ -276,6 +231,11 @@ async fn paged(app: &App, member: &Member, id: &str, asked: Option<u32>, after: 
     let row = plan(app, member, id).await?;
     let plan_id = row.plan_id.parse().map_err(|error: String| Problem::internal(&error))?;
     Ok((limit, cursor, plan_id))
+}
+
+/// A page of the library, as it is answered.
+pub(super) fn shown_page<T>(page: Page<T>) -> List<T> {
+    List { items: page.items, next: page.next.map(|next| next.to_string()) }
 }
 
 /// A cursor of a plan's pages.

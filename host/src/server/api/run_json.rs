@@ -1,7 +1,7 @@
 //! A run as it is answered: what is on record, and where it stands right now.
 
 use crate::{
-    journal::{Counts, Outcome},
+    journal::{Counts, Response},
     passes::HowMany,
     plan::PlanMode,
     server::{
@@ -216,60 +216,13 @@ pub(super) struct ErrorJson {
     row: i64,
     /// `failed`, `drifted` or `unknown`.
     outcome: String,
-    response: ResponseJson,
-}
-
-/// The CRM's answer, or the service's words where there was none.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CrmResponse)]
-pub(super) struct ResponseJson {
-    /// HTTP status.
-    pub(super) status: Option<i64>,
-    /// The CRM's code, or one of ours.
-    pub(super) code: String,
-    /// The CRM's words, or ours.
-    pub(super) message: String,
+    response: Response,
 }
 
 impl From<OutcomeRow> for ErrorJson {
     fn from(row: OutcomeRow) -> ErrorJson {
-        let response = ResponseJson { status: row.http_status, code: row.code, message: row.message };
+        let response =
+            Response { status: row.http_status.and_then(|status| u16::try_from(status).ok()), code: row.code, message: row.message };
         ErrorJson { provider_id: row.provider_id, row: row.row, outcome: row.outcome, response }
     }
-}
-
-/// How a change ended.
-#[derive(ToSchema)]
-#[schema(as = Outcome, rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes what another type looks like")]
-pub(super) enum OutcomeJson {
-    /// The CRM has confirmed it.
-    Updated,
-    /// The record held the values already.
-    Unchanged,
-    /// The CRM refused it.
-    Failed,
-    /// The record was changed since it was planned, and so was not written.
-    Drifted,
-    /// It was sent, and no answer says whether it was applied.
-    Unknown,
-    /// It has none yet.
-    Pending,
-}
-
-/// A change, and what became of it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ChangeOutcome)]
-pub(super) struct ChangeOutcomeJson {
-    /// Its number in the plan, from 0.
-    pub(super) change: u64,
-    /// The golden record's row, from 1.
-    pub(super) row: u64,
-    /// The CRM's record id.
-    pub(super) provider_id: String,
-    /// What became of it.
-    #[schema(value_type = OutcomeJson)]
-    pub(super) outcome: Outcome,
-    /// Why it was not updated.
-    pub(super) response: Option<ResponseJson>,
 }

@@ -2,12 +2,12 @@
 
 use super::{
     body::{Query, bad_cursor, is_id, limit},
-    plans::{cursor, plan_error},
+    plans::{cursor, plan_error, shown_page},
     problem::{Answer, Problem, ProblemJson},
-    run_json::{ChangeOutcomeJson, OutcomeJson, ResponseJson, RunJson},
+    run_json::RunJson,
 };
 use crate::{
-    journal::{self, Outcome, OutcomesError, RunId},
+    journal::{self, ChangeOutcome, Outcome, OutcomesError, RunId},
     plan::{Plan, PlanId},
     rejects::{self, RejectsError},
     server::{
@@ -129,7 +129,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 #[into_params(parameter_in = Query)]
 struct OutcomesQuery {
     /// Only those that ended like this.
-    #[param(value_type = Option<OutcomeJson>, inline)]
+    #[param(inline)]
     outcome: Option<Outcome>,
     /// `next` of the page before.
     after: Option<String>,
@@ -141,7 +141,7 @@ struct OutcomesQuery {
 /// What became of each change, in the order of the plan, also while the run is under way.
 #[utoipa::path(
     get, path = "/runs/{run_id}/outcomes", tag = "runs", params(("run_id" = String, Path, description = "The run"), OutcomesQuery),
-    responses((status = 200, description = "A page of outcomes", body = List<ChangeOutcomeJson>)),
+    responses((status = 200, description = "A page of outcomes", body = List<ChangeOutcome>)),
     extensions(("x-role" = json!("viewer")))
 )]
 async fn outcomes(
@@ -149,7 +149,7 @@ async fn outcomes(
     State(app): State<Arc<App>>,
     PathId(id): PathId,
     Query(query): Query<OutcomesQuery>,
-) -> Answer<Json<List<ChangeOutcomeJson>>> {
+) -> Answer<Json<List<ChangeOutcome>>> {
     let (limit, cursor) = (limit(query.limit)?, cursor(query.after)?);
     let files = Files::of(&app, &run(&app, &member, &id).await?)?;
     let page =
@@ -158,18 +158,7 @@ async fn outcomes(
         OutcomesError::Plan(error) => plan_error(error),
         error => Problem::internal(&error),
     })?;
-    let items = page.items.into_iter().map(|change| ChangeOutcomeJson {
-        change: change.change,
-        row: change.row,
-        provider_id: change.provider_id,
-        outcome: change.outcome,
-        response: change.response.map(|response| ResponseJson {
-            status: response.status.map(i64::from),
-            code: response.code,
-            message: response.message,
-        }),
-    });
-    Ok(Json(List { items: items.collect(), next: page.next.map(|next| next.to_string()) }))
+    Ok(Json(shown_page(page)))
 }
 
 /// The golden records that were not written, each with its reason, as CSV: to be mended and handed in again.
@@ -231,42 +220,11 @@ struct RequestsQuery {
     limit: Option<u32>,
 }
 
-/// A request to the CRM. Bodies and query strings are not kept.
-#[derive(Serialize, ToSchema)]
-#[schema(as = CrmRequest)]
-struct RequestJson {
-    /// When it left, or was refused.
-    at: String,
-    /// Its method.
-    method: String,
-    /// Its path.
-    path: String,
-    /// HTTP status of the answer; null if there was none.
-    status: Option<u16>,
-    /// Milliseconds to the end of the answer.
-    ms: u64,
-    /// Bytes of its body.
-    bytes_out: u64,
-    /// Bytes of the answer's body.
-    bytes_in: u64,
-    /// Why there was no answer, if there was none.
-    error: Option<String>,
-    /// The stage at which the service held it up, if it did.
-    refused: Option<String>,
-}
-
-impl From<Entry> for RequestJson {
-    fn from(entry: Entry) -> RequestJson {
-        let Entry { at, method, path, status, ms, bytes_out, bytes_in, error, refused } = entry;
-        RequestJson { at, method, path, status, ms, bytes_out, bytes_in, error, refused }
-    }
-}
-
 /// A page of a run's requests.
 #[derive(Serialize, ToSchema)]
 struct Requests {
     /// In the order in which they ended.
-    items: Vec<RequestJson>,
+    items: Vec<Entry>,
     /// What to send as `after` for those that follow; null at the end.
     next: Option<String>,
     /// Requests that are missing here, because the disk was too slow for them.
@@ -299,8 +257,7 @@ async fn requests(
         Err(ReadError::Cursor) => return Err(bad_cursor()),
         Err(ReadError::Io(error)) => return Err(Problem::internal(&error)),
     };
-    let items = page.items.into_iter().map(Into::into).collect();
-    Ok(Json(Requests { items, next: page.next.map(|next| next.to_string()), dropped: page.dropped }))
+    Ok(Json(Requests { items: page.items, next: page.next.map(|next| next.to_string()), dropped: page.dropped }))
 }
 
 /// A run without a log has sent nothing, or its log is gone by now.

@@ -36,7 +36,7 @@ pub struct PlanJson {
     pub skipped: u64,
     /// The first changes; left out of lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<SampleJson>>, nullable = false)]
+    #[schema(nullable = false)]
     pub sample: Option<Vec<SampleChange>>,
     /// Names the plan: the same for the same golden records, destination and component.
     pub plan_id: String,
@@ -45,19 +45,16 @@ pub struct PlanJson {
     /// What that is called.
     pub destination: PlannedFor,
     /// `offline`: without asking the CRM; `online`: with its metadata; `compare`: with its records.
-    #[schema(value_type = PlanModeJson)]
     pub mode: PlanMode,
     /// Records that are not written, by reason.
     pub skipped_by_reason: BTreeMap<String, u64>,
     /// How many records each field would be written for.
     pub fields: BTreeMap<String, u64>,
     /// Columns that are not written.
-    #[schema(value_type = Vec<NameAndReason>)]
     pub dropped_fields: Vec<DroppedField>,
     /// What the person who confirms should know.
     pub warnings: Vec<String>,
     /// What the person who confirms has to override by name.
-    #[schema(value_type = Vec<NameAndMessage>)]
     pub guards: Vec<Guard>,
     /// The run that it undoes.
     pub undoes: Option<String>,
@@ -78,55 +75,6 @@ pub struct PlannedFor {
     pub name: String,
     /// Its type.
     pub destination_type: String,
-}
-
-/// One of the first changes.
-#[derive(utoipa::ToSchema)]
-#[schema(as = SampleChange)]
-#[expect(dead_code, reason = "describes what another type looks like")]
-pub struct SampleJson {
-    /// The CRM's record id.
-    provider_id: String,
-    /// The values as they will be written.
-    #[schema(value_type = Object)]
-    fields: serde_json::Value,
-    /// The values that the CRM held while planning; only there if somebody looked.
-    #[schema(value_type = Option<Object>, nullable = false, required = false)]
-    before: Option<serde_json::Value>,
-}
-
-/// How a plan is made.
-#[derive(utoipa::ToSchema)]
-#[schema(as = PlanMode, rename_all = "snake_case")]
-pub enum PlanModeJson {
-    /// Without asking the CRM.
-    Offline,
-    /// With its metadata.
-    Online,
-    /// With its metadata and records.
-    Compare,
-}
-
-/// A column that is not written, and why.
-#[derive(utoipa::ToSchema)]
-#[schema(as = DroppedField)]
-#[expect(dead_code, reason = "describes what another type looks like")]
-pub struct NameAndReason {
-    /// Its name.
-    name: String,
-    /// A code, such as `read_only`.
-    reason: String,
-}
-
-/// A guard that has tripped.
-#[derive(utoipa::ToSchema)]
-#[schema(as = Guard)]
-#[expect(dead_code, reason = "describes what another type looks like")]
-pub struct NameAndMessage {
-    /// Its name, to override it by.
-    name: String,
-    /// What was found, and what it may mean.
-    message: String,
 }
 
 /// Why there is no plan. Nothing was written anywhere.

@@ -47,6 +47,7 @@ pub const MAX_POINTS: usize = 1_000;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = CrmRequest)]
 pub struct Entry {
     /// When it left, or was refused, as RFC 3339 has it.
     pub at: String,
@@ -64,9 +65,11 @@ pub struct Entry {
     pub bytes_in: u64,
     /// Why there was no answer: `resolve`, `connect`, `tls`, `broken`, `timeout`, `too_large`, or `abandoned` by the component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub error: Option<String>,
     /// The stage of egress that refused it; it did not leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub refused: Option<String>,
 }
 

@@ -1,10 +1,17 @@
 // The API: same origin, the session's cookie, and a header that no other site can make a browser send.
 
+// What a status means for a person; what exactly is wrong stands below it, in the server's own words.
+const TITLES = {
+  400: 'This cannot be done like that', 401: 'Not signed in', 403: 'This is not allowed', 404: 'This is not here', 409: 'Not as things are now', 410: 'This is not kept any more',
+  413: 'This is too large', 415: 'This kind of file cannot be read', 422: 'Something has to be put right', 424: 'The CRM did not go along', 429: 'Too much for now', 500: 'The server has failed',
+  502: 'There is no answer of use', 503: 'Not available at present', 504: 'There was no answer in time',
+};
+
 /** What went wrong, in words for the person in front of the page. */
 export class Problem extends Error {
   constructor({ status = 0, title, detail, code, pointer, request_id: requestId, retryAfter }) {
     super(detail || title || `The server answered ${status}.`);
-    Object.assign(this, { status, title: title || 'Something went wrong', code, pointer, requestId, retryAfter });
+    Object.assign(this, { status, title: TITLES[status] || title || 'Something went wrong', code, pointer, requestId, retryAfter });
   }
 }
 

@@ -84,19 +84,27 @@ function put(element, title) {
   if (visits > 1) focusOn(first ?? main);
 }
 
+// A plan is a destination's.
+const partOf = where => where.split('/')[1]?.replace(/^plans$/, 'destinations');
+
 function drawShell(where) {
   const me = current();
   nav.hidden = !me;
   account.hidden = !me;
   if (!me) return;
   fill(nav, h('ul', NAVIGATION.filter(([, , role]) => !role || can(role)).map(([name, text]) => h('li', h('a', {
-    href: `#/${name}`, 'aria-current': where.split('/')[1] === name ? 'page' : undefined,
+    href: `#/${name}`, 'aria-current': partOf(where) === name ? 'page' : undefined,
   }, text)))));
-  fill(account, h('details', { class: 'menu', onkeydown: closeOnEscape },
+  const quota = h('p', { class: 'muted' });
+  const tell = ({ used, runs_an_hour: hourly, used_this_month: month, runs_a_month: monthly }) => fill(quota, `${number(used)} of ${number(hourly)} runs this hour, ${number(month)} of ${number(monthly)} this month`);
+  tell(me.quota);
+  // Runs were started since.
+  const opened = event => event.currentTarget.open && load().then(now => tell(now.quota), () => undefined);
+  fill(account, h('details', { class: 'menu', onkeydown: closeOnEscape, ontoggle: opened },
     h('summary', h('span', { class: 'account-name' }, me.org.solo ? me.user.name : me.org.name), h('span', { class: 'badge quiet' }, me.role)),
     h('div', { class: 'menu-body' },
       h('p', h('strong', me.user.name), !me.org.solo && [' of ', h('strong', me.org.name)]),
-      h('p', { class: 'muted' }, `${number(me.quota.used)} of ${number(me.quota.runs_an_hour)} runs this hour, ${number(me.quota.used_this_month)} of ${number(me.quota.runs_a_month)} this month`),
+      quota,
       h('p', h('a', { href: '/docs/' }, 'The API')),
       button('Sign out', async () => {
         await signOut().catch(() => forget());

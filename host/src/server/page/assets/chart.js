@@ -10,11 +10,12 @@ const TOP = 14;
 /** Seconds that are kept; a longer run shows its end. */
 const KEPT = 6 * 3600;
 
-/** A chart: `{element, add(second), limit(n), replace(seconds, limit)}`. A second: `{at, calls, throttled}`. */
+/** A chart: `{element, add(second), replace(points, width, limit), stop()}`. A second: `{at, calls, throttled}`; a point stands for `width` seconds. */
 export function rateChart() {
   let seconds = new Map();
   let limit = null;
   let throttled = 0;
+  let widest = 1;
   const picture = h('div', { class: 'chart' });
   const caption = h('figcaption');
   const numbers = h('details', { class: 'more', ontoggle: () => drawNumbers() }, h('summary', 'As numbers'), h('div'));
@@ -22,12 +23,11 @@ export function rateChart() {
   const resized = new ResizeObserver(() => draw());
   resized.observe(picture);
 
-  const keep = ({ at, calls, throttled: refused }) => {
-    const second = Math.floor(new Date(at).getTime() / 1000);
-    if (Number.isFinite(second)) seconds.set(second, calls);
-    throttled = Math.max(throttled, refused ?? 0);
+  const keep = (second, calls) => {
+    if (Number.isFinite(second)) seconds.set(second, (seconds.get(second) ?? 0) + calls);
     if (seconds.size > KEPT) seconds.delete(seconds.keys().next().value);
   };
+  const secondOf = at => Math.floor(new Date(at).getTime() / 1000);
 
   /** Calls of each second from the first to the last; where nothing was said there were none. */
   function series() {
@@ -43,7 +43,7 @@ export function rateChart() {
     const values = series();
     const width = Math.max(220, Math.floor(picture.clientWidth || 600));
     const peak = Math.max(0, ...buckets(values, values.length));
-    const words = values.length ? describe(values, peak) : 'No call was made yet.';
+    const words = values.some(calls => calls > 0) ? describe(values, peak) : 'No call was counted yet.';
     fill(caption, words);
     fill(picture, plot(values, peak, width, words));
     drawNumbers();
@@ -51,9 +51,10 @@ export function rateChart() {
 
   function describe(values, peak) {
     const all = values.reduce((sum, calls) => sum + calls, 0);
-    const mean = all / values.length;
-    const against = limit ? `The limit is ${limit} a second.` : "The CRM's limit is not known yet.";
-    return `${counted(all, 'call')} in ${counted(values.length, 'second')}: ${mean.toFixed(1)} a second on average, ${number(peak)} at most. ${against}${throttled ? ` The CRM refused ${counted(throttled, 'call')} as too many.` : ''}`;
+    const each = values.length > 1 ? `: ${(all / values.length).toFixed(1)} a second on average, ${round(peak)} at most${widest > 1 ? ` (over ${widest} seconds)` : ''}` : '';
+    const over = limit && peak > limit ? ' It is counted over more than a second: one may have more.' : '';
+    const against = limit ? `The limit is ${round(limit)} a second.${over}` : "The CRM's limit is not known yet.";
+    return `${counted(Math.round(all), 'call')} in ${counted(values.length, 'second')}${each}. ${against}${throttled ? ` The CRM refused ${counted(throttled, 'call')} as too many.` : ''}`;
   }
 
   function plot(values, peak, width, words) {
@@ -68,8 +69,8 @@ export function rateChart() {
     const label = (text, x, at, anchor) => svg('text', { class: 'axis', x, y: at.toFixed(1), 'text-anchor': anchor }, text);
     return svg('svg', { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: 'img', 'aria-label': `Calls a second. ${words}` },
       line(y(0), 'axis-line'), label('0', LEFT - 6, y(0) + 4, 'end'),
-      peak > 0 && (!limit || Math.abs(y(peak) - y(limit)) > 14) && label(number(peak), LEFT - 6, y(peak) + 4, 'end'), bars,
-      limit && [line(y(limit), 'limit-line'), label(number(limit), LEFT - 6, y(limit) + 4, 'end'), label('limit', width - 8, y(limit) - 4, 'end')],
+      peak > 0 && y(0) - y(peak) > 14 && (!limit || Math.abs(y(peak) - y(limit)) > 14) && label(round(peak), LEFT - 6, y(peak) + 4, 'end'), bars,
+      limit && [line(y(limit), 'limit-line'), label(round(limit), LEFT - 6, y(limit) + 4, 'end'), label('limit', width - 8, y(limit) - 4, 'end')],
       label('0 s', LEFT, HEIGHT - 6, 'start'), values.length > 1 && label(`${values.length} s`, LEFT + shown.length * step, HEIGHT - 6, shown.length < 5 ? 'start' : 'end'));
   }
 
@@ -78,7 +79,7 @@ export function rateChart() {
     const values = series();
     const shown = buckets(values, 30);
     const each = values.length / Math.max(shown.length, 1);
-    fill(numbers.lastElementChild, h('p', { class: 'value' }, shown.length ? shown.map((calls, at) => `${Math.round(at * each)} s: ${number(calls)}`).join(', ') : 'None.'),
+    fill(numbers.lastElementChild, h('p', { class: 'value' }, shown.length ? shown.map((calls, at) => `${Math.round(at * each)} s: ${round(calls)}`).join(', ') : 'None.'),
       each > 1 && h('p', { class: 'help' }, `Each is the most in one second of ${Math.ceil(each)}.`));
   }
 
@@ -86,18 +87,25 @@ export function rateChart() {
   return {
     element,
     add(second) {
-      keep(second);
+      keep(secondOf(second.at), second.calls);
+      throttled += second.throttled ?? 0;
       if (second.limit_per_second) limit = second.limit_per_second;
       draw();
     },
-    replace(all, perSecond) {
-      for (const second of all) keep(second);
+    replace(points, width, perSecond) {
+      seconds = new Map();
+      widest = width;
+      for (const { at, calls } of points) {
+        for (let part = 0; part < width; part += 1) keep(secondOf(at) + part, calls / width);
+      }
       if (perSecond) limit = perSecond;
       draw();
     },
     stop: () => resized.disconnect(),
   };
 }
+
+const round = value => number(Math.round(value * 10) / 10);
 
 /** At most `many` values, each the largest of its share: a peak must not disappear. */
 function buckets(values, many) {

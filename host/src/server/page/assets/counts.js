@@ -5,11 +5,15 @@ import { number } from './words.js';
 
 /** A bar of shares. `parts`: `[name, value]`; the name is also the class that colours it. It repeats what stands beside it. */
 export function bar(parts) {
-  const total = parts.reduce((sum, [, value]) => sum + value, 0);
+  const there = parts.filter(([, value]) => value > 0);
+  const total = there.reduce((sum, [, value]) => sum + value, 0);
+  // One record in a million is to be seen, too.
+  const widths = there.map(([, value]) => Math.max((value / total) * 1000, 6));
+  const scale = 1000 / widths.reduce((sum, width) => sum + width, 0);
   let x = 0;
-  const shares = parts.filter(([, value]) => value > 0).map(([name, value]) => {
-    const width = (value / total) * 1000;
-    const share = svg('rect', { class: `fill-${name}`, x: x.toFixed(2), y: 0, width: Math.max(width, 3).toFixed(2), height: 10 });
+  const shares = there.map(([name], at) => {
+    const width = widths[at] * scale;
+    const share = svg('rect', { class: `fill-${name}`, x: x.toFixed(2), y: 0, width: width.toFixed(2), height: 10 });
     x += width;
     return share;
   });

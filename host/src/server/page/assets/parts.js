@@ -2,7 +2,7 @@
 
 import { announce, fill, focusOn, h, newId } from './dom.js';
 import { isAbort } from './api.js';
-import { STATUS } from './words.js';
+import { STATUS, capital } from './words.js';
 
 /** A view's heading, with what can be done on its right. */
 export function heading(title, { crumb, intro, actions } = {}) {
@@ -32,6 +32,15 @@ export function time(iso) {
   const at = new Date(iso);
   return Number.isNaN(at.getTime()) ? iso : h('time', { datetime: iso, title: iso }, times.format(at));
 }
+
+/** Somebody, by name; the id is there on hover. */
+export function person(who) {
+  const [, name, id] = who?.match(/^(.*) \((usr_\w+)\)$/) ?? [];
+  return id ? h('span', { title: who }, name) : who;
+}
+
+/** A text of the server, in which `backticks` mark what is to be taken literally. */
+export const prose = text => String(text).split('`').map((part, at, parts) => (at % 2 === 1 && at < parts.length - 1 ? code(part) : at % 2 === 1 ? `\`${part}` : part));
 
 /** Terms and what they are. Empty ones are left out. */
 export function facts(pairs) {
@@ -74,7 +83,7 @@ export function problem(error, ...more) {
   ].filter(Boolean);
   return h('div', { class: 'notice bad', role: 'alert' },
     h('p', { class: 'notice-title' }, error.title || 'Something went wrong'),
-    h('p', longText(error.message, 2000)),
+    h('p', error.message.length > 2000 ? longText(error.message, 2000) : prose(capital(error.message))),
     tail.length > 0 && h('p', { class: 'tail' }, tail.map(part => [part, ' '])),
     more);
 }
@@ -119,10 +128,10 @@ export async function during(trigger, where, work, busy) {
 export function table(caption, columns, items, { showCaption = false } = {}) {
   const row = item => h('tr', { role: 'row' }, columns.map(column => h(column.header ? 'th' : 'td', {
     role: column.header ? 'rowheader' : 'cell', scope: column.header ? 'row' : undefined, class: column.class, 'data-label': column.label,
-  }, column.cell(item))));
+  }, h('div', column.cell(item)))));
   return scroller(caption, h('table', { role: 'table', class: 'cards' },
     h('caption', { class: showCaption ? '' : 'unseen' }, caption),
-    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map(column => h('th', { role: 'columnheader', scope: 'col', class: column.class }, column.label)))),
+    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map(column => h('th', { role: 'columnheader', scope: 'col', class: column.class }, column.label || h('span', { class: 'unseen' }, 'Actions'))))),
     h('tbody', { role: 'rowgroup' }, items.map(row))));
 }
 
@@ -138,19 +147,21 @@ export function paged({ load, show, none, signal, what = 'records' }) {
   const controls = h('div', { class: 'pager' });
   const element = h('div', { class: 'paged' }, body, controls);
   let before = [];
+  let here;
   let turn = 0;
 
-  async function go(after, direction) {
+  async function go(after, direction, quietly = false) {
     turn += 1;
     const mine = turn;
-    element.setAttribute('aria-busy', 'true');
-    const slow = setTimeout(() => mine === turn && fill(controls, h('span', { class: 'busy-text' }, 'Searching…')), 300);
+    here = after;
+    if (!quietly) element.setAttribute('aria-busy', 'true');
+    const slow = !quietly && setTimeout(() => mine === turn && fill(controls, h('span', { class: 'busy-text' }, 'Searching…')), 300);
     try {
       let page = await load(after, signal);
       while (page.items.length === 0 && page.next && mine === turn && !signal?.aborted) page = await load(page.next, signal);
       if (mine !== turn) return;
       fill(body, page.items.length ? show(page.items) : empty(none));
-      draw(after, page.next);
+      draw(page.next);
       if (direction) announce(`${page.items.length} ${what} shown`);
     } catch (error) {
       if (!isAbort(error) && mine === turn) fill(body, problem(error));
@@ -160,7 +171,7 @@ export function paged({ load, show, none, signal, what = 'records' }) {
     }
   }
 
-  function draw(here, next) {
+  function draw(next) {
     const back = before.length > 0 && button('Previous page', async () => {
       const target = before.pop();
       await go(target, 'back');
@@ -175,6 +186,8 @@ export function paged({ load, show, none, signal, what = 'records' }) {
   }
 
   return Object.assign(element, {
+    /** The page that is shown, as it is now; unless another one is on its way. */
+    refresh: () => (element.hasAttribute('aria-busy') ? undefined : go(here, false, true)),
     /** Starts again from the first page. */
     restart: () => {
       before = [];
@@ -225,14 +238,14 @@ export function field(label, control, { help, id = newId('field') } = {}) {
   control.setAttribute('aria-describedby', [helpId, errorId].filter(Boolean).join(' '));
   const error = h('p', { class: 'field-error', id: errorId });
   const element = h('div', { class: 'field' }, h('label', { for: id }, label), help && h('p', { class: 'help', id: helpId }, help), control, error);
-  return Object.assign(element, {
-    control,
-    fail: message => {
-      error.textContent = message;
-      control.toggleAttribute('aria-invalid', Boolean(message));
-      if (message) control.setAttribute('aria-invalid', 'true');
-    },
-  });
+  const fail = message => {
+    fill(error, prose(message));
+    if (message) control.setAttribute('aria-invalid', 'true');
+    else control.removeAttribute('aria-invalid');
+  };
+  // What was wrong is being put right.
+  control.addEventListener('input', () => fail(''));
+  return Object.assign(element, { control, fail });
 }
 
 export const options = (entries, chosen) => entries.map(([value, text]) => h('option', { value, selected: value === chosen }, text));

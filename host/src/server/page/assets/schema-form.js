@@ -5,7 +5,7 @@
 // is shown at the field that its JSON pointer names.
 
 import { announce, fill, h, newId } from './dom.js';
-import { button } from './parts.js';
+import { button, prose } from './parts.js';
 import { sentence } from './words.js';
 
 /**
@@ -62,7 +62,7 @@ const decodePointer = text => text.replaceAll('~1', '/').replaceAll('~0', '~');
 /** An editor with its name, what it means, what is usual, and what the server says about it. */
 function labelled(key, schema, editor, required) {
   const id = newId('key');
-  const help = h('p', { class: 'help', id: `${id}-help` }, schema.description, ' ', usual(schema));
+  const help = h('p', { class: 'help', id: `${id}-help` }, prose(schema.description ?? ''), ' ', usual(schema));
   const error = h('p', { class: 'field-error', id: `${id}-error` });
   const described = `${id}-help ${id}-error`;
   const name = [sentence(key), h('code', { class: 'key' }, key), required && h('span', { class: 'required' }, 'required')];
@@ -78,11 +78,13 @@ function labelled(key, schema, editor, required) {
   } else {
     element = h('fieldset', { class: 'field', 'aria-describedby': described }, h('legend', name), help, editor.element, error);
   }
+  // What was wrong is being put right.
+  for (const event of ['input', 'change']) element.addEventListener(event, () => element.failed && element.fail(''));
   return Object.assign(element, {
     failed: false,
     fail(message) {
       element.failed = Boolean(message);
-      error.textContent = message;
+      fill(error, prose(message));
       const target = editor.single ? editor.control : element.querySelector('input, select, textarea');
       if (message) target?.setAttribute('aria-invalid', 'true');
       else target?.removeAttribute('aria-invalid');

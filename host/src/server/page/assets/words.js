@@ -39,8 +39,8 @@ const GUARDS = {
 };
 
 export const MODES = {
-  offline: { name: 'Offline', short: 'offline', what: 'Without a request to the CRM and without its credential. Fast; says what would be written, not what is there.' },
-  online: { name: 'Online', short: "with the CRM's metadata", what: "Reads the CRM's metadata: read-only fields are dropped, labels become internal values, unknown values are refused." },
+  offline: { name: 'Offline', short: 'offline', what: 'Without a request to the CRM and without its credential. Fast; says what would be written, not what is there. Its run cannot be undone.' },
+  online: { name: 'Online', short: "with the CRM's metadata", what: "Reads the CRM's metadata: read-only fields are dropped, labels become internal values, unknown values are refused. Its run cannot be undone." },
   compare: { name: 'Compare', short: "compared with the CRM's records", what: 'Also reads each record: only what differs is planned, with the values before. Its run can be undone.' },
 };
 
@@ -51,7 +51,7 @@ export const STATUS = {
   succeeded: { name: 'Succeeded', tone: 'good', what: 'Every change is in the CRM.' },
   failed: { name: 'Failed', tone: 'bad', what: 'Ended; some records failed, drifted or are unknown.' },
   stopped: { name: 'Stopped', tone: 'warn', what: 'Ended early; what is pending was not sent.' },
-  interrupted: { name: 'Interrupted', tone: 'warn', what: 'The server stopped in the middle. It is taken up when the server starts, or can be resumed.' },
+  interrupted: { name: 'Interrupted', tone: 'warn', what: 'The server stopped in the middle. The run goes on by itself once the server is there again.' },
 };
 
 export const OUTCOMES = {
@@ -75,19 +75,22 @@ export const ROLES = {
 export const reason = code => REASONS[code] ?? code;
 export const dropped = code => DROPPED[code] ?? code;
 export const guard = name => GUARDS[name] ?? sentence(name);
-export const isEnded = status => ['succeeded', 'failed', 'stopped', 'interrupted'].includes(status);
+export const isEnded = status => ['succeeded', 'failed', 'stopped'].includes(status);
 
 /** `max_changes` as `Max changes`. */
-export function sentence(name) {
-  const text = name.replaceAll('_', ' ');
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
+export const sentence = name => capital(name.replaceAll('_', ' '));
+
+/** A text with a capital at its start. */
+export const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
 
 const numbers = new Intl.NumberFormat('en');
 export const number = value => (value === null || value === undefined ? '–' : numbers.format(value));
 
 /** `1 record`, `2 records`. */
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
+
+/** Between a figure and its unit: they stay on one line. */
+const GAP = '\u00a0';
 
 export function bytes(value) {
   if (value === null || value === undefined) return '–';
@@ -98,13 +101,13 @@ export function bytes(value) {
     rest /= 1000;
     unit += 1;
   }
-  return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)} ${units[unit]}`;
+  return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)}${GAP}${units[unit]}`;
 }
 
 export function duration(from, to) {
   const seconds = Math.max(0, (new Date(to) - new Date(from)) / 1000);
   if (!Number.isFinite(seconds)) return '–';
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)}${GAP}s`;
   const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes < 60 ? `${minutes}${GAP}min ${Math.floor(seconds % 60)}${GAP}s` : `${Math.floor(minutes / 60)}${GAP}h ${minutes % 60}${GAP}min`;
 }

@@ -5,6 +5,7 @@ import { fill, h, newId } from '../dom.js';
 import { button, code, during, field, heading, link, notice, options, problem, slot } from '../parts.js';
 import { schemaForm } from '../schema-form.js';
 import { DUPLICATES } from '../words.js';
+import { PROVIDERS } from './sources.js';
 
 // The host's own guards, SPEC's words; their limits are a destination's.
 const percent = (limit, description) => ({ type: 'number', minimum: 0, maximum: 100, default: limit, description });
@@ -35,7 +36,7 @@ export async function view({ params: [id], signal, go }) {
   const duplicates = field('When several golden records claim one CRM record, write', h('select',
     options(Object.entries(DUPLICATES), destination?.on_duplicate_id ?? 'skip')), { help: 'It means that resolution went wrong. Left as it is, none of them is written.' });
   const type = field('Destination type', h('select', { onchange: () => drawConfig({}) },
-    options(types.map(each => [each.name, each.title && each.title !== each.name ? `${each.title} (${each.name})` : each.name]), destination?.destination_type)));
+    options(types.map(each => [each.name, `${PROVIDERS[each.provider] ?? each.provider} (${each.name})`]), destination?.destination_type)), { help: 'The CRM that is written to.' });
 
   const columns = datalist([]);
   const drawColumns = () => fill(columns, (golden.find(set => set.entity_type === entity.control.value.trim())?.columns ?? []).map(column => h('option', { value: column })));
@@ -52,8 +53,8 @@ export async function view({ params: [id], signal, go }) {
       choices: { source_id: () => fitting.map(source => [source.id, `${source.name} (${source.id})`]) },
       suggestions: Object.fromEntries(['provider_id_field', 'fields', 'fill_only', 'confidence_field'].map(key => [key, columns.id])),
     });
-    fill(rights, 'Its source’s credential needs ', chosen.required_rights, '.');
-    fill(place, fitting.length === 0 && notice('warn', `There is no source of ${chosen.provider} yet`, h('p', link('Connect one', '#/sources/new'), ' first: a destination reuses its credential.')), config.element);
+    fill(rights, chosen.title && `${chosen.title.replace(/\.$/, '')}. `, "Its source's credential needs ", chosen.required_rights, '.');
+    fill(place, fitting.length === 0 && notice('warn', `There is no source of ${PROVIDERS[chosen.provider] ?? chosen.provider} yet`, h('p', link('Connect one', '#/sources/new'), ' first: a destination reuses its credential.')), config.element);
   };
   drawConfig(destination?.config_json ?? {});
   const guards = schemaForm(GUARDS, destination ? onlyChanged(destination.guards) : {}, { pointer: '/guards', first: [] });
@@ -67,7 +68,7 @@ export async function view({ params: [id], signal, go }) {
   const submit = button(destination ? 'Save' : 'Create destination', () => {}, { type: 'submit', class: 'primary' });
 
   const form = h('form', {
-    class: 'form', novalidate: true,
+    class: 'form', novalidate: true, oninput: () => where.clear(),
     onsubmit: async event => {
       event.preventDefault();
       Object.values(own).forEach(each => each.fail(''));

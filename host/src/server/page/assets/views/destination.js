@@ -2,7 +2,7 @@
 
 import { all, get, isAbort, path, post, remove } from '../api.js';
 import { announce, h } from '../dom.js';
-import { ask, badge, button, code, copyable, during, facts, heading, link, longText, paged, radios, section, slot, table, time } from '../parts.js';
+import { ask, badge, button, code, copyable, during, facts, heading, link, paged, person, radios, section, slot, table, time } from '../parts.js';
 import { can } from '../session.js';
 import { DUPLICATES, MODES, number } from '../words.js';
 import { runList } from './runs.js';
@@ -23,7 +23,7 @@ export async function view({ params: [id], signal, go }) {
         ['Id', copyable(destination.id)],
         ['Type', code(destination.destination_type)],
         ['Source', source ? source.name : code(String(destination.config_json.source_id))],
-        ['Golden records', [destination.entity_type, records && ` (${records.records === null ? 'by query' : number(records.records)})`]],
+        ['Golden records', [destination.entity_type, records && ` (${number(records.records)})`]],
         ...Object.entries(destination.config_json).filter(([key]) => key !== 'source_id').map(([key, value]) => [code(key), shown(value)]),
         ['Duplicate ids', `write ${DUPLICATES[destination.on_duplicate_id] ?? destination.on_duplicate_id}`],
         ['Changed', time(destination.updated_at)],
@@ -33,7 +33,7 @@ export async function view({ params: [id], signal, go }) {
 
 function shown(value) {
   if (Array.isArray(value)) return value.map(each => [code(typeof each === 'string' ? each : JSON.stringify(each)), ' ']);
-  return typeof value === 'object' ? longText(JSON.stringify(value), 200) : code(String(value));
+  return typeof value === 'object' ? code(JSON.stringify(value)) : code(String(value));
 }
 
 function dryRun(destination, records, signal, go) {
@@ -82,7 +82,7 @@ function planList(id, signal) {
       { label: 'Would update', class: 'number', cell: plan => number(plan.writable) },
       { label: 'Would skip', class: 'number', cell: plan => number(plan.skipped) },
       { label: 'Guards', cell: plan => (plan.guards?.length ? badge(`held back by ${plan.guards.length}`, 'warn') : '–') },
-      { label: 'Planned', cell: plan => [time(plan.planned_at), plan.planned_by && ` by ${plan.planned_by}`] },
+      { label: 'Planned', cell: plan => [time(plan.planned_at), plan.planned_by && [' by ', person(plan.planned_by)]] },
     ], items),
   });
 }

@@ -2,7 +2,7 @@
 
 import { all, call, path, upload } from '../api.js';
 import { announce, h, newId } from '../dom.js';
-import { button, code, copyable, during, empty, field, heading, longText, notice, radios, section, slot, table, time } from '../parts.js';
+import { button, code, copyable, during, empty, field, heading, longText, notice, person, radios, section, slot, table, time } from '../parts.js';
 import { can } from '../session.js';
 import { bytes, count, number } from '../words.js';
 
@@ -15,10 +15,10 @@ export async function view({ signal, go }) {
     heading('Golden records', { intro: 'What the resolver made of duplicates: the values to write, each with the id of its CRM record.' }),
     sets.length ? table('Golden records', [
       { label: 'Entity type', header: true, cell: set => set.entity_type },
-      { label: 'Records', class: 'number', cell: set => (set.records === null ? 'known when planned' : number(set.records)) },
-      { label: 'From', cell: set => (set.format === 'query' ? longText(set.query ?? 'a query', 60) : `${set.format}, ${bytes(set.bytes)}`) },
+      { label: 'Records', class: 'number', cell: set => number(set.records) },
+      { label: 'From', cell: set => (set.format === 'query' ? ['a query: ', longText(set.query, 60)] : `${set.format}, ${bytes(set.bytes)}`) },
       { label: 'Columns', cell: set => (set.columns?.length ? longText(set.columns.join(', '), 60) : '–') },
-      { label: 'Since', cell: set => [time(set.created_at), set.created_by && ` by ${set.created_by}`] },
+      { label: 'Since', cell: set => [time(set.created_at), set.created_by && [' by ', person(set.created_by)]] },
       { label: 'Id', cell: set => copyable(set.id) },
     ], sets) : empty('There are no golden records yet.'),
     can('operator') ? uploading([...new Set([...sets, ...destinations].map(each => each.entity_type))], signal, go) : h('p', { class: 'muted' }, 'Uploading needs the role operator.'));
@@ -29,8 +29,8 @@ function uploading(known, signal, go) {
   const list = h('datalist', { id: newId('list') }, known.map(value => h('option', { value })));
   const entity = field('Entity type', h('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', list: list.id, placeholder: 'person', value: known.length === 1 ? known[0] : '' }));
   const file = field('File', h('input', { type: 'file', accept: '.csv,.jsonl,.ndjson,.parquet,.gz,.zst' }), { help: 'CSV, JSON Lines or Parquet; the first two also packed (.gz, .zst).' });
-  const url = field('Database', h('input', { type: 'password', autocomplete: 'off', placeholder: 'postgres://user:password@host/database' }), { help: 'postgres://… or sqlite://…; it is stored encrypted and never shown again.' });
-  const query = field('Query', h('textarea', { rows: '3', spellcheck: 'false', class: 'mono', placeholder: 'select hs_object_id, email from golden_persons' }), { help: 'Runs when something is planned, not now.' });
+  const url = field('Database', h('input', { type: 'password', autocomplete: 'off', placeholder: 'postgres://user:password@host/database' }), { help: 'postgres://… or sqlite://…; it is used once and not kept. Which databases may be read is the decision of whoever runs the service.' });
+  const query = field('Query', h('textarea', { rows: '3', spellcheck: 'false', class: 'mono', placeholder: 'select hs_object_id, email from golden_persons' }), { help: 'One select. It is read once, now: to have newer records, send it again.' });
   const fromFile = h('div', file);
   const fromQuery = h('div', { class: 'fields', hidden: true }, url, query);
   let kind = 'file';
@@ -54,7 +54,10 @@ function uploading(known, signal, go) {
       if (missing.length) return missing[0][0].control.focus();
       const to = path`/golden/${entity.control.value.trim()}`;
       const set = await during(submit, where, async () => {
-        if (kind === 'query') return call('PUT', to, { body: { database_url: url.control.value, query: query.control.value }, signal });
+        if (kind === 'query') {
+          where.show(h('p', { class: 'busy-text' }, 'Reading the query…'));
+          return call('PUT', to, { body: { database_url: url.control.value, query: query.control.value }, signal });
+        }
         const chosen = file.control.files[0];
         const headers = headersOf(chosen.name);
         if (!headers) {
@@ -66,7 +69,7 @@ function uploading(known, signal, go) {
         return upload(to, chosen, headers, { signal, progress: share => (progress.value = share) });
       });
       if (!set) return undefined;
-      const said = set.records === null ? 'The query is stored' : `${count(set.records, 'golden record')} of ${set.entity_type} uploaded`;
+      const said = `${count(set.records, 'golden record')} of ${set.entity_type} stored`;
       go('#/golden');
       // The view is drawn anew, with the set in its table.
       return setTimeout(() => announce(said), 500);

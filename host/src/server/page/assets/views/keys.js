@@ -34,7 +34,6 @@ export async function view({ signal, go }) {
       { label: 'Role', cell: key => badge(key.role) },
       { label: 'Id', cell: key => copyable(key.id) },
       { label: 'Made', cell: key => time(key.created_at) },
-      { label: 'Last used', cell: key => time(key.last_used_at) },
       { label: '', cell: key => button('Revoke', async () => {
         const gone = await ask({
           title: `Revoke the key ${key.name}?`, action: 'Revoke key', danger: true, fields: [h('p', 'Whoever uses it is refused from now on.')],

@@ -5,9 +5,9 @@ import { announce, h, focusOn } from '../dom.js';
 import { confirmRun } from '../confirm.js';
 import { changesTable, skippedList } from '../changes.js';
 import { bar, sum } from '../counts.js';
-import { badge, button, checkbox, code, copyable, facts, heading, link, notice, section, slot, statusBadge, time } from '../parts.js';
+import { badge, button, checkbox, code, copyable, facts, heading, link, notice, person, prose, section, slot, statusBadge, time } from '../parts.js';
 import { can } from '../session.js';
-import { MODES, count, dropped, guard, number, reason } from '../words.js';
+import { MODES, capital, count, dropped, guard, number, reason } from '../words.js';
 
 export async function view({ params: [id], query, signal, go }) {
   const plan = await get(path`/plans/${id}`, { signal });
@@ -19,18 +19,19 @@ export async function view({ params: [id], query, signal, go }) {
     history.replaceState(null, '', `#/plans/${encodeURIComponent(id)}${kept.size ? `?${kept}` : ''}`);
   }, signal);
   if (plan.writable > 0) await changes.restart();
-  const guards = guardsPanel(plan);
+  const state = confirmation(plan, applied[0]);
+  const guards = guardsPanel(plan, state === 'done');
   return h('div',
     heading(plan.undoes ? ['Plan to undo ', plan.undoes] : `Plan for ${plan.destination.name}`, {
       crumb: [link('Destinations', '#/destinations'), ' / ', link(plan.destination.name, `#/destinations/${encodeURIComponent(plan.destination_id)}`)],
-      intro: [badge(MODES[plan.mode]?.short ?? plan.mode), ' planned ', time(plan.planned_at), plan.planned_by && ` by ${plan.planned_by}`],
+      intro: [badge(MODES[plan.mode]?.short ?? plan.mode), ' planned ', time(plan.planned_at), plan.planned_by && [' by ', person(plan.planned_by)]],
     }),
     applied.map(run => notice('quiet', null, h('p', 'This plan was confirmed: ', link(run.run_id, `#/runs/${encodeURIComponent(run.run_id)}`), ' ', statusBadge(run.status)))),
     counts(plan, signal),
-    plan.hint && notice('warn', 'Nothing would be written', h('p', plan.hint)),
+    plan.hint && hint(plan),
     guards.element,
-    plan.warnings?.length > 0 && section('Warnings', h('ul', { class: 'warnings' }, plan.warnings.map(text => h('li', text)))),
-    plan.writable > 0 && h('section', { class: 'panel decide', 'aria-label': 'Confirm' }, decide(plan, guards, go)),
+    plan.warnings?.length > 0 && section('Warnings', h('ul', { class: 'warnings' }, plan.warnings.map(text => h('li', prose(text))))),
+    plan.writable > 0 && h('section', { class: 'panel decide', 'aria-label': 'Confirm' }, decide(plan, guards, state, go)),
     plan.writable > 0 && section('Changes', changes.element),
     h('div', { class: 'columns' }, fieldsPanel(plan, changes), droppedPanel(plan)),
     section('About this plan', facts([
@@ -53,18 +54,25 @@ function counts(plan, signal) {
     plan.skipped > 0 && skippedList(plan, reason, signal));
 }
 
+/** Why nothing would be written. */
+function hint(plan) {
+  const already = plan.skipped_by_reason?.unchanged ?? 0;
+  if (already > 0) return notice('good', 'Nothing is left to write', h('p', `${count(already, 'record')} in the CRM already ${already === 1 ? 'holds' : 'hold'} what would be written.`));
+  return notice('warn', plan.undoes ? 'Nothing would be put back' : 'Nothing would be written', h('p', prose(capital(plan.hint))));
+}
+
 /** Guards in words, each with its own override. One name may have tripped for several fields: it is overridden once. */
-function guardsPanel(plan) {
+function guardsPanel(plan, done) {
   const names = [...new Set((plan.guards ?? []).map(each => each.name))];
   const boxes = new Map();
-  const mayOverride = can('operator') && plan.writable > 0;
+  const mayOverride = can('operator') && plan.writable > 0 && !done;
   const element = names.length > 0 && h('section', { class: 'panel guards', 'aria-label': 'Guards' },
-    h('h2', `Held back by ${count(names.length, 'guard')}`),
-    h('p', { class: 'help' }, 'What is suspicious about the plan as a whole. Look at each; if it is intended, override it.'),
+    h('h2', done ? `${count(names.length, 'guard')} tripped` : `Held back by ${count(names.length, 'guard')}`),
+    h('p', { class: 'help' }, 'What is suspicious about the plan as a whole.', mayOverride && ' Look at each; if it is intended, override it.'),
     names.map(name => {
       const box = mayOverride && checkbox(['Override ', code(name)], { help: 'I have looked at this, and it is intended.' });
       if (box) boxes.set(name, box.control);
-      return h('div', { class: 'guard' }, h('h3', guard(name)), plan.guards.filter(each => each.name === name).map(each => h('p', each.message)), box);
+      return h('div', { class: 'guard' }, h('h3', guard(name)), plan.guards.filter(each => each.name === name).map(each => h('p', prose(each.message))), box);
     }));
   return {
     element,
@@ -73,7 +81,16 @@ function guardsPanel(plan) {
   };
 }
 
-function decide(plan, guards, go) {
+/** A plan is written once; a newer dry run that comes to the same plan may be confirmed anew. Answers `open`, `stopped` (there is a run to resume) or `done`. */
+function confirmation(plan, latest) {
+  if (!latest || new Date(latest.created_at) < new Date(plan.planned_at)) return 'open';
+  return latest.status === 'stopped' ? 'stopped' : 'done';
+}
+
+function decide(plan, guards, state, go) {
+  if (state === 'done') {
+    return h('p', h('strong', 'This plan was confirmed already.'), ' To write again, make ', link('another dry run', `#/destinations/${encodeURIComponent(plan.destination_id)}`), '.');
+  }
   if (!can('operator')) return h('p', { class: 'muted' }, 'Confirming needs the role operator. Nothing was written.');
   const where = slot();
   const yes = button(plan.undoes ? `Put back ${count(plan.writable, 'record')}…` : `Update ${count(plan.writable, 'record')}…`, async () => {
@@ -88,7 +105,7 @@ function decide(plan, guards, go) {
     if (!run) return announce('Nothing was written');
     go(`#/runs/${encodeURIComponent(run.run_id)}`);
   }, { class: 'primary' });
-  return [h('div', { class: 'decide-row' }, h('p', h('strong', 'Nothing was written yet.'), ' Exactly this plan is written once it is confirmed.'), yes), where];
+  return [h('div', { class: 'decide-row' }, h('p', state === 'stopped' ? h('strong', 'Its run stopped early: resume that, or confirm what is left once more.') : h('strong', 'Nothing was written yet.'), ' Exactly this plan is written once it is confirmed.', plan.mode !== 'compare' && !plan.undoes && ' Its run cannot be undone: the values before were not read.'), yes), where];
 }
 
 function fieldsPanel(plan, changes) {

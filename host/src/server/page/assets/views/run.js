@@ -4,14 +4,15 @@ import { get, isAbort, path, post } from '../api.js';
 import { rateChart } from '../chart.js';
 import { bar, sum } from '../counts.js';
 import { announce, fill, h } from '../dom.js';
-import { badge, button, code, copyable, during, facts, field, heading, link, longText, notice, options, paged, problem, section, slot, statusBadge, table, time } from '../parts.js';
+import { badge, button, code, copyable, during, facts, field, heading, link, longText, notice, options, paged, person, problem, prose, section, slot, statusBadge, table, time } from '../parts.js';
 import { can } from '../session.js';
-import { OUTCOMES, STATUS, bytes, count, duration, guard, isEnded, number } from '../words.js';
+import { OUTCOMES, STATUS, bytes, capital, count, duration, guard, isEnded, number } from '../words.js';
 
 const NAMES = ['updated', 'unchanged', 'failed', 'drifted', 'unknown', 'pending'];
 /** Milliseconds between what is read out, and between questions where there is no stream. */
 const SAID_EVERY = 5000;
 const ASKED_EVERY = 2000;
+const OUTCOMES_EVERY = 3000;
 
 export async function view({ params: [id], signal, go }) {
   let run = await get(path`/runs/${id}`, { signal });
@@ -20,12 +21,13 @@ export async function view({ params: [id], signal, go }) {
   const head = h('div');
   const progress = h('div', { class: 'progress' });
   const attention = h('div');
-  const checks = h('div');
+  const checks = h('div', { class: 'slot' });
   const about = h('div');
   const chart = rateChart();
   const outcomes = outcomeList(id, signal);
   const requests = requestLog(id, signal);
   let said = 0;
+  let listed = Date.now();
   let drawnStatus;
   let drawnAttention;
 
@@ -53,19 +55,28 @@ export async function view({ params: [id], signal, go }) {
       said = Date.now();
       announce(ended ? `Run ended: ${STATUS[run.status]?.name}. ${inWords(run)}` : inWords(run));
     }
-    if (ended) outcomes.restart();
+    if (ended) outcomes.restart(run);
+    else if (Date.now() - listed > OUTCOMES_EVERY) {
+      listed = Date.now();
+      outcomes.refresh();
+    }
     if (restarted) follow();
   }
 
   async function rate() {
     const known = await get(path`/runs/${id}/rate`, { signal }).catch(ignored);
-    if (known) chart.replace(known.seconds, known.limit_per_second);
+    if (known) chart.replace(known.seconds, known.bucket_seconds, known.limit_per_second);
   }
 
   function follow() {
     const stream = new EventSource(path`/runs/${id}/events`);
     const stop = () => stream.close();
     signal.addEventListener('abort', stop);
+    let fresh = true;
+    stream.addEventListener('open', () => {
+      fresh = true;
+      where.clear();
+    });
     stream.addEventListener('run', event => {
       changed(JSON.parse(event.data));
       // The stream ends now; a browser would open it again.
@@ -74,8 +85,14 @@ export async function view({ params: [id], signal, go }) {
         rate();
       }
     });
-    stream.addEventListener('rate', event => chart.add(JSON.parse(event.data)));
+    stream.addEventListener('rate', event => {
+      // The first one counts all calls before it.
+      if (fresh) rate();
+      else chart.add(JSON.parse(event.data));
+      fresh = false;
+    });
     stream.addEventListener('error', () => {
+      if (stream.readyState === EventSource.CONNECTING) where.show(notice('warn', null, h('p', 'The connection to the server is lost. This page tries again by itself; what is shown may be old.')));
       if (stream.readyState === EventSource.CLOSED && !signal.aborted && !isEnded(run.status)) poll();
     });
   }
@@ -95,7 +112,7 @@ export async function view({ params: [id], signal, go }) {
 
   signal.addEventListener('abort', () => chart.stop());
   draw();
-  await Promise.all([outcomes.restart(), rate()]);
+  await Promise.all([outcomes.restart(run), rate()]);
   if (!isEnded(run.status)) follow();
   return h('div', head, where, attention,
     section('Progress', progress, checks),
@@ -122,8 +139,8 @@ function headingOf(run, destination, { where, go, changed }) {
     if (plan) go(`#/plans/${encodeURIComponent(plan.plan_id)}`);
   });
   const operator = can('operator');
-  const underWay = run.status === 'queued' || run.status === 'running';
-  const mayResume = (run.status === 'stopped' || run.status === 'interrupted') && run.pending > 0;
+  const underWay = ['queued', 'running', 'interrupted'].includes(run.status);
+  const mayResume = run.status === 'stopped' && run.pending > 0;
   const name = destination?.name ?? run.destination_id;
   return heading(['Run ', h('span', { class: 'id' }, run.run_id)], {
     crumb: [link('Runs', '#/runs'), ' / ', link(name, `#/destinations/${encodeURIComponent(run.destination_id)}`)],
@@ -132,7 +149,7 @@ function headingOf(run, destination, { where, go, changed }) {
       operator && underWay && act('Cancel run', 'cancel'),
       operator && mayResume && act('Resume', 'resume', { class: 'primary' }),
       operator && isEnded(run.status) && run.can_undo && undo,
-      isEnded(run.status) && link('Download rejects', `${path`/runs/${run.run_id}`}/rejects.csv`, { class: 'button', download: `${run.run_id}-rejects.csv` }),
+      isEnded(run.status) && run.total > run.updated + run.unchanged && link('Download rejects', `${path`/runs/${run.run_id}`}/rejects.csv`, { class: 'button', download: `${run.run_id}-rejects.csv` }),
     ],
   });
 }
@@ -142,10 +159,10 @@ function progressOf(run) {
   const live = !isEnded(run.status);
   return [
     h('p', { class: 'progress-line' }, h('strong', `${number(done)} of ${number(run.writable)}`), ' changes have their outcome',
-      run.started_at && [', ', live ? 'under way for ' : 'in ', duration(run.started_at, run.ended_at ?? new Date())], `, ${count(run.requests ?? 0, 'request')}`),
+      run.started_at && [', ', live ? 'under way for ' : 'in ', duration(run.started_at, run.ended_at ?? new Date())]),
     h('progress', { max: Math.max(run.writable, 1), value: done, class: 'unseen', 'aria-label': 'Changes that have their outcome' }),
     bar(NAMES.map(name => [name, run[name] ?? 0])),
-    sum([{ value: run.total, text: 'golden records' }, ...[...NAMES, 'skipped'].filter(name => run[name] > 0 || name === 'updated').map(name => ({ name, value: run[name] ?? 0, text: OUTCOMES[name].name }))]),
+    sum([{ value: run.total, text: run.undoes ? 'records' : 'golden records' }, ...[...NAMES, 'skipped'].filter(name => run[name] > 0 || name === 'updated').map(name => ({ name, value: run[name] ?? 0, text: OUTCOMES[name].name }))]),
     h('ul', { class: 'legend' }, [...NAMES, 'skipped'].filter(name => run[name] > 0 && name !== 'updated').map(name => h('li', h('strong', OUTCOMES[name].name), `: ${OUTCOMES[name].what}`))),
   ];
 }
@@ -155,7 +172,7 @@ function attentionOf(run) {
   const unauthorized = stopped?.reason === 'unauthorized';
   return [
     stopped && notice(stopped.reason === 'cancelled' ? 'warn' : 'bad', `Stopped: ${stopped.reason.replaceAll('_', ' ')}`,
-      h('p', longText(stopped.message, 1000), stopped.code && [' ', code(stopped.code)]),
+      h('p', prose(capital(stopped.message)), stopped.code && [' ', code(stopped.code)]),
       unauthorized && run.required_rights && h('p', h('strong', 'The credential needs: '), run.required_rights),
       unauthorized && h('p', link('Renew it in the source', '#/sources'), ', then resume.'),
       run.pending > 0 && !unauthorized && h('p', `${count(run.pending, 'record')} stay pending. Resume goes on where it stopped.`)),
@@ -168,17 +185,18 @@ function checksOf(run) {
   const { canary, verified } = run;
   const parts = [];
   if (canary) {
-    const size = canary.size ?? canary;
-    const held = canary.held;
-    parts.push(notice(held === false ? 'bad' : 'good', null, h('p', held === undefined
-      ? `Canary: the first ${number(size)} records are written and read back before the others.`
-      : held ? `Canary: the first ${number(size)} records hold what was written, so the others followed.`
-        : `Canary: the first ${number(size)} records did not all come to hold what was written, so ${number(run.pending)} stay pending.`)));
+    const { size, held } = canary;
+    const first = `Canary: the first ${count(Math.min(size, run.writable), 'record')}`;
+    const [tone, text] = held === true ? ['good', `${first} hold what was written, so the others followed.`]
+      : held === false ? ['bad', `${first} did not all come to hold what was written, so ${number(run.pending)} stay pending. Look at the outcomes before you resume.`]
+        : isEnded(run.status) ? ['warn', `${first} were to be read back before the others; the run ended before that.`]
+          : ['quiet', `${first} are written and read back before the others.`];
+    parts.push(notice(tone, null, h('p', text)));
   }
   if (typeof verified === 'string' || verified?.error) parts.push(notice('bad', null, h('p', `What was written could not be read back: ${verified.error ?? verified}`)));
   else if (verified && typeof verified.verified === 'number') {
     const wrong = [...(verified.stored_differently ?? []), ...(verified.not_read ?? [])];
-    parts.push(notice(wrong.length ? 'bad' : 'good', null, h('p', `Read back: ${number(verified.as_written)} of ${count(verified.verified, 'record')} hold what was written.`),
+    parts.push(notice(wrong.length ? 'bad' : 'good', null, h('p', `${canary && !run.verify ? 'Read back in the canary' : 'Read back'}: ${number(verified.as_written)} of ${count(verified.verified, 'record')} hold what was written.`),
       wrong.length > 0 && table('Records that do not hold what was written', [
         { label: 'Record', header: true, cell: each => [code(each.provider_id), ` row ${number(each.row)}`] },
         { label: 'Field', cell: each => (each.field ? code(each.field) : '–') },
@@ -194,7 +212,7 @@ function aboutOf(run, destination) {
     ['Run', copyable(run.run_id)],
     ['Plan', link(run.plan_id, `#/plans/${encodeURIComponent(run.plan_id)}`)],
     ['Destination', link(destination?.name ?? run.destination_id, `#/destinations/${encodeURIComponent(run.destination_id)}`)],
-    ['Confirmed by', run.started_by],
+    ['Confirmed by', person(run.started_by)],
     ['Confirmed', time(run.created_at)],
     ['Started', run.started_at && time(run.started_at)],
     ['Ended', run.ended_at && time(run.ended_at)],
@@ -205,6 +223,7 @@ function aboutOf(run, destination) {
 
 function outcomeList(id, signal) {
   let chosen = '';
+  let touched = false;
   const list = paged({
     signal, what: 'outcomes', none: 'There is none.',
     load: (after, signal) => get(path`/runs/${id}/outcomes`, { signal, query: { outcome: chosen, after, limit: 50 } }),
@@ -217,9 +236,19 @@ function outcomeList(id, signal) {
   });
   const filter = field('Outcome', h('select', { onchange: event => {
     chosen = event.currentTarget.value;
+    touched = true;
     list.restart();
   } }, options([['', 'All'], ...NAMES.map(name => [name, `${name}: ${OUTCOMES[name].what}`])], '')));
-  return { element: h('div', h('div', { class: 'filter' }, filter), list), restart: () => list.restart() };
+  return {
+    element: h('div', h('div', { class: 'filter wide' }, filter), list),
+    refresh: () => list.refresh(),
+    /** Begins again; of a run that has ended with the records that somebody has to look at. */
+    restart: run => {
+      if (!touched && isEnded(run.status)) chosen = ['failed', 'unknown', 'drifted'].find(name => run[name] > 0) ?? '';
+      filter.control.value = chosen;
+      return list.restart();
+    },
+  };
 }
 
 function answer(response) {

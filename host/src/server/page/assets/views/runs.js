@@ -2,7 +2,7 @@
 
 import { all, get } from '../api.js';
 import { h } from '../dom.js';
-import { field, heading, link, options, paged, statusBadge, table, time } from '../parts.js';
+import { field, heading, link, options, paged, person, statusBadge, table, time } from '../parts.js';
 import { OUTCOMES, STATUS, duration, number } from '../words.js';
 
 export async function view({ query, signal, go }) {
@@ -34,7 +34,7 @@ export function runList({ signal, names, query, limit = 50 }) {
       { label: 'Outcomes', cell: run => outcomes(run) },
       { label: 'Started', cell: run => time(run.started_at ?? run.created_at) },
       { label: 'Took', cell: run => (run.started_at && run.ended_at ? duration(run.started_at, run.ended_at) : '–') },
-      { label: 'By', cell: run => run.started_by },
+      { label: 'By', cell: run => person(run.started_by) },
     ].filter(Boolean), items),
   });
 }

@@ -1,7 +1,7 @@
 // Signing in with an API key. The link that `serve` prints signs in by itself.
 
 import { h } from '../dom.js';
-import { button, during, field, heading, problem, slot } from '../parts.js';
+import { button, code, during, field, heading, problem, slot } from '../parts.js';
 import { signIn } from '../session.js';
 
 export function view({ error, signedIn }) {
@@ -24,6 +24,6 @@ export function view({ error, signedIn }) {
       return undefined;
     },
   }, keyField, where, h('div', { class: 'actions' }, submit),
-  h('p', { class: 'help' }, 'On your own machine, open the link that reverse-sync serve printed: it signs you in by itself.'));
+  h('p', { class: 'help' }, 'On your own machine, open the link that ', code('reverse-sync serve'), ' printed: it signs you in by itself, once.'));
   return h('div', { class: 'sign-in' }, heading('Sign in', { intro: 'Golden records, written back to the CRM they came from. Nothing is written before somebody has looked and confirmed.' }), form);
 }

@@ -106,7 +106,7 @@ export async function view({ params: [id], signal, go }) {
 
   const submit = button(source ? 'Save' : 'Connect source', () => {}, { type: 'submit', class: 'primary' });
   const form = h('form', {
-    class: 'form', novalidate: true, autocomplete: 'off',
+    class: 'form', novalidate: true, autocomplete: 'off', oninput: () => where.clear(),
     onsubmit: async event => {
       event.preventDefault();
       for (const each of fields.values()) each.fail('');

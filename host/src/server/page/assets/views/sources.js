@@ -2,8 +2,9 @@
 
 import { all, path, post, remove } from '../api.js';
 import { announce, h } from '../dom.js';
-import { ask, badge, button, code, copyable, during, empty, facts, heading, link, notice, slot, time } from '../parts.js';
+import { ask, badge, button, code, copyable, during, empty, facts, heading, link, notice, prose, slot, time } from '../parts.js';
 import { can } from '../session.js';
+import { capital } from '../words.js';
 
 export const PROVIDERS = { hubspot: 'HubSpot', salesforce: 'Salesforce' };
 
@@ -21,7 +22,7 @@ function one(source, go) {
   const where = slot();
   const check = can('operator') && button('Check', async event => {
     const result = await during(event.currentTarget, where, () => post(path`/sources/${source.id}/check`), `Asking ${PROVIDERS[source.provider] ?? source.provider}…`);
-    if (result) where.show(checked(result));
+    if (result) where.show(checked(result, source.provider));
     if (result) announce(result.ok ? 'The check found nothing wrong' : 'The check found something wrong');
   });
   const edit = can('admin') && link('Edit', `#/sources/${encodeURIComponent(source.id)}/edit`, { class: 'button', 'aria-label': `Edit ${source.name}` });
@@ -50,15 +51,15 @@ function one(source, go) {
     where);
 }
 
-function checked(result) {
+function checked(result, provider) {
   const scopes = result.scopes ?? { present: [], missing: [], known: false };
-  return notice(result.ok ? 'good' : 'bad', result.ok ? 'The credential works' : 'This needs attention',
-    h('p', result.detail),
+  return notice(result.ok ? 'good' : 'bad', !result.ok ? 'This needs attention' : scopes.known ? 'The credential works' : 'The credential is accepted',
+    h('p', prose(capital(result.detail.replace(new RegExp(`^${provider}\\b`), PROVIDERS[provider] ?? provider)))),
     h('ul', { class: 'ticks' },
       h('li', `${result.reachable ? 'Reached' : 'Not reached'}`),
       h('li', `${result.authorized ? 'Authorized' : 'Not authorized'}`),
       scopes.known
         ? [scopes.present.length > 0 && h('li', 'Scopes there: ', scopes.present.map(scope => [code(scope), ' '])),
           scopes.missing.length > 0 && h('li', h('strong', 'Scopes missing: '), scopes.missing.map(scope => [code(scope), ' ']))]
-        : h('li', 'Its scopes are not known')));
+        : h('li', 'Whether it may write is not known')));
 }

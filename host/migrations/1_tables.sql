@@ -132,6 +132,13 @@ CREATE UNIQUE INDEX runs_idempotency ON runs (org_id, idempotency_key);
 CREATE INDEX runs_time ON runs (org_id, created_at);
 CREATE INDEX runs_status ON runs (status);
 
+-- Runs that were begun or resumed, for the quotas.
+CREATE TABLE run_starts (
+    org_id TEXT NOT NULL REFERENCES orgs (org_id),
+    started_at BIGINT NOT NULL
+);
+CREATE INDEX run_starts_time ON run_starts (org_id, started_at);
+
 -- Changes that ended in anything but an update: the journal has all.
 CREATE TABLE outcomes (
     org_id TEXT NOT NULL,

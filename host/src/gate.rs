@@ -95,6 +95,18 @@ impl Plan {
         if held.is_empty() { Ok(()) } else { Err(Refused::Guarded { plan: self.id().clone(), guards: held }) }
     }
 
+    /// Whether this is where it would be written.
+    fn check_target(&self, destination: &Destination, base_url: &BaseUrl) -> Result<(), PlanError> {
+        let (header, id) = (self.header(), self.id().clone());
+        if header.destination != *destination {
+            return Err(PlanError::Stale { id, what: format!("the destination `{}` is configured differently now", destination.name) });
+        }
+        if header.base_url != base_url.as_str() {
+            return Err(PlanError::Stale { id, what: format!("the source's base_url was {} and is {base_url} now", header.base_url) });
+        }
+        Ok(())
+    }
+
     /// Opens the gate for this plan, if it is still the plan for this destination and this component.
     ///
     /// # Errors
@@ -111,13 +123,8 @@ impl Plan {
             return Err(Refused::OtherPlan { confirmed: confirmation.plan_id, plan: self.id().clone() });
         }
         let stale = |what: String| PlanError::Stale { id: self.id().clone(), what };
+        self.check_target(destination, base_url)?;
         let header = self.header();
-        if header.destination != *destination {
-            return Err(stale(format!("the destination `{}` is configured differently now", destination.name)).into());
-        }
-        if header.base_url != base_url.as_str() {
-            return Err(stale(format!("the source's base_url was {} and is {base_url} now", header.base_url)).into());
-        }
         if header.component.digest != component.digest() {
             return Err(stale(format!("it was made by component {} and this is {}", header.component.digest, component.digest())).into());
         }
@@ -130,6 +137,14 @@ impl Plan {
 }
 
 impl ConfirmedPlan {
+    /// Whether this is still where it was confirmed to be written, for what was confirmed a while ago.
+    ///
+    /// # Errors
+    /// If the destination or the base URL has changed since.
+    pub fn check_target(&self, destination: &Destination, base_url: &BaseUrl) -> Result<(), PlanError> {
+        self.plan.check_target(destination, base_url)
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan

@@ -5,7 +5,7 @@ use crate::{
     egress::Link,
     gate::ConfirmedPlan,
     journal::{self, Journal, Ranges, RunId},
-    run::{self, Part, Report, RunError, StopSignal, Watch},
+    run::{self, Part, Report, RunError, StopReason, StopSignal, Stopped, Watch},
     verify::{self, Verified},
 };
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,8 @@ pub struct Done {
     pub canary: Option<Canary>,
     /// The last check, or why there could not be one.
     pub verified: Option<Result<Verified, String>>,
+    /// It was asked to stop while it read back what was written: that says nothing about the records.
+    pub unread: bool,
 }
 
 impl Done {
@@ -102,15 +104,21 @@ impl Passes<'_> {
         if let Some(size) = checks.canary.map(NonZeroU64::get) {
             let report = self.run(Part::First(size), &mut watching).await?;
             if report.stopped.is_some() {
-                return Ok(Done { report, canary, verified });
+                return Ok(Done { report, canary, verified, unread: false });
             }
             let mut problems = 0;
             let past = journal::read(&report.journal, |_, problem| problems += u64::from(problem.change() < size))?;
             let checked = self.check(past.updated.below(size)).await;
+            if checked.is_err() && self.stop.is_set() {
+                let message =
+                    "stopped on request while the canary was read back; the rest stays pending, run the plan again to go on".to_owned();
+                let stopped = Some(Stopped { reason: StopReason::Cancelled, code: None, message });
+                return Ok(Done { report: Report { stopped, ..report }, canary, verified, unread: true });
+            }
             let held = problems == 0 && checked.as_ref().is_ok_and(Verified::ok);
             (canary, verified) = (Some(Canary { size, held }), Some(checked));
             if !held {
-                return Ok(Done { report, canary, verified });
+                return Ok(Done { report, canary, verified, unread: false });
             }
             // A canary as large as the plan has left nothing, and its run has ended.
             if report.pending == 0 {
@@ -130,9 +138,13 @@ impl Passes<'_> {
         {
             let updated = journal::read(&report.journal, |_, _| {})?.updated;
             let chosen = if how_many == HowMany::All { updated } else { updated.spread(SAMPLE) };
-            verified = Some(self.check(chosen).await);
+            let checked = self.check(chosen).await;
+            if checked.is_err() && self.stop.is_set() {
+                return Ok(Done { report, canary, verified: None, unread: true });
+            }
+            verified = Some(checked);
         }
-        Ok(Done { report, canary, verified })
+        Ok(Done { report, canary, verified, unread: false })
     }
 
     async fn run(&self, part: Part, watching: &mut impl FnMut(Watch)) -> Result<Report, RunError> {

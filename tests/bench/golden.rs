@@ -1,6 +1,6 @@
 //! Golden records for benchmarks: eight columns, as a resolver leaves them.
 
-use arrow_array::{ArrayRef, RecordBatch, StringArray, builder::StringBuilder};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, builder::StringBuilder};
 use parquet::arrow::ArrowWriter;
 use reverse_sync::{planner::Records, records::RecordsError};
 use std::{fs::File, path::Path, sync::Arc};
@@ -63,6 +63,18 @@ pub(crate) fn write_parquet(path: &Path, rows: usize) -> anyhow::Result<()> {
     }
     writer.close()?;
     Ok(())
+}
+
+/// `rows` golden records as CSV.
+pub(crate) fn csv(rows: usize) -> anyhow::Result<Vec<u8>> {
+    let batch = batch(0, rows, false)?;
+    let columns: Vec<&StringArray> = batch.columns().iter().filter_map(|column| column.as_any().downcast_ref()).collect();
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(batch.schema_ref().fields().iter().map(|field| field.name()))?;
+    for row in 0..rows {
+        csv.write_record(columns.iter().map(|column| if column.is_valid(row) { column.value(row) } else { "" }))?;
+    }
+    Ok(csv.into_inner()?)
 }
 
 /// Golden records that are in memory already, so that only what comes after reading is measured.

@@ -11,6 +11,7 @@ mod null_crm;
 mod planning;
 mod process;
 mod running;
+mod service;
 mod table;
 
 use clap::Parser;
@@ -50,6 +51,10 @@ fn main() -> anyhow::Result<()> {
     if wanted("process") {
         process::small_plan(&mut table, &options.binary)?;
         process::memory(&mut table, &options.binary, options.large)?;
+    }
+    if wanted("service") {
+        service::dry_runs(&mut table, &options.binary)?;
+        service::page(&mut table, &options.binary, options.large)?;
     }
     if wanted("component") {
         planning::component(&mut table)?;

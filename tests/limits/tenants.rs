@@ -31,8 +31,8 @@ const ORGS: usize = 1_000;
 const RUNS: usize = 200;
 /// Records of a run: five batches, one after the other.
 const RECORDS: usize = 500;
-/// What the CRM takes to update a batch. A run spends most of its life waiting for that, as it does with a real one.
-static LATENCY_MS: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| std::env::var("L").unwrap().parse().unwrap());
+/// What the CRM takes to update a batch, as a real one does. Without any, the first runs would end before the last have begun.
+const LATENCY_MS: u64 = 500;
 /// What a run may add to the service's resident memory.
 const MEMORY: u64 = 16 << 20;
 
@@ -43,6 +43,10 @@ const QUIET: usize = 20;
 /// Runs of each of them, with that trouble and without.
 const ROUNDS: usize = 2;
 const QUIET_RECORDS: usize = 300;
+/// How long anybody waits for one of them before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How much longer their runs may take because of it.
+const SLOWER: f64 = 1.5;
 
 /// An org that updates its part of a CRM's contacts.
 struct Tenant {
@@ -52,6 +56,17 @@ struct Tenant {
 }
 
 impl Tenant {
+    async fn add_destination(&mut self, base_url: &str, name: &str) {
+        // The CRM's limits are not what is tested.
+        let limit = json!({"calls": 1_000_000, "per_seconds": 10});
+        let source =
+            json!({"name": "HubSpot", "provider": "hubspot", "base_url": base_url, "limit": limit, "credential": {"access_token": TOKEN}});
+        let source = id(&self.admin.post("/sources", &source).await.is(201));
+        let config_json = json!({"provider_id_field": "hs_object_id", "source_id": source, "object": "contacts", "fields": ["firstname"], "in_flight": 1});
+        let destination = json!({"name": name, "destination_type": "hubspot_dest", "entity_type": "person", "config_json": config_json});
+        self.destinations.push(id(&self.admin.post("/destinations", &destination).await.is(201)));
+    }
+
     async fn golden(&self, records: Range<usize>) {
         let mut csv = "hs_object_id,firstname\n".to_owned();
         for n in records {
@@ -83,7 +98,6 @@ fn contact(n: usize) -> String {
 }
 
 async fn crm(contacts: usize) -> Simulator {
-    // Its limits are not what is tested.
     let (limit, daily) = (10_000_000, 10_000_000);
     let config = Config {
         hubspot_contacts: contacts,
@@ -126,7 +140,7 @@ where
     all
 }
 
-/// So many orgs, each with a source in this CRM and so many destinations for it.
+/// So many orgs, each with so many destinations in this CRM. Each of those has a source of its own, and so a budget of its own.
 async fn tenants(service: &Service, crm: &Simulator, count: usize, destinations: usize) -> Vec<Arc<Tenant>> {
     let store = Store::open(&service.database_url()).await.unwrap();
     let (base_url, client) = (crm.base_url(), service.client(None));
@@ -135,17 +149,9 @@ async fn tenants(service: &Service, crm: &Simulator, count: usize, destinations:
         async move {
             let org_id = store.add_org(&format!("org {n}"), false).await.unwrap();
             let key = store.add_key(&org_id, "ada", "test", Role::Admin).await.unwrap();
-            let admin = client.with_key(Some(key.api_key.expose_secret()));
-            let source = json!({"name": "HubSpot", "provider": "hubspot", "base_url": base_url, "credential": {"access_token": TOKEN},
-                "limit": {"calls": 1_000_000, "per_seconds": 10}});
-            let source = id(&admin.post("/sources", &source).await.is(201));
-            let mut tenant = Tenant { org_id, admin, destinations: Vec::new() };
+            let mut tenant = Tenant { org_id, admin: client.with_key(Some(key.api_key.expose_secret())), destinations: Vec::new() };
             for destination in 0..destinations {
-                let definition = json!({
-                    "name": format!("people {destination}"), "destination_type": "hubspot_dest", "entity_type": "person",
-                    "config_json": {"provider_id_field": "hs_object_id", "source_id": source, "object": "contacts", "fields": ["firstname"], "in_flight": 1},
-                });
-                tenant.destinations.push(id(&tenant.admin.post("/destinations", &definition).await.is(201)));
+                tenant.add_destination(&base_url, &format!("people {destination}")).await;
             }
             Arc::new(tenant)
         }
@@ -207,7 +213,7 @@ async fn two_hundred_runs_of_a_thousand_orgs_go_on_at_once_and_take_the_same_tim
         }
     });
     let plans = plans.await;
-    crm.world().fault(Rule::always(Fault::Latency(*LATENCY_MS)).on("/batch/update"));
+    crm.world().fault(Rule::always(Fault::Latency(LATENCY_MS)).on("/batch/update"));
     let before = resident(&service);
     println!("set up after {:.1?}", began.elapsed());
 
@@ -256,4 +262,99 @@ async fn two_hundred_runs_of_a_thousand_orgs_go_on_at_once_and_take_the_same_tim
     assert_eq!(peak.running, RUNS, "not all of them were under way at the same time");
     assert!(slowest <= fastest * 2, "equal runs took from {fastest:?} to {slowest:?}");
     assert!(each <= MEMORY, "each run takes {each} bytes of memory");
+}
+
+/// Lets a service do nothing at all, or go on.
+fn signal(service: &Service, signal: &str) {
+    let id = service.process_id().unwrap().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+}
+
+/// Starts all runs of an org that is in trouble.
+async fn start_all(tenant: &Tenant) {
+    tenant.golden(0..QUIET_RECORDS).await;
+    for destination in 0..TROUBLED {
+        let (status, run) = tenant.run(destination, None, 0).await;
+        assert_eq!(status, 202, "{run}");
+    }
+}
+
+/// How many runs of an org have not ended.
+async fn under_way(tenant: &Tenant) -> usize {
+    let runs = tenant.admin.get("/runs?limit=500").await.is(200);
+    let under_way = |run: &&Value| matches!(run["status"].as_str(), Some("queued" | "running"));
+    runs["items"].as_array().unwrap().iter().filter(under_way).count()
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_slowed_by_a_crm_that_hangs_or_refuses_and_is_not_theirs() {
+    let _alone = alone().await;
+    let (quiet, hanging, storm) = (crm(QUIET_RECORDS).await, crm(QUIET_RECORDS).await, crm(QUIET_RECORDS).await);
+    hanging.world().fault(Rule::always(Fault::Latency(3_600_000)));
+    storm.world().fault(Rule::always(Fault::Throttle));
+    // The same twice: a service with trouble, and one without. One of them works, the other is stopped.
+    let (troubled, calm) = (service(&[]).await, service(&[]).await);
+    let mut orgs = Vec::new();
+    for service in [&troubled, &calm] {
+        let tenants = tenants(service, &quiet, QUIET, 1).await;
+        for tenant in &tenants {
+            tenant.golden(0..QUIET_RECORDS).await;
+            // What is done once is done: its link to the CRM is there.
+            assert_eq!(tenant.run(0, None, 120).await.0, 200);
+        }
+        orgs.push(tenants);
+    }
+    let victims = [&tenants(&troubled, &hanging, 1, TROUBLED).await[0], &tenants(&troubled, &storm, 1, TROUBLED).await[0]];
+    for victim in victims {
+        start_all(victim).await;
+    }
+    let client = troubled.client(None);
+    // Until both are in trouble; if one cannot even begin, the other has taken its place, and what follows finds that out.
+    for _ in 0..PATIENCE.as_millis() / 5 {
+        if storm.world().throttled > 0 && !hanging.world().requests.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..ROUNDS {
+        for (n, pair) in orgs[0].iter().zip(&orgs[1]).enumerate() {
+            // By turns, so that a machine that changes its speed changes both, and neither is always the first.
+            let turns = if (round + n) % 2 == 0 { [0, 1] } else { [1, 0] };
+            for which in turns {
+                let (works, waits) = if which == 0 { (&troubled, &calm) } else { (&calm, &troubled) };
+                signal(waits, "-STOP");
+                signal(works, "-CONT");
+                let began = Instant::now();
+                let (status, run) = [pair.0, pair.1][which].run(0, None, PATIENCE.as_secs()).await;
+                times[which].push(began.elapsed());
+                assert_eq!((status, &run["updated"]), (200, &json!(QUIET_RECORDS)), "{run}");
+            }
+        }
+    }
+    signal(&troubled, "-CONT");
+    signal(&calm, "-CONT");
+
+    // The trouble lasted until the end.
+    let running = gauge(&client, "reverse_sync_runs_running").await;
+    let left = [under_way(victims[0]).await, under_way(victims[1]).await];
+    let [mut with, mut without] = times;
+    let (with, without) = (median(&mut with), median(&mut without));
+    let ratio = with.as_secs_f64() / without.as_secs_f64();
+    println!(
+        "the median of {} equal runs: {with:.1?} beside trouble, {without:.1?} without: {ratio:.2} times; {running} runs in trouble under way, \
+         {left:?} not ended; {} requests hang, {} were refused",
+        ROUNDS * QUIET,
+        hanging.world().requests.len(),
+        storm.world().throttled
+    );
+    assert!(storm.world().throttled > 0 && !hanging.world().requests.is_empty(), "there was no trouble");
+    assert_eq!((left, hanging.world().writes.len(), storm.world().writes.len()), ([TROUBLED; 2], 0, 0), "the trouble ended too early");
+    assert!(ratio <= SLOWER, "{ratio:.2} times as long, because of somebody else's CRM");
 }

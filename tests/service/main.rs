@@ -29,8 +29,10 @@ mod serve {
     mod authorisation;
     mod conflicts;
     mod credentials;
+    mod operations;
     mod page;
     mod restart;
+    mod safety;
     mod status_codes;
     mod tenants;
     mod walk_through;

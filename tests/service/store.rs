@@ -4,7 +4,8 @@
 use reverse_sync::{
     destination::{Destination, OnDuplicateId},
     journal::{Ending, Problem},
-    server::store::{AuditEntry, Begun, Changed, NewGolden, NewRun, NewSource, Quota, Resumed, RunFilter, Status, Store},
+    plan::PlanId,
+    server::store::{AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, Quota, Resumed, RunFilter, Status, Store},
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
 use serde_json::{Map, json};
@@ -39,9 +40,21 @@ async fn source(store: &Store, org: &str) -> String {
     id
 }
 
-fn run<'a>(org: &'a str, run_id: &'a str, destination_id: &'a str, idempotency: Option<(&'a str, &'a str)>) -> NewRun<'a> {
-    let plan_id = "plan_0123456789abcdef0123456789abcdef";
-    NewRun { org_id: org, run_id, plan_id, destination_id, options: "{}", idempotency, started_by: "ada", goes_on: false }
+/// A plan of this first digit, whose runs are `run_n123456789ab_1` and so on.
+fn plan(digit: char) -> PlanId {
+    format!("plan_{digit}123456789abcdef0123456789abcdef").parse().unwrap()
+}
+
+fn run<'a>(org: &'a str, plan_id: &'a PlanId, to: &'a DestinationRow, idempotency: Option<(&'a str, &'a str)>) -> NewRun<'a> {
+    NewRun {
+        org_id: org,
+        plan_id,
+        destination_id: &to.destination_id,
+        destination_updated_at: to.updated_at,
+        options: "{}",
+        idempotency,
+        started_by: "ada",
+    }
 }
 
 fn entry(org: &str, action: &str) -> AuditEntry {
@@ -76,18 +89,38 @@ async fn another_orgs_rows_are_not_there(database: Database) {
     assert!(store.remove_source(&acme, &source_id).await.unwrap());
 }
 
+/// An org with a destination.
+async fn org(store: &Store) -> (String, DestinationRow) {
+    let org = store.add_org("Acme", false).await.unwrap();
+    let source_id = source(store, &org).await;
+    let row = store.add_destination(&org, &source_id, &destination(&source_id)).await.unwrap();
+    (org, row)
+}
+
+async fn end(store: &Store, org: &str, run_id: &str, status: Status) {
+    store.end_run(org, run_id, status, "{}", &[], &entry(org, "destination.reverse_run")).await.unwrap();
+}
+
+/// The id of a run that has begun.
+#[track_caller]
+fn queued(begun: Begun) -> String {
+    match begun {
+        Begun::Queued(row) => row.run_id,
+        _ => panic!("it has not begun"),
+    }
+}
+
 async fn a_run_begins_once_and_within_the_orgs_quota(database: Database) {
     let (_dir, store, _) = open(database).await;
-    let org = store.add_org("Acme", false).await.unwrap();
-    store.set_quota(&org, Quota { runs_an_hour: 2, runs_a_month: 10 }).await.unwrap();
+    let (org_id, to) = org(&store).await;
+    store.set_quota(&org_id, Quota { runs_an_hour: 2, runs_a_month: 10 }).await.unwrap();
 
     // Ten requests with one key at once: one run.
     let tasks: Vec<_> = (0..10)
-        .map(|n| {
-            let (store, org) = (store.clone(), org.clone());
+        .map(|_| {
+            let (store, org_id, to) = (store.clone(), org_id.clone(), to.clone());
             tokio::spawn(async move {
-                let id = format!("run_0123456789ab_{n}");
-                matches!(store.begin_run(&run(&org, &id, "dst_1", Some(("key", "hash")))).await.unwrap(), Begun::Queued)
+                matches!(store.begin_run(&run(&org_id, &plan('0'), &to, Some(("key", "hash")))).await.unwrap(), Begun::Queued(_))
             })
         })
         .collect();
@@ -96,27 +129,81 @@ async fn a_run_begins_once_and_within_the_orgs_quota(database: Database) {
         begun += usize::from(task.await.unwrap());
     }
     assert_eq!(begun, 1);
-    let first = store.run_by_key(&org, "key").await.unwrap().unwrap();
+    let first = store.run_by_key(&org_id, "key").await.unwrap().unwrap();
+    assert_eq!(first.run_id, "run_0123456789ab_1");
 
-    // One run of a destination at a time, and no more than the quota allows.
-    let second = run(&org, "run_0123456789ab_20", "dst_1", None);
-    assert!(matches!(store.begin_run(&second).await.unwrap(), Begun::UnderWay(id) if id == first.run_id));
-    store.end_run(&org, &first.run_id, Status::Succeeded, "{}", &[], &entry(&org, "destination.reverse_run")).await.unwrap();
-    assert!(matches!(store.begin_run(&second).await.unwrap(), Begun::Queued));
-    let third = run(&org, "run_0123456789ab_21", "dst_2", None);
+    // One run of a destination at a time, one of a plan, and no more than the quota allows.
+    let (same, other_plan) = (plan('0'), plan('1'));
+    let twin = store.add_destination(&org_id, &to.source_id, &to.destination).await.unwrap();
+    for second in [run(&org_id, &other_plan, &to, None), run(&org_id, &same, &twin, None)] {
+        assert!(matches!(store.begin_run(&second).await.unwrap(), Begun::UnderWay(id) if id == first.run_id));
+    }
+    end(&store, &org_id, &first.run_id, Status::Succeeded).await;
+    // The same key still names the first.
+    assert!(
+        matches!(store.begin_run(&run(&org_id, &same, &to, Some(("key", "hash")))).await.unwrap(), Begun::Already(row) if row.run_id == first.run_id)
+    );
+    assert_eq!(queued(store.begin_run(&run(&org_id, &same, &to, None)).await.unwrap()), "run_0123456789ab_2");
+    let third = run(&org_id, &other_plan, &twin, None);
     assert!(matches!(store.begin_run(&third).await.unwrap(), Begun::Wait(ms) if ms > 3_500_000 && ms <= 3_600_000));
-    let usage = store.usage(&org).await.unwrap();
+    let usage = store.usage(&org_id).await.unwrap();
     assert_eq!((usage.used, usage.used_this_month), (2, 2));
     // Another org has its own.
-    let other = store.add_org("Other", false).await.unwrap();
-    assert!(matches!(store.begin_run(&run(&other, "run_0123456789ab_20", "dst_1", Some(("key", "hash")))).await.unwrap(), Begun::Queued));
+    let (other, theirs) = org(&store).await;
+    assert_eq!(queued(store.begin_run(&run(&other, &same, &theirs, Some(("key", "hash")))).await.unwrap()), "run_0123456789ab_1");
+}
+
+async fn what_a_run_was_confirmed_for_stays_as_it_was(database: Database) {
+    let (_dir, store, _) = open(database).await;
+    let (org_id, to) = org(&store).await;
+    let plan = plan('0');
+    let read_before = DestinationRow { updated_at: to.updated_at - 1, ..to.clone() };
+    assert!(matches!(store.begin_run(&run(&org_id, &plan, &read_before, None)).await.unwrap(), Begun::Changed));
+    let gone = DestinationRow { destination_id: "dst_0".to_owned(), ..to.clone() };
+    assert!(matches!(store.begin_run(&run(&org_id, &plan, &gone, None)).await.unwrap(), Begun::Changed));
+
+    let run_id = queued(store.begin_run(&run(&org_id, &plan, &to, None)).await.unwrap());
+    let under_way = Changed::UnderWay(run_id.clone());
+    assert_eq!(store.change_destination(&org_id, &to.destination_id, &to.source_id, &to.destination).await.unwrap(), under_way);
+    assert_eq!(store.remove_destination(&org_id, &to.destination_id).await.unwrap(), under_way);
+    let new = |name| NewSource { name, provider: "hubspot", settings: "{}", credential: "v1.k.b3RoZXI", credential_summary: "{}" };
+    assert_eq!(store.change_source(&org_id, &to.source_id, new("other"), true).await.unwrap(), under_way);
+    // Its name is nobody's danger, and what is not to be changed is not.
+    assert_eq!(store.change_source(&org_id, &to.source_id, new("renamed"), false).await.unwrap(), Changed::Done);
+    let source = store.source(&org_id, &to.source_id).await.unwrap().unwrap();
+    assert_eq!((source.name.as_str(), source.credential.as_str()), ("renamed", "v1.k.c2VhbGVk"));
+    end(&store, &org_id, &run_id, Status::Succeeded).await;
+    assert_eq!(store.change_source(&org_id, &to.source_id, new("other"), true).await.unwrap(), Changed::Done);
+    assert_eq!(store.source(&org_id, &to.source_id).await.unwrap().unwrap().credential, "v1.k.b3RoZXI");
+    // And an end stays an end.
+    store.set_run_status(&org_id, &run_id, Status::Running).await.unwrap();
+    assert_eq!(store.run(&org_id, &run_id).await.unwrap().unwrap().status, Status::Succeeded);
+}
+
+async fn a_run_is_resumed_only_while_it_is_the_last_of_its_destination(database: Database) {
+    let (_dir, store, _) = open(database).await;
+    let (org_id, to) = org(&store).await;
+    let (first, second) = (plan('0'), plan('1'));
+    let stopped = queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap());
+    assert!(matches!(store.resume_run(&org_id, &stopped, "{}").await.unwrap(), Resumed::UnderWay(id) if id == stopped));
+    end(&store, &org_id, &stopped, Status::Stopped).await;
+    assert!(matches!(store.resume_run(&org_id, &stopped, "{\"x\":1}").await.unwrap(), Resumed::Queued(row) if row.options == "{\"x\":1}"));
+    assert_eq!(store.usage(&org_id).await.unwrap().used, 2, "going on is a start too");
+    end(&store, &org_id, &stopped, Status::Stopped).await;
+
+    let later = queued(store.begin_run(&run(&org_id, &second, &to, None)).await.unwrap());
+    assert!(matches!(store.resume_run(&org_id, &stopped, "{}").await.unwrap(), Resumed::UnderWay(id) if id == later));
+    end(&store, &org_id, &later, Status::Succeeded).await;
+    assert!(matches!(store.resume_run(&org_id, &stopped, "{}").await.unwrap(), Resumed::Superseded(id) if id == later));
+    // What is begun anew is another run, whatever the first one came to.
+    assert_eq!(queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap()), "run_0123456789ab_2");
 }
 
 async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database) {
     let (_dir, store, _) = open(database).await;
-    let org = store.add_org("Acme", false).await.unwrap();
+    let (org, to) = org(&store).await;
     let id = "run_0123456789ab_1";
-    assert!(matches!(store.begin_run(&run(&org, id, "dst_1", None)).await.unwrap(), Begun::Queued));
+    assert_eq!(queued(store.begin_run(&run(&org, &plan('0'), &to, None)).await.unwrap()), id);
     store.set_run_status(&org, id, Status::Running).await.unwrap();
     assert_eq!(store.unfinished_runs().await.unwrap().len(), 1);
     let problem = |change: u64| -> Problem {
@@ -138,7 +225,7 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
     assert!(store.unfinished_runs().await.unwrap().is_empty());
     let row = store.run(&org, id).await.unwrap().unwrap();
     assert!(row.status == Status::Failed && row.started_at.is_some() && row.ended_at.is_some());
-    assert_eq!(store.resume_run(&org, id, "{}").await.unwrap(), Resumed::Ended, "it has come to its end");
+    assert!(matches!(store.resume_run(&org, id, "{}").await.unwrap(), Resumed::Ended), "it has come to its end");
     assert_eq!(store.runs(&org, RunFilter { status: Some(Status::Failed), ..RunFilter::default() }, 10).await.unwrap().len(), 1);
 }
 
@@ -198,6 +285,8 @@ async fn many_write_to_the_audit_log_and_the_chain_holds(database: Database) {
 on_both!(
     another_orgs_rows_are_not_there,
     a_run_begins_once_and_within_the_orgs_quota,
+    what_a_run_was_confirmed_for_stays_as_it_was,
+    a_run_is_resumed_only_while_it_is_the_last_of_its_destination,
     a_run_ends_once_with_its_problems_and_its_audit_row,
     the_newest_golden_set_counts_and_files_that_nothing_needs_are_named,
     many_write_to_the_audit_log_and_the_chain_holds,

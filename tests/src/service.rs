@@ -10,7 +10,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Output, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -39,6 +39,7 @@ pub struct Service {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     child: Option<Child>,
+    printed: Arc<Mutex<Vec<String>>>,
     dir: tempfile::TempDir,
 }
 
@@ -74,6 +75,7 @@ impl Service {
                 .collect(),
             environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             child: None,
+            printed: Arc::default(),
             dir,
         };
         service.start_again().await?;
@@ -88,7 +90,7 @@ impl Service {
         ensure!(self.child.is_none(), "it is running");
         let log = File::options().append(true).create(true).open(self.log_file())?;
         let mut child = self
-            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .command(&["serve", "--listen", "127.0.0.1:0", "--allow-local-sources"])
             .args(&self.arguments[1..])
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
@@ -96,10 +98,14 @@ impl Service {
             .spawn()
             .context("cannot start the service")?;
         let mut lines = BufReader::new(child.stdout.take().context("it has no standard output")?).lines();
+        let printed = Arc::clone(&self.printed);
+        let print = move |line: String| printed.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         let listening = async {
             while let Some(line) = lines.next_line().await? {
-                if let Some((_, address)) = line.split_once("listening on ") {
-                    return Ok(address.trim().to_owned());
+                let address = line.split_once("listening on ").map(|(_, address)| address.trim().to_owned());
+                print(line);
+                if let Some(address) = address {
+                    return Ok(address);
                 }
             }
             bail!("it ended: {}", self.log())
@@ -108,8 +114,11 @@ impl Service {
             Ok(address) => address?,
             Err(_) => bail!("it did not say where it listens within {} s: {}", START.as_secs(), self.log()),
         };
-        // Nobody reads on, but the pipe has to stay open for what else it says.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                print(line);
+            }
+        });
         self.place.moved_to(&address);
         self.child = Some(child);
         Ok(())
@@ -206,6 +215,11 @@ impl Service {
     /// Its state folder.
     pub fn state(&self) -> PathBuf {
         self.dir.path().join("state")
+    }
+
+    /// The lines that it has printed in all its lives. Those that follow `listening on` may be a moment late.
+    pub fn printed(&self) -> Vec<String> {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What it has logged in all its lives.

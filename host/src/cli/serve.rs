@@ -6,16 +6,16 @@ use crate::{
     workspace,
 };
 use anyhow::{Context, anyhow};
-use axum::serve::ListenerExt;
 use clap::Args;
 use reverse_sync::{
     component::{Allowed, Component, Grant},
     engine::{Engine, EngineConfig},
     server::{
         api,
-        app::{App, Settings},
+        app::{App, LocalSources, Settings},
         golden::{GoldenLimits, query::QueryPolicy},
         jobs::{Jobs, Limits},
+        listen,
         observe::request_log,
         store::{Quota, Role},
     },
@@ -29,8 +29,8 @@ use tokio::{
 
 /// How long runs have to come to the end of their batch when the service is asked to stop. What takes longer is taken up at the next start.
 const STOPPING: Duration = Duration::from_secs(60);
-/// How long answers have to be sent after that.
-const ANSWERING: Duration = Duration::from_secs(10);
+/// How often runs are looked for that nobody works on.
+const TAKE_UP: Duration = Duration::from_secs(60);
 /// How often old request logs are looked for.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -86,7 +86,7 @@ pub(crate) struct ServeArgs {
     /// Let queries for golden records read SQLite files below this folder; may be given several times
     #[arg(long, value_name = "DIR")]
     golden_sqlite: Vec<PathBuf>,
-    /// Let sources be on this machine or in a private network, although others can reach the service
+    /// Let the sources of all orgs be on this machine or in a private network. Those of a solo org may, if the service listens on loopback
     #[arg(long)]
     allow_local_sources: bool,
 }
@@ -108,21 +108,27 @@ impl ServeArgs {
             golden: GoldenLimits { bytes: self.max_golden_bytes, ..GoldenLimits::default() },
             query_policy,
             limits: Limits { runs: self.max_runs, runs_of_org: self.max_runs_of_org, ..Limits::default() },
-            // Whoever reaches a service that listens on loopback is on this machine already.
-            local_sources: self.allow_local_sources || self.listen.ip().is_loopback(),
+            local_sources: match (self.allow_local_sources, self.listen.ip().is_loopback()) {
+                (true, _) => LocalSources::Everybodys,
+                // The one person who uses it is on this machine already.
+                (false, true) => LocalSources::Solo,
+                (false, false) => LocalSources::Nobodys,
+            },
         })
     }
 }
 
 pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let settings = args.settings()?;
+    allow_many_files();
     let component = load(&settings.limits).await.or_exit(Exit::Usage)?;
     let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
-    let app = App::open(settings, component, grant).await.or_exit(Exit::Usage)?;
+    // First of all: whoever cannot listen touches nothing of a service that does.
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen)).or_exit(Exit::Usage)?;
     let address = listener.local_addr().or_exit(Exit::Usage)?;
-    let resumed = Jobs::resume(&app).await.or_exit(Exit::Usage)?;
+    let app = App::open(settings, component, grant).await.or_exit(Exit::Usage)?;
+    let resumed = Jobs::take_up(&app).await.or_exit(Exit::Usage)?;
     println!("listening on http://{address}");
     if resumed > 0 {
         println!("going on with {resumed} runs that had not come to their end");
@@ -130,9 +136,11 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     if address.ip().is_loopback() {
         welcome(&app, address).await?;
     }
-    let sweeping = tokio::spawn(sweep(app.orgs_dir()));
+    let keeping = [tokio::spawn(sweep(app.orgs_dir())), tokio::spawn(take_up(Arc::clone(&app)))];
     let served = until_asked_to_stop(&app, listener).await;
-    sweeping.abort();
+    for task in keeping {
+        task.abort();
+    }
     app.store.close().await;
     served.or_exit(Exit::Usage)?;
     Ok(Exit::Ok)
@@ -166,19 +174,7 @@ async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
 
 async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut ending = app.ending.subscribe();
-    let router = api::router(Arc::clone(app)).into_make_service_with_connect_info::<SocketAddr>();
-    // Answers are small and somebody waits for them.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
-    let answering = axum::serve(listener, router).with_graceful_shutdown(async move {
-        // An error says that nobody is there any more to end it.
-        let _ = ending.wait_for(|ending| *ending).await;
-    });
-    let answering = tokio::spawn(answering.into_future());
+    let answering = tokio::spawn(listen::answer(listener, api::router(Arc::clone(app)), app.ending.subscribe()));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -188,10 +184,27 @@ async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::R
     if tokio::time::timeout(STOPPING, app.jobs.shut_down()).await.is_err() {
         tracing::warn!("some runs are still waiting for the CRM; the next start goes on with them");
     }
-    match tokio::time::timeout(ANSWERING, answering).await {
-        Ok(ended) => Ok(ended??),
-        // Clients that do not read their answers.
-        Err(_) => Ok(()),
+    Ok(answering.await?)
+}
+
+/// Each run has a few connections and files: as many as the system lets this process have.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Takes up what nobody works on, though the store says that it is under way.
+async fn take_up(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(TAKE_UP).await;
+        match Jobs::take_up(&app).await {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!(count, "runs were taken up that nobody worked on"),
+            Err(error) => tracing::warn!(%error, "runs that nobody works on cannot be looked for"),
+        }
     }
 }
 

@@ -20,7 +20,8 @@ use std::{
 pub struct RunId(String);
 
 impl RunId {
-    pub(super) fn new(plan: &PlanId, number: u32) -> RunId {
+    /// The run of this number of a plan.
+    pub(crate) fn new(plan: &PlanId, number: u32) -> RunId {
         RunId(format!("{}_{number}", RunId::prefix(plan)))
     }
 

@@ -49,7 +49,7 @@ impl StopSignal {
         self.0.store(true, Relaxed);
     }
 
-    fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.0.load(Relaxed)
     }
 }
@@ -232,11 +232,16 @@ pub async fn run(
         let mut stopped = stopped(called, traffic.no_access());
         if stopped.is_none() {
             settled.fetch_add(leave_nothing_open(&outstanding, &journal.outcomes()).await?, Relaxed);
-            let left = to_do.saturating_sub(settled.load(Relaxed));
-            if left > 0 {
+        }
+        let left = to_do.saturating_sub(settled.load(Relaxed));
+        match &stopped {
+            None if left > 0 => {
                 let message = format!("the component ended without taking {left} of {to_do} changes; they stay pending");
                 stopped = Some(Stopped { reason: StopReason::Component, code: None, message });
             }
+            // It was asked to stop when there was nothing left to stop.
+            Some(Stopped { reason: StopReason::Cancelled, .. }) if left == 0 => stopped = None,
+            _ => {}
         }
         let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
         let closing = match &stopped {

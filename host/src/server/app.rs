@@ -4,20 +4,22 @@ use super::{
     api::session::LoginCodes,
     golden::{GoldenFiles, GoldenLimits, query::QueryPolicy},
     jobs::{Jobs, Limits},
-    links::{LinkError, Links},
+    links::{self, LinkError, Links, SourceSettings},
+    lock::{Lock, LockError},
     observe::metrics::Metrics,
     secrets::{Holds, KEYS_VARIABLE, Keyring, KeysError, SharedKeyring},
     store::{Quota, SourceRow, Store, StoreError},
 };
 use crate::{
     component::{Component, DestinationType, Grant},
-    egress::Link,
+    egress::{Link, base_url::BaseUrl},
 };
 use axum::extract::FromRef;
 use std::{
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::watch;
 
@@ -35,9 +37,19 @@ pub struct Settings {
     pub query_policy: QueryPolicy,
     /// How much is worked on at once.
     pub limits: Limits,
-    /// Whether a source may be on the service's own machine or in a private network: for a service that only people of this
-    /// machine reach, or whose tenants are trusted with its network.
-    pub local_sources: bool,
+    /// Whose sources may be on the service's own machine or in a private network.
+    pub local_sources: LocalSources,
+}
+
+/// Whose sources may be on the service's own machine or in a private network. Whoever may have such a source can reach what listens there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalSources {
+    /// All tenants are trusted with the service's network.
+    Everybodys,
+    /// Those of orgs of one person: of a service that only people of its own machine reach.
+    Solo,
+    /// None.
+    Nobodys,
 }
 
 /// The service.
@@ -64,8 +76,10 @@ pub struct App {
     pub golden_limits: GoldenLimits,
     /// Which databases a query may read.
     pub query_policy: QueryPolicy,
-    /// Whether a source may be on the service's own machine or in a private network.
-    pub local_sources: bool,
+    local_sources: LocalSources,
+    /// Whether orgs are of one person, as far as it was asked for. It never changes.
+    solo: Mutex<HashMap<String, bool>>,
+    _lock: Lock,
     /// Turns true when the service is about to end, so that nobody waits on.
     pub ending: watch::Sender<bool>,
     state: PathBuf,
@@ -101,6 +115,9 @@ pub enum StartError {
     /// The database's URL.
     #[error("--database: {0}")]
     Database(String),
+    /// Another service.
+    #[error(transparent)]
+    Lock(#[from] LockError),
 }
 
 /// State that lasts, as the command's own parts use it too: the store, and the keys to what is sealed in it.
@@ -138,12 +155,13 @@ impl State {
 }
 
 impl App {
-    /// Makes the service of its state. Nothing is under way yet: see [`Jobs::resume`](crate::server::jobs::Jobs::resume).
+    /// Makes the service of its state. Nothing is under way yet: see [`Jobs::take_up`](crate::server::jobs::Jobs::take_up).
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn open(settings: Settings, component: Component, grant: Grant) -> Result<Arc<App>, StartError> {
         let State { store, keyring, dir: state, database } = State::open(&settings.state, settings.database.as_deref()).await?;
+        let lock = Lock::take(&state, &store, &database).await?;
         let store = store.with_default_quota(settings.quota);
         let failed = |error| StartError::State { dir: settings.state.clone(), error };
         private_dir(&state.join("orgs")).map_err(failed)?;
@@ -157,7 +175,7 @@ impl App {
         let metrics = Metrics::new();
         metrics.watch(component.engine());
         let (keyring, holds) = (SharedKeyring::new(keyring), Holds::default());
-        let links = Links::new(store.clone(), keyring.clone(), holds.clone(), settings.local_sources);
+        let links = Links::new(store.clone(), keyring.clone(), holds.clone());
         Ok(Arc::new(App {
             store,
             keyring,
@@ -171,6 +189,8 @@ impl App {
             golden_limits: settings.golden,
             query_policy,
             local_sources: settings.local_sources,
+            solo: Mutex::default(),
+            _lock: lock,
             ending: watch::Sender::new(false),
             state,
         }))
@@ -191,13 +211,37 @@ impl App {
         self.component.descriptor().destinations.iter().find(|served| served.provider == provider)
     }
 
-    /// The way to a source's CRM. To be called within the runtime.
+    /// The way to a source's CRM.
     ///
     /// # Errors
     /// See [`LinkError`].
-    pub fn link(&self, org_id: &str, source: &SourceRow) -> Result<Link, LinkError> {
+    pub async fn link(&self, org_id: &str, source: &SourceRow) -> Result<Link, LinkError> {
         let served = self.served(&source.provider).ok_or_else(|| LinkError::Provider(source.provider.clone()))?;
-        self.links.link(org_id, source, &served.pacing)
+        self.links.link(org_id, source, &served.pacing, self.local_sources(org_id).await?)
+    }
+
+    /// Where a source is, by its settings.
+    ///
+    /// # Errors
+    /// If it may not be there, or its settings make no sense.
+    pub async fn base_url(&self, org_id: &str, provider: &str, settings: &SourceSettings) -> Result<BaseUrl, LinkError> {
+        links::base_url(provider, settings, self.local_sources(org_id).await?)
+    }
+
+    async fn local_sources(&self, org_id: &str) -> Result<bool, StoreError> {
+        match self.local_sources {
+            LocalSources::Everybodys => return Ok(true),
+            LocalSources::Nobodys => return Ok(false),
+            LocalSources::Solo => {}
+        }
+        // Each statement leaves the map consistent, so a poisoned lock is still good.
+        let known = self.solo.lock().unwrap_or_else(PoisonError::into_inner).get(org_id).copied();
+        if let Some(solo) = known {
+            return Ok(solo);
+        }
+        let solo = self.store.org(org_id).await?.is_some_and(|(_, solo)| solo);
+        self.solo.lock().unwrap_or_else(PoisonError::into_inner).insert(org_id.to_owned(), solo);
+        Ok(solo)
     }
 }
 

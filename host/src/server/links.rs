@@ -116,15 +116,14 @@ pub struct Links {
     store: Store,
     keyring: SharedKeyring,
     holds: Holds,
-    local_sources: bool,
     /// By org and source, with the version of the source that each was made from.
     links: Mutex<HashMap<(String, String), (i64, Link)>>,
 }
 
 impl Links {
     /// None yet.
-    pub fn new(store: Store, keyring: SharedKeyring, holds: Holds, local_sources: bool) -> Links {
-        Links { store, keyring, holds, local_sources, links: Mutex::default() }
+    pub fn new(store: Store, keyring: SharedKeyring, holds: Holds) -> Links {
+        Links { store, keyring, holds, links: Mutex::default() }
     }
 
     fn links(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), (i64, Link)>> {
@@ -136,14 +135,14 @@ impl Links {
     ///
     /// # Errors
     /// See [`LinkError`].
-    pub fn link(&self, org_id: &str, source: &SourceRow, pacing: &Pacing) -> Result<Link, LinkError> {
+    pub fn link(&self, org_id: &str, source: &SourceRow, pacing: &Pacing, local_sources: bool) -> Result<Link, LinkError> {
         let key = (org_id.to_owned(), source.source_id.clone());
         if let Some((version, link)) = self.links().get(&key)
             && *version == source.version
         {
             return Ok(link.clone());
         }
-        let link = self.make(org_id, source, pacing)?;
+        let link = self.make(org_id, source, pacing, local_sources)?;
         // Two who made it at the same time use one.
         let mut links = self.links();
         match links.get(&key) {
@@ -160,10 +159,10 @@ impl Links {
         self.links().remove(&(org_id.to_owned(), source_id.to_owned()));
     }
 
-    fn make(&self, org_id: &str, source: &SourceRow, pacing: &Pacing) -> Result<Link, LinkError> {
+    fn make(&self, org_id: &str, source: &SourceRow, pacing: &Pacing, local_sources: bool) -> Result<Link, LinkError> {
         let settings: SourceSettings = serde_json::from_str(&source.settings)
             .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
-        let base_url = base_url(&source.provider, &settings, self.local_sources)?;
+        let base_url = base_url(&source.provider, &settings, local_sources)?;
         let context = context(org_id, &source.source_id);
         let sealed: Sealed = source
             .credential
@@ -235,26 +234,25 @@ mod tests {
     async fn all_runs_of_a_source_share_one_link_until_the_source_is_changed() {
         let (dir, store) = store().await;
         let keyring = SharedKeyring::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
-        let links = Links::new(store.clone(), keyring, Holds::default(), true);
+        let links = Links::new(store.clone(), keyring, Holds::default());
         let pacing = Pacing { limit: None, headers: None, throttles: Vec::new() };
         let org = store.add_org("Acme", false).await.unwrap();
         let source = add(&links, &org, "").await;
-        let first = links.link(&org, &source, &pacing).unwrap();
-        assert!(Arc::ptr_eq(&first.pacer, &links.link(&org, &source, &pacing).unwrap().pacer));
+        let first = links.link(&org, &source, &pacing, true).unwrap();
+        assert!(Arc::ptr_eq(&first.pacer, &links.link(&org, &source, &pacing, true).unwrap().pacer));
 
         let changed = SourceRow { version: 2, ..source.clone() };
-        let second = links.link(&org, &changed, &pacing).unwrap();
+        let second = links.link(&org, &changed, &pacing, true).unwrap();
         assert!(!Arc::ptr_eq(&first.pacer, &second.pacer));
         links.forget(&org, &source.source_id);
-        assert!(!Arc::ptr_eq(&second.pacer, &links.link(&org, &changed, &pacing).unwrap().pacer));
+        assert!(!Arc::ptr_eq(&second.pacer, &links.link(&org, &changed, &pacing, true).unwrap().pacer));
 
         // What was sealed for another source, as when rows are swapped in the database, does not open.
         let swapped = add(&links, &org, &context(&org, &source.source_id)).await;
-        assert!(matches!(links.link(&org, &swapped, &pacing), Err(LinkError::Stored { .. })));
+        assert!(matches!(links.link(&org, &swapped, &pacing, true), Err(LinkError::Stored { .. })));
         // And this machine is out of reach unless the operator says otherwise.
-        let strict = Links { local_sources: false, ..links };
-        strict.forget(&org, &source.source_id);
-        let refused = strict.link(&org, &source, &pacing).map(drop).unwrap_err().to_string();
+        links.forget(&org, &source.source_id);
+        let refused = links.link(&org, &source, &pacing, false).map(drop).unwrap_err().to_string();
         assert!(refused.contains("own machine"), "{refused}");
     }
 
@@ -262,7 +260,7 @@ mod tests {
     async fn a_credential_that_is_replaced_is_sealed_and_read_again() {
         let (dir, store) = store().await;
         let keyring = SharedKeyring::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
-        let links = Links::new(store.clone(), keyring.clone(), Holds::default(), true);
+        let links = Links::new(store.clone(), keyring.clone(), Holds::default());
         let org_id = store.add_org("Acme", false).await.unwrap();
         let source_id = add(&links, &org_id, "").await.source_id;
         let cell = Cell { store: store.clone(), keyring, runtime: Handle::current(), org_id: org_id.clone(), source_id: source_id.clone() };

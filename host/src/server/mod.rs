@@ -9,6 +9,7 @@
 //! - [`store`]: what lasts, in SQLite or PostgreSQL
 //! - [`secrets`]: credentials at rest
 //! - [`golden`]: uploads and queries of golden records
+//! - [`listen`]: connections; [`lock`]: one service at a time
 //! - [`links`]: the way to the CRM that a source stands for
 //! - [`observe`]: metrics, request logs, traces
 //! - [`page`]: the page people use
@@ -18,6 +19,8 @@ pub mod app;
 pub mod golden;
 pub mod jobs;
 pub mod links;
+pub mod listen;
+pub mod lock;
 pub mod observe;
 pub mod page;
 pub mod secrets;

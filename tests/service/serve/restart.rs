@@ -112,10 +112,10 @@ async fn a_graceful_stop_ends_between_batches_and_goes_on_at_the_next_start(data
 }
 
 async fn a_cancelled_run_stays_stopped_over_a_restart_until_it_is_resumed(database: Database) {
-    let (mut service, simulator) = (service(database).await, crm(RECORDS).await);
+    let (mut service, simulator) = (service(database).await, crm(3 * RECORDS).await);
     let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    simulator.world().fault(Rule::always(Fault::Latency(50)).on("/batch/update"));
-    tenant.golden("person", &new_names(0..RECORDS)).await;
+    simulator.world().fault(Rule::always(Fault::Latency(200)).on("/batch/update"));
+    tenant.golden("person", &new_names(0..3 * RECORDS)).await;
     let destination = tenant.destination("person", &json!({})).await;
     let run = tenant.start(&destination).await;
     written(&simulator, 100).await;
@@ -124,7 +124,7 @@ async fn a_cancelled_run_stays_stopped_over_a_restart_until_it_is_resumed(databa
     assert_eq!((&stopped["status"], &stopped["stopped"]["reason"]), (&json!("stopped"), &json!("cancelled")), "{stopped}");
     let pending = stopped["pending"].as_u64().unwrap();
     assert!(pending > 0, "{stopped}");
-    assert_eq!(stopped["updated"].as_u64().unwrap() + pending, RECORDS as u64, "{stopped}");
+    assert_eq!(stopped["updated"].as_u64().unwrap() + pending, 3 * RECORDS as u64, "{stopped}");
 
     service.kill().await.unwrap();
     service.start_again().await.unwrap();
@@ -133,7 +133,7 @@ async fn a_cancelled_run_stays_stopped_over_a_restart_until_it_is_resumed(databa
     tenant.admin.post(&format!("/runs/{run}/resume"), &json!({})).await.is(202);
     let ended = tenant.ended(&run).await;
     assert!(has_ended(&ended));
-    assert_eq!((&ended["status"], &ended["updated"], &ended["pending"]), (&json!("succeeded"), &json!(RECORDS), &json!(0)), "{ended}");
+    assert_eq!((&ended["status"], &ended["updated"], &ended["pending"]), (&json!("succeeded"), &json!(3 * RECORDS), &json!(0)), "{ended}");
     assert_eq!(simulator.world().written_twice(), []);
 }
 

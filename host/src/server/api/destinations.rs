@@ -14,7 +14,7 @@ use crate::{
     planner,
     server::{
         app::App,
-        links::{self, SourceSettings},
+        links::SourceSettings,
         store::{AuditEntry, Changed, DestinationRow, Member, SourceRow, time_text},
     },
 };
@@ -283,7 +283,7 @@ async fn fitting(app: &App, org_id: &str, served: &DestinationType, destination:
     }
     let source = source_of(app, org_id, served, config).await?;
     let settings: SourceSettings = serde_json::from_str(&source.settings).map_err(|error| Problem::internal(&error))?;
-    let base_url = links::base_url(&source.provider, &settings, app.local_sources).map_err(|error| {
+    let base_url = app.base_url(org_id, &source.provider, &settings).await.map_err(|error| {
         let detail = format!("the source `{}` cannot be used: {error}", source.source_id);
         Problem::invalid("source_unusable", "/config_json/source_id", detail)
     })?;

@@ -12,7 +12,6 @@ use super::{
 use crate::{
     digest::Digest,
     gate::{Confirmation, ConfirmedPlan, Refused},
-    journal,
     passes::{Checks, HowMany},
     plan::{Plan, PlanId, PlanMode},
     server::{
@@ -24,7 +23,7 @@ use crate::{
             outcome::RunOptions,
             planning::{self, PlanJson},
         },
-        links::{self, SourceSettings},
+        links::SourceSettings,
         store::{AuditEntry, Begun, DestinationRow, Member, NewRun, Resumed, RunRow, Status, StoreError},
     },
 };
@@ -37,6 +36,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, num::NonZeroU64, sync::Arc, time::Duration};
+use tracing::Instrument;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -161,12 +161,11 @@ async fn reverse_run(
     }
     let digest = Digest::of(json!([id, body]).to_string().as_bytes()).hex();
     let asked = Asked::read(body, &id)?;
-    // In a task of its own: a client that goes away leaves no run that is on record and that nobody works on.
-    let beginning = tokio::spawn({
+    let beginning = {
         let (app, member) = (Arc::clone(&app), member.clone());
         async move { begin(&app, &member, &to, asked, key.as_deref().map(|key| (key, digest.as_str()))).await }
-    });
-    let (row, live) = beginning.await.map_err(|error| Problem::internal(&error))??;
+    };
+    let (row, live) = whatever_the_client_does(beginning).await?;
     answer(&app, row, live, wait).await
 }
 
@@ -218,47 +217,38 @@ async fn begin(
     if let Some(run_id) = app.store.run_under_way(org_id, &to.destination_id).await? {
         return Err(under_way(&run_id));
     }
-    let (plan, goes_on) = match &asked.plan_id {
-        Some(plan_id) => (kept_plan(app, member, to, plan_id).await?, false),
-        None => (fresh_plan(app, member, to).await?, true),
+    let plan = match &asked.plan_id {
+        Some(plan_id) => kept_plan(app, member, to, plan_id).await?,
+        None => fresh_plan(app, member, to).await?,
     };
     let options = RunOptions::new(plan.header(), asked.overridden, asked.checks);
     let confirmed = confirm(app, org_id, to, plan, &options).await?;
-    let plan_id = confirmed.plan().id().clone();
-    let runs_dir = app.folder(org_id).runs();
-    let next = {
-        let plan_id = plan_id.clone();
-        tokio::task::spawn_blocking(move || journal::next_run(&runs_dir, &plan_id))
-    };
-    let run_id = next.await.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
     let who = member.who();
     let new = NewRun {
         org_id,
-        run_id: run_id.as_str(),
-        plan_id: plan_id.as_str(),
+        plan_id: confirmed.plan().id(),
         destination_id: &to.destination_id,
+        destination_updated_at: to.updated_at,
         options: &json!(options).to_string(),
         idempotency,
         started_by: &who,
-        goes_on,
     };
     match app.store.begin_run(&new).await? {
-        Begun::Queued => {}
-        Begun::Already(row) => return already(app, *row, idempotency.map_or("", |(_, digest)| digest)),
-        Begun::UnderWay(run_id) => return Err(under_way(&run_id)),
-        Begun::Stopped => {
+        Begun::Queued(row) => {
+            let live = Jobs::submit(app, (*row).clone(), Some(confirmed));
+            Ok((*row, Some(live)))
+        }
+        Begun::Already(row) => already(app, *row, idempotency.map_or("", |(_, digest)| digest)),
+        Begun::UnderWay(run_id) => Err(under_way(&run_id)),
+        Begun::Changed => {
             let detail = format!(
-                "run {run_id} of this plan ended early; go on with it by POST /runs/{run_id}/resume, or make a new plan with POST /destinations/{}/reverse-dry-run",
+                "the destination was changed while it was planned; look at it again with POST /destinations/{}/reverse-dry-run",
                 to.destination_id
             );
-            return Err(Problem::conflict("run_stopped", detail));
+            Err(Problem::conflict("stale_plan", detail))
         }
-        Begun::Wait(ms) => return Err(wait(app, org_id, ms).await?),
+        Begun::Wait(ms) => Err(wait(app, org_id, ms).await?),
     }
-    let row = app.store.run(org_id, run_id.as_str()).await?;
-    let row = row.ok_or_else(|| Problem::internal(&"a run that was begun is gone"))?;
-    let live = Jobs::submit(app, row.clone(), Some(confirmed));
-    Ok((row, Some(live)))
 }
 
 fn already(app: &App, row: RunRow, digest: &str) -> Answer<(RunRow, Option<Arc<Live>>)> {
@@ -298,12 +288,18 @@ async fn kept_plan(app: &App, member: &Member, to: &DestinationRow, id: &str) ->
         return Err(unknown());
     }
     let again = format!("make a new one with POST /destinations/{}/reverse-dry-run", to.destination_id);
+    // What was planned again after its last run has ended may be run again.
     if let Some(run) = app.store.last_run_of_plan(&member.org_id, id).await?
-        && run.status != Status::Stopped
-        && run.created_at >= row.planned_at
+        && run.ended_at.is_none_or(|ended_at| ended_at >= row.planned_at)
     {
-        let detail = format!("plan {id} was applied already, by run {}; {again}", run.run_id);
-        return Err(Problem::conflict("plan_applied", detail));
+        let run_id = run.run_id;
+        return Err(match run.status {
+            Status::Stopped => {
+                let detail = format!("run {run_id} of this plan ended early; go on with it by POST /runs/{run_id}/resume, or {again}");
+                Problem::conflict("run_stopped", detail)
+            }
+            _ => Problem::conflict("plan_applied", format!("plan {id} was applied already, by run {run_id}; {again}")),
+        });
     }
     if let Some(set_id) = &row.set_id {
         let now = app.store.golden(&member.org_id, &made.header().destination.entity_type).await?;
@@ -355,8 +351,8 @@ async fn confirm(app: &App, org_id: &str, to: &DestinationRow, plan: Plan, optio
     let source = app.store.source(org_id, &to.source_id).await?.ok_or_else(|| Problem::conflict("no_source", "the source is gone"))?;
     let settings: SourceSettings = serde_json::from_str(&source.settings)
         .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
-    let base_url = links::base_url(&source.provider, &settings, app.local_sources)
-        .map_err(|error| Problem::conflict("source_unusable", error.to_string()))?;
+    let base_url =
+        app.base_url(org_id, &source.provider, &settings).await.map_err(|error| Problem::conflict("source_unusable", error.to_string()))?;
     let confirmation = Confirmation::explicit(plan.id().clone()).overriding(overridden);
     plan.confirm(confirmation, &to.destination, &base_url, &app.component).map_err(|error| match error {
         Refused::NoSuchGuard { .. } => Problem::invalid("unknown_guard", "/override", error.to_string()),
@@ -407,14 +403,22 @@ async fn forward(Operator(member): Operator, State(app): State<Arc<App>>, PathId
     extensions(("x-role" = json!("operator")))
 )]
 async fn cancel(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<(StatusCode, Json<RunJson>)> {
-    let row = run(&app, &member, &id).await?;
-    if !row.status.is_under_way() {
-        return Err(Problem::conflict("run_ended", format!("run {id} has ended: it {}", row.status)));
-    }
-    app.store.log(&about(&member, &row, "run.cancel")).await?;
-    Jobs::cancel(&app, &member.org_id, &id).await?;
-    let row = run(&app, &member, &id).await?;
-    Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
+    whatever_the_client_does(async move {
+        let row = run(&app, &member, &id).await?;
+        if !row.status.is_under_way() {
+            return Err(Problem::conflict("run_ended", format!("run {id} has ended: it {}", row.status)));
+        }
+        app.store.log(&about(&member, &row, "run.cancel")).await?;
+        Jobs::cancel(&app, &row).await?;
+        let row = run(&app, &member, &id).await?;
+        Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
+    })
+    .await
+}
+
+/// In a task of its own: a client that goes away in the middle leaves nothing half done.
+async fn whatever_the_client_does<T: Send + 'static>(work: impl Future<Output = Answer<T>> + Send + 'static) -> Answer<T> {
+    tokio::spawn(work.in_current_span()).await.map_err(|error| Problem::internal(&error))?
 }
 
 /// Goes on with a run that ended early, with what was confirmed.
@@ -422,25 +426,38 @@ async fn cancel(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
     post, path = "/runs/{run_id}/resume", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
         (status = 202, description = "It goes on", body = RunJson),
-        (status = 409, description = "It is under way or has come to its end", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 409, description = "It is under way, has come to its end, or another run came after it", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 429, description = "The org's quota is used up; `Retry-After` says when to come back", body = ProblemJson, content_type = "application/problem+json"),
     ),
     extensions(("x-role" = json!("operator")))
 )]
 async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<(StatusCode, Json<RunJson>)> {
-    let row = run(&app, &member, &id).await?;
-    let mut options: RunOptions =
-        serde_json::from_str(&row.options).map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
-    options.cancelled = false;
-    let _turn = app.jobs.beginning(&member.org_id, &row.destination_id).await;
-    match app.store.resume_run(&member.org_id, &id, &json!(options).to_string()).await? {
-        Resumed::Queued => {}
-        Resumed::UnderWay(run_id) => return Err(under_way(&run_id)),
-        Resumed::Ended => return Err(Problem::conflict("run_ended", format!("run {id} has come to its end: nothing is pending"))),
-    }
-    let row = run(&app, &member, &id).await?;
-    Jobs::submit(&app, row.clone(), None);
-    app.store.log(&about(&member, &row, "run.resume")).await?;
-    Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
+    whatever_the_client_does(async move {
+        let row = run(&app, &member, &id).await?;
+        let mut options: RunOptions = serde_json::from_str(&row.options)
+            .map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
+        options.cancelled = false;
+        let _turn = app.jobs.beginning(&member.org_id, &row.destination_id).await;
+        let row = match app.store.resume_run(&member.org_id, &id, &json!(options).to_string()).await? {
+            Resumed::Queued(row) => *row,
+            Resumed::UnderWay(run_id) => return Err(under_way(&run_id)),
+            Resumed::Ended => {
+                return Err(Problem::conflict("run_ended", format!("run {id} has come to its end: nothing is pending")));
+            }
+            Resumed::Superseded(run_id) => {
+                let detail = format!(
+                    "run {run_id} came after it, and may have written the same records; make a new plan with POST /destinations/{}/reverse-dry-run",
+                    row.destination_id
+                );
+                return Err(Problem::conflict("run_superseded", detail));
+            }
+            Resumed::Wait(ms) => return Err(wait(&app, &member.org_id, ms).await?),
+        };
+        Jobs::submit(&app, row.clone(), None);
+        app.store.log(&about(&member, &row, "run.resume")).await?;
+        Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
+    })
+    .await
 }
 
 /// Plans the way back from a run. The plan is confirmed as any other.

@@ -16,6 +16,7 @@ use crate::{
             body::{List, PathId},
         },
         app::{App, OrgFolder},
+        jobs::turns::Turn,
         observe::request_log::{self, Calls, Entry, KEPT, ReadError},
         store::{Member, RunFilter, RunRow, Status, now_ms},
     },
@@ -28,13 +29,20 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use std::{io::Read, path::PathBuf, sync::Arc};
-use tokio::sync::mpsc;
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Bytes of a file that are sent at once.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 256 << 10;
+/// How long a download may take.
+const DOWNLOAD: Duration = Duration::from_secs(600);
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -167,11 +175,13 @@ async fn outcomes(
     responses(
         (status = 200, description = "The file", body = String, content_type = "text/csv"),
         (status = 409, description = "Its plan was altered on disk", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 429, description = "Too many downloads of this org wait already", body = ProblemJson, content_type = "application/problem+json"),
     ),
     extensions(("x-role" = json!("viewer")))
 )]
 async fn rejects_csv(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Response> {
     let files = Files::of(&app, &run(&app, &member, &id).await?)?;
+    let turn = app.jobs.rejecting(&member.org_id).await.map_err(|error| Problem::too_many(error.to_string(), 5))?;
     let written = blocking(move || {
         let plan = Plan::load(&files.plans, &files.plan_id).map_err(RejectsError::Plan)?;
         rejects::csv_file(&files.plans, &plan, files.journal().as_deref())
@@ -180,7 +190,7 @@ async fn rejects_csv(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId
         RejectsError::Plan(error) => plan_error(error),
         error => Problem::internal(&error),
     })?;
-    let mut response = Response::new(streamed(file));
+    let mut response = Response::new(streamed(file, turn));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{id}-rejects.csv\"")) {
@@ -189,24 +199,24 @@ async fn rejects_csv(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId
     Ok(response)
 }
 
-/// A file as a body, piece by piece.
-fn streamed(mut file: impl Read + Send + 'static) -> Body {
-    let (pieces, mut next) = mpsc::channel(2);
-    tokio::task::spawn_blocking(move || {
-        loop {
-            let mut piece = vec![0; PIECE];
-            let read = file.read(&mut piece).map(|length| {
-                piece.truncate(length);
-                Bytes::from(piece)
-            });
-            let (ended, failed) = (matches!(&read, Ok(piece) if piece.is_empty()), read.is_err());
-            // A client that went away wants no more of it.
-            if ended || pieces.blocking_send(read).is_err() || failed {
-                return;
-            }
+/// A file as a body. A piece is read when the one before was sent, so that a slow client holds no thread, and for as long as a download
+/// may take.
+fn streamed(file: File, turn: Turn) -> Body {
+    let until = Instant::now() + DOWNLOAD;
+    let pieces = futures_util::stream::try_unfold((file, turn), move |(mut file, turn)| async move {
+        if Instant::now() > until {
+            return Err(io::Error::from(io::ErrorKind::TimedOut));
         }
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; PIECE];
+            let length = file.read(&mut piece)?;
+            piece.truncate(length);
+            Ok::<_, io::Error>((file, piece))
+        });
+        let (file, piece) = read.await.map_err(io::Error::other)??;
+        Ok(if piece.is_empty() { None } else { Some((Bytes::from(piece), (file, turn))) })
     });
-    Body::from_stream(futures_util::stream::poll_fn(move |context| next.poll_recv(context)))
+    Body::from_stream(pieces)
 }
 
 /// Which requests are shown.
@@ -305,7 +315,7 @@ async fn rate(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId(id): P
 async fn limit_per_second(app: &App, row: &RunRow) -> Answer<Option<f64>> {
     let Some(to) = app.store.destination(&row.org_id, &row.destination_id).await? else { return Ok(None) };
     let Some(source) = app.store.source(&row.org_id, &to.source_id).await? else { return Ok(None) };
-    let link = app.link(&row.org_id, &source);
+    let link = app.link(&row.org_id, &source).await;
     Ok(link.ok().and_then(|link| per_second(&link.pacer.pace())))
 }
 

@@ -22,7 +22,7 @@ use crate::{
             CredentialDocument,
             credential::{Around, CredentialKind},
         },
-        store::{NewSource, SourceRow, Store, time_text},
+        store::{Changed, NewSource, SourceRow, Store, time_text},
     },
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -208,14 +208,14 @@ fn wrong_credential(text: &str) -> Problem {
 }
 
 /// Whether a source can be reached so. No request leaves.
-fn reachable(app: &App, provider: &str, settings: &SourceSettings) -> Answer<BaseUrl> {
+async fn reachable(app: &App, org_id: &str, provider: &str, settings: &SourceSettings) -> Answer<BaseUrl> {
     let wrong = |key: &str, code, detail: String| Problem::invalid(code, format!("/{key}"), detail);
     // What does not even look like a URL may be a secret that was pasted into the wrong place.
     if settings.base_url.as_deref().is_some_and(|url| !url.contains("://")) {
         return Err(wrong("base_url", "invalid", "`base_url` is no URL that begins with https://".to_owned()));
     }
     let code = if settings.base_url.is_none() { "missing_key" } else { "invalid" };
-    let base_url = links::base_url(provider, settings, app.local_sources).map_err(|error| wrong("base_url", code, error.to_string()))?;
+    let base_url = app.base_url(org_id, provider, settings).await.map_err(|error| wrong("base_url", code, error.to_string()))?;
     if let Some(pem) = &settings.ca_pem {
         if pem.contains("PRIVATE KEY") {
             return Err(wrong("ca_pem", "invalid", "`ca_pem` has a private key in it; it takes certificates alone".to_owned()));
@@ -281,7 +281,7 @@ async fn create(
     let settings = settings(&mut object, SourceSettings::default())?;
     let document = credential(&mut object)?
         .ok_or_else(|| object.missing("credential", r#"it is an object such as {"access_token": "…"} or {"oauth": {…}}"#))?;
-    let base_url = reachable(&app, &provider, &settings)?;
+    let base_url = reachable(&app, &member.org_id, &provider, &settings).await?;
 
     let source_id = Store::new_source_id();
     let context = links::context(&member.org_id, &source_id);
@@ -310,7 +310,10 @@ async fn show(State(app): State<Arc<App>>, Viewer(member): Viewer, PathId(source
 /// Changes a source: the keys that are there are replaced.
 #[utoipa::path(patch, path = "/sources/{source_id}", tag = "sources", params(("source_id" = String, Path, description = "The source")),
     request_body = SourceChangesJson,
-    responses((status = 200, description = "The source as it is now", body = SourceJson)),
+    responses(
+        (status = 200, description = "The source as it is now", body = SourceJson),
+        (status = 409, description = "A run uses the credential that would be replaced", body = ProblemJson,
+            content_type = "application/problem+json")),
     extensions(("x-role" = json!("admin"))))]
 async fn change(
     State(app): State<Arc<App>>,
@@ -343,8 +346,8 @@ async fn change(
     if document.is_none() && changed.iter().any(|key| key == "credential") {
         return Err(object.wrong("credential", "null; a source has a credential"));
     }
-    let base_url = reachable(&app, &row.provider, &settings)?;
-    let moved = links::base_url(&row.provider, &before, app.local_sources).ok().is_none_or(|before| before != base_url);
+    let base_url = reachable(&app, &member.org_id, &row.provider, &settings).await?;
+    let moved = app.base_url(&member.org_id, &row.provider, &before).await.ok().is_none_or(|before| before != base_url);
     if moved && document.is_none() {
         let why = "a new `base_url` takes the credential along: the stored one is for the CRM where it was";
         return Err(object.missing("credential", why));
@@ -357,7 +360,15 @@ async fn change(
     let (credential, credential_summary) =
         sealed.as_ref().map_or((&row.credential, &row.credential_summary), |new| (&new.sealed, &new.summary));
     let new = NewSource { name: &name, provider: &row.provider, settings: &stored(&settings)?, credential, credential_summary };
-    app.store.change_source(&member.org_id, &source_id, new, sealed.is_some()).await?;
+    match app.store.change_source(&member.org_id, &source_id, new, sealed.is_some()).await? {
+        Changed::Done => {}
+        Changed::Missing => return Err(Problem::missing("source", &source_id)),
+        Changed::UnderWay(run_id) => {
+            let detail =
+                format!("run {run_id} uses this source's credential; wait for its end, or stop it with POST /runs/{run_id}/cancel");
+            return Err(Problem::conflict("run_under_way", detail));
+        }
+    }
     drop(held);
     app.links.forget(&member.org_id, &source_id);
     let detail = json!({"source_id": source_id, "changed": changed});
@@ -422,7 +433,7 @@ async fn check_one(
     if let Some(name) = object.text("object")? {
         config_json.insert("object".to_owned(), json!(name));
     }
-    let link = app.link(&member.org_id, &row).map_err(unusable)?;
+    let link = app.link(&member.org_id, &row).await.map_err(unusable)?;
     let _turn = app.jobs.checking(&member.org_id).await.map_err(|error| Problem::too_many(error.to_string(), 5))?;
     let checking = Checking { destination_type: &served.name, config_json, grant: &app.grant, link, patience: PATIENCE };
     match check::check(&app.component, checking).await {

@@ -40,7 +40,8 @@ const INTERNAL: &str = "the service failed; its log says why, under this run_id.
 
 /// Carries a run to its end, or to where the service ends.
 pub(super) async fn carry_out(app: &Arc<App>, job: Job) {
-    let Job { row, confirmed, live } = job;
+    let Job { row, confirmed, live, waits } = job;
+    drop(waits);
     let Ok(run_id) = row.run_id.parse::<RunId>() else {
         tracing::error!(run_id = row.run_id, "the store holds a run id that is none");
         return;
@@ -60,9 +61,10 @@ pub(super) async fn carry_out(app: &Arc<App>, job: Job) {
 /// Ends a run that was cancelled while it waited.
 pub(super) async fn ended_before_it_began(app: &Arc<App>, row: &RunRow) {
     let Ok(run_id) = row.run_id.parse::<RunId>() else { return };
-    let live = Live::new();
+    let (live, span) = (Live::new(), run_span(&row.org_id, &run_id));
     let attempt = Attempt { app, row, run_id, live: &live };
-    attempt.end(attempt.stopped("cancelled", "it was cancelled before it began; resume it to go on")).await;
+    let ending = attempt.end(attempt.stopped("cancelled", "it was cancelled before it began; resume it to go on"));
+    ending.instrument(span).await;
 }
 
 struct Attempt<'a> {
@@ -78,7 +80,9 @@ impl Attempt<'_> {
         self.live.begins();
         let options = loop {
             match self.begin().await {
-                Ok(options) => break options,
+                Ok(Some(options)) => break options,
+                // Its end is on record already.
+                Ok(None) => return,
                 Err(error) => tracing::error!(%error, "a run cannot begin; trying again"),
             }
             if self.app.jobs.is_ending() {
@@ -104,12 +108,16 @@ impl Attempt<'_> {
     }
 
     /// Says that it is under way. What is on record now counts, not what was when it was queued.
-    async fn begin(&self) -> Result<RunOptions, StoreError> {
+    async fn begin(&self) -> Result<Option<RunOptions>, StoreError> {
         let store = &self.app.store;
         let row = store.run(&self.row.org_id, &self.row.run_id).await?;
         let row = row.ok_or(StoreError::Unexpected { place: "runs", error: "the run is gone".to_owned() })?;
+        if !row.status.is_under_way() {
+            return Ok(None);
+        }
         store.set_run_status(&row.org_id, &row.run_id, Status::Running).await?;
-        serde_json::from_str(&row.options).map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })
+        let options = serde_json::from_str(&row.options);
+        options.map(Some).map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })
     }
 
     /// What it came to, or nothing if it only ended because the service does: the next start goes on.
@@ -141,16 +149,25 @@ impl Attempt<'_> {
             link: Link { observer: Some(observer), ..link },
             stop: self.live.stop.clone(),
         };
-        let done = passes.all(options.checks, |watch| self.watch(watch, &pacer)).await;
+        let done = loop {
+            match passes.all(options.checks, |watch| self.watch(watch, &pacer)).await {
+                // Somebody else has it in hand: it is theirs to end.
+                Err(RunError::Journal(JournalError::Busy(_))) if !app.jobs.is_ending() && !self.live.is_cancelled() => {
+                    tracing::warn!("another process holds the run's journal; trying again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                done => break done,
+            }
+        };
         log.close().await;
         match done {
             Ok(done) if self.is_interrupted(&done) => None,
             Ok(done) => Some(RunResult::of(&done, rights)),
+            Err(RunError::Journal(JournalError::Busy(_))) if app.jobs.is_ending() => None,
             Err(error) => {
                 tracing::error!(%error, "the run cannot go on");
                 let stopped = match error {
                     RunError::Grant(error) => Stopped::new("refused", error.to_string()),
-                    RunError::Journal(JournalError::Busy(_)) => Stopped::new("internal", "another process works on this run"),
                     _ => Stopped::new("internal", INTERNAL),
                 };
                 Some(RunResult::not_begun(self.counts(), options.writable, stopped))
@@ -170,9 +187,11 @@ impl Attempt<'_> {
         let destination = destination.ok_or_else(|| gone("destination"))?;
         let source = app.store.source(&row.org_id, &destination.source_id).await.map_err(|error| internal(&error))?;
         let source = source.ok_or_else(|| gone("source"))?;
-        let link = app.link(&row.org_id, &source).map_err(|error| Stopped::new("credential", error.to_string()))?;
+        let link = app.link(&row.org_id, &source).await.map_err(|error| Stopped::new("credential", error.to_string()))?;
         if let Some(confirmed) = confirmed {
-            return Ok((confirmed, link));
+            // While it waited for its turn, and before it was on record, others may have changed where it would be written.
+            let checked = confirmed.check_target(&destination.destination, &link.base_url);
+            return checked.map(|()| (confirmed, link)).map_err(|error| Stopped::new("refused", error.to_string()));
         }
         // What somebody confirmed is on record: the same plan, in spite of the same guards.
         let plan_id: PlanId = row.plan_id.parse().map_err(|error: String| internal(&error))?;
@@ -185,13 +204,14 @@ impl Attempt<'_> {
     }
 
     fn watch(&self, watch: Watch, pacer: &Arc<Pacer>) {
-        tokio::spawn(count(Arc::clone(&self.app.metrics), watch.clone()));
+        let before = *watch.counts.borrow();
+        tokio::spawn(count(Arc::clone(&self.app.metrics), watch.clone(), before));
         self.live.watched(watch, Arc::clone(pacer));
     }
 
     /// Whether it ended only because the service does.
     fn is_interrupted(&self, done: &Done) -> bool {
-        self.app.jobs.is_ending() && !self.live.is_cancelled() && done.report.pending > 0
+        self.app.jobs.is_ending() && !self.live.is_cancelled() && (done.report.pending > 0 || done.unread)
     }
 
     /// What its journal says by now.
@@ -258,11 +278,13 @@ impl Attempt<'_> {
 }
 
 /// Counts outcomes as they reach the journal.
-async fn count(metrics: Arc<Metrics>, mut watch: Watch) {
-    let mut before = *watch.counts.borrow_and_update();
-    while watch.counts.changed().await.is_ok() {
+async fn count(metrics: Arc<Metrics>, mut watch: Watch, mut before: Counts) {
+    loop {
         let now = *watch.counts.borrow_and_update();
         metrics.outcomes(&before, &now);
         before = now;
+        if watch.counts.changed().await.is_err() {
+            return;
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod turns;
 
 use super::{
     app::App,
+    observe::metrics::Counted,
     store::{RunRow, Status, StoreError},
 };
 use crate::gate::ConfirmedPlan;
@@ -69,6 +70,8 @@ impl Default for Limits {
 /// Uploads and queries of golden records under way, in all and of one org; the same for checks of sources.
 const RECEIVING: (usize, usize) = (64, 4);
 const CHECKING: (usize, usize) = (32, 4);
+/// Files of rejects under way, each of which reads golden records, plan and journal once more.
+const REJECTING: (usize, usize) = (16, 2);
 
 impl Limits {
     /// Instances of the component that there may be at once.
@@ -84,6 +87,8 @@ struct Job {
     /// What was confirmed a moment ago; after a restart it is confirmed anew by what is on record.
     confirmed: Option<ConfirmedPlan>,
     live: Arc<Live>,
+    /// It waits until this is dropped.
+    waits: Counted,
 }
 
 /// By org and run.
@@ -99,6 +104,7 @@ pub struct Jobs {
     pub(super) online_plans: Turns,
     receiving: Turns,
     checking: Turns,
+    rejecting: Turns,
     /// Held while a run of a destination begins.
     begins: super::secrets::Holds,
     state: Mutex<State>,
@@ -109,19 +115,22 @@ pub struct Jobs {
 struct State {
     queue: Queue<Job>,
     live: HashMap<Key, Arc<Live>>,
+    /// Runs that were submitted while an attempt of theirs was about to be over.
+    again: HashMap<Key, RunRow>,
     running: usize,
 }
 
 impl Jobs {
     /// Nothing is under way.
     pub fn new(limits: Limits) -> Jobs {
-        let state = State { queue: Queue::new(limits.runs, limits.runs_of_org), live: HashMap::new(), running: 0 };
+        let state = State { queue: Queue::new(limits.runs, limits.runs_of_org), live: HashMap::new(), again: HashMap::new(), running: 0 };
         Jobs {
             limits,
             offline_plans: Turns::new(limits.offline_plans, limits.plans_of_org),
             online_plans: Turns::new(limits.online_plans, limits.plans_of_org),
             receiving: Turns::new(RECEIVING.0, RECEIVING.1),
             checking: Turns::new(CHECKING.0, CHECKING.1),
+            rejecting: Turns::new(REJECTING.0, REJECTING.1),
             begins: super::secrets::Holds::default(),
             state: Mutex::new(state),
             ending: AtomicBool::new(false),
@@ -150,6 +159,14 @@ impl Jobs {
         self.checking.take(org_id).await
     }
 
+    /// Waits for a turn at reading the rejects of a run.
+    ///
+    /// # Errors
+    /// If too many of the org wait.
+    pub async fn rejecting(&self, org_id: &str) -> Result<Turn, LineTooLong> {
+        self.rejecting.take(org_id).await
+    }
+
     /// Waits until no other run of this destination is about to begin.
     pub(super) async fn beginning(&self, org_id: &str, destination_id: &str) -> tokio::sync::OwnedMutexGuard<()> {
         self.begins.of(&format!("{org_id}/{destination_id}")).lock_owned().await
@@ -160,29 +177,38 @@ impl Jobs {
         self.state().live.get(&(org_id.to_owned(), run_id.to_owned())).cloned()
     }
 
-    /// Takes up what did not come to its end before the service did.
+    /// Takes up runs that are under way by the store and that nobody works on: at the start, what did not come to its end before the service
+    /// did; later, what the store has refused to say when it was queued. How many there were.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn resume(app: &Arc<App>) -> Result<usize, StoreError> {
-        let unfinished = app.store.unfinished_runs().await?;
-        let count = unfinished.len();
-        for row in unfinished {
+    pub async fn take_up(app: &Arc<App>) -> Result<usize, StoreError> {
+        let mut count = 0;
+        for row in app.store.unfinished_runs().await? {
+            if app.jobs.live(&row.org_id, &row.run_id).is_some() {
+                continue;
+            }
             if row.status == Status::Running {
                 app.store.set_run_status(&row.org_id, &row.run_id, Status::Interrupted).await?;
             }
             Jobs::submit(app, row, None);
+            count += 1;
         }
         Ok(count)
     }
 
-    /// Carries a run to its end, when it is its turn.
+    /// Carries a run to its end, when it is its turn. Whoever submits it twice does no harm: an attempt begins with what the store says.
     pub(super) fn submit(app: &Arc<App>, row: RunRow, confirmed: Option<ConfirmedPlan>) -> Arc<Live> {
         let live = Live::new();
+        let key = (row.org_id.clone(), row.run_id.clone());
         let mut state = app.jobs.state();
-        state.live.insert((row.org_id.clone(), row.run_id.clone()), Arc::clone(&live));
+        if let Some(live) = state.live.get(&key).cloned() {
+            state.again.insert(key, row);
+            return live;
+        }
+        state.live.insert(key, Arc::clone(&live));
         let org_id = row.org_id.clone();
-        state.queue.push(&org_id, Job { row, confirmed, live: Arc::clone(&live) });
+        state.queue.push(&org_id, Job { row, confirmed, live: Arc::clone(&live), waits: app.metrics.run_queued() });
         Jobs::begin_next(app, &mut state);
         live
     }
@@ -203,36 +229,44 @@ impl Jobs {
     }
 
     fn over(app: &Arc<App>, key: &Key, live: &Live) {
-        let mut state = app.jobs.state();
-        state.live.remove(key);
-        state.queue.done(&key.0);
-        state.running -= 1;
-        // Whoever looks for the run from now on finds its end in the store.
-        live.ended();
-        if state.running == 0 {
-            app.jobs.idle.notify_waiters();
+        let again = {
+            let mut state = app.jobs.state();
+            state.live.remove(key);
+            state.queue.done(&key.0);
+            state.running -= 1;
+            // Whoever looks for the run from now on finds its end in the store.
+            live.ended();
+            if state.running == 0 {
+                app.jobs.idle.notify_waiters();
+            }
+            Jobs::begin_next(app, &mut state);
+            state.again.remove(key)
+        };
+        if let Some(row) = again {
+            Jobs::submit(app, row, None);
         }
-        Jobs::begin_next(app, &mut state);
     }
 
     /// Asks a run to stop. What has not begun ends at once.
-    pub(super) async fn cancel(app: &Arc<App>, org_id: &str, run_id: &str) -> Result<(), StoreError> {
-        app.store.cancel_run(org_id, run_id).await?;
-        let waiting = {
+    pub(super) async fn cancel(app: &Arc<App>, row: &RunRow) -> Result<(), StoreError> {
+        app.store.cancel_run(&row.org_id, &row.run_id).await?;
+        let key = (row.org_id.clone(), row.run_id.clone());
+        let (waiting, is_known) = {
             let mut state = app.jobs.state();
-            let key = (org_id.to_owned(), run_id.to_owned());
-            if let Some(live) = state.live.get(&key) {
+            let live = state.live.get(&key).cloned();
+            if let Some(live) = &live {
                 live.cancel();
             }
-            let waiting = state.queue.remove(org_id, |job| job.row.run_id == run_id);
-            if waiting.is_some() {
-                state.live.remove(&key);
-            }
-            waiting
+            (state.queue.remove(&row.org_id, |job| job.row.run_id == row.run_id), live.is_some())
         };
-        if let Some(job) = waiting {
-            execution::ended_before_it_began(app, &job.row).await;
-            job.live.ended();
+        match waiting {
+            Some(job) => {
+                execution::ended_before_it_began(app, &job.row).await;
+                app.jobs.state().live.remove(&key);
+                job.live.ended();
+            }
+            None if !is_known => execution::ended_before_it_began(app, row).await,
+            None => {}
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::{
     run::StopSignal,
     server::{
         app::App,
-        links::{self, LinkError, SourceSettings},
+        links::{LinkError, SourceSettings},
         store::{DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, now_ms, time_text},
     },
     undo::{self, UndoError, Undoing},
@@ -186,10 +186,10 @@ async fn plan(
     let (base_url, asking) = if mode == PlanMode::Offline {
         let settings: SourceSettings = serde_json::from_str(&source.settings)
             .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
-        let base_url = links::base_url(&source.provider, &settings, app.local_sources).map_err(DryRunError::Link)?;
+        let base_url = app.base_url(org_id, &source.provider, &settings).await.map_err(DryRunError::Link)?;
         (base_url, Asking::Nothing)
     } else {
-        let link = observed(app, org_id, source)?;
+        let link = observed(app, org_id, source).await?;
         let asking = if mode == PlanMode::Online { Asking::Metadata(link.clone()) } else { Asking::Records(link.clone()) };
         (link.base_url, asking)
     };
@@ -208,8 +208,8 @@ async fn plan(
 }
 
 /// The way to the CRM, whose requests are counted.
-fn observed(app: &App, org_id: &str, source: &SourceRow) -> Result<Link, DryRunError> {
-    let link = app.link(org_id, source).map_err(DryRunError::Link)?;
+async fn observed(app: &App, org_id: &str, source: &SourceRow) -> Result<Link, DryRunError> {
+    let link = app.link(org_id, source).await.map_err(DryRunError::Link)?;
     Ok(Link { observer: Some(Arc::new(app.metrics.crm(&source.provider))), ..link })
 }
 
@@ -304,7 +304,7 @@ pub async fn undo(app: &Arc<App>, member: &Member, run: &RunRow, to: &Destinatio
     })?;
     let source = source_of(app, org_id, to).await?;
     let _turn = app.jobs.online_plans.take(org_id).await?;
-    let link = observed(app, org_id, &source)?;
+    let link = observed(app, org_id, &source).await?;
     let base_url = link.base_url.clone();
     let undoing = Undoing {
         run_id: &run_id,

@@ -19,14 +19,14 @@ pub struct DestinationRow {
     pub updated_at: i64,
 }
 
-/// Whether a destination was changed.
+/// Whether a destination, or a source, was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// It was.
     Done,
     /// There is none.
     Missing,
-    /// This run writes to it.
+    /// This run uses it.
     UnderWay(String),
 }
 

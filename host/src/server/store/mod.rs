@@ -25,7 +25,7 @@ pub use runs::{Begun, NewRun, OutcomeRow, Resumed, RunFilter, RunRow, Status};
 pub use sources::{NewSource, SourceRow};
 
 use sqlx::{
-    Any, AnyConnection, AnyPool, Executor, SqlSafeStr, Transaction,
+    Any, AnyConnection, AnyPool, Executor, Row as _, SqlSafeStr, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -120,6 +120,18 @@ impl Store {
         Ok(())
     }
 
+    /// Holds the database as a service, on a connection of its own, or `None` if another one does. PostgreSQL only; SQLite has a lock
+    /// file beside it.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn hold_service(&self) -> Result<Option<ServiceHold>> {
+        let mut connection = self.reads.acquire().await?.detach();
+        let sql = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END AS held";
+        let held: i32 = sqlx::query(sql).bind(turn::SERVICE).fetch_one(&mut connection).await?.try_get("held")?;
+        Ok((held == 1).then(|| ServiceHold(connection.into())))
+    }
+
     /// Ends all connections.
     pub async fn close(&self) {
         self.reads.close().await;
@@ -144,8 +156,18 @@ impl Store {
     }
 }
 
+/// The database is held by a service as long as this connection lives.
+pub struct ServiceHold(#[expect(dead_code, reason = "its life is what counts")] std::sync::Mutex<AnyConnection>);
+
+impl std::fmt::Debug for ServiceHold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ServiceHold")
+    }
+}
+
 /// Turns of [`Store::take_turn`].
 mod turn {
+    pub(super) const SERVICE: i64 = 0x7273_0011;
     pub(super) const AUDIT: i64 = 0x7273_0001;
     pub(super) const RUNS: i64 = 0x7273_0002;
     pub(super) const GOLDEN: i64 = 0x7273_0003;

@@ -34,7 +34,18 @@ pub(super) const HOUR_MS: i64 = 3600 * 1000;
 pub(super) const MONTH_MS: i64 = 30 * 24 * HOUR_MS;
 
 const QUOTA: &str = "SELECT runs_an_hour, runs_a_month FROM quotas WHERE org_id = $1";
-const COUNT: &str = "SELECT COUNT(*) AS runs FROM runs WHERE org_id = $1 AND created_at > $2";
+const COUNT: &str = "SELECT COUNT(*) AS runs FROM run_starts WHERE org_id = $1 AND started_at > $2";
+
+/// Counts a run that is begun or resumed, until it leaves the longest window.
+pub(super) async fn count_start(write: &mut Write, org_id: &str, now: i64) -> Result<()> {
+    sqlx::query("DELETE FROM run_starts WHERE org_id = $1 AND started_at <= $2")
+        .bind(org_id)
+        .bind(now - MONTH_MS)
+        .execute(&mut **write)
+        .await?;
+    sqlx::query("INSERT INTO run_starts (org_id, started_at) VALUES ($1, $2)").bind(org_id).bind(now).execute(&mut **write).await?;
+    Ok(())
+}
 
 impl Store {
     /// Sets the limits of an org.
@@ -85,9 +96,9 @@ impl Store {
                 continue;
             }
             // It may go on when enough of the oldest have left the window.
-            let sql = "SELECT created_at FROM runs WHERE org_id = $1 AND created_at > $2 ORDER BY created_at LIMIT 1 OFFSET $3";
+            let sql = "SELECT started_at FROM run_starts WHERE org_id = $1 AND started_at > $2 ORDER BY started_at LIMIT 1 OFFSET $3";
             let oldest = sqlx::query(sql).bind(org_id).bind(now - window).bind(used - limit).fetch_optional(&mut **write).await?;
-            let oldest = oldest.map_or(Ok(now), |row| row.try_get("created_at"))?;
+            let oldest = oldest.map_or(Ok(now), |row| row.try_get("started_at"))?;
             return Ok(Some((oldest + window - now).max(1_000)));
         }
         Ok(None)

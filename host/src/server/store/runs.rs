@@ -1,7 +1,10 @@
 //! Runs: what was confirmed, where it stands, what it came to.
 
-use super::{AuditEntry, Result, Row, Store, json, now_ms, to_json, turn, word};
-use crate::journal::{Ending, Problem};
+use super::{AuditEntry, Result, Row, Store, json, now_ms, quotas::count_start, to_json, turn, word};
+use crate::{
+    journal::{Ending, Problem, RunId},
+    plan::PlanId,
+};
 use sqlx::Row as _;
 use std::{fmt, str::FromStr};
 
@@ -94,43 +97,45 @@ pub struct RunRow {
 pub struct NewRun<'a> {
     /// The org.
     pub org_id: &'a str,
-    /// Its id.
-    pub run_id: &'a str,
     /// Its plan.
-    pub plan_id: &'a str,
+    pub plan_id: &'a PlanId,
     /// Its destination.
     pub destination_id: &'a str,
+    /// When that was last changed, as it was read to be planned and confirmed.
+    pub destination_updated_at: i64,
     /// What was asked for, as JSON.
     pub options: &'a str,
     /// The key that the request came with, and the digest of the request.
     pub idempotency: Option<(&'a str, &'a str)>,
     /// Who confirmed it.
     pub started_by: &'a str,
-    /// Whether a run of this id that ended early goes on. It does when the same plan was made anew.
-    pub goes_on: bool,
 }
 
 /// Whether a run may begin.
 pub enum Begun {
     /// It is queued.
-    Queued,
+    Queued(Box<RunRow>),
     /// A request with the same key has begun this one.
     Already(Box<RunRow>),
+    /// The destination is not what it was.
+    Changed,
     /// Another run of the destination, or of this plan, is under way.
     UnderWay(String),
-    /// The run of this id ended early, and may be resumed.
-    Stopped,
     /// The org has to wait for so many milliseconds.
     Wait(i64),
 }
 
 /// Whether a run goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Resumed {
     /// It is queued.
-    Queued,
+    Queued(Box<RunRow>),
     /// It has not ended early.
     Ended,
+    /// This run of its destination, or of its plan, came after it.
+    Superseded(String),
+    /// The org has to wait for so many milliseconds.
+    Wait(i64),
     /// This run of its destination is under way.
     UnderWay(String),
 }
@@ -199,57 +204,55 @@ impl Store {
                 return Ok(Begun::Already(Box::new(run(&row)?)));
             }
         }
-        let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT run_id FROM runs WHERE org_id = $1 AND (destination_id = $2 OR run_id = $3) AND status IN {UNDER_WAY} LIMIT 1"
-        ));
-        let other = sqlx::query(sql).bind(new.org_id).bind(new.destination_id).bind(new.run_id).fetch_optional(&mut *write).await?;
-        if let Some(row) = other {
-            return Ok(Begun::UnderWay(row.try_get("run_id")?));
-        }
-        let earlier = sqlx::query("SELECT status FROM runs WHERE org_id = $1 AND run_id = $2")
+        // Whatever was planned and confirmed was for the destination as it was read then.
+        let now = sqlx::query("SELECT updated_at FROM destinations WHERE org_id = $1 AND destination_id = $2")
             .bind(new.org_id)
-            .bind(new.run_id)
+            .bind(new.destination_id)
             .fetch_optional(&mut *write)
             .await?;
-        if earlier.is_some() && !new.goes_on {
-            return Ok(Begun::Stopped);
+        if now.map(|row| row.try_get::<i64, _>("updated_at")).transpose()? != Some(new.destination_updated_at) {
+            return Ok(Begun::Changed);
+        }
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT run_id FROM runs WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND status IN {UNDER_WAY} LIMIT 1"
+        ));
+        let other =
+            sqlx::query(sql).bind(new.org_id).bind(new.destination_id).bind(new.plan_id.as_str()).fetch_optional(&mut *write).await?;
+        if let Some(row) = other {
+            return Ok(Begun::UnderWay(row.try_get("run_id")?));
         }
         if let Some(wait) = self.must_wait(&mut write, new.org_id).await? {
             return Ok(Begun::Wait(wait));
         }
-        if earlier.is_some() {
-            let sql = "UPDATE runs SET status = 'queued', options = $1, idempotency_key = $2, request_hash = $3, started_by = $4, ended_at = NULL \
-                       WHERE org_id = $5 AND run_id = $6";
-            sqlx::query(sql)
-                .bind(new.options)
-                .bind(new.idempotency.map(|(key, _)| key))
-                .bind(new.idempotency.map(|(_, hash)| hash))
-                .bind(new.started_by)
-                .bind(new.org_id)
-                .bind(new.run_id)
-                .execute(&mut *write)
-                .await?;
-            write.commit().await?;
-            return Ok(Begun::Queued);
-        }
+        let earlier: i64 = sqlx::query("SELECT COUNT(*) AS runs FROM runs WHERE org_id = $1 AND plan_id = $2")
+            .bind(new.org_id)
+            .bind(new.plan_id.as_str())
+            .fetch_one(&mut *write)
+            .await?
+            .try_get("runs")?;
+        let run_id = RunId::new(new.plan_id, u32::try_from(earlier + 1).unwrap_or(u32::MAX));
+        let now = now_ms();
         sqlx::query(
             "INSERT INTO runs (org_id, run_id, plan_id, destination_id, status, options, idempotency_key, request_hash, started_by, created_at, number) \
              VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, (SELECT COALESCE(MAX(number), 0) + 1 FROM runs WHERE org_id = $10))",
         )
         .bind(new.org_id)
-        .bind(new.run_id)
-        .bind(new.plan_id)
+        .bind(run_id.as_str())
+        .bind(new.plan_id.as_str())
         .bind(new.destination_id)
         .bind(new.options)
         .bind(new.idempotency.map(|(key, _)| key))
         .bind(new.idempotency.map(|(_, hash)| hash))
         .bind(new.started_by)
-        .bind(now_ms())
+        .bind(now)
         .bind(new.org_id)
         .execute(&mut *write)
         .await?;
+        count_start(&mut write, new.org_id, now).await?;
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
+        let row = run(&sqlx::query(sql).bind(new.org_id).bind(run_id.as_str()).fetch_one(&mut *write).await?)?;
         write.commit().await?;
-        Ok(Begun::Queued)
+        Ok(Begun::Queued(Box::new(row)))
     }
 
     /// The run that a request with this key has begun.
@@ -330,8 +333,10 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn set_run_status(&self, org_id: &str, run_id: &str, status: Status) -> Result<()> {
-        let sql = "UPDATE runs SET status = $1, ended_at = NULL, started_at = CASE WHEN $2 = 1 THEN COALESCE(started_at, $3) ELSE started_at END \
-                   WHERE org_id = $4 AND run_id = $5";
+        let sql = sqlx::AssertSqlSafe(format!(
+            "UPDATE runs SET status = $1, ended_at = NULL, started_at = CASE WHEN $2 = 1 THEN COALESCE(started_at, $3) ELSE started_at END \
+             WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
+        ));
         sqlx::query(sql)
             .bind(status.as_str())
             .bind(i64::from(status == Status::Running))
@@ -343,25 +348,48 @@ impl Store {
         Ok(())
     }
 
-    /// Queues a run again that ended early, unless another run of its destination is under way. What was asked for is put in its place.
+    /// Queues a run again that ended early, unless another run of its destination is under way or has begun since: what that one has
+    /// written would be taken for this one's. What was asked for is put in its place.
     ///
     /// # Errors
     /// If the database refuses.
     pub async fn resume_run(&self, org_id: &str, run_id: &str, options: &str) -> Result<Resumed> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
+        let Some(row) = sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? else { return Ok(Resumed::Ended) };
+        let stopped = run(&row)?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT run_id FROM runs WHERE org_id = $1 AND status IN {UNDER_WAY} AND destination_id = \
-             (SELECT destination_id FROM runs r WHERE r.org_id = $2 AND r.run_id = $3) LIMIT 1"
+            "SELECT run_id, CASE WHEN status IN {UNDER_WAY} THEN 1 ELSE 0 END AS under_way FROM runs \
+             WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND (status IN {UNDER_WAY} OR number > $4) ORDER BY number DESC LIMIT 1"
         ));
-        if let Some(row) = sqlx::query(sql).bind(org_id).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? {
-            return Ok(Resumed::UnderWay(row.try_get("run_id")?));
+        let other = sqlx::query(sql)
+            .bind(org_id)
+            .bind(&stopped.destination_id)
+            .bind(&stopped.plan_id)
+            .bind(stopped.number)
+            .fetch_optional(&mut *write)
+            .await?;
+        if let Some(other) = other {
+            let run_id = other.try_get("run_id")?;
+            return Ok(if other.try_get::<i64, _>("under_way")? == 1 { Resumed::UnderWay(run_id) } else { Resumed::Superseded(run_id) });
         }
-        let sql =
-            "UPDATE runs SET status = 'queued', options = $1, ended_at = NULL WHERE org_id = $2 AND run_id = $3 AND status = 'stopped'";
-        let done = sqlx::query(sql).bind(options).bind(org_id).bind(run_id).execute(&mut *write).await?;
+        if stopped.status != Status::Stopped {
+            return Ok(Resumed::Ended);
+        }
+        if let Some(wait) = self.must_wait(&mut write, org_id).await? {
+            return Ok(Resumed::Wait(wait));
+        }
+        sqlx::query("UPDATE runs SET status = 'queued', options = $1, ended_at = NULL WHERE org_id = $2 AND run_id = $3")
+            .bind(options)
+            .bind(org_id)
+            .bind(run_id)
+            .execute(&mut *write)
+            .await?;
+        count_start(&mut write, org_id, now_ms()).await?;
         write.commit().await?;
-        Ok(if done.rows_affected() > 0 { Resumed::Queued } else { Resumed::Ended })
+        let queued = RunRow { status: Status::Queued, options: options.to_owned(), ended_at: None, ..stopped };
+        Ok(Resumed::Queued(Box::new(queued)))
     }
 
     /// Keeps in mind that somebody has asked a run to stop, so that it does not go on by itself after a restart.

@@ -1,6 +1,6 @@
 //! Sources: connected CRM accounts. Their credential is sealed before it comes here.
 
-use super::{Result, Row, Store, now_ms, random_id};
+use super::{Changed, Result, Row, Store, now_ms, random_id, runs::UNDER_WAY, turn};
 use sqlx::Row as _;
 
 /// A source as it is stored.
@@ -111,13 +111,25 @@ impl Store {
         sqlx::query(sql).bind(org_id).bind(source_id).fetch_optional(&self.reads).await?.as_ref().map(source).transpose()
     }
 
-    /// Changes all of a source but its provider. `credential_changed` says whether that is another one now.
+    /// Changes all of a source but its provider. `credential_changed` says whether that is another one now; that has to wait while a run
+    /// uses the source, since nobody can say whether it opens the same CRM account.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn change_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>, credential_changed: bool) -> Result<()> {
+    pub async fn change_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>, credential_changed: bool) -> Result<Changed> {
         let now = now_ms();
-        sqlx::query(
+        let mut write = self.write().await?;
+        self.take_turn(&mut write, turn::RUNS).await?;
+        if credential_changed {
+            let sql = sqlx::AssertSqlSafe(format!(
+                "SELECT r.run_id FROM runs r JOIN destinations d ON d.org_id = r.org_id AND d.destination_id = r.destination_id \
+                 WHERE r.org_id = $1 AND d.source_id = $2 AND r.status IN {UNDER_WAY} LIMIT 1"
+            ));
+            if let Some(row) = sqlx::query(sql).bind(org_id).bind(source_id).fetch_optional(&mut *write).await? {
+                return Ok(Changed::UnderWay(row.try_get("run_id")?));
+            }
+        }
+        let done = sqlx::query(
             "UPDATE sources SET name = $1, settings = $2, credential = CASE WHEN $5 = 1 THEN $3 ELSE credential END, credential_summary = $4, \
              credential_set_at = CASE WHEN $5 = 1 THEN $6 ELSE credential_set_at END, version = version + 1, updated_at = $7 \
              WHERE org_id = $8 AND source_id = $9",
@@ -131,9 +143,10 @@ impl Store {
         .bind(now)
         .bind(org_id)
         .bind(source_id)
-        .execute(&self.writes)
+        .execute(&mut *write)
         .await?;
-        Ok(())
+        write.commit().await?;
+        Ok(if done.rows_affected() > 0 { Changed::Done } else { Changed::Missing })
     }
 
     /// Puts the successor of a credential in its place, as a token endpoint has handed it out.

@@ -1,0 +1,100 @@
+//! One service at a time on a state: two would take up each other's runs.
+
+use super::store::{ServiceHold, Store, StoreError};
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How often is tried again what a service that has just been killed may still hold.
+const TRIES: u32 = 25;
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// The state is this process's, until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _files: Vec<File>,
+    _database: Option<ServiceHold>,
+}
+
+/// Why the state cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another service has it.
+    #[error("another `reverse-sync serve` works on {0}; one at a time may")]
+    Held(String),
+    /// The lock file.
+    #[error("cannot lock {path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Lock {
+    /// Takes the state folder, and the database, which may be another service's though the folder is not.
+    ///
+    /// # Errors
+    /// If another service has one of them.
+    pub async fn take(state: &Path, store: &Store, database: &str) -> Result<Lock, LockError> {
+        let mut files = vec![file(&state.join("lock"), &state.display().to_string()).await?];
+        // A SQLite database has no locks that outlive a transaction.
+        let sqlite = database.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        if let Some(path) = sqlite.and_then(|path| path.split('?').next()) {
+            let mut name = PathBuf::from(path).into_os_string();
+            name.push(".lock");
+            files.push(file(Path::new(&name), path).await?);
+            return Ok(Lock { _files: files, _database: None });
+        }
+        for _ in 0..TRIES {
+            if let Some(held) = store.hold_service().await? {
+                return Ok(Lock { _files: files, _database: Some(held) });
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        Err(LockError::Held("this database".to_owned()))
+    }
+}
+
+async fn file(path: &Path, what: &str) -> Result<File, LockError> {
+    let failed = |error| LockError::Io { path: path.to_owned(), error };
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(failed)?;
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(AGAIN).await,
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+    }
+    Err(LockError::Held(what.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::store::tests::store;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_is_one_services_at_a_time() {
+        let (dir, store) = store().await;
+        let database = Store::file_url(&dir.path().join("test.db"));
+        let first = Lock::take(dir.path(), &store, &database).await.unwrap();
+        assert!(matches!(Lock::take(dir.path(), &store, &database).await, Err(LockError::Held(_))));
+        let elsewhere = tempfile::tempdir().unwrap();
+        let error = Lock::take(elsewhere.path(), &store, &database).await.unwrap_err().to_string();
+        assert!(error.contains("test.db"), "another folder, and the same database: {error}");
+        drop(first);
+        Lock::take(dir.path(), &store, &database).await.unwrap();
+    }
+}

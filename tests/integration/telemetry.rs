@@ -1,17 +1,9 @@
 //! What the command logs and exports while it runs: every line of a run says which run.
 
 use crate::{project::Project, support::config};
-use bytes::Bytes;
 use crm_simulator::{Config, Fault, Rule, Simulator};
-use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use reverse_sync_tests::collector::Collector;
 use serde_json::Value;
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-};
 use tokio::net::TcpListener;
 
 const CSV: &str = "hs_object_id,firstname\n492564112121,A\n492564112124,B\n492564112127,C\n";
@@ -24,36 +16,6 @@ async fn planned() -> (Simulator, Project, String) {
     let plan = project.run(&["plan", "people", "--json"]).await.json();
     let id = plan["plan_id"].as_str().unwrap().to_owned();
     (simulator, project, id)
-}
-
-type Received = Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>;
-
-/// An OpenTelemetry collector that keeps what it is sent.
-async fn collector() -> (String, Received) {
-    let received = Received::default();
-    let into = Arc::clone(&received);
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let into = Arc::clone(&into);
-            let take = service_fn(move |request: Request<Incoming>| {
-                let into = Arc::clone(&into);
-                async move {
-                    let (parts, body) = request.into_parts();
-                    let body = body.collect().await.unwrap().to_bytes();
-                    into.lock().unwrap().push((format!("{} {}", parts.method, parts.uri.path()), parts.headers, body));
-                    Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
-                }
-            });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), take));
-        }
-    });
-    (url, received)
-}
-
-fn contains(body: &[u8], text: &str) -> bool {
-    body.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 #[tokio::test]
@@ -80,15 +42,14 @@ async fn every_line_of_a_run_has_its_id() {
 #[tokio::test]
 async fn a_run_is_exported_to_the_collector_with_its_id_and_without_its_token() {
     let (_simulator, project, plan) = planned().await;
-    let (url, received) = collector().await;
-    let ended = project.run(&["run", &plan, "--confirm", "--json", "--otlp", &url]).await;
+    let collector = Collector::start().await.unwrap();
+    let ended = project.run(&["run", &plan, "--confirm", "--json", "--otlp", collector.url()]).await;
     let run_id = ended.json()["run_id"].as_str().unwrap().to_owned();
-    let received = received.lock().unwrap();
-    assert!(!received.is_empty() && received.iter().all(|(what, ..)| what == "POST /v1/traces"), "{received:?}");
-    let spans: Vec<&Bytes> = received.iter().map(|(_, _, body)| body).collect();
-    assert!(spans.iter().any(|body| contains(body, &run_id) && contains(body, &plan)));
-    assert!(!spans.iter().any(|body| contains(body, crate::support::TOKEN)));
-    assert_eq!(received[0].1["content-type"], "application/x-protobuf");
+    let received = collector.received();
+    assert!(!received.is_empty() && received.iter().all(|export| export.what == "POST /v1/traces"), "{received:?}");
+    assert!(received.iter().any(|export| export.contains(&run_id) && export.contains(&plan)));
+    assert!(!received.iter().any(|export| export.contains(crate::support::TOKEN)));
+    assert_eq!(received[0].headers["content-type"], "application/x-protobuf");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What tests, demo and benchmarks share: the real component, plans and runs in a temporary folder; and the service.
 
+pub mod collector;
 pub mod http;
 #[cfg(unix)]
 pub mod postgres;

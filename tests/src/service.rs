@@ -6,6 +6,7 @@ use crate::{
 };
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -210,6 +211,19 @@ impl Service {
     /// What opens its database.
     pub fn database_url(&self) -> String {
         self.url.clone().unwrap_or_else(|| format!("sqlite://{}", self.state().join("reverse-sync.db").display()))
+    }
+
+    /// Changes one row of its database behind its back.
+    ///
+    /// # Errors
+    /// If the database refuses, or it was not one row.
+    pub async fn execute(&self, sql: &str) -> anyhow::Result<()> {
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.database_url()).await?;
+        let changed = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?.rows_affected();
+        connection.close().await?;
+        ensure!(changed == 1, "{changed} rows were changed by {sql}");
+        Ok(())
     }
 
     /// Its state folder.

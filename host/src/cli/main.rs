@@ -19,9 +19,9 @@ mod rejects;
 mod render;
 mod run;
 mod runs;
-#[cfg(feature = "server")]
+#[cfg(all(feature = "server", unix))]
 mod serve;
-#[cfg(feature = "server")]
+#[cfg(all(feature = "server", unix))]
 mod state;
 mod undo;
 mod workspace;
@@ -71,22 +71,22 @@ enum Command {
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// The service: the API, and the page people use
-    #[cfg(feature = "server")]
+    #[cfg(all(feature = "server", unix))]
     Serve(serve::ServeArgs),
     /// Orgs of a service
-    #[cfg(feature = "server")]
+    #[cfg(all(feature = "server", unix))]
     #[command(subcommand)]
     Orgs(state::OrgsCommand),
     /// API keys of a service's orgs
-    #[cfg(feature = "server")]
+    #[cfg(all(feature = "server", unix))]
     #[command(subcommand)]
     ApiKeys(state::ApiKeysCommand),
     /// Keys that a service seals credentials with
-    #[cfg(feature = "server")]
+    #[cfg(all(feature = "server", unix))]
     #[command(subcommand)]
     Keys(state::KeysCommand),
     /// The audit log of a service
-    #[cfg(feature = "server")]
+    #[cfg(all(feature = "server", unix))]
     #[command(subcommand)]
     Audit(state::AuditCommand),
 }
@@ -95,7 +95,7 @@ impl Command {
     /// The level of the log without `-v`.
     fn quiet(&self) -> LevelFilter {
         match self {
-            #[cfg(feature = "server")]
+            #[cfg(all(feature = "server", unix))]
             Command::Serve(_) => LevelFilter::INFO,
             _ => LevelFilter::WARN,
         }
@@ -145,15 +145,15 @@ async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Undo(args) => undo::undo(&cli.common, args).await,
         Command::Runs(args) => runs::runs(&cli.common, args).await,
         Command::Plugin(PluginCommand::Inspect(args)) => inspect::inspect(args).await,
-        #[cfg(feature = "server")]
+        #[cfg(all(feature = "server", unix))]
         Command::Serve(args) => serve::serve(args).await,
-        #[cfg(feature = "server")]
+        #[cfg(all(feature = "server", unix))]
         Command::Orgs(command) => state::orgs(command).await,
-        #[cfg(feature = "server")]
+        #[cfg(all(feature = "server", unix))]
         Command::ApiKeys(command) => state::api_keys(command).await,
-        #[cfg(feature = "server")]
+        #[cfg(all(feature = "server", unix))]
         Command::Keys(command) => state::keys(command).await,
-        #[cfg(feature = "server")]
+        #[cfg(all(feature = "server", unix))]
         Command::Audit(command) => state::audit(command).await,
     }
 }

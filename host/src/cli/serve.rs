@@ -16,7 +16,7 @@ use reverse_sync::{
         golden::{GoldenLimits, query::QueryPolicy},
         jobs::{Jobs, Limits},
         listen,
-        observe::request_log,
+        retention::{self, Swept},
         store::{Quota, Role},
     },
 };
@@ -31,7 +31,7 @@ use tokio::{
 const STOPPING: Duration = Duration::from_secs(60);
 /// How often runs are looked for that nobody works on.
 const TAKE_UP: Duration = Duration::from_secs(60);
-/// How often old request logs are looked for.
+/// How often it is looked for what is old.
 const SWEEP: Duration = Duration::from_secs(3600);
 
 /// Where the service keeps what lasts.
@@ -80,6 +80,9 @@ pub(crate) struct ServeArgs {
     /// Largest upload of golden records, in bytes
     #[arg(long, value_name = "N", default_value_t = GoldenLimits::default().bytes)]
     max_golden_bytes: u64,
+    /// Days that a plan is kept that nobody has run, with the golden records that it was made from
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    keep_plans_days: u64,
     /// Let queries for golden records read this PostgreSQL server; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     golden_database: Vec<String>,
@@ -136,7 +139,10 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     if address.ip().is_loopback() {
         welcome(&app, address).await?;
     }
-    let keeping = [tokio::spawn(sweep(app.orgs_dir())), tokio::spawn(take_up(Arc::clone(&app)))];
+    let keeping = [
+        tokio::spawn(sweep(Arc::clone(&app), Duration::from_secs(args.keep_plans_days * 24 * 3600))),
+        tokio::spawn(take_up(Arc::clone(&app))),
+    ];
     let served = until_asked_to_stop(&app, listener).await;
     for task in keeping {
         task.abort();
@@ -208,15 +214,13 @@ async fn take_up(app: Arc<App>) {
     }
 }
 
-/// Removes request logs that are older than they are kept.
-async fn sweep(orgs_dir: PathBuf) {
+/// Removes what is older than it is kept.
+async fn sweep(app: Arc<App>, keep_plans: Duration) {
     loop {
-        let dir = orgs_dir.clone();
-        match tokio::task::spawn_blocking(move || request_log::sweep(&dir, request_log::KEPT)).await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(swept)) => tracing::info!(swept, "old request logs were removed"),
-            Ok(Err(error)) => tracing::warn!(%error, "old request logs cannot be looked for"),
-            Err(error) => tracing::warn!(%error, "old request logs cannot be looked for"),
+        match retention::sweep(&app, keep_plans).await {
+            Ok(swept) if swept == Swept::default() => {}
+            Ok(Swept { plans, golden_sets, request_logs }) => tracing::info!(plans, golden_sets, request_logs, "what was old was removed"),
+            Err(error) => tracing::warn!(%error, "what is old cannot be removed"),
         }
         tokio::time::sleep(SWEEP).await;
     }

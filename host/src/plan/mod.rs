@@ -285,7 +285,7 @@ pub(crate) struct Draft {
 }
 
 /// A verified plan. Nothing is written by having one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     dir: PathBuf,
     header: Header,
@@ -388,6 +388,19 @@ impl Plan {
             for index in 0..block.len() {
                 show(block.change(index));
             }
+        }
+        Ok(())
+    }
+
+    /// Puts it on disk for good. A plan that a crash has torn is refused by its digests, and made again; a run has to find its own.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        for file in [CHANGES, SKIPPED, HEADER] {
+            fs::File::open(self.dir.join(file))?.sync_all()?;
+        }
+        // The names are on disk once the folders are.
+        #[cfg(unix)]
+        for dir in [Some(self.dir.as_path()), self.dir.parent()].into_iter().flatten() {
+            fs::File::open(dir)?.sync_all()?;
         }
         Ok(())
     }
@@ -505,7 +518,6 @@ impl Header {
 fn write_header(dir: &Path, header: &Header) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(".plan-").tempfile_in(dir)?;
     serde_json::to_writer_pretty(&mut file, header)?;
-    file.as_file().sync_all()?;
     file.persist(dir.join(HEADER)).map_err(|error| error.error)?;
     Ok(())
 }

@@ -357,7 +357,8 @@ fn arrow_file(path: &Path, schema: &Schema) -> Result<ArrowFile, SpoolError> {
 fn close(mut file: ArrowFile) -> Result<Digest, SpoolError> {
     file.finish()?;
     let (file, digest) = file.into_inner()?.finish();
-    file.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+    // On disk for good it has to be before its first change is written: see `Plan::sync`.
+    file.into_inner().map_err(|error| error.into_error())?;
     Ok(digest)
 }
 

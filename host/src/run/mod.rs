@@ -191,6 +191,8 @@ pub async fn run(
     let running = async move {
         let header = confirmed.plan().header();
         let capabilities = component.capabilities(grant, &header.destination)?;
+        let plan = confirmed.plan().clone();
+        tokio::task::spawn_blocking(move || plan.sync()).await.map_err(io::Error::other)??;
         let (changes_tx, changes) = mpsc::channel(1);
         let file = confirmed.plan().changes_file();
         let reader = tokio::task::spawn_blocking(move || -> Result<(), arrow_schema::ArrowError> {

@@ -7,6 +7,7 @@
 //! - [`api`]: its routes
 //! - [`jobs`]: dry runs, and runs that are carried to their end
 //! - [`store`]: what lasts, in SQLite or PostgreSQL
+//! - [`retention`]: what is not kept for ever
 //! - [`secrets`]: credentials at rest
 //! - [`golden`]: uploads and queries of golden records
 //! - [`listen`]: connections; [`lock`]: one service at a time
@@ -23,5 +24,6 @@ pub mod listen;
 pub mod lock;
 pub mod observe;
 pub mod page;
+pub mod retention;
 pub mod secrets;
 pub mod store;

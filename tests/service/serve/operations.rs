@@ -1,102 +1,23 @@
-//! The service as its operator has it: what it says, what it counts and keeps, and what it does when something around it is gone.
+//! The service as its operator has it: what it does when something around it is gone, who may use it, its commands, and what it keeps.
 
-use super::world::{
-    Tenant, contact, crm, crm_with, hubspot_source, id, new_names, received, renamed, service, service_with, until, written,
+use super::{
+    observing::{assert_has_lines, lines, span},
+    world::{Tenant, contact, crm, hubspot_source, id, new_names, received, renamed, service, service_with, until, written},
 };
-use bytes::Bytes;
-use crm_simulator::{Config, Fault, Rule};
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use reverse_sync_tests::{
-    http::Client,
-    service::{Database, Org, Service},
-};
+use crm_simulator::{Fault, Rule};
+use reverse_sync_tests::service::{Database, Org, Service};
 use serde_json::{Value, json};
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{
     collections::BTreeSet,
-    convert::Infallible,
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::Path,
     process::Output,
-    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
 };
 
 /// Longer than any test: an answer that comes so late does not come.
 const NEVER: u64 = 3_600_000;
-
-/// Changes the service's database behind its back.
-async fn execute(service: &Service, sql: &str) {
-    sqlx::any::install_default_drivers();
-    let mut connection = AnyConnection::connect(&service.database_url()).await.unwrap();
-    let changed = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
-    assert_eq!(changed.rows_affected(), 1, "{sql}");
-    connection.close().await.unwrap();
-}
-
-/// What the service has logged as JSON; the line that is being written is not among it.
-fn lines(service: &Service) -> Vec<Value> {
-    let log = service.log();
-    let whole = log.rfind('\n').map_or("", |end| &log[..end]);
-    whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
-}
-
-/// The span of this name that a line was logged in.
-fn span<'a>(line: &'a Value, name: &str) -> Option<&'a Value> {
-    line["spans"].as_array()?.iter().find(|span| span["name"] == name)
-}
-
-// Request logs
-
-/// Makes a run look so many days older, in the database and on disk; its request log.
-async fn aged(service: &Service, tenant: &Tenant, run: &str, days: u32) -> PathBuf {
-    let then = SystemTime::now() - Duration::from_secs(24 * 3600) * days;
-    let log = service.state().join("orgs").join(&tenant.org.id).join("requests").join(format!("{run}.jsonl"));
-    File::options().write(true).open(&log).unwrap().set_modified(then).unwrap();
-    let then = then.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-    execute(service, &format!("UPDATE runs SET ended_at = {then} WHERE run_id = '{run}'")).await;
-    log
-}
-
-async fn a_request_log_is_kept_for_seven_days_and_its_run_for_longer(database: Database) {
-    let (mut service, simulator) = (service_with(database, &["--log-format", "json"]).await, crm(3).await);
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({})).await;
-    tenant.golden("person", &new_names(0..3)).await;
-    let mut runs = Vec::new();
-    for _ in 0..2 {
-        let run = tenant.run(&destination).await.is(200)["run_id"].as_str().unwrap().to_owned();
-        assert_eq!(tenant.list(&format!("/runs/{run}/requests")).await.len(), 2);
-        runs.push(run);
-    }
-
-    assert!(service.stop().await.unwrap());
-    let (old, young) = (aged(&service, &tenant, &runs[0], 8).await, aged(&service, &tenant, &runs[1], 6).await);
-    service.start_again().await.unwrap();
-    let swept = until("old request logs to be removed", async || {
-        lines(&service).into_iter().find(|line| line["message"] == "old request logs were removed")
-    });
-    assert_eq!(swept.await["swept"], 1);
-    assert!(!old.exists() && young.exists());
-
-    for part in ["requests", "rate"] {
-        tenant.admin.get(&format!("/runs/{}/{part}", runs[0])).await.problem(410, &[&runs[0], "7 days"]);
-    }
-    let kept = tenant.run_state(&runs[0]).await;
-    assert_eq!((&kept["status"], &kept["updated"]), (&json!("succeeded"), &json!(3)), "{kept}");
-    assert_eq!(tenant.list(&format!("/runs/{}/outcomes?outcome=updated", runs[0])).await.len(), 3);
-    assert_eq!(tenant.list(&format!("/runs/{}/requests", runs[1])).await.len(), 2);
-    let rate = tenant.admin.get(&format!("/runs/{}/rate", runs[1])).await.is(200);
-    let calls: u64 = rate["seconds"].as_array().unwrap().iter().map(|second| second["calls"].as_u64().unwrap()).sum();
-    assert_eq!(calls, 2, "{rate}");
-}
 
 // The database
 
@@ -366,287 +287,6 @@ async fn runs_that_wait_are_counted_until_they_begin(database: Database) {
     );
 }
 
-// What it counts, logs and exports
-
-#[track_caller]
-fn assert_has_lines(text: &str, expected: &[&str]) {
-    let known: Vec<&str> = text.lines().filter(|line| !line.contains("_bucket{")).collect();
-    for line in expected {
-        assert!(known.contains(line), "`{line}` is not in {known:#?}");
-    }
-}
-
-async fn a_run_is_in_the_metrics_by_the_names_that_they_have(database: Database) {
-    let (service, simulator) = (service(database).await, crm(3).await);
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({})).await;
-    // Of these four, the CRM has three.
-    tenant.golden("person", &new_names(0..4)).await;
-    simulator.world().fault(Rule::next(1, Fault::Status(503)).on("/properties/"));
-    let run = tenant.run(&destination).await.is(200);
-    assert_eq!((&run["updated"], &run["failed"]), (&json!(3), &json!(1)), "{run}");
-    tenant.run_state(run["run_id"].as_str().unwrap()).await;
-
-    let (good, bad, sent) = {
-        let world = simulator.world();
-        let of = |class: u16| world.requests.iter().filter(|request| request.status.is_some_and(|status| status / 100 == class)).count();
-        (of(2), of(5), world.requests.iter().map(|request| request.body.len()).sum::<usize>())
-    };
-    assert!(good >= 2 && bad == 1, "{good} {bad}");
-    // From this machine, without a key. Outcomes are counted as they reach the journal, beside the run.
-    let answer = until("the outcomes to be counted", async || {
-        let answer = service.client(None).get("/metrics").await;
-        answer.text().contains("reverse_sync_records_total{outcome=\"failed\"} 1\n").then_some(answer)
-    })
-    .await;
-    assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
-    let text = answer.text();
-    assert_has_lines(
-        &text,
-        &[
-            "reverse_sync_runs_total{status=\"failed\"} 1",
-            "reverse_sync_runs_running 0",
-            "reverse_sync_runs_queued 0",
-            "reverse_sync_records_total{outcome=\"updated\"} 3",
-            "reverse_sync_records_total{outcome=\"failed\"} 1",
-            "reverse_sync_plans_total{mode=\"offline\",result=\"made\"} 1",
-            "reverse_sync_plan_duration_seconds_count{mode=\"offline\"} 1",
-            &format!("reverse_sync_crm_requests_total{{provider=\"hubspot\",status=\"2xx\"}} {good}"),
-            &format!("reverse_sync_crm_requests_total{{provider=\"hubspot\",status=\"5xx\"}} {bad}"),
-            &format!("reverse_sync_crm_request_duration_seconds_count{{provider=\"hubspot\"}} {}", good + bad),
-            &format!("reverse_sync_crm_sent_bytes_total{{provider=\"hubspot\"}} {sent}"),
-            "reverse_sync_http_requests_total{route=\"/destinations/{destination_id}/reverse-run\",method=\"POST\",status=\"200\"} 1",
-            "reverse_sync_http_requests_total{route=\"/runs/{run_id}\",method=\"GET\",status=\"200\"} 1",
-            // This one.
-            "reverse_sync_http_requests_in_flight 1",
-            "# EOF",
-        ],
-    );
-    // No label is made of what a tenant can choose.
-    for choice in [&tenant.org.id, &destination, &tenant.source, run["run_id"].as_str().unwrap(), "acme", "person"] {
-        assert!(!text.contains(choice), "{choice} is in\n{text}");
-    }
-}
-
-async fn every_line_says_which_run_or_which_request_it_is_of(database: Database) {
-    let service = service_with(database, &["--log-format", "json", "-vv"]).await;
-    let simulator = crm_with(Config { hubspot_window_ms: 1_000, ..Config { hubspot_contacts: 3, ..Config::default() } }).await;
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({})).await;
-    tenant.golden("person", &new_names(0..3)).await;
-    for fault in [Fault::Throttle, Fault::DropBefore] {
-        simulator.world().fault(Rule::next(1, fault).on("/batch/update"));
-    }
-    let before = lines(&service).len();
-    let run = tenant.run(&destination).await.is(200);
-    assert_eq!(run["updated"], 3, "{run}");
-    let run_id = &run["run_id"];
-    let logged = lines(&service).split_off(before);
-    for line in &logged {
-        let of_run = span(line, "job").is_some_and(|span| span["run_id"] == *run_id && span["org_id"] == tenant.org.id.as_str());
-        let of_request = span(line, "request").is_some_and(|span| span["request_id"].as_str().is_some_and(|id| id.starts_with("req_")));
-        assert!(of_run != of_request, "{line}");
-    }
-    // Lines of the request's own task, of the pacer, of the run itself, and of what writes its end down.
-    for message in [
-        "request",
-        "no answer from the CRM",
-        "the CRM asks to slow down; all calls with this credential pause",
-        "the run has ended",
-        "the run has its end on record",
-    ] {
-        let said: Vec<_> = logged.iter().filter(|line| line["message"] == message).collect();
-        assert!(!said.is_empty() && said.iter().all(|line| span(line, "job").is_some()), "{message}: {said:?}");
-    }
-}
-
-async fn a_run_that_ends_before_it_begins_says_which_it_was(database: Database) {
-    let service = service_with(database, &["--max-runs", "1", "--log-format", "json"]).await;
-    let simulator = crm(3).await;
-    simulator.world().fault(Rule::always(Fault::Latency(NEVER)).on("/batch/update"));
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    tenant.golden("person", &new_names(0..3)).await;
-    let _held = tenant.start(&tenant.destination("person", &json!({})).await).await;
-    let waiting = tenant.start(&tenant.destination("person", &json!({})).await).await;
-    tenant.admin.post(&format!("/runs/{waiting}/cancel"), &json!({})).await.is(202);
-    let logged = lines(&service);
-    let ended: Vec<&Value> = logged.iter().filter(|line| line["message"] == "the run has its end on record").collect();
-    assert_eq!(ended.len(), 1, "{logged:?}");
-    assert!(span(ended[0], "job").is_some_and(|span| span["run_id"] == waiting.as_str()), "{}", ended[0]);
-}
-
-/// What was logged for a request, if its id is in its answer too: level, message, route and status.
-async fn logged_for(service: &Service, client: &Client, path: &str, request_id: &str) -> Vec<(Value, Value, Value, Value)> {
-    let answer = client.call("GET", path).header("x-request-id", request_id).send().await;
-    assert_eq!(answer.header("x-request-id"), Some(request_id));
-    let mut said = Vec::new();
-    for line in lines(service) {
-        if let Some(span) = span(&line, "request").filter(|span| span["request_id"] == request_id) {
-            said.push((line["level"].clone(), line["message"].clone(), span["route"].clone(), span["status"].clone()));
-        }
-    }
-    said
-}
-
-async fn a_request_id_leads_from_an_answer_to_the_log(database: Database) {
-    for (arguments, verbose) in [(&["--log-format", "json"][..], false), (&["--log-format", "json", "-v"], true)] {
-        let (service, simulator) = (service_with(database, arguments).await, crm(3).await);
-        let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-        let destination = tenant.destination("person", &json!({})).await;
-        tenant.golden("person", &new_names(0..3)).await;
-        let run = tenant.run(&destination).await.is(200)["run_id"].as_str().unwrap().to_owned();
-        let path = format!("/runs/{run}");
-
-        let good = logged_for(&service, &tenant.admin, &path, "trace-good.1").await;
-        let line = (json!("DEBUG"), json!("answered"), json!("/runs/{run_id}"), json!(200));
-        assert_eq!(good, if verbose { vec![line] } else { vec![] });
-
-        // What the service did not write itself.
-        execute(&service, &format!("UPDATE runs SET options = 'nonsense' WHERE run_id = '{run}'")).await;
-        tenant.admin.get(&path).await.problem(500, &["log", "request_id"]);
-        let bad = logged_for(&service, &tenant.admin, &path, "trace-bad.1").await;
-        let said: Vec<_> = bad.iter().map(|(level, message, route, _)| (level, message, route)).collect();
-        let route = json!("/runs/{run_id}");
-        assert_eq!(
-            said,
-            [(&json!("ERROR"), &json!("a request failed"), &route), (&json!("WARN"), &json!("answered"), &route)],
-            "whatever the level"
-        );
-        assert_eq!(bad[1].3, 500);
-    }
-}
-
-type Received = Arc<Mutex<Vec<(String, Bytes)>>>;
-
-/// An OpenTelemetry collector that keeps what it is sent: method and path, and body.
-async fn collector() -> (String, Received) {
-    let received = Received::default();
-    let into = Arc::clone(&received);
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let into = Arc::clone(&into);
-            let take = service_fn(move |request: Request<Incoming>| {
-                let into = Arc::clone(&into);
-                async move {
-                    let what = format!("{} {}", request.method(), request.uri().path());
-                    let body = request.into_body().collect().await.unwrap().to_bytes();
-                    into.lock().unwrap().push((what, body));
-                    Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
-                }
-            });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), take));
-        }
-    });
-    (url, received)
-}
-
-async fn the_spans_of_a_run_arrive_at_the_collector(database: Database) {
-    let (url, received) = collector().await;
-    let (mut service, simulator) = (service_with(database, &["--otlp", &url]).await, crm(3).await);
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({})).await;
-    tenant.golden("person", &new_names(0..3)).await;
-    let run = tenant.run(&destination).await.is(200);
-    // What waits to be sent is sent at the end.
-    assert!(service.stop().await.unwrap(), "{}", service.log());
-
-    let received = received.lock().unwrap();
-    assert!(!received.is_empty() && received.iter().all(|(what, _)| what == "POST /v1/traces"), "{received:?}");
-    let sent = |text: &str| received.iter().any(|(_, body)| memchr::memmem::find(body, text.as_bytes()).is_some());
-    for key in ["run_id", "plan_id"] {
-        assert!(sent(run[key].as_str().unwrap()), "{key}");
-    }
-    // Its spans, what was logged in them, and the request that asked for it.
-    for text in ["reverse-sync", "job", &tenant.org.id, "the run has ended", "POST /destinations/{destination_id}/reverse-run"] {
-        assert!(sent(text), "{text}");
-    }
-    let key = tenant.admin.key().unwrap().rsplit_once('_').unwrap().1;
-    for secret in [super::world::TOKEN, key] {
-        assert!(!sent(secret), "a secret was sent");
-    }
-}
-
-// Events
-
-/// Server-sent events: name and data of each.
-fn events(text: &str) -> Vec<(String, Value)> {
-    let field = |event: &str, name| Some(event.lines().find_map(|line| line.strip_prefix(name))?.trim().to_owned());
-    // What has no name is a sign of life.
-    let named = text.split("\n\n").filter_map(|event| Some((field(event, "event:")?, field(event, "data:")?)));
-    named.map(|(name, data)| (name, serde_json::from_str(&data).unwrap())).collect()
-}
-
-async fn the_events_of_a_run_tell_how_it_goes_and_end_with_it(database: Database) {
-    const RECORDS: usize = 1_000;
-    let (service, simulator) = (service(database).await, crm(RECORDS).await);
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({"in_flight": 1})).await;
-    tenant.golden("person", &new_names(0..RECORDS)).await;
-    // Ten batches in three seconds at least: time for a dozen looks and two rates.
-    simulator.world().fault(Rule::always(Fault::Latency(300)).on("/batch/update"));
-    let run = tenant.start(&destination).await;
-    let answer = tenant.admin.get(&format!("/runs/{run}/events")).await;
-    answer.status.is_success().then_some(()).unwrap();
-    let text = answer.text();
-    let events = events(&text);
-    assert!(events.iter().all(|(name, _)| matches!(name.as_str(), "run" | "rate")), "{text}");
-
-    let states: Vec<&Value> = events.iter().filter(|(name, _)| name == "run").map(|(_, data)| data).collect();
-    let updated: Vec<u64> = states.iter().map(|state| state["updated"].as_u64().unwrap()).collect();
-    assert!(updated.is_sorted() && updated.iter().filter(|count| (1..RECORDS as u64).contains(*count)).count() >= 2, "{updated:?}");
-    assert!(states.windows(2).all(|pair| pair[0] != pair[1]), "each tells something new: {text}");
-    let ends: Vec<bool> = states.iter().map(|state| state["status"] == "succeeded").collect();
-    assert!(ends.iter().filter(|end| **end).count() == 1 && ends.last() == Some(&true), "{text}");
-    assert_eq!(*states.last().unwrap(), &tenant.run_state(&run).await);
-
-    let rates: Vec<&Value> = events.iter().filter(|(name, _)| name == "rate").map(|(_, data)| data).collect();
-    let calls: u64 = rates.iter().map(|rate| rate["calls"].as_u64().unwrap()).sum();
-    assert!((1..=simulator.world().requests.len() as u64).contains(&calls), "{rates:?}");
-    for rate in rates {
-        assert!(rate["limit_per_second"].is_number() && rate["throttled"] == 0, "{rate}");
-        assert!(rate["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{rate}");
-    }
-}
-
-#[tokio::test]
-async fn whoever_follows_a_run_does_not_keep_the_service_from_ending() {
-    let (mut service, simulator) = (service(Database::Sqlite).await, crm(3).await);
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({})).await;
-    tenant.golden("person", &new_names(0..3)).await;
-    simulator.world().fault(Rule::always(Fault::Latency(NEVER)).on("/batch/update"));
-    let run = tenant.start(&destination).await;
-    received(&simulator, 2).await;
-
-    // By hand, to see the beginning of an answer before its end.
-    let address = service.place().address();
-    let mut stream = TcpStream::connect(address.strip_prefix("http://").unwrap()).await.unwrap();
-    let key = tenant.admin.key().unwrap();
-    let request = format!("GET /runs/{run}/events HTTP/1.1\r\nhost: service\r\nauthorization: Bearer {key}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    while memchr::memmem::find(&answer, b"event: run").is_none() {
-        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "{}", String::from_utf8_lossy(&answer));
-    }
-
-    let ends_before_the_run = async {
-        stream.read_to_end(&mut answer).await.unwrap();
-        // Only now is the run let go, which the service waits for.
-        assert!(!simulator.world().requests.last().unwrap().answered);
-        drop(simulator);
-    };
-    let (stopped, ()) = tokio::join!(service.stop(), ends_before_the_run);
-    assert!(stopped.unwrap(), "{}", service.log());
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert!(answer.ends_with("\r\n0\r\n\r\n"), "it was cut off: {answer}");
-    let told = answer.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
-    let states: Vec<Value> = told.filter(|data| data["run_id"] == run.as_str()).collect();
-    assert!(!states.is_empty() && states.iter().all(|state| state["status"] == "running"), "{answer}");
-}
-
 // Its commands
 
 /// What a command has printed, as JSON.
@@ -804,19 +444,49 @@ async fn golden_records_that_were_replaced_stay_as_long_as_a_plan_refers_to_them
     assert!(lines[1].starts_with(&format!("{},New 3,Oslo,failed,4,", contact(3))), "{before}");
 }
 
+async fn a_plan_that_nobody_ran_goes_after_thirty_days_with_its_golden_records(database: Database) {
+    let (mut service, simulator) = (service(database).await, crm(3).await);
+    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
+    let destination = tenant.destination("person", &json!({})).await;
+    let org = service.state().join("orgs").join(&tenant.org.id);
+    let looked_at = tenant.golden("person", &new_names(0..1)).await;
+    let only_planned = tenant.dry_run(&destination).await;
+    let written = tenant.golden("person", &new_names(0..2)).await;
+    let run = tenant.run(&destination).await.is(200);
+    tenant.golden("person", &new_names(0..3)).await;
+    let young = tenant.dry_run(&destination).await;
+
+    assert!(service.stop().await.unwrap());
+    let then = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
+    let ms = then.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    for plan in [&only_planned["plan_id"], &run["plan_id"]] {
+        service.execute(&format!("UPDATE plans SET planned_at = {ms} WHERE plan_id = '{}'", plan.as_str().unwrap())).await.unwrap();
+    }
+    // And what a crash has left between making a plan and saying so.
+    let stray = org.join("plans/.planning-abc");
+    fs::create_dir(&stray).unwrap();
+    File::open(&stray).unwrap().set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 3600)).unwrap();
+    service.start_again().await.unwrap();
+
+    let file = |set: &Value| org.join("golden").join(format!("{}.csv", set["id"].as_str().unwrap()));
+    until("what is old to be removed", async || (!file(&looked_at).exists() && !stray.exists()).then_some(())).await;
+    let path = |plan: &Value| format!("/plans/{}", plan["plan_id"].as_str().unwrap());
+    tenant.admin.get(&path(&only_planned)).await.problem(404, &[]);
+    assert!(!org.join("plans").join(only_planned["plan_id"].as_str().unwrap()).exists());
+    // What was run stays, however old, and so do its golden records; what is young may be run.
+    assert!(file(&written).exists());
+    tenant.admin.get(&path(&run)).await.is(200);
+    let body = json!({"confirm": true, "plan_id": young["plan_id"]});
+    assert_eq!(tenant.admin.post(&format!("/destinations/{destination}/reverse-run?wait=120"), &body).await.is(200)["updated"], 3);
+}
+
 on_both!(
-    a_request_log_is_kept_for_seven_days_and_its_run_for_longer,
+    a_plan_that_nobody_ran_goes_after_thirty_days_with_its_golden_records,
     solo_use_begins_with_a_key_and_goes_on_with_a_link,
     what_a_solo_user_makes_is_seen_by_them_alone,
     a_run_that_was_cancelled_and_then_killed_waits_to_be_resumed,
     a_run_that_waits_for_its_turn_is_cancelled_at_once_and_the_next_has_it,
     runs_that_wait_are_counted_until_they_begin,
-    a_run_is_in_the_metrics_by_the_names_that_they_have,
-    every_line_says_which_run_or_which_request_it_is_of,
-    a_run_that_ends_before_it_begins_says_which_it_was,
-    a_request_id_leads_from_an_answer_to_the_log,
-    the_spans_of_a_run_arrive_at_the_collector,
-    the_events_of_a_run_tell_how_it_goes_and_end_with_it,
     keys_that_nothing_is_sealed_with_are_dropped_and_no_others,
     an_orgs_quota_is_set_while_the_service_runs,
     orgs_are_listed_with_the_one_that_serve_made,

@@ -181,7 +181,10 @@ struct ChangesQuery {
 /// What a plan would write, in its order. A page costs the same wherever it is.
 #[utoipa::path(
     get, path = "/plans/{plan_id}/changes", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), ChangesQuery),
-    responses((status = 200, description = "A page of changes", body = List<PlannedChange>)),
+    responses(
+        (status = 200, description = "A page of changes", body = List<PlannedChange>),
+        (status = 409, description = "The plan was altered on disk, or cannot be read any more", body = ProblemJson, content_type = "application/problem+json"),
+    ),
     extensions(("x-role" = json!("viewer")))
 )]
 async fn changes(
@@ -211,7 +214,10 @@ struct SkippedQuery {
 /// What a plan leaves out, and why.
 #[utoipa::path(
     get, path = "/plans/{plan_id}/skipped", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), SkippedQuery),
-    responses((status = 200, description = "A page of skipped rows", body = List<SkippedRows>)),
+    responses(
+        (status = 200, description = "A page of skipped rows", body = List<SkippedRows>),
+        (status = 409, description = "The plan was altered on disk, or cannot be read any more", body = ProblemJson, content_type = "application/problem+json"),
+    ),
     extensions(("x-role" = json!("viewer")))
 )]
 async fn skipped(
@@ -253,6 +259,10 @@ pub(super) fn plan_error(error: PlanError) -> Problem {
     match error {
         PlanError::Cursor { .. } => bad_cursor(),
         PlanError::Tampered { .. } | PlanError::Stale { .. } => Problem::conflict("stale_plan", error.to_string()),
+        PlanError::Unreadable { id, error } => {
+            tracing::warn!(plan_id = %id, error, "a plan cannot be read");
+            Problem::conflict("stale_plan", format!("plan {id} cannot be read any more; plan again"))
+        }
         error => Problem::internal(&error),
     }
 }

@@ -149,7 +149,10 @@ struct OutcomesQuery {
 /// What became of each change, in the order of the plan, also while the run is under way.
 #[utoipa::path(
     get, path = "/runs/{run_id}/outcomes", tag = "runs", params(("run_id" = String, Path, description = "The run"), OutcomesQuery),
-    responses((status = 200, description = "A page of outcomes", body = List<ChangeOutcome>)),
+    responses(
+        (status = 200, description = "A page of outcomes", body = List<ChangeOutcome>),
+        (status = 409, description = "The plan was altered on disk, or cannot be read any more", body = ProblemJson, content_type = "application/problem+json"),
+    ),
     extensions(("x-role" = json!("viewer")))
 )]
 async fn outcomes(

@@ -133,6 +133,30 @@ impl Store {
         Ok((row, files))
     }
 
+    /// Forgets sets that were replaced and that no plan needs any more: org and file of each.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn remove_unneeded_golden(&self) -> Result<Vec<(String, String)>> {
+        let mut write = self.write().await?;
+        self.take_turn(&mut write, turn::GOLDEN).await?;
+        let sql = "SELECT org_id, set_id, file_name FROM golden_sets g WHERE is_current = 0 \
+                   AND NOT EXISTS (SELECT 1 FROM plans p WHERE p.org_id = g.org_id AND p.set_id = g.set_id)";
+        let rows = sqlx::query(sql).fetch_all(&mut *write).await?;
+        let mut removed = Vec::new();
+        for row in rows {
+            let (org_id, set_id): (String, String) = (row.try_get("org_id")?, row.try_get("set_id")?);
+            sqlx::query("DELETE FROM golden_sets WHERE org_id = $1 AND set_id = $2")
+                .bind(&org_id)
+                .bind(&set_id)
+                .execute(&mut *write)
+                .await?;
+            removed.push((org_id, row.try_get("file_name")?));
+        }
+        write.commit().await?;
+        Ok(removed)
+    }
+
     /// The current sets of an org.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Plans: which there are, and what each was made from. Their changes are files.
 
-use super::{Result, Row, Store};
+use super::{Result, Row, Store, turn};
 use sqlx::Row as _;
 
 /// A plan as it is listed.
@@ -67,6 +67,27 @@ impl Store {
     pub async fn plan(&self, org_id: &str, plan_id: &str) -> Result<Option<PlanRow>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM plans WHERE org_id = $1 AND plan_id = $2"));
         sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?.as_ref().map(plan).transpose()
+    }
+
+    /// Forgets plans that were made before a time and that nobody has run: org and plan of each.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn remove_old_plans(&self, before: i64) -> Result<Vec<(String, String)>> {
+        let mut write = self.write().await?;
+        // A run that is about to begin looks its plan up first.
+        self.take_turn(&mut write, turn::RUNS).await?;
+        let sql = "SELECT org_id, plan_id FROM plans p WHERE planned_at < $1 \
+                   AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.org_id = p.org_id AND r.plan_id = p.plan_id)";
+        let rows = sqlx::query(sql).bind(before).fetch_all(&mut *write).await?;
+        let mut removed = Vec::new();
+        for row in rows {
+            let (org_id, plan_id): (String, String) = (row.try_get("org_id")?, row.try_get("plan_id")?);
+            sqlx::query("DELETE FROM plans WHERE org_id = $1 AND plan_id = $2").bind(&org_id).bind(&plan_id).execute(&mut *write).await?;
+            removed.push((org_id, plan_id));
+        }
+        write.commit().await?;
+        Ok(removed)
     }
 
     /// Plans, the newest first, of one destination or of all, older than a time.

@@ -1,0 +1,102 @@
+//! What is not kept for ever: plans that nobody has run, the golden sets that they were made from, and request logs.
+//!
+//! A plan that was run stays, and so does its journal: they are what its run was, and what it takes to undo it.
+
+use super::{
+    app::App,
+    observe::request_log,
+    store::{StoreError, now_ms},
+};
+use std::{
+    fs, io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// How long a folder that no row knows is left alone: somebody may be about to make the row.
+const STRAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Plans that nobody has run, and folders of plans that are none.
+    pub plans: u64,
+    /// Golden sets that were replaced and that no plan needs any more.
+    pub golden_sets: u64,
+    /// Request logs.
+    pub request_logs: u64,
+}
+
+/// Removes what is older than it is kept.
+///
+/// # Errors
+/// If the store or the disk refuses; what is left is tried again the next time.
+pub async fn sweep(app: &Arc<App>, keep_plans: Duration) -> Result<Swept, SweepError> {
+    let before = now_ms().saturating_sub(i64::try_from(keep_plans.as_millis()).unwrap_or(i64::MAX));
+    let mut swept = Swept::default();
+    for (org_id, plan_id) in app.store.remove_old_plans(before).await? {
+        remove_dir(&app.folder(&org_id).plans().join(plan_id))?;
+        swept.plans += 1;
+    }
+    for (org_id, file_name) in app.store.remove_unneeded_golden().await? {
+        remove_file(&app.folder(&org_id).golden().join(file_name))?;
+        swept.golden_sets += 1;
+    }
+    for (org_id, _, _) in app.store.orgs().await? {
+        for name in strays(&app.folder(&org_id).plans())? {
+            if app.store.plan(&org_id, &name).await?.is_none() {
+                remove_dir(&app.folder(&org_id).plans().join(name))?;
+                swept.plans += 1;
+            }
+        }
+    }
+    let orgs_dir = app.orgs_dir();
+    swept.request_logs =
+        tokio::task::spawn_blocking(move || request_log::sweep(&orgs_dir, request_log::KEPT)).await.map_err(io::Error::other)??;
+    Ok(swept)
+}
+
+/// Why not everything was removed.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Names of what has lain in a folder for a while.
+fn strays(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let age = SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+        if let (true, Ok(name)) = (age > STRAY, entry.file_name().into_string()) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn remove_dir(dir: &Path) -> io::Result<()> {
+    gone(fs::remove_dir_all(dir))
+}
+
+fn remove_file(file: &Path) -> io::Result<()> {
+    gone(fs::remove_file(file))
+}
+
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

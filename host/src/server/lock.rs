@@ -44,16 +44,20 @@ impl Lock {
     /// # Errors
     /// If another service has one of them.
     pub async fn take(state: &Path, store: &Store, database: &str) -> Result<Lock, LockError> {
-        let mut files = vec![file(&state.join("lock"), &state.display().to_string()).await?];
+        Lock::take_within(TRIES, state, store, database).await
+    }
+
+    async fn take_within(tries: u32, state: &Path, store: &Store, database: &str) -> Result<Lock, LockError> {
+        let mut files = vec![file(tries, &state.join("lock"), &state.display().to_string()).await?];
         // A SQLite database has no locks that outlive a transaction.
         let sqlite = database.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
         if let Some(path) = sqlite.and_then(|path| path.split('?').next()) {
             let mut name = PathBuf::from(path).into_os_string();
             name.push(".lock");
-            files.push(file(Path::new(&name), path).await?);
+            files.push(file(tries, Path::new(&name), path).await?);
             return Ok(Lock { _files: files, _database: None });
         }
-        for _ in 0..TRIES {
+        for _ in 0..tries {
             if let Some(held) = store.hold_service().await? {
                 return Ok(Lock { _files: files, _database: Some(held) });
             }
@@ -63,14 +67,14 @@ impl Lock {
     }
 }
 
-async fn file(path: &Path, what: &str) -> Result<File, LockError> {
+async fn file(tries: u32, path: &Path, what: &str) -> Result<File, LockError> {
     let failed = |error| LockError::Io { path: path.to_owned(), error };
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(failed)?;
-    for _ in 0..TRIES {
+    for _ in 0..tries {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => tokio::time::sleep(AGAIN).await,
@@ -85,16 +89,16 @@ mod tests {
     use super::*;
     use crate::server::store::tests::store;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_state_is_one_services_at_a_time() {
         let (dir, store) = store().await;
         let database = Store::file_url(&dir.path().join("test.db"));
-        let first = Lock::take(dir.path(), &store, &database).await.unwrap();
-        assert!(matches!(Lock::take(dir.path(), &store, &database).await, Err(LockError::Held(_))));
+        let first = Lock::take_within(1, dir.path(), &store, &database).await.unwrap();
+        assert!(matches!(Lock::take_within(1, dir.path(), &store, &database).await, Err(LockError::Held(_))));
         let elsewhere = tempfile::tempdir().unwrap();
-        let error = Lock::take(elsewhere.path(), &store, &database).await.unwrap_err().to_string();
+        let error = Lock::take_within(1, elsewhere.path(), &store, &database).await.unwrap_err().to_string();
         assert!(error.contains("test.db"), "another folder, and the same database: {error}");
         drop(first);
-        Lock::take(dir.path(), &store, &database).await.unwrap();
+        Lock::take_within(1, dir.path(), &store, &database).await.unwrap();
     }
 }

@@ -1,11 +1,11 @@
 //! The service as one value: what its routes and its jobs work with.
 
 use super::{
-    api::session::LoginCodes,
     golden::{GoldenFiles, GoldenLimits, query::QueryPolicy},
     jobs::{Jobs, Limits},
     links::{self, LinkError, Links, SourceSettings},
     lock::{Lock, LockError},
+    login_codes::LoginCodes,
     observe::metrics::Metrics,
     secrets::{Holds, KEYS_VARIABLE, Keyring, KeysError, SharedKeyring},
     store::{Quota, SourceRow, Store, StoreError},

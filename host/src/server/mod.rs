@@ -11,6 +11,7 @@
 //! - [`secrets`]: credentials at rest
 //! - [`golden`]: uploads and queries of golden records
 //! - [`listen`]: connections; [`lock`]: one service at a time
+//! - [`login_codes`]: the codes of the link that the command prints
 //! - [`links`]: the way to the CRM that a source stands for
 //! - [`observe`]: metrics, request logs, traces
 //! - [`page`]: the page people use
@@ -22,6 +23,7 @@ pub mod jobs;
 pub mod links;
 pub mod listen;
 pub mod lock;
+pub mod login_codes;
 pub mod observe;
 pub mod page;
 pub mod retention;

@@ -5,11 +5,13 @@
 //! - [`problem`]: what is answered when something cannot be done
 //! - [`router`]: all routes, with the page, and the description that is generated from them
 //!
-//! Each of the other modules is a resource: its routes, and the JSON that they answer with.
+//! Each of the other modules is a resource: its routes, and the JSON that they answer with; `destination_body` and `run_json` are parts of
+//! one, `document` completes the description.
 
 mod audit;
 pub mod auth;
 pub mod body;
+mod destination_body;
 mod destinations;
 mod document;
 mod events;

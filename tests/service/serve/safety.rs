@@ -8,6 +8,7 @@ use super::{
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::service::{Database, Service};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// An org that can rename 300 contacts, three batches.
 async fn three_batches(database: Database) -> (Service, Simulator, Tenant, String) {
@@ -166,7 +167,9 @@ async fn a_second_service_on_the_same_state_does_not_start(database: Database) {
     simulator.world().fault(Rule::next(1, Fault::Latency(3_000)).on("/batch/update"));
     let run = tenant.start(&destination).await;
     received(&simulator, 2).await;
-    let second = service.run(&["serve", "--listen", "127.0.0.1:0"]).await.unwrap();
+    // One that starts does not end by itself.
+    let second = service.run(&["serve", "--listen", "127.0.0.1:0"]);
+    let second = tokio::time::timeout(Duration::from_secs(60), second).await.expect("it has started").unwrap();
     assert!(!second.status.success(), "{second:?}");
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains("another `reverse-sync serve`"), "{said}");
@@ -193,7 +196,7 @@ async fn a_client_that_goes_away_leaves_nothing_half_done(database: Database) {
             let (path, body) = (format!("/runs/{run}/{what}"), json!({}));
             let call = tenant.admin.call("POST", &path).json(&body).try_send();
             // Whether there was an answer in time does not matter.
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(ms), call).await;
+            let _ = tokio::time::timeout(Duration::from_millis(ms), call).await;
         }
     }
     until("the run to be resumed to its end", async || {

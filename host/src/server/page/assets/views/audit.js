@@ -17,6 +17,8 @@ const ACTIONS = {
   'golden.replace': ['Golden records replaced'],
   'run.cancel': ['Run cancelled'],
   'run.resume': ['Run resumed'],
+  'org.create': ['Org made'],
+  'org.quota': ['Quota set'],
   'api_key.create': ['API key made'],
   'api_key.revoke': ['API key revoked'],
 };

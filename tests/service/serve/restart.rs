@@ -65,7 +65,7 @@ async fn kill_9_in_the_middle_of_ten_runs_of_three_orgs(database: Database) {
     for job in &jobs {
         let run = job.tenant.ended(&job.run).await;
         assert_eq!((&run["status"], &run["ok"], &run["pending"]), (&json!("succeeded"), &json!(true), &json!(0)), "{run}");
-        // A change in doubt may have been found done: then it is unchanged, and was written all the same.
+        // However a change in doubt was found done, it was written.
         let done = run["updated"].as_u64().unwrap() + run["unchanged"].as_u64().unwrap();
         assert_eq!(done, RECORDS as u64, "{run}");
         let numbers = job.part * RECORDS..(job.part + 1) * RECORDS;

@@ -197,11 +197,7 @@ fn wrong_config(message: &str, config: &Map<String, Value>, schema: &Value) -> P
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refused(problem: &Problem) -> (String, String) {
-        let problem = serde_json::to_value(problem).unwrap();
-        (problem["code"].as_str().unwrap().to_owned(), problem["pointer"].as_str().unwrap().to_owned())
-    }
+    use crate::server::api::problem::tests::refused;
 
     #[test]
     fn the_components_words_have_the_pointer_of_the_key_that_they_name() {

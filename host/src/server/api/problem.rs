@@ -123,8 +123,14 @@ impl IntoResponse for Problem {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The code and the pointer of a problem that has both.
+    pub(in crate::server::api) fn refused(problem: &Problem) -> (String, String) {
+        let problem = serde_json::to_value(problem).unwrap();
+        (problem["code"].as_str().unwrap().to_owned(), problem["pointer"].as_str().unwrap().to_owned())
+    }
 
     #[test]
     fn a_problem_says_so_in_its_headers_and_hides_what_went_wrong_inside() {

@@ -467,11 +467,7 @@ pub(super) fn unusable(error: LinkError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refused(problem: &Problem) -> (String, String) {
-        let problem = serde_json::to_value(problem).unwrap();
-        (problem["code"].as_str().unwrap().to_owned(), problem["pointer"].as_str().unwrap().to_owned())
-    }
+    use crate::server::api::problem::tests::refused;
 
     #[test]
     fn what_is_wrong_with_a_credential_has_its_pointer() {

@@ -55,7 +55,7 @@ async fn no_500_and_nothing_that_is_not_described(database: Database) {
             "90",
             "--generation-deterministic",
         ])
-        .args(["--request-timeout", "30", "--continue-on-failure", "--workers", "2"])
+        .args(["--request-timeout", "30", "--continue-on-failure", "--workers", "1"])
         // An entry that ended its own session, or revoked its own key, would be told 401 from then on.
         .args(["--exclude-path", "/session"])
         .env("NO_COLOR", "1")

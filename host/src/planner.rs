@@ -17,8 +17,8 @@ use crate::{
 };
 use arrow_array::RecordBatch;
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::mpsc;
@@ -138,7 +138,6 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         Asking::Nothing => Egress::closed(Phase::Plan),
         Asking::Metadata(link) | Asking::Records(link) => Egress::planning(capabilities, link, component.loaded().budget()),
     };
-    let draft_dir = DraftDir::create(planning.plans_dir).map_err(SpoolError::from)?;
     let shared = Arc::new(Mutex::new(Shared::default()));
 
     let (read_tx, read_rx) = mpsc::channel(SLACK);
@@ -155,7 +154,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     });
 
     let (spool_tx, mut spool_rx) = mpsc::channel(SLACK * 4);
-    let mut spool = Spool::create(&draft_dir.0)?;
+    let mut spool = Spool::new(planning.plans_dir)?;
     let policy = planning.destination.on_duplicate_id;
     let spooler = tokio::task::spawn_blocking(move || {
         while let Some(decision) = spool_rx.blocking_recv() {
@@ -201,7 +200,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         records: planning.fingerprints,
         undoes: None,
     };
-    Ok(Plan::seal(draft, &draft_dir.0, planning.plans_dir)?)
+    Ok(Plan::seal(draft, planning.plans_dir)?)
 }
 
 /// Plans no record at all, with the CRM's metadata: what a credential shows of itself before anything is planned. Nothing is
@@ -418,20 +417,3 @@ impl streams::HostPlanSink for Guest {
 impl streams::Host for Guest {}
 impl wit::Host for Guest {}
 impl crate::bindings::capabilities::Host for Guest {}
-
-/// A folder that goes away unless the plan in it is moved out.
-pub(crate) struct DraftDir(pub(crate) PathBuf);
-
-impl DraftDir {
-    pub(crate) fn create(plans_dir: &Path) -> io::Result<DraftDir> {
-        fs::create_dir_all(plans_dir)?;
-        Ok(DraftDir(tempfile::Builder::new().prefix(".planning-").tempdir_in(plans_dir)?.keep()))
-    }
-}
-
-impl Drop for DraftDir {
-    fn drop(&mut self) {
-        // Gone already if the plan was moved to its place.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}

@@ -12,7 +12,6 @@ use crate::{
     guards::{Guards, Percent},
     journal::{Past, RunId},
     plan::{ChangeBatch, Draft, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
-    planner::DraftDir,
     run::StopSignal,
     values::{differences, shown},
     verify::{self, Holding, Reading, VerifyError},
@@ -101,8 +100,7 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
     if let Some(what) = other_target(&header.destination, &header.base_url, destination, base_url) {
         return Err(UndoError::OtherTarget { run_id: run_id.clone(), name: destination.name.clone(), what });
     }
-    let draft_dir = DraftDir::create(undoing.plans_dir).map_err(SpoolError::from)?;
-    let spooling = Arc::new(Mutex::new(Spooling { spool: Some(Spool::create(&draft_dir.0)?), failed: None }));
+    let spooling = Arc::new(Mutex::new(Spooling { spool: Some(Spool::new(undoing.plans_dir)?), failed: None }));
     let seen = Arc::clone(&spooling);
     // Spooling writes into buffers, and the CRM sets the pace: a thread of its own would be idle.
     let show = move |reading: Reading<'_>| lock(&seen).take(&reading);
@@ -133,7 +131,7 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
         records: Vec::new(),
         undoes: Some(run_id.clone()),
     };
-    Ok(Plan::seal(draft, &draft_dir.0, undoing.plans_dir)?)
+    Ok(Plan::seal(draft, undoing.plans_dir)?)
 }
 
 /// What makes this destination another target than the one that was written to, if anything does.

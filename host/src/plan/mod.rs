@@ -15,6 +15,7 @@ mod page;
 #[cfg(test)]
 pub(crate) mod sample;
 mod spool;
+mod spool_file;
 
 pub use accounting::{Accounting, Miscount};
 pub use changes::{ChangeBatch, Malformed, Packed};
@@ -292,8 +293,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Seals a spooled plan that was written to `draft_dir` and moves it to its place below `plans_dir`.
-    pub(crate) fn seal(draft: Draft, draft_dir: &Path, plans_dir: &Path) -> Result<Plan, PlanError> {
+    /// Seals a spooled plan and puts it in its place below `plans_dir`. On disk for good it has to be before its first change is
+    /// written: see [`Plan::sync`].
+    pub(crate) fn seal(draft: Draft, plans_dir: &Path) -> Result<Plan, PlanError> {
         let spooled = draft.spooled;
         let mut header = Header {
             format: FORMAT,
@@ -311,8 +313,8 @@ impl Plan {
             warnings: draft.warnings,
             guards: draft.guards,
             sample: spooled.sample,
-            changes_digest: spooled.changes_digest,
-            skipped_digest: spooled.skipped_digest,
+            changes_digest: spooled.changes.digest,
+            skipped_digest: spooled.skipped.digest,
             records: draft.records,
             undoes: draft.undoes,
             planned_at: jiff::Timestamp::now().to_string(),
@@ -321,19 +323,25 @@ impl Plan {
         header.plan_id = header.id();
         header.seal = header.seal();
         let dir = plans_dir.join(header.plan_id.as_str());
+        let put = |dir: &Path| -> io::Result<()> {
+            spooled.changes.file.keep_as(&dir.join(CHANGES))?;
+            spooled.skipped.file.keep_as(&dir.join(SKIPPED))?;
+            write_header(dir, &header)
+        };
         // The same plan may be there already: its changes are the same to the byte, only the header is newer.
-        if !dir.is_dir() {
-            write_header(draft_dir, &header)?;
-            match fs::rename(draft_dir, &dir) {
-                Ok(()) => return Ok(Plan { dir, header }),
-                Err(_) if dir.is_dir() => {}
+        if dir.is_dir() {
+            put(&dir)?;
+        } else {
+            let unfinished = spool_file::unfinished_folder(plans_dir)?;
+            put(unfinished.path())?;
+            match fs::rename(unfinished.path(), &dir) {
+                // There is nothing left to remove.
+                Ok(()) => drop(unfinished.keep()),
+                // Somebody else has made the same plan meanwhile.
+                Err(_) if dir.is_dir() => write_header(&dir, &header)?,
                 Err(error) => return Err(error.into()),
             }
         }
-        for file in [CHANGES, SKIPPED] {
-            fs::rename(draft_dir.join(file), dir.join(file))?;
-        }
-        write_header(&dir, &header)?;
         Ok(Plan { dir, header })
     }
 
@@ -516,8 +524,6 @@ impl Header {
 }
 
 fn write_header(dir: &Path, header: &Header) -> io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(".plan-").tempfile_in(dir)?;
-    serde_json::to_writer_pretty(&mut file, header)?;
-    file.persist(dir.join(HEADER)).map_err(|error| error.error)?;
-    Ok(())
+    // In one piece: a header is made of hundreds.
+    spool_file::write_whole(&dir.join(HEADER), &serde_json::to_vec_pretty(header)?)
 }

@@ -17,8 +17,7 @@ pub(crate) fn row(change: u64) -> u64 {
 /// A plan of `count` changes, and as many skipped rows. Every change has a value that is the name of a field, one in seven
 /// writes a phone, all but one in five a city, every other thousand knows what was before, and the last one writes a rare field.
 pub(crate) fn plan(plans_dir: &Path, count: u64) -> Plan {
-    let draft_dir = tempfile::tempdir_in(plans_dir).unwrap();
-    let mut spool = Spool::create(draft_dir.path()).unwrap();
+    let mut spool = Spool::new(plans_dir).unwrap();
     for first in (0..count).step_by(1_000) {
         let mut changes = ChangeBatch::new();
         let (mut rows, mut details) = (Vec::new(), wit::Strings { bytes: String::new(), offsets: vec![0] });
@@ -57,5 +56,5 @@ pub(crate) fn plan(plans_dir: &Path, count: u64) -> Plan {
         records: Vec::new(),
         undoes: None,
     };
-    Plan::seal(draft, draft_dir.path(), plans_dir).unwrap()
+    Plan::seal(draft, plans_dir).unwrap()
 }

@@ -7,6 +7,7 @@ use super::{
     changes::{ChangeBatch, Malformed},
     duplicates::{DuplicateFinder, Excluded},
     fields::{self, FieldCounts},
+    spool_file::SpoolFile,
 };
 use crate::{
     bindings::types as wit,
@@ -25,8 +26,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
-    io::{self, BufReader, BufWriter},
+    fs::{self, File},
+    io::{self, BufReader},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -73,11 +74,17 @@ pub(crate) struct Spooled {
     pub(crate) fields: BTreeMap<String, u64>,
     pub(crate) sample: Vec<SampleChange>,
     pub(crate) watcher: Watcher,
-    pub(crate) changes_digest: Digest,
-    pub(crate) skipped_digest: Digest,
+    pub(super) changes: Closed,
+    pub(super) skipped: Closed,
 }
 
-type ArrowFile = FileWriter<DigestWriter<BufWriter<File>>>;
+/// A file that is complete, and its digest.
+pub(super) struct Closed {
+    pub(super) file: SpoolFile,
+    pub(super) digest: Digest,
+}
+
+type ArrowFile = FileWriter<DigestWriter<SpoolFile>>;
 
 /// A plan in the making.
 pub(crate) struct Spool {
@@ -88,11 +95,13 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    pub(crate) fn create(dir: &Path) -> Result<Spool, SpoolError> {
+    /// Nothing yet. What is too large for memory is written to files without a name, or with an unfinished one, in `dir`.
+    pub(crate) fn new(dir: &Path) -> Result<Spool, SpoolError> {
+        fs::create_dir_all(dir)?;
         Ok(Spool {
             dir: dir.to_owned(),
-            changes: ChangeWriter::create(&dir.join(CHANGES))?,
-            skipped: SkipWriter::create(&dir.join(SKIPPED))?,
+            changes: ChangeWriter::new(dir)?,
+            skipped: SkipWriter::new(dir)?,
             duplicates: DuplicateFinder::new(dir),
         })
     }
@@ -128,20 +137,18 @@ impl Spool {
         let sample = std::mem::take(&mut self.changes.sample);
         let counts = std::mem::take(&mut self.changes.counts);
         let watcher = std::mem::take(&mut self.changes.watcher);
-        let changes_digest = self.changes.finish()?;
-        let (skipped_by_reason, skipped_digest) = self.skipped.finish()?;
-        Ok(Spooled { writable, skipped_by_reason, fields: counts.into_map(), sample, watcher, changes_digest, skipped_digest })
+        let changes = self.changes.finish()?;
+        let (skipped_by_reason, skipped) = self.skipped.finish()?;
+        Ok(Spooled { writable, skipped_by_reason, fields: counts.into_map(), sample, watcher, changes, skipped })
     }
 }
 
 /// Writes the changes anew, without the excluded ones. This second pass costs only plans that have duplicates.
 fn without(dir: &Path, changes: ChangeWriter, excluded: &mut Excluded, skipped: &mut SkipWriter) -> Result<ChangeWriter, SpoolError> {
-    changes.finish()?;
-    let all = dir.join("changes.all.arrow");
-    std::fs::rename(dir.join(CHANGES), &all)?;
-    let mut kept = ChangeWriter::create(&dir.join(CHANGES))?;
+    let all = changes.finish()?.file.into_reader()?;
+    let mut kept = ChangeWriter::new(dir)?;
     let mut next = excluded.next()?;
-    for batch in read(&all)? {
+    for batch in FileReader::try_new(all, None)? {
         let batch = Stored::new(&batch?)?;
         let mut keep = ChangeBatch::new();
         for index in 0..batch.len() {
@@ -159,7 +166,6 @@ fn without(dir: &Path, changes: ChangeWriter, excluded: &mut Excluded, skipped: 
         }
         kept.push(keep)?;
     }
-    std::fs::remove_file(&all)?;
     Ok(kept)
 }
 
@@ -174,7 +180,7 @@ struct ChangeWriter {
 }
 
 impl ChangeWriter {
-    fn create(path: &Path) -> Result<ChangeWriter, SpoolError> {
+    fn new(dir: &Path) -> Result<ChangeWriter, SpoolError> {
         let schema = Arc::new(Schema::new(vec![
             Field::new("row", DataType::UInt64, false),
             Field::new("provider_id", DataType::Utf8, false),
@@ -182,7 +188,7 @@ impl ChangeWriter {
             Field::new("before", DataType::Utf8, true),
         ]));
         Ok(ChangeWriter {
-            file: arrow_file(path, &schema)?,
+            file: arrow_file(dir, &schema)?,
             schema,
             pending: ChangeBatch::new(),
             written: 0,
@@ -234,7 +240,7 @@ impl ChangeWriter {
         Ok(self.file.write(&RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?)
     }
 
-    fn finish(mut self) -> Result<Digest, SpoolError> {
+    fn finish(mut self) -> Result<Closed, SpoolError> {
         self.flush()?;
         close(self.file)
     }
@@ -254,7 +260,7 @@ struct SkipWriter {
 }
 
 impl SkipWriter {
-    fn create(path: &Path) -> Result<SkipWriter, SpoolError> {
+    fn new(dir: &Path) -> Result<SkipWriter, SpoolError> {
         let schema = Arc::new(Schema::new(vec![
             Field::new("first_row", DataType::UInt64, false),
             Field::new("rows", DataType::UInt64, false),
@@ -262,7 +268,7 @@ impl SkipWriter {
             Field::new("detail", DataType::Utf8, true),
         ]));
         Ok(SkipWriter {
-            file: arrow_file(path, &schema)?,
+            file: arrow_file(dir, &schema)?,
             schema,
             first_row: UInt64Builder::new(),
             rows: UInt64Builder::new(),
@@ -338,28 +344,21 @@ impl SkipWriter {
         Ok(self.file.write(&RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?)
     }
 
-    fn finish(mut self) -> Result<(BTreeMap<String, u64>, Digest), SpoolError> {
+    fn finish(mut self) -> Result<(BTreeMap<String, u64>, Closed), SpoolError> {
         self.close_run()?;
         self.flush()?;
         Ok((self.by_reason, close(self.file)?))
     }
 }
 
-fn arrow_file(path: &Path, schema: &Schema) -> Result<ArrowFile, SpoolError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = BufWriter::with_capacity(1 << 18, options.open(path)?);
-    Ok(FileWriter::try_new(DigestWriter::new(file), schema)?)
+fn arrow_file(dir: &Path, schema: &Schema) -> Result<ArrowFile, SpoolError> {
+    Ok(FileWriter::try_new(DigestWriter::new(SpoolFile::new(dir)), schema)?)
 }
 
-fn close(mut file: ArrowFile) -> Result<Digest, SpoolError> {
+fn close(mut file: ArrowFile) -> Result<Closed, SpoolError> {
     file.finish()?;
     let (file, digest) = file.into_inner()?.finish();
-    // On disk for good it has to be before its first change is written: see `Plan::sync`.
-    file.into_inner().map_err(|error| error.into_error())?;
-    Ok(digest)
+    Ok(Closed { file, digest })
 }
 
 pub(crate) fn read(path: &Path) -> Result<FileReader<BufReader<File>>, ArrowError> {

@@ -46,7 +46,7 @@ pub async fn sweep(app: &Arc<App>, keep_plans: Duration) -> Result<Swept, SweepE
     for (org_id, _, _) in app.store.orgs().await? {
         for name in strays(&app.folder(&org_id).plans())? {
             if app.store.plan(&org_id, &name).await?.is_none() {
-                remove_dir(&app.folder(&org_id).plans().join(name))?;
+                remove_any(&app.folder(&org_id).plans().join(name))?;
                 swept.plans += 1;
             }
         }
@@ -88,6 +88,14 @@ fn strays(dir: &Path) -> io::Result<Vec<String>> {
 
 fn remove_dir(dir: &Path) -> io::Result<()> {
     gone(fs::remove_dir_all(dir))
+}
+
+/// A file or a folder.
+fn remove_any(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => remove_file(path),
+        removed => gone(removed),
+    }
 }
 
 fn remove_file(file: &Path) -> io::Result<()> {

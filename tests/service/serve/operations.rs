@@ -463,13 +463,17 @@ async fn a_plan_that_nobody_ran_goes_after_thirty_days_with_its_golden_records(d
         service.execute(&format!("UPDATE plans SET planned_at = {ms} WHERE plan_id = '{}'", plan.as_str().unwrap())).await.unwrap();
     }
     // And what a crash has left between making a plan and saying so.
-    let stray = org.join("plans/.planning-abc");
-    fs::create_dir(&stray).unwrap();
-    File::open(&stray).unwrap().set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 3600)).unwrap();
+    let strays = ["folder", "file"].map(|name| org.join("plans/.planning-".to_owned() + name));
+    fs::create_dir(&strays[0]).unwrap();
+    fs::write(&strays[1], "half of it").unwrap();
+    for stray in &strays {
+        File::open(stray).unwrap().set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 3600)).unwrap();
+    }
     service.start_again().await.unwrap();
 
     let file = |set: &Value| org.join("golden").join(format!("{}.csv", set["id"].as_str().unwrap()));
-    until("what is old to be removed", async || (!file(&looked_at).exists() && !stray.exists()).then_some(())).await;
+    until("what is old to be removed", async || (!file(&looked_at).exists() && !strays.iter().any(|stray| stray.exists())).then_some(()))
+        .await;
     let path = |plan: &Value| format!("/plans/{}", plan["plan_id"].as_str().unwrap());
     tenant.admin.get(&path(&only_planned)).await.problem(404, &[]);
     assert!(!org.join("plans").join(only_planned["plan_id"].as_str().unwrap()).exists());

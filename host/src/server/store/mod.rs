@@ -91,6 +91,8 @@ impl Store {
         let options = AnyConnectOptions::from_str(url)?;
         let pool = |connections: u32| {
             let pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
+            // A file does not hang up.
+            let pool = pool.test_before_acquire(kind == Kind::Postgres);
             pool.after_connect(move |connection, _| Box::pin(prepare(connection, kind)))
         };
         // SQLite has one writer at a time; with one connection for it they queue instead of failing.

@@ -1,6 +1,7 @@
 //! Who may do what: every route of the server, tried by nobody, by each role, and by the admin of another org.
 //!
-//! The routes come from the running server's own description, so that one without a row here fails the test.
+//! The routes come from the running server's own description, so that one without a row here fails the test. That nothing else is served but
+//! pages is a test beside the router.
 
 use super::world::{Tenant, crm, hubspot_source, id, new_names, service};
 use Who::{Admin, Anybody, Operator, Viewer};

@@ -45,19 +45,14 @@ use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+/// Where a browser shows the description.
+const DOCS: &str = "/docs";
 /// What a browser may do with the page that shows the description. Its library sets styles from its script.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
 
 /// All that the service answers.
 pub fn router(app: Arc<App>) -> Router {
-    let (routes, description) = described().split_for_parts();
-    let description = document::complete(description);
-    let docs: Router<Arc<App>> = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"])).into();
-    let docs = docs.layer(middleware::from_fn(docs_policy));
-    routes
-        .merge(document::router(&description))
-        .merge(docs)
-        .merge(page::router())
+    routes()
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_method)
         .layer(CompressionLayer::new())
@@ -65,6 +60,14 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app.metrics), metrics::count))
         .layer(middleware::from_fn(request_id::identify))
         .with_state(app)
+}
+
+/// Those that are described, and the two pages that are not: that of the description, and the one for people.
+fn routes() -> Router<Arc<App>> {
+    let (routes, description) = described().split_for_parts();
+    let docs: Router<Arc<App>> = SwaggerUi::new(DOCS).config(Config::new(["/openapi.json"])).into();
+    let docs = docs.layer(middleware::from_fn(docs_policy));
+    routes.merge(document::router(&document::complete(description))).merge(docs).merge(page::router())
 }
 
 /// The routes that are described.
@@ -101,4 +104,25 @@ async fn not_this_method() -> Problem {
 fn panicked(_: Box<dyn Any + Send>) -> Response {
     // What it was is in the log, by the panic hook; it may hold anything.
     Problem::internal(&"a handler panicked").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Who may use a route is tested by its description, so nothing else may be served.
+    #[test]
+    fn what_is_not_described_is_a_page() {
+        // A router says what is in it to nobody but a debugger, to whom it shows its fallback too.
+        let shown = format!("{:?}", routes());
+        let served: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/') && !text.contains("__private__")).collect();
+        let described = described().to_openapi();
+        let described: BTreeSet<&str> = described.paths.paths.keys().map(String::as_str).collect();
+        assert_eq!(served.intersection(&described).count(), described.len(), "routers are shown in another way now: {shown}");
+
+        let docs = [DOCS.to_owned(), format!("{DOCS}/"), format!("{DOCS}/{{*rest}}")];
+        let hidden: Vec<_> = served.difference(&described).filter(|path| !docs.iter().any(|docs| docs == *path)).collect();
+        assert!(hidden.iter().all(|path| page::is_asset(path)), "describe these routes: {hidden:?}");
+    }
 }

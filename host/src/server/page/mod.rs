@@ -74,6 +74,11 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     })
 }
 
+#[cfg(test)]
+pub(super) fn is_asset(path: &str) -> bool {
+    ASSETS.iter().any(|asset| asset.path == path)
+}
+
 /// An asset, or that the browser has it already. It asks each time: a newer binary at once has a newer page.
 fn serve(asset: &'static Asset, tag: &str, asked: &HeaderMap) -> Response {
     let known = asked.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok());

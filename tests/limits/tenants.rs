@@ -147,8 +147,8 @@ async fn tenants(service: &Service, crm: &Simulator, count: usize, destinations:
     let made = for_each(0..count, 16, |n| {
         let (store, base_url, client) = (store.clone(), base_url.clone(), client.clone());
         async move {
-            let org_id = store.add_org(&format!("org {n}"), false).await.unwrap();
-            let key = store.add_key(&org_id, "ada", "test", Role::Admin).await.unwrap();
+            let org_id = store.add_org(&format!("org {n}"), false, "ada").await.unwrap();
+            let key = store.add_key(&org_id, "ada", "test", Role::Admin, "ada").await.unwrap();
             let mut tenant = Tenant { org_id, admin: client.with_key(Some(key.api_key.expose_secret())), destinations: Vec::new() };
             for destination in 0..destinations {
                 tenant.add_destination(&base_url, &format!("people {destination}")).await;

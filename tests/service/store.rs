@@ -5,10 +5,13 @@ use reverse_sync::{
     destination::{Destination, OnDuplicateId},
     journal::{Ending, Problem},
     plan::PlanId,
-    server::store::{AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, Quota, Resumed, RunFilter, Status, Store},
+    server::store::{
+        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, Quota, Resumed, Role, RunFilter, Status, Store,
+    },
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
 use serde_json::{Map, json};
+use sqlx::Connection;
 
 /// A store of its own; the folder is its life.
 async fn open(database: Database) -> (tempfile::TempDir, Store, String) {
@@ -36,7 +39,7 @@ fn destination(source_id: &str) -> Destination {
 async fn source(store: &Store, org: &str) -> String {
     let id = Store::new_source_id();
     let new = NewSource { name: "HubSpot", provider: "hubspot", settings: "{}", credential: "v1.k.c2VhbGVk", credential_summary: "{}" };
-    store.add_source(org, &id, new).await.unwrap();
+    store.add_source(org, &id, new, "ada").await.unwrap();
     id
 }
 
@@ -69,31 +72,34 @@ fn entry(org: &str, action: &str) -> AuditEntry {
 
 async fn another_orgs_rows_are_not_there(database: Database) {
     let (_dir, store, url) = open(database).await;
-    let (acme, other) = (store.add_org("Acme", false).await.unwrap(), store.add_org("Other", false).await.unwrap());
+    let (acme, other) = (store.add_org("Acme", false, "ada").await.unwrap(), store.add_org("Other", false, "ada").await.unwrap());
     let source_id = source(&store, &acme).await;
-    let row = store.add_destination(&acme, &source_id, &destination(&source_id)).await.unwrap();
-    store.log(&entry(&acme, "destination.created")).await.unwrap();
+    let row = store.add_destination(&acme, &source_id, &destination(&source_id), "ada").await.unwrap();
 
     assert!(store.source(&other, &source_id).await.unwrap().is_none());
     assert!(store.destination(&other, &row.destination_id).await.unwrap().is_none());
-    assert_eq!(store.remove_destination(&other, &row.destination_id).await.unwrap(), Changed::Missing);
-    assert!(store.audit_log(&other, i64::MAX, 10).await.unwrap().is_empty());
+    assert_eq!(store.remove_destination(&other, &row.destination_id, "ada").await.unwrap(), Changed::Missing);
+    let theirs = store.audit_log(&other, i64::MAX, 10).await.unwrap();
+    assert_eq!(
+        theirs.iter().map(|row| (row.entry.org_id.as_str(), row.entry.action.as_str())).collect::<Vec<_>>(),
+        [(other.as_str(), "org.create")]
+    );
     assert!(store.sources(&other, "", 10).await.unwrap().is_empty());
 
     // A source in use stays, and so does all of it when the store is opened again.
-    assert!(store.remove_source(&acme, &source_id).await.is_err());
+    assert!(store.remove_source(&acme, &source_id, "ada").await.is_err());
     store.close().await;
     let store = Store::open(&url).await.unwrap();
     assert_eq!(store.destination(&acme, &row.destination_id).await.unwrap().unwrap().destination, destination(&source_id));
-    assert_eq!(store.remove_destination(&acme, &row.destination_id).await.unwrap(), Changed::Done);
-    assert!(store.remove_source(&acme, &source_id).await.unwrap());
+    assert_eq!(store.remove_destination(&acme, &row.destination_id, "ada").await.unwrap(), Changed::Done);
+    assert!(store.remove_source(&acme, &source_id, "ada").await.unwrap());
 }
 
 /// An org with a destination.
 async fn org(store: &Store) -> (String, DestinationRow) {
-    let org = store.add_org("Acme", false).await.unwrap();
+    let org = store.add_org("Acme", false, "ada").await.unwrap();
     let source_id = source(store, &org).await;
-    let row = store.add_destination(&org, &source_id, &destination(&source_id)).await.unwrap();
+    let row = store.add_destination(&org, &source_id, &destination(&source_id), "ada").await.unwrap();
     (org, row)
 }
 
@@ -113,7 +119,7 @@ fn queued(begun: Begun) -> String {
 async fn a_run_begins_once_and_within_the_orgs_quota(database: Database) {
     let (_dir, store, _) = open(database).await;
     let (org_id, to) = org(&store).await;
-    store.set_quota(&org_id, Quota { runs_an_hour: 2, runs_a_month: 10 }).await.unwrap();
+    store.set_quota(&org_id, Quota { runs_an_hour: 2, runs_a_month: 10 }, "ada").await.unwrap();
 
     // Ten requests with one key at once: one run.
     let tasks: Vec<_> = (0..10)
@@ -134,7 +140,7 @@ async fn a_run_begins_once_and_within_the_orgs_quota(database: Database) {
 
     // One run of a destination at a time, one of a plan, and no more than the quota allows.
     let (same, other_plan) = (plan('0'), plan('1'));
-    let twin = store.add_destination(&org_id, &to.source_id, &to.destination).await.unwrap();
+    let twin = store.add_destination(&org_id, &to.source_id, &to.destination, "ada").await.unwrap();
     for second in [run(&org_id, &other_plan, &to, None), run(&org_id, &same, &twin, None)] {
         assert!(matches!(store.begin_run(&second).await.unwrap(), Begun::UnderWay(id) if id == first.run_id));
     }
@@ -164,16 +170,16 @@ async fn what_a_run_was_confirmed_for_stays_as_it_was(database: Database) {
 
     let run_id = queued(store.begin_run(&run(&org_id, &plan, &to, None)).await.unwrap());
     let under_way = Changed::UnderWay(run_id.clone());
-    assert_eq!(store.change_destination(&org_id, &to.destination_id, &to.source_id, &to.destination).await.unwrap(), under_way);
-    assert_eq!(store.remove_destination(&org_id, &to.destination_id).await.unwrap(), under_way);
+    assert_eq!(store.change_destination(&org_id, &to.destination_id, &to.source_id, &to.destination, &[], "ada").await.unwrap(), under_way);
+    assert_eq!(store.remove_destination(&org_id, &to.destination_id, "ada").await.unwrap(), under_way);
     let new = |name| NewSource { name, provider: "hubspot", settings: "{}", credential: "v1.k.b3RoZXI", credential_summary: "{}" };
-    assert_eq!(store.change_source(&org_id, &to.source_id, new("other"), true).await.unwrap(), under_way);
+    assert_eq!(store.change_source(&org_id, &to.source_id, new("other"), true, &[], "ada").await.unwrap(), under_way);
     // Its name is nobody's danger, and what is not to be changed is not.
-    assert_eq!(store.change_source(&org_id, &to.source_id, new("renamed"), false).await.unwrap(), Changed::Done);
+    assert_eq!(store.change_source(&org_id, &to.source_id, new("renamed"), false, &[], "ada").await.unwrap(), Changed::Done);
     let source = store.source(&org_id, &to.source_id).await.unwrap().unwrap();
     assert_eq!((source.name.as_str(), source.credential.as_str()), ("renamed", "v1.k.c2VhbGVk"));
     end(&store, &org_id, &run_id, Status::Succeeded).await;
-    assert_eq!(store.change_source(&org_id, &to.source_id, new("other"), true).await.unwrap(), Changed::Done);
+    assert_eq!(store.change_source(&org_id, &to.source_id, new("other"), true, &[], "ada").await.unwrap(), Changed::Done);
     assert_eq!(store.source(&org_id, &to.source_id).await.unwrap().unwrap().credential, "v1.k.b3RoZXI");
     // And an end stays an end.
     store.set_run_status(&org_id, &run_id, Status::Running).await.unwrap();
@@ -185,16 +191,18 @@ async fn a_run_is_resumed_only_while_it_is_the_last_of_its_destination(database:
     let (org_id, to) = org(&store).await;
     let (first, second) = (plan('0'), plan('1'));
     let stopped = queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap());
-    assert!(matches!(store.resume_run(&org_id, &stopped, "{}").await.unwrap(), Resumed::UnderWay(id) if id == stopped));
+    assert!(matches!(store.resume_run(&org_id, &stopped, "{}", "ada").await.unwrap(), Resumed::UnderWay(id) if id == stopped));
     end(&store, &org_id, &stopped, Status::Stopped).await;
-    assert!(matches!(store.resume_run(&org_id, &stopped, "{\"x\":1}").await.unwrap(), Resumed::Queued(row) if row.options == "{\"x\":1}"));
+    assert!(
+        matches!(store.resume_run(&org_id, &stopped, "{\"x\":1}", "ada").await.unwrap(), Resumed::Queued(row) if row.options == "{\"x\":1}")
+    );
     assert_eq!(store.usage(&org_id).await.unwrap().used, 2, "going on is a start too");
     end(&store, &org_id, &stopped, Status::Stopped).await;
 
     let later = queued(store.begin_run(&run(&org_id, &second, &to, None)).await.unwrap());
-    assert!(matches!(store.resume_run(&org_id, &stopped, "{}").await.unwrap(), Resumed::UnderWay(id) if id == later));
+    assert!(matches!(store.resume_run(&org_id, &stopped, "{}", "ada").await.unwrap(), Resumed::UnderWay(id) if id == later));
     end(&store, &org_id, &later, Status::Succeeded).await;
-    assert!(matches!(store.resume_run(&org_id, &stopped, "{}").await.unwrap(), Resumed::Superseded(id) if id == later));
+    assert!(matches!(store.resume_run(&org_id, &stopped, "{}", "ada").await.unwrap(), Resumed::Superseded(id) if id == later));
     // What is begun anew is another run, whatever the first one came to.
     assert_eq!(queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap()), "run_0123456789ab_2");
 }
@@ -221,17 +229,18 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
     let found = store.problems(&org, id, 10).await.unwrap();
     assert_eq!(found.iter().map(|problem| (problem.outcome.as_str(), problem.row)).collect::<Vec<_>>(), [("failed", 4), ("unknown", 6)]);
     assert_eq!((found[0].code.as_str(), found[0].message.as_str(), found[0].http_status), ("BAD", "é", Some(400)));
-    assert_eq!(store.audit_log(&org, i64::MAX, 10).await.unwrap().len(), 1);
+    let rows = store.audit_log(&org, i64::MAX, 10).await.unwrap();
+    assert_eq!(rows.iter().filter(|row| row.entry.action == "destination.reverse_run.failed").count(), 1);
     assert!(store.unfinished_runs().await.unwrap().is_empty());
     let row = store.run(&org, id).await.unwrap().unwrap();
     assert!(row.status == Status::Failed && row.started_at.is_some() && row.ended_at.is_some());
-    assert!(matches!(store.resume_run(&org, id, "{}").await.unwrap(), Resumed::Ended), "it has come to its end");
+    assert!(matches!(store.resume_run(&org, id, "{}", "ada").await.unwrap(), Resumed::Ended), "it has come to its end");
     assert_eq!(store.runs(&org, RunFilter { status: Some(Status::Failed), ..RunFilter::default() }, 10).await.unwrap().len(), 1);
 }
 
 async fn the_newest_golden_set_counts_and_files_that_nothing_needs_are_named(database: Database) {
     let (_dir, store, _) = open(database).await;
-    let org = store.add_org("Acme", false).await.unwrap();
+    let org = store.add_org("Acme", false, "ada").await.unwrap();
     let columns = ["hs_object_id".to_owned()];
     let set = |set_id: &'static str, file_name: &'static str| NewGolden {
         set_id,
@@ -273,7 +282,6 @@ async fn many_write_to_the_audit_log_and_the_chain_holds(database: Database) {
     // The database itself refuses to change it.
     store.close().await;
     if database == Database::Postgres {
-        use sqlx::Connection;
         let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
         for sql in ["UPDATE audit_log SET who = 'eve' WHERE seq = 2", "DELETE FROM audit_log WHERE seq = 40", "TRUNCATE audit_log"] {
             let refused = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_err();
@@ -282,7 +290,110 @@ async fn many_write_to_the_audit_log_and_the_chain_holds(database: Database) {
     }
 }
 
+/// Runs statements behind the store's back.
+async fn execute(url: &str, sql: &str) {
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// All that an org's settings are, as text.
+async fn settings(store: &Store, org: &str) -> String {
+    let keys: Vec<_> = store.keys(org).await.unwrap().into_iter().map(|key| key.key_id).collect();
+    let runs = store.runs(org, RunFilter::default(), 10).await.unwrap();
+    let (sources, destinations) = (store.sources(org, "", 10).await.unwrap(), store.destinations(org, "", 10).await.unwrap());
+    let (golden, quota) = (store.golden_sets(org).await.unwrap(), store.usage(org).await.unwrap());
+    format!("{:?}", (store.orgs().await.unwrap(), keys, sources, destinations, golden, quota, runs))
+}
+
+async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
+    let (_dir, store, url) = open(database).await;
+    let (org, to) = org(&store).await;
+    let (unused, under_way, stopped) = (source(&store, &org).await, plan('0'), plan('1'));
+    let key = store.add_key(&org, "ada", "laptop", Role::Operator, "ada").await.unwrap().row.key_id;
+    let stopped = queued(store.begin_run(&run(&org, &stopped, &to, None)).await.unwrap());
+    end(&store, &org, &stopped, Status::Stopped).await;
+    let other = store.add_destination(&org, &to.source_id, &to.destination, "ada").await.unwrap();
+    let set = |set_id: &'static str| NewGolden {
+        set_id,
+        entity_type: "person",
+        format: "csv",
+        file_name: set_id,
+        query: None,
+        records: 53,
+        bytes: 100,
+        columns: &[],
+        sha256: "00",
+        created_by: "ada",
+    };
+    store.set_golden(&org, set("set_1")).await.unwrap();
+    let before = settings(&store, &org).await;
+    let rows = store.audit_log(&org, i64::MAX, 100).await.unwrap().len();
+
+    execute(&url, "ALTER TABLE audit_log RENAME TO audit_log_away").await;
+    let new = NewSource { name: "new", provider: "hubspot", settings: "{}", credential: "v1.k.b3RoZXI", credential_summary: "{}" };
+    let quota = Quota { runs_an_hour: 1, ..Quota::default() };
+    let refused = [
+        ("add_org", store.add_org("Other", false, "ada").await.map(drop)),
+        ("add_key", store.add_key(&org, "eve", "eve", Role::Admin, "ada").await.map(drop)),
+        ("revoke_key", store.revoke_key(&org, &key, "ada").await.map(drop)),
+        ("set_quota", store.set_quota(&org, quota, "ada").await),
+        ("add_source", store.add_source(&org, &Store::new_source_id(), new, "ada").await),
+        ("change_source", store.change_source(&org, &unused, new, true, &[], "ada").await.map(drop)),
+        ("remove_source", store.remove_source(&org, &unused, "ada").await.map(drop)),
+        ("add_destination", store.add_destination(&org, &unused, &to.destination, "ada").await.map(drop)),
+        ("change_destination", store.change_destination(&org, &other.destination_id, &unused, &to.destination, &[], "ada").await.map(drop)),
+        ("remove_destination", store.remove_destination(&org, &other.destination_id, "ada").await.map(drop)),
+        ("set_golden", store.set_golden(&org, set("set_2")).await.map(drop)),
+        ("resume_run", store.resume_run(&org, &stopped, "{}", "ada").await.map(drop)),
+    ];
+    for (what, result) in refused {
+        assert!(result.is_err(), "{what} was not refused");
+    }
+    assert_eq!(settings(&store, &org).await, before);
+    let run_id = queued(store.begin_run(&run(&org, &under_way, &to, None)).await.unwrap());
+    assert!(store.cancel_run(&org, &run_id, "ada").await.is_err());
+    assert_eq!(store.run(&org, &run_id).await.unwrap().unwrap().options, "{}");
+
+    // With the log, all of it can be done, and each has left its row.
+    execute(&url, "ALTER TABLE audit_log_away RENAME TO audit_log").await;
+    store.cancel_run(&org, &run_id, "ada").await.unwrap();
+    end(&store, &org, &run_id, Status::Stopped).await;
+    store.resume_run(&org, &run_id, "{}", "ada").await.unwrap();
+    store.revoke_key(&org, &key, "ada").await.unwrap();
+    store.set_quota(&org, quota, "ada").await.unwrap();
+    store.set_golden(&org, set("set_2")).await.unwrap();
+    assert_eq!(store.change_source(&org, &unused, new, true, &["name".to_owned()], "ada").await.unwrap(), Changed::Done);
+    assert!(store.remove_source(&org, &unused, "ada").await.unwrap());
+    end(&store, &org, &run_id, Status::Stopped).await;
+    let change = store.change_destination(&org, &other.destination_id, &to.source_id, &to.destination, &["name".to_owned()], "ada").await;
+    assert_eq!(change.unwrap(), Changed::Done);
+    assert_eq!(store.remove_destination(&org, &other.destination_id, "ada").await.unwrap(), Changed::Done);
+    let mut actions: Vec<_> = store.audit_log(&org, i64::MAX, 100).await.unwrap().into_iter().map(|row| row.entry.action).collect();
+    actions.truncate(actions.len() - rows);
+    actions.reverse();
+    assert_eq!(
+        actions,
+        [
+            "run.cancel",
+            "destination.reverse_run",
+            "run.resume",
+            "api_key.revoke",
+            "org.quota",
+            "golden.replace",
+            "source.update",
+            "source.delete",
+            "destination.reverse_run",
+            "destination.update",
+            "destination.delete",
+        ]
+    );
+    assert!(store.verify_audit_log().await.unwrap().is_ok());
+}
+
 on_both!(
+    a_change_that_cannot_be_logged_is_not_there,
     another_orgs_rows_are_not_there,
     a_run_begins_once_and_within_the_orgs_quota,
     what_a_run_was_confirmed_for_stays_as_it_was,

@@ -3,6 +3,7 @@
 use crate::{
     bundled,
     exit::{Exit, Failure, OrExit},
+    state::COMMAND,
     workspace,
 };
 use anyhow::{Context, anyhow};
@@ -163,8 +164,8 @@ async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
     let orgs = app.store.orgs().await.or_exit(Exit::Usage)?;
     let key_id = if orgs.is_empty() {
         let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "me".to_owned());
-        let org_id = app.store.add_org(&name, true).await.or_exit(Exit::Usage)?;
-        let key = app.store.add_key(&org_id, &name, "made by serve", Role::Admin).await.or_exit(Exit::Usage)?;
+        let org_id = app.store.add_org(&name, true, COMMAND).await.or_exit(Exit::Usage)?;
+        let key = app.store.add_key(&org_id, &name, "made by serve", Role::Admin, COMMAND).await.or_exit(Exit::Usage)?;
         println!("API key, shown this once: {}", key.api_key.expose_secret());
         key.row.key_id
     } else {

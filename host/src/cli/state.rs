@@ -10,7 +10,7 @@ use reverse_sync::server::{
     app::State,
     links::context,
     secrets::{Keyring, Sealed},
-    store::{AuditEntry, NewKey, Quota, Role, Store},
+    store::{Quota, Role, Store},
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -97,8 +97,8 @@ pub(crate) enum AuditCommand {
     Verify(StateArgs),
 }
 
-/// Who did it, for the audit log.
-const COMMAND: &str = "command";
+/// Who did it, for the audit log, when it was not somebody with a key.
+pub(crate) const COMMAND: &str = "command";
 
 async fn open(args: &StateArgs) -> Result<State, Failure> {
     State::open(&args.dir()?, args.database.as_deref()).await.or_exit(Exit::Usage)
@@ -108,9 +108,8 @@ pub(crate) async fn orgs(command: &OrgsCommand) -> Result<Exit, Failure> {
     match command {
         OrgsCommand::Add(args) => {
             let store = open(&args.state).await?.store;
-            let org_id = store.add_org(&args.name, args.solo).await.or_exit(Exit::Usage)?;
-            log(&store, "org.create", &org_id, json!({ "name": args.name, "solo": args.solo })).await?;
-            let key = add_key(&store, &org_id, &args.user, Role::Admin).await?;
+            let org_id = store.add_org(&args.name, args.solo, COMMAND).await.or_exit(Exit::Usage)?;
+            let key = store.add_key(&org_id, &args.user, &args.user, Role::Admin, COMMAND).await.or_exit(Exit::Usage)?;
             println!("{}", json!({ "org_id": org_id, "key_id": key.row.key_id, "api_key": key.api_key.expose_secret() }));
         }
         OrgsCommand::List(args) => {
@@ -121,10 +120,8 @@ pub(crate) async fn orgs(command: &OrgsCommand) -> Result<Exit, Failure> {
         OrgsCommand::Quota(args) => {
             let store = known(&args.state, &args.org).await?;
             let quota = Quota { runs_an_hour: args.runs_an_hour, runs_a_month: args.runs_a_month };
-            store.set_quota(&args.org, quota).await.or_exit(Exit::Usage)?;
-            let detail = json!({ "runs_an_hour": quota.runs_an_hour, "runs_a_month": quota.runs_a_month });
-            log(&store, "org.quota", &args.org, detail.clone()).await?;
-            println!("{detail}");
+            store.set_quota(&args.org, quota, COMMAND).await.or_exit(Exit::Usage)?;
+            println!("{}", json!({ "runs_an_hour": quota.runs_an_hour, "runs_a_month": quota.runs_a_month }));
         }
     }
     Ok(Exit::Ok)
@@ -133,7 +130,7 @@ pub(crate) async fn orgs(command: &OrgsCommand) -> Result<Exit, Failure> {
 pub(crate) async fn api_keys(command: &ApiKeysCommand) -> Result<Exit, Failure> {
     let ApiKeysCommand::Add(args) = command;
     let store = known(&args.state, &args.org).await?;
-    let key = add_key(&store, &args.org, &args.name, args.role).await?;
+    let key = store.add_key(&args.org, &args.name, &args.name, args.role, COMMAND).await.or_exit(Exit::Usage)?;
     println!("{}", json!({ "key_id": key.row.key_id, "name": key.row.name, "role": key.row.role, "api_key": key.api_key.expose_secret() }));
     Ok(Exit::Ok)
 }
@@ -145,23 +142,6 @@ async fn known(args: &StateArgs, org_id: &str) -> Result<Store, Failure> {
         Some(_) => Ok(store),
         None => Err(Failure::new(Exit::Usage, anyhow!("there is no org `{org_id}`; `reverse-sync orgs list` lists those there are"))),
     }
-}
-
-async fn add_key(store: &Store, org_id: &str, name: &str, role: Role) -> Result<NewKey, Failure> {
-    let key = store.add_key(org_id, name, name, role).await.or_exit(Exit::Usage)?;
-    log(store, "api_key.create", org_id, json!({ "key_id": key.row.key_id, "name": name, "role": role })).await?;
-    Ok(key)
-}
-
-async fn log(store: &Store, action: &str, org_id: &str, detail: serde_json::Value) -> Result<(), Failure> {
-    let entry = AuditEntry {
-        action: action.to_owned(),
-        who: COMMAND.to_owned(),
-        org_id: org_id.to_owned(),
-        detail: detail.to_string(),
-        ..AuditEntry::default()
-    };
-    store.log(&entry).await.or_exit(Exit::Usage)
 }
 
 pub(crate) async fn keys(command: &KeysCommand) -> Result<Exit, Failure> {

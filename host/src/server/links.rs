@@ -226,7 +226,7 @@ mod tests {
         let credential = document.seal(&links.keyring.current(), &context).to_string();
         let settings = r#"{"base_url": "http://127.0.0.1:9"}"#;
         let new = NewSource { name: "HubSpot", provider: "hubspot", settings, credential: &credential, credential_summary: "{}" };
-        links.store.add_source(org_id, &source_id, new).await.unwrap();
+        links.store.add_source(org_id, &source_id, new, "ada").await.unwrap();
         links.store.source(org_id, &source_id).await.unwrap().unwrap()
     }
 
@@ -236,7 +236,7 @@ mod tests {
         let keyring = SharedKeyring::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
         let links = Links::new(store.clone(), keyring, Holds::default());
         let pacing = Pacing { limit: None, headers: None, throttles: Vec::new() };
-        let org = store.add_org("Acme", false).await.unwrap();
+        let org = store.add_org("Acme", false, "ada").await.unwrap();
         let source = add(&links, &org, "").await;
         let first = links.link(&org, &source, &pacing, true).unwrap();
         assert!(Arc::ptr_eq(&first.pacer, &links.link(&org, &source, &pacing, true).unwrap().pacer));
@@ -261,7 +261,7 @@ mod tests {
         let (dir, store) = store().await;
         let keyring = SharedKeyring::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
         let links = Links::new(store.clone(), keyring.clone(), Holds::default());
-        let org_id = store.add_org("Acme", false).await.unwrap();
+        let org_id = store.add_org("Acme", false, "ada").await.unwrap();
         let source_id = add(&links, &org_id, "").await.source_id;
         let cell = Cell { store: store.clone(), keyring, runtime: Handle::current(), org_id: org_id.clone(), source_id: source_id.clone() };
         tokio::task::spawn_blocking(move || {

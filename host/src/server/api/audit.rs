@@ -1,4 +1,4 @@
-//! The audit log as it is read, and what is written to it of requests that change something.
+//! The audit log as it is read. It is written by the store, in one transaction with what it is about.
 
 use super::{
     auth::Viewer,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::server::{
     app::App,
-    store::{AuditEntry, AuditRow, Member, time_text},
+    store::{AuditRow, time_text},
 };
 use axum::{Json, extract::State};
 use serde::Serialize;
@@ -51,17 +51,6 @@ pub(super) struct AuditJson {
     detail: Map<String, Value>,
     /// Hash of this row and of the one before.
     hash: String,
-}
-
-/// What is logged of a request that changes something.
-pub(super) fn entry(member: &Member, action: &str, detail: &Value) -> AuditEntry {
-    AuditEntry {
-        action: action.to_owned(),
-        who: member.who(),
-        org_id: member.org_id.clone(),
-        detail: detail.to_string(),
-        ..AuditEntry::default()
-    }
 }
 
 fn shown(row: AuditRow) -> Answer<AuditJson> {

@@ -106,14 +106,14 @@ mod tests {
     #[tokio::test]
     async fn a_key_opens_what_its_role_may_and_nothing_else() {
         let (_dir, store) = store().await;
-        let org = store.add_org("Acme", false).await.unwrap();
+        let org = store.add_org("Acme", false, "ada").await.unwrap();
         let router = Router::new()
             .route("/viewer", get(|Viewer(member): Viewer| async move { Json(member.org_id) }))
             .route("/operator", get(|Operator(member): Operator| async move { Json(member.org_id) }))
             .route("/admin", get(|Admin(member): Admin| async move { Json(member.org_id) }))
             .with_state(store.clone());
         for (role, allowed) in [(Role::Viewer, 1), (Role::Operator, 2), (Role::Admin, 3)] {
-            let key = store.add_key(&org, "ada", "test", role).await.unwrap().api_key;
+            let key = store.add_key(&org, "ada", "test", role, "ada").await.unwrap().api_key;
             let bearer = format!("Bearer {}", key.expose_secret());
             for (at, path) in ["/viewer", "/operator", "/admin"].into_iter().enumerate() {
                 let (status, kind, body) = answer(&router, request("GET", path, &[("authorization", &bearer)])).await;
@@ -137,8 +137,8 @@ mod tests {
     #[tokio::test]
     async fn a_cookie_changes_nothing_without_the_header_that_only_our_page_sends() {
         let (_dir, store) = store().await;
-        let org = store.add_org("Acme", false).await.unwrap();
-        let key = store.add_key(&org, "ada", "test", Role::Admin).await.unwrap();
+        let org = store.add_org("Acme", false, "ada").await.unwrap();
+        let key = store.add_key(&org, "ada", "test", Role::Admin, "ada").await.unwrap();
         let session = store.open_session(&key.row.key_id).await.unwrap();
         let cookie = format!("other=1; {COOKIE}={}", session.expose_secret());
         let handler = |Viewer(member): Viewer| async move { Json(member.user_name) };

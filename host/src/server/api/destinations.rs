@@ -1,7 +1,6 @@
 //! Destinations, and the types that there are.
 
 use super::{
-    audit,
     auth::{Admin, Viewer},
     body::{JsonBody, List, PathId, Query},
     destination_body::{MAX_CHANGES, judged, properties, schema_of, source_of},
@@ -13,7 +12,7 @@ use crate::{
     guards::{self, Guards},
     server::{
         app::App,
-        store::{AuditEntry, Changed, DestinationRow, Member, time_text},
+        store::{Changed, DestinationRow, time_text},
     },
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -166,11 +165,6 @@ pub(super) async fn found(app: &App, org_id: &str, destination_id: &str) -> Answ
     app.store.destination(org_id, destination_id).await?.ok_or_else(|| Problem::missing("destination", destination_id))
 }
 
-/// What is logged about a destination.
-fn entry(member: &Member, action: &str, destination_id: &str, detail: &Value) -> AuditEntry {
-    AuditEntry { destination_id: Some(destination_id.to_owned()), ..audit::entry(member, action, detail) }
-}
-
 /// Whether a destination could be changed, as an answer.
 fn done(changed: Changed, destination_id: &str) -> Answer<()> {
     match changed {
@@ -228,12 +222,10 @@ async fn create(
     JsonBody(body): JsonBody<Map<String, Value>>,
 ) -> Answer<(StatusCode, Json<DestinationJson>)> {
     let (destination, source_id) = judged(&app, &member.org_id, body, None).await?;
-    let row = match app.store.add_destination(&member.org_id, &source_id, &destination).await {
+    let row = match app.store.add_destination(&member.org_id, &source_id, &destination, &member.who()).await {
         Ok(row) => row,
         Err(error) => return Err(source_gone(&app, &member.org_id, &destination).await.unwrap_or_else(|| error.into())),
     };
-    let detail = json!({"name": destination.name, "destination_type": destination.destination_type, "source_id": source_id});
-    app.store.log(&entry(&member, "destination.create", &row.destination_id, &detail)).await?;
     Ok((StatusCode::CREATED, Json(shown(row))))
 }
 
@@ -271,11 +263,10 @@ async fn change(
     }
     let changed: Vec<String> = body.keys().cloned().collect();
     let (destination, source_id) = judged(&app, &member.org_id, body, Some(before.destination)).await?;
-    match app.store.change_destination(&member.org_id, &destination_id, &source_id, &destination).await {
+    match app.store.change_destination(&member.org_id, &destination_id, &source_id, &destination, &changed, &member.who()).await {
         Ok(change) => done(change, &destination_id)?,
         Err(error) => return Err(source_gone(&app, &member.org_id, &destination).await.unwrap_or_else(|| error.into())),
     }
-    app.store.log(&entry(&member, "destination.update", &destination_id, &json!({"changed": changed}))).await?;
     Ok(Json(shown(found(&app, &member.org_id, &destination_id).await?)))
 }
 
@@ -287,7 +278,6 @@ async fn change(
         (status = 409, description = "A run of it is under way", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("admin"))))]
 async fn remove(State(app): State<Arc<App>>, Admin(member): Admin, PathId(destination_id): PathId) -> Answer<StatusCode> {
-    done(app.store.remove_destination(&member.org_id, &destination_id).await?, &destination_id)?;
-    app.store.log(&entry(&member, "destination.delete", &destination_id, &json!({}))).await?;
+    done(app.store.remove_destination(&member.org_id, &destination_id, &member.who()).await?, &destination_id)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,6 @@
 //! Golden records of an org: uploads, which are streamed, and queries.
 
 use super::{
-    audit,
     auth::{Operator, Viewer},
     body::{JsonBody, List, PathId, Query, throw_away},
     object::{self, Object, Paging},
@@ -22,7 +21,7 @@ use axum::{
 };
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::{fmt::Display, io, path::Path, sync::Arc};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -289,8 +288,6 @@ async fn publish(app: &App, member: &Member, entity_type: &str, incoming: Incomi
     for name in unused {
         remove(&app.folder(&member.org_id).golden().join(name)).await;
     }
-    let detail = json!({"entity_type": entity_type, "set_id": set_id, "records": row.records, "format": format});
-    app.store.log(&audit::entry(member, "golden.replace", &detail)).await?;
     Ok(row)
 }
 

@@ -1,7 +1,6 @@
 //! API keys of an org.
 
 use super::{
-    audit,
     auth::Admin,
     body::{JsonBody, List, PathId, Query, bad_cursor},
     object::{Object, Paging},
@@ -18,7 +17,7 @@ use axum::{
 };
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -107,9 +106,7 @@ async fn create(
     let name = object.name("name")?.ok_or_else(|| object.missing("name", "it says whose key it is, or what for"))?;
     let role = object.text("role")?.ok_or_else(|| object.missing("role", ROLES))?;
     let role: Role = role.parse().map_err(|_| object.wrong("role", &format!("no role; {ROLES}")))?;
-    let key = app.store.add_key(&member.org_id, &name, &name, role).await?;
-    let detail = json!({"key_id": key.row.key_id, "name": name, "role": role});
-    app.store.log(&audit::entry(&member, "api_key.create", &detail)).await?;
+    let key = app.store.add_key(&member.org_id, &name, &name, role, &member.who()).await?;
     let created = CreatedApiKeyJson {
         id: key.row.key_id,
         name,
@@ -125,9 +122,8 @@ async fn create(
     responses((status = 204, description = "It opens nothing any more")),
     extensions(("x-role" = json!("admin"))))]
 async fn revoke(State(app): State<Arc<App>>, Admin(member): Admin, PathId(key_id): PathId) -> Answer<StatusCode> {
-    if !app.store.revoke_key(&member.org_id, &key_id).await? {
+    if !app.store.revoke_key(&member.org_id, &key_id, &member.who()).await? {
         return Err(Problem::missing("API key", &key_id));
     }
-    app.store.log(&audit::entry(&member, "api_key.revoke", &json!({"key_id": key_id}))).await?;
     Ok(StatusCode::NO_CONTENT)
 }

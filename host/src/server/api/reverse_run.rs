@@ -335,13 +335,9 @@ async fn fresh_plan(app: &Arc<App>, member: &Member, to: &DestinationRow) -> Ans
 
 fn unplanned(app: &App, member: &Member, to: &DestinationRow, message: &str) -> AuditEntry {
     AuditEntry {
-        action: "destination.reverse_run.failed".to_owned(),
-        who: member.who(),
-        org_id: member.org_id.clone(),
         destination_id: Some(to.destination_id.clone()),
         component: Some(app.component.digest().to_string()),
-        detail: json!({ "error": message }).to_string(),
-        ..AuditEntry::default()
+        ..AuditEntry::new(&member.org_id, &member.who(), "destination.reverse_run.failed", &json!({ "error": message }))
     }
 }
 
@@ -408,8 +404,7 @@ async fn cancel(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
         if !row.status.is_under_way() {
             return Err(Problem::conflict("run_ended", format!("run {id} has ended: it {}", row.status)));
         }
-        app.store.log(&about(&member, &row, "run.cancel")).await?;
-        Jobs::cancel(&app, &row).await?;
+        Jobs::cancel(&app, &row, &member.who()).await?;
         let row = run(&app, &member, &id).await?;
         Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
     })
@@ -438,7 +433,7 @@ async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
             .map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
         options.cancelled = false;
         let _turn = app.jobs.beginning(&member.org_id, &row.destination_id).await;
-        let row = match app.store.resume_run(&member.org_id, &id, &json!(options).to_string()).await? {
+        let row = match app.store.resume_run(&member.org_id, &id, &json!(options).to_string(), &member.who()).await? {
             Resumed::Queued(row) => *row,
             Resumed::UnderWay(run_id) => return Err(under_way(&run_id)),
             Resumed::Ended => {
@@ -454,7 +449,6 @@ async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
             Resumed::Wait(ms) => return Err(wait(&app, &member.org_id, ms).await?),
         };
         Jobs::submit(&app, row.clone(), None);
-        app.store.log(&about(&member, &row, "run.resume")).await?;
         Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
     })
     .await
@@ -479,17 +473,4 @@ async fn undo(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id
     let to = app.store.destination(&member.org_id, &row.destination_id).await?;
     let to = to.ok_or_else(|| Problem::conflict("not_undoable", format!("the destination of run {id} is gone")))?;
     Ok(Json(planning::undo(&app, &member, &row, &to).await?))
-}
-
-fn about(member: &Member, row: &RunRow, action: &str) -> AuditEntry {
-    AuditEntry {
-        action: action.to_owned(),
-        who: member.who(),
-        org_id: row.org_id.clone(),
-        destination_id: Some(row.destination_id.clone()),
-        plan_id: Some(row.plan_id.clone()),
-        run_id: Some(row.run_id.clone()),
-        detail: "{}".to_owned(),
-        ..AuditEntry::default()
-    }
 }

@@ -1,7 +1,6 @@
 //! Sources: connected CRM accounts. Their credential goes in and never comes out.
 
 use super::{
-    audit,
     auth::{Admin, Operator, Viewer},
     body::{JsonBody, List, PathId, Query},
     object::{Object, Paging, listed},
@@ -293,9 +292,7 @@ async fn create(
         credential: &credential.sealed,
         credential_summary: &credential.summary,
     };
-    app.store.add_source(&member.org_id, &source_id, new).await?;
-    let detail = json!({"source_id": source_id, "name": name, "provider": provider});
-    app.store.log(&audit::entry(&member, "source.create", &detail)).await?;
+    app.store.add_source(&member.org_id, &source_id, new, &member.who()).await?;
     Ok((StatusCode::CREATED, Json(shown(found(&app, &member.org_id, &source_id).await?)?)))
 }
 
@@ -360,7 +357,7 @@ async fn change(
     let (credential, credential_summary) =
         sealed.as_ref().map_or((&row.credential, &row.credential_summary), |new| (&new.sealed, &new.summary));
     let new = NewSource { name: &name, provider: &row.provider, settings: &stored(&settings)?, credential, credential_summary };
-    match app.store.change_source(&member.org_id, &source_id, new, sealed.is_some()).await? {
+    match app.store.change_source(&member.org_id, &source_id, new, sealed.is_some(), &changed, &member.who()).await? {
         Changed::Done => {}
         Changed::Missing => return Err(Problem::missing("source", &source_id)),
         Changed::UnderWay(run_id) => {
@@ -371,8 +368,6 @@ async fn change(
     }
     drop(held);
     app.links.forget(&member.org_id, &source_id);
-    let detail = json!({"source_id": source_id, "changed": changed});
-    app.store.log(&audit::entry(&member, "source.update", &detail)).await?;
     Ok(Json(shown(found(&app, &member.org_id, &source_id).await?)?))
 }
 
@@ -384,7 +379,7 @@ async fn change(
     extensions(("x-role" = json!("admin"))))]
 async fn remove(State(app): State<Arc<App>>, Admin(member): Admin, PathId(source_id): PathId) -> Answer<StatusCode> {
     in_use(&app, &member.org_id, &source_id).await?;
-    match app.store.remove_source(&member.org_id, &source_id).await {
+    match app.store.remove_source(&member.org_id, &source_id, &member.who()).await {
         Ok(true) => {}
         Ok(false) => return Err(Problem::missing("source", &source_id)),
         // A destination that was made meanwhile: the database lets no source go that one refers to.
@@ -394,7 +389,6 @@ async fn remove(State(app): State<Arc<App>>, Admin(member): Admin, PathId(source
         }
     }
     app.links.forget(&member.org_id, &source_id);
-    app.store.log(&audit::entry(&member, "source.delete", &json!({"source_id": source_id}))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

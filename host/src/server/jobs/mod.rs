@@ -248,8 +248,8 @@ impl Jobs {
     }
 
     /// Asks a run to stop. What has not begun ends at once.
-    pub(super) async fn cancel(app: &Arc<App>, row: &RunRow) -> Result<(), StoreError> {
-        app.store.cancel_run(&row.org_id, &row.run_id).await?;
+    pub(super) async fn cancel(app: &Arc<App>, row: &RunRow, who: &str) -> Result<(), StoreError> {
+        app.store.cancel_run(&row.org_id, &row.run_id, who).await?;
         let key = (row.org_id.clone(), row.run_id.clone());
         let (waiting, is_known) = {
             let mut state = app.jobs.state();

@@ -6,7 +6,7 @@
 use super::{Result, Row, Store, Write, now_ms, turn};
 use crate::digest::Digest;
 use futures_util::TryStreamExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Row as _;
 
 /// What is about to be logged.
@@ -30,6 +30,19 @@ pub struct AuditEntry {
     pub counts: Option<String>,
     /// Anything else, as JSON.
     pub detail: String,
+}
+
+impl AuditEntry {
+    /// What somebody did in an org.
+    pub fn new(org_id: &str, who: &str, action: &str, detail: &Value) -> AuditEntry {
+        AuditEntry {
+            action: action.to_owned(),
+            who: who.to_owned(),
+            org_id: org_id.to_owned(),
+            detail: detail.to_string(),
+            ..AuditEntry::default()
+        }
+    }
 }
 
 /// A row of the log.
@@ -104,7 +117,7 @@ fn hash(before: &str, seq: i64, at: i64, entry: &AuditEntry) -> String {
 }
 
 impl Store {
-    /// Adds a row.
+    /// Adds a row about something that has changed nothing in the store. Every other row is written with its change.
     ///
     /// # Errors
     /// If the database refuses.
@@ -115,6 +128,7 @@ impl Store {
         Ok(())
     }
 
+    /// Adds a row that is there only if the rest of the write is. It comes last in a write: whoever logs holds all others off.
     pub(super) async fn log_within(&self, write: &mut Write, entry: &AuditEntry) -> Result<()> {
         self.take_turn(write, turn::AUDIT).await?;
         let last = sqlx::query("SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1").fetch_optional(&mut **write).await?;

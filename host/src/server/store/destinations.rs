@@ -1,7 +1,8 @@
 //! Destinations.
 
-use super::{Result, Row, Store, Write, json, now_ms, random_id, runs::UNDER_WAY, to_json, turn};
+use super::{AuditEntry, Result, Row, Store, Write, json, now_ms, random_id, runs::UNDER_WAY, to_json, turn};
 use crate::destination::Destination;
+use serde_json::{Value, json as value};
 use sqlx::Row as _;
 
 /// A destination as it is stored.
@@ -42,13 +43,19 @@ fn destination(row: &Row) -> Result<DestinationRow> {
     })
 }
 
+/// What is logged about a destination.
+fn entry(org_id: &str, destination_id: &str, who: &str, action: &str, detail: &Value) -> AuditEntry {
+    AuditEntry { destination_id: Some(destination_id.to_owned()), ..AuditEntry::new(org_id, who, action, detail) }
+}
+
 impl Store {
-    /// Adds a destination.
+    /// Adds a destination, and its row in the audit log.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn add_destination(&self, org_id: &str, source_id: &str, destination: &Destination) -> Result<DestinationRow> {
+    pub async fn add_destination(&self, org_id: &str, source_id: &str, destination: &Destination, who: &str) -> Result<DestinationRow> {
         let (destination_id, now) = (random_id("dst_", 10), now_ms());
+        let mut write = self.write().await?;
         sqlx::query(
             "INSERT INTO destinations (org_id, destination_id, source_id, definition, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)",
         )
@@ -58,8 +65,11 @@ impl Store {
         .bind(to_json(destination))
         .bind(now)
         .bind(now)
-        .execute(&self.writes)
+        .execute(&mut *write)
         .await?;
+        let detail = value!({"name": destination.name, "destination_type": destination.destination_type, "source_id": source_id});
+        self.log_within(&mut write, &entry(org_id, &destination_id, who, "destination.create", &detail)).await?;
+        write.commit().await?;
         Ok(DestinationRow {
             destination_id,
             source_id: source_id.to_owned(),
@@ -90,7 +100,7 @@ impl Store {
         sqlx::query(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?.as_ref().map(destination).transpose()
     }
 
-    /// Changes a destination that no run writes to.
+    /// Changes a destination that no run writes to, and logs which of its `keys` these were.
     ///
     /// # Errors
     /// If the database refuses.
@@ -100,6 +110,8 @@ impl Store {
         destination_id: &str,
         source_id: &str,
         destination: &Destination,
+        keys: &[String],
+        who: &str,
     ) -> Result<Changed> {
         let mut write = self.write().await?;
         if let Some(run_id) = self.run_that_writes_to(&mut write, org_id, destination_id).await? {
@@ -114,15 +126,20 @@ impl Store {
             .bind(destination_id)
             .execute(&mut *write)
             .await?;
+        if done.rows_affected() == 0 {
+            return Ok(Changed::Missing);
+        }
+        let detail = value!({ "changed": keys });
+        self.log_within(&mut write, &entry(org_id, destination_id, who, "destination.update", &detail)).await?;
         write.commit().await?;
-        Ok(if done.rows_affected() > 0 { Changed::Done } else { Changed::Missing })
+        Ok(Changed::Done)
     }
 
     /// Removes a destination that no run writes to. Its plans and runs stay.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn remove_destination(&self, org_id: &str, destination_id: &str) -> Result<Changed> {
+    pub async fn remove_destination(&self, org_id: &str, destination_id: &str, who: &str) -> Result<Changed> {
         let mut write = self.write().await?;
         if let Some(run_id) = self.run_that_writes_to(&mut write, org_id, destination_id).await? {
             return Ok(Changed::UnderWay(run_id));
@@ -132,8 +149,12 @@ impl Store {
             .bind(destination_id)
             .execute(&mut *write)
             .await?;
+        if done.rows_affected() == 0 {
+            return Ok(Changed::Missing);
+        }
+        self.log_within(&mut write, &entry(org_id, destination_id, who, "destination.delete", &value!({}))).await?;
         write.commit().await?;
-        Ok(if done.rows_affected() > 0 { Changed::Done } else { Changed::Missing })
+        Ok(Changed::Done)
     }
 
     /// The run of a destination that is under way. None begins until the write ends.

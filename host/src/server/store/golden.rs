@@ -1,6 +1,7 @@
 //! Golden record sets: which file is the current one of each entity type.
 
-use super::{Result, Row, Store, json, now_ms, to_json, turn};
+use super::{AuditEntry, Result, Row, Store, json, now_ms, to_json, turn};
+use serde_json::json as value;
 use sqlx::Row as _;
 
 /// A golden set as it is stored.
@@ -73,7 +74,7 @@ fn golden(row: &Row) -> Result<GoldenRow> {
 }
 
 impl Store {
-    /// Makes a set the current one of its entity type. Files of sets that nothing refers to any more are returned.
+    /// Makes a set the current one of its entity type, and logs it. Files of sets that nothing refers to any more are returned.
     ///
     /// # Errors
     /// If the database refuses.
@@ -116,6 +117,8 @@ impl Store {
                 .execute(&mut *write)
                 .await?;
         }
+        let detail = value!({"entity_type": new.entity_type, "set_id": new.set_id, "records": new.records, "format": new.format});
+        self.log_within(&mut write, &AuditEntry::new(org_id, new.created_by, "golden.replace", &detail)).await?;
         write.commit().await?;
         let row = GoldenRow {
             set_id: new.set_id.to_owned(),

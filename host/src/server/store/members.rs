@@ -1,7 +1,8 @@
 //! Orgs, their users, and the keys and sessions that users come with.
 
-use super::{Result, Row, Store, now_ms, random_id, word};
+use super::{AuditEntry, Result, Row, Store, now_ms, random_id, word};
 use crate::digest::Digest;
+use serde_json::json;
 use sqlx::Row as _;
 use std::{fmt, str::FromStr};
 use subtle::ConstantTimeEq;
@@ -129,19 +130,23 @@ fn api_key(row: &Row) -> Result<ApiKeyRow> {
 }
 
 impl Store {
-    /// Makes an org.
+    /// Makes an org, and its row in the audit log.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn add_org(&self, name: &str, solo: bool) -> Result<String> {
+    pub async fn add_org(&self, name: &str, solo: bool, who: &str) -> Result<String> {
         let org_id = random_id("org_", 10);
+        let mut write = self.write().await?;
         sqlx::query("INSERT INTO orgs (org_id, name, solo, created_at) VALUES ($1, $2, $3, $4)")
             .bind(&org_id)
             .bind(name)
             .bind(i64::from(solo))
             .bind(now_ms())
-            .execute(&self.writes)
+            .execute(&mut *write)
             .await?;
+        let detail = json!({"name": name, "solo": solo});
+        self.log_within(&mut write, &AuditEntry::new(&org_id, who, "org.create", &detail)).await?;
+        write.commit().await?;
         Ok(org_id)
     }
 
@@ -164,10 +169,11 @@ impl Store {
     }
 
     /// Makes a key for the user of this name, who is made too if there is none. All keys of the org of one person are theirs.
+    /// It is logged, without the key itself.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn add_key(&self, org_id: &str, user_name: &str, key_name: &str, role: Role) -> Result<NewKey> {
+    pub async fn add_key(&self, org_id: &str, user_name: &str, key_name: &str, role: Role, who: &str) -> Result<NewKey> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, USERS).await?;
         let sql = "SELECT u.user_id FROM users u JOIN orgs o ON o.org_id = u.org_id WHERE u.org_id = $1 AND (u.name = $2 OR o.solo = 1) \
@@ -201,6 +207,8 @@ impl Store {
         .bind(row.created_at)
         .execute(&mut *write)
         .await?;
+        let detail = json!({"key_id": key_id, "name": key_name, "role": role});
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "api_key.create", &detail)).await?;
         write.commit().await?;
         let api_key = format!("rsk_{}_{secret}", &key_id["key_".len()..]).into();
         Ok(NewKey { row, api_key })
@@ -221,7 +229,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn revoke_key(&self, org_id: &str, key_id: &str) -> Result<bool> {
+    pub async fn revoke_key(&self, org_id: &str, key_id: &str, who: &str) -> Result<bool> {
         let mut write = self.write().await?;
         let done = sqlx::query("UPDATE api_keys SET revoked_at = $1 WHERE org_id = $2 AND key_id = $3 AND revoked_at IS NULL")
             .bind(now_ms())
@@ -229,12 +237,13 @@ impl Store {
             .bind(key_id)
             .execute(&mut *write)
             .await?;
-        let revoked = done.rows_affected() > 0;
-        if revoked {
-            sqlx::query("DELETE FROM sessions WHERE key_id = $1").bind(key_id).execute(&mut *write).await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
         }
+        sqlx::query("DELETE FROM sessions WHERE key_id = $1").bind(key_id).execute(&mut *write).await?;
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "api_key.revoke", &json!({"key_id": key_id}))).await?;
         write.commit().await?;
-        Ok(revoked)
+        Ok(true)
     }
 
     /// Whose key this is, if it is one.
@@ -297,10 +306,10 @@ mod tests {
     async fn the_org_of_one_person_has_one_user() {
         let (_dir, store) = store().await;
         for (solo, users) in [(true, 1), (false, 2)] {
-            let org = store.add_org("Acme", solo).await.unwrap();
+            let org = store.add_org("Acme", solo, "ada").await.unwrap();
             let mut seen = std::collections::BTreeSet::new();
             for name in ["ada", "nightly", "ada"] {
-                let key = store.add_key(&org, name, name, Role::Admin).await.unwrap();
+                let key = store.add_key(&org, name, name, Role::Admin, "ada").await.unwrap();
                 assert_eq!(key.row.name, name);
                 seen.insert(store.member_by_key(key.api_key.expose_secret()).await.unwrap().unwrap().user_id);
             }
@@ -311,8 +320,8 @@ mod tests {
     #[tokio::test]
     async fn a_key_opens_until_it_is_revoked_and_its_sessions_end_with_it() {
         let (_dir, store) = store().await;
-        let org = store.add_org("Acme", false).await.unwrap();
-        let key = store.add_key(&org, "ada", "laptop", Role::Operator).await.unwrap();
+        let org = store.add_org("Acme", false, "ada").await.unwrap();
+        let key = store.add_key(&org, "ada", "laptop", Role::Operator, "ada").await.unwrap();
         let text = key.api_key.expose_secret().to_owned();
         let member = store.member_by_key(&text).await.unwrap().unwrap();
         assert_eq!((member.org_id.as_str(), member.user_name.as_str(), member.role), (org.as_str(), "ada", Role::Operator));
@@ -324,10 +333,10 @@ mod tests {
         for bad in ["", "rsk_", "rsk_x_y", wrong.as_str(), session.expose_secret()] {
             assert!(store.member_by_key(bad).await.unwrap().is_none(), "{bad}");
         }
-        let other = store.add_org("Other", false).await.unwrap();
-        assert!(!store.revoke_key(&other, &member.key_id).await.unwrap());
+        let other = store.add_org("Other", false, "ada").await.unwrap();
+        assert!(!store.revoke_key(&other, &member.key_id, "ada").await.unwrap());
         assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_some(), "another org ends no session of this one");
-        assert!(store.revoke_key(&org, &member.key_id).await.unwrap());
+        assert!(store.revoke_key(&org, &member.key_id, "ada").await.unwrap());
         assert!(store.member_by_key(&text).await.unwrap().is_none());
         assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_none());
     }

@@ -1,6 +1,7 @@
 //! How many runs an org may start.
 
-use super::{Result, Store, Write, now_ms};
+use super::{AuditEntry, Result, Store, Write, now_ms};
+use serde_json::json;
 use sqlx::Row as _;
 
 /// What an org may do.
@@ -48,11 +49,12 @@ pub(super) async fn count_start(write: &mut Write, org_id: &str, now: i64) -> Re
 }
 
 impl Store {
-    /// Sets the limits of an org.
+    /// Sets the limits of an org, and logs them.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn set_quota(&self, org_id: &str, quota: Quota) -> Result<()> {
+    pub async fn set_quota(&self, org_id: &str, quota: Quota, who: &str) -> Result<()> {
+        let mut write = self.write().await?;
         sqlx::query(
             "INSERT INTO quotas (org_id, runs_an_hour, runs_a_month) VALUES ($1, $2, $3) \
              ON CONFLICT (org_id) DO UPDATE SET runs_an_hour = excluded.runs_an_hour, runs_a_month = excluded.runs_a_month",
@@ -60,8 +62,11 @@ impl Store {
         .bind(org_id)
         .bind(quota.runs_an_hour)
         .bind(quota.runs_a_month)
-        .execute(&self.writes)
+        .execute(&mut *write)
         .await?;
+        let detail = json!({"runs_an_hour": quota.runs_an_hour, "runs_a_month": quota.runs_a_month});
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "org.quota", &detail)).await?;
+        write.commit().await?;
         Ok(())
     }
 

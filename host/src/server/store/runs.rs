@@ -190,6 +190,16 @@ fn run(row: &Row) -> Result<RunRow> {
     })
 }
 
+/// What is logged about what somebody does to a run.
+fn entry(row: &RunRow, who: &str, action: &str) -> AuditEntry {
+    AuditEntry {
+        destination_id: Some(row.destination_id.clone()),
+        plan_id: Some(row.plan_id.clone()),
+        run_id: Some(row.run_id.clone()),
+        ..AuditEntry::new(&row.org_id, who, action, &serde_json::json!({}))
+    }
+}
+
 impl Store {
     /// Queues a run, if nothing stands against it. All runs of the service take turns here, so what was counted holds.
     ///
@@ -349,11 +359,11 @@ impl Store {
     }
 
     /// Queues a run again that ended early, unless another run of its destination is under way or has begun since: what that one has
-    /// written would be taken for this one's. What was asked for is put in its place.
+    /// written would be taken for this one's. What was asked for is put in its place, and it is logged.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn resume_run(&self, org_id: &str, run_id: &str, options: &str) -> Result<Resumed> {
+    pub async fn resume_run(&self, org_id: &str, run_id: &str, options: &str, who: &str) -> Result<Resumed> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
@@ -387,21 +397,23 @@ impl Store {
             .execute(&mut *write)
             .await?;
         count_start(&mut write, org_id, now_ms()).await?;
+        self.log_within(&mut write, &entry(&stopped, who, "run.resume")).await?;
         write.commit().await?;
         let queued = RunRow { status: Status::Queued, options: options.to_owned(), ended_at: None, ..stopped };
         Ok(Resumed::Queued(Box::new(queued)))
     }
 
-    /// Keeps in mind that somebody has asked a run to stop, so that it does not go on by itself after a restart.
+    /// Keeps in mind, and logs, that somebody has asked a run to stop, so that it does not go on by itself after a restart.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn cancel_run(&self, org_id: &str, run_id: &str) -> Result<()> {
+    pub async fn cancel_run(&self, org_id: &str, run_id: &str, who: &str) -> Result<()> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
-        let sql = sqlx::AssertSqlSafe(format!("SELECT options FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"));
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"));
         let Some(row) = sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? else { return Ok(()) };
-        let mut options: serde_json::Map<String, serde_json::Value> = json("runs.options", row.try_get("options")?)?;
+        let row = run(&row)?;
+        let mut options: serde_json::Map<String, serde_json::Value> = json("runs.options", &row.options)?;
         options.insert("cancelled".to_owned(), true.into());
         sqlx::query("UPDATE runs SET options = $1 WHERE org_id = $2 AND run_id = $3")
             .bind(to_json(&options))
@@ -409,6 +421,7 @@ impl Store {
             .bind(run_id)
             .execute(&mut *write)
             .await?;
+        self.log_within(&mut write, &entry(&row, who, "run.cancel")).await?;
         write.commit().await?;
         Ok(())
     }

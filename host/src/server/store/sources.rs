@@ -1,6 +1,7 @@
 //! Sources: connected CRM accounts. Their credential is sealed before it comes here.
 
-use super::{Changed, Result, Row, Store, now_ms, random_id, runs::UNDER_WAY, turn};
+use super::{AuditEntry, Changed, Result, Row, Store, now_ms, random_id, runs::UNDER_WAY, turn};
+use serde_json::json;
 use sqlx::Row as _;
 
 /// A source as it is stored.
@@ -29,6 +30,7 @@ pub struct SourceRow {
 }
 
 /// What is written of a source.
+#[derive(Clone, Copy)]
 pub struct NewSource<'a> {
     /// The name people use.
     pub name: &'a str,
@@ -66,12 +68,13 @@ impl Store {
         random_id("src_", 10)
     }
 
-    /// Adds a source.
+    /// Adds a source, and its row in the audit log.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn add_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>) -> Result<()> {
+    pub async fn add_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>, who: &str) -> Result<()> {
         let now = now_ms();
+        let mut write = self.write().await?;
         sqlx::query(
             "INSERT INTO sources (org_id, source_id, name, provider, settings, credential, credential_summary, credential_set_at, version, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10)",
@@ -86,8 +89,11 @@ impl Store {
         .bind(now)
         .bind(now)
         .bind(now)
-        .execute(&self.writes)
+        .execute(&mut *write)
         .await?;
+        let detail = json!({"source_id": source_id, "name": new.name, "provider": new.provider});
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.create", &detail)).await?;
+        write.commit().await?;
         Ok(())
     }
 
@@ -111,12 +117,20 @@ impl Store {
         sqlx::query(sql).bind(org_id).bind(source_id).fetch_optional(&self.reads).await?.as_ref().map(source).transpose()
     }
 
-    /// Changes all of a source but its provider. `credential_changed` says whether that is another one now; that has to wait while a run
-    /// uses the source, since nobody can say whether it opens the same CRM account.
+    /// Changes all of a source but its provider, and logs which of its `keys` these were. `credential_changed` says whether that is another
+    /// one now; that has to wait while a run uses the source, since nobody can say whether it opens the same CRM account.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn change_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>, credential_changed: bool) -> Result<Changed> {
+    pub async fn change_source(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        new: NewSource<'_>,
+        credential_changed: bool,
+        keys: &[String],
+        who: &str,
+    ) -> Result<Changed> {
         let now = now_ms();
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
@@ -145,8 +159,13 @@ impl Store {
         .bind(source_id)
         .execute(&mut *write)
         .await?;
+        if done.rows_affected() == 0 {
+            return Ok(Changed::Missing);
+        }
+        let detail = json!({"source_id": source_id, "changed": keys});
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail)).await?;
         write.commit().await?;
-        Ok(if done.rows_affected() > 0 { Changed::Done } else { Changed::Missing })
+        Ok(Changed::Done)
     }
 
     /// Puts the successor of a credential in its place, as a token endpoint has handed it out.
@@ -182,13 +201,19 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses, as it does while a destination uses it.
-    pub async fn remove_source(&self, org_id: &str, source_id: &str) -> Result<bool> {
+    pub async fn remove_source(&self, org_id: &str, source_id: &str, who: &str) -> Result<bool> {
+        let mut write = self.write().await?;
         let done = sqlx::query("DELETE FROM sources WHERE org_id = $1 AND source_id = $2")
             .bind(org_id)
             .bind(source_id)
-            .execute(&self.writes)
+            .execute(&mut *write)
             .await?;
-        Ok(done.rows_affected() > 0)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.delete", &json!({"source_id": source_id}))).await?;
+        write.commit().await?;
+        Ok(true)
     }
 
     /// Names of the destinations that use a source.

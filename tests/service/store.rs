@@ -6,7 +6,7 @@ use reverse_sync::{
     journal::{Ending, Problem},
     plan::PlanId,
     server::store::{
-        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, Quota, Resumed, Role, RunFilter, Status, Store,
+        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, Quota, Resumed, Revoked, Role, RunFilter, Status, Store,
     },
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
@@ -392,7 +392,29 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
     assert!(store.verify_audit_log().await.unwrap().is_ok());
 }
 
+async fn an_org_keeps_an_admin_key_whoever_revokes_at_the_same_time(database: Database) {
+    let (_dir, store, _) = open(database).await;
+    let org = store.add_org("Acme", false, "ada").await.unwrap();
+    // Neither another org's admin nor an operator counts.
+    let other = store.add_org("Other", false, "ada").await.unwrap();
+    store.add_key(&other, "eve", "eve", Role::Admin, "ada").await.unwrap();
+    store.add_key(&org, "ada", "nightly", Role::Operator, "ada").await.unwrap();
+    let mut kept = store.add_key(&org, "ada", "first", Role::Admin, "ada").await.unwrap().row.key_id;
+    assert_eq!(store.revoke_key(&org, &kept, "ada").await.unwrap(), Revoked::LastAdmin);
+    for _ in 0..10 {
+        let second = store.add_key(&org, "ada", "second", Role::Admin, "ada").await.unwrap().row.key_id;
+        let (one, two) = tokio::join!(store.revoke_key(&org, &kept, "ada"), store.revoke_key(&org, &second, "ada"));
+        kept = match (one.unwrap(), two.unwrap()) {
+            (Revoked::Done, Revoked::LastAdmin) => second,
+            (Revoked::LastAdmin, Revoked::Done) => kept,
+            both => panic!("{both:?}"),
+        };
+    }
+    assert_eq!(store.keys(&org).await.unwrap().iter().filter(|key| key.role == Role::Admin).count(), 1);
+}
+
 on_both!(
+    an_org_keeps_an_admin_key_whoever_revokes_at_the_same_time,
     a_change_that_cannot_be_logged_is_not_there,
     another_orgs_rows_are_not_there,
     a_run_begins_once_and_within_the_orgs_quota,

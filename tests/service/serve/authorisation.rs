@@ -231,7 +231,28 @@ async fn a_role_cannot_give_more_than_it_has(database: Database) {
     nightly.post("/destinations", &tenant.definition()).await.problem(403, &[]);
 }
 
+async fn the_last_admin_key_of_an_org_stays(database: Database) {
+    let service = service(database).await;
+    let org = service.org("acme").await.unwrap();
+    let keys = org.admin.get("/api-keys").await.is(200);
+    let first = format!("/api-keys/{}", id(&keys["items"][0]));
+    org.admin.post("/api-keys", &json!({"name": "nightly", "role": "operator"})).await.is(201);
+    let problem = org.admin.delete(&first).await.problem(409, &["POST /api-keys", "admin"]);
+    assert_eq!(problem["code"], "last_admin_key");
+    assert_eq!(org.admin.get("/me").await.is(200)["role"], "admin");
+
+    let second = org.admin.post("/api-keys", &json!({"name": "successor", "role": "admin"})).await.is(201);
+    org.admin.delete(&first).await.is(204);
+    org.admin.get("/me").await.problem(401, &[]);
+    let successor = org.admin.with_key(second["api_key"].as_str());
+    successor.delete(&format!("/api-keys/{}", id(&second))).await.problem(409, &[]);
+    let rows = successor.get("/audit-log").await.is(200);
+    let revoked = rows["items"].as_array().unwrap().iter().filter(|row| row["action"] == "api_key.revoke").count();
+    assert_eq!(revoked, 1, "{rows}");
+}
+
 on_both!(
+    the_last_admin_key_of_an_org_stays,
     each_role_may_do_what_its_routes_say_and_nothing_else,
     a_key_of_one_org_never_becomes_one_of_another,
     a_role_cannot_give_more_than_it_has,

@@ -4,11 +4,11 @@ use super::{
     auth::Admin,
     body::{JsonBody, List, PathId, Query, bad_cursor},
     object::{Object, Paging},
-    problem::{Answer, Problem},
+    problem::{Answer, Problem, ProblemJson},
 };
 use crate::server::{
     app::App,
-    store::{ApiKeyRow, Role, time_text},
+    store::{ApiKeyRow, Revoked, Role, time_text},
 };
 use axum::{
     Json,
@@ -117,13 +117,23 @@ async fn create(
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(created)))
 }
 
-/// Revokes an API key, and ends the sessions that were opened with it.
+/// Revokes an API key, and ends the sessions that were opened with it. The last admin key of an org stays.
 #[utoipa::path(delete, path = "/api-keys/{key_id}", tag = "api keys", params(("key_id" = String, Path, description = "The key")),
-    responses((status = 204, description = "It opens nothing any more")),
+    responses(
+        (status = 204, description = "It opens nothing any more"),
+        (status = 409, description = "It is the last admin key of the org: make another one first", body = ProblemJson,
+            content_type = "application/problem+json")),
     extensions(("x-role" = json!("admin"))))]
 async fn revoke(State(app): State<Arc<App>>, Admin(member): Admin, PathId(key_id): PathId) -> Answer<StatusCode> {
-    if !app.store.revoke_key(&member.org_id, &key_id, &member.who()).await? {
-        return Err(Problem::missing("API key", &key_id));
+    match app.store.revoke_key(&member.org_id, &key_id, &member.who()).await? {
+        Revoked::Done => Ok(StatusCode::NO_CONTENT),
+        Revoked::Missing => Err(Problem::missing("API key", &key_id)),
+        Revoked::LastAdmin => {
+            let detail = format!(
+                "`{key_id}` is the org's last admin key, and only an admin can make keys; make another one first with POST /api-keys and \
+                 \"role\": \"admin\""
+            );
+            Err(Problem::conflict("last_admin_key", detail))
+        }
     }
-    Ok(StatusCode::NO_CONTENT)
 }

@@ -96,7 +96,19 @@ pub struct NewKey {
     pub api_key: secrecy::SecretString,
 }
 
-/// The turn of those who make users, so that the org of one person gets no second one. See [`Store::take_turn`].
+/// Whether a key was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// It was.
+    Done,
+    /// There is none.
+    Missing,
+    /// It is the org's last admin key, without which nobody could make another one.
+    LastAdmin,
+}
+
+/// The turn of those who make users or revoke keys, so that the org of one person gets no second one and every org keeps an admin.
+/// See [`Store::take_turn`].
 const USERS: i64 = 0x7273_0010;
 /// How long a session lasts.
 const SESSION_MS: i64 = 12 * 3600 * 1000;
@@ -225,25 +237,29 @@ impl Store {
         rows.iter().map(api_key).collect()
     }
 
-    /// Revokes a key, and the sessions that were opened with it. Whether there was one.
+    /// Revokes a key that is not the org's last admin key, and the sessions that were opened with it.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn revoke_key(&self, org_id: &str, key_id: &str, who: &str) -> Result<bool> {
+    pub async fn revoke_key(&self, org_id: &str, key_id: &str, who: &str) -> Result<Revoked> {
         let mut write = self.write().await?;
-        let done = sqlx::query("UPDATE api_keys SET revoked_at = $1 WHERE org_id = $2 AND key_id = $3 AND revoked_at IS NULL")
+        self.take_turn(&mut write, USERS).await?;
+        let sql = "SELECT k.role, (SELECT COUNT(*) FROM api_keys o WHERE o.org_id = k.org_id AND o.role = 'admin' AND o.revoked_at IS NULL) AS admins \
+                   FROM api_keys k WHERE k.org_id = $1 AND k.key_id = $2 AND k.revoked_at IS NULL";
+        let Some(row) = sqlx::query(sql).bind(org_id).bind(key_id).fetch_optional(&mut *write).await? else { return Ok(Revoked::Missing) };
+        if word::<Role>("api_keys.role", row.try_get("role")?)? == Role::Admin && row.try_get::<i64, _>("admins")? < 2 {
+            return Ok(Revoked::LastAdmin);
+        }
+        sqlx::query("UPDATE api_keys SET revoked_at = $1 WHERE org_id = $2 AND key_id = $3")
             .bind(now_ms())
             .bind(org_id)
             .bind(key_id)
             .execute(&mut *write)
             .await?;
-        if done.rows_affected() == 0 {
-            return Ok(false);
-        }
         sqlx::query("DELETE FROM sessions WHERE key_id = $1").bind(key_id).execute(&mut *write).await?;
         self.log_within(&mut write, &AuditEntry::new(org_id, who, "api_key.revoke", &json!({"key_id": key_id}))).await?;
         write.commit().await?;
-        Ok(true)
+        Ok(Revoked::Done)
     }
 
     /// Whose key this is, if it is one.
@@ -334,9 +350,9 @@ mod tests {
             assert!(store.member_by_key(bad).await.unwrap().is_none(), "{bad}");
         }
         let other = store.add_org("Other", false, "ada").await.unwrap();
-        assert!(!store.revoke_key(&other, &member.key_id, "ada").await.unwrap());
+        assert_eq!(store.revoke_key(&other, &member.key_id, "ada").await.unwrap(), Revoked::Missing);
         assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_some(), "another org ends no session of this one");
-        assert!(store.revoke_key(&org, &member.key_id, "ada").await.unwrap());
+        assert_eq!(store.revoke_key(&org, &member.key_id, "ada").await.unwrap(), Revoked::Done);
         assert!(store.member_by_key(&text).await.unwrap().is_none());
         assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_none());
     }

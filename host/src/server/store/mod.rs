@@ -18,7 +18,7 @@ pub use audit::{AuditEntry, AuditRow, Broken, Head};
 pub use destinations::{Changed, DestinationRow};
 pub use golden::{GoldenRow, NewGolden};
 pub use ids::{now_ms, random_id, time_text};
-pub use members::{ApiKeyRow, Member, NewKey, Role};
+pub use members::{ApiKeyRow, Member, NewKey, Revoked, Role};
 pub use plans::PlanRow;
 pub use quotas::{Quota, Usage};
 pub use runs::{Begun, NewRun, OutcomeRow, Resumed, RunFilter, RunRow, Status};

@@ -1,8 +1,11 @@
 //! The audit log: complete, append-only by the database's own means, and a chain that tells when somebody got around them.
 
-use super::world::{Tenant, crm, new_names, service};
+use super::world::{Tenant, crm, new_names, service, until};
 use crm_simulator::Simulator;
-use reverse_sync_tests::service::{Database, Service};
+use reverse_sync_tests::{
+    http::Client,
+    service::{Database, Service},
+};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
@@ -72,6 +75,34 @@ async fn a_run_that_is_refused_or_cannot_reach_the_crm_leaves_a_row_too(database
     let of_run: Vec<_> = rows.iter().filter(|row| row["run_id"] == run["run_id"]).collect();
     assert_eq!(of_run.len(), 1, "{rows:?}");
     assert_eq!(of_run[0]["action"], "destination.reverse_run.failed");
+}
+
+/// Action and actor of each row of an org's audit log, newest first.
+async fn logged(client: &Client) -> Vec<(String, String)> {
+    let rows = client.get("/audit-log").await.is(200);
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
+    rows["items"].as_array().unwrap().iter().map(|row| (text(row, "action"), text(row, "who"))).collect()
+}
+
+async fn what_is_made_without_a_key_is_logged_too(database: Database) {
+    let by_command = |actions: &[&str]| -> Vec<_> { actions.iter().map(|action| ((*action).to_owned(), "command".to_owned())).collect() };
+    // The org that the first start makes.
+    let service = service(database).await;
+    let key = until("a key to be printed", async || {
+        service.printed().iter().find_map(|line| Some(line.strip_prefix("API key, shown this once: ")?.to_owned()))
+    });
+    let solo = service.client(Some(&key.await));
+    assert_eq!(logged(&solo).await, by_command(&["api_key.create", "org.create"]));
+
+    let org = service.org("acme").await.unwrap();
+    for arguments in [
+        ["api-keys", "add", "--org", &org.id, "--name", "nightly", "--role", "operator"].as_slice(),
+        &["orgs", "quota", "--org", &org.id, "--runs-an-hour", "7", "--runs-a-month", "70"],
+    ] {
+        let output = service.run(arguments).await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(logged(&org.admin).await, by_command(&["org.quota", "api_key.create", "api_key.create", "org.create"]));
 }
 
 async fn another_org_sees_nothing_of_it(database: Database) {
@@ -158,6 +189,7 @@ async fn a_log_that_was_tampered_with_is_not_verified_and_the_row_is_named(datab
 on_both!(
     every_run_leaves_a_row,
     a_run_that_is_refused_or_cannot_reach_the_crm_leaves_a_row_too,
+    what_is_made_without_a_key_is_logged_too,
     another_org_sees_nothing_of_it,
     an_untouched_log_is_verified,
     the_database_refuses_to_change_or_delete_a_row,

@@ -11,7 +11,8 @@ CREATE TABLE orgs (
 CREATE TABLE quotas (
     org_id TEXT PRIMARY KEY NOT NULL REFERENCES orgs (org_id),
     runs_an_hour BIGINT NOT NULL,
-    runs_a_month BIGINT NOT NULL
+    runs_a_month BIGINT NOT NULL,
+    stored_bytes BIGINT NOT NULL
 );
 
 CREATE TABLE users (

@@ -35,6 +35,7 @@ mod serve {
     mod restart;
     mod safety;
     mod status_codes;
+    mod storage;
     mod tenants;
     mod walk_through;
     mod world;

@@ -119,7 +119,7 @@ fn queued(begun: Begun) -> String {
 async fn a_run_begins_once_and_within_the_orgs_quota(database: Database) {
     let (_dir, store, _) = open(database).await;
     let (org_id, to) = org(&store).await;
-    store.set_quota(&org_id, Quota { runs_an_hour: 2, runs_a_month: 10 }, "ada").await.unwrap();
+    store.set_quota(&org_id, Quota { runs_an_hour: 2, runs_a_month: 10, ..Quota::default() }, "ada").await.unwrap();
 
     // Ten requests with one key at once: one run.
     let tasks: Vec<_> = (0..10)

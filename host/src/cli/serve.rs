@@ -81,6 +81,9 @@ pub(crate) struct ServeArgs {
     /// Largest upload of golden records, in bytes
     #[arg(long, value_name = "N", default_value_t = GoldenLimits::default().bytes)]
     max_golden_bytes: u64,
+    /// Bytes of plans, runs and golden records that an org may keep, unless it has a quota of its own
+    #[arg(long, value_name = "N", default_value_t = Quota::default().stored_bytes, value_parser = clap::value_parser!(i64).range(0..))]
+    max_org_bytes: i64,
     /// Days that a plan is kept that nobody has run, with the golden records that it was made from
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=36_500))]
     keep_plans_days: u64,
@@ -104,11 +107,11 @@ impl ServeArgs {
         for folder in &self.golden_sqlite {
             query_policy.allow_sqlite(folder).with_context(|| format!("--golden-sqlite {}", folder.display())).or_exit(Exit::Usage)?;
         }
-        let (runs_an_hour, runs_a_month) = (self.runs_an_hour, self.runs_a_month);
+        let (runs_an_hour, runs_a_month, stored_bytes) = (self.runs_an_hour, self.runs_a_month, self.max_org_bytes);
         Ok(Settings {
             state: self.state.dir()?,
             database: self.state.database.clone(),
-            quota: Quota { runs_an_hour, runs_a_month },
+            quota: Quota { runs_an_hour, runs_a_month, stored_bytes },
             golden: GoldenLimits { bytes: self.max_golden_bytes, ..GoldenLimits::default() },
             query_policy,
             limits: Limits { runs: self.max_runs, runs_of_org: self.max_runs_of_org, ..Limits::default() },

@@ -22,7 +22,7 @@ pub(crate) enum OrgsCommand {
     Add(AddOrgArgs),
     /// List the orgs
     List(StateArgs),
-    /// Set how many runs an org may start
+    /// Set how many runs an org may start, and how much it may keep
     Quota(QuotaArgs),
 }
 
@@ -51,6 +51,9 @@ pub(crate) struct QuotaArgs {
     /// Runs within 30 days
     #[arg(long, value_name = "N")]
     runs_a_month: i64,
+    /// Bytes of plans, runs and golden records that it may keep
+    #[arg(long, value_name = "N", default_value_t = Quota::default().stored_bytes, value_parser = clap::value_parser!(i64).range(0..))]
+    stored_bytes: i64,
     #[command(flatten)]
     state: StateArgs,
 }
@@ -119,9 +122,10 @@ pub(crate) async fn orgs(command: &OrgsCommand) -> Result<Exit, Failure> {
         }
         OrgsCommand::Quota(args) => {
             let store = known(&args.state, &args.org).await?;
-            let quota = Quota { runs_an_hour: args.runs_an_hour, runs_a_month: args.runs_a_month };
+            let QuotaArgs { runs_an_hour, runs_a_month, stored_bytes, .. } = *args;
+            let quota = Quota { runs_an_hour, runs_a_month, stored_bytes };
             store.set_quota(&args.org, quota, COMMAND).await.or_exit(Exit::Usage)?;
-            println!("{}", json!({ "runs_an_hour": quota.runs_an_hour, "runs_a_month": quota.runs_a_month }));
+            println!("{}", json!({ "runs_an_hour": runs_an_hour, "runs_a_month": runs_a_month, "stored_bytes": stored_bytes }));
         }
     }
     Ok(Exit::Ok)

@@ -8,6 +8,7 @@ use super::{
     login_codes::LoginCodes,
     observe::metrics::Metrics,
     secrets::{Holds, KEYS_VARIABLE, Keyring, KeysError, SharedKeyring},
+    storage::Storage,
     store::{Quota, SourceRow, Store, StoreError},
 };
 use crate::{
@@ -74,6 +75,8 @@ pub struct App {
     pub login_codes: LoginCodes,
     /// How much golden records are taken.
     pub golden_limits: GoldenLimits,
+    /// How much each org keeps.
+    pub storage: Storage,
     /// Which databases a query may read.
     pub query_policy: QueryPolicy,
     local_sources: LocalSources,
@@ -187,6 +190,7 @@ impl App {
             jobs: Jobs::new(settings.limits),
             login_codes: LoginCodes::default(),
             golden_limits: settings.golden,
+            storage: Storage::new(state.join("orgs")),
             query_policy,
             local_sources: settings.local_sources,
             solo: Mutex::default(),

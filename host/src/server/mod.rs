@@ -7,7 +7,7 @@
 //! - [`api`]: its routes
 //! - [`jobs`]: dry runs, and runs that are carried to their end
 //! - [`store`]: what lasts, in SQLite or PostgreSQL
-//! - [`retention`]: what is not kept for ever
+//! - [`retention`]: what is not kept for ever; [`storage`]: how much an org keeps
 //! - [`secrets`]: credentials at rest
 //! - [`golden`]: uploads and queries of golden records
 //! - [`listen`]: connections; [`lock`]: one service at a time
@@ -28,4 +28,5 @@ pub mod observe;
 pub mod page;
 pub mod retention;
 pub mod secrets;
+pub mod storage;
 pub mod store;

@@ -12,6 +12,7 @@ use crate::server::{
         GoldenError, GoldenFiles, StagedFile, UploadFormat, Validated,
         query::{GoldenQuery, QueryError, QueryLimits},
     },
+    storage::{self, Room},
     store::{GoldenRow, Member, NewGolden, random_id, time_text},
 };
 use axum::{
@@ -154,7 +155,8 @@ async fn show(State(app): State<Arc<App>>, Viewer(member): Viewer, PathId(entity
     responses(
         (status = 200, description = "The set, which is the current one now", body = GoldenJson),
         (status = 429, description = "The org hands in as many sets at once as it may", body = ProblemJson,
-            content_type = "application/problem+json")),
+            content_type = "application/problem+json"),
+        (status = 507, description = "The org keeps as much as it may", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("operator"))))]
 async fn replace(
     State(app): State<Arc<App>>,
@@ -168,18 +170,23 @@ async fn replace(
     if kind.is_some_and(is_json) {
         let turn = app.jobs.receiving(&member.org_id).await.map_err(busy)?;
         let JsonBody(body) = JsonBody::<Map<String, Value>>::from_request(Request::from_parts(parts, body), &()).await?;
-        let incoming = queried(&app, &member, named(&entity_type)?, body).await?;
+        let named = named(&entity_type)?;
+        let room = room(&app, &member, None).await?;
+        let incoming = queried(&app, &member, named, body, room).await?;
         drop(turn);
         return keep(app, member, entity_type, incoming).await;
     }
+    let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let mut stream = body.into_data_stream();
     let format = named(&entity_type).and_then(|_| Ok(UploadFormat::of(kind, header(header::CONTENT_ENCODING))?));
     let received = async {
         let format = format?;
         let _turn = app.jobs.receiving(&member.org_id).await.map_err(busy)?;
-        let staged = files(&app, &member)?.receive(&mut stream, format, app.golden_limits.bytes).await?;
+        let room = room(&app, &member, length).await?;
+        let staged = files(&app, &member)?.receive(&mut stream, format, room.bytes).await;
+        let staged = staged.map_err(|error| more_than_room(&app, &room, error))?;
         let validated = staged.validate(app.golden_limits).await?;
-        Ok(Incoming { staged, validated, query: None })
+        Ok(Incoming { staged, validated, query: None, room })
     };
     match received.await {
         Ok(incoming) => keep(app, member, entity_type, incoming).await,
@@ -196,6 +203,24 @@ struct Incoming {
     validated: Validated,
     /// What they were asked for by.
     query: Option<String>,
+    /// Held until they are in their place.
+    room: Room,
+}
+
+/// Room for golden records of this length, or of any that is taken. If the length is known, nothing is begun that cannot be ended.
+async fn room(app: &App, member: &Member, length: Option<u64>) -> Answer<Room> {
+    let allowed = u64::try_from(app.store.quota(&member.org_id).await?.stored_bytes).unwrap_or(0);
+    let wanted = length.unwrap_or(u64::MAX).clamp(1, app.golden_limits.bytes.max(1));
+    let room = app.storage.room(&member.org_id, allowed, wanted).await?;
+    if length.is_some() && room.bytes < wanted { Err(room.full().into()) } else { Ok(room) }
+}
+
+/// Whose limit it was: the org's, or that of any upload.
+fn more_than_room(app: &App, room: &Room, error: GoldenError) -> Problem {
+    match error {
+        GoldenError::TooLarge { unpacked: false, .. } if room.bytes < app.golden_limits.bytes => room.full().into(),
+        error => error.into(),
+    }
 }
 
 /// Too many wait for the same already.
@@ -219,7 +244,7 @@ fn files(app: &App, member: &Member) -> Answer<GoldenFiles> {
     GoldenFiles::open(&app.folder(&member.org_id).golden()).map_err(|error| GoldenError::Io(error).into())
 }
 
-async fn queried(app: &App, member: &Member, entity_type: &str, body: Map<String, Value>) -> Answer<Incoming> {
+async fn queried(app: &App, member: &Member, entity_type: &str, body: Map<String, Value>, room: Room) -> Answer<Incoming> {
     let mut object = Object::body(body, &["database_url", "query"])?;
     let database_url = object.text("database_url")?;
     let query = object.text("query")?;
@@ -234,9 +259,13 @@ async fn queried(app: &App, member: &Member, entity_type: &str, body: Map<String
         query,
         id_columns: id_columns(app, &member.org_id, entity_type).await?,
     };
-    let limits = QueryLimits { bytes: app.golden_limits.bytes, ..QueryLimits::default() };
-    let (staged, validated) = files(app, member)?.query(&app.query_policy, &asked, limits).await?;
-    Ok(Incoming { staged, validated, query: Some(asked.query) })
+    let limits = QueryLimits { bytes: room.bytes, ..QueryLimits::default() };
+    let answer = files(app, member)?.query(&app.query_policy, &asked, limits).await;
+    let (staged, validated) = answer.map_err(|error| match error {
+        QueryError::Golden(error) => more_than_room(app, &room, error),
+        error => error.into(),
+    })?;
+    Ok(Incoming { staged, validated, query: Some(asked.query), room })
 }
 
 /// The columns that destinations of this entity type take CRM ids from.
@@ -257,7 +286,7 @@ async fn keep(app: Arc<App>, member: Member, entity_type: String, incoming: Inco
 }
 
 async fn publish(app: &App, member: &Member, entity_type: &str, incoming: Incoming) -> Answer<GoldenRow> {
-    let Incoming { staged, validated, query } = incoming;
+    let Incoming { staged, validated, query, room } = incoming;
     let set_id = random_id("set_", 10);
     let (upload, bytes, digest) = (staged.format, staged.bytes, staged.digest);
     let format = if query.is_some() { "query" } else { upload.name() };
@@ -285,19 +314,26 @@ async fn publish(app: &App, member: &Member, entity_type: &str, incoming: Incomi
             return Err(error.into());
         }
     };
+    app.storage.added(&member.org_id, storage::on_disk(bytes));
+    drop(room);
     for name in unused {
-        remove(&app.folder(&member.org_id).golden().join(name)).await;
+        let removed = remove(&app.folder(&member.org_id).golden().join(name)).await;
+        app.storage.removed(&member.org_id, storage::on_disk(removed));
     }
     Ok(row)
 }
 
-/// Removes a file that nothing refers to. One that stays takes up room, and no more than that.
-async fn remove(path: &Path) {
+/// Removes a file that nothing refers to; how long it was. One that stays takes up room, and no more than that.
+async fn remove(path: &Path) -> u64 {
+    let length = tokio::fs::metadata(path).await.map_or(0, |metadata| metadata.len());
     match tokio::fs::remove_file(path).await {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(%error, path = %path.display(), "golden records that nothing refers to cannot be removed");
+        Ok(()) => length,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(%error, path = %path.display(), "golden records that nothing refers to cannot be removed");
+            }
+            0
         }
-        _ => {}
     }
 }
 

@@ -64,6 +64,7 @@ fn mode(body: Map<String, Value>) -> Answer<PlanMode> {
         (status = 409, description = "The golden records were replaced while they were read, or the source cannot be used", body = ProblemJson, content_type = "application/problem+json"),
         (status = 424, description = "The CRM, or its credential", body = ProblemJson, content_type = "application/problem+json"),
         (status = 429, description = "Too many dry runs of this org wait already", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 507, description = "The org keeps as much as it may", body = ProblemJson, content_type = "application/problem+json"),
     ),
     extensions(("x-role" = json!("operator")))
 )]
@@ -100,6 +101,7 @@ impl From<DryRunError> for Problem {
                 Problem::new(StatusCode::FAILED_DEPENDENCY, code, text)
             }
             DryRunError::Line(_) => Problem::too_many(text, 5),
+            DryRunError::NoRoom(error) => error.into(),
             DryRunError::Store(error) => error.into(),
             DryRunError::Internal(error) => Problem::internal(&error),
         }

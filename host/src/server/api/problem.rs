@@ -1,6 +1,6 @@
 //! What is answered when something cannot be done: `application/problem+json` (RFC 9457).
 
-use crate::server::{observe::request_id, store::StoreError};
+use crate::server::{observe::request_id, storage::NoRoom, store::StoreError};
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -102,6 +102,15 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         Problem::internal(&error)
+    }
+}
+
+impl From<NoRoom> for Problem {
+    fn from(error: NoRoom) -> Problem {
+        match error {
+            NoRoom::Full { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", error.to_string()),
+            NoRoom::Io(error) => Problem::internal(&error),
+        }
     }
 }
 

@@ -142,6 +142,7 @@ impl Asked {
         (status = 409, description = "The plan is stale or was applied, a guard has tripped, or a run of the destination is under way", body = ProblemJson, content_type = "application/problem+json"),
         (status = 424, description = "The CRM, or its credential, while comparing", body = ProblemJson, content_type = "application/problem+json"),
         (status = 429, description = "The org's quota is used up; `Retry-After` says when to come back", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 507, description = "The org keeps as much as it may: no new plan is made", body = ProblemJson, content_type = "application/problem+json"),
     ),
     extensions(("x-role" = json!("operator")))
 )]
@@ -462,6 +463,7 @@ async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
         (status = 409, description = "It cannot be undone", body = ProblemJson, content_type = "application/problem+json"),
         (status = 424, description = "The CRM, or its credential", body = ProblemJson, content_type = "application/problem+json"),
         (status = 429, description = "Too many dry runs of this org wait already", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 507, description = "The org keeps as much as it may: no new plan is made", body = ProblemJson, content_type = "application/problem+json"),
     ),
     extensions(("x-role" = json!("operator")))
 )]

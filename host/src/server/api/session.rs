@@ -53,7 +53,7 @@ pub struct MeJson {
     org: OrgJson,
     /// What the key may be used for.
     role: Role,
-    /// How many runs the org may start, and has started.
+    /// What the org may do and keep, and what it has.
     quota: QuotaJson,
 }
 
@@ -79,7 +79,7 @@ pub struct OrgJson {
     solo: bool,
 }
 
-/// Runs of an org.
+/// Runs of an org, and what it keeps.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Quota)]
 pub struct QuotaJson {
@@ -91,6 +91,10 @@ pub struct QuotaJson {
     runs_a_month: i64,
     /// Runs of the last 30 days.
     used_this_month: i64,
+    /// Most bytes of plans, runs and golden records that it may keep.
+    stored_bytes: i64,
+    /// Bytes that it keeps. What its runs write is counted some seconds later.
+    used_bytes: u64,
 }
 
 /// Opens a session, whose cookie stands for the key.
@@ -146,12 +150,13 @@ fn answer(headers: &HeaderMap, session: &str, seconds: u32) -> Answer<Response> 
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// Who one is, and how many runs the org may start.
+/// Who one is, and what the org may do and keep.
 #[utoipa::path(get, path = "/me", tag = "session",
     responses((status = 200, description = "The user, the org and the role of the key", body = MeJson)),
     extensions(("x-role" = json!("viewer"))))]
 async fn me(State(app): State<Arc<App>>, Viewer(member): Viewer) -> Answer<Json<MeJson>> {
     let usage = app.store.usage(&member.org_id).await?;
+    let used_bytes = app.storage.used(&member.org_id).await.map_err(|error| Problem::internal(&error))?;
     let Member { org_id, org_name, solo, user_id, user_name, role, .. } = member;
     Ok(Json(MeJson {
         user: UserJson { id: user_id, name: user_name },
@@ -162,6 +167,8 @@ async fn me(State(app): State<Arc<App>>, Viewer(member): Viewer) -> Answer<Json<
             used: usage.used,
             runs_a_month: usage.quota.runs_a_month,
             used_this_month: usage.used_this_month,
+            stored_bytes: usage.quota.stored_bytes,
+            used_bytes,
         },
     }))
 }

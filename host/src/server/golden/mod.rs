@@ -18,7 +18,7 @@ use std::{
 };
 
 /// What files in the making are called; what a crash has left of them is swept away by this name.
-const STAGED: &str = ".upload-";
+pub(super) const STAGED: &str = ".upload-";
 
 /// Why golden records are not taken. Nothing is replaced then.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@ use crate::{
     server::{
         app::App,
         links::{LinkError, SourceSettings},
+        storage::{self, NoRoom},
         store::{DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, now_ms, time_text},
     },
     undo::{self, UndoError, Undoing},
@@ -120,6 +121,9 @@ pub enum DryRunError {
     /// Too many wait.
     #[error(transparent)]
     Line(#[from] LineTooLong),
+    /// The org keeps as much as it may.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -149,6 +153,7 @@ pub async fn dry_run(app: &Arc<App>, member: &Member, to: &DestinationRow, mode:
     let source = source_of(app, org_id, to).await?;
     let turns = if mode == PlanMode::Offline { &app.jobs.offline_plans } else { &app.jobs.online_plans };
     let _turn = turns.take(org_id).await?;
+    has_room(app, org_id).await?;
     let began = Instant::now();
     let planned = plan(app, org_id, to, &source, &golden, mode).await;
     app.metrics.planned(mode, planned.is_ok(), began.elapsed());
@@ -161,6 +166,13 @@ pub async fn dry_run(app: &Arc<App>, member: &Member, to: &DestinationRow, mode:
     let set_id = Some(golden.set_id);
     let json = keep(app, member, to, plan.header(), set_id.clone()).await?;
     Ok(Planned { plan, json, set_id })
+}
+
+/// Whether an org may keep one more plan, however large it becomes: nobody knows that before it is made.
+async fn has_room(app: &App, org_id: &str) -> Result<(), DryRunError> {
+    let allowed = u64::try_from(app.store.quota(org_id).await?.stored_bytes).unwrap_or(0);
+    app.storage.room(org_id, allowed, 1).await?;
+    Ok(())
 }
 
 async fn source_of(app: &App, org_id: &str, to: &DestinationRow) -> Result<SourceRow, DryRunError> {
@@ -274,6 +286,9 @@ async fn keep(app: &App, member: &Member, to: &DestinationRow, header: &Header, 
         planned_by: json.planned_by.clone(),
     };
     app.store.keep_plan(&member.org_id, &row).await?;
+    // Three files, whose names are in the cache.
+    let bytes = storage::size(&app.folder(&member.org_id).plans().join(&row.plan_id));
+    app.storage.added(&member.org_id, bytes.map_err(|error| DryRunError::Internal(error.to_string()))?);
     Ok(json)
 }
 
@@ -304,6 +319,7 @@ pub async fn undo(app: &Arc<App>, member: &Member, run: &RunRow, to: &Destinatio
     })?;
     let source = source_of(app, org_id, to).await?;
     let _turn = app.jobs.online_plans.take(org_id).await?;
+    has_room(app, org_id).await?;
     let link = observed(app, org_id, &source).await?;
     let base_url = link.base_url.clone();
     let undoing = Undoing {

@@ -1,6 +1,6 @@
-//! How many runs an org may start.
+//! How many runs an org may start, and how much it may keep.
 
-use super::{AuditEntry, Result, Store, Write, now_ms};
+use super::{AuditEntry, Result, Row, Store, Write, now_ms};
 use serde_json::json;
 use sqlx::Row as _;
 
@@ -11,13 +11,23 @@ pub struct Quota {
     pub runs_an_hour: i64,
     /// Runs within any 30 days.
     pub runs_a_month: i64,
+    /// Bytes of all files that it keeps: plans, journals, golden sets, request logs.
+    pub stored_bytes: i64,
 }
 
 impl Default for Quota {
-    /// 30 an hour, as SPEC.md says; 10,000 in 30 days.
+    /// 30 runs an hour, as SPEC.md says; 10,000 in 30 days; 20 GiB.
     fn default() -> Quota {
-        Quota { runs_an_hour: 30, runs_a_month: 10_000 }
+        Quota { runs_an_hour: 30, runs_a_month: 10_000, stored_bytes: 20 << 30 }
     }
+}
+
+fn read(row: &Row) -> Result<Quota> {
+    Ok(Quota {
+        runs_an_hour: row.try_get("runs_an_hour")?,
+        runs_a_month: row.try_get("runs_a_month")?,
+        stored_bytes: row.try_get("stored_bytes")?,
+    })
 }
 
 /// What an org has done.
@@ -34,7 +44,7 @@ pub struct Usage {
 pub(super) const HOUR_MS: i64 = 3600 * 1000;
 pub(super) const MONTH_MS: i64 = 30 * 24 * HOUR_MS;
 
-const QUOTA: &str = "SELECT runs_an_hour, runs_a_month FROM quotas WHERE org_id = $1";
+const QUOTA: &str = "SELECT runs_an_hour, runs_a_month, stored_bytes FROM quotas WHERE org_id = $1";
 const COUNT: &str = "SELECT COUNT(*) AS runs FROM run_starts WHERE org_id = $1 AND started_at > $2";
 
 /// Counts a run that is begun or resumed, until it leaves the longest window.
@@ -56,18 +66,29 @@ impl Store {
     pub async fn set_quota(&self, org_id: &str, quota: Quota, who: &str) -> Result<()> {
         let mut write = self.write().await?;
         sqlx::query(
-            "INSERT INTO quotas (org_id, runs_an_hour, runs_a_month) VALUES ($1, $2, $3) \
-             ON CONFLICT (org_id) DO UPDATE SET runs_an_hour = excluded.runs_an_hour, runs_a_month = excluded.runs_a_month",
+            "INSERT INTO quotas (org_id, runs_an_hour, runs_a_month, stored_bytes) VALUES ($1, $2, $3, $4) ON CONFLICT (org_id) DO UPDATE \
+             SET runs_an_hour = excluded.runs_an_hour, runs_a_month = excluded.runs_a_month, stored_bytes = excluded.stored_bytes",
         )
         .bind(org_id)
         .bind(quota.runs_an_hour)
         .bind(quota.runs_a_month)
+        .bind(quota.stored_bytes)
         .execute(&mut *write)
         .await?;
-        let detail = json!({"runs_an_hour": quota.runs_an_hour, "runs_a_month": quota.runs_a_month});
+        let Quota { runs_an_hour, runs_a_month, stored_bytes } = quota;
+        let detail = json!({"runs_an_hour": runs_an_hour, "runs_a_month": runs_a_month, "stored_bytes": stored_bytes});
         self.log_within(&mut write, &AuditEntry::new(org_id, who, "org.quota", &detail)).await?;
         write.commit().await?;
         Ok(())
+    }
+
+    /// What an org may do.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn quota(&self, org_id: &str) -> Result<Quota> {
+        let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&self.reads).await?;
+        quota.as_ref().map_or(Ok(self.default_quota), read)
     }
 
     /// What an org may do, and has done.
@@ -75,11 +96,7 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn usage(&self, org_id: &str) -> Result<Usage> {
-        let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&self.reads).await?;
-        let quota = match quota {
-            Some(row) => Quota { runs_an_hour: row.try_get("runs_an_hour")?, runs_a_month: row.try_get("runs_a_month")? },
-            None => self.default_quota,
-        };
+        let quota = self.quota(org_id).await?;
         let mut used = [0; 2];
         for (count, window) in used.iter_mut().zip([HOUR_MS, MONTH_MS]) {
             *count = sqlx::query(COUNT).bind(org_id).bind(now_ms() - window).fetch_one(&self.reads).await?.try_get("runs")?;
@@ -90,10 +107,7 @@ impl Store {
     /// Milliseconds until an org may start a run, if it may not now. Everybody else has to wait until the write ends.
     pub(super) async fn must_wait(&self, write: &mut Write, org_id: &str) -> Result<Option<i64>> {
         let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&mut **write).await?;
-        let quota = match quota {
-            Some(row) => Quota { runs_an_hour: row.try_get("runs_an_hour")?, runs_a_month: row.try_get("runs_a_month")? },
-            None => self.default_quota,
-        };
+        let quota = quota.as_ref().map_or(Ok(self.default_quota), read)?;
         let now = now_ms();
         for (limit, window) in [(quota.runs_an_hour, HOUR_MS), (quota.runs_a_month, MONTH_MS)] {
             let used: i64 = sqlx::query(COUNT).bind(org_id).bind(now - window).fetch_one(&mut **write).await?.try_get("runs")?;

@@ -13,7 +13,7 @@ use crate::{
     egress::{Egress, Link, Traffic, base_url::BaseUrl, credential::CredentialError},
     engine::{EngineError, Guest, within},
     plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Guard, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
-    records::{RecordsError, to_columns},
+    records::{RecordsError, bounds, to_columns},
 };
 use arrow_array::RecordBatch;
 use std::{
@@ -26,6 +26,9 @@ use wasmtime::component::Resource;
 
 /// Records read at once. Large enough that crossing the boundary does not count, small enough to stay in the cache.
 pub const READ_ROWS: usize = 4_096;
+/// Bytes of the records that the component is given at once, about, and never fewer than one record: with long texts, batches are short,
+/// whatever it asks for.
+const HANDED_BYTES: usize = 2 << 20;
 /// Batches that may wait between reading, planning and spooling.
 const SLACK: usize = 2;
 /// Warnings and dropped columns kept of one plan.
@@ -345,7 +348,7 @@ impl streams::HostRecords for Guest {
                 break batch;
             }
         };
-        let length = batch.num_rows().min(max.max(1) as usize);
+        let length = bounds::fitting(&batch, max.max(1) as usize, HANDED_BYTES);
         if length < batch.num_rows() {
             records.rest = Some(batch.slice(length, batch.num_rows() - length));
         }

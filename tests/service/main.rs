@@ -29,6 +29,7 @@ mod serve {
     mod authorisation;
     mod conflicts;
     mod credentials;
+    mod long_records;
     mod observing;
     mod operations;
     mod page;

@@ -1,6 +1,9 @@
 //! CSV: every column is text, an empty cell is null. Whether `01234` is a number is not for a reader to guess.
 
-use super::RecordsError;
+use super::{
+    RecordsError,
+    bounds::{self, MAX_BATCH, MAX_RECORD, TOO_LONG},
+};
 use arrow_array::RecordBatch;
 use arrow_csv::reader::Decoder;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
@@ -12,10 +15,8 @@ use std::{
 
 /// A header larger than this is no header.
 const MAX_HEADER: usize = 1 << 20;
-/// A record longer than this is a quote that was never closed, and the rest of the file behind it.
-const MAX_RECORD: usize = 16 << 20;
-/// Records of one batch together: a batch is held in memory, here and in the component.
-const MAX_BATCH: usize = 256 << 20;
+/// A record with more text than this has a quote that was never closed, and the rest of the file behind it. Quotes in values are doubled.
+const MAX_TEXT: usize = 2 * MAX_RECORD;
 
 /// The header, which was read already, and the rest.
 type Input = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + Send>>;
@@ -72,31 +73,42 @@ impl CsvReader {
             };
             malformed(line_in(&reason), format!("{reason}; nothing of this file is skipped silently, mend it"))
         };
+        // The header is the first line.
+        let line = |record: usize| Some((self.records + record) as u64 + 2);
         let rows = decoder.capacity();
         let (mut record, mut batch) = (0, 0);
         loop {
-            let bytes = stream.fill_buf().map_err(|error| RecordsError::Io { file: self.name.clone(), error })?;
+            let mut bytes = stream.fill_buf().map_err(|error| RecordsError::Io { file: self.name.clone(), error })?;
             let before = decoder.capacity();
+            let is_large = batch >= MAX_BATCH;
+            if is_large {
+                // Only at the end of a record can the batch end, and a record ends with a line.
+                let end = memchr::memchr2(b'\n', b'\r', bytes).map_or(bytes.len(), |at| at + 1);
+                bytes = &bytes[..end];
+            }
             let used = decoder.decode(bytes).map_err(refused)?;
             stream.consume(used);
             // At the end of the stream the decoder is told so by no bytes.
             if used == 0 || decoder.capacity() == 0 {
                 break;
             }
-            record = if decoder.capacity() == before { record + used } else { 0 };
+            let ended = decoder.capacity() < before;
+            record = if ended { 0 } else { record + used };
             batch += used;
-            if record > MAX_RECORD || batch > MAX_BATCH {
-                // The header is the first line.
-                let line = (self.records + rows - decoder.capacity()) as u64 + 2;
-                let reason = if record > MAX_RECORD {
-                    "the record that begins here is longer than 16 MiB; is a quote missing?"
-                } else {
-                    "records of more than 64 KB each, on average, are too long"
-                };
-                return Err(malformed(Some(line), reason.to_owned()));
+            if record > MAX_TEXT {
+                return Err(malformed(
+                    line(rows - decoder.capacity()),
+                    format!("the record that begins here {TOO_LONG}; is a quote missing?"),
+                ));
+            }
+            if is_large && ended {
+                break;
             }
         }
         let batch = decoder.flush().map_err(refused)?;
+        if let Some(row) = batch.as_ref().and_then(bounds::too_long) {
+            return Err(malformed(line(row), format!("the record {TOO_LONG}; is a quote missing?")));
+        }
         self.records += batch.as_ref().map_or(0, RecordBatch::num_rows);
         Ok(batch)
     }
@@ -185,6 +197,43 @@ mod tests {
         assert_eq!(reader.next().unwrap().unwrap().num_rows(), 2);
         let error = reader.next().unwrap_err().to_string();
         assert!(error.contains("x.csv, line 4: the record that begins here"), "{error}");
+    }
+
+    #[test]
+    fn long_records_make_short_batches_and_none_is_cut_in_two() {
+        // Line breaks of all kinds, alone and inside quotes, so that a batch could end in the wrong place.
+        for newline in ["\n", "\r\n", "\r"] {
+            let note = format!("\"a{newline}\"\"b\"\"{newline}{}\"", "x".repeat(MAX_RECORD / 2));
+            let mut text = format!("id,note{newline}").replace('\r', if newline == "\r" { "\n" } else { "\r" });
+            for id in 0..60 {
+                text.push_str(&format!("{id},{note}{newline}"));
+            }
+            let stream = io::BufReader::with_capacity(1 << 17, Cursor::new(text.into_bytes()));
+            let mut reader = CsvReader::new("x.csv".to_owned(), Box::new(stream), b',', 4_096).unwrap();
+            let mut rows = 0;
+            while let Some(batch) = reader.next().unwrap() {
+                assert!((1..=17).contains(&batch.num_rows()), "{newline:?}: {} rows at once", batch.num_rows());
+                let column = |at: usize| batch.column(at).as_any().downcast_ref::<StringArray>().unwrap().clone();
+                for row in 0..batch.num_rows() {
+                    assert_eq!(column(0).value(row), rows.to_string(), "{newline:?}");
+                    assert!(column(1).value(row).starts_with(&format!("a{newline}\"b\"{newline}x")), "{newline:?}");
+                    rows += 1;
+                }
+            }
+            assert_eq!(rows, 60, "{newline:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_may_have_one_mebibyte_and_no_more() {
+        // Two texts have their offsets too.
+        let largest = MAX_RECORD - 8 - 1;
+        let text = |bytes: usize| format!("id,note\n1,x\n2,{}\n3,x\n", "x".repeat(bytes));
+        assert_eq!(read(text(largest).as_bytes()).unwrap().len(), 3);
+        let error = read(text(largest + 1).as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("x.csv, line 3: the record is longer than 1 MiB"), "{error}");
+        // Quotes are doubled in the file, not in the value.
+        assert_eq!(read(format!("id,note\n1,\"{}\"\n", "\"\"".repeat(largest)).as_bytes()).unwrap().len(), 1);
     }
 
     #[test]

@@ -3,7 +3,11 @@
 //! A line is parsed once, into slices of its own text; the type of a column is decided when the batch is full, from
 //! those slices. So nothing is lost on the way: a column that mixes types becomes text in the spelling of the file.
 
-use super::{RecordOptions, RecordsError, holds_ids};
+use super::{
+    RecordOptions, RecordsError,
+    bounds::{MAX_BATCH, MAX_COLUMNS, MAX_RECORD, TOO_LONG},
+    holds_ids,
+};
 use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StructArray,
     builder::{ListBuilder, StringBuilder},
@@ -21,10 +25,6 @@ use std::{
     sync::Arc,
 };
 
-/// A line longer than this is not a record.
-const MAX_LINE: usize = 16 << 20;
-/// Lines of one batch together: a batch is held in memory, here and in the component.
-const MAX_BATCH: usize = 64 << 20;
 /// A whole number up to this is exact as a 64-bit float.
 const EXACT: i64 = 1 << 53;
 
@@ -71,10 +71,10 @@ impl JsonLinesReader {
         let mut lines: Vec<(u64, Range<usize>)> = Vec::with_capacity(max_rows);
         while lines.len() < max_rows && self.text.len() < MAX_BATCH {
             let start = self.text.len();
-            let mut line = self.stream.by_ref().take(MAX_LINE as u64 + 1);
+            let mut line = self.stream.by_ref().take(MAX_RECORD as u64 + 1);
             let read = line.read_line(&mut self.text);
             if line.limit() == 0 {
-                return Err(self.malformed(self.line + 1, format!("the line is longer than {MAX_LINE} bytes")));
+                return Err(self.malformed(self.line + 1, format!("the line {TOO_LONG}")));
             }
             if read.map_err(|error| self.io_error(error))? == 0 {
                 break;
@@ -153,6 +153,11 @@ impl<'de> Visitor<'de> for Row<'_> {
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
             let value = map.next_value::<&'de RawValue>()?.get();
             let at = self.columns.find(&name, hint);
+            if self.columns.names.len() > MAX_COLUMNS {
+                return Err(serde::de::Error::custom(format_args!(
+                    "there are more than {MAX_COLUMNS} columns; leave out what is not written"
+                )));
+            }
             let start = value.as_ptr() as usize - self.base;
             let values = &mut self.columns.values[at];
             if values.len() > self.columns.rows {
@@ -357,6 +362,21 @@ mod tests {
         for unsupported in ["o", "odd"] {
             assert!(matches!(batch.column_by_name(unsupported).unwrap().data_type(), DataType::Struct(_)));
         }
+    }
+
+    #[test]
+    fn a_line_may_have_one_mebibyte_and_so_many_columns_and_no_more() {
+        let line = |bytes: usize| format!("{{\"a\":1}}\n{{\"a\":\"{}\"}}\n", "x".repeat(bytes - 9));
+        assert_eq!(read(&line(MAX_RECORD)).unwrap().num_rows(), 2);
+        let error = read(&line(MAX_RECORD + 1)).unwrap_err().to_string();
+        assert!(error.contains("x.jsonl, line 2: the line is longer than 1 MiB"), "{error}");
+        let columns = |count: usize| {
+            let columns: Vec<String> = (0..count).map(|at| format!("\"c{at}\":1")).collect();
+            format!("{{\"a\":1}}\n{{{}}}\n", columns.join(","))
+        };
+        assert_eq!(read(&columns(MAX_COLUMNS - 1)).unwrap().num_columns(), MAX_COLUMNS);
+        let error = read(&columns(MAX_COLUMNS)).unwrap_err().to_string();
+        assert!(error.contains("x.jsonl, line 2") && error.contains("more than 2000 columns"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! text throughout, so that a postal code keeps its zeros; in JSON Lines a column that holds ids stays text, so
 //! that an id written as `4.92564112121e11` can be judged for what it is; Parquet brings its own types.
 
+pub(crate) mod bounds;
 mod columns;
 mod csv;
 mod input;
@@ -87,7 +88,8 @@ pub struct RecordSource {
 enum Reader {
     Csv(Box<csv::CsvReader>),
     JsonLines(jsonl::JsonLinesReader),
-    Parquet(String, ParquetRecordBatchReader),
+    /// The file's name, what reads it, and how many records it has read.
+    Parquet(String, ParquetRecordBatchReader, u64),
 }
 
 /// Whether a column holds ids, which stay text as they are spelled.
@@ -150,10 +152,10 @@ impl RecordSource {
         Ok(Some(match (format, data) {
             (Format::Parquet, input::Data::Seekable(file)) => {
                 let builder = ParquetRecordBatchReaderBuilder::try_new(file);
-                let reader = builder.and_then(|builder| builder.with_batch_size(max_rows).build());
+                let reader = builder.and_then(|builder| builder.with_batch_size(max_rows.min(bounds::PARQUET_ROWS)).build());
                 let reader =
                     reader.map_err(|error| RecordsError::Malformed { file: name.clone(), line: None, reason: error.to_string() })?;
-                Reader::Parquet(name, reader)
+                Reader::Parquet(name, reader, 0)
             }
             (Format::Csv(delimiter), data) => Reader::Csv(Box::new(csv::CsvReader::new(name, data.into_stream(), delimiter, max_rows)?)),
             (_, data) => Reader::JsonLines(jsonl::JsonLinesReader::new(name, data.into_stream(), &self.options)),
@@ -174,13 +176,16 @@ impl Records for RecordSource {
             let batch = match reader {
                 Reader::Csv(reader) => reader.next()?,
                 Reader::JsonLines(reader) => reader.next(max_rows)?,
-                Reader::Parquet(name, reader) => {
-                    let malformed = |error: arrow_schema::ArrowError| RecordsError::Malformed {
-                        file: name.clone(),
-                        line: None,
-                        reason: error.to_string(),
-                    };
-                    reader.next().transpose().map_err(malformed)?
+                Reader::Parquet(name, reader, records) => {
+                    let malformed = |reason: String| RecordsError::Malformed { file: name.clone(), line: None, reason };
+                    let batch = reader.next().transpose().map_err(|error| malformed(error.to_string()))?;
+                    if let Some(batch) = &batch {
+                        if let Some(row) = bounds::too_long(batch) {
+                            return Err(malformed(format!("record {} {}", *records + row as u64 + 1, bounds::TOO_LONG)));
+                        }
+                        *records += batch.num_rows() as u64;
+                    }
+                    batch
                 }
             };
             match batch {

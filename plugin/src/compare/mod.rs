@@ -1,7 +1,8 @@
 //! Comparing while planning: between the planner and the host's sink, each change is held against what the CRM has now.
 //!
 //! Changes are collected until a read is full (100 for HubSpot, 2,000 for Salesforce), several reads are on their way at the
-//! same time, and what comes of them goes on in the order of the rows. Memory holds what is on its way and no more.
+//! same time, and what comes of them goes on in the order of the rows. Memory holds what is on its way and no more; long texts make
+//! small reads, and fewer of them.
 //!
 //! What is equal under the CRM's own normal form is left out; a change of which nothing is left is skipped as `unchanged`.
 //! Records that are not there are looked for one by one (HubSpot) or in one query (Salesforce): deleted, or merged
@@ -17,9 +18,9 @@ use crate::config::Config;
 use crate::metadata::Metadata;
 use crate::plan::{PlanHost, close, empty_strings};
 use crate::routes::{BodyForm, Routes};
-use crate::run::Runner;
 use crate::run::changes::Changes;
 use crate::run::world::Network;
+use crate::run::{MAX_BYTES_IN_FLIGHT, REQUEST_BYTES, Runner};
 use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -125,8 +126,9 @@ pub(crate) struct Comparing<'r, 'h, H, N> {
     /// Records in a full read.
     most: usize,
     pending: ChangeBatch,
-    /// On their way, in the order of the rows.
-    reads: VecDeque<Read<'r>>,
+    /// On their way, in the order of the rows, each with the bytes of its changes.
+    reads: VecDeque<(Read<'r>, usize)>,
+    bytes: usize,
 }
 
 enum Read<'r> {
@@ -140,16 +142,17 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
             BodyForm::Many { max, .. } => max as usize,
             _ => 1,
         };
-        Comparing { comparer, host, most, pending: no_changes(), reads: VecDeque::new() }
+        Comparing { comparer, host, most, pending: no_changes(), reads: VecDeque::new(), bytes: 0 }
     }
 
     async fn start(&mut self) -> Result<(), Error> {
-        while self.reads.len() >= self.comparer.config.in_flight {
+        while self.reads.len() >= self.comparer.config.in_flight || (self.bytes >= MAX_BYTES_IN_FLIGHT && !self.reads.is_empty()) {
             self.take().await?;
         }
         let changes = Changes::new(std::mem::replace(&mut self.pending, no_changes()))?;
-        let comparer = self.comparer;
-        self.reads.push_back(Read::OnItsWay(Box::pin(comparer.compare(changes))));
+        let (comparer, size) = (self.comparer, changes.size());
+        self.reads.push_back((Read::OnItsWay(Box::pin(comparer.compare(changes))), size));
+        self.bytes += size;
         Ok(())
     }
 
@@ -157,7 +160,7 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
     async fn take(&mut self) -> Result<(), Error> {
         // All of them go on while the oldest is waited for; there are in_flight at most.
         let oldest = poll_fn(|context| {
-            for read in &mut self.reads {
+            for (read, _) in &mut self.reads {
                 if let Read::OnItsWay(future) = read
                     && let Poll::Ready(done) = future.as_mut().poll(context)
                 {
@@ -165,7 +168,7 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
                 }
             }
             match self.reads.pop_front() {
-                Some(Read::Done(done)) => Poll::Ready(Some(done)),
+                Some((Read::Done(done), size)) => Poll::Ready(Some((done, size))),
                 Some(waiting) => {
                     self.reads.push_front(waiting);
                     Poll::Pending
@@ -173,7 +176,8 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
                 None => Poll::Ready(None),
             }
         });
-        let Some(compared) = oldest.await else { return Ok(()) };
+        let Some((compared, size)) = oldest.await else { return Ok(()) };
+        self.bytes -= size;
         let compared = compared?;
         if !compared.rows.is_empty() {
             let changes = ChangeBatch {
@@ -218,7 +222,7 @@ impl<H: PlanHost, N: Network> PlanHost for Comparing<'_, '_, H, N> {
             self.pending.rows.push(*row);
             append(&mut self.pending.ids, &changes.ids, at);
             append(&mut self.pending.fields, &changes.fields, at);
-            if self.pending.rows.len() == self.most {
+            if self.pending.rows.len() == self.most || self.pending.fields.bytes.len() >= REQUEST_BYTES {
                 self.start().await?;
             }
         }

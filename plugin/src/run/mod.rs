@@ -45,9 +45,9 @@ use std::pin::Pin;
 use world::{Network, Request, Stream};
 
 /// Bytes of changes that may be on their way before no more are pulled: memory stays flat with long texts too.
-const MAX_BYTES_IN_FLIGHT: usize = 6 << 20;
+pub(crate) const MAX_BYTES_IN_FLIGHT: usize = 6 << 20;
 /// Bytes of changes that one request should carry at most, about.
-const REQUEST_BYTES: usize = 2 << 20;
+pub(crate) const REQUEST_BYTES: usize = 2 << 20;
 
 /// A job on its way, with the bytes of its changes. One type for all of them keeps the component small.
 type Task<'t> = Pin<Box<dyn Future<Output = (Result<(), Error>, usize)> + 't>>;

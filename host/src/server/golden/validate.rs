@@ -4,17 +4,18 @@
 use super::{GoldenError, GoldenLimits, Packing, StagedFile, UploadFormat, receive::blocking};
 use crate::{
     planner::{READ_ROWS, Records},
-    records::{RecordOptions, RecordSource},
+    records::{
+        RecordOptions, RecordSource,
+        bounds::{MAX_COLUMNS, PARQUET_ROWS},
+    },
 };
 use arrow_array::RecordBatch;
 use std::{collections::HashSet, fs::File, io::Read, path::Path};
 
-/// More columns than this are no records of a CRM.
-const MAX_COLUMNS: usize = 2_000;
-/// Parquet repeats a value by reference, so that a few bytes of a file may be any number in memory: it is read in small batches, and one that is
-/// larger than this is refused.
-const PARQUET_ROWS: usize = 256;
-const MAX_PARQUET_BATCH: usize = 64 << 20;
+/// Parquet repeats a value by reference, so that a few bytes of a file may be any number in memory: here it is read in small steps, and refused if
+/// what planning reads at once would be larger than this.
+const STEPS: usize = 4;
+pub(super) const MAX_PARQUET_BATCH: usize = 64 << 20;
 
 /// What is in a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +46,10 @@ fn validate(path: &Path, format: UploadFormat, bytes: u64, limits: &GoldenLimits
     let source = RecordSource::of(vec![path.to_owned()], RecordOptions::default()).map_err(failed)?;
     let mut source = source.limited(limits.unpacked);
     let mut found = Columns::default();
-    let rows = if format == UploadFormat::Parquet { PARQUET_ROWS } else { READ_ROWS };
+    let rows = if format == UploadFormat::Parquet { PARQUET_ROWS / STEPS } else { READ_ROWS };
     let mut records = 0;
     let mut unpacked = 0;
+    let mut at_once = [0; STEPS];
     while let Some(batch) = source.next_batch(rows).map_err(failed)? {
         if records == 0 && matches!(format, UploadFormat::Csv(_)) {
             check_header(&batch)?;
@@ -55,8 +57,13 @@ fn validate(path: &Path, format: UploadFormat, bytes: u64, limits: &GoldenLimits
         if format == UploadFormat::Parquet {
             let size = batch.get_array_memory_size();
             unpacked += size as u64;
-            if size > MAX_PARQUET_BATCH || unpacked > limits.unpacked {
-                return Err(GoldenError::TooLarge { limit: limits.unpacked.min(MAX_PARQUET_BATCH as u64), unpacked: true });
+            if unpacked > limits.unpacked {
+                return Err(GoldenError::TooLarge { limit: limits.unpacked, unpacked: true });
+            }
+            at_once.rotate_left(1);
+            at_once[STEPS - 1] = size;
+            if at_once.iter().sum::<usize>() > MAX_PARQUET_BATCH {
+                return Err(too_large_at_once(records + batch.num_rows() as u64));
             }
         }
         found.see(&batch)?;
@@ -74,6 +81,14 @@ fn validate(path: &Path, format: UploadFormat, bytes: u64, limits: &GoldenLimits
         return Err(GoldenError::invalid(None, "the records have no columns"));
     }
     Ok(Validated { records, columns: found.names })
+}
+
+/// What is planned at once would be too large, with the record of this number.
+pub(super) fn too_large_at_once(record: u64) -> GoldenError {
+    let reason = format!(
+        "the {PARQUET_ROWS} records up to {record} have more than 64 MiB together, which is too much for Parquet and for queries; send them as CSV or JSON Lines"
+    );
+    GoldenError::invalid(None, reason)
 }
 
 #[derive(Default)]
@@ -148,18 +163,26 @@ fn check_header(batch: &RecordBatch) -> Result<(), GoldenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::bounds::MAX_RECORD;
     use crate::server::golden::GoldenFiles;
     use arrow_array::{ArrayRef, StringArray};
     use bytes::Bytes;
     use futures_util::stream;
-    use parquet::arrow::ArrowWriter;
+    use parquet::{
+        arrow::ArrowWriter,
+        basic::{Compression, ZstdLevel},
+        file::properties::WriterProperties,
+    };
     use std::{io::Write, sync::Arc};
 
     const CSV: UploadFormat = UploadFormat::Csv(Packing::None);
     const JSON: UploadFormat = UploadFormat::JsonLines(Packing::None);
 
     async fn validated(bytes: impl Into<Vec<u8>>, format: UploadFormat) -> Result<Validated, GoldenError> {
-        let limits = GoldenLimits { bytes: 1 << 20, unpacked: 1 << 20 };
+        validated_within(bytes, format, GoldenLimits { bytes: 1 << 20, unpacked: 1 << 20 }).await
+    }
+
+    async fn validated_within(bytes: impl Into<Vec<u8>>, format: UploadFormat, limits: GoldenLimits) -> Result<Validated, GoldenError> {
         let dir = tempfile::tempdir().unwrap();
         let files = GoldenFiles::open(dir.path()).unwrap();
         let body = stream::iter([Ok::<_, String>(Bytes::from(bytes.into()))]);
@@ -176,6 +199,14 @@ mod tests {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         gzip.write_all(text).unwrap();
         gzip.finish().unwrap()
+    }
+
+    fn parquet_of(texts: &[String]) -> Vec<u8> {
+        let batch = RecordBatch::try_from_iter([("a", Arc::new(StringArray::from(texts.to_vec())) as ArrayRef)]).unwrap();
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
     }
 
     fn parquet(names: &[&str]) -> Vec<u8> {
@@ -243,6 +274,16 @@ mod tests {
         assert!(packed.len() < 5_000);
         let bomb = validated(packed, UploadFormat::Csv(Packing::Gzip)).await.unwrap_err();
         assert!(matches!(bomb, GoldenError::TooLarge { unpacked: true, .. }), "{bomb}");
+
+        let long = parquet_of(&["x".repeat(MAX_RECORD - 4), "x".repeat(MAX_RECORD - 3)]);
+        let error = validated(long, UploadFormat::Parquet).await.unwrap_err().to_string();
+        assert!(error.contains("record 2 is longer than 1 MiB"), "{error}");
+        // One value, kept once and referred to by as many records as are planned at once.
+        let many = parquet_of(&vec!["x".repeat(70_000); PARQUET_ROWS]);
+        assert!(many.len() < 1 << 20, "{}", many.len());
+        let limits = GoldenLimits { bytes: 1 << 20, unpacked: 1 << 30 };
+        let error = validated_within(many, UploadFormat::Parquet, limits).await.unwrap_err().to_string();
+        assert!(error.contains("the 1024 records up to 1024 have more than 64 MiB together"), "{error}");
 
         // One value, kept once and referred to 200 times.
         let value = "x".repeat(200_000);

@@ -2,8 +2,15 @@
 
 use super::{QueryError, QueryLimits};
 use crate::{
-    records::holds_ids,
-    server::golden::{GoldenError, GoldenFiles, StagedFile, UploadFormat, Validated, receive::Staging},
+    records::{
+        bounds::{MAX_RECORD, PARQUET_ROWS},
+        holds_ids,
+    },
+    server::golden::{
+        GoldenError, GoldenFiles, StagedFile, UploadFormat, Validated,
+        receive::Staging,
+        validate::{MAX_PARQUET_BATCH, too_large_at_once},
+    },
 };
 use arrow_array::{
     ArrayRef, RecordBatch,
@@ -58,6 +65,9 @@ pub(super) struct Table {
     rows: u64,
     batch_rows: usize,
     batch_bytes: usize,
+    row_bytes: usize,
+    /// Of the rows that planning reads at once.
+    read_bytes: usize,
 }
 
 impl Table {
@@ -76,7 +86,7 @@ impl Table {
         let writer = ArrowWriter::try_new(staging, Arc::clone(&schema), Some(properties)).map_err(|error| written(error, limits.bytes))?;
         let builders = columns.iter().map(|(_, kind)| kind.builder()).collect();
         let names = columns.into_iter().map(|(name, _)| name).collect();
-        Ok(Table { names, builders, schema, writer, limits, rows: 0, batch_rows: 0, batch_bytes: 0 })
+        Ok(Table { names, builders, schema, writer, limits, rows: 0, batch_rows: 0, batch_bytes: 0, row_bytes: 0, read_bytes: 0 })
     }
 
     /// Begins the next row; each of its columns is to be [put](Table::put).
@@ -87,17 +97,32 @@ impl Table {
         if self.rows == self.limits.rows {
             return Err(QueryError::TooManyRows { limit: self.limits.rows });
         }
+        if self.rows.is_multiple_of(PARQUET_ROWS as u64) {
+            self.read_bytes = 0;
+        }
         self.rows += 1;
         self.batch_rows += 1;
+        self.row_bytes = 0;
         Ok(())
     }
 
     /// A value of the row, as its text.
     ///
     /// # Errors
-    /// If the column's type has no such value.
+    /// If the column's type has no such value, or the row is longer than a record may be.
     pub(super) fn put(&mut self, column: usize, text: Option<&str>) -> Result<(), QueryError> {
-        self.batch_bytes += text.map_or(0, str::len);
+        let bytes = text.map_or(0, str::len);
+        self.batch_bytes += bytes;
+        // What a value takes beside its text.
+        self.row_bytes += bytes + size_of::<u64>();
+        self.read_bytes += bytes + size_of::<u64>();
+        if self.row_bytes > MAX_RECORD {
+            let reason = "with this value the row is longer than 1 MiB, which no CRM's record is; leave it out, or shorten it in the query";
+            return Err(QueryError::Value { row: self.rows, column: self.names[column].clone(), reason: reason.to_owned() });
+        }
+        if self.read_bytes > MAX_PARQUET_BATCH {
+            return Err(too_large_at_once(self.rows).into());
+        }
         let Some(builder) = self.builders.get_mut(column) else { return Ok(()) };
         builder.put(text).map_err(|what| QueryError::Value {
             row: self.rows,

@@ -183,3 +183,16 @@ async fn only_what_the_operator_allows_is_reached() {
     fn is_send(_: impl Send) {}
     is_send(world.query(sql));
 }
+
+#[tokio::test]
+async fn rows_are_no_longer_than_records_may_be() {
+    let world = World::new(PEOPLE).await;
+    world.query("SELECT 1 AS key, printf('%.*c', 1048000, 'x') AS note").await.unwrap();
+    let long = "SELECT 1 AS key, 'x' AS note UNION ALL SELECT 2, printf('%.*c', 1048576, 'x')";
+    let error = world.refused(long).await;
+    assert!(error.contains("row 2, column `note`: with this value the row is longer than 1 MiB"), "{error}");
+    // As many as planning reads at once.
+    let many = "WITH RECURSIVE n(key) AS (SELECT 1 UNION ALL SELECT key + 1 FROM n WHERE key < 1024) SELECT key, printf('%.*c', 70000, 'x') AS note FROM n";
+    let error = world.refused(many).await;
+    assert!(error.contains("more than 64 MiB together"), "{error}");
+}

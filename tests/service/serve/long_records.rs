@@ -1,0 +1,78 @@
+//! Records that are as long as they may be: whatever is taken can be planned.
+
+use super::world::{Tenant, contact, crm, service};
+use reverse_sync_tests::service::{Database, Service};
+use serde_json::{Value, json};
+
+/// Bytes of a record's values, with four for each text.
+const LARGEST: usize = 1 << 20;
+/// Records before the long ones, so that the component has reason to ask for many at once.
+const SHORT: usize = 600;
+/// Long ones, which together are more than the component's memory.
+const LONG: usize = 80;
+
+async fn tenant(service: &Service) -> (crm_simulator::Simulator, Tenant, String) {
+    let simulator = crm(1).await;
+    let tenant = Tenant::hubspot(service, &simulator, "acme").await;
+    let destination = tenant.destination("person", &json!({})).await;
+    (simulator, tenant, destination)
+}
+
+fn csv(long: impl Iterator<Item = String>) -> String {
+    let names = (0..SHORT).map(|n| format!("New {n}")).chain(long).enumerate();
+    names.fold("hs_object_id,firstname\n".to_owned(), |text, (n, name)| text + &format!("{},{name}\n", contact(n)))
+}
+
+fn json_lines(long: impl Iterator<Item = String>) -> String {
+    let names = (0..SHORT).map(|n| format!("New {n}")).chain(long).enumerate();
+    names.fold(String::new(), |text, (n, name)| text + &json!({"hs_object_id": contact(n), "firstname": name}).to_string() + "\n")
+}
+
+async fn planned(tenant: &Tenant, destination: &str) -> Value {
+    tenant.admin.post(&format!("/destinations/{destination}/reverse-dry-run"), &json!({})).await.is(200)
+}
+
+#[tokio::test]
+async fn the_longest_records_of_csv_can_be_planned() {
+    let service = service(Database::Sqlite).await;
+    let (_simulator, tenant, destination) = tenant(&service).await;
+    let length = LARGEST - contact(0).len() - 2 * 4;
+    // Each of the last ones becomes six bytes in JSON.
+    let long = (0..LONG).map(|n| if n < LONG - 4 { "x" } else { "\u{1}" }.repeat(length));
+    tenant.golden("person", &csv(long)).await;
+    assert_eq!(planned(&tenant, &destination).await["writable"], SHORT + LONG);
+
+    let long = ["x".to_owned(), "x".repeat(length + 1), "x".to_owned()];
+    let refused = tenant.admin.put("/golden/person", "text/csv", csv(long.into_iter())).await;
+    refused.problem(422, &[&format!("line {}", 1 + SHORT + 2), "1 MiB"]);
+}
+
+#[tokio::test]
+async fn the_longest_records_of_json_lines_can_be_planned() {
+    let service = service(Database::Sqlite).await;
+    let (_simulator, tenant, destination) = tenant(&service).await;
+    // With its line break, the whole line counts.
+    let length = LARGEST - json!({"hs_object_id": contact(0), "firstname": ""}).to_string().len() - 1;
+    let upload = async |text: String| tenant.admin.put("/golden/person", "application/x-ndjson", text).await;
+    upload(json_lines((0..LONG).map(|_| "x".repeat(length)))).await.is(200);
+    assert_eq!(planned(&tenant, &destination).await["writable"], SHORT + LONG);
+
+    let long = ["x".to_owned(), "x".repeat(length + 1), "x".to_owned()];
+    upload(json_lines(long.into_iter())).await.problem(422, &[&format!("line {}", SHORT + 2), "1 MiB"]);
+}
+
+#[tokio::test]
+async fn long_texts_can_be_compared() {
+    const RECORDS: usize = 1_000;
+    let service = service(Database::Sqlite).await;
+    let simulator = crm(RECORDS).await;
+    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
+    let destination = tenant.destination("person", &json!({})).await;
+    // As long as a text of HubSpot may be.
+    let long = "x".repeat(65_536);
+    let text = (0..RECORDS).fold("hs_object_id,firstname\n".to_owned(), |text, n| text + &format!("{},{long}\n", contact(n)));
+    tenant.golden("person", &text).await;
+    let path = format!("/destinations/{destination}/reverse-dry-run");
+    let plan = tenant.admin.post(&path, &json!({"mode": "compare"})).await.is(200);
+    assert_eq!(plan["writable"], RECORDS, "{plan}");
+}

@@ -334,6 +334,56 @@ async fn whoever_follows_a_run_does_not_keep_the_service_from_ending() {
     assert!(!states.is_empty() && states.iter().all(|state| state["status"] == "running"), "{answer}");
 }
 
+/// A stream of a run's events that has begun, or how it was refused.
+async fn follow(service: &Service, client: &Client, run: &str) -> Result<TcpStream, String> {
+    let address = service.place().address();
+    let mut stream = TcpStream::connect(address.strip_prefix("http://").unwrap()).await.unwrap();
+    let key = client.key().unwrap();
+    let request = format!("GET /runs/{run}/events HTTP/1.1\r\nhost: service\r\nauthorization: Bearer {key}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    loop {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "{}", String::from_utf8_lossy(&answer));
+        let text = String::from_utf8_lossy(&answer);
+        if text.contains("event: run") {
+            return Ok(stream);
+        } else if text.starts_with("HTTP/1.1 4") && text.ends_with('}') {
+            return Err(text.into_owned());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_org_follows_so_many_runs_at_once_and_no_more() {
+    const STREAMS: usize = 64;
+    let (service, simulator) = (service(Database::Sqlite).await, crm(3).await);
+    simulator.world().fault(Rule::always(Fault::Latency(NEVER)).on("/batch/update"));
+    let mut runs = Vec::new();
+    for name in ["acme", "other"] {
+        let tenant = Tenant::hubspot(&service, &simulator, name).await;
+        let destination = tenant.destination("person", &json!({})).await;
+        tenant.golden("person", &new_names(0..3)).await;
+        let run = tenant.start(&destination).await;
+        runs.push((tenant.admin, run));
+    }
+    let [(acme, run), (other, theirs)] = &runs[..] else { panic!("two orgs") };
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        streams.push(follow(&service, acme, run).await.unwrap());
+    }
+    let refused = follow(&service, acme, run).await.unwrap_err();
+    assert!(
+        refused.starts_with("HTTP/1.1 429 ") && refused.contains("too_many_streams") && refused.contains("retry-after: 5"),
+        "{refused}"
+    );
+    // Others are not concerned, and neither are other requests.
+    follow(&service, other, theirs).await.unwrap();
+    acme.get(&format!("/runs/{run}")).await.is(200);
+    // Whoever goes away makes room.
+    streams.pop();
+    until("a stream to be free", async || follow(&service, acme, run).await.ok()).await;
+}
+
 on_both!(
     a_request_log_is_kept_for_seven_days_and_its_run_for_longer,
     a_run_is_in_the_metrics_by_the_names_that_they_have,

@@ -13,6 +13,8 @@ use tokio::time::timeout;
 
 /// Largest JSON body, in bytes. Golden records are not JSON bodies.
 pub const MAX_JSON: usize = 1 << 20;
+/// How long a body that is read whole may take, all in all. Nobody who waits for an answer sends a megabyte more slowly.
+const WHOLE_TIME: Duration = Duration::from_secs(30);
 /// How much of a body that is refused is read on, and for how long.
 const REFUSED_BYTES: usize = 16 << 20;
 const REFUSED_TIME: Duration = Duration::from_secs(2);
@@ -38,8 +40,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// All of a body, if it is not too large.
-async fn whole(mut stream: BodyDataStream) -> Answer<Vec<u8>> {
+/// All of a body, if it is not too large and does not take too long.
+async fn whole(stream: BodyDataStream) -> Answer<Vec<u8>> {
+    let too_slow = || {
+        let detail = format!("the body has not come to its end within {} seconds; send it again, in one go", WHOLE_TIME.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
+    };
+    timeout(WHOLE_TIME, collected(stream)).await.map_err(|_| too_slow())?
+}
+
+async fn collected(mut stream: BodyDataStream) -> Answer<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(piece) = stream.next().await {
         let piece = piece.map_err(|_| Problem::bad("bad_body", "the body broke off; send it again"))?;
@@ -215,6 +225,29 @@ mod tests {
             assert_eq!(problem.get("pointer").and_then(|pointer| pointer.as_str()), pointer, "{problem}");
             assert!(!problem["detail"].as_str().unwrap().contains("sesame") || code == "unknown_key", "{problem}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up() {
+        use tokio::time::{Instant, sleep};
+        let trickle = |seconds: u64| {
+            let bytes = futures_util::stream::unfold((), move |()| async move {
+                sleep(Duration::from_secs(seconds)).await;
+                Some((Ok::<_, std::convert::Infallible>(" "), ()))
+            });
+            Request::builder().body(Body::from_stream(bytes)).unwrap()
+        };
+        // Neither a byte now and then nor many of them keep a connection for longer.
+        for seconds in [1, 20, 3_600] {
+            let began = Instant::now();
+            let problem = JsonBody::<Wanted>::from_request(trickle(seconds), &()).await.err().unwrap();
+            let problem = serde_json::to_value(problem).unwrap();
+            assert_eq!((&problem["status"], &problem["code"]), (&408.into(), &"body_too_slow".into()), "{problem}");
+            assert_eq!(began.elapsed().as_secs(), 30);
+        }
+        let began = Instant::now();
+        throw_away(trickle(1).into_body().into_data_stream()).await;
+        assert_eq!(began.elapsed(), REFUSED_TIME);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     body::PathId,
-    problem::{Answer, Problem},
+    problem::{Answer, Problem, ProblemJson},
     run_json::RunJson,
     runs::{per_second, run},
 };
@@ -57,7 +57,9 @@ struct Rate {
 /// `{"at", "calls", "limit_per_second", "throttled"}` each second. The stream ends after the run has.
 #[utoipa::path(
     get, path = "/runs/{run_id}/events", tag = "runs", params(("run_id" = String, Path, description = "The run")),
-    responses((status = 200, description = "Server-sent events", body = EventJson, content_type = "text/event-stream")),
+    responses(
+        (status = 200, description = "Server-sent events", body = EventJson, content_type = "text/event-stream"),
+        (status = 429, description = "The org follows 64 runs already", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("viewer")))
 )]
 async fn events(
@@ -68,11 +70,16 @@ async fn events(
     let row = run(&app, &member, &id).await?;
     // What is wrong with it is said now, while there can still be another answer.
     RunJson::of(&app, &row)?;
+    let turn = app.jobs.following(&member.org_id).ok_or_else(|| {
+        let detail = "as many runs of this org are followed as may be at once; end another stream, or ask GET /runs/{run_id} now and then";
+        Problem::too_many_of("too_many_streams", detail, 5)
+    })?;
     let (events, mut next) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         if let Err(problem) = follow(&app, row, &events).await {
             tracing::warn!(?problem, "the events of a run broke off");
         }
+        drop(turn);
     });
     let stream = futures_util::stream::poll_fn(move |context| next.poll_recv(context).map(|event| event.map(Ok)));
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))

@@ -83,7 +83,12 @@ impl Problem {
 
     /// 429.
     pub fn too_many(detail: impl Into<String>, seconds: u64) -> Problem {
-        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        Problem::too_many_of("too_many_requests", detail, seconds)
+    }
+
+    /// 429, of one kind of requests.
+    pub fn too_many_of(code: &'static str, detail: impl Into<String>, seconds: u64) -> Problem {
+        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
         problem.0.retry_after = Some(seconds);
         problem
     }

@@ -73,6 +73,9 @@ const CHECKING: (usize, usize) = (32, 4);
 /// Files of rejects under way, each of which reads golden records, plan and journal once more.
 const REJECTING: (usize, usize) = (16, 2);
 
+/// Runs that are followed, in all and by one org: no more than there are connections.
+const FOLLOWING: (usize, usize) = (4_096, 64);
+
 impl Limits {
     /// Instances of the component that there may be at once.
     pub fn instances(&self) -> usize {
@@ -105,6 +108,7 @@ pub struct Jobs {
     receiving: Turns,
     checking: Turns,
     rejecting: Turns,
+    following: Turns,
     /// Held while a run of a destination begins.
     begins: super::secrets::Holds,
     state: Mutex<State>,
@@ -131,6 +135,7 @@ impl Jobs {
             receiving: Turns::new(RECEIVING.0, RECEIVING.1),
             checking: Turns::new(CHECKING.0, CHECKING.1),
             rejecting: Turns::new(REJECTING.0, REJECTING.1),
+            following: Turns::new(FOLLOWING.0, FOLLOWING.1),
             begins: super::secrets::Holds::default(),
             state: Mutex::new(state),
             ending: AtomicBool::new(false),
@@ -165,6 +170,11 @@ impl Jobs {
     /// If too many of the org wait.
     pub async fn rejecting(&self, org_id: &str) -> Result<Turn, LineTooLong> {
         self.rejecting.take(org_id).await
+    }
+
+    /// A turn at following a run, or `None` if the org follows as many as it may.
+    pub fn following(&self, org_id: &str) -> Option<Turn> {
+        self.following.take_now(org_id)
     }
 
     /// Waits until no other run of this destination is about to begin.

@@ -68,6 +68,14 @@ impl Turns {
         Ok(Turn { _all: all, _of_org: of_org, _line: line })
     }
 
+    /// A turn, if there is one now.
+    pub fn take_now(&self, org_id: &str) -> Option<Turn> {
+        let line = self.line(org_id);
+        let of_org = Arc::clone(&line.turns).try_acquire_owned().ok()?;
+        let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        Some(Turn { _all: all, _of_org: of_org, _line: line })
+    }
+
     fn line(&self, org_id: &str) -> Arc<Line> {
         // Each statement leaves the map consistent, so a poisoned lock is still good.
         let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,6 +104,18 @@ mod tests {
         drop(first);
         assert!(turns.take("c").now_or_never().is_some());
         drop((second, third));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_wait_has_a_turn_now_or_none() {
+        let turns = Turns::new(3, 2);
+        let held = (turns.take_now("a").unwrap(), turns.take("a").await.unwrap());
+        assert!(turns.take_now("a").is_none());
+        let other = turns.take_now("b").unwrap();
+        assert!(turns.take_now("b").is_none(), "three at once, whoever they are");
+        drop(held);
+        assert!(turns.take_now("a").is_some());
+        drop(other);
     }
 
     #[tokio::test]

@@ -72,9 +72,10 @@ pub(super) struct RunJson {
     pending: u64,
     /// Golden records that are not in the plan's changes.
     skipped: u64,
-    /// Requests of the last attempt.
+    /// Requests with which the last attempt has written, and read what it was about to write. Reading back what was written (`canary`, `verify`)
+    /// is not among them; `GET /runs/{run_id}/requests` has all.
     requests: u64,
-    /// Requests of that attempt that the service did not let out.
+    /// As many as the service did not let out.
     refused_requests: u64,
     /// Why it ended early, if it did.
     stopped: Option<Stopped>,

@@ -80,7 +80,7 @@ pub struct RunResult {
     pub counts: Counts,
     /// Changes without an outcome.
     pub pending: u64,
-    /// Requests that left in the last attempt.
+    /// Requests that left in the last attempt, without those that read back what it had written.
     pub requests: u64,
     /// Requests of that attempt that egress refused.
     pub refused_requests: u64,

@@ -1,6 +1,10 @@
 //! What a simulator starts with.
 
+use crate::salesforce::record_id;
 use serde::{Deserialize, Serialize};
+
+/// The HubSpot account of tokens that say no other.
+pub(crate) const PORTAL_ID: u64 = 2_222_222;
 
 /// What a simulator starts with. Everything has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +85,20 @@ pub struct Token {
     /// When they began to count, in milliseconds since the simulator started.
     #[serde(default)]
     pub since_ms: u64,
+    /// HubSpot: the account that it opens. All accounts hold the same records here, as far as ids go: that is the danger.
+    #[serde(default = "portal_id")]
+    pub portal_id: u64,
+    /// Salesforce: the org that it opens.
+    #[serde(default = "organization_id")]
+    pub organization_id: String,
+}
+
+fn portal_id() -> u64 {
+    PORTAL_ID
+}
+
+fn organization_id() -> String {
+    record_id("00D", 0)
 }
 
 fn yes() -> bool {
@@ -90,7 +108,23 @@ fn yes() -> bool {
 impl Token {
     /// A token that may read and write.
     pub fn new(text: &str) -> Token {
-        Token { text: text.to_owned(), can_write: true, scopes: None, expired: false, lives_ms: None, since_ms: 0 }
+        let (portal_id, organization_id) = (portal_id(), organization_id());
+        Token {
+            text: text.to_owned(),
+            can_write: true,
+            scopes: None,
+            expired: false,
+            lives_ms: None,
+            since_ms: 0,
+            portal_id,
+            organization_id,
+        }
+    }
+
+    /// The same of another account: the n-th, counted from 1, which is the one that tokens have otherwise.
+    pub fn of_account(self, number: u64) -> Token {
+        let before = number.saturating_sub(1);
+        Token { portal_id: PORTAL_ID + before, organization_id: record_id("00D", before), ..self }
     }
 
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
@@ -112,6 +146,8 @@ pub struct Switches {
     pub hubspot_404_category: bool,
     /// HubSpot: a lifecycle stage that moves backwards is an error; otherwise it is ignored (A8, unverified).
     pub hubspot_backwards_is_error: bool,
+    /// Both: who asks which account a token opens is answered 403.
+    pub account_is_forbidden: bool,
     /// Salesforce: a locked row answers 500 on single records; otherwise 400 (B5: captures differ).
     pub salesforce_lock_is_500: bool,
     /// Salesforce: one value that cannot be parsed refuses the whole collection; otherwise that record (B4, unverified).
@@ -132,6 +168,7 @@ impl Default for Switches {
             hubspot_old_scope_shape: false,
             hubspot_404_category: false,
             hubspot_backwards_is_error: true,
+            account_is_forbidden: false,
             salesforce_lock_is_500: false,
             salesforce_parse_error_refuses_all: true,
             salesforce_lock_fails_all: false,

@@ -1,5 +1,6 @@
 //! HubSpot: routes, authentication and limits (crm-apis part A).
 
+mod account;
 mod errors;
 mod objects;
 mod properties;
@@ -11,6 +12,7 @@ pub use store::{HubSpot, Object, Record};
 
 use crate::{
     World,
+    config::PORTAL_ID,
     faults::Fault,
     message::{Answer, Incoming},
     oauth::{self, Form},
@@ -35,6 +37,10 @@ fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Opt
     };
     if expired || fault == Some(&Fault::ExpiredToken) {
         return Some(errors::expired());
+    }
+    if account::is_asked(request.path()) {
+        let forbidden = account::is_forbidden(world);
+        return forbidden.then(|| errors::missing_scopes(&["oauth".to_owned()], world.config.switches.hubspot_old_scope_shape));
     }
     let writes = request.method != http::Method::GET && !request.path().ends_with("/batch/read");
     let object = request.path().split('/').find_map(|part| world.hubspot.object_type(part)).unwrap_or_default();
@@ -84,10 +90,13 @@ fn with_limits(world: &World, answer: Answer) -> Answer {
 fn route(world: &mut World, request: &Incoming) -> Answer {
     let path = request.path().to_owned();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let dated = |text: &str| text.len() >= 7 && text.as_bytes()[4] == b'-' && text.starts_with("20");
+    if account::is_asked(&path) && request.method == http::Method::GET {
+        let portal_id = request.bearer().and_then(|bearer| world.token(bearer)).map_or(0, |(token, _)| token.portal_id);
+        return account::details(portal_id);
+    }
     let (area, rest) = match segments.as_slice() {
         ["crm", "v3", area, rest @ ..] => (*area, rest),
-        ["crm", area, version, rest @ ..] if dated(version) => (*area, rest),
+        ["crm", area, version, rest @ ..] if is_dated(version) => (*area, rest),
         _ => return errors::no_route(&path),
     };
     let Some((object, rest)) = rest.split_first() else { return errors::no_route(&path) };
@@ -110,6 +119,11 @@ fn route(world: &mut World, request: &Incoming) -> Answer {
         ("properties", "POST", ["batch", "read"]) => with_body(request, |body| properties::batch_read(world, &object, &body)),
         _ => errors::no_route(&path),
     }
+}
+
+/// Such as `2026-03`.
+fn is_dated(version: &str) -> bool {
+    version.len() >= 7 && version.as_bytes()[4] == b'-' && version.starts_with("20")
 }
 
 fn with_body(request: &Incoming, handle: impl FnOnce(Value) -> Answer) -> Answer {
@@ -146,7 +160,7 @@ fn grant_token(world: &mut World, request: &Incoming) -> Answer {
     }
     let body = json!({
         "access_token": token, "refresh_token": world.hubspot.refresh_token, "expires_in": lives_ms / 1_000, "token_type": "bearer",
-        "hub_id": 2_222_222, "scopes": scopes, "token_use": "access_token", "user_id": 33,
+        "hub_id": PORTAL_ID, "scopes": scopes, "token_use": "access_token", "user_id": 33,
     });
     Answer::json(200, &body)
 }

@@ -7,6 +7,7 @@ mod ids;
 mod rows;
 mod schema;
 mod store;
+mod user_info;
 
 pub use bulk::Bulk;
 pub use ids::record_id;
@@ -30,6 +31,7 @@ pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     match segments.as_slice() {
         ["services", "oauth2", "token"] => grant_token(world, request),
+        ["services", "oauth2", "userinfo"] => user_info::answer(world, request, fault),
         ["services", "data"] => Answer::json(200, &json!([{"label": "Summer '26", "url": "/services/data/v67.0", "version": "67.0"}])),
         ["services", "data", version, rest @ ..] => {
             if let Some(refused) = gone(version).or_else(|| authenticate(world, request, fault)).or_else(|| limit(world, fault)) {

@@ -1,6 +1,7 @@
 //! The simulator against the fact sheet's checklist (crm-apis part C), over real sockets. Each test names its item.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod accounts;
 mod bulk;
 mod faults;
 mod hubspot;

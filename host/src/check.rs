@@ -6,13 +6,15 @@
 
 use crate::{
     ErrorKind,
+    account::{self, Account, Told},
     bindings::capabilities::{RequiredScope, RequiredScopes},
     component::{Component, DestinationType, Grant, GrantError},
     config_values::ConfigValues,
     destination::{Destination, OnDuplicateId},
-    egress::{Link, credential::CredentialError},
+    egress::{Link, Traffic, credential::CredentialError},
     guards::Guards,
     planner::{self, PlanningError},
+    run::StopSignal,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -45,6 +47,9 @@ pub struct Check {
     pub authorized: bool,
     /// What the credential may do.
     pub scopes: Scopes,
+    /// The account that it opens, in the CRM's own name; null if the CRM did not say.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub account: Option<Account>,
     /// What that means, and what to do.
     pub detail: String,
 }
@@ -91,12 +96,50 @@ pub fn required<'d>(served: &'d DestinationType, object: &str) -> &'d [RequiredS
     of(Some(object)).or_else(|| of(None)).map_or(&[], |entry| &entry.scopes)
 }
 
-/// Checks a credential. Reads leave; nothing is written, neither to the CRM nor to disk.
+/// Checks a credential: what it may do, and which account it opens. Reads leave; nothing is written, neither to the CRM nor to disk.
 ///
 /// # Errors
 /// What is wrong with the question: a grant, a configuration that the component refuses before it asks anybody, or a component
 /// that broke off. What is wrong with the credential is in the answer.
 pub async fn check(component: &Component, checking: Checking<'_>) -> Result<Check, PlanningError> {
+    let question = component.question(checking.destination_type)?;
+    let (link, patience) = (checking.link.clone(), checking.patience);
+    let mut found = rights(component, checking).await?;
+    if !found.authorized {
+        return Ok(found);
+    }
+    let stop = StopSignal::new();
+    let traffic = Traffic::default();
+    let asking = tokio::time::timeout(patience, account::ask(question.as_ref(), &link, &traffic, &stop));
+    let told = match asking.await {
+        Ok(Ok(told)) => told,
+        Ok(Err(error)) => Told::Unknown(error.to_string()),
+        Err(_) => Told::Unknown(format!("no answer within {} s", patience.as_secs_f32())),
+    };
+    match (told, &link.account) {
+        (Told::Account(account), Some(expected)) if account != *expected => {
+            found.ok = false;
+            found.detail = format!(
+                "the credential opens account {account}, but the source is for account {expected}: nothing is planned or written with it. Use a credential of account {expected}, or change the source's `account`. Apart from that, {}",
+                found.detail
+            );
+            found.account = Some(account);
+        }
+        (Told::Account(account), _) => found.account = Some(account),
+        (Told::Unknown(reason), Some(expected)) => {
+            found.ok = false;
+            found.detail = format!(
+                "the source is for account {expected}, and which one the credential opens is not known ({reason}): nothing is planned or written with it. Apart from that, {}",
+                found.detail
+            );
+        }
+        (Told::Unknown(reason), None) => found.detail.push_str(&format!(" Which account it opens is not known ({reason}).")),
+    }
+    Ok(found)
+}
+
+/// What a credential may do.
+async fn rights(component: &Component, checking: Checking<'_>) -> Result<Check, PlanningError> {
     let served = component.destination_type(checking.destination_type)?;
     let schema: Value = serde_json::from_str(&served.config_schema).map_err(|_| GrantError::Schema(served.name.clone()))?;
     let config_json = completed(checking.config_json, &schema);
@@ -117,7 +160,8 @@ pub async fn check(component: &Component, checking: Checking<'_>) -> Result<Chec
     };
     let required = required(served, &object);
     let scopes = |named: &[String]| Scopes::of(credential.scopes(), required, named);
-    let found = |reachable, authorized, scopes: Scopes, detail| Ok(Check { ok: false, reachable, authorized, scopes, detail });
+    let found =
+        |reachable, authorized, scopes: Scopes, detail| Ok(Check { ok: false, reachable, authorized, scopes, account: None, detail });
     match ended {
         Some(Ok(())) => Ok(readable(served, &object, required, scopes(&[]))),
         None => {
@@ -163,7 +207,7 @@ fn readable(served: &DestinationType, object: &str, required: &[RequiredScope], 
             "{provider} takes the credential and shows the fields of `{object}`. Whether it may write cannot be proved without writing: this token does not list its scopes. Needed are {rights}"
         ),
     };
-    Check { ok: scopes.missing.is_empty(), reachable: true, authorized: true, scopes, detail }
+    Check { ok: scopes.missing.is_empty(), reachable: true, authorized: true, scopes, account: None, detail }
 }
 
 /// With an example for every key that is needed and not there. It only has to be accepted: no record is planned.

@@ -1,6 +1,7 @@
 //! A component, what it says it is, and what the operator lets it do.
 
 use crate::{
+    account::Question,
     bindings::capabilities as wit,
     capability::{self, Capability, Unacceptable, check_jobs},
     config_values::ConfigValues,
@@ -123,6 +124,16 @@ impl Component {
         })
     }
 
+    /// How the CRM of a destination type names the account that a credential opens, if it does. The host asks this for itself, so no
+    /// grant has to name it.
+    ///
+    /// # Errors
+    /// If it could be anything but a read of one fixed path.
+    pub(crate) fn question(&self, destination_type: &str) -> Result<Option<Question>, GrantError> {
+        let served = self.destination_type(destination_type)?;
+        Ok(served.account.as_ref().map(Question::compile).transpose()?)
+    }
+
     /// Compiles what is granted, for one destination: asked for and allowed.
     ///
     /// # Errors
@@ -132,6 +143,7 @@ impl Component {
             return Err(GrantError::NotGranted { component: self.digest() });
         }
         let served = self.destination_type(&destination.destination_type)?;
+        self.question(&served.name)?;
         let schema = serde_json::from_str(&served.config_schema).map_err(|_| GrantError::Schema(served.name.clone()))?;
         let values = ConfigValues::new(serde_json::Value::Object(destination.config_json.clone()), schema);
         let allowed = |asked: &&wit::Capability| match &grant.allowed {

@@ -5,6 +5,7 @@
 //!
 //! - [`records`]: golden records from files, as Arrow batches
 //! - [`engine`], [`component`]: the sandbox, what a component asks for, what the operator grants
+//! - [`account`]: which of a CRM's accounts a credential opens, and that it is the one that was meant
 //! - [`check`]: what a credential may do, before anything is planned
 //! - [`planner`]: records in, a [`plan`] on disk out; no network, no credential
 //! - [`guards`]: what is suspicious about a plan as a whole
@@ -16,6 +17,7 @@
 //!
 //! The `reverse-sync` command on top of it is in `cli/`, behind the `cli` feature; the service is in `server/`, behind `server`.
 
+pub mod account;
 mod aot;
 pub mod bindings;
 pub mod capability;

@@ -4,6 +4,7 @@
 //! judges the current ones, and a thread spools the changes before them. Nothing is held but those batches.
 
 use crate::{
+    account::{self, Expecting, NotHeld},
     bindings::{
         streams,
         types::{self as wit, Target},
@@ -14,6 +15,7 @@ use crate::{
     engine::{EngineError, Guest, within},
     plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Guard, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
     records::{RecordsError, bounds, to_columns},
+    run::StopSignal,
 };
 use arrow_array::RecordBatch;
 use std::{
@@ -54,6 +56,13 @@ pub enum Asking {
 }
 
 impl Asking {
+    fn link(&self) -> Option<&Link> {
+        match self {
+            Asking::Nothing => None,
+            Asking::Metadata(link) | Asking::Records(link) => Some(link),
+        }
+    }
+
     /// The mode of a plan that is made so.
     pub fn mode(&self) -> PlanMode {
         match self {
@@ -94,6 +103,9 @@ pub enum PlanningError {
     /// There was no access token for a request of the component.
     #[error(transparent)]
     NoAccess(CredentialError),
+    /// The credential may open another account than the one that the source is for.
+    #[error(transparent)]
+    Account(#[from] NotHeld),
     /// The grant.
     #[error(transparent)]
     Grant(#[from] GrantError),
@@ -116,8 +128,8 @@ impl PlanningError {
     pub fn kind(&self) -> Option<wit::ErrorKind> {
         match self {
             PlanningError::Refused(error) => Some(error.kind),
-            PlanningError::NoAccess(CredentialError::Unavailable(_)) => Some(wit::ErrorKind::Unavailable),
-            PlanningError::NoAccess(_) => Some(wit::ErrorKind::Unauthorized),
+            PlanningError::NoAccess(error) => Some(error.kind()),
+            PlanningError::Account(NotHeld::Unanswered(unanswered)) => Some(unanswered.kind()),
             _ => None,
         }
     }
@@ -136,7 +148,17 @@ impl PlanningError {
 pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan, PlanningError> {
     // Compiled now so that a capability nobody grants is refused before anyone looks at a plan.
     let capabilities = component.capabilities(planning.grant, planning.destination)?;
+    let question = component.question(&planning.destination.destination_type)?;
     let mode = planning.asking.mode();
+    let link = planning.asking.link().cloned();
+    // Before anything is read that may be another company's.
+    let held = match &link {
+        Some(link) => {
+            let expected = [(Expecting::Source, link.account.as_ref())];
+            account::hold(question.as_ref(), link, &expected, &Traffic::default(), &StopSignal::new()).await?
+        }
+        None => None,
+    };
     let egress = match planning.asking {
         Asking::Nothing => Egress::closed(Phase::Plan),
         Asking::Metadata(link) | Asking::Records(link) => Egress::planning(capabilities, link, component.loaded().budget()),
@@ -176,7 +198,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     let spooled = spooler.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
     reader.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
 
-    let mut shared = lock(&shared);
+    let mut shared = std::mem::take(&mut *lock(&shared));
     // What went wrong first explains the rest: input, then spool, then the component's own account.
     if let Some(error) = shared.failed.take() {
         return Err(error);
@@ -190,9 +212,15 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     let found = std::mem::take(&mut spooled.watcher).judge(&planning.destination.guards, shared.accounting.total());
     warnings.extend(found.warnings);
     guards.extend(found.guards);
+    // Where nobody expects an account, what goes wrong while asking for it goes wrong after all else has gone well.
+    let account = match (held, &link) {
+        (None, Some(link)) => account::note(question.as_ref(), link, &mut warnings).await,
+        (held, _) => held,
+    };
     let draft = crate::plan::Draft {
         destination: planning.destination.clone(),
         base_url: planning.base_url.as_str().to_owned(),
+        account,
         component: PlannedBy { name: descriptor.name.clone(), version: descriptor.version.clone(), digest: component.digest() },
         mode,
         total: shared.accounting.total(),

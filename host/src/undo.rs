@@ -5,10 +5,11 @@
 //! like any other, and its run can be undone too. A record that somebody changed since is left alone.
 
 use crate::{
+    account::{self, Expecting, NotHeld},
     bindings::types as wit,
-    component::Component,
+    component::{Component, GrantError},
     destination::{Destination, OnDuplicateId},
-    egress::{Link, base_url::BaseUrl},
+    egress::{Link, Traffic, base_url::BaseUrl},
     guards::{Guards, Percent},
     journal::{Past, RunId},
     plan::{ChangeBatch, Draft, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
@@ -72,6 +73,12 @@ pub enum UndoError {
         /// What is different.
         what: String,
     },
+    /// The credential may open another account than the one that was written to.
+    #[error(transparent)]
+    Account(#[from] NotHeld),
+    /// The component has no such destination type any more, or asks for what is never granted.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
     /// The records could not be read.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -100,11 +107,16 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
     if let Some(what) = other_target(&header.destination, &header.base_url, destination, base_url) {
         return Err(UndoError::OtherTarget { run_id: run_id.clone(), name: destination.name.clone(), what });
     }
+    let question = component.question(&header.destination.destination_type)?;
+    let link = undoing.link;
+    let expected =
+        [(Expecting::Plan, header.account.as_ref()), (Expecting::Run, past.account.as_ref()), (Expecting::Source, link.account.as_ref())];
+    let held = account::hold(question.as_ref(), &link, &expected, &Traffic::default(), &stop).await?;
     let spooling = Arc::new(Mutex::new(Spooling { spool: Some(Spool::new(undoing.plans_dir)?), failed: None }));
     let seen = Arc::clone(&spooling);
     // Spooling writes into buffers, and the CRM sets the pace: a thread of its own would be idle.
     let show = move |reading: Reading<'_>| lock(&seen).take(&reading);
-    verify::verify(component, undoing.grant, plan, past.updated.clone(), undoing.link, stop, show).await?;
+    verify::verify(component, undoing.grant, plan, past.updated.clone(), link.clone(), stop, show).await?;
 
     let (spool, failed) = {
         let mut spooling = lock(&spooling);
@@ -117,16 +129,22 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
     let mut spooled = spool.finish(OnDuplicateId::Skip)?;
     let limits = Guards { max_changes: destination.guards.max_changes, ..unlimited() };
     let found = std::mem::take(&mut spooled.watcher).judge(&limits, total);
+    let mut warnings = warnings(run_id, past, plan, component);
+    let account = match held {
+        None => account::note(question.as_ref(), &link, &mut warnings).await,
+        held => held,
+    };
     let descriptor = component.descriptor();
     let draft = Draft {
         destination: destination.clone(),
         base_url: base_url.as_str().to_owned(),
+        account,
         component: PlannedBy { name: descriptor.name.clone(), version: descriptor.version.clone(), digest: component.digest() },
         mode: PlanMode::Compare,
         total,
         spooled,
         dropped_fields: Vec::new(),
-        warnings: warnings(run_id, past, plan, component),
+        warnings,
         guards: found.guards,
         records: Vec::new(),
         undoes: Some(run_id.clone()),

@@ -1,7 +1,7 @@
 //! What the component says about itself: the types it serves, the requests it asks for, how fast a CRM may be called.
 
 use crate::bindings::reverse_sync::destination::capabilities::{
-    Body, Capability, Descriptor, DestinationType, Effect, Header, Many, Pacing, Phase, Rate, RateHeaders, Throttle,
+    Account, Body, Capability, Descriptor, DestinationType, Effect, Header, Many, Pacing, Phase, Rate, RateHeaders, Throttle,
 };
 use crate::provider::Provider;
 use crate::routes::{BodyForm, Route, Routes};
@@ -30,7 +30,18 @@ fn destination_type(provider: Provider) -> DestinationType {
         pacing: pacing(provider),
         required_rights: required_rights(provider).to_owned(),
         required_scopes: scopes::required(provider),
+        account: Some(account(provider)),
     }
+}
+
+/// How an account is known. HubSpot, "Account information API" (`GET /account-info/v3/details`, `portalId`): it needs no scope
+/// but `oauth`, which every token has. Salesforce Help, "Query for User Information" (`organization_id`).
+fn account(provider: Provider) -> Account {
+    let (path, pointer) = match provider {
+        Provider::HubSpot => ("/account-info/v3/details", "/portalId"),
+        Provider::Salesforce => ("/services/oauth2/userinfo", "/organization_id"),
+    };
+    Account { path: path.to_owned(), pointer: pointer.to_owned() }
 }
 
 /// The rights a credential needs, in the CRM's own words.

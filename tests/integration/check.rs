@@ -65,10 +65,10 @@ async fn a_good_token_works_and_what_it_may_write_is_said_to_be_open() {
 }
 
 #[tokio::test]
-async fn a_check_is_one_read_of_metadata() {
+async fn a_check_is_one_read_of_metadata_and_one_of_the_account() {
     let crm = Crm::hubspot(3).await;
     checked(&crm, crm.link(), Some("companies")).await;
-    assert_eq!(crm.requests(), ["GET /crm/v3/properties/companies"]);
+    assert_eq!(crm.requests(), ["GET /crm/v3/properties/companies", "GET /account-info/v3/details"]);
 }
 
 #[tokio::test]

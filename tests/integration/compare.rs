@@ -30,15 +30,15 @@ async fn ten_thousand_records_of_which_three_hundred_differ() {
         let plan = crm.plan_comparing(&csv).await;
         let header = plan.header();
         assert_eq!((header.mode, header.writable, header.skipped_by_reason.get("unchanged")), (PlanMode::Compare, 300, Some(&9_700)));
-        // One for the metadata.
-        assert_eq!(crm.requests().len(), reads + 1, "{provider:?}");
+        // One for the metadata, one for the account.
+        assert_eq!(crm.requests().len(), reads + 2, "{provider:?}");
         assert_eq!(crm.writes(), 0);
 
         crm.simulator.world().clear_log();
         let report = crm.run_plan(plan).await;
         assert_eq!((report.ok(), report.counts.updated), (true, 300), "{report:?}");
-        // Each write is preceded by a read that looks for drift.
-        assert_eq!(crm.requests().len(), 2 * writes, "{:?}", crm.requests());
+        // Each write is preceded by a read that looks for drift, and all of them by the question which account it is.
+        assert_eq!(crm.requests().len(), 2 * writes + 1, "{:?}", crm.requests());
 
         crm.simulator.world().clear_log();
         let again = crm.plan_comparing(&csv).await;

@@ -79,7 +79,7 @@ async fn salesforce_refuses_a_single_record_that_was_modified_between_reading_an
     crm.simulator.world().fault(Rule::next(1, Fault::Latency(400)).on("composite/sobjects"));
     let confirmed = crm.bench.confirm(plan).unwrap();
     let edits = async {
-        while crm.requests().is_empty() {
+        while !crm.requests().iter().any(|request| request.contains("composite/sobjects")) {
             tokio::task::yield_now().await;
         }
         crm.simulator.world().salesforce.edit("Contact", &id, "Title", json!("Somebody's"));

@@ -5,10 +5,12 @@ use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync::{
     component::Allowed,
     journal::{Ending, Ranges},
-    planner::Asking,
+    planner::{self, Asking},
+    records::{RecordOptions, RecordSource},
     run::{Report, StopReason, StopSignal},
     verify::{self, Holding, Reading, VerifyError},
 };
+use reverse_sync_tests::Bench;
 use serde_json::{Value, json};
 use std::{
     io::Write,
@@ -85,6 +87,22 @@ async fn another_host_or_object_is_refused() {
     refused("other_host", json!({"url": url}), "requests may go to").await;
     assert_eq!(elsewhere.connections(), 0);
     refused("other_object", json!({}), "no granted capability covers POST /crm/v3/objects/companies").await;
+}
+
+#[tokio::test]
+async fn an_account_that_is_more_than_a_fixed_path_is_not_asked_for() {
+    let simulator = Simulator::start(config(3)).await.unwrap();
+    let config_json = json!({"provider_id_field": "hs_object_id", "source_id": "src_1"});
+    let bench = Bench::new(hostile_guest().await, &simulator.base_url(), "asking_dest", config_json).unwrap();
+    let records = RecordSource::of(vec![], RecordOptions::default()).unwrap();
+    let asking = Asking::Metadata(bench.link(TOKEN).unwrap());
+    let error = bench.plan_asking(asking, Box::new(records), vec![]).await.unwrap_err().to_string();
+    // Nor can a destination be set up with it.
+    let checked = planner::check_config(&bench.component, &bench.destination, &bench.grant, &bench.base_url).await.unwrap_err();
+    for error in [error, checked.to_string()] {
+        assert!(error.contains("no host grants") && error.contains("without a query"), "{error}");
+    }
+    assert_eq!(simulator.connections(), 0);
 }
 
 #[tokio::test]

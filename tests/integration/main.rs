@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
 
+mod accounts;
 mod bulk;
 mod check;
 mod command;

@@ -179,7 +179,7 @@ impl Bench {
     /// If no transport can be had.
     pub fn link_by(&self, credential: Credential, pacer: Arc<Pacer>, limits: TransportLimits) -> anyhow::Result<Link> {
         let transport = Transport::new(&self.base_url, None, limits)?;
-        Ok(Link { base_url: self.base_url.clone(), credential, pacer, transport, observer: None })
+        Ok(Link { base_url: self.base_url.clone(), credential, pacer, transport, observer: None, account: None })
     }
 
     /// Runs a confirmed plan, or takes its run up again.

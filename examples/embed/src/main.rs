@@ -95,7 +95,7 @@ async fn main() -> Result<()> {
     let credential = Credential::bearer(&std::env::var("HUBSPOT_TOKEN").context("HUBSPOT_TOKEN is not set")?)?;
     let pacer = Pacer::new(&component.destination_type(&destination.destination_type)?.pacing, None);
     let transport = Transport::new(&base_url, None, TransportLimits::default())?;
-    let link = Link { base_url, credential, pacer, transport, observer: None };
+    let link = Link { base_url, credential, pacer, transport, observer: None, account: None };
     let journal = Journal::open(&state.join("runs"), confirmed.plan().id())?;
     let report = run::run(&component, &grant, &confirmed, Part::Whole, link, journal, StopSignal::new(), |_| {}).await?;
     println!("{}", serde_json::to_string_pretty(&report)?);

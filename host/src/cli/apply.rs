@@ -59,6 +59,7 @@ fn exit(done: &Done) -> Exit {
     match done.report.stopped.as_ref().map(|stopped| stopped.reason) {
         Some(StopReason::Cancelled) => Exit::Interrupted,
         Some(StopReason::Unauthorized | StopReason::RateLimited | StopReason::Unavailable) => Exit::Unavailable,
+        Some(StopReason::Refused) => Exit::Refused,
         Some(StopReason::Rejected | StopReason::Component) => Exit::RecordsFailed,
         None if done.ok() => Exit::Ok,
         None if matches!(done.verified, Some(Err(_))) && done.report.ok() => Exit::Unavailable,
@@ -128,7 +129,7 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
         return Err(Failure::new(Exit::Refused, error));
     }
     let expected = if header.writable >= LARGE { header.writable.to_string() } else { "yes".to_owned() };
-    eprint!("Update {} records at {}? Type {expected} to confirm: ", header.writable, header.base_url);
+    eprint!("Update {} records at {}? Type {expected} to confirm: ", header.writable, render::place(header));
     std::io::stderr().flush().or_exit(Exit::Usage)?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).or_exit(Exit::Usage)?;

@@ -131,6 +131,7 @@ pub(crate) async fn make(
     planner::plan(&workspace.component, planning).await.map_err(|error| {
         let exit = match (&error, error.kind()) {
             (PlanningError::Grant(_), _) => Exit::Refused,
+            (PlanningError::Account(error), _) if error.code().is_some() => Exit::Refused,
             (_, Some(ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable)) => Exit::Unavailable,
             _ => Exit::Usage,
         };

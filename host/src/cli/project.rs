@@ -3,6 +3,7 @@
 use crate::oauth::OAuthEntry;
 use anyhow::{Context, anyhow, bail};
 use reverse_sync::{
+    account::Account,
     destination::{Destination, OnDuplicateId},
     digest::Digest,
     egress::credential::Credential,
@@ -45,6 +46,8 @@ pub(crate) struct Source {
     /// Lets the base URL's name resolve to addresses of a private network.
     #[serde(default)]
     pub(crate) allow_private_network: bool,
+    /// The account that the credential has to open: with another one nothing is planned online or written.
+    pub(crate) account: Option<Account>,
     /// Stay below this many calls per window, whatever the CRM allows.
     pub(crate) limit: Option<Limit>,
 }

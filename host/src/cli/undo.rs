@@ -11,6 +11,8 @@ use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
     ErrorKind,
+    account::NotHeld,
+    egress::Unanswered,
     journal::{self, JournalError, RunId},
     plan::Plan,
     run::StopSignal,
@@ -66,7 +68,10 @@ pub(crate) async fn undo(common: &Common, args: &UndoArgs) -> Result<Exit, Failu
 
 fn failure(error: UndoError) -> Failure {
     let exit = match &error {
-        UndoError::OtherTarget { .. } | UndoError::Verify(VerifyError::Grant(_)) => Exit::Refused,
+        UndoError::OtherTarget { .. } | UndoError::Grant(_) | UndoError::Verify(VerifyError::Grant(_)) => Exit::Refused,
+        UndoError::Account(error) if error.code().is_some() => Exit::Refused,
+        UndoError::Account(NotHeld::Unanswered(Unanswered::Stopped)) => Exit::Interrupted,
+        UndoError::Account(_) => Exit::Unavailable,
         UndoError::Verify(VerifyError::Stopped(stopped)) => match stopped.kind {
             ErrorKind::Cancelled => Exit::Interrupted,
             ErrorKind::InvalidConfig => Exit::Usage,

@@ -163,7 +163,7 @@ impl Target<'_> {
         let transport = Transport::new(&self.base_url, ca_file.as_deref(), TransportLimits::default()).or_exit(Exit::Usage)?;
         let ceiling = self.source.limit.map(|limit| (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0))));
         let pacer = Pacer::new(&self.served.pacing, ceiling);
-        Ok(Link { base_url: self.base_url.clone(), credential, pacer, transport, observer: None })
+        Ok(Link { base_url: self.base_url.clone(), credential, pacer, transport, observer: None, account: self.source.account.clone() })
     }
 
     fn credential(&self, ca_file: Option<&Path>) -> anyhow::Result<Credential> {

@@ -11,6 +11,8 @@
 //! An answer of 401 says that nothing was applied. If the token has died, the request passes stages 2 to 5 once more, with a
 //! new token; the component sees the second answer only.
 //!
+//! What the host asks by itself ([`question`]) passes the last three.
+//!
 //! An offline plan has no egress behind it at all: [`Egress::closed`] refuses everything and holds no credential. An
 //! online plan has one through which only declared reads pass, and so has verifying.
 
@@ -19,11 +21,14 @@ pub mod base_url;
 pub mod credential;
 mod observer;
 pub mod pacing;
+pub(crate) mod question;
 pub mod transport;
 
 pub use observer::{Exchange, Fate, Observer, Stage};
+pub use question::Unanswered;
 
 use crate::{
+    account::Account,
     bindings::capabilities::{Effect, Phase},
     capability::{self, AnyRecord, Capability},
     outstanding::{Outstanding, Place},
@@ -62,7 +67,12 @@ pub struct Link {
     pub transport: Transport,
     /// Who is told of each of them.
     pub observer: Option<Arc<dyn Observer>>,
+    /// The account that the credential has to open, if somebody has said so: with another one nothing is planned or written.
+    pub account: Option<Account>,
 }
+
+/// What every request says it comes from.
+const USER_AGENT: &str = concat!("reverse-sync/", env!("CARGO_PKG_VERSION"));
 
 /// What left and what did not, over one call into a component.
 #[derive(Debug, Default)]
@@ -248,7 +258,7 @@ impl Open {
         };
         let mut sent = parts.clone();
         sent.headers.remove(header::CONTENT_LENGTH);
-        sent.headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("reverse-sync/", env!("CARGO_PKG_VERSION"))));
+        sent.headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         let mut repeated = false;
         let answer = loop {
             // The witness holds the window's lock, so it ends before anything is awaited.

@@ -145,6 +145,16 @@ impl Transport {
         &self.limits
     }
 
+    /// The same pool, with tighter limits for answers: so many bytes, within this time.
+    pub(crate) fn with_answers_within(&self, max_answer: usize, answer_timeout: Duration) -> Transport {
+        let limits = TransportLimits {
+            max_answer: max_answer.min(self.limits.max_answer),
+            answer_timeout: answer_timeout.min(self.limits.answer_timeout),
+            ..self.limits
+        };
+        Transport { client: self.client.clone(), limits }
+    }
+
     /// Sends one request and reads the whole answer.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, TransportError> {
         let exchange = async {

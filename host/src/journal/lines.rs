@@ -4,7 +4,7 @@ use super::{
     Counts, Ending, JournalError, Outcomes, Problem, RunId,
     ranges::{Ranges, runs},
 };
-use crate::plan::PlanId;
+use crate::{account::Account, plan::PlanId};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
@@ -17,6 +17,8 @@ use std::{
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
     Started(Started),
+    /// The account that an attempt was held to, before it began.
+    Account(Account),
     /// Changes below this number may have been handed out.
     HandedOut(u64),
     /// First and last number of changes.
@@ -62,6 +64,8 @@ pub struct Past {
     pub counts: Counts,
     /// What the component has remembered, oldest first.
     pub notes: Vec<Note>,
+    /// The account that an attempt was held to.
+    pub account: Option<Account>,
     /// Whether the run came to its end.
     pub finished: bool,
     /// When it began.
@@ -137,6 +141,7 @@ pub(super) fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -
         past.whole += text.len() as u64;
         match line {
             Line::Started(started) => (past.started_at, past.plan_id) = (started.started_at, Some(started.plan_id)),
+            Line::Account(account) => past.account = Some(account),
             Line::HandedOut(mark) => past.handed_out = past.handed_out.max(mark),
             Line::Updated(ranges) => {
                 past.counts.updated += add(&mut past.done, ranges.clone());

@@ -15,7 +15,7 @@ pub use page::{ChangeOutcome, Outcome, OutcomesError, Response, outcomes_page};
 pub use ranges::Ranges;
 pub use runs::{RunId, file, next_run, read_run, runs, runs_of};
 
-use crate::plan::PlanId;
+use crate::{account::Account, plan::PlanId};
 use lines::{Line, Started, read_past, write_line, write_outcomes};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -138,6 +138,7 @@ pub(crate) struct Marker {
 }
 
 enum Entry {
+    Account(Account),
     HandedOut(u64, oneshot::Sender<()>),
     Remembered(Note, oneshot::Sender<()>),
     Outcomes(Outcomes),
@@ -245,6 +246,12 @@ impl Journal {
         self.durable.clone()
     }
 
+    /// Keeps the account that this attempt is held to. It is on disk before any change is marked as handed out.
+    pub(crate) async fn held_to(&self, account: Account) {
+        // If the thread has failed, no change can be marked as handed out, and its error is reported when the journal is closed.
+        let _ = self.queue.send(Entry::Account(account)).await;
+    }
+
     pub(crate) fn marker(&self) -> Marker {
         Marker { queue: self.queue.clone(), handed_out: self.past.handed_out, step: SMALLEST_STEP, marked_at: None }
     }
@@ -338,6 +345,7 @@ fn keep(mut file: File, mut entries: mpsc::Receiver<Entry>, mut counts: Counts, 
                     write_line(&mut buffer, &Line::Remembered(note))?;
                     marked.push(written);
                 }
+                Entry::Account(account) => write_line(&mut buffer, &Line::Account(account))?,
                 Entry::Outcomes(outcomes) => write_outcomes(&mut buffer, outcomes, &mut counts)?,
                 Entry::Settled => write_line(&mut buffer, &Line::Settled)?,
                 Entry::Finished => write_line(&mut buffer, &Line::Finished(counts))?,

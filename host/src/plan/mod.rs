@@ -26,6 +26,7 @@ pub use spool::{DUPLICATE_ID, SkippedRows, SpoolError};
 pub(crate) use spool::{Spool, Stored, read as read_changes, read_block};
 
 use crate::{
+    account::Account,
     destination::Destination,
     digest::{self, Digest},
     journal::RunId,
@@ -192,6 +193,8 @@ pub struct Header {
     pub destination: Destination,
     /// The CRM's base URL.
     pub base_url: String,
+    /// The account that it was made with and is to be written to. `None` if nobody has asked, as offline, or nobody knows.
+    pub account: Option<Account>,
     /// The component that made it, and alone may run it.
     pub component: PlannedBy,
     /// How it was made.
@@ -274,6 +277,7 @@ pub enum PlanError {
 pub(crate) struct Draft {
     pub(crate) destination: Destination,
     pub(crate) base_url: String,
+    pub(crate) account: Option<Account>,
     pub(crate) component: PlannedBy,
     pub(crate) mode: PlanMode,
     pub(crate) total: u64,
@@ -302,6 +306,7 @@ impl Plan {
             plan_id: PlanId(String::new()),
             destination: draft.destination,
             base_url: draft.base_url,
+            account: draft.account,
             component: draft.component,
             mode: draft.mode,
             total: draft.total,
@@ -506,6 +511,7 @@ impl Header {
             "format": self.format,
             "destination": self.destination,
             "base_url": self.base_url,
+            "account": self.account,
             "component": self.component.digest,
             "mode": self.mode,
             "guards": self.guards,

@@ -44,6 +44,7 @@ pub(crate) fn plan(plans_dir: &Path, count: u64) -> Plan {
     let destination = serde_json::from_str(r#"{"name":"people","destination_type":"x","entity_type":"person","config_json":{}}"#);
     let destination: crate::destination::Destination = destination.unwrap();
     let draft = Draft {
+        account: None,
         spooled: spool.finish(destination.on_duplicate_id).unwrap(),
         destination,
         base_url: "https://crm.example".to_owned(),

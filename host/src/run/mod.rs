@@ -12,14 +12,15 @@ pub(crate) use confirmed::{MAX_OUTSTANDING, Selection};
 pub use outcomes::OutcomeSinkResource;
 
 use crate::{
+    account::{self, Expecting, NotHeld, Question},
     bindings::types::{Error as GuestError, ErrorKind},
     component::{Component, Grant, GrantError},
-    egress::{Egress, Link, Traffic, credential::CredentialError},
+    egress::{Egress, Link, Traffic, Unanswered, credential::CredentialError},
     engine::{EngineError, PeakMemory, within},
     gate::ConfirmedPlan,
     journal::{Closing, Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId},
     outstanding::Outstanding,
-    plan::{PlanId, Stored, read_changes},
+    plan::{Header, PlanId, Stored, read_changes},
     planner::target,
 };
 use serde::Serialize;
@@ -148,10 +149,52 @@ pub enum StopReason {
     RateLimited,
     /// The CRM cannot be reached.
     Unavailable,
+    /// The credential opens another account than the one that was meant (`other_account`), or nobody knows which (`account_unknown`).
+    Refused,
     /// Egress or the CRM refused a request as such.
     Rejected,
     /// The component broke off or broke the contract.
     Component,
+}
+
+impl Stopped {
+    /// There was no access token for a request.
+    fn no_access(error: &CredentialError) -> Stopped {
+        let message =
+            format!("{error}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped");
+        Stopped { reason: StopReason::of(error.kind()), code: error.code().map(str::to_owned), message }
+    }
+
+    /// The account was not held, so nothing was handed out.
+    fn not_held(error: &NotHeld) -> Stopped {
+        match error {
+            NotHeld::Unanswered(Unanswered::NoAccess(error)) => Stopped::no_access(error),
+            NotHeld::Unanswered(Unanswered::Stopped) => {
+                let message = format!("{}; run the same plan again, it goes on where it stopped", Unanswered::Stopped);
+                Stopped { reason: StopReason::Cancelled, code: None, message }
+            }
+            NotHeld::Unanswered(unanswered) => {
+                let message = format!(
+                    "asked which account the credential opens: {unanswered}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped"
+                );
+                Stopped { reason: StopReason::of(unanswered.kind()), code: None, message }
+            }
+            refused => Stopped { reason: StopReason::Refused, code: refused.code().map(str::to_owned), message: refused.to_string() },
+        }
+    }
+}
+
+impl StopReason {
+    fn of(kind: ErrorKind) -> StopReason {
+        match kind {
+            ErrorKind::Cancelled => StopReason::Cancelled,
+            ErrorKind::Unauthorized => StopReason::Unauthorized,
+            ErrorKind::RateLimited => StopReason::RateLimited,
+            ErrorKind::Unavailable => StopReason::Unavailable,
+            ErrorKind::Rejected | ErrorKind::InvalidConfig => StopReason::Rejected,
+            ErrorKind::Other => StopReason::Component,
+        }
+    }
 }
 
 /// Why a run could not even start, or its journal could not be kept.
@@ -191,6 +234,7 @@ pub async fn run(
     let running = async move {
         let header = confirmed.plan().header();
         let capabilities = component.capabilities(grant, &header.destination)?;
+        let question = component.question(&header.destination.destination_type)?;
         let plan = confirmed.plan().clone();
         tokio::task::spawn_blocking(move || plan.sync()).await.map_err(io::Error::other)??;
         let (changes_tx, changes) = mpsc::channel(1);
@@ -211,27 +255,33 @@ pub async fn run(
         let notes = journal.past().notes.len();
         let end = part.end(header.writable);
         let to_do = end - journal.past().done.below(end).count();
+        let mark = journal.past().handed_out.min(header.writable);
+        let in_doubt = mark - journal.past().done.below(mark).count();
         let settled = Arc::new(AtomicU64::new(0));
         let marking = Some((journal.marker(), end));
         let confirmed_resource =
-            ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop);
+            ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop.clone());
         let sink =
             OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled), notes };
-        let egress = Egress::running(capabilities, link, outstanding.clone(), component.loaded().budget());
+        let egress = Egress::running(capabilities, link.clone(), outstanding.clone(), component.loaded().budget());
         let traffic = egress.traffic();
         watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
 
         let mut peak_memory = PeakMemory::default();
-        let called = if to_do > 0 {
-            call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory).await
-        } else {
+        let mut stopped = if to_do == 0 {
             // All changes of this part have their outcome: nothing is asked of the CRM, nobody reads changes or reports outcomes.
             drop((confirmed_resource, sink));
-            Ok(Ok(()))
+            None
+        } else if let Err(error) = hold(question.as_ref(), &link, header, &journal, &traffic, &stop).await {
+            // Nothing was handed out.
+            drop((confirmed_resource, sink));
+            Some(Stopped::not_held(&error))
+        } else {
+            let called = call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory).await;
+            stopped(called, traffic.no_access())
         };
         reader.await.map_err(io::Error::other)??;
 
-        let mut stopped = stopped(called, traffic.no_access());
         if stopped.is_none() {
             settled.fetch_add(leave_nothing_open(&outstanding, &journal.outcomes()).await?, Relaxed);
         }
@@ -248,7 +298,8 @@ pub async fn run(
         let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
         let closing = match &stopped {
             None if end == header.writable => Closing::Finished,
-            _ if outstanding.len() == 0 => Closing::Settled,
+            // What an earlier attempt has left in doubt is handed out first; until all of it is settled, the doubt stays.
+            _ if outstanding.len() == 0 && settled.load(Relaxed) >= in_doubt => Closing::Settled,
             _ => Closing::InDoubt,
         };
         let counts = journal.close(closing).await?;
@@ -309,15 +360,7 @@ fn stopped(called: Result<Result<(), GuestError>, EngineError>, no_access: Optio
     let error = match called {
         Ok(Ok(())) => return None,
         Ok(Err(_)) if let Some(error) = no_access => {
-            let (reason, code) = match error {
-                CredentialError::Refused { code, .. } => (StopReason::Unauthorized, Some(code.clone())),
-                CredentialError::NotKept(_) => (StopReason::Unauthorized, None),
-                CredentialError::Unavailable(_) => (StopReason::Unavailable, None),
-            };
-            let message = format!(
-                "{error}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped"
-            );
-            return Some(Stopped { reason, code, message });
+            return Some(Stopped::no_access(error));
         }
         Ok(Err(error)) => error,
         Err(error) => {
@@ -328,15 +371,25 @@ fn stopped(called: Result<Result<(), GuestError>, EngineError>, no_access: Optio
             });
         }
     };
-    let reason = match error.kind {
-        ErrorKind::Cancelled => StopReason::Cancelled,
-        ErrorKind::Unauthorized => StopReason::Unauthorized,
-        ErrorKind::RateLimited => StopReason::RateLimited,
-        ErrorKind::Unavailable => StopReason::Unavailable,
-        ErrorKind::Rejected | ErrorKind::InvalidConfig => StopReason::Rejected,
-        ErrorKind::Other => StopReason::Component,
-    };
-    Some(Stopped { reason, code: error.code, message: error.message })
+    Some(Stopped { reason: StopReason::of(error.kind), code: error.code, message: error.message })
+}
+
+/// Asks the CRM for its account, if the plan, the source or an earlier attempt expects one. Later attempts are held to what is found.
+async fn hold(
+    question: Option<&Question>,
+    link: &Link,
+    header: &Header,
+    journal: &Journal,
+    traffic: &Traffic,
+    stop: &StopSignal,
+) -> Result<(), NotHeld> {
+    let before = journal.past().account.as_ref();
+    let expected = [(Expecting::Plan, header.account.as_ref()), (Expecting::Run, before), (Expecting::Source, link.account.as_ref())];
+    match account::hold(question, link, &expected, traffic, stop).await? {
+        Some(account) if before != Some(&account) => journal.held_to(account).await,
+        _ => {}
+    }
+    Ok(())
 }
 
 /// A component that says it is done, and is not: what it was handed and did not report is unknown.

@@ -183,7 +183,7 @@ impl Links {
         let credential = document.credential(&around, stored)?;
         let transport = Transport::trusting(&base_url, settings.ca_pem.as_deref().map(str::as_bytes), TransportLimits::default())?;
         let ceiling = settings.limit.map(|limit| (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0))));
-        Ok(Link { base_url, credential, pacer: Pacer::new(pacing, ceiling), transport, observer: None })
+        Ok(Link { base_url, credential, pacer: Pacer::new(pacing, ceiling), transport, observer: None, account: None })
     }
 }
 

@@ -15,7 +15,7 @@ mod bindings {
 use bindings::{
     exports::reverse_sync::destination::destination::{Guest, Target},
     reverse_sync::destination::{
-        capabilities::{Body, Capability, CsvForm, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
+        capabilities::{Account, Body, Capability, CsvForm, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
         streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink},
         types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, PlanMode, Status, Strings},
     },
@@ -78,6 +78,18 @@ impl Guest for Hostile {
                     pacing: Pacing { limit: None, headers: None, throttles: vec![] },
                     required_rights: "none".into(),
                     required_scopes: vec![],
+                    account: None,
+                },
+                DestinationType {
+                    name: "asking_dest".into(),
+                    provider: "hubspot".into(),
+                    description: "Would have the host ask for more than an account.".into(),
+                    config_schema: "{\"type\":\"object\"}".into(),
+                    capabilities: vec![],
+                    pacing: Pacing { limit: None, headers: None, throttles: vec![] },
+                    required_rights: "none".into(),
+                    required_scopes: vec![],
+                    account: Some(Account { path: "/crm/v3/objects/contacts?archived=true".into(), pointer: "/results/0/id".into() }),
                 },
                 DestinationType {
                     name: "hubspot_dest".into(),
@@ -94,6 +106,7 @@ impl Guest for Hostile {
                     pacing: Pacing { limit: None, headers: None, throttles: vec![] },
                     required_rights: "none".into(),
                     required_scopes: vec![],
+                    account: None,
                 },
             ],
         }

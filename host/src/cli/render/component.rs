@@ -25,6 +25,14 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
         for line in scopes(&served.required_scopes) {
             writeln!(out, "    {line}")?;
         }
+        match &served.account {
+            Some(account) => writeln!(
+                out,
+                "  The account that a credential opens is read by the host, not by the component: GET {}, at {}",
+                account.path, account.pointer
+            )?,
+            None => writeln!(out, "  It does not say how to find out which account a credential opens, so no run is held to one")?,
+        }
         writeln!(out, "  It asks to:")?;
         for capability in &served.capabilities {
             let what = match capability.effect {

@@ -6,7 +6,7 @@ mod report;
 mod runs;
 
 pub(crate) use component::component;
-pub(crate) use plan::{plan, plan_json};
+pub(crate) use plan::{place, plan, plan_json};
 pub(crate) use report::{applied_already, applied_already_json, nothing_to_do_json, report, report_json};
 pub(crate) use runs::{runs, runs_json};
 

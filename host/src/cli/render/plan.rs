@@ -35,6 +35,7 @@ struct PlanJson<'a> {
     warnings: Vec<String>,
     guards: &'a [Guard],
     destination: &'a str,
+    account: Option<&'a str>,
     component: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     undoes: Option<&'a str>,
@@ -60,6 +61,7 @@ pub(crate) fn plan_json(plan: &Plan) -> anyhow::Result<()> {
         warnings: warnings(header),
         guards: &header.guards,
         destination: &header.destination.name,
+        account: header.account.as_ref().map(|account| account.as_str()),
         component: header.component.digest.to_string(),
         undoes: header.undoes.as_ref().map(|run| run.as_str()),
         left_alone: left_alone
@@ -148,6 +150,12 @@ fn plan_into(out: &mut String, header: &Header, left_alone: &[SkippedRows], next
     Ok(())
 }
 
+/// Where a plan would be written: the CRM, and the account in it, if that is known.
+pub(crate) fn place(header: &Header) -> String {
+    let account = header.account.as_ref().map(|account| format!(", account {account}"));
+    format!("{}{}", header.base_url, account.unwrap_or_default())
+}
+
 fn counts(out: &mut String, header: &Header) -> std::fmt::Result {
     let name = &header.destination.name;
     let (total, writable, skipped) = (number(header.total), number(header.writable), number(header.skipped));
@@ -159,13 +167,13 @@ fn counts(out: &mut String, header: &Header) -> std::fmt::Result {
                 PlanMode::Online => "online: with the CRM's metadata",
                 PlanMode::Compare => "compared with the CRM's records",
             };
-            writeln!(out, "Plan for {name}: {} at {} ({mode})\n", header.destination.destination_type, header.base_url)?;
+            writeln!(out, "Plan for {name}: {} at {} ({mode})\n", header.destination.destination_type, place(header))?;
             writeln!(out, "  {total} golden records")?;
             writeln!(out, "  {writable:>width$} would be updated")?;
             writeln!(out, "  {skipped:>width$} would be skipped")?;
         }
         Some(run_id) => {
-            writeln!(out, "Plan to undo {run_id} for {name}: {} at {}\n", header.destination.destination_type, header.base_url)?;
+            writeln!(out, "Plan to undo {run_id} for {name}: {} at {}\n", header.destination.destination_type, place(header))?;
             writeln!(out, "  {total} records were written by that run")?;
             writeln!(out, "  {writable:>width$} would be put back")?;
             writeln!(out, "  {skipped:>width$} would be left alone")?;

@@ -19,6 +19,7 @@ pub mod oauth;
 pub mod refresh_tokens;
 pub mod well_known;
 
+use crate::ErrorKind;
 use endpoint::TokenEndpoint;
 use grants::{Client, Grant};
 use http::HeaderValue;
@@ -66,6 +67,24 @@ pub enum CredentialError {
     /// The refresh token cannot be read, or its successor cannot be kept.
     #[error("{0}")]
     NotKept(String),
+}
+
+impl CredentialError {
+    /// What kind of trouble it is, as a component would call it.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            CredentialError::Unavailable(_) => ErrorKind::Unavailable,
+            CredentialError::Refused { .. } | CredentialError::NotKept(_) => ErrorKind::Unauthorized,
+        }
+    }
+
+    /// The token endpoint's code, if it gave one.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            CredentialError::Refused { code, .. } => Some(code),
+            CredentialError::Unavailable(_) | CredentialError::NotKept(_) => None,
+        }
+    }
 }
 
 /// What one request carries: a header, and which of the credential's access tokens it is.

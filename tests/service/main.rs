@@ -24,6 +24,7 @@ mod query;
 mod store;
 
 mod serve {
+    mod accounts;
     mod api_fuzz;
     mod audit;
     mod authorisation;

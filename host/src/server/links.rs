@@ -10,6 +10,7 @@ use super::{
     store::{SourceRow, Store, StoreError},
 };
 use crate::{
+    account::Account,
     component::Pacing,
     egress::{
         Link,
@@ -44,6 +45,9 @@ pub struct SourceSettings {
     pub limit: Option<SourceLimit>,
     /// Additional certificate authorities in PEM form.
     pub ca_pem: Option<String>,
+    /// The account that its credential has to open.
+    #[schema(value_type = Option<String>)]
+    pub account: Option<Account>,
 }
 
 /// So many calls within any window of this length.
@@ -137,16 +141,20 @@ impl Links {
     /// See [`LinkError`].
     pub fn link(&self, org_id: &str, source: &SourceRow, pacing: &Pacing, local_sources: bool) -> Result<Link, LinkError> {
         let key = (org_id.to_owned(), source.source_id.clone());
+        let settings: SourceSettings = serde_json::from_str(&source.settings)
+            .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
+        // An account that is learned makes no other source of it: what is shared stays shared.
+        let of_now = |link: &Link| Link { account: settings.account.clone(), ..link.clone() };
         if let Some((version, link)) = self.links().get(&key)
             && *version == source.version
         {
-            return Ok(link.clone());
+            return Ok(of_now(link));
         }
-        let link = self.make(org_id, source, pacing, local_sources)?;
+        let link = self.make(org_id, source, &settings, pacing, local_sources)?;
         // Two who made it at the same time use one.
         let mut links = self.links();
         match links.get(&key) {
-            Some((version, link)) if *version >= source.version => Ok(link.clone()),
+            Some((version, link)) if *version >= source.version => Ok(of_now(link)),
             _ => {
                 links.insert(key, (source.version, link.clone()));
                 Ok(link)
@@ -159,10 +167,15 @@ impl Links {
         self.links().remove(&(org_id.to_owned(), source_id.to_owned()));
     }
 
-    fn make(&self, org_id: &str, source: &SourceRow, pacing: &Pacing, local_sources: bool) -> Result<Link, LinkError> {
-        let settings: SourceSettings = serde_json::from_str(&source.settings)
-            .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
-        let base_url = base_url(&source.provider, &settings, local_sources)?;
+    fn make(
+        &self,
+        org_id: &str,
+        source: &SourceRow,
+        settings: &SourceSettings,
+        pacing: &Pacing,
+        local_sources: bool,
+    ) -> Result<Link, LinkError> {
+        let base_url = base_url(&source.provider, settings, local_sources)?;
         let context = context(org_id, &source.source_id);
         let sealed: Sealed = source
             .credential
@@ -183,7 +196,7 @@ impl Links {
         let credential = document.credential(&around, stored)?;
         let transport = Transport::trusting(&base_url, settings.ca_pem.as_deref().map(str::as_bytes), TransportLimits::default())?;
         let ceiling = settings.limit.map(|limit| (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0))));
-        Ok(Link { base_url, credential, pacer: Pacer::new(pacing, ceiling), transport, observer: None, account: None })
+        Ok(Link { base_url, credential, pacer: Pacer::new(pacing, ceiling), transport, observer: None, account: settings.account.clone() })
     }
 }
 

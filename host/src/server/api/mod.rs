@@ -25,6 +25,7 @@ mod reverse_run;
 mod run_json;
 mod runs;
 pub mod session;
+mod source_check;
 mod sources;
 
 use super::{
@@ -76,6 +77,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .merge(health::routes())
         .merge(session::routes())
         .merge(keys::routes())
+        .merge(source_check::routes())
         .merge(sources::routes())
         .merge(destinations::routes())
         .merge(golden::routes())

@@ -91,6 +91,7 @@ impl From<DryRunError> for Problem {
             DryRunError::NoSource => Problem::conflict("no_source", text),
             DryRunError::Link(_) => Problem::conflict("source_unusable", text),
             DryRunError::NotUndoable(_) => Problem::conflict("not_undoable", text),
+            DryRunError::Account { code, .. } => Problem::new(StatusCode::FAILED_DEPENDENCY, code, text),
             DryRunError::Crm { kind, .. } => {
                 let code = match kind {
                     ErrorKind::Unauthorized => "crm_unauthorized",

@@ -325,7 +325,7 @@ async fn fresh_plan(app: &Arc<App>, member: &Member, to: &DestinationRow) -> Ans
     match planning::dry_run(app, member, to, mode).await {
         Ok(planned) => Ok(planned.plan),
         Err(error) => {
-            if let planning::DryRunError::Crm { message, .. } = &error {
+            if let planning::DryRunError::Crm { message, .. } | planning::DryRunError::Account { message, .. } = &error {
                 // A run that somebody confirmed and that could not begin is a run all the same.
                 app.store.log(&unplanned(app, member, to, message)).await?;
             }

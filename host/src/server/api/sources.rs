@@ -1,14 +1,13 @@
 //! Sources: connected CRM accounts. Their credential goes in and never comes out.
 
 use super::{
-    auth::{Admin, Operator, Viewer},
+    auth::{Admin, Viewer},
     body::{JsonBody, List, PathId, Query},
     object::{Object, Paging, listed},
     problem::{Answer, Problem, ProblemJson},
 };
 use crate::{
-    check::{self, Check, Checking},
-    component::DestinationType,
+    account::BadAccount,
     egress::{
         base_url::BaseUrl,
         credential::grants::GrantKind,
@@ -26,19 +25,17 @@ use crate::{
 };
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use std::{sync::Arc, time::Duration};
+use serde_json::{Map, Value};
+use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-const KEYS: [&str; 7] = ["name", "provider", "base_url", "allow_private_network", "limit", "ca_pem", "credential"];
+const KEYS: [&str; 8] = ["name", "provider", "base_url", "allow_private_network", "limit", "ca_pem", "account", "credential"];
 /// Longest window of a limit, in seconds, and the shortest: what egress can keep to.
 const WINDOWS: std::ops::RangeInclusive<f64> = 0.001..=120.0;
-/// How long a check waits for the CRM, repetitions and all.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change, remove)).routes(routes!(check_one))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change, remove))
 }
 
 /// A source.
@@ -59,6 +56,8 @@ pub(super) struct SourceJson {
     limit: Option<SourceLimit>,
     /// Additional certificate authorities in PEM form, or null.
     ca_pem: Option<String>,
+    /// The account that its credential has to open, in the CRM's own name; null until somebody says so, or a check finds it out.
+    account: Option<String>,
     /// What may be said about its credential.
     credential: CredentialJson,
     /// When it was made.
@@ -99,6 +98,10 @@ pub(super) struct NewSourceJson {
     limit: Option<SourceLimit>,
     /// Additional certificate authorities in PEM form.
     ca_pem: Option<String>,
+    /// The account that the credential has to open, in the CRM's own name, such as HubSpot's number or Salesforce's org id: with another one nothing is
+    /// planned or written. If it is not named, the first check finds it out.
+    #[schema(min_length = 1, max_length = 128)]
+    account: Option<String>,
     /// The credential. It is sealed, and nothing shows it again.
     #[schema(value_type = CredentialDocument)]
     credential: (),
@@ -119,21 +122,12 @@ pub(super) struct SourceChangesJson {
     limit: Option<SourceLimit>,
     /// Additional certificate authorities in PEM form.
     ca_pem: Option<String>,
+    /// The account that the credential has to open; null takes it away, and so does another `base_url`. Another credential leaves it as it is.
+    #[schema(min_length = 1, max_length = 128)]
+    account: Option<String>,
     /// The credential. It is sealed, and nothing shows it again.
     #[schema(value_type = CredentialDocument, required = false)]
     credential: (),
-}
-
-/// What to check of a source.
-#[derive(Serialize, ToSchema)]
-#[schema(as = CheckOptions)]
-pub(super) struct CheckOptionsJson {
-    /// The object that is to be updated; the destination type's usual one if it is not named.
-    #[schema(example = "contacts")]
-    object: Option<String>,
-    /// The destination type; the one for the source's provider if it is not named.
-    #[schema(example = "hubspot_dest")]
-    destination_type: Option<String>,
 }
 
 fn shown(row: SourceRow) -> Answer<SourceJson> {
@@ -154,6 +148,7 @@ fn shown(row: SourceRow) -> Answer<SourceJson> {
         allow_private_network: settings.allow_private_network,
         limit: settings.limit,
         ca_pem: settings.ca_pem,
+        account: settings.account.map(|account| account.to_string()),
         credential: CredentialJson { kind, grant, set_at: time_text(row.credential_set_at) },
         created_at: time_text(row.created_at),
         updated_at: time_text(row.updated_at),
@@ -161,7 +156,7 @@ fn shown(row: SourceRow) -> Answer<SourceJson> {
 }
 
 /// The source of this id, or 404.
-async fn found(app: &App, org_id: &str, source_id: &str) -> Answer<SourceRow> {
+pub(super) async fn found(app: &App, org_id: &str, source_id: &str) -> Answer<SourceRow> {
     app.store.source(org_id, source_id).await?.ok_or_else(|| Problem::missing("source", source_id))
 }
 
@@ -178,6 +173,10 @@ fn settings(object: &mut Object, mut settings: SourceSettings) -> Answer<SourceS
     }
     if object.has("ca_pem") {
         settings.ca_pem = object.text("ca_pem")?;
+    }
+    if object.has("account") {
+        let account = object.text("account")?.map(|account| account.parse()).transpose();
+        settings.account = account.map_err(|wrong: BadAccount| object.wrong("account", &format!("no name of an account; {wrong}")))?;
     }
     Ok(settings)
 }
@@ -244,7 +243,7 @@ fn seal(
     Ok(SealedCredential { sealed: document.seal(&app.keyring.current(), context).to_string(), summary })
 }
 
-fn stored(settings: &SourceSettings) -> Answer<String> {
+pub(super) fn stored(settings: &SourceSettings) -> Answer<String> {
     serde_json::to_string(settings).map_err(|error| Problem::internal(&error))
 }
 
@@ -338,7 +337,8 @@ async fn change(
         return Err(object.wrong("provider", "another one; a source stays with its CRM. Make a new source"));
     }
     let before: SourceSettings = serde_json::from_str(&row.settings).map_err(|error| Problem::internal(&error))?;
-    let settings = settings(&mut object, before.clone())?;
+    let named = object.has("account");
+    let mut settings = settings(&mut object, before.clone())?;
     let document = credential(&mut object)?;
     if document.is_none() && changed.iter().any(|key| key == "credential") {
         return Err(object.wrong("credential", "null; a source has a credential"));
@@ -348,6 +348,9 @@ async fn change(
     if moved && document.is_none() {
         let why = "a new `base_url` takes the credential along: the stored one is for the CRM where it was";
         return Err(object.missing("credential", why));
+    }
+    if moved && !named {
+        settings.account = None;
     }
     let context = links::context(&member.org_id, &source_id);
     let sealed = match &document {
@@ -404,52 +407,6 @@ async fn in_use(app: &App, org_id: &str, source_id: &str) -> Answer<()> {
     Err(Problem::conflict("source_in_use", detail))
 }
 
-/// Checks whether a source's credential will do, as far as that can be told without writing anything.
-#[utoipa::path(post, path = "/sources/{source_id}/check", tag = "sources", params(("source_id" = String, Path, description = "The source")),
-    request_body = CheckOptionsJson,
-    responses(
-        (status = 200, description = "What was found", body = Check),
-        (status = 409, description = "The source cannot be used as it is stored", body = ProblemJson,
-            content_type = "application/problem+json"),
-        (status = 429, description = "Too many checks of this org wait already", body = ProblemJson,
-            content_type = "application/problem+json")),
-    extensions(("x-role" = json!("operator"))))]
-async fn check_one(
-    State(app): State<Arc<App>>,
-    Operator(member): Operator,
-    PathId(source_id): PathId,
-    JsonBody(body): JsonBody<Map<String, Value>>,
-) -> Answer<Json<Check>> {
-    let row = found(&app, &member.org_id, &source_id).await?;
-    let mut object = Object::body(body, &["object", "destination_type"])?;
-    let served = served(&app, &row, &mut object)?;
-    let mut config_json = Map::from_iter([("source_id".to_owned(), json!(source_id))]);
-    if let Some(name) = object.text("object")? {
-        config_json.insert("object".to_owned(), json!(name));
-    }
-    let link = app.link(&member.org_id, &row).await.map_err(unusable)?;
-    let _turn = app.jobs.checking(&member.org_id).await.map_err(|error| Problem::too_many(error.to_string(), 5))?;
-    let checking = Checking { destination_type: &served.name, config_json, grant: &app.grant, link, patience: PATIENCE };
-    match check::check(&app.component, checking).await {
-        Ok(found) => Ok(Json(found)),
-        Err(error) if error.is_config() => Err(Problem::invalid("invalid", "/object", error.to_string())),
-        Err(error) => Err(Problem::internal(&error)),
-    }
-}
-
-/// The destination type to check a source for.
-fn served<'a>(app: &'a App, row: &SourceRow, object: &mut Object) -> Answer<&'a DestinationType> {
-    let Some(name) = object.text("destination_type")? else {
-        return app.served(&row.provider).ok_or_else(|| unusable(LinkError::Provider(row.provider.clone())));
-    };
-    let mut fitting = app.component.descriptor().destinations.iter().filter(|served| served.provider == row.provider);
-    let names = listed(fitting.clone().map(|served| &served.name));
-    fitting.find(|served| served.name == name).ok_or_else(|| {
-        let what = format!("no destination type for a {} source; it has to be one of {names}", row.provider);
-        object.wrong("destination_type", &what)
-    })
-}
-
 /// Why there is no way to a source's CRM, as an answer.
 pub(super) fn unusable(error: LinkError) -> Problem {
     match error {
@@ -462,6 +419,7 @@ pub(super) fn unusable(error: LinkError) -> Problem {
 mod tests {
     use super::*;
     use crate::server::api::problem::tests::refused;
+    use serde_json::json;
 
     #[test]
     fn what_is_wrong_with_a_credential_has_its_pointer() {

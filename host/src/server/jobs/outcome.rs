@@ -55,8 +55,8 @@ impl RunOptions {
 /// Why a run ended early.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Stopped {
-    /// `cancelled`, `unauthorized`, `rate_limited`, `unavailable`, `rejected`, `component`; `refused`: the gate did not open; `credential`:
-    /// there is no usable credential; `internal`: the service failed.
+    /// `cancelled`, `unauthorized`, `rate_limited`, `unavailable`, `rejected`, `component`; `refused`: the gate did not open, or the credential
+    /// opens another account (`other_account`) or one that nobody knows (`account_unknown`); `credential`: there is no usable credential; `internal`: the service failed.
     pub reason: String,
     /// The CRM's own code, if there was one.
     pub code: Option<String>,

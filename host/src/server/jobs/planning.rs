@@ -3,6 +3,7 @@
 use super::turns::LineTooLong;
 use crate::{
     ErrorKind,
+    account::NotHeld,
     component::{Component, GrantError},
     egress::Link,
     engine::EngineError,
@@ -45,6 +46,9 @@ pub struct PlanJson {
     pub destination_id: String,
     /// What that is called.
     pub destination: PlannedFor,
+    /// The account that it was made with, and that its runs are held to, in the CRM's own name; null if nobody has asked (offline), or nobody knows.
+    #[serde(default)]
+    pub account: Option<String>,
     /// `offline`: without asking the CRM; `online`: with its metadata; `compare`: with its records.
     pub mode: PlanMode,
     /// Records that are not written, by reason.
@@ -104,6 +108,14 @@ pub enum DryRunError {
     /// The destination's configuration.
     #[error("{0}")]
     Config(String),
+    /// The credential opens another account than the one that is meant, or nobody knows which.
+    #[error("{message}")]
+    Account {
+        /// `other_account` or `account_unknown`.
+        code: &'static str,
+        /// What happened.
+        message: String,
+    },
     /// The CRM, or the credential.
     #[error("{message}")]
     Crm {
@@ -242,6 +254,7 @@ fn planning_error(error: PlanningError, rights: &str) -> DryRunError {
         return DryRunError::Config(error.to_string());
     }
     match (error.kind(), error) {
+        (None, PlanningError::Account(error)) => account_error(&error, rights),
         (Some(kind), error) => {
             let needs = if kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
             DryRunError::Crm { kind, message: format!("{error}{needs}") }
@@ -249,6 +262,18 @@ fn planning_error(error: PlanningError, rights: &str) -> DryRunError {
         (None, PlanningError::Records(error)) => records_error(error),
         (None, PlanningError::Engine(EngineError::Deadline(_))) => DryRunError::TooLong,
         (None, error) => DryRunError::Internal(error.to_string()),
+    }
+}
+
+fn account_error(error: &NotHeld, rights: &str) -> DryRunError {
+    match (error, error.code()) {
+        (_, Some(code)) => DryRunError::Account { code, message: error.to_string() },
+        (NotHeld::Unanswered(unanswered), None) => {
+            let kind = unanswered.kind();
+            let needs = if kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
+            DryRunError::Crm { kind, message: format!("{error}{needs}") }
+        }
+        (_, None) => DryRunError::Internal(error.to_string()),
     }
 }
 
@@ -264,6 +289,7 @@ async fn keep(app: &App, member: &Member, to: &DestinationRow, header: &Header, 
         plan_id: header.plan_id.to_string(),
         destination_id: to.destination_id.clone(),
         destination: PlannedFor { name: header.destination.name.clone(), destination_type: header.destination.destination_type.clone() },
+        account: header.account.as_ref().map(ToString::to_string),
         mode: header.mode,
         skipped_by_reason: header.skipped_by_reason.clone(),
         fields: header.fields.clone(),
@@ -346,7 +372,10 @@ fn undo_error(error: UndoError, rights: &str) -> DryRunError {
             DryRunError::NotUndoable(format!("run {run_id} wrote to another target than `{name}` is now: {what}; set that back first"))
         }
         UndoError::NothingWritten(_) => DryRunError::NotUndoable(error.to_string()),
-        UndoError::Verify(VerifyError::Grant(GrantError::NotServed { .. })) => DryRunError::NotUndoable(error.to_string()),
+        UndoError::Account(error) => account_error(&error, rights),
+        UndoError::Grant(GrantError::NotServed { .. }) | UndoError::Verify(VerifyError::Grant(GrantError::NotServed { .. })) => {
+            DryRunError::NotUndoable(error.to_string())
+        }
         UndoError::Verify(VerifyError::Stopped(stopped)) => {
             let needs = if stopped.kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
             DryRunError::Crm { kind: stopped.kind, message: format!("{}{needs}", stopped.message) }

@@ -1,6 +1,7 @@
 //! Sources: connected CRM accounts. Their credential is sealed before it comes here.
 
 use super::{AuditEntry, Changed, Result, Row, Store, now_ms, random_id, runs::UNDER_WAY, turn};
+use crate::account::Account;
 use serde_json::json;
 use sqlx::Row as _;
 
@@ -118,7 +119,7 @@ impl Store {
     }
 
     /// Changes all of a source but its provider, and logs which of its `keys` these were. `credential_changed` says whether that is another
-    /// one now; that has to wait while a run uses the source, since nobody can say whether it opens the same CRM account.
+    /// one now; that has to wait while a run uses the source, which asks once an attempt whose account it opens.
     ///
     /// # Errors
     /// If the database refuses.
@@ -166,6 +167,37 @@ impl Store {
         self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail)).await?;
         write.commit().await?;
         Ok(Changed::Done)
+    }
+
+    /// Keeps, and logs, the account that a check has found behind a source of this version; it is in `settings`. It counts as no change: what
+    /// was made from this version is used on. If the source has another version by now, nothing is kept.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn learn_account(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        version: i64,
+        settings: &str,
+        account: &Account,
+        who: &str,
+    ) -> Result<()> {
+        let mut write = self.write().await?;
+        let done = sqlx::query("UPDATE sources SET settings = $1, updated_at = $2 WHERE org_id = $3 AND source_id = $4 AND version = $5")
+            .bind(settings)
+            .bind(now_ms())
+            .bind(org_id)
+            .bind(source_id)
+            .bind(version)
+            .execute(&mut *write)
+            .await?;
+        if done.rows_affected() > 0 {
+            let detail = json!({"source_id": source_id, "changed": ["account"], "account": account, "by": "check"});
+            self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail)).await?;
+        }
+        write.commit().await?;
+        Ok(())
     }
 
     /// Puts the successor of a credential in its place, as a token endpoint has handed it out.

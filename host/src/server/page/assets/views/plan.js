@@ -35,7 +35,7 @@ export async function view({ params: [id], query, signal, go }) {
     plan.writable > 0 && section('Changes', changes.element),
     h('div', { class: 'columns' }, fieldsPanel(plan, changes), droppedPanel(plan)),
     section('About this plan', facts([
-      ['Plan', copyable(plan.plan_id)], ['Destination', plan.destination.name], ['Type', code(plan.destination.destination_type)],
+      ['Plan', copyable(plan.plan_id)], ['Destination', plan.destination.name], ['Type', code(plan.destination.destination_type)], ['Account', plan.account && code(plan.account)],
       ['Component', plan.component && code(typeof plan.component === 'string' ? plan.component : plan.component.digest ?? JSON.stringify(plan.component))],
     ])));
 }

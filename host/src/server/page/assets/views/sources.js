@@ -44,6 +44,7 @@ function one(source, go) {
     facts([
       ['Id', copyable(source.id)],
       ['Address', source.base_url && code(source.base_url)],
+      ['Account', source.account ? code(source.account) : 'any, until a check finds it out'],
       ['Credential', [source.credential.kind === 'oauth' ? `OAuth, ${source.credential.grant ?? 'refresh_token'}` : 'access token', ', set ', time(source.credential.set_at)]],
       ['Limit', source.limit ? `${source.limit.calls} calls in ${source.limit.per_seconds} s` : "the CRM's own"],
       ['Private network', source.allow_private_network ? 'allowed' : null],
@@ -58,6 +59,7 @@ function checked(result, provider) {
     h('ul', { class: 'ticks' },
       h('li', `${result.reachable ? 'Reached' : 'Not reached'}`),
       h('li', `${result.authorized ? 'Authorized' : 'Not authorized'}`),
+      result.account && h('li', 'Account: ', code(result.account)),
       scopes.known
         ? [scopes.present.length > 0 && h('li', 'Scopes there: ', scopes.present.map(scope => [code(scope), ' '])),
           scopes.missing.length > 0 && h('li', h('strong', 'Scopes missing: '), scopes.missing.map(scope => [code(scope), ' ']))]

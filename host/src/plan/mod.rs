@@ -11,6 +11,7 @@ mod changes;
 mod duplicates;
 mod external_sort;
 mod fields;
+mod header;
 mod page;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -20,30 +21,22 @@ mod spool_file;
 pub use accounting::{Accounting, Miscount};
 pub use changes::{ChangeBatch, Malformed, Packed};
 pub(crate) use external_sort::{ExternalSort, Sorted};
+pub(crate) use header::Draft;
+pub use header::{DroppedField, Fingerprint, Guard, Header, PlannedBy, SampleChange};
 pub(crate) use page::Opened;
 pub use page::{ChangeFilter, Cursor, MAX_LIMIT, Page, PlannedChange, changes_page, skipped_page};
 pub use spool::{DUPLICATE_ID, SkippedRows, SpoolError};
 pub(crate) use spool::{Spool, Stored, read as read_changes, read_block};
 
-use crate::{
-    account::Account,
-    destination::Destination,
-    digest::{self, Digest},
-    journal::RunId,
-};
+use crate::digest;
+use header::HEADER;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use spool::{CHANGES, SKIPPED};
 use std::{
-    collections::BTreeMap,
     fmt, fs, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
-
-const HEADER: &str = "plan.json";
-/// Version of the folder's layout.
-const FORMAT: u32 = 1;
 
 /// The name of a plan: `plan_` and 32 hexadecimal digits of its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,21 +82,6 @@ impl From<PlanId> for String {
     }
 }
 
-/// One of the changes shown to the person who confirms.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct SampleChange {
-    /// The CRM's record id.
-    pub provider_id: String,
-    /// The values as they will be written.
-    #[cfg_attr(feature = "server", schema(value_type = Object))]
-    pub fields: Box<RawValue>,
-    /// The values that the CRM held while planning, if somebody looked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "server", schema(value_type = Option<Object>, nullable = false))]
-    pub before: Option<Box<RawValue>>,
-}
-
 /// One change of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
@@ -139,97 +117,6 @@ impl From<PlanMode> for crate::bindings::types::PlanMode {
             PlanMode::Compare => Self::Compare,
         }
     }
-}
-
-/// Something that keeps a plan from being confirmed until somebody overrides it by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct Guard {
-    /// A snake_case code, such as `email_taken`.
-    pub name: String,
-    /// What was found, and what it may mean.
-    pub message: String,
-}
-
-/// A column that is not written for any record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct DroppedField {
-    /// Its name.
-    pub name: String,
-    /// A snake_case code, such as `read_only`.
-    pub reason: String,
-}
-
-/// What a golden-record file was when it was planned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint {
-    /// The file.
-    pub path: PathBuf,
-    /// Bytes.
-    pub size: u64,
-    /// Modification time in nanoseconds since 1970.
-    pub modified: i64,
-}
-
-/// What the plan was made with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedBy {
-    /// The component's name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// SHA-256 of its file.
-    pub digest: Digest,
-}
-
-/// All of a plan but its changes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Header {
-    format: u32,
-    /// The plan's name.
-    pub plan_id: PlanId,
-    /// Where it would be written.
-    pub destination: Destination,
-    /// The CRM's base URL.
-    pub base_url: String,
-    /// The account that it was made with and is to be written to. `None` if nobody has asked, as offline, or nobody knows.
-    pub account: Option<Account>,
-    /// The component that made it, and alone may run it.
-    pub component: PlannedBy,
-    /// How it was made.
-    pub mode: PlanMode,
-    /// Golden records read.
-    pub total: u64,
-    /// Records that would be updated.
-    pub writable: u64,
-    /// All others.
-    pub skipped: u64,
-    /// The others by reason.
-    pub skipped_by_reason: BTreeMap<String, u64>,
-    /// How many records each field would be written for.
-    pub fields: BTreeMap<String, u64>,
-    /// Columns that are not written.
-    pub dropped_fields: Vec<DroppedField>,
-    /// What the person who confirms should know.
-    pub warnings: Vec<String>,
-    /// What the person who confirms has to override by name.
-    pub guards: Vec<Guard>,
-    /// The first changes.
-    pub sample: Vec<SampleChange>,
-    /// Digest of `changes.arrow`.
-    pub changes_digest: Digest,
-    /// Digest of `skipped.arrow`.
-    pub skipped_digest: Digest,
-    /// The files the golden records came from.
-    pub records: Vec<Fingerprint>,
-    /// The run that it undoes, if it is an undo.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undoes: Option<RunId>,
-    /// When it was made (RFC 3339).
-    pub planned_at: String,
-    /// Digest of all of the above, against editing by hand.
-    seal: Digest,
 }
 
 /// Why a plan cannot be applied.
@@ -273,22 +160,6 @@ pub enum PlanError {
     Io(#[from] io::Error),
 }
 
-/// What the planner found out, before it is sealed.
-pub(crate) struct Draft {
-    pub(crate) destination: Destination,
-    pub(crate) base_url: String,
-    pub(crate) account: Option<Account>,
-    pub(crate) component: PlannedBy,
-    pub(crate) mode: PlanMode,
-    pub(crate) total: u64,
-    pub(crate) spooled: spool::Spooled,
-    pub(crate) dropped_fields: Vec<DroppedField>,
-    pub(crate) warnings: Vec<String>,
-    pub(crate) guards: Vec<Guard>,
-    pub(crate) records: Vec<Fingerprint>,
-    pub(crate) undoes: Option<RunId>,
-}
-
 /// A verified plan. Nothing is written by having one.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -300,38 +171,12 @@ impl Plan {
     /// Seals a spooled plan and puts it in its place below `plans_dir`. On disk for good it has to be before its first change is
     /// written: see [`Plan::sync`].
     pub(crate) fn seal(draft: Draft, plans_dir: &Path) -> Result<Plan, PlanError> {
-        let spooled = draft.spooled;
-        let mut header = Header {
-            format: FORMAT,
-            plan_id: PlanId(String::new()),
-            destination: draft.destination,
-            base_url: draft.base_url,
-            account: draft.account,
-            component: draft.component,
-            mode: draft.mode,
-            total: draft.total,
-            writable: spooled.writable,
-            skipped: draft.total - spooled.writable,
-            skipped_by_reason: spooled.skipped_by_reason,
-            fields: spooled.fields,
-            dropped_fields: draft.dropped_fields,
-            warnings: draft.warnings,
-            guards: draft.guards,
-            sample: spooled.sample,
-            changes_digest: spooled.changes.digest,
-            skipped_digest: spooled.skipped.digest,
-            records: draft.records,
-            undoes: draft.undoes,
-            planned_at: jiff::Timestamp::now().to_string(),
-            seal: Digest::of(b""),
-        };
-        header.plan_id = header.id();
-        header.seal = header.seal();
+        let (header, changes, skipped) = Header::of(draft);
         let dir = plans_dir.join(header.plan_id.as_str());
         let put = |dir: &Path| -> io::Result<()> {
-            spooled.changes.file.keep_as(&dir.join(CHANGES))?;
-            spooled.skipped.file.keep_as(&dir.join(SKIPPED))?;
-            write_header(dir, &header)
+            changes.keep_as(&dir.join(CHANGES))?;
+            skipped.keep_as(&dir.join(SKIPPED))?;
+            header.write(dir)
         };
         // The same plan may be there already: its changes are the same to the byte, only the header is newer.
         if dir.is_dir() {
@@ -343,7 +188,7 @@ impl Plan {
                 // There is nothing left to remove.
                 Ok(()) => drop(unfinished.keep()),
                 // Somebody else has made the same plan meanwhile.
-                Err(_) if dir.is_dir() => write_header(&dir, &header)?,
+                Err(_) if dir.is_dir() => header.write(&dir)?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -438,98 +283,4 @@ impl Plan {
         }
         Ok(())
     }
-}
-
-impl Fingerprint {
-    /// What a file is now.
-    ///
-    /// # Errors
-    /// If it cannot be looked at.
-    pub fn of(path: &Path) -> io::Result<Fingerprint> {
-        let metadata = fs::metadata(path)?;
-        let modified = match metadata.modified()?.duration_since(std::time::UNIX_EPOCH) {
-            Ok(after) => after.as_nanos() as i64,
-            Err(before) => -(before.duration().as_nanos() as i64),
-        };
-        Ok(Fingerprint { path: path.to_owned(), size: metadata.len(), modified })
-    }
-}
-
-impl Header {
-    /// The likely cause, if there is nothing to write.
-    pub fn hint(&self) -> Option<String> {
-        if self.writable > 0 {
-            return None;
-        }
-        let of = |is: fn(&str) -> bool| -> u64 { self.skipped_by_reason.iter().filter(|(name, _)| is(name)).map(|(_, rows)| rows).sum() };
-        let (no_id, unchanged) = (of(|reason| reason.starts_with("provider_id_")), of(|reason| reason == "unchanged"));
-        Some(if self.undoes.is_some() {
-            "nothing would be put back: see the reasons above".to_owned()
-        } else if self.total == 0 {
-            "there are no golden records".to_owned()
-        } else if unchanged > 0 && unchanged + no_id == self.total {
-            format!("nothing would be written: {unchanged} records hold these values already")
-        } else if no_id == self.total {
-            let field = self.destination.config_json.get("provider_id_field").and_then(|field| field.as_str()).unwrap_or("provider id");
-            format!(
-                "nothing would be written: no golden record carries a usable provider id in `{field}`; ingest and resolve the CRM source first, so that its record ids arrive with the records"
-            )
-        } else {
-            "nothing would be written: see the reasons above".to_owned()
-        })
-    }
-
-    /// Reads all of a plan but its changes, and checks that it was not altered. The changes may have been: only
-    /// [`Plan::load`] looks at them.
-    ///
-    /// # Errors
-    /// If it is not there, cannot be read, or was altered.
-    pub fn read(plans_dir: &Path, id: &PlanId) -> Result<Header, PlanError> {
-        let unreadable = |error: String| PlanError::Unreadable { id: id.clone(), error };
-        let tampered = |what| PlanError::Tampered { id: id.clone(), what };
-        let text = match fs::read(plans_dir.join(id.as_str()).join(HEADER)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PlanError::Unknown(id.to_string())),
-            Err(error) => return Err(unreadable(error.to_string())),
-        };
-        let header: Header = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
-        if header.format != FORMAT {
-            return Err(unreadable(format!("it has format {}, this version reads {FORMAT}", header.format)));
-        }
-        if header.seal != header.seal() {
-            return Err(tampered(HEADER));
-        }
-        if header.plan_id != *id || header.id() != *id {
-            return Err(tampered("plan.json does not belong to this id"));
-        }
-        Ok(header)
-    }
-
-    /// The id that these contents have.
-    fn id(&self) -> PlanId {
-        let contents = serde_json::json!({
-            "format": self.format,
-            "destination": self.destination,
-            "base_url": self.base_url,
-            "account": self.account,
-            "component": self.component.digest,
-            "mode": self.mode,
-            "guards": self.guards,
-            "undoes": self.undoes,
-            "total": self.total,
-            "changes": self.changes_digest,
-            "skipped": self.skipped_digest,
-        });
-        PlanId(format!("plan_{}", &Digest::of(contents.to_string().as_bytes()).hex()[..32]))
-    }
-
-    fn seal(&self) -> Digest {
-        let unsealed = Header { seal: Digest::of(b""), ..self.clone() };
-        Digest::of(&serde_json::to_vec(&unsealed).unwrap_or_default())
-    }
-}
-
-fn write_header(dir: &Path, header: &Header) -> io::Result<()> {
-    // In one piece: a header is made of hundreds.
-    spool_file::write_whole(&dir.join(HEADER), &serde_json::to_vec_pretty(header)?)
 }

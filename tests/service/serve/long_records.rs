@@ -1,8 +1,11 @@
 //! Records that are as long as they may be: whatever is taken can be planned.
 
 use super::world::{Tenant, contact, crm, service};
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
 use reverse_sync_tests::service::{Database, Service};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Bytes of a record's values, with four for each text.
 const LARGEST: usize = 1 << 20;
@@ -59,6 +62,31 @@ async fn the_longest_records_of_json_lines_can_be_planned() {
 
     let long = ["x".to_owned(), "x".repeat(length + 1), "x".to_owned()];
     upload(json_lines(long.into_iter())).await.problem(422, &[&format!("line {}", SHORT + 2), "1 MiB"]);
+}
+
+fn parquet(long: impl Iterator<Item = String>) -> Vec<u8> {
+    let names: Vec<String> = (0..SHORT).map(|n| format!("New {n}")).chain(long).collect();
+    let column = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
+    let ids = (0..names.len()).map(contact).collect();
+    let batch = RecordBatch::try_from_iter([("hs_object_id", column(ids)), ("firstname", column(names))]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn the_longest_records_of_parquet_can_be_planned() {
+    // What is read at once may have 64 MiB.
+    const LONG: usize = 60;
+    let service = service(Database::Sqlite).await;
+    let (_simulator, tenant, destination) = tenant(&service).await;
+    let length = LARGEST - contact(0).len() - 2 * 4;
+    let upload = async |body: Vec<u8>| tenant.admin.put("/golden/person", "application/vnd.apache.parquet", body).await;
+    upload(parquet((0..LONG).map(|_| "x".repeat(length)))).await.is(200);
+    assert_eq!(planned(&tenant, &destination).await["writable"], SHORT + LONG);
+
+    let long = ["x".to_owned(), "x".repeat(length + 1), "x".to_owned()];
+    upload(parquet(long.into_iter())).await.problem(422, &[&format!("record {}", SHORT + 2), "1 MiB"]);
 }
 
 #[tokio::test]

@@ -129,6 +129,20 @@ impl Storage {
         Ok(Room { org, bytes, allowed })
     }
 
+    /// Whether an org may keep more than it does. What is just coming in does not count: it may come to nothing.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub async fn has_room(&self, org_id: &str, allowed: u64) -> Result<(), NoRoom> {
+        let mut used = self.used(org_id).await?;
+        if used >= allowed {
+            let org = self.org(org_id);
+            org.measure(OLD_WHEN_FULL, REST_WHEN_FULL).await?;
+            used = org.known().used();
+        }
+        if used < allowed { Ok(()) } else { Err(NoRoom::Full { used, allowed }) }
+    }
+
     /// Counts what an org keeps from now on.
     pub fn added(&self, org_id: &str, bytes: u64) {
         self.org(org_id).known().since += signed(bytes);
@@ -284,6 +298,10 @@ mod tests {
         assert_eq!((first.bytes, second.bytes), (4_000, 10_000 - 4_096 - 4_000));
         let full = storage.room("org_1", 10_000, 1).await.unwrap_err().to_string();
         assert!(full.contains("10000 bytes") && full.contains("may keep 10000"), "{full}");
+        // What is coming in stands in nobody's way but that of what comes in too.
+        storage.has_room("org_1", 10_000).await.unwrap();
+        let full = storage.has_room("org_1", 4_096).await.unwrap_err().to_string();
+        assert!(full.contains("keeps 4096 bytes"), "{full}");
         assert!(first.full().to_string().contains(&format!("keeps {} bytes", 10_000 - 4_000)));
         drop(first);
         assert_eq!(storage.room("org_1", 10_000, 1).await.unwrap().bytes, 1);

@@ -183,8 +183,7 @@ pub async fn dry_run(app: &Arc<App>, member: &Member, to: &DestinationRow, mode:
 /// Whether an org may keep one more plan, however large it becomes: nobody knows that before it is made.
 async fn has_room(app: &App, org_id: &str) -> Result<(), DryRunError> {
     let allowed = u64::try_from(app.store.quota(org_id).await?.stored_bytes).unwrap_or(0);
-    app.storage.room(org_id, allowed, 1).await?;
-    Ok(())
+    Ok(app.storage.has_room(org_id, allowed).await?)
 }
 
 async fn source_of(app: &App, org_id: &str, to: &DestinationRow) -> Result<SourceRow, DryRunError> {

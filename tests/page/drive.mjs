@@ -128,6 +128,7 @@ await step('a source is connected, and its secret does not come back', async () 
   await page.getByRole('link', { name: 'Edit Production HubSpot' }).click();
   await h1('Edit Production HubSpot');
   check(!(await page.content()).includes('test-token'), 'the token came back');
+  check(/^\d+$/.test(await page.getByLabel('Account (optional)', { exact: true }).inputValue()), 'the check has not found out the account');
 });
 
 await step('golden records are uploaded, and a file of another kind is not', async () => {
@@ -520,6 +521,7 @@ await step('a key is made for a viewer and shown once; a viewer is offered nothi
   check(!(await page.content()).includes(key), 'the key is shown again');
   await page.locator('.menu summary').click();
   await page.locator('.menu', { hasText: /[1-9]\d* of [\d,]+ runs this hour/ }).waitFor();
+  await page.locator('.menu', { hasText: /\d\s[KMG]B of [\d.]+\sGB kept/ }).waitFor();
   await look('account');
   await button('Sign out').click();
   await h1('Sign in');

@@ -4,7 +4,7 @@ import { SIGNED_OUT, isAbort } from './api.js';
 import { announce, fill, focusOn, h } from './dom.js';
 import { button, heading, problem } from './parts.js';
 import { can, current, forget, load, signIn, signOut } from './session.js';
-import { number } from './words.js';
+import { bytes, number } from './words.js';
 import * as audit from './views/audit.js';
 import * as destination from './views/destination.js';
 import * as destinationForm from './views/destination-form.js';
@@ -95,8 +95,10 @@ function drawShell(where) {
   fill(nav, h('ul', NAVIGATION.filter(([, , role]) => !role || can(role)).map(([name, text]) => h('li', h('a', {
     href: `#/${name}`, 'aria-current': partOf(where) === name ? 'page' : undefined,
   }, text)))));
-  const quota = h('p', { class: 'muted' });
-  const tell = ({ used, runs_an_hour: hourly, used_this_month: month, runs_a_month: monthly }) => fill(quota, `${number(used)} of ${number(hourly)} runs this hour, ${number(month)} of ${number(monthly)} this month`);
+  const quota = h('div', { class: 'muted' });
+  const tell = has => fill(quota,
+    h('p', `${number(has.used)} of ${number(has.runs_an_hour)} runs this hour, ${number(has.used_this_month)} of ${number(has.runs_a_month)} this month`),
+    h('p', `${bytes(has.used_bytes)} of ${bytes(has.stored_bytes)} kept`));
   tell(me.quota);
   // Runs were started since.
   const opened = event => event.currentTarget.open && load().then(now => tell(now.quota), () => undefined);

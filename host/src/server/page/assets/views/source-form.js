@@ -47,6 +47,9 @@ export async function view({ params: [id], signal, go }) {
     fill(addressHelp, salesforce ? "Your org's own domain at Salesforce." : 'Left empty, https://api.hubapi.com.');
   };
   drawAddress();
+  const account = add('/account', 'Account (optional)', input({ value: source?.account ?? '' }), {
+    help: "What the CRM calls the account: HubSpot's account number, Salesforce's org id. A credential of another one writes nothing. Left empty, the first check finds it out.",
+  });
   const calls = add('/limit/calls', 'Calls', input({ type: 'number', min: '1', value: source?.limit?.calls ?? '' }));
   const seconds = add('/limit/per_seconds', 'in seconds', input({ type: 'number', min: '1', value: source?.limit?.per_seconds ?? '' }));
   const privateNetwork = checkbox('Its address may be in a private network', { checked: source?.allow_private_network ?? false });
@@ -94,6 +97,7 @@ export async function view({ params: [id], signal, go }) {
     const body = { name: name.control.value.trim() };
     if (!source) body.provider = provider.control.value;
     if (address.control.value.trim() || source?.base_url) body.base_url = address.control.value.trim() || null;
+    if (account.control.value.trim() !== (source?.account ?? '')) body.account = account.control.value.trim() || null;
     if (calls.control.value || seconds.control.value) body.limit = { calls: Number(calls.control.value), per_seconds: Number(seconds.control.value) };
     else if (source?.limit) body.limit = null;
     if (privateNetwork.control.checked !== (source?.allow_private_network ?? false)) body.allow_private_network = privateNetwork.control.checked;
@@ -125,7 +129,7 @@ export async function view({ params: [id], signal, go }) {
       if (saved) go('#/sources');
     },
   },
-  h('section', { class: 'panel' }, h('div', { class: 'fields two' }, name, provider), address,
+  h('section', { class: 'panel' }, h('div', { class: 'fields two' }, name, provider), address, account,
     h('details', { class: 'more', open: Boolean(source?.limit || source?.allow_private_network) }, h('summary', 'Limit, private network, certificate'),
       h('fieldset', { class: 'inline' }, h('legend', 'Limit of calls'), h('p', { class: 'help' }, "Left empty, the CRM's own limit."), h('div', { class: 'fields two' }, calls, seconds)),
       privateNetwork, ca)),

@@ -7,12 +7,12 @@ CREATE TABLE orgs (
     created_at BIGINT NOT NULL
 );
 
--- An org that is not here has the limits that the operator started the service with.
+-- An org that is not here, or has a null here, has the limit that the operator started the service with.
 CREATE TABLE quotas (
     org_id TEXT PRIMARY KEY NOT NULL REFERENCES orgs (org_id),
-    runs_an_hour BIGINT NOT NULL,
-    runs_a_month BIGINT NOT NULL,
-    stored_bytes BIGINT NOT NULL
+    runs_an_hour BIGINT,
+    runs_a_month BIGINT,
+    stored_bytes BIGINT
 );
 
 CREATE TABLE users (

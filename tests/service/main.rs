@@ -35,6 +35,7 @@ mod serve {
     mod operations;
     mod page;
     mod restart;
+    mod retention;
     mod safety;
     mod status_codes;
     mod storage;

@@ -6,7 +6,8 @@ use reverse_sync::{
     journal::{Ending, Problem},
     plan::PlanId,
     server::store::{
-        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, Quota, Resumed, Revoked, Role, RunFilter, Status, Store,
+        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, OwnQuota, Resumed, Revoked, Role, RunFilter, Status,
+        Store,
     },
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
@@ -119,7 +120,7 @@ fn queued(begun: Begun) -> String {
 async fn a_run_begins_once_and_within_the_orgs_quota(database: Database) {
     let (_dir, store, _) = open(database).await;
     let (org_id, to) = org(&store).await;
-    store.set_quota(&org_id, Quota { runs_an_hour: 2, runs_a_month: 10, ..Quota::default() }, "ada").await.unwrap();
+    store.set_quota(&org_id, OwnQuota { runs_an_hour: Some(2), runs_a_month: Some(10), stored_bytes: None }, "ada").await.unwrap();
 
     // Ten requests with one key at once: one run.
     let tasks: Vec<_> = (0..10)
@@ -333,12 +334,12 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
 
     execute(&url, "ALTER TABLE audit_log RENAME TO audit_log_away").await;
     let new = NewSource { name: "new", provider: "hubspot", settings: "{}", credential: "v1.k.b3RoZXI", credential_summary: "{}" };
-    let quota = Quota { runs_an_hour: 1, ..Quota::default() };
+    let quota = OwnQuota { runs_an_hour: Some(1), ..OwnQuota::default() };
     let refused = [
         ("add_org", store.add_org("Other", false, "ada").await.map(drop)),
         ("add_key", store.add_key(&org, "eve", "eve", Role::Admin, "ada").await.map(drop)),
         ("revoke_key", store.revoke_key(&org, &key, "ada").await.map(drop)),
-        ("set_quota", store.set_quota(&org, quota, "ada").await),
+        ("set_quota", store.set_quota(&org, quota, "ada").await.map(drop)),
         ("add_source", store.add_source(&org, &Store::new_source_id(), new, "ada").await),
         ("change_source", store.change_source(&org, &unused, new, true, &[], "ada").await.map(drop)),
         ("remove_source", store.remove_source(&org, &unused, "ada").await.map(drop)),

@@ -5,12 +5,12 @@ use crate::{
     serve::StateArgs,
 };
 use anyhow::anyhow;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use reverse_sync::server::{
     app::State,
     links::context,
     secrets::{Keyring, Sealed},
-    store::{Quota, Role, Store},
+    store::{OwnQuota, Role, Store},
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub(crate) enum OrgsCommand {
     Add(AddOrgArgs),
     /// List the orgs
     List(StateArgs),
-    /// Set how many runs an org may start, and how much it may keep
+    /// Give an org limits of its own: how many runs it may start, and how much it may keep
     Quota(QuotaArgs),
 }
 
@@ -41,19 +41,20 @@ pub(crate) struct AddOrgArgs {
 }
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("limits").args(["runs_an_hour", "runs_a_month", "stored_bytes"]).required(true).multiple(true)))]
 pub(crate) struct QuotaArgs {
     /// The org
     #[arg(long, value_name = "ORG_ID")]
     org: String,
     /// Runs within an hour
-    #[arg(long, value_name = "N")]
-    runs_an_hour: i64,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    runs_an_hour: Option<i64>,
     /// Runs within 30 days
-    #[arg(long, value_name = "N")]
-    runs_a_month: i64,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    runs_a_month: Option<i64>,
     /// Bytes of plans, runs and golden records that it may keep
-    #[arg(long, value_name = "N", default_value_t = Quota::default().stored_bytes, value_parser = clap::value_parser!(i64).range(0..))]
-    stored_bytes: i64,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    stored_bytes: Option<i64>,
     #[command(flatten)]
     state: StateArgs,
 }
@@ -123,9 +124,8 @@ pub(crate) async fn orgs(command: &OrgsCommand) -> Result<Exit, Failure> {
         OrgsCommand::Quota(args) => {
             let store = known(&args.state, &args.org).await?;
             let QuotaArgs { runs_an_hour, runs_a_month, stored_bytes, .. } = *args;
-            let quota = Quota { runs_an_hour, runs_a_month, stored_bytes };
-            store.set_quota(&args.org, quota, COMMAND).await.or_exit(Exit::Usage)?;
-            println!("{}", json!({ "runs_an_hour": runs_an_hour, "runs_a_month": runs_a_month, "stored_bytes": stored_bytes }));
+            let named = OwnQuota { runs_an_hour, runs_a_month, stored_bytes };
+            println!("{}", json!(store.set_quota(&args.org, named, COMMAND).await.or_exit(Exit::Usage)?));
         }
     }
     Ok(Exit::Ok)

@@ -1,20 +1,14 @@
-//! The service as its operator has it: what it does when something around it is gone, who may use it, its commands, and what it keeps.
+//! The service as its operator has it: what it does when something around it is gone, who may use it, and its commands.
 
 use super::{
     observing::{assert_has_lines, lines, span},
-    world::{Tenant, contact, crm, hubspot_source, id, new_names, received, renamed, service, service_with, until, written},
+    world::{Tenant, crm, hubspot_source, id, new_names, received, renamed, service, service_with, until, written},
 };
 use crm_simulator::{Fault, Rule};
 use reverse_sync_tests::service::{Database, Org, Service};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    path::Path,
-    process::Output,
-    time::{Duration, SystemTime},
-};
+use std::{fs, process::Output};
 
 /// Longer than any test: an answer that comes so late does not come.
 const NEVER: u64 = 3_600_000;
@@ -344,12 +338,12 @@ async fn an_orgs_quota_is_set_while_the_service_runs(database: Database) {
         tenant.golden("person", &new_names(0..3)).await;
         destinations.push(tenant.destination("person", &json!({})).await);
     }
-    let set = async |hour: &str, month: &str| {
-        let arguments = ["orgs", "quota", "--org", &tenant.org.id, "--runs-an-hour", hour, "--runs-a-month", month];
+    let set = async |limits: &[&str]| {
+        let arguments = [&["orgs", "quota", "--org", tenant.org.id.as_str()], limits].concat();
         printed(&service.run(&arguments).await.unwrap())
     };
-    let quota = |hour: u64, month: u64| json!({"runs_an_hour": hour, "runs_a_month": month, "stored_bytes": 20_u64 << 30});
-    assert_eq!(set("1", "9").await, quota(1, 9));
+    assert_eq!(set(&["--runs-an-hour", "1"]).await, json!({"runs_an_hour": 1, "runs_a_month": null, "stored_bytes": null}));
+    assert_eq!(set(&["--runs-a-month", "9"]).await, json!({"runs_an_hour": 1, "runs_a_month": 9, "stored_bytes": null}));
     tenant.run(&destinations[0]).await.is(200);
     let refused = tenant.run(&destinations[0]).await;
     refused.problem(429, &["1"]);
@@ -358,7 +352,7 @@ async fn an_orgs_quota_is_set_while_the_service_runs(database: Database) {
         "{refused:?}"
     );
     let shown = tenant.admin.get("/me").await.is(200)["quota"].clone();
-    for (key, expected) in [("runs_an_hour", 1), ("used", 1), ("runs_a_month", 9), ("used_this_month", 1)] {
+    for (key, expected) in [("runs_an_hour", 1), ("used", 1), ("runs_a_month", 9), ("used_this_month", 1), ("stored_bytes", 20_u64 << 30)] {
         assert_eq!(shown[key], expected, "{key} of {shown}");
     }
     // It is this org's alone.
@@ -367,12 +361,13 @@ async fn an_orgs_quota_is_set_while_the_service_runs(database: Database) {
     }
     assert_eq!(other.admin.get("/me").await.is(200)["quota"]["runs_an_hour"], 30);
     // It is replaced, and the month counts too.
-    set("30", "2").await;
+    set(&["--runs-an-hour", "30", "--runs-a-month", "2"]).await;
     tenant.run(&destinations[0]).await.is(200);
     tenant.run(&destinations[0]).await.problem(429, &["2"]);
     let rows = tenant.list("/audit-log").await;
     let details: Vec<&Value> = rows.iter().filter(|row| row["action"] == "org.quota").map(|row| &row["detail"]).collect();
-    assert_eq!(details, [&quota(30, 2), &quota(1, 9)]);
+    let own = |hour: u64, month: Option<u64>| json!({"runs_an_hour": hour, "runs_a_month": month, "stored_bytes": null});
+    assert_eq!(details, [&own(30, Some(2)), &own(1, Some(9)), &own(1, None)]);
 
     let unknown = service.run(&["orgs", "quota", "--org", "org_0", "--runs-an-hour", "1", "--runs-a-month", "1"]).await.unwrap();
     let said = String::from_utf8_lossy(&unknown.stderr);
@@ -396,99 +391,7 @@ async fn orgs_are_listed_with_the_one_that_serve_made(database: Database) {
     assert_eq!((&ada["user"]["name"], &ada["org"]["id"]), (&json!("ada"), &single["org_id"]), "{ada}");
 }
 
-// Golden records
-
-/// The sets of which there are files.
-fn set_files(dir: &Path) -> BTreeSet<String> {
-    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-}
-
-async fn golden_records_that_were_replaced_stay_as_long_as_a_plan_refers_to_them(database: Database) {
-    let (mut service, simulator) = (service(database).await, crm(3).await);
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({})).await;
-    let dir = service.state().join("orgs").join(&tenant.org.id).join("golden");
-    let file = |set: &Value| format!("{}.csv", id(set));
-
-    // Of these four, the CRM has three. The city is not written, but whoever mends the rejects wants to see it.
-    let csv = format!(
-        "hs_object_id,firstname,city\n{0},New 0,Rome\n{1},New 1,Rome\n{2},New 2,Rome\n{3},New 3,Oslo\n",
-        contact(0),
-        contact(1),
-        contact(2),
-        contact(3)
-    );
-    let planned = tenant.golden("person", &csv).await;
-    let run = tenant.run(&destination).await.is(200);
-    assert_eq!((&run["updated"], &run["failed"]), (&json!(3), &json!(1)), "{run}");
-    let rejects = format!("/runs/{}/rejects.csv", run["run_id"].as_str().unwrap());
-    let before = tenant.admin.get(&rejects).await.text();
-
-    let replaced = tenant.golden("person", "hs_object_id,nickname\n1,A\n").await;
-    assert_eq!(set_files(&dir), BTreeSet::from([file(&planned), file(&replaced)]));
-    let current = tenant.golden("person", "hs_object_id,nickname\n1,B\n").await;
-    // Nothing refers to the one between.
-    assert_eq!(set_files(&dir), BTreeSet::from([file(&planned), file(&current)]));
-    assert_eq!(id(&tenant.admin.get("/golden/person").await.is(200)), id(&current));
-    // Another type's golden records are another matter.
-    let company = tenant.golden("company", "hs_object_id,name\n1,C\n").await;
-    let all = BTreeSet::from([file(&planned), file(&current), file(&company)]);
-    assert_eq!(set_files(&dir), all);
-
-    assert!(service.stop().await.unwrap());
-    service.start_again().await.unwrap();
-    assert_eq!(set_files(&dir), all);
-    let after = tenant.admin.get(&rejects).await;
-    after.status.is_success().then_some(()).unwrap();
-    assert_eq!(after.text(), before);
-    let lines: Vec<&str> = before.lines().collect();
-    assert_eq!(lines.len(), 2, "{before}");
-    assert!(lines[0].starts_with("hs_object_id,firstname,city,__outcome,"), "{before}");
-    assert!(lines[1].starts_with(&format!("{},New 3,Oslo,failed,4,", contact(3))), "{before}");
-}
-
-async fn a_plan_that_nobody_ran_goes_after_thirty_days_with_its_golden_records(database: Database) {
-    let (mut service, simulator) = (service(database).await, crm(3).await);
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({})).await;
-    let org = service.state().join("orgs").join(&tenant.org.id);
-    let looked_at = tenant.golden("person", &new_names(0..1)).await;
-    let only_planned = tenant.dry_run(&destination).await;
-    let written = tenant.golden("person", &new_names(0..2)).await;
-    let run = tenant.run(&destination).await.is(200);
-    tenant.golden("person", &new_names(0..3)).await;
-    let young = tenant.dry_run(&destination).await;
-
-    assert!(service.stop().await.unwrap());
-    let then = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
-    let ms = then.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-    for plan in [&only_planned["plan_id"], &run["plan_id"]] {
-        service.execute(&format!("UPDATE plans SET planned_at = {ms} WHERE plan_id = '{}'", plan.as_str().unwrap())).await.unwrap();
-    }
-    // And what a crash has left between making a plan and saying so.
-    let strays = ["folder", "file"].map(|name| org.join("plans/.planning-".to_owned() + name));
-    fs::create_dir(&strays[0]).unwrap();
-    fs::write(&strays[1], "half of it").unwrap();
-    for stray in &strays {
-        File::open(stray).unwrap().set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 3600)).unwrap();
-    }
-    service.start_again().await.unwrap();
-
-    let file = |set: &Value| org.join("golden").join(format!("{}.csv", set["id"].as_str().unwrap()));
-    until("what is old to be removed", async || (!file(&looked_at).exists() && !strays.iter().any(|stray| stray.exists())).then_some(()))
-        .await;
-    let path = |plan: &Value| format!("/plans/{}", plan["plan_id"].as_str().unwrap());
-    tenant.admin.get(&path(&only_planned)).await.problem(404, &[]);
-    assert!(!org.join("plans").join(only_planned["plan_id"].as_str().unwrap()).exists());
-    // What was run stays, however old, and so do its golden records; what is young may be run.
-    assert!(file(&written).exists());
-    tenant.admin.get(&path(&run)).await.is(200);
-    let body = json!({"confirm": true, "plan_id": young["plan_id"]});
-    assert_eq!(tenant.admin.post(&format!("/destinations/{destination}/reverse-run?wait=120"), &body).await.is(200)["updated"], 3);
-}
-
 on_both!(
-    a_plan_that_nobody_ran_goes_after_thirty_days_with_its_golden_records,
     solo_use_begins_with_a_key_and_goes_on_with_a_link,
     what_a_solo_user_makes_is_seen_by_them_alone,
     a_run_that_was_cancelled_and_then_killed_waits_to_be_resumed,
@@ -497,5 +400,4 @@ on_both!(
     keys_that_nothing_is_sealed_with_are_dropped_and_no_others,
     an_orgs_quota_is_set_while_the_service_runs,
     orgs_are_listed_with_the_one_that_serve_made,
-    golden_records_that_were_replaced_stay_as_long_as_a_plan_refers_to_them,
 );

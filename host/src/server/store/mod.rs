@@ -13,6 +13,7 @@ mod plans;
 mod quotas;
 mod runs;
 mod sources;
+mod status;
 
 pub use audit::{AuditEntry, AuditRow, Broken, Head};
 pub use destinations::{Changed, DestinationRow};
@@ -20,9 +21,10 @@ pub use golden::{GoldenRow, NewGolden};
 pub use ids::{now_ms, random_id, time_text};
 pub use members::{ApiKeyRow, Member, NewKey, Revoked, Role};
 pub use plans::PlanRow;
-pub use quotas::{Quota, Usage};
-pub use runs::{Begun, NewRun, OutcomeRow, Resumed, RunFilter, RunRow, Status};
+pub use quotas::{OwnQuota, Quota, Usage};
+pub use runs::{Begun, NewRun, OutcomeRow, Resumed, RunFilter, RunRow};
 pub use sources::{NewSource, SourceRow};
+pub use status::Status;
 
 use sqlx::{
     Any, AnyConnection, AnyPool, Executor, Row as _, SqlSafeStr, Transaction,

@@ -1,6 +1,7 @@
 //! How many runs an org may start, and how much it may keep.
 
 use super::{AuditEntry, Result, Row, Store, Write, now_ms};
+use serde::Serialize;
 use serde_json::json;
 use sqlx::Row as _;
 
@@ -22,12 +23,33 @@ impl Default for Quota {
     }
 }
 
-fn read(row: &Row) -> Result<Quota> {
-    Ok(Quota {
-        runs_an_hour: row.try_get("runs_an_hour")?,
-        runs_a_month: row.try_get("runs_a_month")?,
-        stored_bytes: row.try_get("stored_bytes")?,
-    })
+/// What an org may do by limits of its own; where there are none, by those of the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OwnQuota {
+    /// Runs within any hour.
+    pub runs_an_hour: Option<i64>,
+    /// Runs within any 30 days.
+    pub runs_a_month: Option<i64>,
+    /// Bytes of all files that it keeps.
+    pub stored_bytes: Option<i64>,
+}
+
+impl OwnQuota {
+    fn read(row: &Row) -> Result<OwnQuota> {
+        Ok(OwnQuota {
+            runs_an_hour: row.try_get("runs_an_hour")?,
+            runs_a_month: row.try_get("runs_a_month")?,
+            stored_bytes: row.try_get("stored_bytes")?,
+        })
+    }
+
+    fn or(self, service: Quota) -> Quota {
+        Quota {
+            runs_an_hour: self.runs_an_hour.unwrap_or(service.runs_an_hour),
+            runs_a_month: self.runs_a_month.unwrap_or(service.runs_a_month),
+            stored_bytes: self.stored_bytes.unwrap_or(service.stored_bytes),
+        }
+    }
 }
 
 /// What an org has done.
@@ -59,27 +81,27 @@ pub(super) async fn count_start(write: &mut Write, org_id: &str, now: i64) -> Re
 }
 
 impl Store {
-    /// Sets the limits of an org, and logs them.
+    /// Gives an org limits of its own, and logs them. Those that are not named stay as they are.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn set_quota(&self, org_id: &str, quota: Quota, who: &str) -> Result<()> {
+    pub async fn set_quota(&self, org_id: &str, named: OwnQuota, who: &str) -> Result<OwnQuota> {
         let mut write = self.write().await?;
         sqlx::query(
             "INSERT INTO quotas (org_id, runs_an_hour, runs_a_month, stored_bytes) VALUES ($1, $2, $3, $4) ON CONFLICT (org_id) DO UPDATE \
-             SET runs_an_hour = excluded.runs_an_hour, runs_a_month = excluded.runs_a_month, stored_bytes = excluded.stored_bytes",
+             SET runs_an_hour = COALESCE(excluded.runs_an_hour, quotas.runs_an_hour), \
+             runs_a_month = COALESCE(excluded.runs_a_month, quotas.runs_a_month), stored_bytes = COALESCE(excluded.stored_bytes, quotas.stored_bytes)",
         )
         .bind(org_id)
-        .bind(quota.runs_an_hour)
-        .bind(quota.runs_a_month)
-        .bind(quota.stored_bytes)
+        .bind(named.runs_an_hour)
+        .bind(named.runs_a_month)
+        .bind(named.stored_bytes)
         .execute(&mut *write)
         .await?;
-        let Quota { runs_an_hour, runs_a_month, stored_bytes } = quota;
-        let detail = json!({"runs_an_hour": runs_an_hour, "runs_a_month": runs_a_month, "stored_bytes": stored_bytes});
-        self.log_within(&mut write, &AuditEntry::new(org_id, who, "org.quota", &detail)).await?;
+        let now = OwnQuota::read(&sqlx::query(QUOTA).bind(org_id).fetch_one(&mut *write).await?)?;
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "org.quota", &json!(now))).await?;
         write.commit().await?;
-        Ok(())
+        Ok(now)
     }
 
     /// What an org may do.
@@ -88,7 +110,11 @@ impl Store {
     /// If the database refuses.
     pub async fn quota(&self, org_id: &str) -> Result<Quota> {
         let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&self.reads).await?;
-        quota.as_ref().map_or(Ok(self.default_quota), read)
+        self.or_default(quota.as_ref())
+    }
+
+    fn or_default(&self, own: Option<&Row>) -> Result<Quota> {
+        Ok(own.map(OwnQuota::read).transpose()?.unwrap_or_default().or(self.default_quota))
     }
 
     /// What an org may do, and has done.
@@ -107,7 +133,7 @@ impl Store {
     /// Milliseconds until an org may start a run, if it may not now. Everybody else has to wait until the write ends.
     pub(super) async fn must_wait(&self, write: &mut Write, org_id: &str) -> Result<Option<i64>> {
         let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&mut **write).await?;
-        let quota = quota.as_ref().map_or(Ok(self.default_quota), read)?;
+        let quota = self.or_default(quota.as_ref())?;
         let now = now_ms();
         for (limit, window) in [(quota.runs_an_hour, HOUR_MS), (quota.runs_a_month, MONTH_MS)] {
             let used: i64 = sqlx::query(COUNT).bind(org_id).bind(now - window).fetch_one(&mut **write).await?.try_get("runs")?;

@@ -1,0 +1,57 @@
+//! Where a run stands.
+
+use std::{fmt, str::FromStr};
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Confirmed, and waiting for its turn.
+    Queued,
+    /// Under way.
+    Running,
+    /// The service ended while it was under way; it goes on when the service starts again.
+    Interrupted,
+    /// It came to its end, and every change is in the CRM.
+    Succeeded,
+    /// It came to its end, or could not begin, and not every change is in the CRM.
+    Failed,
+    /// It ended early. What is pending can be resumed.
+    Stopped,
+}
+
+impl Status {
+    /// The word in JSON and SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Queued => "queued",
+            Status::Running => "running",
+            Status::Interrupted => "interrupted",
+            Status::Succeeded => "succeeded",
+            Status::Failed => "failed",
+            Status::Stopped => "stopped",
+        }
+    }
+
+    /// Whether it will go on by itself.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Status::Queued | Status::Running | Status::Interrupted)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Status {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Status, String> {
+        let all = [Status::Queued, Status::Running, Status::Interrupted, Status::Succeeded, Status::Failed, Status::Stopped];
+        all.into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no status of a run; there are queued, running, interrupted, succeeded, failed and stopped"))
+    }
+}

@@ -3,6 +3,7 @@
 //! No label is made of anything that a client or a tenant can choose: routes are templates, methods and statuses
 //! are from fixed sets, and there are no ids. So the number of series is bounded by the code, not by its use.
 
+use super::labels::{ApiLabels, CrmLabels, ModeLabel, OutcomeLabel, PlanLabels, ProviderLabel, RouteLabels, StageLabels, StatusLabel};
 use crate::{
     egress::{Exchange, Fate, Observer},
     engine::Engine,
@@ -17,7 +18,7 @@ use axum::{
 };
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text},
+    encoding::{DescriptorEncoder, EncodeMetric, text},
     metrics::{
         counter::Counter,
         family::Family,
@@ -79,57 +80,6 @@ struct Crm {
     waited: Family<ProviderLabel, Seconds>,
     sent: Family<ProviderLabel, Counter>,
     received: Family<ProviderLabel, Counter>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ApiLabels {
-    route: Cow<'static, str>,
-    method: &'static str,
-    status: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    route: Cow<'static, str>,
-    method: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ProviderLabel {
-    provider: Arc<str>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CrmLabels {
-    provider: Arc<str>,
-    status: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StageLabels {
-    provider: Arc<str>,
-    stage: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabel {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StatusLabel {
-    status: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ModeLabel {
-    mode: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PlanLabels {
-    mode: &'static str,
-    result: &'static str,
 }
 
 /// How a run ended, or why it did not.

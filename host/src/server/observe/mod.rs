@@ -3,6 +3,7 @@
 //!
 //! None of it may slow a run down or fail one: what cannot be written in time is dropped and counted.
 
+mod labels;
 pub mod metrics;
 pub mod request_id;
 pub mod request_log;

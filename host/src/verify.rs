@@ -12,7 +12,7 @@ use crate::{
     engine::{EngineError, Guest, within},
     journal::{Past, Ranges},
     outstanding::{Outstanding, Taken},
-    plan::{Malformed, Packed, Plan, Stored, read_changes},
+    plan::{Malformed, Packed, Plan},
     planner::target,
     run::{ConfirmedResource, MAX_OUTSTANDING, Selection, StopSignal},
     values::differences,
@@ -27,7 +27,6 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
-use tokio::sync::mpsc;
 use wasmtime::component::Resource;
 
 pub use wit::Holding;
@@ -92,16 +91,7 @@ pub async fn verify(
 ) -> Result<(), VerifyError> {
     let header = plan.header();
     let capabilities = component.capabilities(grant, &header.destination)?;
-    let (changes_tx, blocks) = mpsc::channel(1);
-    let file = plan.changes_file();
-    let reader = tokio::task::spawn_blocking(move || -> Result<(), arrow_schema::ArrowError> {
-        for block in read_changes(&file)? {
-            if changes_tx.blocking_send(Stored::new(&block?)?).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    });
+    let (blocks, reader) = plan.blocks();
     let outstanding = Outstanding::new();
     let (to_read, read) = (changes.count(), Arc::new(AtomicU64::new(0)));
     let written = ConfirmedResource::new(blocks, Selection::Only(changes), Past::default(), None, outstanding.clone(), stop);

@@ -11,6 +11,12 @@ use std::{
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.env("REVERSE_SYNC_COMPONENT", crate::component::file());
+    // What the cargo that runs this says of this package. Some build scripts look at it, and would build anew what plain cargo has built.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 

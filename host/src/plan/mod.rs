@@ -25,10 +25,12 @@ pub(crate) use header::Draft;
 pub use header::{DroppedField, Fingerprint, Guard, Header, PlannedBy, SampleChange};
 pub(crate) use page::Opened;
 pub use page::{ChangeFilter, Cursor, MAX_LIMIT, Page, PlannedChange, changes_page, skipped_page};
+use spool::read as read_changes;
 pub use spool::{DUPLICATE_ID, SkippedRows, SpoolError};
-pub(crate) use spool::{Spool, Stored, read as read_changes, read_block};
+pub(crate) use spool::{Spool, Stored, read_block};
 
 use crate::digest;
+use arrow_schema::ArrowError;
 use header::HEADER;
 use serde::{Deserialize, Serialize};
 use spool::{CHANGES, SKIPPED};
@@ -37,6 +39,7 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
+use tokio::{sync::mpsc, task::JoinHandle};
 
 /// The name of a plan: `plan_` and 32 hexadecimal digits of its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -230,7 +233,7 @@ impl Plan {
     /// If the file cannot be read.
     pub fn skipped_rows(&self) -> Result<impl Iterator<Item = Result<SkippedRows, PlanError>> + use<>, PlanError> {
         let id = self.id().clone();
-        let unreadable = move |error: arrow_schema::ArrowError| PlanError::Unreadable { id: id.clone(), error: error.to_string() };
+        let unreadable = move |error: ArrowError| PlanError::Unreadable { id: id.clone(), error: error.to_string() };
         let rows = spool::read_skipped(&self.dir.join(SKIPPED)).map_err(&unreadable)?;
         Ok(rows.map(move |row| row.map_err(&unreadable)))
     }
@@ -240,14 +243,29 @@ impl Plan {
     /// # Errors
     /// If the file cannot be read.
     pub fn for_each_change(&self, mut show: impl FnMut(Change<'_>)) -> Result<(), PlanError> {
-        let unreadable = |error: arrow_schema::ArrowError| PlanError::Unreadable { id: self.id().clone(), error: error.to_string() };
-        for block in read_changes(&self.changes_file()).map_err(unreadable)? {
+        let unreadable = |error: ArrowError| PlanError::Unreadable { id: self.id().clone(), error: error.to_string() };
+        for block in read_changes(&self.dir.join(CHANGES)).map_err(unreadable)? {
             let block = block.and_then(|block| Stored::new(&block)).map_err(unreadable)?;
             for index in 0..block.len() {
                 show(block.change(index));
             }
         }
         Ok(())
+    }
+
+    /// Its changes, block by block, read a block ahead on a thread of their own. That ends when all of them are read, or nobody wants more.
+    pub(crate) fn blocks(&self) -> (mpsc::Receiver<Stored>, JoinHandle<Result<(), ArrowError>>) {
+        let (blocks, receiver) = mpsc::channel(1);
+        let file = self.dir.join(CHANGES);
+        let reader = tokio::task::spawn_blocking(move || {
+            for block in read_changes(&file)? {
+                if blocks.blocking_send(Stored::new(&block?)?).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        (receiver, reader)
     }
 
     /// Puts it on disk for good. A plan that a crash has torn is refused by its digests, and made again; a run has to find its own.
@@ -261,10 +279,6 @@ impl Plan {
             fs::File::open(dir)?.sync_all()?;
         }
         Ok(())
-    }
-
-    pub(crate) fn changes_file(&self) -> PathBuf {
-        self.dir.join(CHANGES)
     }
 
     /// Whether the golden-record files are still what was planned.

@@ -20,7 +20,7 @@ use crate::{
     gate::ConfirmedPlan,
     journal::{Closing, Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId},
     outstanding::Outstanding,
-    plan::{Header, PlanId, Stored, read_changes},
+    plan::{Header, PlanId},
     planner::target,
 };
 use serde::Serialize;
@@ -32,7 +32,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tracing::Instrument;
 
 /// Asks a run to stop between batches. What is in flight is finished and reported; the rest stays pending.
@@ -237,17 +237,7 @@ pub async fn run(
         let question = component.question(&header.destination.destination_type)?;
         let plan = confirmed.plan().clone();
         tokio::task::spawn_blocking(move || plan.sync()).await.map_err(io::Error::other)??;
-        let (changes_tx, changes) = mpsc::channel(1);
-        let file = confirmed.plan().changes_file();
-        let reader = tokio::task::spawn_blocking(move || -> Result<(), arrow_schema::ArrowError> {
-            for block in read_changes(&file)? {
-                if changes_tx.blocking_send(Stored::new(&block?)?).is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        });
-
+        let (changes, reader) = confirmed.plan().blocks();
         let outstanding = Outstanding::new();
         for job in journal.past().notes.iter().flat_map(|note| &note.jobs) {
             outstanding.opened(job.as_bytes());

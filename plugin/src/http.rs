@@ -17,8 +17,6 @@ use wasip2::http::types::{ErrorCode, Fields, IncomingResponse, Method, OutgoingB
 use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
-/// Largest answer that is read.
-const MAX_ANSWER: usize = 16 << 20;
 const TOO_LARGE: &str = "the answer is too large";
 /// How much is read at once.
 const READ_CHUNK: u64 = 1 << 20;
@@ -103,7 +101,7 @@ impl Network for Outside {
         let written = write_body(body, request.body.as_bytes()).await;
         ready(response.subscribe()).await;
         match response.get() {
-            Some(Ok(Ok(incoming))) => read_answer(incoming, request.writes).await,
+            Some(Ok(Ok(incoming))) => read_answer(incoming, request).await,
             Some(Ok(Err(ErrorCode::HttpResponseBodySize(_)))) if !request.writes => Err(Lost::TooLarge(TOO_LARGE.to_owned())),
             Some(Ok(Err(code))) => Err(lost(code)),
             _ => Err(Lost::Broken(written.err().unwrap_or_else(|| "no answer".to_owned()))),
@@ -198,7 +196,7 @@ async fn write_body(body: OutgoingBody, mut bytes: &[u8]) -> Result<(), String> 
     OutgoingBody::finish(body, None).map_err(|code| name(&code))
 }
 
-async fn read_answer(incoming: IncomingResponse, writes: bool) -> Result<Answer, Lost> {
+async fn read_answer(incoming: IncomingResponse, request: &Request) -> Result<Answer, Lost> {
     let status = incoming.status();
     let headers = incoming.headers();
     let number = |name: &str| headers.get(name).first().and_then(|value| str::from_utf8(value).ok()?.trim().parse::<u64>().ok());
@@ -206,6 +204,7 @@ async fn read_answer(incoming: IncomingResponse, writes: bool) -> Result<Answer,
     let broken = |why: &str| Lost::Broken(why.to_owned());
     let body = incoming.consume().map_err(|()| broken("the answer has no body"))?;
     let stream: InputStream = body.stream().map_err(|()| broken("the answer has no body"))?;
+    let most = request.largest_answer();
     let mut whole = Vec::new();
     loop {
         match stream.read(READ_CHUNK) {
@@ -214,16 +213,16 @@ async fn read_answer(incoming: IncomingResponse, writes: bool) -> Result<Answer,
             Ok(chunk) if whole.is_empty() => {
                 whole = chunk;
                 // A large one is not copied again and again while it grows.
-                let length = length.map_or(0, |length| usize::try_from(length).unwrap_or(MAX_ANSWER)).min(MAX_ANSWER);
+                let length = length.map_or(0, |length| usize::try_from(length).unwrap_or(most)).min(most);
                 whole.reserve_exact(length.saturating_sub(whole.len()));
             }
             Ok(chunk) => whole.extend_from_slice(&chunk),
             Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(error)) => return Err(Lost::Broken(error.to_debug_string())),
         }
-        if whole.len() > MAX_ANSWER {
+        if whole.len() > most {
             // The fate of a write is open; a read may be asked for less.
-            return Err(if writes { broken(TOO_LARGE) } else { Lost::TooLarge(TOO_LARGE.to_owned()) });
+            return Err(if request.writes { broken(TOO_LARGE) } else { Lost::TooLarge(TOO_LARGE.to_owned()) });
         }
     }
     Ok(Answer { status, retry_after, body: whole })

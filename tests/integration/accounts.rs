@@ -245,6 +245,22 @@ async fn a_run_stays_in_the_account_that_it_has_begun_in() {
 }
 
 #[tokio::test]
+async fn a_canary_that_is_done_is_not_read_back_with_another_accounts_token() {
+    for provider in BOTH {
+        let crm = crm(provider).await;
+        let [first, second] = provider.accounts();
+        let plan = crm.try_plan_asking(Asking::Metadata(link(&crm, TOKEN, None)), &crm.new_names(3)).await.unwrap();
+        let report = run_part(&crm, &plan, link(&crm, TOKEN, None), Part::First(1)).await;
+        assert_eq!((report.counts.updated, report.pending, &report.stopped), (1, 2, &None), "{report:?}");
+
+        // Nothing is left of this part; what was written in it would be read next.
+        crm.simulator.world().clear_log();
+        let report = run_part(&crm, &plan, link(&crm, SECOND, None), Part::First(1)).await;
+        refused(&crm, &report, "other_account", &[&first, &second]);
+    }
+}
+
+#[tokio::test]
 async fn an_attempt_that_is_refused_leaves_what_was_in_doubt_in_doubt() {
     let crm = Crm::with(Provider::HubSpot, two_accounts(300), json!({})).await;
     let plan = crm.plan(&crm.new_names(300)).await;

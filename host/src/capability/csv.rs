@@ -296,7 +296,8 @@ mod tests {
         /// What is let through is read by a CSV parser as the confirmed values and nothing else, and no byte of it can be another.
         #[test]
         fn what_passes_means_what_was_confirmed(
-            fields in proptest::collection::btree_map("[A-Za-z\"é, ]{1,8}", value(), 1..5),
+            fields in proptest::collection::btree_map(
+                "[A-Za-z\"é, ]{1,8}".prop_filter("the column of ids", |name| name != "Id"), value(), 1..5),
             at in any::<prop::sample::Index>(),
             other in any::<u8>(),
         ) {

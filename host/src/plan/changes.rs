@@ -129,6 +129,11 @@ impl ChangeBatch {
         self.rows.is_empty() || self.before.is_some() == before.is_some()
     }
 
+    /// Bytes of all texts.
+    pub(crate) fn bytes(&self) -> usize {
+        self.ids.bytes.len() + self.fields.bytes.len() + self.before.as_ref().map_or(0, |before| before.bytes.len())
+    }
+
     /// Number of changes.
     pub fn len(&self) -> usize {
         self.rows.len()

@@ -18,6 +18,9 @@ use wasmtime::component::Resource;
 pub(crate) const MAX_OUTSTANDING: usize = 50_000;
 /// Most changes handed out at once.
 const MAX_HAND_OUT: usize = 10_000;
+/// Bytes of the changes that are handed out at once, about, and never fewer than one change: the component has little memory, and what
+/// it makes of a change is several times as long.
+const HAND_OUT_BYTES: usize = 2 << 20;
 
 /// Which changes of a plan are handed out, of those without an outcome.
 pub(crate) enum Selection {
@@ -97,7 +100,7 @@ impl ConfirmedResource {
                 } else if doubtful != in_doubt {
                     break;
                 }
-                if !batch.takes(block.before(*at)) {
+                if !batch.takes(block.before(*at)) || batch.bytes() >= HAND_OUT_BYTES {
                     break;
                 }
                 block.append(*at, &mut batch);

@@ -258,17 +258,21 @@ pub async fn run(
         watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
 
         let mut peak_memory = PeakMemory::default();
-        let mut stopped = if to_do == 0 {
-            // All changes of this part have their outcome: nothing is asked of the CRM, nobody reads changes or reports outcomes.
-            drop((confirmed_resource, sink));
-            None
-        } else if let Err(error) = hold(question.as_ref(), &link, header, &journal, &traffic, &stop).await {
-            // Nothing was handed out.
-            drop((confirmed_resource, sink));
-            Some(Stopped::not_held(&error))
-        } else {
-            let called = call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory).await;
-            stopped(called, traffic.no_access())
+        // Also where this part has nothing left to do: what was written in it may be read back next.
+        let held = match header.writable > journal.past().done.count() {
+            true => hold(question.as_ref(), &link, header, &journal, &traffic, &stop).await,
+            false => Ok(()),
+        };
+        let mut stopped = match held {
+            Ok(()) if to_do > 0 => {
+                let called = call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory).await;
+                stopped(called, traffic.no_access())
+            }
+            // Nobody reads changes or reports outcomes.
+            held => {
+                drop((confirmed_resource, sink));
+                held.err().map(|error| Stopped::not_held(&error))
+            }
         };
         reader.await.map_err(io::Error::other)??;
 

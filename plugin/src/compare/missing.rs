@@ -33,34 +33,31 @@ impl<N: Network> Comparer<'_, N> {
         let names = names(&wanted);
         let mut compared = Compared::default();
         let mut missing = Vec::new();
-        let body = match self.config.provider {
-            Provider::HubSpot => {
-                let request = self.runner.requests.read_many(&changes, &members, &json_names(names.iter().copied()));
-                self.read(&request, |body| answer::hubspot(body).is_some()).await?
-            }
-            Provider::Salesforce => {
-                let names = json_names(std::iter::once("Id").chain(names.iter().copied()));
-                let request = self.runner.requests.read_many(&changes, &members, &names);
-                self.read(&request, |body| answer::salesforce(body).is_some_and(|found| found.len() == members.len())).await?
-            }
-        };
-        match self.config.provider {
-            Provider::HubSpot => {
-                let found = answer::hubspot(&body).unwrap_or_default();
-                let found: HashMap<&str, &Members<'_>> = found.iter().map(|(id, held)| (id.as_ref(), held)).collect();
-                for (member, wanted) in members.iter().zip(&wanted) {
-                    match found.get(changes.id(*member)) {
-                        Some(held) => self.judge(changes.row(*member), changes.id(*member), wanted, held, &mut compared),
-                        None => missing.push(*member),
+        let mut asking = vec![members.as_slice()];
+        while let Some(part) = asking.pop() {
+            let Some(body) = self.read_many(&changes, part, &names).await? else {
+                let (first, second) = part.split_at(part.len() / 2);
+                asking.extend([second, first]);
+                continue;
+            };
+            match self.config.provider {
+                Provider::HubSpot => {
+                    let found = answer::hubspot(&body).unwrap_or_default();
+                    let found: HashMap<&str, &Members<'_>> = found.iter().map(|(id, held)| (id.as_ref(), held)).collect();
+                    for member in part {
+                        match found.get(changes.id(*member)) {
+                            Some(held) => self.judge(changes.row(*member), changes.id(*member), &wanted[*member], held, &mut compared),
+                            None => missing.push(*member),
+                        }
                     }
                 }
-            }
-            Provider::Salesforce => {
-                let found = answer::salesforce(&body).unwrap_or_default();
-                for ((member, wanted), held) in members.iter().zip(&wanted).zip(&found) {
-                    match held {
-                        Some(held) => self.judge(changes.row(*member), changes.id(*member), wanted, held, &mut compared),
-                        None => missing.push(*member),
+                Provider::Salesforce => {
+                    let found = answer::salesforce(&body).unwrap_or_default();
+                    for (member, held) in part.iter().zip(&found) {
+                        match held {
+                            Some(held) => self.judge(changes.row(*member), changes.id(*member), &wanted[*member], held, &mut compared),
+                            None => missing.push(*member),
+                        }
                     }
                 }
             }
@@ -72,9 +69,29 @@ impl<N: Network> Comparer<'_, N> {
         Ok(compared)
     }
 
+    /// What the CRM holds of these members, or `None` if that is too much for one answer.
+    async fn read_many(&self, changes: &Changes, members: &[usize], names: &[&str]) -> Result<Option<Vec<u8>>, Error> {
+        let id = (self.config.provider == Provider::Salesforce).then_some("Id");
+        let request = self.runner.requests.read_many(changes, members, &json_names(id.into_iter().chain(names.iter().copied())));
+        let usable = |body: &[u8]| match self.config.provider {
+            Provider::HubSpot => answer::hubspot(body).is_some(),
+            Provider::Salesforce => answer::salesforce(body).is_some_and(|found| found.len() == members.len()),
+        };
+        let answer = match self.runner.read(&request, usable).await? {
+            Exchange::Refused(413, _) if members.len() > 1 => return Ok(None),
+            other => self.accepted(other)?,
+        };
+        self.answer.set(Some(answer.len()));
+        Ok(Some(answer))
+    }
+
     /// A read, until it has an answer that can be used.
     async fn read(&self, request: &Request, usable: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, Error> {
-        match self.runner.read(request, usable).await? {
+        self.accepted(self.runner.read(request, usable).await?)
+    }
+
+    fn accepted(&self, exchange: Exchange) -> Result<Vec<u8>, Error> {
+        match exchange {
             Exchange::Accepted(answer) => Ok(answer.body),
             Exchange::Refused(status, error) => {
                 Err(crate::run::exchange::unavailable(self.config, 1, &format!("HTTP {status} to a read of records, {}", error.told())))

@@ -22,7 +22,7 @@ use crate::run::changes::Changes;
 use crate::run::world::Network;
 use crate::run::{MAX_BYTES_IN_FLIGHT, REQUEST_BYTES, Runner};
 use futures_util::future::LocalBoxFuture;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Poll;
@@ -111,11 +111,13 @@ pub(crate) struct Comparer<'r, N> {
     pub(crate) runner: &'r Runner<'r, N>,
     held_back: HeldBack,
     taken: RefCell<email::Taken>,
+    /// Bytes of the last answer; nobody knows before the first one.
+    answer: Cell<Option<usize>>,
 }
 
 impl<'r, N> Comparer<'r, N> {
     pub(crate) fn new(config: &'r Config, metadata: &'r Metadata, runner: &'r Runner<'r, N>) -> Self {
-        Comparer { config, metadata, runner, held_back: RefCell::default(), taken: RefCell::default() }
+        Comparer { config, metadata, runner, held_back: RefCell::default(), taken: RefCell::default(), answer: Cell::new(None) }
     }
 }
 
@@ -126,7 +128,7 @@ pub(crate) struct Comparing<'r, 'h, H, N> {
     /// Records in a full read.
     most: usize,
     pending: ChangeBatch,
-    /// On their way, in the order of the rows, each with the bytes of its changes.
+    /// On their way, in the order of the rows, each with the bytes of its changes and of the answer that is expected.
     reads: VecDeque<(Read<'r>, usize)>,
     bytes: usize,
 }
@@ -146,11 +148,17 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
     }
 
     async fn start(&mut self) -> Result<(), Error> {
-        while self.reads.len() >= self.comparer.config.in_flight || (self.bytes >= MAX_BYTES_IN_FLIGHT && !self.reads.is_empty()) {
-            self.take().await?;
-        }
         let changes = Changes::new(std::mem::replace(&mut self.pending, no_changes()))?;
-        let (comparer, size) = (self.comparer, changes.size());
+        let comparer = self.comparer;
+        // What the CRM holds may be longer than what is to be written.
+        let size = loop {
+            let answer = comparer.answer.get();
+            let size = changes.size() + answer.unwrap_or(MAX_BYTES_IN_FLIGHT);
+            if self.reads.is_empty() || (self.reads.len() < comparer.config.in_flight && self.bytes + size <= MAX_BYTES_IN_FLIGHT) {
+                break size;
+            }
+            self.take().await?;
+        };
         self.reads.push_back((Read::OnItsWay(Box::pin(comparer.compare(changes))), size));
         self.bytes += size;
         Ok(())

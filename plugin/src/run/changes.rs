@@ -58,7 +58,7 @@ impl Changes {
 
     /// Bytes of the changes' texts.
     pub(crate) fn size(&self) -> usize {
-        self.0.ids.bytes.len() + self.0.fields.bytes.len()
+        self.0.ids.bytes.len() + self.0.fields.bytes.len() + self.0.before.as_ref().map_or(0, |before| before.bytes.len())
     }
 
     pub(crate) fn row(&self, member: usize) -> u64 {

@@ -101,10 +101,20 @@ impl<N: Network> Runner<'_, N> {
         let mut found = HashMap::new();
         if members.len() > 1 {
             let request = self.requests.read_many(changes, members, &json_names(names.iter().take(MAX_NAMES).copied()));
-            if let Exchange::Accepted(answer) = self.read(&request, |body| hubspot::records(body).is_some()).await? {
-                for record in hubspot::records(&answer.body).unwrap_or_default() {
-                    found.insert(record.id, record.properties);
+            match self.read(&request, |body| hubspot::records(body).is_some()).await? {
+                Exchange::Accepted(answer) => {
+                    for record in hubspot::records(&answer.body).unwrap_or_default() {
+                        found.insert(record.id, record.properties);
+                    }
                 }
+                // Too many long values at once.
+                Exchange::Refused(413, _) => {
+                    let (first, second) = members.split_at(members.len() / 2);
+                    found.extend(Box::pin(self.present(changes, first, names)).await?);
+                    found.extend(Box::pin(self.present(changes, second, names)).await?);
+                }
+                // They are looked at one by one.
+                Exchange::Refused(..) | Exchange::Doubtful(_) => {}
             }
         }
         Ok(found)
@@ -168,6 +178,13 @@ impl<N: Network> Runner<'_, N> {
                             }
                         }
                     }
+                }
+                // Too many long values at once.
+                Exchange::Refused(413, _) if members.len() > 1 => {
+                    let (first, second) = members.split_at(members.len() / 2);
+                    let mut all = Box::pin(self.held_by_salesforce(changes, first, confirmed)).await?;
+                    all.extend(Box::pin(self.held_by_salesforce(changes, second, confirmed)).await?);
+                    return Ok(all);
                 }
                 Exchange::Refused(status, error) => {
                     let (named, others): (Vec<&str>, Vec<&str>) =

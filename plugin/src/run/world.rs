@@ -22,6 +22,15 @@ pub struct Request {
     pub media: Media,
 }
 
+impl Request {
+    /// Bytes of the largest answer that is read. Records are asked for many at once, and several such reads are on their way; what is too
+    /// large they are asked for again in smaller numbers.
+    pub fn largest_answer(&self) -> usize {
+        let asks_for_many = !self.writes && !self.body.is_empty();
+        if asks_for_many { 4 << 20 } else { 16 << 20 }
+    }
+}
+
 /// The form of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Media {

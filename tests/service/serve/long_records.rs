@@ -104,3 +104,51 @@ async fn long_texts_can_be_compared() {
     let plan = tenant.admin.post(&path, &json!({"mode": "compare"})).await.is(200);
     assert_eq!(plan["writable"], RECORDS, "{plan}");
 }
+
+/// Says yes to a plan, whatever holds it back.
+async fn written(tenant: &Tenant, destination: &str, plan: &Value, verify: &str) -> Value {
+    let guards: Vec<&Value> = plan["guards"].as_array().unwrap().iter().map(|guard| &guard["name"]).collect();
+    let body = json!({"confirm": true, "plan_id": plan["plan_id"], "override": guards, "verify": verify});
+    tenant.admin.post(&format!("/destinations/{destination}/reverse-run?wait=300"), &body).await.is(200)
+}
+
+#[tokio::test]
+async fn what_the_crm_holds_may_be_long_and_is_put_back() {
+    const RECORDS: usize = 400;
+    let service = service(Database::Sqlite).await;
+    let simulator = crm(RECORDS).await;
+    // A read of a hundred of them is longer than an answer may be, and all of them than the component's memory.
+    let long = |n: usize| format!("{n} {}", "x".repeat(65_000));
+    let edit = |field: &str, n: usize| simulator.world().hubspot.edit("contacts", &contact(n), field, &long(n));
+    (0..RECORDS).for_each(|n| ["firstname", "lastname", "city", "jobtitle"].into_iter().for_each(|field| edit(field, n)));
+    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
+    let destination = tenant.destination("person", &json!({})).await;
+    let csv = (0..RECORDS).fold("hs_object_id,firstname,lastname,city,jobtitle\n".to_owned(), |text, n| {
+        text + &format!("{},Ada {n},Byron,London,Countess\n", contact(n))
+    });
+    tenant.golden("person", &csv).await;
+    let path = format!("/destinations/{destination}/reverse-dry-run");
+    let plan = tenant.admin.post(&path, &json!({"mode": "compare"})).await.is(200);
+    assert_eq!(plan["writable"], RECORDS);
+    let run = written(&tenant, &destination, &plan, "all").await;
+    assert_eq!((&run["updated"], &run["ok"], &run["verified"]["verified"]), (&json!(RECORDS), &json!(true), &json!(RECORDS)));
+
+    let undo = tenant.admin.post(&format!("/runs/{}/undo", run["run_id"].as_str().unwrap()), &json!({})).await.is(200);
+    assert_eq!(undo["writable"], RECORDS);
+    let undone = written(&tenant, &destination, &undo, "all").await;
+    assert_eq!((&undone["updated"], &undone["ok"], &undone["verified"]["verified"]), (&json!(RECORDS), &json!(true), &json!(RECORDS)));
+    assert!((0..RECORDS).all(|n| simulator.world().hubspot.value("contacts", &contact(n), "city") == Some(long(n).as_str())));
+}
+
+#[tokio::test]
+async fn a_run_may_begin_with_the_longest_records() {
+    let service = service(Database::Sqlite).await;
+    let (_simulator, tenant, destination) = tenant(&service).await;
+    let long = "x".repeat(LARGEST - contact(0).len() - 2 * 4);
+    let csv = (0..120).fold("hs_object_id,firstname\n".to_owned(), |text, n| text + &format!("{},{long}\n", contact(n)));
+    tenant.golden("person", &csv).await;
+    // No CRM takes such a text. That is said of each record, and the run comes to its end.
+    let plan = planned(&tenant, &destination).await;
+    let run = written(&tenant, &destination, &plan, "sample").await;
+    assert_eq!((&run["stopped"], &run["failed"], &run["pending"]), (&json!(null), &json!(120), &json!(0)), "{}", run["stopped"]);
+}

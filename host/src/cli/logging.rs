@@ -61,7 +61,12 @@ impl Logging {
         {
             // At any level, dependencies speak only when something is wrong: their own debug output has request contents.
             let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={level}")));
-            let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+            let lines = tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_writer(std::io::stderr)
+                // Colours are for a terminal alone.
+                .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+                .with_target(false);
             match args.log_format {
                 LogFormat::Text => lines.init(),
                 LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).init(),

@@ -20,7 +20,8 @@ use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, IsTerminal},
     pin::Pin,
     sync::{
         Arc,
@@ -110,7 +111,8 @@ impl Telemetry {
             layer.with_filter(Targets::new().with_target("reverse_sync", LevelFilter::INFO))
         });
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={}", settings.level)));
-        let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
+        // Colours are for a terminal alone.
+        let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(io::stderr().is_terminal()).with_target(false);
         let lines = match settings.format {
             Format::Text => lines.boxed(),
             Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed(),

@@ -18,7 +18,7 @@ use serde_json::Value;
 use std::{fmt, str::FromStr};
 
 /// Longest name of an account, in bytes.
-const MAX_NAME: usize = 128;
+const MAX_NAME: usize = 64;
 /// Longest path and pointer of the question, in bytes.
 const MAX_TEXT: usize = 256;
 
@@ -28,7 +28,7 @@ pub struct Account(String);
 
 /// What cannot be the name of an account.
 #[derive(Debug, thiserror::Error)]
-#[error("it has to be what the CRM calls the account, such as \"12345678\": 1 to {MAX_NAME} printable ASCII characters")]
+#[error("it has to be what the CRM calls the account, such as \"12345678\": 1 to {MAX_NAME} letters, digits, `_` and `.`")]
 pub struct BadAccount;
 
 impl Account {
@@ -43,8 +43,9 @@ impl FromStr for Account {
 
     fn from_str(text: &str) -> Result<Account, BadAccount> {
         let text = text.trim();
-        let printable = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
-        if text.is_empty() || text.len() > MAX_NAME || !printable { Err(BadAccount) } else { Ok(Account(text.to_owned())) }
+        // No token fits, so that one which was pasted here is neither kept nor shown: HubSpot's have a `-`, Salesforce's a `!`.
+        let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
+        if text.is_empty() || text.len() > MAX_NAME || !fits { Err(BadAccount) } else { Ok(Account(text.to_owned())) }
     }
 }
 
@@ -71,7 +72,7 @@ impl<'de> Deserialize<'de> for Account {
                 Ok(Account(number.to_string()))
             }
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Account, E> {
-                Ok(Account(number.to_string()))
+                number.to_string().parse().map_err(E::custom)
             }
         }
         deserializer.deserialize_any(Named)
@@ -111,7 +112,7 @@ impl Question {
         let unfit = || format!("the answer names no account at {}", self.pointer);
         match answer.pointer(&self.pointer) {
             Some(Value::String(name)) => name.parse().map_err(|_| unfit()),
-            Some(Value::Number(number)) if number.is_u64() || number.is_i64() => Ok(Account(number.to_string())),
+            Some(Value::Number(number)) if number.is_u64() => Ok(Account(number.to_string())),
             _ => Err(unfit()),
         }
     }
@@ -291,6 +292,8 @@ mod tests {
         for unfit in [
             r#"{"b":{"id":1.5}}"#,
             r#"{"b":{"id":1e30}}"#,
+            r#"{"b":{"id":-1}}"#,
+            r#"{"b":{"id":"a b"}}"#,
             r#"{"b":{"id":null}}"#,
             r#"{"b":{"id":""}}"#,
             r#"{"b":{"id":"a\nb"}}"#,
@@ -310,9 +313,20 @@ mod tests {
     fn people_may_write_a_number() {
         let read = |json: &str| serde_json::from_str::<Account>(json);
         assert_eq!(read("12345678").unwrap(), read(r#""12345678""#).unwrap());
-        for unfit in ["1.5", "true", "{}", r#""""#, r#""pat-sesame\n2""#] {
+        for unfit in ["1.5", "-1", "true", "{}", r#""""#, r#""pat-sesame\n2""#] {
             let error = read(unfit).unwrap_err().to_string();
             assert!(!error.contains("sesame"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_token_is_the_name_of_an_account() {
+        for name in ["12345678", "00D5t0000000001", "00D5t0000000001EAA", "acme_eu.prod", &"1".repeat(MAX_NAME)] {
+            assert_eq!(name.parse::<Account>().unwrap().as_str(), name);
+        }
+        for token in ["pat-na1-sesame", "00D5t0000000001!AQsesame", "Bearer sesame", &"sesame".repeat(11)] {
+            let error = token.parse::<Account>().unwrap_err().to_string();
+            assert!(error.contains("12345678") && error.contains("64 letters") && !error.contains("sesame"), "{error}");
         }
     }
 

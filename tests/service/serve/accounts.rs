@@ -139,7 +139,15 @@ async fn an_account_is_said_changed_and_taken_away(database: Database) {
     let check = tenant.admin.post(&format!("/sources/{}/check", id(&created)), &json!({})).await.is(200);
     assert_eq!((&check["ok"], &check["account"]), (&json!(true), &created["account"]), "{check}");
 
-    let long = "1".repeat(129);
+    let long = "1".repeat(65);
+    // A token in the wrong field is neither kept nor repeated.
+    for answer in [
+        tenant.admin.patch(&tenant.source_path(), &json!({"account": SECOND})).await,
+        tenant.admin.post("/sources", &json!({"name": "x", "provider": "hubspot", "account": SECOND})).await,
+    ] {
+        let problem = answer.problem(422, &["12345678", "letters, digits"]);
+        assert!(problem["pointer"] == "/account" && !problem.to_string().contains(SECOND), "{problem}");
+    }
     for wrong in [json!(""), json!("\n"), json!("a\u{7}b"), json!("\u{202e}1"), json!(2_222_222), json!(["2222222"]), json!(long)] {
         let mut source = hubspot_source(&simulator);
         source["account"] = wrong.clone();

@@ -48,7 +48,7 @@ export async function view({ params: [id], signal, go }) {
   };
   drawAddress();
   const account = add('/account', 'Account (optional)', input({ value: source?.account ?? '' }), {
-    help: "What the CRM calls the account: HubSpot's account number, Salesforce's org id. A credential of another one writes nothing. Left empty, the first check finds it out.",
+    help: "What the CRM calls the account: HubSpot's account number, Salesforce's org id of 18 characters (Setup shows 15). A credential of another one writes nothing. Left empty, the first check finds it out.",
   });
   const calls = add('/limit/calls', 'Calls', input({ type: 'number', min: '1', value: source?.limit?.calls ?? '' }));
   const seconds = add('/limit/per_seconds', 'in seconds', input({ type: 'number', min: '1', value: source?.limit?.per_seconds ?? '' }));

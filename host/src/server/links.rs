@@ -154,7 +154,9 @@ impl Links {
         // Two who made it at the same time use one.
         let mut links = self.links();
         match links.get(&key) {
-            Some((version, link)) if *version >= source.version => Ok(of_now(link)),
+            // Somebody who read the source later has been here: the row at hand knows nothing that this does not.
+            Some((version, link)) if *version > source.version => Ok(link.clone()),
+            Some((version, link)) if *version == source.version => Ok(of_now(link)),
             _ => {
                 links.insert(key, (source.version, link.clone()));
                 Ok(link)
@@ -257,6 +259,10 @@ mod tests {
         let changed = SourceRow { version: 2, ..source.clone() };
         let second = links.link(&org, &changed, &pacing, true).unwrap();
         assert!(!Arc::ptr_eq(&first.pacer, &second.pacer));
+        // Who still has the row of before gets the link of now, whole.
+        let settings = r#"{"base_url": "http://127.0.0.1:9", "account": "1"}"#.to_owned();
+        let old = links.link(&org, &SourceRow { settings, ..source.clone() }, &pacing, true).unwrap();
+        assert!(Arc::ptr_eq(&second.pacer, &old.pacer) && old.account.is_none());
         links.forget(&org, &source.source_id);
         assert!(!Arc::ptr_eq(&second.pacer, &links.link(&org, &changed, &pacing, true).unwrap().pacer));
 

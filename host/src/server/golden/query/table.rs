@@ -113,9 +113,10 @@ impl Table {
     pub(super) fn put(&mut self, column: usize, text: Option<&str>) -> Result<(), QueryError> {
         let bytes = text.map_or(0, str::len);
         self.batch_bytes += bytes;
-        // What a value takes beside its text.
-        self.row_bytes += bytes + size_of::<u64>();
-        self.read_bytes += bytes + size_of::<u64>();
+        // As planning counts it (`records::bounds`): a text with its offset, and what is no text, whatever it is.
+        let size = if matches!(self.builders.get(column), Some(Builder::Text(_))) { bytes + 4 } else { 24 };
+        self.row_bytes += size;
+        self.read_bytes += size;
         if self.row_bytes > MAX_RECORD {
             let reason = "with this value the row is longer than 1 MiB, which no CRM's record is; leave it out, or shorten it in the query";
             return Err(QueryError::Value { row: self.rows, column: self.names[column].clone(), reason: reason.to_owned() });

@@ -191,6 +191,13 @@ async fn rows_are_no_longer_than_records_may_be() {
     let long = "SELECT 1 AS key, 'x' AS note UNION ALL SELECT 2, printf('%.*c', 1048576, 'x')";
     let error = world.refused(long).await;
     assert!(error.contains("row 2, column `note`: with this value the row is longer than 1 MiB"), "{error}");
+    // What is no text counts as it does for planning, so that what is taken can be planned.
+    let numbers = |length: u32| format!("SELECT 'a' AS key, printf('%.*c', {length}, 'x') AS note, 1 AS one, 1.5 AS two");
+    let fits = (1 << 20) - 2 * 4 - 1 - 2 * 24;
+    let (staged, _) = world.query(&numbers(fits)).await.unwrap();
+    assert_eq!(read(staged.path()).len(), 1);
+    drop(staged);
+    assert!(world.refused(&numbers(fits + 1)).await.contains("longer than 1 MiB"));
     // As many as planning reads at once.
     let many = "WITH RECURSIVE n(key) AS (SELECT 1 UNION ALL SELECT key + 1 FROM n WHERE key < 1024) SELECT key, printf('%.*c', 70000, 'x') AS note FROM n";
     let error = world.refused(many).await;

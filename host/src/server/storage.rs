@@ -48,22 +48,23 @@ pub enum NoRoom {
     Io(#[from] io::Error),
 }
 
-/// Room that is held for what is coming in, until this is dropped.
+/// Room for what is coming in. Once its length is known it is [held](Room::hold), until this is dropped.
 #[derive(Debug)]
 pub struct Room {
     org: Arc<Org>,
-    /// How many bytes.
+    /// How many bytes may come: what was left when this was made, or what is held.
     pub bytes: u64,
     /// Bytes that the org may keep in all.
     pub allowed: u64,
+    held: u64,
 }
 
 #[derive(Debug)]
 struct Org {
     dir: PathBuf,
     known: Mutex<Known>,
-    /// Held while it is measured.
-    measuring: tokio::sync::Mutex<()>,
+    /// Held by the walk itself, which goes on when nobody waits for it any more.
+    measuring: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -108,25 +109,21 @@ impl Storage {
         Ok(org.known().used())
     }
 
-    /// Holds room for this many bytes, or for fewer if fewer are left.
+    /// All the room that is left, for what comes without saying how long it is. Nothing is held: it stands in nobody's way.
     ///
     /// # Errors
     /// If nothing is left.
-    pub async fn room(&self, org_id: &str, allowed: u64, wanted: u64) -> Result<Room, NoRoom> {
+    pub async fn room(&self, org_id: &str, allowed: u64) -> Result<Room, NoRoom> {
         self.used(org_id).await?;
         let org = self.org(org_id);
-        let left = |org: &Org| allowed.saturating_sub(org.known().taken());
-        if left(&org) < wanted {
+        if org.known().taken() >= allowed {
             org.measure(OLD_WHEN_FULL, REST_WHEN_FULL).await?;
         }
-        let mut known = org.known();
-        let bytes = allowed.saturating_sub(known.taken()).min(wanted);
-        if bytes == 0 {
-            return Err(NoRoom::Full { used: known.taken(), allowed });
+        let taken = org.known().taken();
+        if taken >= allowed {
+            return Err(NoRoom::Full { used: taken, allowed });
         }
-        known.held += bytes;
-        drop(known);
-        Ok(Room { org, bytes, allowed })
+        Ok(Room { org, bytes: allowed - taken, allowed, held: 0 })
     }
 
     /// Whether an org may keep more than it does. What is just coming in does not count: it may come to nothing.
@@ -158,7 +155,7 @@ impl Storage {
         if let Some(org) = orgs.get(org_id) {
             return Arc::clone(org);
         }
-        let org = Arc::new(Org { dir: self.orgs_dir.join(org_id), known: Mutex::default(), measuring: tokio::sync::Mutex::default() });
+        let org = Arc::new(Org { dir: self.orgs_dir.join(org_id), known: Mutex::default(), measuring: Arc::default() });
         orgs.insert(org_id.to_owned(), Arc::clone(&org));
         org
     }
@@ -175,12 +172,13 @@ impl Org {
 
     /// Walks the folder, unless somebody has just done so.
     async fn measure(self: &Arc<Self>, age: Duration, rest: u32) -> io::Result<()> {
-        let _alone = self.measuring.lock().await;
+        let alone = Arc::clone(&self.measuring).lock_owned().await;
         if !self.is_old(age, rest) {
             return Ok(());
         }
         let org = Arc::clone(self);
         let walking = tokio::task::spawn_blocking(move || {
+            let _alone = alone;
             let (before, began) = (org.known().since, Instant::now());
             let bytes = size(&org.dir)?;
             let mut known = org.known();
@@ -204,16 +202,38 @@ impl Known {
 }
 
 impl Room {
+    /// Holds so many bytes against whatever else comes in, if they are left now.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub async fn hold(&mut self, bytes: u64) -> Result<(), NoRoom> {
+        if self.try_hold(bytes) {
+            return Ok(());
+        }
+        self.org.measure(OLD_WHEN_FULL, REST_WHEN_FULL).await?;
+        if self.try_hold(bytes) { Ok(()) } else { Err(self.full()) }
+    }
+
+    fn try_hold(&mut self, bytes: u64) -> bool {
+        let mut known = self.org.known();
+        let fits = bytes <= self.held || known.taken().saturating_sub(self.held).saturating_add(bytes) <= self.allowed;
+        if fits {
+            known.held = known.held - self.held + bytes;
+            (self.held, self.bytes) = (bytes, bytes);
+        }
+        fits
+    }
+
     /// What to say when more came than there is room for.
     pub fn full(&self) -> NoRoom {
         // Without the room itself: what came into it is thrown away.
-        NoRoom::Full { used: self.org.known().taken().saturating_sub(self.bytes), allowed: self.allowed }
+        NoRoom::Full { used: self.org.known().taken().saturating_sub(self.held), allowed: self.allowed }
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.org.known().held -= self.bytes;
+        self.org.known().held -= self.held;
     }
 }
 
@@ -293,10 +313,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::new(dir.path().to_owned());
         file(dir.path(), "runs/run_1.jsonl", 4_096);
-        let first = storage.room("org_1", 10_000, 4_000).await.unwrap();
-        let second = storage.room("org_1", 10_000, 4_000).await.unwrap();
-        assert_eq!((first.bytes, second.bytes), (4_000, 10_000 - 4_096 - 4_000));
-        let full = storage.room("org_1", 10_000, 1).await.unwrap_err().to_string();
+        let left = 10_000 - 4_096;
+        let mut first = storage.room("org_1", 10_000).await.unwrap();
+        let mut second = storage.room("org_1", 10_000).await.unwrap();
+        assert_eq!((first.bytes, second.bytes), (left, left), "what has no length yet takes nothing away");
+        first.hold(4_000).await.unwrap();
+        let full = second.hold(4_000).await.unwrap_err().to_string();
+        assert!(full.contains("keeps 8096 bytes"), "{full}");
+        second.hold(left - 4_000).await.unwrap();
+        second.hold(1).await.unwrap();
+        second.hold(left - 4_000).await.unwrap();
+        let full = storage.room("org_1", 10_000).await.unwrap_err().to_string();
         assert!(full.contains("10000 bytes") && full.contains("may keep 10000"), "{full}");
         // What is coming in stands in nobody's way but that of what comes in too.
         storage.has_room("org_1", 10_000).await.unwrap();
@@ -304,7 +331,7 @@ mod tests {
         assert!(full.contains("keeps 4096 bytes"), "{full}");
         assert!(first.full().to_string().contains(&format!("keeps {} bytes", 10_000 - 4_000)));
         drop(first);
-        assert_eq!(storage.room("org_1", 10_000, 1).await.unwrap().bytes, 1);
+        assert_eq!(storage.room("org_1", 10_000).await.unwrap().bytes, 4_000);
         drop(second);
         assert_eq!(storage.used("org_1").await.unwrap(), 4_096);
     }
@@ -318,12 +345,38 @@ mod tests {
         storage.added("org_1", 1_000_000);
         // A walk that is just over is not done again.
         let org = storage.org("org_1");
-        assert!(matches!(storage.room("org_1", 10_000, 1).await, Err(NoRoom::Full { used: 1_000_000, allowed: 10_000 })));
+        assert!(matches!(storage.room("org_1", 10_000).await, Err(NoRoom::Full { used: 1_000_000, allowed: 10_000 })));
         if let Some(walk) = &mut org.known().walk {
             walk.ended -= 2 * OLD_WHEN_FULL;
         }
         // The walk sees what was added before it, so that counts no longer.
-        assert_eq!(storage.room("org_1", 10_000, 10_000).await.unwrap().bytes, 10_000);
+        assert_eq!(storage.room("org_1", 10_000).await.unwrap().bytes, 10_000);
+    }
+
+    #[test]
+    fn a_walk_that_nobody_waits_for_is_done_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::new(dir.path().to_owned());
+        file(dir.path(), "golden/set_1.csv", 1);
+        storage.added("org_1", BLOCK);
+        let org = storage.org("org_1");
+        // With one thread for what blocks, which is busy, a walk does not end before it may.
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (go, waiting) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || waiting.recv().is_err());
+            let mut gone = Box::pin(org.measure(OLD, REST));
+            assert!(futures_util::poll!(&mut gone).is_pending());
+            drop(gone);
+            assert!(org.measuring.try_lock().is_err(), "a second walk would begin beside the first");
+            let mut second = Box::pin(org.measure(OLD, REST));
+            assert!(futures_util::poll!(&mut second).is_pending());
+            drop(go);
+            assert!(busy.await.unwrap());
+            second.await.unwrap();
+            let known = org.known();
+            assert_eq!((known.used(), known.since), (BLOCK, 0));
+        });
     }
 
     #[cfg(unix)]

@@ -40,33 +40,61 @@ fn people(bytes: usize) -> String {
     csv
 }
 
-/// The status line and body of the answer to an upload that does not say how long it is.
-async fn upload_of_unknown_length(service: &Service, tenant: &Tenant, csv: &str) -> String {
-    let address = service.place().address();
-    let mut stream = TcpStream::connect(address.strip_prefix("http://").unwrap()).await.unwrap();
-    let key = tenant.admin.key().unwrap();
-    let head = format!(
-        "PUT /golden/person HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: text/csv\r\ntransfer-encoding: chunked\r\n\
-         connection: close\r\n\r\n{:x}\r\n",
-        csv.len()
-    );
-    for piece in [&head, csv, "\r\n0\r\n\r\n"] {
-        stream.write_all(piece.as_bytes()).await.unwrap();
+/// An upload that does not say how long it is.
+struct Upload(TcpStream);
+
+impl Upload {
+    /// One that the service has begun to take: it asks for the body only then.
+    async fn begun(service: &Service, tenant: &Tenant, entity_type: &str) -> Upload {
+        const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let address = service.place().address();
+        let mut stream = TcpStream::connect(address.strip_prefix("http://").unwrap()).await.unwrap();
+        let key = tenant.admin.key().unwrap();
+        let head = format!(
+            "PUT /golden/{entity_type} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: text/csv\r\n\
+             transfer-encoding: chunked\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; GO_ON.len()];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, GO_ON);
+        Upload(stream)
     }
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+
+    async fn send(&mut self, piece: &str) {
+        for text in [&format!("{:x}\r\n", piece.len()), piece, "\r\n"] {
+            self.0.write_all(text.as_bytes()).await.unwrap();
+        }
+    }
+
+    /// The status line and body of the answer.
+    async fn end(mut self) -> String {
+        self.0.write_all(b"0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+async fn upload_of_unknown_length(service: &Service, tenant: &Tenant, csv: &str) -> String {
+    let mut upload = Upload::begun(service, tenant, "person").await;
+    upload.send(csv).await;
+    upload.end().await
 }
 
 async fn a_full_org_plans_nothing_more_and_writes_what_was_planned(database: Database) {
     let (service, simulator) = (service(database).await, crm(3).await);
     let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
     assert_eq!(kept(&tenant).await, (0, 20 << 30));
-    let destination = tenant.destination("person", &json!({})).await;
+    let destination = tenant.destination("person", &json!({"compare": true})).await;
     tenant.golden("person", &new_names(0..3)).await;
-    let plan = tenant.dry_run(&destination).await;
+    let compare = async || tenant.admin.post(&format!("/destinations/{destination}/reverse-dry-run"), &json!({"mode": "compare"})).await;
+    let plan = compare().await.is(200);
     let (used, _) = kept(&tenant).await;
     assert_eq!(used, size(&service.state().join("orgs").join(&tenant.org.id)));
+    // A plan that is made again is there once.
+    assert_eq!(compare().await.is(200)["plan_id"], plan["plan_id"]);
+    assert_eq!(kept(&tenant).await.0, used);
 
     allow(&service, &tenant, used).await;
     assert_eq!(kept(&tenant).await, (used, used));
@@ -84,7 +112,10 @@ async fn a_full_org_plans_nothing_more_and_writes_what_was_planned(database: Dat
     let run =
         tenant.admin.post(&format!("{path}/reverse-run?wait=120"), &json!({"confirm": true, "plan_id": plan["plan_id"]})).await.is(200);
     assert_eq!(run["updated"], 3, "{run}");
-    tenant.admin.post(&format!("/runs/{}/undo", run["run_id"].as_str().unwrap()), &json!({})).await.problem(507, &["may keep"]);
+    // And can be undone.
+    compare().await.problem(507, &["may keep"]);
+    let undo = tenant.admin.post(&format!("/runs/{}/undo", run["run_id"].as_str().unwrap()), &json!({})).await.is(200);
+    assert_eq!(undo["writable"], 3, "{undo}");
 
     // Another org has room of its own, and this one has when it is given more.
     let other = Tenant::hubspot(&service, &simulator, "other").await;
@@ -120,4 +151,36 @@ async fn an_upload_goes_no_further_than_what_is_left(database: Database) {
     tenant.admin.put("/golden/person", "text/csv", people(95_000)).await.problem(413, &["90000 bytes"]);
 }
 
-on_both!(a_full_org_plans_nothing_more_and_writes_what_was_planned, an_upload_goes_no_further_than_what_is_left);
+async fn uploads_of_unknown_length_stand_in_nobodys_way(database: Database) {
+    let arguments = ["--max-org-bytes", "2097152"];
+    let (service, simulator) = (service_with(database, &arguments).await, crm(1).await);
+    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
+    let csv = people(100_000);
+    let (start, rest) = csv.split_at(csv.len() / 2);
+    let mut first = Upload::begun(&service, &tenant, "company").await;
+    first.send(start).await;
+    let answer = upload_of_unknown_length(&service, &tenant, &csv).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    first.send(rest).await;
+    let answer = first.end().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    // What another one has taken meanwhile is not there twice.
+    let before = tenant.admin.get("/golden/company").await.is(200);
+    let csv = people(1_200_000);
+    let mut first = Upload::begun(&service, &tenant, "company").await;
+    first.send(&csv).await;
+    let answer = upload_of_unknown_length(&service, &tenant, &csv).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let answer = first.end().await;
+    assert!(answer.starts_with("HTTP/1.1 507 ") && answer.contains("storage_full"), "{answer}");
+    assert_eq!(tenant.admin.get("/golden/company").await.is(200), before, "nothing is replaced");
+    let (used, allowed) = kept(&tenant).await;
+    assert!(used <= allowed, "{used}");
+}
+
+on_both!(
+    a_full_org_plans_nothing_more_and_writes_what_was_planned,
+    an_upload_goes_no_further_than_what_is_left,
+    uploads_of_unknown_length_stand_in_nobodys_way,
+);

@@ -182,9 +182,12 @@ async fn replace(
     let received = async {
         let format = format?;
         let _turn = app.jobs.receiving(&member.org_id).await.map_err(busy)?;
-        let room = room(&app, &member, length).await?;
-        let staged = files(&app, &member)?.receive(&mut stream, format, room.bytes).await;
+        let mut room = room(&app, &member, length).await?;
+        let limit = room.bytes.min(app.golden_limits.bytes);
+        let staged = files(&app, &member)?.receive(&mut stream, format, limit).await;
         let staged = staged.map_err(|error| more_than_room(&app, &room, error))?;
+        // Others may have taken what was left when it began.
+        room.hold(staged.bytes).await?;
         let validated = staged.validate(app.golden_limits).await?;
         Ok(Incoming { staged, validated, query: None, room })
     };
@@ -207,12 +210,15 @@ struct Incoming {
     room: Room,
 }
 
-/// Room for golden records of this length, or of any that is taken. If the length is known, nothing is begun that cannot be ended.
+/// Room for golden records of this length, or of any that is taken. If the length is known, room for it is held, and nothing is begun that
+/// cannot be ended.
 async fn room(app: &App, member: &Member, length: Option<u64>) -> Answer<Room> {
     let allowed = u64::try_from(app.store.quota(&member.org_id).await?.stored_bytes).unwrap_or(0);
-    let wanted = length.unwrap_or(u64::MAX).clamp(1, app.golden_limits.bytes.max(1));
-    let room = app.storage.room(&member.org_id, allowed, wanted).await?;
-    if length.is_some() && room.bytes < wanted { Err(room.full().into()) } else { Ok(room) }
+    let mut room = app.storage.room(&member.org_id, allowed).await?;
+    if let Some(length) = length {
+        room.hold(length.min(app.golden_limits.bytes)).await?;
+    }
+    Ok(room)
 }
 
 /// Whose limit it was: the org's, or that of any upload.
@@ -244,7 +250,7 @@ fn files(app: &App, member: &Member) -> Answer<GoldenFiles> {
     GoldenFiles::open(&app.folder(&member.org_id).golden()).map_err(|error| GoldenError::Io(error).into())
 }
 
-async fn queried(app: &App, member: &Member, entity_type: &str, body: Map<String, Value>, room: Room) -> Answer<Incoming> {
+async fn queried(app: &App, member: &Member, entity_type: &str, body: Map<String, Value>, mut room: Room) -> Answer<Incoming> {
     let mut object = Object::body(body, &["database_url", "query"])?;
     let database_url = object.text("database_url")?;
     let query = object.text("query")?;
@@ -259,12 +265,13 @@ async fn queried(app: &App, member: &Member, entity_type: &str, body: Map<String
         query,
         id_columns: id_columns(app, &member.org_id, entity_type).await?,
     };
-    let limits = QueryLimits { bytes: room.bytes, ..QueryLimits::default() };
+    let limits = QueryLimits { bytes: room.bytes.min(app.golden_limits.bytes), ..QueryLimits::default() };
     let answer = files(app, member)?.query(&app.query_policy, &asked, limits).await;
     let (staged, validated) = answer.map_err(|error| match error {
         QueryError::Golden(error) => more_than_room(app, &room, error),
         error => error.into(),
     })?;
+    room.hold(staged.bytes).await?;
     Ok(Incoming { staged, validated, query: Some(asked.query), room })
 }
 

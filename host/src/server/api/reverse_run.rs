@@ -463,7 +463,6 @@ async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
         (status = 409, description = "It cannot be undone", body = ProblemJson, content_type = "application/problem+json"),
         (status = 424, description = "The CRM, or its credential", body = ProblemJson, content_type = "application/problem+json"),
         (status = 429, description = "Too many dry runs of this org wait already", body = ProblemJson, content_type = "application/problem+json"),
-        (status = 507, description = "The org keeps as much as it may: no new plan is made", body = ProblemJson, content_type = "application/problem+json"),
     ),
     extensions(("x-role" = json!("operator")))
 )]

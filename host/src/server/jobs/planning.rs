@@ -163,9 +163,10 @@ pub async fn dry_run(app: &Arc<App>, member: &Member, to: &DestinationRow, mode:
     let golden = app.store.golden(org_id, &to.destination.entity_type).await?;
     let golden = golden.ok_or_else(|| DryRunError::NoGoldenRecords(to.destination.entity_type.clone()))?;
     let source = source_of(app, org_id, to).await?;
+    // Before its turn: it may wait for a walk of the org's folder, which is nobody else's business.
+    has_room(app, org_id).await?;
     let turns = if mode == PlanMode::Offline { &app.jobs.offline_plans } else { &app.jobs.online_plans };
     let _turn = turns.take(org_id).await?;
-    has_room(app, org_id).await?;
     let began = Instant::now();
     let planned = plan(app, org_id, to, &source, &golden, mode).await;
     app.metrics.planned(mode, planned.is_ok(), began.elapsed());
@@ -310,14 +311,16 @@ async fn keep(app: &App, member: &Member, to: &DestinationRow, header: &Header, 
         planned_at,
         planned_by: json.planned_by.clone(),
     };
-    app.store.keep_plan(&member.org_id, &row).await?;
-    // Three files, whose names are in the cache.
-    let bytes = storage::size(&app.folder(&member.org_id).plans().join(&row.plan_id));
-    app.storage.added(&member.org_id, bytes.map_err(|error| DryRunError::Internal(error.to_string()))?);
+    if app.store.keep_plan(&member.org_id, &row).await? {
+        // Three files, whose names are in the cache.
+        let bytes = storage::size(&app.folder(&member.org_id).plans().join(&row.plan_id));
+        app.storage.added(&member.org_id, bytes.map_err(|error| DryRunError::Internal(error.to_string()))?);
+    }
     Ok(json)
 }
 
-/// Plans the way back from a run. Only reads leave.
+/// Plans the way back from a run. Only reads leave. An org that keeps as much as it may can do this too: no undo is larger than the plan that it
+/// undoes, which is kept.
 ///
 /// # Errors
 /// See [`DryRunError`].
@@ -344,7 +347,6 @@ pub async fn undo(app: &Arc<App>, member: &Member, run: &RunRow, to: &Destinatio
     })?;
     let source = source_of(app, org_id, to).await?;
     let _turn = app.jobs.online_plans.take(org_id).await?;
-    has_room(app, org_id).await?;
     let link = observed(app, org_id, &source).await?;
     let base_url = link.base_url.clone();
     let undoing = Undoing {

@@ -37,11 +37,14 @@ fn plan(row: &Row) -> Result<PlanRow> {
 }
 
 impl Store {
-    /// Keeps a plan; one with the same id was made again.
+    /// Keeps a plan; one with the same id was made again. Whether it is new.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn keep_plan(&self, org_id: &str, row: &PlanRow) -> Result<()> {
+    pub async fn keep_plan(&self, org_id: &str, row: &PlanRow) -> Result<bool> {
+        let mut write = self.write().await?;
+        let sql = "SELECT 1 FROM plans WHERE org_id = $1 AND plan_id = $2";
+        let is_new = sqlx::query(sql).bind(org_id).bind(&row.plan_id).fetch_optional(&mut *write).await?.is_none();
         sqlx::query(
             "INSERT INTO plans (org_id, plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org_id, plan_id) DO UPDATE SET destination_id = excluded.destination_id, \
@@ -55,9 +58,10 @@ impl Store {
         .bind(&row.summary)
         .bind(row.planned_at)
         .bind(&row.planned_by)
-        .execute(&self.writes)
+        .execute(&mut *write)
         .await?;
-        Ok(())
+        write.commit().await?;
+        Ok(is_new)
     }
 
     /// One plan.

@@ -37,14 +37,13 @@ fn plan(row: &Row) -> Result<PlanRow> {
 }
 
 impl Store {
-    /// Keeps a plan; one with the same id was made again. Whether it is new.
+    /// Keeps a plan; one with the same id was made again. Whether it is new: two at the same moment may both be.
     ///
     /// # Errors
     /// If the database refuses.
     pub async fn keep_plan(&self, org_id: &str, row: &PlanRow) -> Result<bool> {
-        let mut write = self.write().await?;
         let sql = "SELECT 1 FROM plans WHERE org_id = $1 AND plan_id = $2";
-        let is_new = sqlx::query(sql).bind(org_id).bind(&row.plan_id).fetch_optional(&mut *write).await?.is_none();
+        let is_new = sqlx::query(sql).bind(org_id).bind(&row.plan_id).fetch_optional(&self.reads).await?.is_none();
         sqlx::query(
             "INSERT INTO plans (org_id, plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org_id, plan_id) DO UPDATE SET destination_id = excluded.destination_id, \
@@ -58,9 +57,8 @@ impl Store {
         .bind(&row.summary)
         .bind(row.planned_at)
         .bind(&row.planned_by)
-        .execute(&mut *write)
+        .execute(&self.writes)
         .await?;
-        write.commit().await?;
         Ok(is_new)
     }
 

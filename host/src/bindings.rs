@@ -12,6 +12,8 @@ wasmtime::component::bindgen!({
         "reverse-sync:destination/streams.[method]plan-sink.drop-column": trappable,
         "reverse-sync:destination/streams.[method]plan-sink.warn": trappable,
         "reverse-sync:destination/streams.[method]plan-sink.guard": trappable,
+        "reverse-sync:destination/streams.[method]plan-sink.flag": async | trappable,
+        "reverse-sync:destination/streams.[method]plan-sink.joined": trappable,
         "reverse-sync:destination/streams.[method]verify-sink.push": async | trappable,
         "reverse-sync:destination/streams.[method]confirmed.next": async | trappable,
         "reverse-sync:destination/streams.[method]outcome-sink.push": async | trappable,

@@ -186,6 +186,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
             match decision {
                 Decision::Push(changes) => spool.push(changes)?,
                 Decision::Skip(skipped) => spool.skip(skipped)?,
+                Decision::Flag(flagged) => spool.flag(flagged)?,
             }
         }
         spool.finish(policy)
@@ -211,6 +212,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     let (mut warnings, mut guards) = (std::mem::take(&mut shared.warnings), std::mem::take(&mut shared.guards));
     let found = std::mem::take(&mut spooled.watcher).judge(&planning.destination.guards, shared.accounting.total());
     warnings.extend(found.warnings);
+    guards.append(&mut spooled.flagged);
     guards.extend(found.guards);
     // Where nobody expects an account, what goes wrong while asking for it goes wrong after all else has gone well.
     let account = match (held, &link) {
@@ -228,6 +230,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         dropped_fields: std::mem::take(&mut shared.dropped),
         warnings,
         guards,
+        joined: std::mem::take(&mut shared.joined),
         records: planning.fingerprints,
         undoes: None,
     };
@@ -315,6 +318,7 @@ pub(crate) fn target(destination: &Destination, base_url: &str) -> Target {
 enum Decision {
     Push(ChangeBatch),
     Skip(wit::SkippedBatch),
+    Flag(wit::FlaggedBatch),
 }
 
 /// What both resources of a planning call work on.
@@ -324,6 +328,7 @@ struct Shared {
     dropped: Vec<DroppedField>,
     warnings: Vec<String>,
     guards: Vec<Guard>,
+    joined: Vec<String>,
     failed: Option<PlanningError>,
 }
 
@@ -435,6 +440,23 @@ impl streams::HostPlanSink for Guest {
         let mut shared = lock(&self.table.get(&this)?.shared);
         if shared.guards.len() < MAX_REMARKS {
             shared.guards.push(Guard { name, message });
+        }
+        Ok(())
+    }
+
+    async fn flag(&mut self, this: Resource<PlanSinkResource>, flagged: wit::FlaggedBatch) -> wasmtime::Result<Result<(), wit::Error>> {
+        self.progressed();
+        self.table.get(&this)?.send(Decision::Flag(flagged)).await?;
+        Ok(Ok(()))
+    }
+
+    fn joined(&mut self, this: Resource<PlanSinkResource>, field: String) -> wasmtime::Result<()> {
+        let mut shared = lock(&self.table.get(&this)?.shared);
+        if shared.joined.len() >= MAX_REMARKS {
+            wasmtime::bail!("it named more than {MAX_REMARKS} fields that were made of lists");
+        }
+        if !shared.joined.contains(&field) {
+            shared.joined.push(field);
         }
         Ok(())
     }

@@ -146,6 +146,7 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
         dropped_fields: Vec::new(),
         warnings,
         guards: found.guards,
+        joined: Vec::new(),
         records: Vec::new(),
         undoes: Some(run_id.clone()),
     };
@@ -236,6 +237,7 @@ fn decide(spool: &mut Spool, reading: &Reading<'_>) -> Result<(), SpoolError> {
             rows: vec![reading.row],
             reason: reason.to_owned(),
             details: detail(&text).map(|text| wit::Strings { offsets: vec![0, text.len() as u32], bytes: text }),
+            ids: None,
         }),
     }
 }

@@ -1,6 +1,6 @@
 //! The columns of one batch of golden records: typed views into the packed values, and the text of a value.
 
-use crate::bindings::reverse_sync::destination::types::{Column, ColumnValues, RecordBatch, Strings};
+use crate::bindings::reverse_sync::destination::types::{Column, ColumnValues, OddValue, RecordBatch, Strings};
 use crate::encode::{self, Kind};
 use crate::provider::Provider;
 use crate::provider_id::shown;
@@ -45,6 +45,8 @@ pub(crate) enum Values<'a> {
     },
     Date(&'a [i32]),
     Timestamp(&'a [i64]),
+    /// On a clock whose zone nobody named.
+    LocalTimestamp(&'a [i64]),
 }
 
 /// One column of a batch, with its nulls.
@@ -54,6 +56,8 @@ pub(crate) struct View<'a> {
     /// `None`: a type without a scalar form.
     pub(crate) values: Option<Values<'a>>,
     valid: Option<&'a [u8]>,
+    present: Option<&'a [u8]>,
+    odd: &'a [OddValue],
 }
 
 /// What became of a value.
@@ -61,6 +65,8 @@ pub(crate) struct View<'a> {
 pub(crate) enum Appended {
     Written,
     Null,
+    /// The record does not have the column: nothing is said about the field.
+    Missing,
     /// Nothing but blanks, or a list of nothing.
     Empty,
     /// The CRM has no such value; [`View::explain`] says why.
@@ -89,15 +95,32 @@ impl<'a> View<'a> {
             }
             ColumnValues::Date(values) => (Some(Values::Date(values)), values.len()),
             ColumnValues::Timestamp(values) => (Some(Values::Timestamp(values)), values.len()),
+            ColumnValues::LocalTimestamp(values) => (Some(Values::LocalTimestamp(values)), values.len()),
             ColumnValues::Unsupported(_) => (None, length),
         };
-        let valid = column.valid.as_deref();
-        let fits = found == length && valid.is_none_or(|bits| bits.len() >= length.div_ceil(8));
-        fits.then_some(View { name: &column.name, values, valid })
+        let (valid, present) = (column.valid.as_deref(), column.present.as_deref());
+        let enough = |bits: Option<&[u8]>| bits.is_none_or(|bits| bits.len() >= length.div_ceil(8));
+        let fits = found == length && enough(valid) && enough(present) && column.odd.is_sorted_by(|a, b| a.index < b.index);
+        fits.then_some(View { name: &column.name, values, valid, present, odd: &column.odd })
     }
 
     pub(crate) fn is_valid(&self, row: usize) -> bool {
-        self.valid.is_none_or(|bits| bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1))
+        is_set(self.valid, row)
+    }
+
+    /// What a value that is not valid is.
+    pub(crate) fn absence(&self, row: usize) -> Appended {
+        match self.odd(row) {
+            Some(_) => Appended::Unencodable,
+            None if is_set(self.present, row) => Appended::Null,
+            None => Appended::Missing,
+        }
+    }
+
+    /// What stands there, if it has another form than the column.
+    pub(crate) fn odd(&self, row: usize) -> Option<&'a str> {
+        let at = self.odd.binary_search_by_key(&row, |odd| odd.index as usize).ok()?;
+        self.odd.get(at).map(|odd| odd.form.as_str())
     }
 
     pub(crate) fn kind(&self) -> Option<Kind> {
@@ -109,7 +132,7 @@ impl<'a> View<'a> {
             Values::Text { .. } => Kind::Text,
             Values::TextList { .. } => Kind::TextList,
             Values::Date(_) => Kind::Date,
-            Values::Timestamp(_) => Kind::Timestamp,
+            Values::Timestamp(_) | Values::LocalTimestamp(_) => Kind::Timestamp,
         })
     }
 
@@ -117,7 +140,7 @@ impl<'a> View<'a> {
     #[inline]
     pub(crate) fn append(&self, row: usize, before: &str, after: &str, out: &mut String) -> Appended {
         if !self.is_valid(row) {
-            return Appended::Null;
+            return self.absence(row);
         }
         self.append_value(row, before, after, true, out)
     }
@@ -125,7 +148,7 @@ impl<'a> View<'a> {
     /// Appends the value of the row as text, without JSON around or in it.
     pub(crate) fn append_unescaped(&self, row: usize, out: &mut String) -> Appended {
         if !self.is_valid(row) {
-            return Appended::Null;
+            return self.absence(row);
         }
         self.append_value(row, "", "", false, out)
     }
@@ -178,6 +201,8 @@ impl<'a> View<'a> {
             }
             Values::Date(values) => encode::push_date(out, i64::from(values.get(row).copied().unwrap_or_default())),
             Values::Timestamp(values) => encode::push_timestamp(out, values.get(row).copied().unwrap_or_default()),
+            // Which instant it is, nobody said.
+            Values::LocalTimestamp(_) => false,
             Values::Text { .. } | Values::TextList { .. } => true,
         };
         if good {
@@ -192,6 +217,9 @@ impl<'a> View<'a> {
     /// Why the value of a row is `Unencodable`.
     pub(crate) fn explain(&self, row: usize, provider: Provider) -> String {
         let (name, crm) = (self.name, provider.name());
+        if let Some(form) = self.odd(row) {
+            return format!("`{name}` is {form}, which is no value of a field");
+        }
         match &self.values {
             Some(Values::Number(values)) => {
                 format!("`{name}` is {}, which is no number to {crm}", encode::shown_number(values.get(row).copied().unwrap_or_default()))
@@ -201,6 +229,7 @@ impl<'a> View<'a> {
                 let culprit = list(offsets, row).map(|at| items.get(at)).find(|item| item.contains(';')).unwrap_or_default();
                 format!("`{name}` has the option `{}`; `;` separates options and cannot be part of one", shown(culprit))
             }
+            Some(Values::LocalTimestamp(_)) => format!("`{name}` is a time without a zone; which instant it is, nobody said"),
             Some(Values::Date(_) | Values::Timestamp(_)) => format!("`{name}` is not within the years 1 to 9999"),
             _ => format!("`{name}` has a value that {crm} cannot hold"),
         }
@@ -212,12 +241,16 @@ impl<'a> View<'a> {
             None => 0,
             Some(Values::Boolean(values)) => values.len(),
             Some(Values::Date(values)) => values.len() * 4,
-            Some(Values::Integer(values) | Values::Timestamp(values)) => values.len() * 8,
+            Some(Values::Integer(values) | Values::Timestamp(values) | Values::LocalTimestamp(values)) => values.len() * 8,
             Some(Values::Number(values)) => values.len() * 8,
             Some(Values::Text { texts, .. } | Values::Decimal(texts)) => texts.bytes.len() + texts.offsets.len() * 4,
             Some(Values::TextList { items, offsets }) => items.bytes.len() + (items.offsets.len() + offsets.len()) * 4,
         }
     }
+}
+
+fn is_set(bits: Option<&[u8]>, at: usize) -> bool {
+    bits.is_none_or(|bits| bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1))
 }
 
 fn is_blank(text: &str) -> bool {

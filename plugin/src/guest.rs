@@ -3,7 +3,7 @@
 use crate::bindings::exports::reverse_sync::destination::destination::Guest;
 use crate::bindings::reverse_sync::destination::capabilities::Descriptor;
 use crate::bindings::reverse_sync::destination::streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink};
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, PlanMode, RecordBatch, SkippedBatch, Target};
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, FlaggedBatch, PlanMode, RecordBatch, SkippedBatch, Target};
 use crate::http::{Outside, Running, block_on};
 use crate::{bindings, config, descriptor, plan, run};
 
@@ -67,5 +67,13 @@ impl plan::PlanHost for Planning<'_> {
 
     fn guard(&mut self, name: &str, message: &str) {
         self.sink.guard(name, message);
+    }
+
+    fn flag(&mut self, flagged: &FlaggedBatch) -> Result<(), Error> {
+        self.sink.flag(flagged)
+    }
+
+    fn joined(&mut self, field: &str) {
+        self.sink.joined(field);
     }
 }

@@ -136,6 +136,10 @@ impl Stream for Running<'_> {
         self.confirmed.remaining()
     }
 
+    fn joined(&self) -> Vec<String> {
+        self.confirmed.joined()
+    }
+
     fn recall(&self) -> Vec<String> {
         self.confirmed.recall()
     }

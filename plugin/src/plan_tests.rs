@@ -1,7 +1,7 @@
 //! Planning as a whole, against a host in memory that counts what it is told.
 
 use crate::bindings::reverse_sync::destination::types::{
-    ChangeBatch, Column, ColumnValues, Error, ErrorKind, RecordBatch, SkippedBatch, StringLists, Strings,
+    ChangeBatch, Column, ColumnValues, Error, ErrorKind, FlaggedBatch, RecordBatch, SkippedBatch, StringLists, Strings,
 };
 use crate::config::parse;
 use crate::plan::{PlanHost, plan};
@@ -25,7 +25,7 @@ fn strings<S: AsRef<str>>(texts: &[S]) -> Strings {
 }
 
 fn column(name: &str, values: ColumnValues) -> Column {
-    Column { name: name.to_owned(), values, valid: None }
+    Column { name: name.to_owned(), values, valid: None, present: None, odd: Vec::new() }
 }
 
 fn text(name: &str, texts: &[&str]) -> Column {
@@ -59,6 +59,7 @@ struct Host {
     skipped: BTreeMap<u64, (String, String)>,
     dropped: Vec<(String, String)>,
     warnings: Vec<String>,
+    joined: Vec<String>,
 }
 
 impl PlanHost for Host {
@@ -98,6 +99,16 @@ impl PlanHost for Host {
 
     fn guard(&mut self, name: &str, message: &str) {
         self.warnings.push(format!("{name}: {message}"));
+    }
+
+    fn flag(&mut self, flagged: &FlaggedBatch) -> Result<(), Error> {
+        let rows = flagged.rows.iter().enumerate();
+        self.warnings.extend(rows.map(|(at, row)| format!("{}: row {row}: {}", flagged.guard, string(&flagged.details, at))));
+        Ok(())
+    }
+
+    fn joined(&mut self, field: &str) {
+        self.joined.push(field.to_owned());
     }
 
     fn warn(&mut self, message: &str) {

@@ -106,6 +106,9 @@ pub struct Header {
     pub warnings: Vec<String>,
     /// What the person who confirms has to override by name.
     pub guards: Vec<Guard>,
+    /// Fields whose values were made of lists, without knowing whether they take several. The run finds out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<String>,
     /// The first changes.
     pub sample: Vec<SampleChange>,
     /// Digest of `changes.arrow`.
@@ -135,6 +138,7 @@ pub(crate) struct Draft {
     pub(crate) dropped_fields: Vec<DroppedField>,
     pub(crate) warnings: Vec<String>,
     pub(crate) guards: Vec<Guard>,
+    pub(crate) joined: Vec<String>,
     pub(crate) records: Vec<Fingerprint>,
     pub(crate) undoes: Option<RunId>,
 }
@@ -174,6 +178,7 @@ impl Header {
             dropped_fields: draft.dropped_fields,
             warnings: draft.warnings,
             guards: draft.guards,
+            joined: draft.joined,
             sample: spooled.sample,
             changes_digest: spooled.changes.digest,
             skipped_digest: spooled.skipped.digest,
@@ -252,6 +257,7 @@ impl Header {
             "component": self.component.digest,
             "mode": self.mode,
             "guards": self.guards,
+            "joined": self.joined,
             "undoes": self.undoes,
             "total": self.total,
             "changes": self.changes_digest,

@@ -11,6 +11,7 @@ mod changes;
 mod duplicates;
 mod external_sort;
 mod fields;
+mod flags;
 mod header;
 mod page;
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(crate) fn plan(plans_dir: &Path, count: u64) -> Plan {
             details.offsets.push(details.bytes.len() as u32);
         }
         spool.push(changes).unwrap();
-        spool.skip(wit::SkippedBatch { rows, reason: "provider_id_null".to_owned(), details: Some(details) }).unwrap();
+        spool.skip(wit::SkippedBatch { rows, reason: "provider_id_null".to_owned(), details: Some(details), ids: None }).unwrap();
     }
     let destination = serde_json::from_str(r#"{"name":"people","destination_type":"x","entity_type":"person","config_json":{}}"#);
     let destination: crate::destination::Destination = destination.unwrap();

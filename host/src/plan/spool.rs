@@ -2,11 +2,12 @@
 //! written. Ten million changes pass through here in a few buffers.
 
 use super::{
-    Change, SampleChange,
+    Change, Guard, SampleChange,
     blocks::Blocks,
     changes::{ChangeBatch, Malformed},
     duplicates::{DuplicateFinder, Excluded},
     fields::{self, FieldCounts},
+    flags::Flags,
     spool_file::SpoolFile,
 };
 use crate::{
@@ -74,6 +75,8 @@ pub(crate) struct Spooled {
     pub(crate) fields: BTreeMap<String, u64>,
     pub(crate) sample: Vec<SampleChange>,
     pub(crate) watcher: Watcher,
+    /// What the component flagged, of the changes that are planned.
+    pub(crate) flagged: Vec<Guard>,
     pub(super) changes: Closed,
     pub(super) skipped: Closed,
 }
@@ -92,6 +95,7 @@ pub(crate) struct Spool {
     changes: ChangeWriter,
     skipped: SkipWriter,
     duplicates: DuplicateFinder,
+    flagged: Flags,
 }
 
 impl Spool {
@@ -103,6 +107,7 @@ impl Spool {
             changes: ChangeWriter::new(dir)?,
             skipped: SkipWriter::new(dir)?,
             duplicates: DuplicateFinder::new(dir),
+            flagged: Flags::default(),
         })
     }
 
@@ -127,6 +132,11 @@ impl Spool {
         self.skipped.push(skipped)
     }
 
+    /// Changes that need a second look.
+    pub(crate) fn flag(&mut self, flagged: wit::FlaggedBatch) -> Result<(), SpoolError> {
+        Ok(self.flagged.see(flagged)?)
+    }
+
     /// Applies the duplicate policy and closes the files.
     pub(crate) fn finish(mut self, policy: OnDuplicateId) -> Result<Spooled, SpoolError> {
         let mut excluded = self.duplicates.excluded(policy)?;
@@ -139,7 +149,8 @@ impl Spool {
         let watcher = std::mem::take(&mut self.changes.watcher);
         let changes = self.changes.finish()?;
         let (skipped_by_reason, skipped) = self.skipped.finish()?;
-        Ok(Spooled { writable, skipped_by_reason, fields: counts.into_map(), sample, watcher, changes, skipped })
+        let flagged = self.flagged.finish();
+        Ok(Spooled { writable, skipped_by_reason, fields: counts.into_map(), sample, watcher, flagged, changes, skipped })
     }
 }
 

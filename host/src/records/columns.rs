@@ -22,7 +22,7 @@ pub(crate) fn to_columns(batch: &RecordBatch) -> Vec<Column> {
         .zip(batch.columns())
         .map(|(field, array)| {
             let values = values(array).unwrap_or_else(|| ColumnValues::Unsupported(array.data_type().to_string()));
-            Column { name: field.name().clone(), values, valid: validity(array) }
+            Column { name: field.name().clone(), values, valid: validity(array), present: None, odd: Vec::new() }
         })
         .collect()
 }

@@ -58,6 +58,8 @@ pub struct ConfirmedResource {
     stop: StopSignal,
     /// Changes that have yet to be handed out.
     remaining: u64,
+    /// Fields whose values the plan made of lists.
+    joined: Vec<String>,
 }
 
 impl ConfirmedResource {
@@ -74,7 +76,12 @@ impl ConfirmedResource {
             // Reading, nothing has an outcome yet.
             Selection::Only(numbers) => numbers.count(),
         };
-        ConfirmedResource { changes, block: None, next: 0, selection, past, marking, outstanding, stop, remaining }
+        ConfirmedResource { changes, block: None, next: 0, selection, past, marking, outstanding, stop, remaining, joined: Vec::new() }
+    }
+
+    /// Of a plan that made values of these fields of lists.
+    pub(crate) fn with_joined(self, joined: Vec<String>) -> ConfirmedResource {
+        ConfirmedResource { joined, ..self }
     }
 
     /// The next changes without an outcome, all in doubt or none.
@@ -137,6 +144,10 @@ impl streams::HostConfirmed for Guest {
         let handed = batch.to_wit(doubtful);
         confirmed.outstanding.hand_out(batch, ordinals, doubtful);
         Ok(Ok(Some(handed)))
+    }
+
+    fn joined(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<Vec<String>> {
+        Ok(self.table.get(&this)?.joined.clone())
     }
 
     fn remaining(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<u64> {

@@ -250,7 +250,8 @@ pub async fn run(
         let settled = Arc::new(AtomicU64::new(0));
         let marking = Some((journal.marker(), end));
         let confirmed_resource =
-            ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop.clone());
+            ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop.clone())
+                .with_joined(header.joined.clone());
         let sink =
             OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled), notes };
         let egress = Egress::running(capabilities, link.clone(), outstanding.clone(), component.loaded().budget());

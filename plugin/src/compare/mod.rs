@@ -13,7 +13,7 @@ mod email;
 mod judge;
 mod missing;
 
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, RecordBatch, SkippedBatch, Strings};
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, FlaggedBatch, RecordBatch, SkippedBatch, Strings};
 use crate::config::Config;
 use crate::metadata::Metadata;
 use crate::plan::{PlanHost, close, empty_strings};
@@ -199,7 +199,7 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
         }
         for (reason, rows, details) in compared.skipped {
             let details = (reason != judge::UNCHANGED).then_some(details.0);
-            self.host.skip(&SkippedBatch { rows, reason: reason.to_owned(), details })?;
+            self.host.skip(&SkippedBatch { rows, reason: reason.to_owned(), details, ids: None })?;
         }
         Ok(())
     }
@@ -251,6 +251,14 @@ impl<H: PlanHost, N: Network> PlanHost for Comparing<'_, '_, H, N> {
 
     fn guard(&mut self, name: &str, message: &str) {
         self.host.guard(name, message);
+    }
+
+    fn flag(&mut self, flagged: &FlaggedBatch) -> Result<(), Error> {
+        self.host.flag(flagged)
+    }
+
+    fn joined(&mut self, field: &str) {
+        self.host.joined(field);
     }
 }
 

@@ -5,7 +5,7 @@ use super::changes::Changes;
 use super::compare::holds;
 use super::settle::{Held, confirmed, restorable};
 use super::world::{Network, Stream};
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, Holding, OutcomeBatch, ReadingBatch, Strings};
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, Holding, OutcomeBatch, ReadingBatch, StringLists, Strings};
 use crate::config::Config;
 use crate::routes::{BodyForm, Routes};
 
@@ -65,7 +65,16 @@ struct Readings(ReadingBatch);
 impl Readings {
     fn new() -> Readings {
         let strings = || Strings { bytes: String::new(), offsets: vec![0] };
-        Readings(ReadingBatch { rows: Vec::new(), holdings: Vec::new(), values: strings(), details: strings() })
+        let lists = || StringLists { items: strings(), offsets: vec![0] };
+        Readings(ReadingBatch {
+            rows: Vec::new(),
+            holdings: Vec::new(),
+            values: strings(),
+            details: strings(),
+            differing: lists(),
+            moved: lists(),
+            one_way: lists(),
+        })
     }
 
     fn push(&mut self, row: u64, holding: Holding, values: Option<String>, detail: &str) {
@@ -77,5 +86,8 @@ impl Readings {
         self.0.holdings.push(holding);
         add(&mut self.0.values, values.as_deref().unwrap_or("{}"));
         add(&mut self.0.details, detail);
+        for lists in [&mut self.0.differing, &mut self.0.moved, &mut self.0.one_way] {
+            lists.offsets.push(lists.items.offsets.len() as u32 - 1);
+        }
     }
 }

@@ -93,6 +93,10 @@ pub trait Stream {
     fn remaining(&self) -> u64 {
         0
     }
+    /// Fields whose values the plan made of lists, without knowing whether they take several.
+    fn joined(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Notes of earlier attempts, oldest first.
     fn recall(&self) -> Vec<String> {
         Vec::new()

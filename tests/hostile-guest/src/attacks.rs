@@ -6,7 +6,7 @@ use crate::{
         streams::{Confirmed, OutcomeSink, PlanSink, VerifySink},
         types::{Error, Holding, ReadingBatch, SkippedBatch, Status},
     },
-    changes, config, other, report, strings, texts,
+    changes, config, nothing, other, report, strings, texts,
 };
 use std::{
     future::{Future, poll_fn},
@@ -24,7 +24,7 @@ pub(crate) fn plan(attack: &str, target: &Target, rows: &[u64], ids: &[&str], si
     match attack {
         "plan_twice" => {
             sink.push(&changes(rows, ids, fields))?;
-            sink.skip(&SkippedBatch { rows: rows[..1].to_vec(), reason: "again".into(), details: None })
+            sink.skip(&SkippedBatch { rows: rows[..1].to_vec(), reason: "again".into(), details: None, ids: None })
         }
         "plan_lose" => sink.push(&changes(&rows[1..], &ids[1..], fields)),
         "plan_invent" => sink.push(&changes(&[rows[0] + 1_000_000], &ids[..1], fields)),
@@ -170,6 +170,9 @@ fn readings(rows: &[u64], values: &[String]) -> ReadingBatch {
         holdings: vec![Holding::Confirmed; rows.len()],
         values: strings(values),
         details: strings(rows.iter().map(|_| "")),
+        differing: nothing(rows.len()),
+        moved: nothing(rows.len()),
+        one_way: nothing(rows.len()),
     }
 }
 

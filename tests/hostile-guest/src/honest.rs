@@ -10,7 +10,7 @@ use crate::{
             types::{ChangeBatch, ColumnValues, Error, Holding, ReadingBatch, RecordBatch, SkippedBatch, Status},
         },
     },
-    other, report, strings, texts,
+    nothing, other, report, strings, texts,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub(crate) fn compare(target: &Target, batch: &RecordBatch, rows: &[u64], ids: &
     for chunk in (0..rows.len()).collect::<Vec<_>>().chunks(MANY) {
         let (with, without): (Vec<usize>, Vec<usize>) = chunk.iter().partition(|at| !ids[**at].is_empty());
         let skipped = without.iter().map(|at| rows[*at]).collect();
-        sink.skip(&SkippedBatch { rows: skipped, reason: "provider_id_null".into(), details: None })?;
+        sink.skip(&SkippedBatch { rows: skipped, reason: "provider_id_null".into(), details: None, ids: None })?;
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let records = read(target, &names, &with.iter().map(|at| ids[*at].to_owned()).collect::<Vec<_>>())?;
         let mut changes = ChangeBatch { rows: vec![], ids: strings([""; 0]), fields: strings([""; 0]), before: None, doubtful: false };
@@ -43,7 +43,7 @@ pub(crate) fn compare(target: &Target, batch: &RecordBatch, rows: &[u64], ids: &
             let held = records.get(ids[at]).cloned().unwrap_or_default();
             let differs: Map<String, Value> = wanted.into_iter().filter(|(name, value)| text(&held, name) != *value).collect();
             if differs.is_empty() {
-                sink.skip(&SkippedBatch { rows: vec![rows[at]], reason: "unchanged".into(), details: None })?;
+                sink.skip(&SkippedBatch { rows: vec![rows[at]], reason: "unchanged".into(), details: None, ids: None })?;
                 continue;
             }
             changes.rows.push(rows[at]);
@@ -93,6 +93,9 @@ pub(crate) fn verify(target: &Target, written: &Confirmed, sink: &VerifySink) ->
                 holdings: vec![holding],
                 values: strings([held.map_or("{}".to_owned(), |held| values(held, &fields[at]))]),
                 details: strings([""]),
+                differing: nothing(1),
+                moved: nothing(1),
+                one_way: nothing(1),
             })?;
         }
     }

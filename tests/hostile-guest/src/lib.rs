@@ -17,7 +17,7 @@ use bindings::{
     reverse_sync::destination::{
         capabilities::{Account, Body, Capability, CsvForm, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
         streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink},
-        types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, PlanMode, Status, Strings},
+        types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, PlanMode, Status, StringLists, Strings},
     },
 };
 
@@ -179,6 +179,11 @@ fn strings(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Strings {
         strings.offsets.push(strings.bytes.len() as u32);
     }
     strings
+}
+
+/// No name for any of so many rows.
+fn nothing(rows: usize) -> StringLists {
+    StringLists { items: strings([""; 0]), offsets: vec![0; rows + 1] }
 }
 
 fn texts(strings: &Strings) -> Vec<String> {

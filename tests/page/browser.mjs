@@ -22,13 +22,15 @@ export class Browser {
     browser.out = out;
     browser.profile = await mkdtemp(path.join(tmpdir(), 'reverse-sync-page-'));
     browser.context = await chromium.launchPersistentContext(browser.profile, {
-      executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true, args: FLAGS, viewport: { width: 1280, height: 860 }, locale: 'en-GB', timezoneId: 'UTC', acceptDownloads: true,
+      executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true, args: FLAGS, viewport: { width: 1280, height: 800 }, locale: 'en-GB', timezoneId: 'UTC', acceptDownloads: true,
     });
     const page = browser.context.pages()[0] ?? (await browser.context.newPage());
     browser.page = page;
     page.setDefaultTimeout(30_000);
     page.on('console', message => browser.#heard(message));
     page.on('pageerror', error => browser.wrongs.push(`an exception: ${error.message}`));
+    // What is given up when a view is left has not failed.
+    browser.context.on('requestfailed', request => request.failure()?.errorText !== 'net::ERR_ABORTED' && browser.wrongs.push(`a request that failed: ${request.url()}: ${request.failure()?.errorText}`));
     browser.context.on('request', request => {
       const { origin, protocol } = new URL(request.url());
       if (origin !== browser.origin && !['data:', 'blob:', 'about:'].includes(protocol)) browser.wrongs.push(`a request to ${request.url()}`);
@@ -80,12 +82,12 @@ export class Browser {
     throw new Error(`the keyboard does not get to ${locator}`);
   }
 
-  /** Throws if the page, or something on it that would have to be scrolled sideways, is wider than its place. */
+  /** Throws if the page, a dialog, or something on it that would have to be scrolled sideways, is wider than its place. */
   async fits(where) {
     const wide = await this.page.evaluate(() => {
       const { clientWidth, scrollWidth } = document.documentElement;
-      const sideways = [...document.querySelectorAll('main .scroller')].find(element => element.scrollWidth > element.clientWidth + 1);
-      if (sideways) return `${sideways.getAttribute('aria-label')}: ${sideways.scrollWidth} px in ${sideways.clientWidth}`;
+      const sideways = [...document.querySelectorAll('main .scroller, dialog')].find(element => element.scrollWidth > element.clientWidth + 1);
+      if (sideways) return `${sideways.getAttribute('aria-label') ?? sideways.tagName.toLowerCase()}: ${sideways.scrollWidth} px in ${sideways.clientWidth}`;
       if (scrollWidth <= clientWidth) return null;
       const out = [...document.querySelectorAll('main *')].filter(element => element.getBoundingClientRect().right > clientWidth + 1 && !element.closest('.scroller'));
       return `${scrollWidth} px in ${clientWidth}: ${out.slice(0, 3).map(element => `${element.tagName.toLowerCase()}.${element.className}`).join(', ')}`;

@@ -26,9 +26,13 @@ export class Crm {
   noFaults = () => this.#ask('DELETE', '/_sim/faults');
 }
 
-/** Golden records as CSV: a new city for all of them, a job title with much to say for one, and the first name for a few. Other words are other values. */
-export function goldenCsv(word = 'Golden') {
-  const rows = Array.from({ length: RECORDS }, (_, n) => [idOf(n), n % 100 === 7 ? 'Łucja' : '', `${word} ${['Lyon', 'Ghent', 'Porto', 'Turku'][n % 4]}`, n === 0 ? 'Director of everything that a title can hold '.repeat(6).trim() : `Title ${n}`]);
-  const strangers = Array.from({ length: WITHOUT_ID }, (_, n) => ['', 'Nobody', `Golden ${n}`, '']);
+/**
+ * Golden records as CSV, of `records` contacts from the n-th on: a new city for all of them, a job title with much to say for one, and the
+ * first name for a few. Other words are other values.
+ */
+export function goldenCsv({ word = 'Golden', records = RECORDS, from = 0, without = WITHOUT_ID } = {}) {
+  const rows = Array.from({ length: records }, (_, at) => at + from)
+    .map(n => [idOf(n), n % 100 === 7 ? 'Łucja' : '', `${word} ${['Lyon', 'Ghent', 'Porto', 'Turku'][n % 4]}`, n === 0 ? 'Director of everything that a title can hold '.repeat(6).trim() : `Title ${n}`]);
+  const strangers = Array.from({ length: without }, (_, n) => ['', 'Nobody', `Golden ${n}`, '']);
   return ['hs_object_id,firstname,city,jobtitle', ...[...rows, ...strangers].map(row => row.join(','))].join('\n') + '\n';
 }

@@ -10,6 +10,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Browser } from './browser.mjs';
 import { Crm, RECORDS, WITHOUT_ID, goldenCsv, idOf } from './crm.mjs';
+import { check, onThe } from './person.mjs';
+import { DESKTOP, STORIES, story } from './story.mjs';
 
 const { values: given } = parseArgs({ options: { url: { type: 'string' }, login: { type: 'string' }, 'api-key': { type: 'string' }, simulator: { type: 'string' }, out: { type: 'string' } } });
 if (!given.url || !given.simulator || !given.out || !(given.login || given['api-key'])) {
@@ -22,6 +24,7 @@ const url = given.url.replace(/\/$/, '');
 await mkdir(given.out, { recursive: true });
 const browser = await Browser.start(url, given.out);
 const { page } = browser;
+const { addsUp, button, ended, figure, h1, nav, panel } = onThe(page);
 const results = [];
 const seen = {};
 
@@ -47,30 +50,6 @@ async function look(name) {
   await browser.shot(name);
   for (const minor of await browser.axe(name)) console.log(`# ${minor}`);
 }
-
-function check(is, what) {
-  if (!is) throw new Error(what);
-}
-
-const h1 = text => page.getByRole('heading', { level: 1, name: text }).waitFor();
-const button = name => page.getByRole('button', { name, exact: typeof name === 'string' });
-const nav = name => page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name, exact: true });
-const panel = name => page.getByRole('region', { name, exact: true });
-
-/** The figure that stands before these words. */
-async function figure(region, words) {
-  const text = await region.locator('.sum li', { hasText: words }).locator('strong').innerText();
-  return Number(text.replaceAll(',', ''));
-}
-
-/** Whether the run's counts add up, as a person would add them. */
-async function addsUp() {
-  const figures = await panel('Progress').locator('.sum strong').allInnerTexts();
-  const [total, ...parts] = figures.map(text => Number(text.replaceAll(',', '')));
-  check(total === parts.reduce((sum, part) => sum + part, 0), `${parts.join(' + ')} is not ${total}`);
-}
-
-const ended = status => page.locator('.intro .badge', { hasText: new RegExp(`^${status}$`) }).waitFor({ timeout: 120_000 });
 
 await step('a wrong key is refused in words, the right one signs in', async () => {
   browser.expectStatus(401, '/me');
@@ -146,6 +125,9 @@ await step('golden records are uploaded, and a file of another kind is not', asy
   await page.getByRole('row', { name: new RegExp(`person.*${(RECORDS + WITHOUT_ID).toLocaleString('en')}`) }).waitFor();
   await look('golden');
 });
+
+for (const each of STORIES) await step(each.name, () => story(browser, crm, each));
+await page.setViewportSize(DESKTOP);
 
 await step('a destination is made through the form, its errors at their fields', async () => {
   await nav('Destinations').click();
@@ -422,7 +404,7 @@ async function confirmAll({ canary } = {}) {
 
 await step('a run with a canary is cancelled, and resumed', async () => {
   const file = path.join(given.out, 'newer.csv');
-  await writeFile(file, goldenCsv('Newer'));
+  await writeFile(file, goldenCsv({ word: 'Newer' }));
   await nav('Golden records').click();
   await h1('Golden records');
   const before = await page.getByRole('row', { name: /^person/ }).innerText();
@@ -497,7 +479,7 @@ await step('on a phone of 360 pixels everything fits, light and dark', async () 
       await browser.fits(name);
     }
   }
-  await page.setViewportSize({ width: 1280, height: 860 });
+  await page.setViewportSize(DESKTOP);
   for (const name of ['plan', 'run', 'destination-form']) {
     await page.goto(`${url}/${views[name]}`);
     await page.locator('main h1').waitFor();

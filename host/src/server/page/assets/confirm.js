@@ -14,7 +14,7 @@ export async function confirmRun(plan, overridden) {
   const key = idempotencyKey();
   const verb = undoes ? 'put back' : 'updated';
   const names = Object.keys(plan.fields ?? {});
-  const typed = writable >= LARGE && field(`Type ${number(writable)} to confirm`, h('input', { type: 'text', inputmode: 'numeric', autocomplete: 'off', 'data-first': true }));
+  const typed = writable < LARGE ? null : field(`Type ${number(writable)} to confirm`, h('input', { type: 'text', inputmode: 'numeric', autocomplete: 'off', 'data-first': true }));
   const size = field('Records in the canary', h('input', { type: 'number', min: 1, max: writable, value: Math.min(50, writable) }));
   size.hidden = true;
   const canary = checkbox('Canary', {

@@ -1,7 +1,7 @@
 // What views are made of: headings, tables, badges, dialogs, problems.
 
 import { announce, fill, focusOn, h, newId } from './dom.js';
-import { isAbort } from './api.js';
+import { Problem, isAbort } from './api.js';
 import { STATUS, capital } from './words.js';
 
 /** A view's heading, with what can be done on its right. */
@@ -76,6 +76,8 @@ export function copyable(text, what = 'Copy') {
 
 /** What went wrong. Read out at once. */
 export function problem(error, ...more) {
+  // What no server has said is a fault of the page.
+  if (error instanceof Error && !(error instanceof Problem)) console.error(error);
   const tail = [
     error.code && h('span', 'Code ', code(error.code)),
     error.requestId && h('span', 'Request ', code(error.requestId)),

@@ -59,10 +59,10 @@ export class Browser {
     await this.page.screenshot({ path: path.join(this.out, `${String(this.#shots).padStart(2, '0')}-${name}.png`), fullPage: true });
   }
 
-  /** Throws if axe finds something serious in what is shown now. Answers the rest. */
-  async axe(where) {
+  /** Throws if axe finds something serious in what is shown now. Answers the rest. Where only colours differ from what it has seen, it looks at those. */
+  async axe(where, { coloursOnly = false } = {}) {
     await this.page.evaluate(AXE);
-    const { violations } = await this.page.evaluate(tags => globalThis.axe.run(document, { runOnly: tags, resultTypes: ['violations'] }), TAGS);
+    const { violations } = await this.page.evaluate(tags => globalThis.axe.run(document, { runOnly: tags, resultTypes: ['violations'] }), coloursOnly ? ['color-contrast'] : TAGS);
     const said = violations.map(({ impact, id, help, nodes }) => ({ impact, text: `${where}: ${impact} ${id} (${help}): ${nodes.slice(0, 3).map(node => `${node.target.join(' ')} ${node.any[0]?.message ?? ''}`).join(' | ')}` }));
     const bad = said.filter(({ impact }) => impact === 'serious' || impact === 'critical');
     if (bad.length) throw new Error(bad.map(({ text }) => text).join('\n'));

@@ -23,10 +23,10 @@ cargo xtask COMMAND [ARGUMENTS]
   component  build the component: target/component/reverse_sync.wasm
              --guests: also the component that breaks the rules, for the tests
   tools      install what the tests of the service need beside Rust: PostgreSQL, Chromium, Node.js, Python, and packages for them
-  lint       rustfmt and clippy
+  lint       rustfmt, clippy, and TypeScript's look at the types of the page's scripts
 
 The component is built for wasm32-wasip2. A toolchain for it is found, or installed, or what to install is explained.
-So is what the tests of the service need beside it: PostgreSQL, Chromium, Node.js and Python.
+So is what the tests of the service need beside it: PostgreSQL, Chromium, Node.js and Python; lint needs Node.js.
 ";
 
 fn main() -> ExitCode {
@@ -80,6 +80,7 @@ fn dispatch() -> Result<()> {
         "lint" => {
             component::build(false)?;
             run(cargo().args(["fmt", "--all", "--check"]))?;
+            tools::check_types()?;
             let clippy =
                 |what: &[&str]| run(cargo().args(["clippy", "--locked"]).args(what).args(["--all-targets", "--", "-D", "warnings"]));
             clippy(&["--workspace", "--exclude", "reverse-sync-hostile-guest"])?;

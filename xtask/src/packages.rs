@@ -1,4 +1,4 @@
-//! What the tests take from npm and PyPI: pinned by a lock file here, kept below `target/tools`, installed once.
+//! What lint and the tests take from npm and PyPI: pinned by a lock file here, kept below `target/tools`, installed once.
 //!
 //! A stamp remembers what was installed: the lock file itself, and which Node.js or Python it was installed for. It is written last, so
 //! that an installation that broke off is begun anew.
@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// What belongs together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Packages {
-    /// What drives the browser through the page: `tests/page`.
+    /// What drives the browser through the page, and checks the types of its scripts: `tests/page`.
     Page,
     /// What fuzzes the API: `tests/api`.
     Api,
@@ -68,7 +68,7 @@ impl Packages {
     }
 
     /// Where it is installed.
-    fn dir(self) -> PathBuf {
+    pub(crate) fn dir(self) -> PathBuf {
         target_dir().join("tools").join(self.name())
     }
 
@@ -94,7 +94,7 @@ impl Packages {
                 for file in ["package.json", self.lock_file()] {
                     copy(&self.source().join(file), &dir.join(file))?;
                 }
-                // No package's own script is run: nothing that the page's tests use needs one.
+                // No package's own script is run: none that is used here needs one.
                 let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
                 Ok(succeeds_within(Command::new("npm").args(arguments).current_dir(&dir), LIMIT))
             }
@@ -132,7 +132,7 @@ pub(crate) fn ensure(packages: Packages, possible: bool) -> Result<()> {
             if packages.install()? {
                 return fs::write(&stamp, wanted.unwrap_or_default()).with_context(|| format!("cannot write {}", stamp.display()));
             }
-            eprintln!("{} of tests/{name} could not be installed; the tests that need it will fail", packages.lock_file());
+            eprintln!("{} of tests/{name} could not be installed; what needs it will fail", packages.lock_file());
             remove(&dir, &stamp)
         }
     }

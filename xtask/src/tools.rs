@@ -6,12 +6,13 @@
 use crate::{
     apt,
     packages::{self, Packages},
-    process::output,
+    process::{output, run},
 };
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The oldest Node.js that Playwright runs with.
@@ -56,7 +57,8 @@ impl Tool {
     fn used_by(self) -> &'static str {
         match self {
             Tool::PostgreSql => "the tests of the service on PostgreSQL",
-            Tool::Chromium | Tool::Node => "the tests of the page",
+            Tool::Chromium => "the tests of the page",
+            Tool::Node => "lint and the tests of the page",
             Tool::Python => "the fuzzing of the API",
         }
     }
@@ -113,6 +115,22 @@ pub(crate) fn prepare() -> Result<()> {
     let still = find_or_install(&TOOLS);
     packages::ensure(Packages::Page, !still.contains(&Tool::Node))?;
     packages::ensure(Packages::Api, !still.contains(&Tool::Python))
+}
+
+/// Holds the page's scripts against their types, with what is found or installed for that.
+///
+/// # Errors
+/// If a type is wrong, or there is no TypeScript to say so.
+pub(crate) fn check_types() -> Result<()> {
+    packages::ensure(Packages::Page, find_or_install(&[Tool::Node]).is_empty())?;
+    let compiler = Packages::Page.dir().join("node_modules/typescript/bin/tsc");
+    if !compiler.is_file() {
+        bail!(
+            "the types of the page's scripts cannot be checked without {}; above is said why it could not be installed",
+            compiler.display()
+        );
+    }
+    run(Command::new("node").arg(compiler).args(["--project", "host/src/server/page"]))
 }
 
 /// What cannot be had.

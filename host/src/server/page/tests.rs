@@ -86,7 +86,9 @@ fn every_file_is_an_asset_and_every_import_is_a_file() {
     assert_eq!(there, served);
     for file in there.iter().filter(|file| file.extension().is_some_and(|extension| extension == "js")) {
         let text = std::fs::read_to_string(file).unwrap();
-        for import in quoted(&text, " from '", '\'') {
+        // Not those of comments, which name types.
+        let imports = text.lines().filter(|line| line.starts_with("import ")).flat_map(|line| quoted(line, " from '", '\''));
+        for import in imports {
             let target = file.parent().unwrap().join(import);
             assert!(target.canonicalize().is_ok_and(|target| served.contains(&target)), "{} imports {import}", file.display());
         }
@@ -115,7 +117,9 @@ fn nothing_is_inline_nothing_is_markup_and_nothing_comes_from_elsewhere() {
             "@import",
             "url(",
         ] {
-            assert!(!asset.content.contains(forbidden), "{} has {forbidden}", asset.path);
+            // In a script it names types, in a comment.
+            let names_types = forbidden == "@import" && asset.content_type == SCRIPT;
+            assert!(names_types || !asset.content.contains(forbidden), "{} has {forbidden}", asset.path);
         }
         // Addresses that are words for people or names of XML; none of them is asked for.
         let words = ["http://www.w3.org/2000/svg", "https://api.hubapi.com", "https://yourdomain.my.salesforce.com"];

@@ -1,7 +1,10 @@
 // The shell: which view stands where, who is signed in, and where the focus goes when a view changes.
 
-import { SIGNED_OUT, isAbort } from './api.js';
-import { announce, fill, focusOn, h } from './dom.js';
+/** @import { Me, Role } from '../types/api' */
+/** @import { On, Visit } from '../types/dom' */
+
+import { Problem, SIGNED_OUT, isAbort } from './api.js';
+import { announce, fill, focusOn, h, theElement } from './dom.js';
 import { button, heading, problem } from './parts.js';
 import { can, current, forget, load, signIn, signOut } from './session.js';
 import { bytes, number } from './words.js';
@@ -19,6 +22,7 @@ import * as sourceForm from './views/source-form.js';
 import * as sources from './views/sources.js';
 
 // A view answers an element, and stops what it has started when its signal says so.
+/** @type {[where: RegExp, view: (visit: Visit) => Promise<HTMLElement>, title: string, role?: Role][]} */
 const VIEWS = [
   [/^\/destinations$/, destinations.view, 'Destinations'],
   [/^\/destinations\/new$/, destinationForm.view, 'New destination', 'admin'],
@@ -34,14 +38,15 @@ const VIEWS = [
   [/^\/audit$/, audit.view, 'Audit log'],
   [/^\/keys$/, keys.view, 'API keys', 'admin'],
 ];
+/** @type {[name: string, text: string, role?: Role][]} */
 const NAVIGATION = [
   ['destinations', 'Destinations'], ['sources', 'Sources'], ['golden', 'Golden records'], ['runs', 'Runs'], ['audit', 'Audit log'], ['keys', 'API keys', 'admin'],
 ];
 const HOME = '#/destinations';
 
-const main = document.getElementById('main');
-const nav = document.getElementById('nav');
-const account = document.getElementById('account');
+const main = theElement('main');
+const nav = theElement('nav');
+const account = theElement('account');
 let leaving = new AbortController();
 let visits = 0;
 
@@ -52,15 +57,17 @@ async function show() {
   const { signal } = leaving;
   visits += 1;
   const visit = visits;
-  if (!current()) return showSignIn();
+  const me = current();
+  if (!me) return showSignIn(undefined);
   const [where, query] = hash.replace(/^#/, '').split('?');
-  const [pattern, view, title, role] = VIEWS.find(([pattern]) => pattern.test(where)) ?? [];
+  const found = VIEWS.find(([pattern]) => pattern.test(where));
   drawShell(where);
-  if (!view) return location.replace(HOME);
-  if (role && !can(role)) return put(h('div', heading(title), h('p', `This needs the role ${role}; yours is ${current().role}.`)), title);
+  if (!found) return location.replace(HOME);
+  const [pattern, view, title, role] = found;
+  if (role && !can(role)) return put(h('div', heading(title), h('p', `This needs the role ${role}; yours is ${me.role}.`)), title);
   main.setAttribute('aria-busy', 'true');
   try {
-    const params = where.match(pattern).slice(1).map(decodeURIComponent);
+    const params = (where.match(pattern) ?? []).slice(1).map(decodeURIComponent);
     const element = await view({ params, query: new URLSearchParams(query), signal, go });
     if (visit === visits) put(element, title);
   } catch (error) {
@@ -69,12 +76,12 @@ async function show() {
   return undefined;
 }
 
-function go(hash) {
+function go(/** @type {string} */ hash) {
   if (location.hash === hash) show();
   else location.hash = hash;
 }
 
-function put(element, title) {
+function put(/** @type {HTMLElement} */ element, /** @type {string} */ title) {
   main.removeAttribute('aria-busy');
   fill(main, element);
   const first = main.querySelector('h1');
@@ -85,9 +92,9 @@ function put(element, title) {
 }
 
 // A plan is a destination's.
-const partOf = where => where.split('/')[1]?.replace(/^plans$/, 'destinations');
+const partOf = (/** @type {string} */ where) => where.split('/')[1]?.replace(/^plans$/, 'destinations');
 
-function drawShell(where) {
+function drawShell(/** @type {string} */ where) {
   const me = current();
   nav.hidden = !me;
   account.hidden = !me;
@@ -96,12 +103,12 @@ function drawShell(where) {
     href: `#/${name}`, 'aria-current': partOf(where) === name ? 'page' : undefined,
   }, text)))));
   const quota = h('div', { class: 'muted' });
-  const tell = has => fill(quota,
+  const tell = (/** @type {Me['quota']} */ has) => fill(quota,
     h('p', `${number(has.used)} of ${number(has.runs_an_hour)} runs this hour, ${number(has.used_this_month)} of ${number(has.runs_a_month)} this month`),
     h('p', `${bytes(has.used_bytes)} of ${bytes(has.stored_bytes)} kept`));
   tell(me.quota);
   // Runs were started since.
-  const opened = event => event.currentTarget.open && load().then(now => tell(now.quota), () => undefined);
+  const opened = (/** @type {On<Event, HTMLDetailsElement>} */ event) => event.currentTarget.open && load().then(now => tell(now.quota), () => undefined);
   fill(account, h('details', { class: 'menu', onkeydown: closeOnEscape, ontoggle: opened },
     h('summary', h('span', { class: 'account-name' }, me.org.solo ? me.user.name : me.org.name), h('span', { class: 'badge quiet' }, me.role)),
     h('div', { class: 'menu-body' },
@@ -115,13 +122,13 @@ function drawShell(where) {
       }))));
 }
 
-function closeOnEscape(event) {
+function closeOnEscape(/** @type {On<KeyboardEvent, HTMLDetailsElement>} */ event) {
   if (event.key !== 'Escape') return;
   event.currentTarget.open = false;
-  event.currentTarget.querySelector('summary').focus();
+  event.currentTarget.querySelector('summary')?.focus();
 }
 
-function showSignIn(error) {
+function showSignIn(/** @type {unknown} */ error) {
   drawShell('');
   put(sign.view({
     error,
@@ -140,7 +147,7 @@ async function start() {
   try {
     await (login ? signIn({ login_code: decodeURIComponent(login[1]) }) : load());
   } catch (error) {
-    return showSignIn(login || error.status !== 401 ? error : undefined);
+    return showSignIn(login || !(error instanceof Problem && error.status === 401) ? error : undefined);
   }
   if (!location.hash.startsWith('#/')) history.replaceState(null, '', HOME);
   return show();
@@ -155,9 +162,9 @@ window.addEventListener(SIGNED_OUT, () => {
   forget();
   leaving.abort();
   visits += 1;
-  showSignIn({ title: 'You were signed out', message: 'The session has ended. Sign in again; nothing that is under way is affected.' });
+  showSignIn(new Problem({ title: 'You were signed out', detail: 'The session has ended. Sign in again; nothing that is under way is affected.' }));
 });
-document.getElementById('skip').addEventListener('click', event => {
+theElement('skip').addEventListener('click', event => {
   // The hash is the router's.
   event.preventDefault();
   focusOn(main.querySelector('h1') ?? main);

@@ -1,7 +1,9 @@
 // The changes of a plan, field by field: what the CRM holds, and what would be written.
 
-import { get, path } from './api.js';
-import { fill, h } from './dom.js';
+/** @import { Plan, PlannedChange, SkippedRows } from '../types/api' */
+
+import { get } from './api.js';
+import { h } from './dom.js';
 import { badge, field as labelled, longText, options, paged, scroller } from './parts.js';
 import { number } from './words.js';
 
@@ -9,17 +11,24 @@ const PAGE = 50;
 /** Longest values that are compared letter by letter. */
 const COMPARED = 400;
 
-/** The table with its filters. `chosen`: `{field, provider_id}`; `remember(chosen)` hears of other choices. */
+/**
+ * The table with its filters; `remember(chosen)` hears of other choices.
+ *
+ * @param {Plan} plan
+ * @param {{ field?: string, provider_id?: string }} chosen
+ * @param {(chosen: { field?: string, provider_id?: string }) => void} remember
+ * @param {AbortSignal} signal
+ */
 export function changesTable(plan, chosen, remember, signal) {
   const compared = plan.mode === 'compare' || Boolean(plan.undoes);
   const query = { ...chosen };
   const list = paged({
     signal, what: 'changes', none: 'No change fits this filter.',
-    load: (after, signal) => get(path`/plans/${plan.plan_id}/changes`, { signal, query: { ...query, after, limit: PAGE } }),
+    load: (after, signal) => get('/plans/{plan_id}/changes', { at: { plan_id: plan.plan_id }, signal, query: { ...query, after, limit: PAGE } }),
     show: items => draw(items, compared, query.field),
   });
-  const names = Object.keys(plan.fields ?? {});
-  const field = labelled('Field', h('select', options([['', 'All fields'], ...names.map(name => [name, `${name} (${number(plan.fields[name])})`])], chosen.field ?? '')));
+  const names = Object.keys(plan.fields);
+  const field = labelled('Field', h('select', options([['', 'All fields'], ...names.map(name => /** @type {[string, string]} */ ([name, `${name} (${number(plan.fields[name])})`]))], chosen.field ?? '')));
   const id = labelled('Provider id', h('input', { type: 'search', autocomplete: 'off', spellcheck: 'false', value: chosen.provider_id ?? '' }));
   const apply = () => {
     query.field = field.control.value || undefined;
@@ -37,21 +46,31 @@ export function changesTable(plan, chosen, remember, signal) {
   return {
     element: h('div', form, !compared && h('p', { class: 'help' }, 'The values before are not known: this plan was made without reading the records. A dry run that compares shows them.'), list),
     restart: () => list.restart(),
-    filterBy: name => {
+    filterBy: (/** @type {string} */ name) => {
       field.control.value = name;
       return apply();
     },
   };
 }
 
+/**
+ * @param {PlannedChange[]} items
+ * @param {boolean} compared
+ * @param {string | undefined} only
+ */
 function draw(items, compared, only) {
-  const th = text => h('th', { role: 'columnheader', scope: 'col' }, text);
+  const th = (/** @type {string} */ text) => h('th', { role: 'columnheader', scope: 'col' }, text);
   return scroller('Changes', h('table', { role: 'table', class: 'changes cards' },
     h('caption', { class: 'unseen' }, only ? `Changes of ${only}` : 'Changes'),
     h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, th('Record'), th('Field'), compared && th('Before'), th('After'))),
     items.map(change => record(change, compared, only))));
 }
 
+/**
+ * @param {PlannedChange} change
+ * @param {boolean} compared
+ * @param {string | undefined} only
+ */
 function record(change, compared, only) {
   const names = Object.keys(change.fields).filter(name => !only || name === only);
   const others = Object.keys(change.fields).length - names.length;
@@ -59,7 +78,7 @@ function record(change, compared, only) {
     const before = change.before ? change.before[name] : undefined;
     const after = change.fields[name];
     const known = compared && change.before && name in change.before;
-    const [old, now] = known && bothTexts(before, after) ? difference(before, after) : [known ? value(before, 'empty') : h('span', { class: 'muted' }, 'not read'), value(after, 'cleared')];
+    const [old, now] = known && isShortText(before) && isShortText(after) ? difference(before, after) : [known ? value(before, 'empty') : h('span', { class: 'muted' }, 'not read'), value(after, 'cleared')];
     return h('tr', { role: 'row' },
       at === 0 && h('th', { role: 'rowheader', scope: 'rowgroup', rowspan: names.length, class: 'record' }, h('code', change.provider_id), h('span', { class: 'muted small-text' }, `row ${number(change.row)}`),
         others > 0 && h('span', { class: 'muted small-text' }, `and ${others} more ${others === 1 ? 'field' : 'fields'}`)),
@@ -69,10 +88,19 @@ function record(change, compared, only) {
   }));
 }
 
-const isEmpty = value => value === null || value === undefined || value === '';
-const bothTexts = (before, after) => typeof before === 'string' && typeof after === 'string' && before && after && before.length <= COMPARED && after.length <= COMPARED;
+const isEmpty = (/** @type {unknown} */ value) => value === null || value === undefined || value === '';
+/**
+ * @param {unknown} value
+ * @returns {value is string}
+ */
+const isShortText = value => typeof value === 'string' && value !== '' && value.length <= COMPARED;
 
-/** A value as it is written. What is not a text is shown as JSON, so that `"5"` and `5` differ. */
+/**
+ * A value as it is written. What is not a text is shown as JSON, so that `"5"` and `5` differ.
+ *
+ * @param {unknown} raw
+ * @param {'empty' | 'cleared'} whenEmpty
+ */
 function value(raw, whenEmpty) {
   if (isEmpty(raw)) return badge(whenEmpty, whenEmpty === 'cleared' ? 'warn' : 'quiet');
   const text = typeof raw === 'string' ? raw : JSON.stringify(raw);
@@ -80,7 +108,7 @@ function value(raw, whenEmpty) {
 }
 
 /** Two texts with the part marked that is not the same in both, if enough of them is. */
-function difference(before, after) {
+function difference(/** @type {string} */ before, /** @type {string} */ after) {
   const a = [...before];
   const b = [...after];
   let start = 0;
@@ -89,18 +117,24 @@ function difference(before, after) {
   while (end < a.length - start && end < b.length - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
   const long = Math.max(a.length, b.length) > 140;
   if (start + end < Math.max(a.length, b.length) / 3 || long) return [value(before, 'empty'), value(after, 'cleared')];
-  const marked = (letters, tag) => {
+  const marked = (/** @type {string[]} */ letters, /** @type {'del' | 'ins'} */ tag) => {
     const middle = letters.slice(start, letters.length - end).join('');
     return h('span', { class: 'value' }, letters.slice(0, start).join(''), middle && h(tag, middle), end > 0 && letters.slice(-end).join(''));
   };
   return [marked(a, 'del'), marked(b, 'ins')];
 }
 
-/** Records that would be skipped, by pages; asked for when somebody looks. */
+/**
+ * Records that would be skipped, by pages; asked for when somebody looks.
+ *
+ * @param {Plan} plan
+ * @param {(code: string) => string} reasons
+ * @param {AbortSignal} signal
+ */
 export function skippedList(plan, reasons, signal) {
   const list = paged({
     signal, what: 'groups of records', none: 'None.',
-    load: (after, signal) => get(path`/plans/${plan.plan_id}/skipped`, { signal, query: { after, limit: PAGE } }),
+    load: (after, signal) => get('/plans/{plan_id}/skipped', { at: { plan_id: plan.plan_id }, signal, query: { after, limit: PAGE } }),
     show: items => scroller('Skipped records', h('table', { role: 'table', class: 'cards' },
       h('caption', { class: 'unseen' }, 'Skipped records'),
       h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, ['Rows', 'Why'].map(text => h('th', { role: 'columnheader', scope: 'col' }, text)))),
@@ -108,10 +142,16 @@ export function skippedList(plan, reasons, signal) {
         h('th', { role: 'rowheader', scope: 'row', 'data-label': 'Rows' }, rows(each)),
         h('td', { role: 'cell', 'data-label': 'Why' }, h('div', reasons(each.reason)), each.detail && h('div', { class: 'muted' }, longText(each.detail, 200)))))))),
   });
-  const box = h('details', { class: 'more', ontoggle: () => box.open && !list.firstElementChild.hasChildNodes() && list.restart() }, h('summary', 'Which records'), list);
-  return fill(box, box.firstElementChild, list);
+  let asked = false;
+  return h('details', {
+    class: 'more', ontoggle: event => {
+      if (!event.currentTarget.open || asked) return;
+      asked = true;
+      list.restart();
+    },
+  }, h('summary', 'Which records'), list);
 }
 
-function rows({ first_row: first, rows: many }) {
+function rows(/** @type {SkippedRows} */ { first_row: first, rows: many }) {
   return many > 1 ? `${number(first)} to ${number(first + many - 1)}` : number(first);
 }

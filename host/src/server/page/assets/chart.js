@@ -10,32 +10,39 @@ const TOP = 14;
 /** Seconds that are kept; a longer run shows its end. */
 const KEPT = 6 * 3600;
 
-/** A chart: `{element, add(second), replace(points, width, limit), stop()}`. A second: `{at, calls, throttled}`; a point stands for `width` seconds. */
+/** @typedef {{ at: string, calls: number, throttled?: number, limit_per_second?: number | null }} Second What a run's stream says of a second. */
+
+/** A chart: `{element, add(second), replace(points, width, limit), stop()}`. A point stands for `width` seconds. */
 export function rateChart() {
+  /** @type {Map<number, number>} */
   let seconds = new Map();
+  /** @type {number | null} */
   let limit = null;
   let throttled = 0;
   let widest = 1;
   const picture = h('div', { class: 'chart' });
   const caption = h('figcaption');
-  const numbers = h('details', { class: 'more', ontoggle: () => drawNumbers() }, h('summary', 'As numbers'), h('div'));
+  const figures = h('div');
+  const numbers = h('details', { class: 'more', ontoggle: () => drawNumbers() }, h('summary', 'As numbers'), figures);
   const element = h('figure', { class: 'rate' }, picture, caption, numbers);
   const resized = new ResizeObserver(() => draw());
   resized.observe(picture);
 
-  const keep = (second, calls) => {
+  const keep = (/** @type {number} */ second, /** @type {number} */ calls) => {
     if (Number.isFinite(second)) seconds.set(second, (seconds.get(second) ?? 0) + calls);
-    if (seconds.size > KEPT) seconds.delete(seconds.keys().next().value);
+    const [oldest] = seconds.keys();
+    if (seconds.size > KEPT) seconds.delete(oldest);
   };
-  const secondOf = at => Math.floor(new Date(at).getTime() / 1000);
+  const secondOf = (/** @type {string} */ at) => Math.floor(new Date(at).getTime() / 1000);
 
   /** Calls of each second from the first to the last; where nothing was said there were none. */
   function series() {
     if (seconds.size === 0) return [];
     const known = [...seconds.keys()].sort((a, b) => a - b);
     const first = known[0];
+    /** @type {number[]} */
     const values = new Array(known[known.length - 1] - first + 1).fill(0);
-    for (const second of known) values[second - first] = seconds.get(second);
+    for (const second of known) values[second - first] = seconds.get(second) ?? 0;
     return values;
   }
 
@@ -49,7 +56,7 @@ export function rateChart() {
     drawNumbers();
   }
 
-  function describe(values, peak) {
+  function describe(/** @type {number[]} */ values, /** @type {number} */ peak) {
     const all = values.reduce((sum, calls) => sum + calls, 0);
     const each = values.length > 1 ? `: ${(all / values.length).toFixed(1)} a second on average, ${round(peak)} at most${widest > 1 ? ` (over ${widest} seconds)` : ''}` : '';
     const over = limit && peak > limit ? ' It is counted over more than a second: one may have more.' : '';
@@ -57,20 +64,32 @@ export function rateChart() {
     return `${counted(Math.round(all), 'call')} in ${counted(values.length, 'second')}${each}. ${against}${throttled ? ` The CRM refused ${counted(throttled, 'call')} as too many.` : ''}`;
   }
 
+  /**
+   * @param {number[]} values
+   * @param {number} peak
+   * @param {number} width
+   * @param {string} words
+   */
   function plot(values, peak, width, words) {
     const top = Math.max(peak, limit ?? 0, 1) * 1.1;
-    const y = calls => HEIGHT - BOTTOM - (calls / top) * (HEIGHT - BOTTOM - TOP);
+    const y = (/** @type {number} */ calls) => HEIGHT - BOTTOM - (calls / top) * (HEIGHT - BOTTOM - TOP);
     const shown = buckets(values, Math.floor((width - LEFT) / 3));
     const step = (width - LEFT - 8) / Math.max(shown.length, 20);
     const bars = shown.map((calls, at) => calls > 0 && svg('rect', {
       class: 'rate-bar', x: (LEFT + at * step).toFixed(1), y: y(calls).toFixed(1), width: Math.max(step - 1, 0.8).toFixed(1), height: Math.max(HEIGHT - BOTTOM - y(calls), 0).toFixed(1),
     }));
-    const line = (at, name) => svg('line', { class: name, x1: LEFT, x2: width - 8, y1: at.toFixed(1), y2: at.toFixed(1) });
+    const line = (/** @type {number} */ at, /** @type {string} */ name) => svg('line', { class: name, x1: LEFT, x2: width - 8, y1: at.toFixed(1), y2: at.toFixed(1) });
+    /**
+     * @param {string} text
+     * @param {number} x
+     * @param {number} at
+     * @param {'start' | 'end'} anchor
+     */
     const label = (text, x, at, anchor) => svg('text', { class: 'axis', x, y: at.toFixed(1), 'text-anchor': anchor }, text);
     return svg('svg', { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: 'img', 'aria-label': `Calls a second. ${words}` },
       line(y(0), 'axis-line'), label('0', LEFT - 6, y(0) + 4, 'end'),
       peak > 0 && y(0) - y(peak) > 14 && (!limit || Math.abs(y(peak) - y(limit)) > 14) && label(round(peak), LEFT - 6, y(peak) + 4, 'end'), bars,
-      limit && [line(y(limit), 'limit-line'), label(round(limit), LEFT - 6, y(limit) + 4, 'end'), label('limit', width - 8, y(limit) - 4, 'end')],
+      limit !== null && [line(y(limit), 'limit-line'), label(round(limit), LEFT - 6, y(limit) + 4, 'end'), label('limit', width - 8, y(limit) - 4, 'end')],
       label('0 s', LEFT, HEIGHT - 6, 'start'), values.length > 1 && label(`${values.length} s`, LEFT + shown.length * step, HEIGHT - 6, shown.length < 5 ? 'start' : 'end'));
   }
 
@@ -79,19 +98,24 @@ export function rateChart() {
     const values = series();
     const shown = buckets(values, 30);
     const each = values.length / Math.max(shown.length, 1);
-    fill(numbers.lastElementChild, h('p', { class: 'value' }, shown.length ? shown.map((calls, at) => `${Math.round(at * each)} s: ${round(calls)}`).join(', ') : 'None.'),
+    fill(figures, h('p', { class: 'value' }, shown.length ? shown.map((calls, at) => `${Math.round(at * each)} s: ${round(calls)}`).join(', ') : 'None.'),
       each > 1 && h('p', { class: 'help' }, `Each is the most in one second of ${Math.ceil(each)}.`));
   }
 
   draw();
   return {
     element,
-    add(second) {
+    add(/** @type {Second} */ second) {
       keep(secondOf(second.at), second.calls);
       throttled += second.throttled ?? 0;
       if (second.limit_per_second) limit = second.limit_per_second;
       draw();
     },
+    /**
+     * @param {{ at: string, calls: number }[]} points
+     * @param {number} width
+     * @param {number | null | undefined} perSecond
+     */
     replace(points, width, perSecond) {
       seconds = new Map();
       widest = width;
@@ -105,10 +129,10 @@ export function rateChart() {
   };
 }
 
-const round = value => number(Math.round(value * 10) / 10);
+const round = (/** @type {number} */ value) => number(Math.round(value * 10) / 10);
 
 /** At most `many` values, each the largest of its share: a peak must not disappear. */
-function buckets(values, many) {
+function buckets(/** @type {number[]} */ values, /** @type {number} */ many) {
   if (values.length <= many || many < 1) return values;
   const each = values.length / many;
   return Array.from({ length: many }, (_, at) => {

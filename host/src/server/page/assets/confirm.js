@@ -1,6 +1,8 @@
 // The gate as a person meets it: the numbers once more, how careful to be, and a yes that cannot be given by accident.
 
-import { idempotencyKey, path, post } from './api.js';
+/** @import { Plan, Run } from '../types/api' */
+
+import { idempotencyKey, post } from './api.js';
 import { h } from './dom.js';
 import { ask, checkbox, code, field, radios } from './parts.js';
 import { count, guard, number } from './words.js';
@@ -8,12 +10,18 @@ import { count, guard, number } from './words.js';
 /** From this many records on, a click is not enough: the number has to be typed. The same as the command's. */
 export const LARGE = 1000;
 
-/** Asks, and starts the run. Answers the run, or null where nothing was confirmed. */
+/**
+ * Asks, and starts the run. Answers the run, or null where nothing was confirmed.
+ *
+ * @param {Plan} plan
+ * @param {string[]} overridden
+ * @returns {Promise<Run | null>}
+ */
 export async function confirmRun(plan, overridden) {
   const { writable, total, skipped, undoes, destination } = plan;
   const key = idempotencyKey();
   const verb = undoes ? 'put back' : 'updated';
-  const names = Object.keys(plan.fields ?? {});
+  const names = Object.keys(plan.fields);
   const typed = writable < LARGE ? null : field(`Type ${number(writable)} to confirm`, h('input', { type: 'text', inputmode: 'numeric', autocomplete: 'off', 'data-first': true }));
   const size = field('Records in the canary', h('input', { type: 'number', min: 1, max: writable, value: Math.min(50, writable) }));
   size.hidden = true;
@@ -23,10 +31,12 @@ export async function confirmRun(plan, overridden) {
       size.hidden = !event.currentTarget.checked;
     },
   });
+  /** @type {'' | 'sample' | 'all'} */
   let verify = '';
   const verifying = radios('Read back after the run', 'verify', [['', 'Nothing'], ['sample', 'A sample of 100'], ['all', 'All records']], verify, value => {
     verify = value;
   });
+  /** @type {Run | null} */
   let run = null;
   await ask({
     wide: true,
@@ -51,10 +61,10 @@ export async function confirmRun(plan, overridden) {
         return false;
       }
       typed?.fail('');
-      const body = { confirm: true, plan_id: plan.plan_id, override: overridden };
-      if (canary.control.checked) body.canary = Number(size.control.value);
-      if (verify) body.verify = verify;
-      run = await post(path`/destinations/${plan.destination_id}/reverse-run`, body, { query: { wait: 0 }, headers: { 'idempotency-key': key } });
+      run = await post('/destinations/{destination_id}/reverse-run', {
+        at: { destination_id: plan.destination_id }, query: { wait: 0 }, headers: { 'idempotency-key': key },
+        body: { confirm: true, plan_id: plan.plan_id, override: overridden, canary: canary.control.checked ? Number(size.control.value) : undefined, verify: verify || undefined },
+      });
       return true;
     },
   });

@@ -4,7 +4,7 @@ import { h, svg } from './dom.js';
 import { number } from './words.js';
 
 /** A bar of shares. `parts`: `[name, value]`; the name is also the class that colours it. It repeats what stands beside it. */
-export function bar(parts) {
+export function bar(/** @type {[name: string, value: number][]} */ parts) {
   const there = parts.filter(([, value]) => value > 0);
   const total = there.reduce((sum, [, value]) => sum + value, 0);
   // One record in a million is to be seen, too.
@@ -21,7 +21,7 @@ export function bar(parts) {
 }
 
 /** Figures with what they count, `=` and `+` between them. `parts`: `{name, value, text}`, the first is the sum of the others. */
-export function sum(parts) {
+export function sum(/** @type {{ name?: string, value: number, text: string }[]} */ parts) {
   return h('ul', { class: 'sum' }, parts.map(({ name, value, text }, at) => h('li', { class: at === 0 ? 'whole' : '' },
     at > 0 && h('span', { class: 'sign', 'aria-hidden': 'true' }, at === 1 ? '=' : '+'),
     h('span', { class: 'figure' }, h('strong', number(value)), h('span', name && h('span', { class: `dot dot-${name}`, 'aria-hidden': 'true' }), text)))));

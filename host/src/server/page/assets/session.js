@@ -2,7 +2,11 @@
 
 import { get, post, remove } from './api.js';
 
+/** @import { Me, Role } from '../types/api' */
+
+/** @type {Record<Role, number>} */
 const RANK = { viewer: 1, operator: 2, admin: 3 };
+/** @type {Me | null} */
 let me = null;
 
 /** Asks the server who this is. Throws where nobody is signed in. */
@@ -14,10 +18,10 @@ export async function load() {
 export const current = () => me;
 
 /** Whether the role suffices. */
-export const can = role => (RANK[me?.role] ?? 0) >= RANK[role];
+export const can = (/** @type {Role} */ role) => me !== null && RANK[me.role] >= RANK[role];
 
-export async function signIn(credentials) {
-  await post('/session', credentials);
+export async function signIn(/** @type {{ api_key: string } | { login_code: string }} */ credentials) {
+  await post('/session', { body: credentials });
   return load();
 }
 

@@ -1,5 +1,8 @@
 // The words for codes, the same as the command's.
 
+/** @import { Destination, Outcome, PlanMode, Role, RunStatus } from '../types/api' */
+
+/** @type {Record<string, string>} */
 const REASONS = {
   provider_id_missing: 'have no provider id column',
   provider_id_null: 'have no provider id (null)',
@@ -18,6 +21,7 @@ const REASONS = {
   duplicate_id: 'claim a CRM record that another golden record claims too',
 };
 
+/** @type {Record<string, string>} */
 const DROPPED = {
   provider_id: 'is the key',
   internal: 'is internal',
@@ -28,6 +32,7 @@ const DROPPED = {
   unsupported_type: 'has a type that cannot be written',
 };
 
+/** @type {Record<string, string>} */
 const GUARDS = {
   max_changes: 'Many records',
   max_changed_percent: 'Much differs from the CRM',
@@ -38,12 +43,14 @@ const GUARDS = {
   low_confidence: 'The resolver was not sure',
 };
 
+/** @type {Record<PlanMode, { name: string, short: string, what: string }>} */
 export const MODES = {
   offline: { name: 'Offline', short: 'offline', what: 'Without a request to the CRM and without its credential. Fast; says what would be written, not what is there. Its run cannot be undone.' },
   online: { name: 'Online', short: "with the CRM's metadata", what: "Reads the CRM's metadata: read-only fields are dropped, labels become internal values, unknown values are refused. Its run cannot be undone." },
   compare: { name: 'Compare', short: "compared with the CRM's records", what: 'Also reads each record: only what differs is planned, with the values before. Its run can be undone.' },
 };
 
+/** @type {Record<RunStatus, { name: string, tone: string, what: string }>} */
 export const STATUS = {
   queued: { name: 'Queued', tone: 'quiet', what: 'Waits for its turn.' },
   running: { name: 'Running', tone: 'accent', what: 'Records are being updated.' },
@@ -54,6 +61,7 @@ export const STATUS = {
   interrupted: { name: 'Interrupted', tone: 'warn', what: 'The server stopped in the middle. The run goes on by itself once the server is there again.' },
 };
 
+/** @type {Record<Outcome | 'skipped', { name: string, what: string }>} */
 export const OUTCOMES = {
   updated: { name: 'updated', what: 'the CRM confirmed the update' },
   unchanged: { name: 'unchanged', what: 'held these values already' },
@@ -64,35 +72,40 @@ export const OUTCOMES = {
   skipped: { name: 'skipped', what: 'not part of the plan' },
 };
 
+/** What may have become of a change, in the order in which it is told. */
+export const NAMES = /** @type {const} */ (['updated', 'unchanged', 'failed', 'drifted', 'unknown', 'pending']);
+
+/** @type {Record<Destination['on_duplicate_id'], string>} */
 export const DUPLICATES = { skip: 'none of them', first: 'the one with the lowest row number', last: 'the one with the highest row number' };
 
+/** @type {Record<Role, string>} */
 export const ROLES = {
   viewer: 'reads',
   operator: 'uploads golden records, plans, runs, cancels, resumes and undoes',
   admin: 'also manages sources, destinations and API keys',
 };
 
-export const reason = code => REASONS[code] ?? code;
-export const dropped = code => DROPPED[code] ?? code;
-export const guard = name => GUARDS[name] ?? sentence(name);
-export const isEnded = status => ['succeeded', 'failed', 'stopped'].includes(status);
+export const reason = (/** @type {string} */ code) => REASONS[code] ?? code;
+export const dropped = (/** @type {string} */ code) => DROPPED[code] ?? code;
+export const guard = (/** @type {string} */ name) => GUARDS[name] ?? sentence(name);
+export const isEnded = (/** @type {RunStatus} */ status) => ['succeeded', 'failed', 'stopped'].includes(status);
 
 /** `max_changes` as `Max changes`. */
-export const sentence = name => capital(name.replaceAll('_', ' '));
+export const sentence = (/** @type {string} */ name) => capital(name.replaceAll('_', ' '));
 
 /** A text with a capital at its start. */
-export const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
+export const capital = (/** @type {string} */ text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const numbers = new Intl.NumberFormat('en');
-export const number = value => (value === null || value === undefined ? '–' : numbers.format(value));
+export const number = (/** @type {number | null | undefined} */ value) => (value === null || value === undefined ? '–' : numbers.format(value));
 
 /** `1 record`, `2 records`. */
-export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
+export const count = (/** @type {number} */ value, /** @type {string} */ one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
 /** Between a figure and its unit: they stay on one line. */
 const GAP = '\u00a0';
 
-export function bytes(value) {
+export function bytes(/** @type {number | null | undefined} */ value) {
   if (value === null || value === undefined) return '–';
   const units = ['bytes', 'KB', 'MB', 'GB', 'TB'];
   let unit = 0;
@@ -104,8 +117,8 @@ export function bytes(value) {
   return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)}${GAP}${units[unit]}`;
 }
 
-export function duration(from, to) {
-  const seconds = Math.max(0, (new Date(to) - new Date(from)) / 1000);
+export function duration(/** @type {string} */ from, /** @type {string | Date} */ to) {
+  const seconds = Math.max(0, (new Date(to).getTime() - new Date(from).getTime()) / 1000);
   if (!Number.isFinite(seconds)) return '–';
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)}${GAP}s`;
   const minutes = Math.floor(seconds / 60);

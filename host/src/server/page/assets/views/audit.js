@@ -1,10 +1,14 @@
 // The audit log: who did what, newest first. It cannot be changed.
 
+/** @import { AuditRow } from '../../types/api' */
+/** @import { Child, Visit } from '../../types/dom' */
+
 import { all, get } from '../api.js';
 import { h } from '../dom.js';
 import { badge, code, facts, heading, link, paged, person, table, time } from '../parts.js';
 import { OUTCOMES, number, sentence } from '../words.js';
 
+/** @type {Record<string, [words: string, tone?: string]>} */
 const ACTIONS = {
   'destination.reverse_run': ['Reverse run', 'good'],
   'destination.reverse_run.failed': ['Reverse run, not all well', 'bad'],
@@ -23,7 +27,7 @@ const ACTIONS = {
   'api_key.revoke': ['API key revoked'],
 };
 
-export async function view({ signal }) {
+export async function view(/** @type {Visit} */ { signal }) {
   const names = new Map((await all('/destinations', { signal })).map(each => [each.id, each.name]));
   const list = paged({
     signal, what: 'rows', none: 'Nothing has happened yet.',
@@ -43,12 +47,12 @@ export async function view({ signal }) {
   return h('div', heading('Audit log', { intro: ['Every reverse run leaves a row, successful or not. Rows are chained by their hashes; ', code('reverse-sync audit verify'), ' checks the chain.'] }), list);
 }
 
-function action(row) {
-  const [words, tone = 'quiet'] = ACTIONS[row.action] ?? [null];
+function action(/** @type {AuditRow} */ row) {
+  const [words, tone = 'quiet'] = ACTIONS[row.action] ?? [];
   return [badge(words ?? row.action, tone), words && h('div', { class: 'muted small-text' }, row.action)];
 }
 
-function on(row, names) {
+function on(/** @type {AuditRow} */ row, /** @type {Map<string, string>} */ names) {
   return [
     row.destination_id && h('div', link(names.get(row.destination_id) ?? row.destination_id, `#/destinations/${encodeURIComponent(row.destination_id)}`)),
     row.run_id && h('div', link(row.run_id, `#/runs/${encodeURIComponent(row.run_id)}`)),
@@ -56,16 +60,16 @@ function on(row, names) {
   ];
 }
 
-function counts(row) {
-  const some = Object.keys(OUTCOMES).filter(name => row.counts?.[name] > 0);
-  return some.length ? some.map(name => `${number(row.counts[name])} ${name}`).join(', ') : '–';
+function counts(/** @type {AuditRow} */ row) {
+  const some = Object.keys(OUTCOMES).map(name => /** @type {[string, number]} */ ([name, Number(row.counts?.[name] ?? 0)])).filter(([, many]) => many > 0);
+  return some.length ? some.map(([name, many]) => `${number(many)} ${name}`).join(', ') : '–';
 }
 
-function details(row) {
+function details(/** @type {AuditRow} */ row) {
   return h('details', h('summary', 'More', h('span', { class: 'unseen' }, ` about row ${row.seq}`)), facts([
     ['Who', row.who],
     ['Component', row.component && code(row.component)],
-    ...Object.entries(row.detail ?? {}).filter(([, value]) => value !== null).map(([key, value]) => [sentence(key), typeof value === 'object' ? code(JSON.stringify(value)) : String(value)]),
-    ['Hash', row.hash && code(row.hash)],
+    ...Object.entries(row.detail).filter(([, value]) => value !== null).map(([key, value]) => /** @type {[string, Child]} */ ([sentence(key), typeof value === 'object' ? code(JSON.stringify(value)) : String(value)])),
+    ['Hash', code(row.hash)],
   ]));
 }

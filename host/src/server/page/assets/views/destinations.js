@@ -1,11 +1,13 @@
 // The org's destinations.
 
+/** @import { Visit } from '../../types/dom' */
+
 import { all } from '../api.js';
 import { h } from '../dom.js';
 import { code, empty, heading, link, table, time } from '../parts.js';
 import { can } from '../session.js';
 
-export async function view({ signal }) {
+export async function view(/** @type {Visit} */ { signal }) {
   const [destinations, sources] = await Promise.all([all('/destinations', { signal }), all('/sources', { signal })]);
   const names = new Map(sources.map(source => [source.id, source.name]));
   const create = can('admin') && link('New destination', '#/destinations/new', { class: 'button primary' });
@@ -15,8 +17,8 @@ export async function view({ signal }) {
       { label: 'Name', header: true, cell: item => link(item.name, `#/destinations/${encodeURIComponent(item.id)}`) },
       { label: 'Type', cell: item => code(item.destination_type) },
       { label: 'Entity type', cell: item => item.entity_type },
-      { label: 'Object', cell: item => item.config_json.object ?? 'default' },
-      { label: 'Source', cell: item => names.get(item.config_json.source_id) ?? code(item.config_json.source_id) },
+      { label: 'Object', cell: item => String(item.config_json.object ?? 'default') },
+      { label: 'Source', cell: item => names.get(String(item.config_json.source_id)) ?? code(String(item.config_json.source_id)) },
       { label: 'Changed', cell: item => time(item.updated_at) },
     ], destinations) : empty('There is no destination yet.',
       sources.length === 0

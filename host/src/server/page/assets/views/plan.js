@@ -1,6 +1,9 @@
 // A plan: what would be written, what would not and why, what is suspicious about it, and the way to a yes.
 
-import { get, path } from '../api.js';
+/** @import { Plan, Run } from '../../types/api' */
+/** @import { Visit } from '../../types/dom' */
+
+import { get } from '../api.js';
 import { announce, h, focusOn } from '../dom.js';
 import { confirmRun } from '../confirm.js';
 import { changesTable, skippedList } from '../changes.js';
@@ -9,8 +12,8 @@ import { badge, button, checkbox, code, copyable, facts, heading, link, notice, 
 import { can } from '../session.js';
 import { MODES, capital, count, dropped, guard, number, reason } from '../words.js';
 
-export async function view({ params: [id], query, signal, go }) {
-  const plan = await get(path`/plans/${id}`, { signal });
+export async function view(/** @type {Visit} */ { params: [id], query, signal, go }) {
+  const plan = await get('/plans/{plan_id}', { at: { plan_id: id }, signal });
   // Whether it was applied already. A list that cannot be had is no reason not to show the plan.
   const applied = await get('/runs', { signal, query: { destination_id: plan.destination_id, limit: 100 } })
     .then(page => page.items.filter(run => run.plan_id === plan.plan_id), () => []);
@@ -24,25 +27,25 @@ export async function view({ params: [id], query, signal, go }) {
   return h('div',
     heading(plan.undoes ? ['Plan to undo ', plan.undoes] : `Plan for ${plan.destination.name}`, {
       crumb: [link('Destinations', '#/destinations'), ' / ', link(plan.destination.name, `#/destinations/${encodeURIComponent(plan.destination_id)}`)],
-      intro: [badge(MODES[plan.mode]?.short ?? plan.mode), ' planned ', time(plan.planned_at), plan.planned_by && [' by ', person(plan.planned_by)]],
+      intro: [badge(MODES[plan.mode].short), ' planned ', time(plan.planned_at), ' by ', person(plan.planned_by)],
     }),
     applied.map(run => notice('quiet', null, h('p', 'This plan was confirmed: ', link(run.run_id, `#/runs/${encodeURIComponent(run.run_id)}`), ' ', statusBadge(run.status)))),
     counts(plan, signal),
-    plan.hint && hint(plan),
+    plan.hint && hint(plan, plan.hint),
     guards.element,
-    plan.warnings?.length > 0 && section('Warnings', h('ul', { class: 'warnings' }, plan.warnings.map(text => h('li', prose(text))))),
+    plan.warnings.length > 0 && section('Warnings', h('ul', { class: 'warnings' }, plan.warnings.map(text => h('li', prose(text))))),
     plan.writable > 0 && h('section', { class: 'panel decide', 'aria-label': 'Confirm' }, decide(plan, guards, state, go)),
     plan.writable > 0 && section('Changes', changes.element),
     h('div', { class: 'columns' }, fieldsPanel(plan, changes), droppedPanel(plan)),
     section('About this plan', facts([
       ['Plan', copyable(plan.plan_id)], ['Destination', plan.destination.name], ['Type', code(plan.destination.destination_type)], ['Account', plan.account && code(plan.account)],
-      ['Component', plan.component && code(typeof plan.component === 'string' ? plan.component : plan.component.digest ?? JSON.stringify(plan.component))],
+      ['Component', code(plan.component)],
     ])));
 }
 
-function counts(plan, signal) {
+function counts(/** @type {Plan} */ plan, /** @type {AbortSignal} */ signal) {
   const undo = Boolean(plan.undoes);
-  const why = Object.entries(plan.skipped_by_reason ?? {}).sort(([, a], [, b]) => b - a);
+  const why = Object.entries(plan.skipped_by_reason).sort(([, a], [, b]) => b - a);
   return section('What would happen',
     sum([
       { value: plan.total, text: undo ? 'records were written by that run' : plan.total === 1 ? 'golden record' : 'golden records' },
@@ -55,15 +58,16 @@ function counts(plan, signal) {
 }
 
 /** Why nothing would be written. */
-function hint(plan) {
-  const already = plan.skipped_by_reason?.unchanged ?? 0;
+function hint(/** @type {Plan} */ plan, /** @type {string} */ text) {
+  const already = plan.skipped_by_reason.unchanged ?? 0;
   if (already > 0) return notice('good', 'Nothing is left to write', h('p', `${count(already, 'record')} in the CRM already ${already === 1 ? 'holds' : 'hold'} what would be written.`));
-  return notice('warn', plan.undoes ? 'Nothing would be put back' : 'Nothing would be written', h('p', prose(capital(plan.hint))));
+  return notice('warn', plan.undoes ? 'Nothing would be put back' : 'Nothing would be written', h('p', prose(capital(text))));
 }
 
 /** Guards in words, each with its own override. One name may have tripped for several fields: it is overridden once. */
-function guardsPanel(plan, done) {
-  const names = [...new Set((plan.guards ?? []).map(each => each.name))];
+function guardsPanel(/** @type {Plan} */ plan, /** @type {boolean} */ done) {
+  const names = [...new Set(plan.guards.map(each => each.name))];
+  /** @type {Map<string, HTMLInputElement>} */
   const boxes = new Map();
   const mayOverride = can('operator') && plan.writable > 0 && !done;
   const element = names.length > 0 && h('section', { class: 'panel guards', 'aria-label': 'Guards' },
@@ -77,16 +81,22 @@ function guardsPanel(plan, done) {
   return {
     element,
     overridden: () => names.filter(name => boxes.get(name)?.checked),
-    firstHeld: () => boxes.get(names.find(name => !boxes.get(name)?.checked)),
+    firstHeld: () => boxes.get(names.find(name => !boxes.get(name)?.checked) ?? ''),
   };
 }
 
 /** A plan is written once; a newer dry run that comes to the same plan may be confirmed anew. Answers `open`, `stopped` (there is a run to resume) or `done`. */
-function confirmation(plan, latest) {
+function confirmation(/** @type {Plan} */ plan, /** @type {Run | undefined} */ latest) {
   if (!latest || new Date(latest.created_at) < new Date(plan.planned_at)) return 'open';
   return latest.status === 'stopped' ? 'stopped' : 'done';
 }
 
+/**
+ * @param {Plan} plan
+ * @param {ReturnType<typeof guardsPanel>} guards
+ * @param {ReturnType<typeof confirmation>} state
+ * @param {Visit['go']} go
+ */
 function decide(plan, guards, state, go) {
   if (state === 'done') {
     return h('p', h('strong', 'This plan was confirmed already.'), ' To write again, make ', link('another dry run', `#/destinations/${encodeURIComponent(plan.destination_id)}`), '.');
@@ -102,14 +112,14 @@ function decide(plan, guards, state, go) {
     }
     where.clear();
     const run = await confirmRun(plan, guards.overridden());
-    if (!run) return announce('Nothing was written');
-    go(`#/runs/${encodeURIComponent(run.run_id)}`);
+    if (!run) announce('Nothing was written');
+    else go(`#/runs/${encodeURIComponent(run.run_id)}`);
   }, { class: 'primary' });
   return [h('div', { class: 'decide-row' }, h('p', state === 'stopped' ? h('strong', 'Its run stopped early: resume that, or confirm what is left once more.') : h('strong', 'Nothing was written yet.'), ' Exactly this plan is written once it is confirmed.', plan.mode !== 'compare' && !plan.undoes && ' Its run cannot be undone: the values before were not read.'), yes), where];
 }
 
-function fieldsPanel(plan, changes) {
-  const fields = Object.entries(plan.fields ?? {}).sort(([, a], [, b]) => b - a);
+function fieldsPanel(/** @type {Plan} */ plan, /** @type {ReturnType<typeof changesTable>} */ changes) {
+  const fields = Object.entries(plan.fields).sort(([, a], [, b]) => b - a);
   if (!fields.length) return null;
   return section('Fields written', h('ul', { class: 'pairs' }, fields.map(([name, many]) => h('li',
     button(h('code', name), async () => {
@@ -118,7 +128,7 @@ function fieldsPanel(plan, changes) {
     }, { class: 'as-link', 'aria-label': `Show the changes of ${name}` }), h('span', count(many, 'record'))))));
 }
 
-function droppedPanel(plan) {
-  if (!plan.dropped_fields?.length) return null;
+function droppedPanel(/** @type {Plan} */ plan) {
+  if (!plan.dropped_fields.length) return null;
   return section('Columns not written', h('ul', { class: 'pairs' }, plan.dropped_fields.map(each => h('li', h('code', each.name), h('span', { class: each.reason === 'not_in_records' || each.reason === 'unknown_field' ? 'warn-text' : 'muted' }, dropped(each.reason))))));
 }

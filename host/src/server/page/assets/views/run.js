@@ -1,22 +1,28 @@
 // A run: live while it is under way, and what became of each change.
 
+/** @import { ChangeOutcome, Destination, Outcome, Run } from '../../types/api' */
+/** @import { Attributes, Child, Slot, Visit } from '../../types/dom' */
+
 import { get, isAbort, path, post } from '../api.js';
 import { rateChart } from '../chart.js';
 import { bar, sum } from '../counts.js';
 import { announce, fill, h } from '../dom.js';
 import { badge, button, code, copyable, during, facts, field, heading, link, longText, notice, options, paged, person, problem, prose, section, slot, statusBadge, table, time } from '../parts.js';
 import { can } from '../session.js';
-import { OUTCOMES, STATUS, bytes, capital, count, duration, guard, isEnded, number } from '../words.js';
+import { NAMES, OUTCOMES, STATUS, bytes, capital, count, duration, guard, isEnded, number } from '../words.js';
 
-const NAMES = ['updated', 'unchanged', 'failed', 'drifted', 'unknown', 'pending'];
+const WITH_SKIPPED = /** @type {const} */ ([...NAMES, 'skipped']);
+/** Somebody has to look at these: the worst first. */
+const TO_LOOK_AT = /** @type {const} */ (['failed', 'unknown', 'drifted']);
 /** Milliseconds between what is read out, and between questions where there is no stream. */
 const SAID_EVERY = 5000;
 const ASKED_EVERY = 2000;
 const OUTCOMES_EVERY = 3000;
 
-export async function view({ params: [id], signal, go }) {
-  let run = await get(path`/runs/${id}`, { signal });
-  const destination = await get(path`/destinations/${run.destination_id}`, { signal }).catch(ignored);
+export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
+  /** @type {Run} */
+  let run = await get('/runs/{run_id}', { at: { run_id: id }, signal });
+  const destination = await get('/destinations/{destination_id}', { at: { destination_id: run.destination_id }, signal }).catch(ignored);
   const where = slot();
   const head = h('div');
   const progress = h('div', { class: 'progress' });
@@ -28,7 +34,9 @@ export async function view({ params: [id], signal, go }) {
   const requests = requestLog(id, signal);
   let said = 0;
   let listed = Date.now();
+  /** @type {string | undefined} */
   let drawnStatus;
+  /** @type {string | undefined} */
   let drawnAttention;
 
   function draw() {
@@ -46,14 +54,14 @@ export async function view({ params: [id], signal, go }) {
     fill(about, aboutOf(run, destination));
   }
 
-  function changed(next) {
+  function changed(/** @type {Run} */ next) {
     const ended = isEnded(next.status) && !isEnded(run.status);
     const restarted = isEnded(run.status) && !isEnded(next.status);
     run = next;
     draw();
     if (ended || Date.now() - said > SAID_EVERY) {
       said = Date.now();
-      announce(ended ? `Run ended: ${STATUS[run.status]?.name}. ${inWords(run)}` : inWords(run));
+      announce(ended ? `Run ended: ${STATUS[run.status].name}. ${inWords(run)}` : inWords(run));
     }
     if (ended) outcomes.restart(run);
     else if (Date.now() - listed > OUTCOMES_EVERY) {
@@ -64,12 +72,12 @@ export async function view({ params: [id], signal, go }) {
   }
 
   async function rate() {
-    const known = await get(path`/runs/${id}/rate`, { signal }).catch(ignored);
+    const known = await get('/runs/{run_id}/rate', { at: { run_id: id }, signal }).catch(ignored);
     if (known) chart.replace(known.seconds, known.bucket_seconds, known.limit_per_second);
   }
 
   function follow() {
-    const stream = new EventSource(path`/runs/${id}/events`);
+    const stream = new EventSource(path('/runs/{run_id}/events', { run_id: id }));
     const stop = () => stream.close();
     signal.addEventListener('abort', stop);
     let fresh = true;
@@ -102,7 +110,7 @@ export async function view({ params: [id], signal, go }) {
     while (!signal.aborted && !isEnded(run.status)) {
       await new Promise(resolve => setTimeout(resolve, ASKED_EVERY));
       try {
-        changed(await get(path`/runs/${id}`, { signal }));
+        changed(await get('/runs/{run_id}', { at: { run_id: id }, signal }));
       } catch (error) {
         if (!isAbort(error)) where.show(problem(error));
       }
@@ -122,20 +130,31 @@ export async function view({ params: [id], signal, go }) {
     section('About this run', about));
 }
 
-function ignored(error) {
+/** @returns {null} */
+function ignored(/** @type {unknown} */ error) {
   if (isAbort(error)) throw error;
   return null;
 }
 
-const inWords = run => `${number(run.writable - run.pending)} of ${count(run.writable, 'record')} have their outcome: ${NAMES.filter(name => run[name] > 0).map(name => `${number(run[name])} ${name}`).join(', ')}.`;
+const inWords = (/** @type {Run} */ run) => `${number(run.writable - run.pending)} of ${count(run.writable, 'record')} have their outcome: ${NAMES.filter(name => run[name] > 0).map(name => `${number(run[name])} ${name}`).join(', ')}.`;
 
+/**
+ * @param {Run} run
+ * @param {Destination | null} destination
+ * @param {{ where: Slot, go: Visit['go'], changed: (next: Run) => void }} how
+ */
 function headingOf(run, destination, { where, go, changed }) {
-  const act = (text, what, attributes) => button(text, async event => {
-    const next = await during(event.currentTarget, where, () => post(`${path`/runs/${run.run_id}`}/${what}`));
+  /**
+   * @param {string} text
+   * @param {'/runs/{run_id}/cancel' | '/runs/{run_id}/resume'} route
+   * @param {Attributes<HTMLButtonElement>} [attributes]
+   */
+  const act = (text, route, attributes) => button(text, async event => {
+    const next = await during(event.currentTarget, where, () => post(route, { at: { run_id: run.run_id } }));
     if (next) changed(next);
   }, attributes);
   const undo = button('Undo…', async event => {
-    const plan = await during(event.currentTarget, where, () => post(path`/runs/${run.run_id}/undo`), 'Reading what the records hold now, to plan the undo…');
+    const plan = await during(event.currentTarget, where, () => post('/runs/{run_id}/undo', { at: { run_id: run.run_id } }), 'Reading what the records hold now, to plan the undo…');
     if (plan) go(`#/plans/${encodeURIComponent(plan.plan_id)}`);
   });
   const operator = can('operator');
@@ -144,30 +163,31 @@ function headingOf(run, destination, { where, go, changed }) {
   const name = destination?.name ?? run.destination_id;
   return heading(['Run ', h('span', { class: 'id' }, run.run_id)], {
     crumb: [link('Runs', '#/runs'), ' / ', link(name, `#/destinations/${encodeURIComponent(run.destination_id)}`)],
-    intro: [statusBadge(run.status), ' ', STATUS[run.status]?.what, run.undoes && [' It undoes ', link(run.undoes, `#/runs/${encodeURIComponent(run.undoes)}`), '.']],
+    intro: [statusBadge(run.status), ' ', STATUS[run.status].what, run.undoes && [' It undoes ', link(run.undoes, `#/runs/${encodeURIComponent(run.undoes)}`), '.']],
     actions: [
-      operator && underWay && act('Cancel run', 'cancel'),
-      operator && mayResume && act('Resume', 'resume', { class: 'primary' }),
+      operator && underWay && act('Cancel run', '/runs/{run_id}/cancel'),
+      operator && mayResume && act('Resume', '/runs/{run_id}/resume', { class: 'primary' }),
       operator && isEnded(run.status) && run.can_undo && undo,
-      isEnded(run.status) && run.total > run.updated + run.unchanged && link('Download rejects', `${path`/runs/${run.run_id}`}/rejects.csv`, { class: 'button', download: `${run.run_id}-rejects.csv` }),
+      isEnded(run.status) && run.total > run.updated + run.unchanged && link('Download rejects', path('/runs/{run_id}/rejects.csv', { run_id: run.run_id }), { class: 'button', download: `${run.run_id}-rejects.csv` }),
     ],
   });
 }
 
-function progressOf(run) {
+/** @returns {Child} */
+function progressOf(/** @type {Run} */ run) {
   const done = run.writable - run.pending;
   const live = !isEnded(run.status);
   return [
     h('p', { class: 'progress-line' }, h('strong', `${number(done)} of ${number(run.writable)}`), ' changes have their outcome',
       run.started_at && [', ', live ? 'under way for ' : 'in ', duration(run.started_at, run.ended_at ?? new Date())]),
     h('progress', { max: Math.max(run.writable, 1), value: done, class: 'unseen', 'aria-label': 'Changes that have their outcome' }),
-    bar(NAMES.map(name => [name, run[name] ?? 0])),
-    sum([{ value: run.total, text: run.undoes ? 'records' : 'golden records' }, ...[...NAMES, 'skipped'].filter(name => run[name] > 0 || name === 'updated').map(name => ({ name, value: run[name] ?? 0, text: OUTCOMES[name].name }))]),
-    h('ul', { class: 'legend' }, [...NAMES, 'skipped'].filter(name => run[name] > 0 && name !== 'updated').map(name => h('li', h('strong', OUTCOMES[name].name), `: ${OUTCOMES[name].what}`))),
+    bar(NAMES.map(name => [name, run[name]])),
+    sum([{ value: run.total, text: run.undoes ? 'records' : 'golden records' }, ...WITH_SKIPPED.filter(name => run[name] > 0 || name === 'updated').map(name => ({ name, value: run[name], text: OUTCOMES[name].name }))]),
+    h('ul', { class: 'legend' }, WITH_SKIPPED.filter(name => run[name] > 0 && name !== 'updated').map(name => h('li', h('strong', OUTCOMES[name].name), `: ${OUTCOMES[name].what}`))),
   ];
 }
 
-function attentionOf(run) {
+function attentionOf(/** @type {Run} */ run) {
   const { stopped } = run;
   const unauthorized = stopped?.reason === 'unauthorized';
   return [
@@ -180,21 +200,31 @@ function attentionOf(run) {
   ];
 }
 
+/**
+ * What reading back came to. The description leaves it open.
+ *
+ * @typedef {{ row: number, provider_id: string, field?: string, written?: unknown, now?: unknown, reason?: string }} Unlike
+ * @typedef {{ error?: string, verified?: number, as_written?: number, stored_differently?: Unlike[], not_read?: Unlike[] }} Verified
+ */
+
 /** What the canary and reading back came to. */
-function checksOf(run) {
-  const { canary, verified } = run;
+function checksOf(/** @type {Run} */ run) {
+  const { canary } = run;
+  /** @type {Verified | null | undefined} */
+  const verified = run.verified;
   const parts = [];
   if (canary) {
     const { size, held } = canary;
     const first = `Canary: the first ${count(Math.min(size, run.writable), 'record')}`;
+    /** @type {['good' | 'bad' | 'warn' | 'quiet', string]} */
     const [tone, text] = held === true ? ['good', `${first} hold what was written, so the others followed.`]
       : held === false ? ['bad', `${first} did not all come to hold what was written, so ${number(run.pending)} stay pending. Look at the outcomes before you resume.`]
         : isEnded(run.status) ? ['warn', `${first} were to be read back before the others; the run ended before that.`]
           : ['quiet', `${first} are written and read back before the others.`];
     parts.push(notice(tone, null, h('p', text)));
   }
-  if (typeof verified === 'string' || verified?.error) parts.push(notice('bad', null, h('p', `What was written could not be read back: ${verified.error ?? verified}`)));
-  else if (verified && typeof verified.verified === 'number') {
+  if (verified?.error) parts.push(notice('bad', null, h('p', `What was written could not be read back: ${verified.error}`)));
+  else if (verified?.verified !== undefined) {
     const wrong = [...(verified.stored_differently ?? []), ...(verified.not_read ?? [])];
     parts.push(notice(wrong.length ? 'bad' : 'good', null, h('p', `${canary && !run.verify ? 'Read back in the canary' : 'Read back'}: ${number(verified.as_written)} of ${count(verified.verified, 'record')} hold what was written.`),
       wrong.length > 0 && table('Records that do not hold what was written', [
@@ -207,7 +237,7 @@ function checksOf(run) {
   return parts;
 }
 
-function aboutOf(run, destination) {
+function aboutOf(/** @type {Run} */ run, /** @type {Destination | null} */ destination) {
   return facts([
     ['Run', copyable(run.run_id)],
     ['Plan', link(run.plan_id, `#/plans/${encodeURIComponent(run.plan_id)}`)],
@@ -216,17 +246,18 @@ function aboutOf(run, destination) {
     ['Confirmed', time(run.created_at)],
     ['Started', run.started_at && time(run.started_at)],
     ['Ended', run.ended_at && time(run.ended_at)],
-    ['Guards overridden', run.override?.length > 0 && run.override.map(name => h('div', guard(name), ' ', code(name)))],
+    ['Guards overridden', run.override.length > 0 && run.override.map(name => h('div', guard(name), ' ', code(name)))],
     ['Peak memory', run.peak_memory_bytes ? bytes(run.peak_memory_bytes) : null],
-  ].filter(([, value]) => value));
+  ]);
 }
 
-function outcomeList(id, signal) {
+function outcomeList(/** @type {string} */ id, /** @type {AbortSignal} */ signal) {
+  /** @type {Outcome | ''} */
   let chosen = '';
   let touched = false;
   const list = paged({
     signal, what: 'outcomes', none: 'There is none.',
-    load: (after, signal) => get(path`/runs/${id}/outcomes`, { signal, query: { outcome: chosen, after, limit: 50 } }),
+    load: (after, signal) => get('/runs/{run_id}/outcomes', { at: { run_id: id }, signal, query: { outcome: chosen || undefined, after, limit: 50 } }),
     show: items => table('Outcomes', [
       { label: 'Provider id', header: true, cell: each => code(each.provider_id) },
       { label: 'Row', class: 'number', cell: each => number(each.row) },
@@ -235,32 +266,33 @@ function outcomeList(id, signal) {
     ], items),
   });
   const filter = field('Outcome', h('select', { onchange: event => {
-    chosen = event.currentTarget.value;
+    chosen = NAMES.find(name => name === event.currentTarget.value) ?? '';
     touched = true;
     list.restart();
-  } }, options([['', 'All'], ...NAMES.map(name => [name, `${name}: ${OUTCOMES[name].what}`])], '')));
+  } }, options([['', 'All'], ...NAMES.map(name => /** @type {[string, string]} */ ([name, `${name}: ${OUTCOMES[name].what}`]))], '')));
   return {
     element: h('div', h('div', { class: 'filter wide' }, filter), list),
     refresh: () => list.refresh(),
     /** Begins again; of a run that has ended with the records that somebody has to look at. */
-    restart: run => {
-      if (!touched && isEnded(run.status)) chosen = ['failed', 'unknown', 'drifted'].find(name => run[name] > 0) ?? '';
+    restart: (/** @type {Run} */ run) => {
+      if (!touched && isEnded(run.status)) chosen = TO_LOOK_AT.find(name => run[name] > 0) ?? '';
       filter.control.value = chosen;
       return list.restart();
     },
   };
 }
 
-function answer(response) {
+/** @returns {Child} */
+function answer(/** @type {ChangeOutcome['response']} */ response) {
   if (!response) return '–';
-  return [response.status && badge(`HTTP ${response.status}`), response.code && [' ', code(response.code), ' '], response.message && longText(response.message, 200)];
+  return [response.status ? badge(`HTTP ${response.status}`) : null, response.code && [' ', code(response.code), ' '], response.message && longText(response.message, 200)];
 }
 
 /** Asked for when somebody looks: it may be long, and is kept for a week only. */
-function requestLog(id, signal) {
+function requestLog(/** @type {string} */ id, /** @type {AbortSignal} */ signal) {
   const list = paged({
     signal, what: 'requests', none: 'There is none.',
-    load: (after, signal) => get(path`/runs/${id}/requests`, { signal, query: { after, limit: 100 } }),
+    load: (after, signal) => get('/runs/{run_id}/requests', { at: { run_id: id }, signal, query: { after, limit: 100 } }),
     show: items => table('Requests', [
       { label: 'At', cell: each => time(each.at) },
       { label: 'Request', header: true, cell: each => [code(each.method), ' ', h('span', { class: 'value mono' }, each.path)] },

@@ -4,6 +4,7 @@ import { h } from '../dom.js';
 import { button, code, during, field, heading, problem, slot } from '../parts.js';
 import { signIn } from '../session.js';
 
+/** @param {{ error?: unknown, signedIn: () => void }} how */
 export function view({ error, signedIn }) {
   const where = slot();
   if (error) where.show(problem(error));

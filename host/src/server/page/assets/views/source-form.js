@@ -1,22 +1,32 @@
 // Connecting a source, or changing it. Secrets only ever go in.
 
-import { get, patch, path, post } from '../api.js';
+/** @import { NewSource, SourceChanges } from '../../types/api' */
+/** @import { Attributes, Control, Field, Visit } from '../../types/dom' */
+
+import { Problem, get, patch, post } from '../api.js';
 import { fill, h } from '../dom.js';
 import { button, checkbox, during, field, heading, link, options, problem, radios, slot } from '../parts.js';
 import { PROVIDERS } from './sources.js';
 
+/** @typedef {'refresh_token' | 'client_credentials' | 'jwt_bearer'} Grant */
+/** @typedef {'keep' | 'access_token' | 'oauth'} Kind What becomes of the credential. */
+
+/** @type {[Grant, string][]} */
 const GRANTS = [['refresh_token', 'Refresh token'], ['client_credentials', 'Client credentials'], ['jwt_bearer', 'Signed assertion (JWT bearer)']];
 const SECRETS = new Set(['access_token', 'client_secret', 'refresh_token']);
+/** @type {Record<string, string>} */
 const LABELS = {
   access_token: 'Access token', client_id: 'Client id', client_secret: 'Client secret', refresh_token: 'Refresh token', private_key: 'Private key (PEM)',
   subject: 'Subject', audience: 'Audience', token_url: 'Token endpoint', client_auth: 'Client authentication',
 };
 const OPTIONAL = new Set(['audience', 'token_url', 'client_auth']);
+/** @type {Record<Grant, string[]>} */
 const KEYS = {
   refresh_token: ['client_id', 'client_secret', 'refresh_token'],
   client_credentials: ['client_id', 'client_secret'],
   jwt_bearer: ['client_id', 'private_key', 'subject', 'audience'],
 };
+/** @type {Record<string, string>} */
 const HELP = {
   subject: 'The user in whose name it writes.',
   audience: "Left empty, the provider's own.",
@@ -24,23 +34,31 @@ const HELP = {
   private_key: 'Begins with -----BEGIN PRIVATE KEY-----.',
 };
 
-export async function view({ params: [id], signal, go }) {
-  const source = id ? await get(path`/sources/${id}`, { signal }) : null;
+export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
+  const source = id ? await get('/sources/{source_id}', { at: { source_id: id }, signal }) : null;
   const where = slot();
+  /** @type {Map<string, Field>} */
   const fields = new Map();
+  /**
+   * @template {Control} C
+   * @param {string} pointer
+   * @param {string} label
+   * @param {C} control
+   * @param {{ help?: string }} [extra]
+   */
   const add = (pointer, label, control, extra) => {
     const made = field(label, control, extra);
     fields.set(pointer, made);
     return made;
   };
-  const input = (attributes = {}) => h('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', ...attributes });
+  const input = (/** @type {Attributes<HTMLInputElement>} */ attributes = {}) => h('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', ...attributes });
 
   const name = add('/name', 'Name', input({ value: source?.name ?? '', required: true, placeholder: 'Production HubSpot' }));
   const provider = add('/provider', 'Provider', h('select', { onchange: () => drawAddress() }, options(Object.entries(PROVIDERS), source?.provider)));
   provider.control.disabled = Boolean(source);
   const address = add('/base_url', 'Address', input({ type: 'url', value: source?.base_url ?? '' }));
   const addressHelp = h('p', { class: 'help' });
-  address.querySelector('label').after(addressHelp);
+  address.control.before(addressHelp);
   const drawAddress = () => {
     const salesforce = provider.control.value === 'salesforce';
     address.control.placeholder = salesforce ? 'https://yourdomain.my.salesforce.com' : 'https://api.hubapi.com';
@@ -58,10 +76,13 @@ export async function view({ params: [id], signal, go }) {
   // A credential is replaced as a whole or not at all.
   const credential = h('div', { class: 'fields' });
   const kept = source?.credential;
+  /** @type {Kind} */
   let kind = kept ? 'keep' : 'access_token';
+  /** @type {Grant} */
   let grant = kept?.grant ?? 'refresh_token';
+  /** @type {Map<string, Field>} */
   let secrets = new Map();
-  const secret = key => {
+  const secret = (/** @type {string} */ key) => {
     const control = key === 'private_key'
       ? h('textarea', { rows: '4', spellcheck: 'false', autocomplete: 'off', class: 'mono masked' })
       : key === 'client_auth'
@@ -77,25 +98,27 @@ export async function view({ params: [id], signal, go }) {
     if (kind === 'keep') return fill(credential, h('p', { class: 'help' }, 'The stored credential stays as it is.'));
     if (kind === 'access_token') return fill(credential, secret('access_token'));
     const choose = field('Grant', h('select', { onchange: event => {
-      grant = event.currentTarget.value;
+      grant = /** @type {Grant} */ (event.currentTarget.value);
       drawCredential();
-      credential.querySelector('select').focus();
+      credential.querySelector('select')?.focus();
     } }, options(GRANTS, grant)));
     return fill(credential, choose, KEYS[grant].map(secret), secret('token_url'), grant !== 'jwt_bearer' && secret('client_auth'));
   };
   drawCredential();
-  const kinds = radios('Credential', 'credential', [
-    kept && ['keep', 'Keep the stored one'],
+  /** @type {[Kind, string, string?][]} */
+  const choices = [
     ['access_token', 'Access token', 'A HubSpot private app token, or a Salesforce session.'],
     ['oauth', 'OAuth', 'Access tokens are fetched and renewed when they are needed.'],
-  ].filter(Boolean), kind, value => {
+  ];
+  if (kept) choices.unshift(['keep', 'Keep the stored one']);
+  const kinds = radios('Credential', 'credential', choices, kind, value => {
     kind = value;
     drawCredential();
   });
 
   const collect = () => {
+    /** @type {SourceChanges} */
     const body = { name: name.control.value.trim() };
-    if (!source) body.provider = provider.control.value;
     if (address.control.value.trim() || source?.base_url) body.base_url = address.control.value.trim() || null;
     if (account.control.value.trim() !== (source?.account ?? '')) body.account = account.control.value.trim() || null;
     if (calls.control.value || seconds.control.value) body.limit = { calls: Number(calls.control.value), per_seconds: Number(seconds.control.value) };
@@ -116,9 +139,13 @@ export async function view({ params: [id], signal, go }) {
       for (const each of fields.values()) each.fail('');
       const saved = await during(submit, where, async () => {
         try {
-          return source ? await patch(path`/sources/${id}`, collect()) : await post('/sources', collect());
+          const body = collect();
+          if (source) return await patch('/sources/{source_id}', { at: { source_id: id }, body });
+          return await post('/sources', { body: /** @type {NewSource} */ ({ ...body, provider: provider.control.value }) });
         } catch (error) {
-          const wrong = error.pointer && [...fields].find(([pointer, each]) => each.isConnected && (error.pointer === pointer || error.pointer.startsWith(`${pointer}/`)))?.[1];
+          if (!(error instanceof Problem)) throw error;
+          const at = error.pointer ?? '';
+          const wrong = [...fields].find(([pointer, each]) => each.isConnected && (at === pointer || at.startsWith(`${pointer}/`)))?.[1];
           if (!wrong) throw error;
           wrong.fail(error.message);
           wrong.control.focus();

@@ -1,14 +1,18 @@
 // The org's sources: connected CRM accounts with their stored credentials, which are write-only.
 
-import { all, path, post, remove } from '../api.js';
+/** @import { Check, Source } from '../../types/api' */
+/** @import { Visit } from '../../types/dom' */
+
+import { all, post, remove } from '../api.js';
 import { announce, h } from '../dom.js';
 import { ask, badge, button, code, copyable, during, empty, facts, heading, link, notice, prose, slot, time } from '../parts.js';
 import { can } from '../session.js';
 import { capital } from '../words.js';
 
+/** @type {Record<string, string>} */
 export const PROVIDERS = { hubspot: 'HubSpot', salesforce: 'Salesforce' };
 
-export async function view({ signal, go }) {
+export async function view(/** @type {Visit} */ { signal, go }) {
   const sources = await all('/sources', { signal });
   const create = can('admin') && link('New source', '#/sources/new', { class: 'button primary' });
   return h('div',
@@ -18,10 +22,10 @@ export async function view({ signal, go }) {
       : empty('There is no source yet.', create ? h('p', create) : 'An admin of the org can connect one.'));
 }
 
-function one(source, go) {
+function one(/** @type {Source} */ source, /** @type {Visit['go']} */ go) {
   const where = slot();
   const check = can('operator') && button('Check', async event => {
-    const result = await during(event.currentTarget, where, () => post(path`/sources/${source.id}/check`), `Asking ${PROVIDERS[source.provider] ?? source.provider}…`);
+    const result = await during(event.currentTarget, where, () => post('/sources/{source_id}/check', { at: { source_id: source.id } }), `Asking ${PROVIDERS[source.provider] ?? source.provider}…`);
     if (result) where.show(checked(result, source.provider));
     if (result) announce(result.ok ? 'The check found nothing wrong' : 'The check found something wrong');
   });
@@ -31,7 +35,7 @@ function one(source, go) {
       title: `Delete the source ${source.name}?`, action: 'Delete source', danger: true,
       fields: [h('p', 'Its stored credential is deleted with it. Nothing changes in the CRM. A source that a destination uses cannot be deleted.')],
       confirm: async () => {
-        await remove(path`/sources/${source.id}`);
+        await remove('/sources/{source_id}', { at: { source_id: source.id } });
         return true;
       },
     });
@@ -52,8 +56,8 @@ function one(source, go) {
     where);
 }
 
-function checked(result, provider) {
-  const scopes = result.scopes ?? { present: [], missing: [], known: false };
+function checked(/** @type {Check} */ result, /** @type {string} */ provider) {
+  const { scopes } = result;
   return notice(result.ok ? 'good' : 'bad', !result.ok ? 'This needs attention' : scopes.known ? 'The credential works' : 'The credential is accepted',
     h('p', prose(capital(result.detail.replace(new RegExp(`^${provider}\\b`), PROVIDERS[provider] ?? provider)))),
     h('ul', { class: 'ticks' },

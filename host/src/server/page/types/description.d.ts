@@ -1,0 +1,2159 @@
+// Made by tests/page/describe.mjs from the API's description; a test holds it against the service.
+
+export interface paths {
+    "/api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_api_keys"];
+        put?: never;
+        post: operations["post_api_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api-keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["delete_api_keys_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit-log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/destination-types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_destination_types"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/destinations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_destinations"];
+        put?: never;
+        post: operations["post_destinations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/destinations/{destination_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_destinations_by_id"];
+        put?: never;
+        post?: never;
+        delete: operations["delete_destinations_by_id"];
+        options?: never;
+        head?: never;
+        patch: operations["patch_destinations_by_id"];
+        trace?: never;
+    };
+    "/destinations/{destination_id}/reverse-dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_destinations_reverse_dry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/destinations/{destination_id}/reverse-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_destinations_reverse_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/destinations/{destination_id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_destinations_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/golden": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_golden"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/golden/{entity_type}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_golden_by_id"];
+        put: operations["put_golden_by_id"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_healthz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_openapi_json"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_plans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/plans/{plan_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_plans_by_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/plans/{plan_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_plans_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/plans/{plan_id}/skipped": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_plans_skipped"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_readyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_runs_by_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_runs_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_runs_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/outcomes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_runs_outcomes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/rate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_runs_rate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/rejects.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_runs_rejects_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_runs_requests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_runs_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_runs_undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_session"];
+        delete: operations["delete_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_sources"];
+        put?: never;
+        post: operations["post_sources"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sources/{source_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_sources_by_id"];
+        put?: never;
+        post?: never;
+        delete: operations["delete_sources_by_id"];
+        options?: never;
+        head?: never;
+        patch: operations["patch_sources_by_id"];
+        trace?: never;
+    };
+    "/sources/{source_id}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["post_sources_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        ApiKey: {
+            created_at: string;
+            id: string;
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        AuditRow: {
+            action: string;
+            at: string;
+            component?: string | null;
+            counts?: Record<string, unknown> | null;
+            destination_id?: string | null;
+            detail: Record<string, unknown>;
+            hash: string;
+            org_id: string;
+            plan_id?: string | null;
+            run_id?: string | null;
+            /** Format: int64 */
+            seq: number;
+            who: string;
+        };
+        Calls: {
+            at: string;
+            /** Format: int64 */
+            calls: number;
+        };
+        Canary: {
+            held?: boolean | null;
+            /** Format: int64 */
+            size: number;
+        };
+        ChangeOutcome: {
+            /** Format: int64 */
+            change: number;
+            outcome: components["schemas"]["Outcome"];
+            provider_id: string;
+            response?: components["schemas"]["CrmResponse"] | null;
+            /** Format: int64 */
+            row: number;
+        };
+        Check: {
+            account?: string | null;
+            authorized: boolean;
+            detail: string;
+            ok: boolean;
+            reachable: boolean;
+            scopes: components["schemas"]["Scopes"];
+        };
+        CheckOptions: {
+            destination_type?: string | null;
+            object?: string | null;
+        };
+        CreatedApiKey: {
+            api_key: string;
+            created_at: string;
+            id: string;
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        Credential: {
+            grant?: components["schemas"]["GrantKind"] | null;
+            kind: components["schemas"]["CredentialKind"];
+            set_at: string;
+        };
+        CredentialDocument: {
+            access_token?: string | null;
+            oauth?: {
+                audience?: string | null;
+                client_auth?: string | null;
+                client_id: string;
+                client_secret?: string | null;
+                /** @enum {string} */
+                grant: "refresh_token" | "client_credentials" | "jwt_bearer";
+                private_key?: string | null;
+                refresh_token?: string | null;
+                subject?: string | null;
+                token_url?: string | null;
+            } | null;
+        };
+        /** @enum {string} */
+        CredentialKind: "access_token" | "oauth";
+        CrmRequest: {
+            at: string;
+            /** Format: int64 */
+            bytes_in: number;
+            /** Format: int64 */
+            bytes_out: number;
+            error?: string;
+            method: string;
+            /** Format: int64 */
+            ms: number;
+            path: string;
+            refused?: string;
+            /** Format: int32 */
+            status?: number | null;
+        };
+        CrmResponse: {
+            code: string;
+            message: string;
+            /** Format: int32 */
+            status?: number | null;
+        };
+        /** @enum {string} */
+        DatabaseState: "ok" | "unavailable";
+        Destination: {
+            config_json: Record<string, unknown>;
+            created_at: string;
+            destination_type: string;
+            entity_type: string;
+            guards: {
+                max_changed_percent?: number;
+                max_changes?: number;
+                max_emptied_percent?: number;
+                max_lossy_percent?: number;
+                max_same_value_percent?: number;
+            };
+            id: string;
+            name: string;
+            /**
+             * @default skip
+             * @enum {string}
+             */
+            on_duplicate_id: "skip" | "first" | "last";
+            updated_at: string;
+        };
+        DestinationChanges: {
+            config_json?: Record<string, unknown>;
+            destination_type?: string;
+            entity_type?: string;
+            guards?: {
+                max_changed_percent?: number;
+                max_changes?: number;
+                max_emptied_percent?: number;
+                max_lossy_percent?: number;
+                max_same_value_percent?: number;
+            };
+            name?: string;
+            /**
+             * @default skip
+             * @enum {string}
+             */
+            on_duplicate_id: "skip" | "first" | "last";
+        };
+        DestinationType: {
+            config_schema: Record<string, unknown>;
+            default_object?: string | null;
+            name: string;
+            provider: string;
+            required_rights: string;
+            title: string;
+        };
+        DroppedField: {
+            name: string;
+            reason: string;
+        };
+        DryRunRequest: {
+            mode?: components["schemas"]["PlanMode"];
+        };
+        EndedRun: components["schemas"]["Run"] & {
+            dry_run: boolean;
+            errors: components["schemas"]["RecordError"][];
+            errors_truncated: boolean;
+        };
+        GoldenQuery: {
+            database_url: string;
+            query: string;
+        };
+        GoldenSet: {
+            /** Format: int64 */
+            bytes: number;
+            columns: string[];
+            created_at: string;
+            created_by: string;
+            entity_type: string;
+            format: string;
+            id: string;
+            query?: string | null;
+            /** Format: int64 */
+            records: number;
+            sha256: string;
+        };
+        /** @enum {string} */
+        GrantKind: "refresh_token" | "client_credentials" | "jwt_bearer";
+        Guard: {
+            message: string;
+            name: string;
+        };
+        /** @enum {string} */
+        HowMany: "sample" | "all";
+        List_ApiKey: {
+            items: {
+                created_at: string;
+                id: string;
+                name: string;
+                role: components["schemas"]["Role"];
+            }[];
+            next?: string | null;
+        };
+        List_AuditRow: {
+            items: {
+                action: string;
+                at: string;
+                component?: string | null;
+                counts?: Record<string, unknown> | null;
+                destination_id?: string | null;
+                detail: Record<string, unknown>;
+                hash: string;
+                org_id: string;
+                plan_id?: string | null;
+                run_id?: string | null;
+                /** Format: int64 */
+                seq: number;
+                who: string;
+            }[];
+            next?: string | null;
+        };
+        List_ChangeOutcome: {
+            items: {
+                /** Format: int64 */
+                change: number;
+                outcome: components["schemas"]["Outcome"];
+                provider_id: string;
+                response?: components["schemas"]["CrmResponse"] | null;
+                /** Format: int64 */
+                row: number;
+            }[];
+            next?: string | null;
+        };
+        List_Destination: {
+            items: {
+                config_json: Record<string, unknown>;
+                created_at: string;
+                destination_type: string;
+                entity_type: string;
+                guards: {
+                    max_changed_percent?: number;
+                    max_changes?: number;
+                    max_emptied_percent?: number;
+                    max_lossy_percent?: number;
+                    max_same_value_percent?: number;
+                };
+                id: string;
+                name: string;
+                /**
+                 * @default skip
+                 * @enum {string}
+                 */
+                on_duplicate_id: "skip" | "first" | "last";
+                updated_at: string;
+            }[];
+            next?: string | null;
+        };
+        List_DestinationType: {
+            items: {
+                config_schema: Record<string, unknown>;
+                default_object?: string | null;
+                name: string;
+                provider: string;
+                required_rights: string;
+                title: string;
+            }[];
+            next?: string | null;
+        };
+        List_GoldenSet: {
+            items: {
+                /** Format: int64 */
+                bytes: number;
+                columns: string[];
+                created_at: string;
+                created_by: string;
+                entity_type: string;
+                format: string;
+                id: string;
+                query?: string | null;
+                /** Format: int64 */
+                records: number;
+                sha256: string;
+            }[];
+            next?: string | null;
+        };
+        List_Plan: {
+            items: {
+                account?: string | null;
+                component: string;
+                destination: components["schemas"]["PlannedFor"];
+                destination_id: string;
+                dropped_fields: components["schemas"]["DroppedField"][];
+                dry_run: boolean;
+                fields: {
+                    [key: string]: number;
+                };
+                guards: components["schemas"]["Guard"][];
+                hint?: string | null;
+                mode: components["schemas"]["PlanMode"];
+                plan_id: string;
+                planned_at: string;
+                planned_by: string;
+                sample?: components["schemas"]["SampleChange"][];
+                /** Format: int64 */
+                skipped: number;
+                skipped_by_reason: {
+                    [key: string]: number;
+                };
+                /** Format: int64 */
+                total: number;
+                undoes?: string | null;
+                warnings: string[];
+                /** Format: int64 */
+                writable: number;
+            }[];
+            next?: string | null;
+        };
+        List_PlannedChange: {
+            items: {
+                before?: Record<string, unknown> | null;
+                /** Format: int64 */
+                change: number;
+                fields: Record<string, unknown>;
+                provider_id: string;
+                /** Format: int64 */
+                row: number;
+            }[];
+            next?: string | null;
+        };
+        List_Run: {
+            items: {
+                can_undo: boolean;
+                canary?: components["schemas"]["Canary"] | null;
+                created_at: string;
+                destination_id: string;
+                /** Format: int64 */
+                drifted: number;
+                ended_at?: string | null;
+                /** Format: int64 */
+                failed: number;
+                ok?: boolean | null;
+                override: string[];
+                /** Format: int64 */
+                peak_memory_bytes?: number | null;
+                /** Format: int64 */
+                pending: number;
+                plan_id: string;
+                /** Format: int64 */
+                refused_requests: number;
+                /** Format: int64 */
+                requests: number;
+                required_rights?: string | null;
+                run_id: string;
+                /** Format: int64 */
+                skipped: number;
+                started_at?: string | null;
+                started_by: string;
+                status: components["schemas"]["RunStatus"];
+                stopped?: components["schemas"]["Stopped"] | null;
+                /** Format: int64 */
+                total: number;
+                /** Format: int64 */
+                unchanged: number;
+                undoes?: string | null;
+                /** Format: int64 */
+                unknown: number;
+                /** Format: int64 */
+                updated: number;
+                verified?: Record<string, unknown> | null;
+                verify?: components["schemas"]["HowMany"] | null;
+                /** Format: int64 */
+                writable: number;
+            }[];
+            next?: string | null;
+        };
+        List_SkippedRows: {
+            items: {
+                detail?: string | null;
+                /** Format: int64 */
+                first_row: number;
+                reason: string;
+                /** Format: int64 */
+                rows: number;
+            }[];
+            next?: string | null;
+        };
+        List_Source: {
+            items: {
+                account?: string | null;
+                allow_private_network: boolean;
+                base_url?: string | null;
+                ca_pem?: string | null;
+                created_at: string;
+                credential: components["schemas"]["Credential"];
+                id: string;
+                limit?: components["schemas"]["SourceLimit"] | null;
+                name: string;
+                provider: string;
+                updated_at: string;
+            }[];
+            next?: string | null;
+        };
+        Me: {
+            org: components["schemas"]["Org"];
+            quota: components["schemas"]["Quota"];
+            role: components["schemas"]["Role"];
+            user: components["schemas"]["User"];
+        };
+        NewApiKey: {
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        NewDestination: {
+            config_json: Record<string, unknown>;
+            destination_type: string;
+            entity_type: string;
+            guards?: {
+                max_changed_percent?: number;
+                max_changes?: number;
+                max_emptied_percent?: number;
+                max_lossy_percent?: number;
+                max_same_value_percent?: number;
+            };
+            name: string;
+            /**
+             * @default skip
+             * @enum {string}
+             */
+            on_duplicate_id: "skip" | "first" | "last";
+        };
+        NewSession: {
+            api_key?: string | null;
+            login_code?: string | null;
+        };
+        NewSource: {
+            account?: string | null;
+            allow_private_network?: boolean | null;
+            base_url?: string | null;
+            ca_pem?: string | null;
+            credential: components["schemas"]["CredentialDocument"];
+            limit?: components["schemas"]["SourceLimit"] | null;
+            name: string;
+            provider: string;
+        };
+        Org: {
+            id: string;
+            name: string;
+            solo: boolean;
+        };
+        /** @enum {string} */
+        Outcome: "updated" | "unchanged" | "failed" | "drifted" | "unknown" | "pending";
+        Plan: {
+            account?: string | null;
+            component: string;
+            destination: components["schemas"]["PlannedFor"];
+            destination_id: string;
+            dropped_fields: components["schemas"]["DroppedField"][];
+            dry_run: boolean;
+            fields: {
+                [key: string]: number;
+            };
+            guards: components["schemas"]["Guard"][];
+            hint?: string | null;
+            mode: components["schemas"]["PlanMode"];
+            plan_id: string;
+            planned_at: string;
+            planned_by: string;
+            sample?: components["schemas"]["SampleChange"][];
+            /** Format: int64 */
+            skipped: number;
+            skipped_by_reason: {
+                [key: string]: number;
+            };
+            /** Format: int64 */
+            total: number;
+            undoes?: string | null;
+            warnings: string[];
+            /** Format: int64 */
+            writable: number;
+        };
+        /** @enum {string} */
+        PlanMode: "offline" | "online" | "compare";
+        PlannedChange: {
+            before?: Record<string, unknown> | null;
+            /** Format: int64 */
+            change: number;
+            fields: Record<string, unknown>;
+            provider_id: string;
+            /** Format: int64 */
+            row: number;
+        };
+        PlannedFor: {
+            destination_type: string;
+            name: string;
+        };
+        Problem: {
+            code: string;
+            detail: string;
+            pointer?: string | null;
+            request_id?: string | null;
+            /** Format: int32 */
+            status: number;
+            title: string;
+            type: string;
+        };
+        Quota: {
+            /** Format: int64 */
+            runs_a_month: number;
+            /** Format: int64 */
+            runs_an_hour: number;
+            /** Format: int64 */
+            stored_bytes: number;
+            /** Format: int64 */
+            used: number;
+            /** Format: int64 */
+            used_bytes: number;
+            /** Format: int64 */
+            used_this_month: number;
+        };
+        RateOverTime: {
+            /** Format: int64 */
+            bucket_seconds: number;
+            /** Format: double */
+            limit_per_second?: number | null;
+            seconds: components["schemas"]["Calls"][];
+        };
+        Readiness: {
+            component: string;
+            database: components["schemas"]["DatabaseState"];
+        };
+        RecordError: {
+            outcome: string;
+            provider_id: string;
+            response: components["schemas"]["CrmResponse"];
+            /** Format: int64 */
+            row: number;
+        };
+        Requests: {
+            /** Format: int64 */
+            dropped: number;
+            items: components["schemas"]["CrmRequest"][];
+            next?: string | null;
+        };
+        /** @enum {string} */
+        Role: "viewer" | "operator" | "admin";
+        Run: {
+            can_undo: boolean;
+            canary?: components["schemas"]["Canary"] | null;
+            created_at: string;
+            destination_id: string;
+            /** Format: int64 */
+            drifted: number;
+            ended_at?: string | null;
+            /** Format: int64 */
+            failed: number;
+            ok?: boolean | null;
+            override: string[];
+            /** Format: int64 */
+            peak_memory_bytes?: number | null;
+            /** Format: int64 */
+            pending: number;
+            plan_id: string;
+            /** Format: int64 */
+            refused_requests: number;
+            /** Format: int64 */
+            requests: number;
+            required_rights?: string | null;
+            run_id: string;
+            /** Format: int64 */
+            skipped: number;
+            started_at?: string | null;
+            started_by: string;
+            status: components["schemas"]["RunStatus"];
+            stopped?: components["schemas"]["Stopped"] | null;
+            /** Format: int64 */
+            total: number;
+            /** Format: int64 */
+            unchanged: number;
+            undoes?: string | null;
+            /** Format: int64 */
+            unknown: number;
+            /** Format: int64 */
+            updated: number;
+            verified?: Record<string, unknown> | null;
+            verify?: components["schemas"]["HowMany"] | null;
+            /** Format: int64 */
+            writable: number;
+        };
+        RunEvent: {
+            data: string;
+            event: string;
+        };
+        RunRequest: {
+            /** Format: int64 */
+            canary?: number;
+            confirm: boolean;
+            override?: string[];
+            plan_id?: string;
+            verify?: components["schemas"]["HowMany"];
+        };
+        /** @enum {string} */
+        RunStatus: "queued" | "running" | "cancelling" | "interrupted" | "succeeded" | "failed" | "stopped";
+        SampleChange: {
+            before?: Record<string, unknown>;
+            fields: Record<string, unknown>;
+            provider_id: string;
+        };
+        Scopes: {
+            known: boolean;
+            missing: string[];
+            present: string[];
+        };
+        SkippedRows: {
+            detail?: string | null;
+            /** Format: int64 */
+            first_row: number;
+            reason: string;
+            /** Format: int64 */
+            rows: number;
+        };
+        Source: {
+            account?: string | null;
+            allow_private_network: boolean;
+            base_url?: string | null;
+            ca_pem?: string | null;
+            created_at: string;
+            credential: components["schemas"]["Credential"];
+            id: string;
+            limit?: components["schemas"]["SourceLimit"] | null;
+            name: string;
+            provider: string;
+            updated_at: string;
+        };
+        SourceChanges: {
+            account?: string | null;
+            allow_private_network?: boolean | null;
+            base_url?: string | null;
+            ca_pem?: string | null;
+            credential?: components["schemas"]["CredentialDocument"];
+            limit?: components["schemas"]["SourceLimit"] | null;
+            name?: string;
+        };
+        SourceLimit: {
+            /** Format: int32 */
+            calls: number;
+            /** Format: double */
+            per_seconds: number;
+        };
+        Stopped: {
+            code?: string | null;
+            message: string;
+            reason: string;
+        };
+        User: {
+            id: string;
+            name: string;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    get_api_keys: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ApiKey"];
+                };
+            };
+        };
+    };
+    post_api_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewApiKey"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedApiKey"];
+                };
+            };
+        };
+    };
+    delete_api_keys_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_audit_log: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_AuditRow"];
+                };
+            };
+        };
+    };
+    get_destination_types: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_DestinationType"];
+                };
+            };
+        };
+    };
+    get_destinations: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Destination"];
+                };
+            };
+        };
+    };
+    post_destinations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDestination"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Destination"];
+                };
+            };
+        };
+    };
+    get_destinations_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                destination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Destination"];
+                };
+            };
+        };
+    };
+    delete_destinations_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                destination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_destinations_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                destination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DestinationChanges"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Destination"];
+                };
+            };
+        };
+    };
+    post_destinations_reverse_dry_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                destination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DryRunRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    post_destinations_reverse_run: {
+        parameters: {
+            query?: {
+                wait?: number;
+            };
+            header?: {
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                destination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedRun"];
+                };
+            };
+            202: {
+                headers: {
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    post_destinations_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                destination_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: never;
+    };
+    get_golden: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_GoldenSet"];
+                };
+            };
+        };
+    };
+    get_golden_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entity_type: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GoldenSet"];
+                };
+            };
+        };
+    };
+    put_golden_by_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                "content-encoding"?: string | null;
+            };
+            path: {
+                entity_type: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GoldenQuery"];
+                "application/vnd.apache.parquet": number[];
+                "application/x-ndjson": string;
+                "text/csv": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GoldenSet"];
+                };
+            };
+        };
+    };
+    get_healthz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    get_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+        };
+    };
+    get_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/openmetrics-text": string;
+                };
+            };
+        };
+    };
+    get_openapi_json: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    get_plans: {
+        parameters: {
+            query?: {
+                after?: string;
+                destination_id?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Plan"];
+                };
+            };
+        };
+    };
+    get_plans_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                plan_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    get_plans_changes: {
+        parameters: {
+            query?: {
+                after?: string;
+                field?: string;
+                limit?: number;
+                provider_id?: string;
+            };
+            header?: never;
+            path: {
+                plan_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_PlannedChange"];
+                };
+            };
+        };
+    };
+    get_plans_skipped: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                plan_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_SkippedRows"];
+                };
+            };
+        };
+    };
+    get_readyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    get_runs: {
+        parameters: {
+            query?: {
+                after?: string;
+                destination_id?: string;
+                limit?: number;
+                status?: "queued" | "running" | "interrupted" | "succeeded" | "failed" | "stopped";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Run"];
+                };
+            };
+        };
+    };
+    get_runs_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    post_runs_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    get_runs_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["RunEvent"];
+                };
+            };
+        };
+    };
+    get_runs_outcomes: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+                outcome?: "updated" | "unchanged" | "failed" | "drifted" | "unknown" | "pending";
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ChangeOutcome"];
+                };
+            };
+        };
+    };
+    get_runs_rate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RateOverTime"];
+                };
+            };
+        };
+    };
+    get_runs_rejects_csv: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+        };
+    };
+    get_runs_requests: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Requests"];
+                };
+            };
+        };
+    };
+    post_runs_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+        };
+    };
+    post_runs_undo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    post_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSession"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    delete_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_sources: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Source"];
+                };
+            };
+        };
+    };
+    post_sources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSource"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Source"];
+                };
+            };
+        };
+    };
+    get_sources_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Source"];
+                };
+            };
+        };
+    };
+    delete_sources_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_sources_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SourceChanges"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Source"];
+                };
+            };
+        };
+    };
+    post_sources_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckOptions"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Check"];
+                };
+            };
+        };
+    };
+}

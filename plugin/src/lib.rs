@@ -27,6 +27,7 @@ mod hint;
 mod http;
 mod jobs;
 pub mod metadata;
+mod normal;
 pub mod plan;
 #[cfg(test)]
 mod plan_tests;

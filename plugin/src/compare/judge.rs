@@ -3,26 +3,40 @@
 use super::answer::{Members, text};
 use super::{Compared, Comparer};
 use crate::encode::push_json_string;
-use crate::metadata::Kind;
+use crate::metadata::{Kind, Metadata};
+use crate::normal::{Likeness, Rules};
 use crate::provider::Provider;
-use crate::run::compare::{self, same_text};
 use crate::run::world::Network;
 
 /// The record holds all values already.
 pub(super) const UNCHANGED: &str = "unchanged";
+/// What differs is not to be written.
+const HELD_BACK: &str = "held_back";
 
 impl<N: Network> Comparer<'_, N> {
     /// Puts what is left of a change into `compared`: the fields that differ, and what they hold now.
     pub(super) fn judge(&self, row: u64, id: &str, wanted: &Members<'_>, held: &Members<'_>, compared: &mut Compared) {
         let (fields_start, before_start) = (compared.fields.open().len(), compared.before.open().len());
+        let rules = Rules { provider: self.config.provider, metadata: self.metadata };
         let mut any = false;
+        let mut held_back = None;
         for (name, value) in wanted.iter() {
-            let now = held.get(name).unwrap_or("null");
-            if self.same(name, value, now) {
-                continue;
-            }
-            if let Some(why) = self.bar(name, value, now) {
+            let Some(now) = held.get(name) else {
+                // Not shown is not empty.
+                compared.fields.open().truncate(fields_start);
+                compared.before.open().truncate(before_start);
+                let crm = self.config.provider.name();
+                compared.skip("unreadable", row, &format!("{crm} would not show `{name}` of record {id}, so nobody knows what it holds"));
+                return;
+            };
+            let why = match rules.likeness(name, value, now) {
+                Likeness::Exact | Likeness::Same => continue,
+                Likeness::Masked => Some("the CRM shows a mask, so nobody can tell what it holds; plan online to write it"),
+                Likeness::Different => self.bar(name, value, now),
+            };
+            if let Some(why) = why {
                 self.hold_back(name, why, row);
+                held_back.get_or_insert((name, why));
                 continue;
             }
             for (out, value) in [(compared.fields.open(), value), (compared.before.open(), self.restorable(now))] {
@@ -36,7 +50,12 @@ impl<N: Network> Comparer<'_, N> {
         if !any {
             compared.fields.open().truncate(fields_start);
             compared.before.open().truncate(before_start);
-            compared.skip(UNCHANGED, row, "");
+            match held_back {
+                None => compared.skip(UNCHANGED, row, ""),
+                Some((name, why)) => {
+                    compared.skip(HELD_BACK, row, &format!("`{name}` of record {id} differs and is not written, because {why}"))
+                }
+            }
             return;
         }
         for packed in [&mut compared.fields, &mut compared.before] {
@@ -47,38 +66,14 @@ impl<N: Network> Comparer<'_, N> {
         compared.ids.push(id);
     }
 
-    /// Whether two JSON values are one value to the CRM.
-    fn same(&self, name: &str, wanted: &str, held: &str) -> bool {
-        if wanted == held {
-            return true;
-        }
-        let kind = self.metadata.field(self.config.provider, name).map(|field| &field.kind);
-        // Neither is a string: numbers in another spelling, or true against null.
-        match (text(wanted), text(held)) {
-            (Some(wanted), Some(held)) => same_text(wanted.trim(), held.trim(), kind),
-            (Some(wanted), None) => wanted.trim().is_empty() && held == "null",
-            (None, Some(held)) => wanted == "null" && held.trim().is_empty() || same_text(wanted, held.trim(), kind),
-            (None, None) => wanted != "null" && held != "null" && compare::same_number(wanted, held),
-        }
-    }
-
     /// Why a value that differs is not written all the same.
     fn bar(&self, name: &str, wanted: &str, held: &str) -> Option<&'static str> {
         let empty = held == "null" || held == "\"\"";
         if !empty && self.config.policy.fill_only.iter().any(|field| self.config.provider.same_field(field, name)) {
             return Some("it is filled only where the CRM's is empty (fill_only)");
         }
-        // crm-apis A8: it moves forward only; to go back, it has to be cleared first.
-        if self.config.provider == Provider::HubSpot && name == "lifecyclestage" && !empty {
-            let field = self.metadata.field(self.config.provider, name);
-            if let Some(Kind::Choice(choice)) = field.map(|field| &field.kind) {
-                let place = |value: &str| text(value).and_then(|value| choice.options.iter().position(|option| option.value == value));
-                if let (Some(wanted), Some(held)) = (place(wanted), place(held))
-                    && wanted < held
-                {
-                    return Some("HubSpot does not move a lifecycle stage back in one write");
-                }
-            }
+        if self.config.provider == Provider::HubSpot && !empty {
+            return goes_back(self.metadata, name, wanted, held).then_some("HubSpot does not move a lifecycle stage back in one write");
         }
         None
     }
@@ -98,4 +93,14 @@ impl<N: Network> Comparer<'_, N> {
             _ => held,
         }
     }
+}
+
+/// Whether a write would move a lifecycle stage back. It moves forward only; to go back, it has to be cleared first (crm-apis A8).
+pub(crate) fn goes_back(metadata: &Metadata, name: &str, wanted: &str, held: &str) -> bool {
+    if name != "lifecyclestage" {
+        return false;
+    }
+    let Some(Kind::Choice(choice)) = metadata.field(Provider::HubSpot, name).map(|field| &field.kind) else { return false };
+    let place = |value: &str| text(value).and_then(|value| choice.options.iter().position(|option| option.value == value));
+    matches!((place(wanted), place(held)), (Some(wanted), Some(held)) if wanted < held)
 }

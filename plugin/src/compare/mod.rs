@@ -10,7 +10,7 @@
 
 pub(crate) mod answer;
 mod email;
-mod judge;
+pub(crate) mod judge;
 mod missing;
 
 use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, FlaggedBatch, RecordBatch, SkippedBatch, Strings};

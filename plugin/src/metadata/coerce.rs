@@ -43,7 +43,7 @@ pub fn coerce<'t>(
         return Ok(None);
     }
     match &field.kind {
-        Kind::Other => plain(text.into()),
+        Kind::Other | Kind::Time | Kind::Reference | Kind::Masked => plain(text.into()),
         Kind::Text { max, trimmed: trims } | Kind::Email { max, trimmed: trims } => {
             let text = if *trims { trimmed } else { text };
             match max {

@@ -68,7 +68,13 @@ pub enum Kind {
     DateTime,
     /// One of some options, or several of them.
     Choice(Choice),
-    /// Ids, lookups and whatever else: left to the CRM.
+    /// A time of the day.
+    Time,
+    /// The id of another record.
+    Reference,
+    /// Text that the CRM shows as a mask.
+    Masked,
+    /// Whatever else: left to the CRM.
     Other,
 }
 

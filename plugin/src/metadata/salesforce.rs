@@ -18,7 +18,7 @@ fn field(field: &Value) -> Option<Field> {
     let choice = |multi| Kind::Choice(Choice { multi, open: !is("restrictedPicklist"), options: options(&field["picklistValues"]) });
     let kind_name = field["type"].as_str().unwrap_or_default();
     let kind = match kind_name {
-        "string" | "textarea" | "phone" | "url" | "encryptedstring" | "combobox" => Kind::Text { max, trimmed: true },
+        "string" | "textarea" | "phone" | "url" | "combobox" => Kind::Text { max, trimmed: true },
         "email" => Kind::Email { max, trimmed: true },
         "boolean" => Kind::Bool,
         "int" | "long" => Kind::Number { scale: Some(0) },
@@ -27,6 +27,9 @@ fn field(field: &Value) -> Option<Field> {
         "datetime" => Kind::DateTime,
         "picklist" => choice(false),
         "multipicklist" => choice(true),
+        "time" => Kind::Time,
+        "reference" => Kind::Reference,
+        "encryptedstring" => Kind::Masked,
         _ => Kind::Other,
     };
     let barred = match (is("updateable"), is("calculated")) {

@@ -44,8 +44,8 @@ fn milliseconds(text: &str) -> Option<i64> {
     }
     // With a blank instead of `T`, as databases print it.
     let iso = match text.as_bytes().get(10) {
-        Some(b'T') => crate::run::compare::instant(text),
-        Some(b' ' | b't') => crate::run::compare::instant(&format!("{}T{}", text.get(..10)?, text.get(11..)?)),
+        Some(b'T') => crate::normal::instant(text),
+        Some(b' ' | b't') => crate::normal::instant(&format!("{}T{}", text.get(..10)?, text.get(11..)?)),
         _ => return None,
     };
     date(text.get(..10)?).and(iso)

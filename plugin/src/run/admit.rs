@@ -5,17 +5,16 @@
 //! with the advice to plan online, rather than being sent as something else than was confirmed.
 
 use super::changes::{Changes, Failure};
-use super::compare::{holds, member};
 use super::settle::{Held, confirmed, restorable};
 use super::world::Network;
 use super::{Outcomes, Runner};
 use crate::bindings::reverse_sync::destination::types::Error;
 use crate::compare::answer::Members;
 use crate::metadata::{Kind, Metadata, coerce};
+use crate::normal::{Likeness, Rules, likeness, member};
 use crate::policy::OnDrift;
 use crate::provider::Provider;
 use crate::provider_id::shown;
-use hashbrown::HashMap;
 use serde_json::{Map, Value};
 
 /// A member that may be written, and when its record was last modified, if that was asked for.
@@ -25,11 +24,11 @@ pub(super) type Admitted = Vec<(usize, Option<String>)>;
 const MODIFIED: &str = "LastModifiedDate";
 
 impl<N: Network> Runner<'_, N> {
-    /// The members that may be written; the others get their outcome here.
-    pub(super) async fn admit(&self, changes: &Changes, members: Vec<usize>) -> Result<Admitted, Error> {
+    /// The members that may be written; the others get their outcome here. Those in doubt may have been written before.
+    pub(super) async fn admit(&self, changes: &Changes, members: Vec<usize>, doubtful: bool) -> Result<Admitted, Error> {
         let mut outcomes = Outcomes::new();
         let mut rest = members;
-        if let Some(metadata) = &self.metadata {
+        if let Some(metadata) = self.metadata.get().filter(|_| self.offline) {
             rest.retain(|member| match unfit(self.config.provider, metadata, changes.fields(*member)) {
                 None => true,
                 Some(why) => {
@@ -41,7 +40,7 @@ impl<N: Network> Runner<'_, N> {
         }
         let compares = self.config.policy.on_drift == OnDrift::Skip && rest.first().is_some_and(|first| changes.before(*first).is_some());
         let admitted = if compares {
-            self.undrifted(changes, &rest, &mut outcomes).await?
+            self.undrifted(changes, &rest, doubtful, &mut outcomes).await?
         } else {
             rest.into_iter().map(|member| (member, None)).collect()
         };
@@ -49,7 +48,7 @@ impl<N: Network> Runner<'_, N> {
         Ok(admitted)
     }
 
-    async fn undrifted(&self, changes: &Changes, members: &[usize], outcomes: &mut Outcomes) -> Result<Admitted, Error> {
+    async fn undrifted(&self, changes: &Changes, members: &[usize], doubtful: bool, outcomes: &mut Outcomes) -> Result<Admitted, Error> {
         let mut wanted = confirmed(changes, members);
         let conditional = self.requests.update_one_unmodified.is_some() && self.one_by_one();
         if conditional {
@@ -57,17 +56,23 @@ impl<N: Network> Runner<'_, N> {
             wanted.values_mut().for_each(|fields| drop(fields.insert(MODIFIED.to_owned(), Value::Null)));
         }
         let held = self.held(changes, members, &wanted).await?;
+        let rules = self.rules().await?;
         let mut admitted = Vec::with_capacity(members.len());
         for (at, held) in held {
             let row = changes.row(at);
             match held {
-                Held::Values(held) => match self.drift(changes, at, &wanted, &held) {
+                Held::Values(held) => match self.drift(&rules, changes, at, &held) {
                     Drift::None => {
                         let modified = held.get(MODIFIED).filter(|_| conditional).and_then(Value::as_str);
-                        admitted.push((at, modified.and_then(super::compare::instant).map(http_date)));
+                        admitted.push((at, modified.and_then(crate::normal::instant).map(http_date)));
                     }
+                    Drift::Already if doubtful => outcomes.updated(row),
                     Drift::Already => outcomes.unchanged(row),
-                    Drift::Changed(failure) => outcomes.drifted(row, &failure),
+                    Drift::Changed(what) if doubtful => outcomes.unknown(row, &changed_in_doubt(changes.id(at), &what)),
+                    Drift::Changed(what) => {
+                        let message = format!("record {} has changed since: {what}; plan again to see it", changes.id(at));
+                        outcomes.drifted(row, &Failure::ours("drifted", message));
+                    }
                 },
                 Held::Gone(failure) => outcomes.failed(row, &failure),
                 Held::Unreadable(why) => {
@@ -76,33 +81,44 @@ impl<N: Network> Runner<'_, N> {
                         changes.id(at),
                         self.config.provider.name()
                     );
-                    outcomes.failed(row, &Failure::ours("unreadable", message));
+                    match doubtful {
+                        true => outcomes.unknown(row, &super::batch_job::unreadable(changes.id(at), &why)),
+                        false => outcomes.failed(row, &Failure::ours("unreadable", message)),
+                    }
                 }
             }
         }
         Ok(admitted)
     }
 
-    fn drift(&self, changes: &Changes, at: usize, wanted: &HashMap<usize, Map<String, Value>>, held: &Map<String, Value>) -> Drift {
+    fn drift(&self, rules: &Rules<'_>, changes: &Changes, at: usize, held: &Map<String, Value>) -> Drift {
         let before: Map<String, Value> = changes.before(at).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        if holds(&before, held) {
+        let changed = rules.differing(&before, held);
+        if changed.is_empty() {
             return Drift::None;
         }
         let fields: Map<String, Value> = serde_json::from_str(changes.fields(at)).unwrap_or_default();
-        debug_assert!(wanted.contains_key(&at));
-        if holds(&fields, held) {
+        if !fields.is_empty() && rules.all(&fields, held).is_ok_and(|least| least >= Likeness::Same) {
             return Drift::Already;
         }
         let now: Map<String, Value> = serde_json::from_str(&restorable(self.config.provider, &before, held)).unwrap_or_default();
-        let changed = before.iter().filter(|(name, was)| !holds(&Map::from_iter([((*name).clone(), (*was).clone())]), held));
-        let told: Vec<String> = changed
-            .map(|(name, was)| format!("`{name}` was {was} when planned and is {} now", member(&now, name).unwrap_or(&Value::Null)))
-            .collect();
-        Drift::Changed(Failure::ours(
-            "drifted",
-            format!("record {} has changed since: {}; plan again to see it", changes.id(at), told.join(", ")),
-        ))
+        let null = &Value::Null;
+        let told = changed.into_iter().map(|name| {
+            let (was, is) = (member(&before, name).unwrap_or(null), member(&now, name).unwrap_or(null));
+            format!("`{name}` was {was} when planned and is {is} now")
+        });
+        Drift::Changed(told.collect::<Vec<_>>().join(", "))
     }
+}
+
+/// What may have been written, and holds neither that nor what was there before.
+pub(super) fn changed_in_doubt(id: &str, what: &str) -> Failure {
+    Failure::ours(
+        "changed_in_doubt",
+        format!(
+            "record {id} may have been written; no answer came, and it has changed since: {what}. It is not written again. Look at it in the CRM, then plan again"
+        ),
+    )
 }
 
 enum Drift {
@@ -110,7 +126,8 @@ enum Drift {
     None,
     /// It holds what would be written.
     Already,
-    Changed(Failure),
+    /// Which fields hold what.
+    Changed(String),
 }
 
 /// The form of RFC 9110. `If-Unmodified-Since` counts whole seconds (crm-apis B3).
@@ -147,7 +164,9 @@ fn unfit(provider: Provider, metadata: &Metadata, fields: &str) -> Option<String
         let taken_value: Value = serde_json::from_str(&json).ok()?;
         // A `;` in front tells HubSpot to append (crm-apis A8), which is not what was confirmed.
         let appends = text.trim_start().starts_with(';');
-        let same = taken_value == value || (!remark.cut && !appends && super::compare::same_text(text.trim(), &taken, Some(&field.kind)));
+        let trimmed = Value::from(text.trim()).to_string();
+        let one = likeness(provider, Some(&field.kind), &trimmed, &Value::from(taken.as_ref()).to_string()) >= Likeness::Same;
+        let same = taken_value == value || (!remark.cut && !appends && one);
         (!same).then(|| format!("`{name}` is `{}`, which the CRM takes as `{}`", shown(&text), shown(&taken)))
     })
 }

@@ -1,5 +1,6 @@
 //! One batch of changes, many records in a call, until each has its outcome.
 
+use super::admit::changed_in_doubt;
 use super::changes::{Changes, Failure};
 use super::exchange::{Exchange, backoff};
 use super::reconcile::Reconciled;
@@ -52,7 +53,7 @@ impl Group {
 impl<N: Network> Runner<'_, N> {
     pub(super) async fn batch_job(&self, changes: Changes) -> Result<(), Error> {
         let doubtful = changes.doubtful();
-        let members = if doubtful { changes.members() } else { self.admitted(&changes, changes.members()).await? };
+        let members = if doubtful { changes.members() } else { self.admitted(&changes, changes.members(), false).await? };
         self.batch_members(&changes, members, doubtful).await
     }
 
@@ -99,11 +100,11 @@ impl<N: Network> Runner<'_, N> {
         Ok(())
     }
 
-    pub(super) async fn admitted(&self, changes: &Changes, members: Vec<usize>) -> Result<Vec<usize>, Error> {
+    pub(super) async fn admitted(&self, changes: &Changes, members: Vec<usize>, doubtful: bool) -> Result<Vec<usize>, Error> {
         if members.is_empty() {
             return Ok(members);
         }
-        Ok(self.admit(changes, members).await?.into_iter().map(|(member, _)| member).collect())
+        Ok(self.admit(changes, members, doubtful).await?.into_iter().map(|(member, _)| member).collect())
     }
 
     /// A write got no answer that can be used: it is settled before anything else happens to its changes.
@@ -148,7 +149,8 @@ impl<N: Network> Runner<'_, N> {
                 Finding::Equal => outcomes.updated(row),
                 Finding::Gone(failure) => outcomes.failed(row, &failure),
                 Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
-                Finding::Different => match &doubt {
+                Finding::Neither(what) => outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what)),
+                Finding::Again => match &doubt {
                     Doubt::Lost(why) if group.doubts >= MAX_DOUBTS => {
                         outcomes.unknown(row, &no_answer(changes.id(member), group.doubts, why))
                     }
@@ -161,7 +163,7 @@ impl<N: Network> Runner<'_, N> {
         match doubt {
             // Alone, so that the next answer can be about nothing else.
             Doubt::Silent => groups.extend(rest.into_iter().map(|member| Group { silent_before: true, ..group.with(vec![member]) })),
-            Doubt::Earlier => groups.push(group.with(self.admitted(changes, rest).await?)),
+            Doubt::Earlier => groups.push(group.with(self.admitted(changes, rest, true).await?)),
             Doubt::Lost(_) => groups.push(group.with(rest)),
         }
         Ok(())
@@ -181,7 +183,7 @@ pub(super) fn no_answer(id: &str, times: u32, why: &str) -> Failure {
     Failure::ours(
         "no_answer",
         format!(
-            "record {id} was sent {times} times without an answer (the last time: {why}), and holds other values now. Plan again to see what it holds"
+            "record {id} was sent {times} times without an answer (the last time: {why}), and nothing shows that it was written. Plan again to see what it holds"
         ),
     )
 }
@@ -190,7 +192,7 @@ fn silent(id: &str) -> Failure {
     Failure::ours(
         "not_acknowledged",
         format!(
-            "the CRM took the update of record {id} twice without naming it in its answer, and it holds other values. Look at it in the CRM"
+            "the CRM took the update of record {id} twice without naming it in its answer, and nothing shows that it was written. Look at it in the CRM"
         ),
     )
 }

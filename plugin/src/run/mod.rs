@@ -16,7 +16,6 @@ mod admit;
 mod batch_job;
 mod bulk;
 pub(crate) mod changes;
-pub(crate) mod compare;
 mod crm_error;
 pub(crate) mod exchange;
 pub(crate) mod hubspot;
@@ -34,12 +33,13 @@ pub mod world;
 use crate::bindings::reverse_sync::destination::types::{Error, PlanMode};
 use crate::config::{Config, WriteMode};
 use crate::metadata::{self, Metadata};
+use crate::normal::Rules;
 use crate::routes::{BodyForm, Routes};
 use changes::{Changes, Outcomes};
 use exchange::Exchange;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use requests::Requests;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::future::Future;
 use std::pin::Pin;
 use world::{Network, Request, Stream};
@@ -58,8 +58,10 @@ pub(crate) struct Runner<'a, N> {
     network: &'a N,
     stream: &'a dyn Stream,
     pub(crate) requests: Requests,
-    /// The CRM's fields, where the plan was made without them.
-    metadata: Option<Metadata>,
+    /// What the CRM says of its fields, once something has to be held against it.
+    metadata: OnceCell<Metadata>,
+    /// The plan was made without it.
+    offline: bool,
     /// An error ends the run: jobs make no further request.
     stopped: Cell<bool>,
     /// The Bulk API cannot be used, for this object or with this grant.
@@ -73,7 +75,8 @@ pub(crate) struct Runner<'a, N> {
 pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, stream: &dyn Stream) -> Result<(), Error> {
     let mut runner = Runner::new(config, network, stream);
     if mode == PlanMode::Offline {
-        runner.metadata = Some(metadata::read(config, network).await?);
+        runner.offline = true;
+        runner.rules().await?;
     }
     if bulk::is_wanted(config, stream) {
         return runner.bulk().await;
@@ -129,10 +132,23 @@ impl<'a, N: Network> Runner<'a, N> {
             network,
             stream,
             requests: Requests::new(config),
-            metadata: None,
+            metadata: OnceCell::new(),
+            offline: false,
             stopped: Cell::new(false),
             no_bulk: Cell::new(false),
         }
+    }
+
+    /// How values of this object are compared. The CRM's metadata is read the first time.
+    pub(crate) async fn rules(&self) -> Result<Rules<'_>, Error> {
+        let metadata = match self.metadata.get() {
+            Some(metadata) => metadata,
+            None => {
+                let read = metadata::read(self.config, self.network).await?;
+                self.metadata.get_or_init(|| read)
+            }
+        };
+        Ok(Rules { provider: self.config.provider, metadata })
     }
 
     /// Whether each record is written by a request of its own.

@@ -1,5 +1,6 @@
 //! One batch of changes, one record in a call (`write_mode: record`), several calls on their way.
 
+use super::admit::changed_in_doubt;
 use super::batch_job::{MAX_DOUBTS, MAX_LOCKS, no_answer, unreadable};
 use super::changes::Changes;
 use super::exchange::{Exchange, backoff};
@@ -14,7 +15,7 @@ impl<N: Network> Runner<'_, N> {
     pub(super) async fn record_job(&self, changes: Changes) -> Result<(), Error> {
         let members = self.writable(&changes).await?;
         let changes = &changes;
-        let members = self.admit(changes, members).await?;
+        let members = self.admit(changes, members, changes.doubtful()).await?;
         let mut writes = iter(members)
             .map(|(member, unmodified_since)| self.write_one(changes, member, unmodified_since))
             .buffer_unordered(self.config.in_flight);
@@ -46,7 +47,8 @@ impl<N: Network> Runner<'_, N> {
                     Finding::Equal => outcomes.updated(changes.row(member)),
                     Finding::Gone(failure) => outcomes.failed(changes.row(member), &failure),
                     Finding::Unreadable(why) => outcomes.unknown(changes.row(member), &unreadable(changes.id(member), &why)),
-                    Finding::Different => rest.push(member),
+                    Finding::Neither(what) => outcomes.unknown(changes.row(member), &changed_in_doubt(changes.id(member), &what)),
+                    Finding::Again => rest.push(member),
                 }
             }
             members = rest;
@@ -104,7 +106,13 @@ impl<N: Network> Runner<'_, N> {
                     self.network.pause(backoff(locks, self.network.random())).await;
                     continue;
                 }
-                Exchange::Refused(412, _) if conditional && doubts == 0 => {
+                // Our own write, applied late, may be what has modified it.
+                Exchange::Refused(412, _) if conditional && (doubts > 0 || changes.doubtful()) => {
+                    let finding = self.look(changes, &[member]).await?.pop();
+                    self.settle_for_good(changes, member, finding, &mut outcomes);
+                    break;
+                }
+                Exchange::Refused(412, _) if conditional => {
                     let message =
                         format!("record {} was modified between reading and writing it; plan again to see it", changes.id(member));
                     outcomes.drifted(row, &super::changes::Failure { http_status: Some(412), code: "drifted".to_owned(), message });
@@ -123,16 +131,26 @@ impl<N: Network> Runner<'_, N> {
             doubts += 1;
             self.network.pause(backoff(doubts, self.network.random())).await;
             match self.look(changes, &[member]).await?.pop() {
-                Some((_, Finding::Equal)) => outcomes.updated(row),
-                Some((_, Finding::Gone(failure))) => outcomes.failed(row, &failure),
-                Some((_, Finding::Different)) if doubts < MAX_DOUBTS => continue,
-                Some((_, Finding::Different)) => outcomes.unknown(row, &no_answer(changes.id(member), doubts, &why)),
-                Some((_, Finding::Unreadable(unread))) => outcomes.unknown(row, &unreadable(changes.id(member), &unread)),
-                None => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
+                Some((_, Finding::Again)) if doubts < MAX_DOUBTS => continue,
+                Some((_, Finding::Again)) => outcomes.unknown(row, &no_answer(changes.id(member), doubts, &why)),
+                finding => self.settle_for_good(changes, member, finding, &mut outcomes),
             }
             break;
         }
         self.push(&outcomes)
+    }
+
+    /// The end of a change that may have been written and is not sent again.
+    fn settle_for_good(&self, changes: &Changes, member: usize, finding: Option<(usize, Finding)>, outcomes: &mut Outcomes) {
+        let (row, id) = (changes.row(member), changes.id(member));
+        match finding.map(|(_, finding)| finding) {
+            Some(Finding::Equal) => outcomes.updated(row),
+            Some(Finding::Gone(failure)) => outcomes.failed(row, &failure),
+            Some(Finding::Neither(what)) => outcomes.unknown(row, &changed_in_doubt(id, &what)),
+            Some(Finding::Unreadable(why)) => outcomes.unknown(row, &unreadable(id, &why)),
+            Some(Finding::Again) => outcomes.unknown(row, &unreadable(id, "the record was modified after it was read")),
+            None => outcomes.unknown(row, &unreadable(id, "there is no answer to the read")),
+        }
     }
 
     /// Whether an accepted PATCH wrote the record it was for.

@@ -2,11 +2,12 @@
 //! and to verify. Reads only; whatever the answer, nothing is applied here.
 
 use super::changes::{Changes, Failure};
-use super::compare::{holds, member};
 use super::exchange::{Exchange, unavailable};
 use super::{Runner, hubspot, salesforce};
 use crate::bindings::reverse_sync::destination::types::Error;
 use crate::encode::push_json_string;
+use crate::normal::{Likeness, Rules, member};
+use crate::policy::OnDrift;
 use crate::provider::Provider;
 use crate::template::json_names;
 use hashbrown::{HashMap, HashSet};
@@ -25,13 +26,15 @@ pub(crate) enum Held {
     Unreadable(String),
 }
 
-/// What a read says about a change.
+/// What a read says about a change that may have been written.
 #[derive(Debug)]
 pub(crate) enum Finding {
-    /// The CRM holds the confirmed values.
+    /// The CRM holds the confirmed values, and did not before.
     Equal,
-    /// It holds others.
-    Different,
+    /// It may be sent once more: the record holds what it held before, or nobody looked before.
+    Again,
+    /// It holds neither the confirmed values nor those before. Somebody else has written them, before our write or after it.
+    Neither(String),
     /// There is no such record under this id; it cannot be updated.
     Gone(Failure),
     /// The read was refused, so it tells nothing.
@@ -42,24 +45,65 @@ pub(crate) enum Finding {
 const MAX_NAMES: usize = 500;
 
 impl<N: Network> Runner<'_, N> {
-    /// Reads these members and holds what the CRM has against what was confirmed.
+    /// Reads these members, which may have been written, and holds what the CRM has against what was confirmed.
     ///
     /// # Errors
     /// What ends the whole run.
     pub(crate) async fn look(&self, changes: &Changes, members: &[usize]) -> Result<Vec<(usize, Finding)>, Error> {
         let confirmed = confirmed(changes, members);
         let found = self.held(changes, members, &confirmed).await?;
+        let rules = self.rules().await?;
         Ok(found
             .into_iter()
             .map(|(member, held)| {
                 let finding = match held {
-                    Held::Values(held) => equal_or_not(confirmed.get(&member), &held),
+                    Held::Values(held) => self.find(&rules, changes, member, confirmed.get(&member), &held),
                     Held::Gone(failure) => Finding::Gone(failure),
                     Held::Unreadable(why) => Finding::Unreadable(why),
                 };
                 (member, finding)
             })
             .collect())
+    }
+
+    fn find(
+        &self,
+        rules: &Rules<'_>,
+        changes: &Changes,
+        at: usize,
+        wanted: Option<&Map<String, Value>>,
+        held: &Map<String, Value>,
+    ) -> Finding {
+        // A change always has a field: one without any was not readable, and proves nothing.
+        let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+            return Finding::Unreadable("its confirmed values cannot be read".to_owned());
+        };
+        let before: Option<Map<String, Value>> = changes.before(at).and_then(|text| serde_json::from_str(text).ok());
+        let (mut proven, mut untouched) = (true, true);
+        let mut neither = Vec::new();
+        for (name, value) in wanted {
+            let Some(now) = member(held, name) else { return Finding::Unreadable(format!("the answer does not show `{name}`")) };
+            let was = before.as_ref().and_then(|before| member(before, name));
+            let (value, now) = (value.to_string(), now.to_string());
+            let was = was.map(Value::to_string);
+            // What was the same before proves nothing, and neither does another spelling where nobody knows what was there.
+            let is_wanted = match rules.likeness(name, &value, &now) {
+                Likeness::Exact => was.as_ref().is_none_or(|was| rules.likeness(name, &value, was) < Likeness::Same),
+                Likeness::Same => was.as_ref().is_some_and(|was| rules.likeness(name, &value, was) < Likeness::Same),
+                Likeness::Masked | Likeness::Different => false,
+            };
+            let is_before = was.as_ref().is_none_or(|was| rules.likeness(name, was, &now) >= Likeness::Same);
+            proven &= is_wanted;
+            untouched &= is_before || is_wanted;
+            if !is_before && !is_wanted {
+                neither.push(format!("`{name}` was {} when planned and is {now} now", was.unwrap_or_default()));
+            }
+        }
+        match (proven, untouched || self.config.policy.on_drift == OnDrift::Overwrite) {
+            (true, _) => Finding::Equal,
+            (false, true) => Finding::Again,
+            (false, false) => Finding::Neither(neither.join(", ")),
+        }
     }
 
     /// Reads the fields of these members' changes, in the order of the members.
@@ -88,7 +132,7 @@ impl<N: Network> Runner<'_, N> {
         let mut found = self.present(changes, members, &names(confirmed)).await?;
         for member in members {
             let held = match found.remove(changes.id(*member)) {
-                Some(held) => Held::Values(held),
+                Some(held) => shown(held, confirmed.get(member)),
                 None => self.look_at_one(changes, *member, confirmed.get(member)).await?,
             };
             all.push((*member, held));
@@ -127,7 +171,7 @@ impl<N: Network> Runner<'_, N> {
         let request = self.requests.read_one(changes, member, names);
         Ok(match self.read(&request, |body| hubspot::record(body).is_some()).await? {
             Exchange::Accepted(answer) => match hubspot::record(&answer.body) {
-                Some(record) if record.id == id => Held::Values(record.properties),
+                Some(record) if record.id == id => shown(record.properties, wanted),
                 Some(record) => Held::Gone(merged(id, &record.id)),
                 None => Held::Unreadable("the answer is no record".to_owned()),
             },
@@ -210,10 +254,12 @@ impl<N: Network> Runner<'_, N> {
                     ),
                 ));
             }
-            match (held.remove(member), &refusal) {
-                (Some(held), _) => Held::Values(held),
-                (None, Some(why)) => Held::Unreadable(why.clone()),
-                (None, None) => Held::Values(Map::new()),
+            let held = held.remove(member).unwrap_or_default();
+            let hidden = confirmed.get(member).into_iter().flat_map(Map::keys).find(|name| self::member(&held, name).is_none());
+            match (hidden, &refusal) {
+                (None, _) => Held::Values(held),
+                (Some(_), Some(why)) => Held::Unreadable(why.clone()),
+                (Some(name), None) => Held::Unreadable(format!("the answer does not show `{name}`")),
             }
         };
         Ok(members.iter().map(|member| (*member, held_by(member))).collect())
@@ -238,17 +284,20 @@ pub(crate) fn confirmed(changes: &Changes, members: &[usize]) -> HashMap<usize, 
     members.iter().map(|member| (*member, serde_json::from_str(changes.fields(*member)).unwrap_or_default())).collect()
 }
 
+/// HubSpot leaves out what it does not know, and shows what is empty as null (crm-apis A4): a field that is left out is not empty.
+fn shown(held: Map<String, Value>, wanted: Option<&Map<String, Value>>) -> Held {
+    match wanted.into_iter().flat_map(Map::keys).find(|name| !held.contains_key(*name)) {
+        None => Held::Values(held),
+        Some(name) => Held::Unreadable(format!("the answer does not show `{name}`")),
+    }
+}
+
 /// The record lives on under another id.
 pub(crate) fn merged(id: &str, survivor: &str) -> Failure {
     Failure::ours(
         "merged",
         format!("record {id} was merged into record {survivor}, so it was not written; resolve the golden records again, then plan again"),
     )
-}
-
-fn equal_or_not(wanted: Option<&Map<String, Value>>, held: &Map<String, Value>) -> Finding {
-    // A change always has a field: one without any was not readable, and proves nothing.
-    if wanted.is_some_and(|wanted| !wanted.is_empty() && holds(wanted, held)) { Finding::Equal } else { Finding::Different }
 }
 
 /// All field names of these changes.
@@ -271,10 +320,9 @@ pub(crate) fn restorable(provider: Provider, fields: &Map<String, Value>, held: 
         }
         push_json_string(&mut out, name);
         out.push(':');
-        match (member(held, name), provider) {
-            (None | Some(Value::Null), Provider::HubSpot) => out.push_str("\"\""),
-            (None, Provider::Salesforce) => out.push_str("null"),
-            (Some(value), _) => out.push_str(&value.to_string()),
+        match (member(held, name).unwrap_or(&Value::Null), provider) {
+            (Value::Null, Provider::HubSpot) => out.push_str("\"\""),
+            (value, _) => out.push_str(&value.to_string()),
         }
     }
     out.push('}');

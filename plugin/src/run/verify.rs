@@ -2,12 +2,15 @@
 
 use super::Runner;
 use super::changes::Changes;
-use super::compare::holds;
 use super::settle::{Held, confirmed, restorable};
 use super::world::{Network, Stream};
 use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, Holding, OutcomeBatch, ReadingBatch, StringLists, Strings};
+use crate::compare::judge::goes_back;
 use crate::config::Config;
+use crate::normal::member as member_of;
+use crate::provider::Provider;
 use crate::routes::{BodyForm, Routes};
+use serde_json::{Map, Value};
 
 /// Reads the records of all changes that `next` hands out, and tells `push` what they hold.
 ///
@@ -24,22 +27,30 @@ pub async fn verify<N: Network>(
         BodyForm::Many { max, .. } => max,
         _ => 1,
     };
+    let rules = runner.rules().await?;
     while let Some(batch) = next(most)? {
         let changes = Changes::new(batch)?;
         let members = changes.members();
         let confirmed = confirmed(&changes, &members);
         let mut readings = Readings::new();
         for (member, held) in runner.held(&changes, &members, &confirmed).await? {
-            let wanted = confirmed.get(&member);
             let row = changes.row(member);
-            match held {
-                Held::Values(held) => {
-                    let equal = wanted.is_some_and(|wanted| holds(wanted, &held));
-                    let holding = if equal { Holding::Confirmed } else { Holding::Other };
-                    readings.push(row, holding, wanted.map(|wanted| restorable(config.provider, wanted, &held)), "");
+            match (held, confirmed.get(&member)) {
+                (Held::Values(held), Some(wanted)) => {
+                    let before: Option<Map<String, Value>> = changes.before(member).and_then(|text| serde_json::from_str(text).ok());
+                    let differing = rules.differing(wanted, &held);
+                    let holding = if differing.is_empty() && !wanted.is_empty() { Holding::Confirmed } else { Holding::Other };
+                    let moved = before.as_ref().map(|before| rules.differing(before, &held)).unwrap_or_default();
+                    let one_way = before.iter().flatten().filter(|(name, was)| {
+                        let now = member_of(&held, name).unwrap_or(&Value::Null);
+                        config.provider == Provider::HubSpot && goes_back(rules.metadata, name, &was.to_string(), &now.to_string())
+                    });
+                    let one_way = one_way.map(|(name, _)| name.as_str()).collect();
+                    readings.push(row, holding, Some(restorable(config.provider, wanted, &held)), "", [differing, moved, one_way]);
                 }
-                Held::Gone(failure) => readings.push(row, Holding::Gone, None, &failure.message),
-                Held::Unreadable(why) => readings.push(row, Holding::Unreadable, None, &why),
+                (Held::Gone(failure), _) => readings.push(row, Holding::Gone, None, &failure.message, Default::default()),
+                (Held::Unreadable(why), _) => readings.push(row, Holding::Unreadable, None, &why, Default::default()),
+                (Held::Values(_), None) => readings.push(row, Holding::Unreadable, None, "its values cannot be read", Default::default()),
             }
         }
         push(&readings.0)?;
@@ -77,7 +88,8 @@ impl Readings {
         })
     }
 
-    fn push(&mut self, row: u64, holding: Holding, values: Option<String>, detail: &str) {
+    /// `names`: of the fields that differ, that have moved, and that go one way only.
+    fn push(&mut self, row: u64, holding: Holding, values: Option<String>, detail: &str, names: [Vec<&str>; 3]) {
         let add = |strings: &mut Strings, text: &str| {
             strings.bytes.push_str(text);
             strings.offsets.push(strings.bytes.len() as u32);
@@ -86,7 +98,8 @@ impl Readings {
         self.0.holdings.push(holding);
         add(&mut self.0.values, values.as_deref().unwrap_or("{}"));
         add(&mut self.0.details, detail);
-        for lists in [&mut self.0.differing, &mut self.0.moved, &mut self.0.one_way] {
+        for (lists, names) in [&mut self.0.differing, &mut self.0.moved, &mut self.0.one_way].into_iter().zip(names) {
+            names.into_iter().for_each(|name| add(&mut lists.items, name));
             lists.offsets.push(lists.items.offsets.len() as u32 - 1);
         }
     }

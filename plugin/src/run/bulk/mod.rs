@@ -16,6 +16,7 @@ mod job;
 mod load;
 mod notes;
 
+use super::admit::changed_in_doubt;
 use super::batch_job::unreadable;
 use super::changes::{Changes, Failure, Outcomes};
 use super::settle::Finding;
@@ -129,7 +130,7 @@ impl<N: Network> Runner<'_, N> {
     async fn send(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
         let mut admitted = Vec::with_capacity(members.len());
         for members in members.chunks(most_read()) {
-            admitted.extend(self.admitted(changes, members.to_vec()).await?);
+            admitted.extend(self.admitted(changes, members.to_vec(), false).await?);
         }
         let members = admitted;
         let Some(all) = rows(changes, &members) else { return Ok(()) };
@@ -229,7 +230,7 @@ impl<N: Network> Runner<'_, N> {
 
     /// Reads changes in doubt and settles those that the CRM holds; the others were not applied.
     async fn read_first(&self, changes: &Changes, members: &[usize]) -> Result<Vec<usize>, Error> {
-        let mut different = Vec::new();
+        let mut again = Vec::new();
         for members in members.chunks(most_read()) {
             let mut outcomes = Outcomes::new();
             for (member, finding) in self.look(changes, members).await? {
@@ -238,12 +239,13 @@ impl<N: Network> Runner<'_, N> {
                     Finding::Equal => outcomes.updated(row),
                     Finding::Gone(failure) => outcomes.failed(row, &failure),
                     Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
-                    Finding::Different => different.push(member),
+                    Finding::Neither(what) => outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what)),
+                    Finding::Again => again.push(member),
                 }
             }
             self.push(&outcomes)?;
         }
-        Ok(different)
+        Ok(again)
     }
 
     /// Sends changes that were not applied in collections, several on their way.

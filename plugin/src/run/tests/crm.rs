@@ -37,6 +37,14 @@ pub(super) struct Fake {
     pub(super) merged: RefCell<BTreeMap<String, String>>,
     /// Names that HubSpot merges away right after the next read.
     pub(super) merge_after_read: RefCell<Option<(String, String)>>,
+    /// Types of fields, as the CRM's metadata names them; all others are text.
+    pub(super) types: RefCell<BTreeMap<String, &'static str>>,
+    /// Fields that HubSpot leaves out of its answers.
+    pub(super) hidden: RefCell<BTreeSet<String>>,
+    /// The values before, by id, where the plan was compared.
+    pub(super) before: RefCell<BTreeMap<String, String>>,
+    /// What other people write right before the next reads: record, field, value.
+    pub(super) edits: RefCell<VecDeque<(String, String, Value)>>,
     /// Properties that do not exist.
     pub(super) unknown_fields: BTreeSet<&'static str>,
     /// How many more writes find a record locked.
@@ -83,6 +91,10 @@ impl Fake {
             records: RefCell::default(),
             merged: RefCell::default(),
             merge_after_read: RefCell::default(),
+            types: RefCell::default(),
+            hidden: RefCell::default(),
+            before: RefCell::default(),
+            edits: RefCell::default(),
             unknown_fields: BTreeSet::from(["nope"]),
             locks: RefCell::default(),
             write_faults: RefCell::default(),
@@ -116,9 +128,38 @@ impl Fake {
             rows: (row..row + changes.len() as u64).collect(),
             ids: strings(changes.iter().map(|change| change.0.as_str())),
             fields: strings(changes.iter().map(|change| change.1.as_str())),
-            before: None,
+            before: self.before_of(changes.iter().map(|change| change.0.as_str())),
             doubtful,
         }));
+    }
+
+    fn before_of<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Option<Strings> {
+        let before = self.before.borrow();
+        let texts: Option<Vec<&str>> = ids.map(|id| before.get(id).map(String::as_str)).collect();
+        texts.filter(|texts| !texts.is_empty()).map(|texts| strings(texts.into_iter()))
+    }
+
+    /// The metadata of every field that was confirmed.
+    fn described(&self, request: &Request) -> Option<Answer> {
+        let fields = self.confirmed.borrow();
+        let fields: BTreeSet<String> = fields
+            .values()
+            .flat_map(|(_, fields)| {
+                serde_json::from_str::<Map<String, Value>>(fields).unwrap_or_default().into_iter().map(|(name, _)| name)
+            })
+            .collect();
+        let types = self.types.borrow();
+        let of = |name: &String| types.get(name).copied().unwrap_or("string");
+        let body = match request.path.as_str() {
+            "/crm/v3/properties/contacts" => {
+                json!({"results": fields.iter().map(|name| json!({"name": name, "type": of(name)})).collect::<Vec<_>>()})
+            }
+            "/services/data/v67.0/sobjects/Contact/describe" => {
+                json!({"fields": fields.iter().map(|name| json!({"name": name, "type": of(name), "updateable": true})).collect::<Vec<_>>()})
+            }
+            _ => return None,
+        };
+        Some(Answer { status: 200, retry_after: None, body: body.to_string().into_bytes() })
     }
 
     pub(super) fn fault(&self, fault: Fault) -> &Fake {
@@ -166,7 +207,7 @@ impl Fake {
                 rows: left.iter().map(|change| change.0).collect(),
                 ids: strings(left.iter().map(|change| change.1)),
                 fields: strings(left.iter().map(|change| change.2)),
-                before: None,
+                before: self.before_of(left.iter().map(|change| change.1)),
                 doubtful: true,
             }));
         }
@@ -248,6 +289,7 @@ impl Fake {
                     match self.records.borrow_mut().get_mut(id) {
                         Some(record) => {
                             record.extend(input["properties"].as_object().unwrap().clone());
+                            *self.applied.borrow_mut().entry(id.to_owned()).or_default() += 1;
                             results.push(json!({"id": id, "properties": {"x": "y"}, "archived": false}));
                         }
                         None if self.merged.borrow().contains_key(id) => {}
@@ -266,7 +308,11 @@ impl Fake {
                 let records = self.records.borrow();
                 let results: Vec<Value> = inputs
                     .iter()
-                    .filter_map(|input| Some(hubspot_record(input["id"].as_str()?, records.get(input["id"].as_str()?)?)))
+                    .filter_map(|input| {
+                        let id = input["id"].as_str()?;
+                        let names = body["properties"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                        Some(hubspot_record(id, &self.shown(records.get(id)?, names)))
+                    })
                     .collect();
                 let answer = json!({"status": "COMPLETE", "results": results}).to_string();
                 drop(records);
@@ -288,12 +334,25 @@ impl Fake {
                         return (400, refusal);
                     }
                     record.extend(body["properties"].as_object().unwrap().clone());
+                    *self.applied.borrow_mut().entry(survivor.clone()).or_default() += 1;
                 } else {
                     assert!(query.is_empty() || query.starts_with("properties="), "{query}");
                 }
-                (200, hubspot_record(&survivor, record).to_string())
+                let names = query.trim_start_matches("properties=").split("%2C");
+                let shown = self.shown(record, names);
+                (200, hubspot_record(&survivor, &shown).to_string())
             }
         }
+    }
+
+    /// A record with what was asked for: null where a property is empty, nothing where there is no such property (crm-apis A4).
+    fn shown<'n>(&self, record: &Map<String, Value>, names: impl Iterator<Item = &'n str>) -> Map<String, Value> {
+        let mut shown = record.clone();
+        for name in names.filter(|name| !name.is_empty() && !self.unknown_fields.contains(name) && !self.hidden.borrow().contains(*name)) {
+            shown.entry(name).or_insert(Value::Null);
+        }
+        shown.retain(|name, _| !self.hidden.borrow().contains(name));
+        shown
     }
 
     fn hubspot_refusal(&self, properties: &Value) -> Option<String> {
@@ -415,12 +474,22 @@ async fn turn() {
 
 impl Network for Fake {
     async fn send(&self, request: &Request) -> Result<Answer, Lost> {
+        if let Some(answer) = self.described(request) {
+            turn().await;
+            return Ok(answer);
+        }
         self.log.borrow_mut().push(request.clone());
         for (id, (row, _)) in self.confirmed.borrow().iter().filter(|(_, (row, _))| self.outcomes.borrow().contains_key(row)) {
             let named = request.body.contains(&format!("\"{id}\"")) || request.path.contains(&format!("/{id}"));
             assert!(!named, "row {row} has its outcome, and is named again");
         }
         turn().await;
+        if !request.writes
+            && let Some((id, field, value)) = self.edits.borrow_mut().pop_front()
+            && let Some(record) = self.records.borrow_mut().get_mut(&id)
+        {
+            record.insert(field, value);
+        }
         let faults = if request.writes { &self.write_faults } else { &self.read_faults };
         let mut fault = faults.borrow_mut().pop_front().unwrap_or(Fault::Fine);
         if matches!(fault, Fault::Instead(404, _)) && request.method == "GET" && request.path.contains("/jobs/") {
@@ -491,7 +560,7 @@ impl Stream for Fake {
         assert!(!outcomes.rows.is_empty() && outcomes.rows.len() == outcomes.statuses.len());
         for (row, status) in outcomes.rows.iter().zip(&outcomes.statuses) {
             let problem = outcomes.problems.iter().find(|problem| problem.row == *row).cloned();
-            assert_eq!(problem.is_some(), matches!(status, Status::Failed | Status::Unknown));
+            assert_eq!(problem.is_some(), matches!(status, Status::Failed | Status::Unknown | Status::Drifted));
             assert!(
                 problem
                     .as_ref()

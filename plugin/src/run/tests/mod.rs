@@ -3,6 +3,7 @@
 mod any_fault;
 mod bulk;
 mod crm;
+mod evidence;
 mod hubspot;
 mod jobs;
 mod salesforce;

@@ -1,0 +1,183 @@
+//! What counts as proof: a change is `updated` only if the CRM holds what was wanted, and not written only if nothing of it was.
+
+use super::crm::{Fake, Fault};
+use crate::bindings::reverse_sync::destination::types::Status;
+use crate::metadata::Kind;
+use crate::normal::{Likeness, likeness};
+use crate::provider::Provider;
+use crate::run::world::Lost;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Both CRMs, one call for many records and one for each.
+const WAYS: [(&str, &str, &str); 4] = [
+    ("hubspot_dest", "", "1001"),
+    ("hubspot_dest", r#","write_mode":"record""#, "1001"),
+    ("salesforce_dest", "", "0035t0000000001AAA"),
+    ("salesforce_dest", r#","write_mode":"record""#, "0035t0000000001AAA"),
+];
+
+fn lost() -> Lost {
+    Lost::Broken("ConnectionTerminated".to_owned())
+}
+
+fn fake(way: (&str, &str, &str), held: &Value, wanted: &Value, before: bool, doubtful: bool) -> Fake {
+    let crm = Fake::new(way.0, way.1);
+    let held = held.as_object().unwrap().clone();
+    if before {
+        let before = held.iter().filter(|(name, _)| wanted.get(*name).is_some()).map(|(name, value)| (name.clone(), value.clone()));
+        crm.before.borrow_mut().insert(way.2.to_owned(), Value::Object(before.collect()).to_string());
+    }
+    crm.records.borrow_mut().insert(way.2.to_owned(), held);
+    crm.confirm(&[(way.2.to_owned(), wanted.to_string())], doubtful);
+    crm
+}
+
+#[test]
+fn an_old_text_that_resembles_the_new_one_proves_no_write() {
+    for (held, wanted) in
+        [("10115.0", "10115"), ("1.10", "1.1"), ("TRUE", "true"), ("b;a", "a;b"), ("Ada  ", "Ada x"), ("ada@x.org", "Ada@x.org")]
+    {
+        for way in WAYS {
+            for (before, doubtful) in [(false, false), (true, false), (false, true), (true, true)] {
+                let crm = fake(way, &json!({"zip": held}), &json!({"zip": wanted}), before, doubtful);
+                if !doubtful {
+                    crm.fault(Fault::Before(lost()));
+                }
+                crm.run().unwrap();
+                let seen = (crm.status(1), crm.records.borrow()[way.2]["zip"].clone());
+                assert_eq!(seen, (Some(Status::Updated), json!(wanted)), "{way:?} {held} before {before} doubtful {doubtful}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_number_in_another_spelling_is_sent_again_where_it_was_there_before() {
+    for way in WAYS {
+        let crm = fake(way, &json!({"n": "1.10"}), &json!({"n": "1.1"}), false, false);
+        crm.types.borrow_mut().insert("n".to_owned(), if way.0 == "hubspot_dest" { "number" } else { "double" });
+        crm.fault(Fault::Before(lost())).run().unwrap();
+        assert_eq!((crm.status(1), crm.applied.borrow()[way.2]), (Some(Status::Updated), 1), "{way:?}");
+    }
+}
+
+#[test]
+fn what_somebody_wrote_after_a_doubt_is_not_written_over() {
+    for way in WAYS {
+        // Reads: the one of record mode that looks for merges, the one for drift, and the one that settles.
+        for looks in 1..=2 {
+            let crm = fake(way, &json!({"city": "Bozeman"}), &json!({"city": "Boston"}), true, false);
+            let nothing = || (String::new(), String::new(), Value::Null);
+            crm.edits.borrow_mut().extend((0..looks).map(|_| nothing()));
+            crm.edits.borrow_mut().push_back((way.2.to_owned(), "city".to_owned(), json!("Paris")));
+            crm.fault(Fault::Before(lost())).run().unwrap();
+            let paris = crm.records.borrow()[way.2]["city"] == "Paris";
+            match crm.status(1) {
+                Some(Status::Unknown) => assert!(paris && crm.problem(1).code == "changed_in_doubt", "{way:?}"),
+                // It came before anything was sent.
+                Some(Status::Drifted) => assert!(paris && crm.writes().is_empty(), "{way:?}"),
+                // It was settled before.
+                other => assert_eq!((other, paris), (Some(Status::Updated), false), "{way:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_change_that_was_applied_and_then_edited_in_part_is_unknown_after_a_kill() {
+    for way in WAYS {
+        let crm = fake(way, &json!({"city": "Bozeman", "phone": "1"}), &json!({"city": "Boston", "phone": "2"}), true, true);
+        crm.records.borrow_mut().get_mut(way.2).unwrap().extend([("city".to_owned(), json!("Boston")), ("phone".to_owned(), json!("+2"))]);
+        crm.run().unwrap();
+        assert_eq!((crm.status(1), crm.writes().len()), (Some(Status::Unknown), 0), "{way:?}");
+        assert!(crm.problem(1).message.contains("`phone`") && !crm.problem(1).message.contains("`city`"), "{:?}", crm.problem(1));
+    }
+}
+
+#[test]
+fn a_precondition_that_fails_after_a_doubt_is_looked_at_again() {
+    let way = WAYS[3];
+    for (late, expected) in [("Boston", Status::Updated), ("Paris", Status::Unknown)] {
+        let held = json!({"Title": "Bozeman", "LastModifiedDate": "2026-10-02T08:15:30.000+0000"});
+        let crm = fake(way, &held, &json!({"Title": "Boston"}), true, false);
+        let nothing = || (String::new(), String::new(), Value::Null);
+        // The first PATCH is applied after it was looked for, or somebody else was quicker.
+        crm.edits.borrow_mut().extend([nothing(), nothing(), (way.2.to_owned(), "Title".to_owned(), json!(late))]);
+        crm.fault(Fault::Before(lost())).fault(Fault::Instead(412, String::new())).run().unwrap();
+        assert_eq!(crm.status(1), Some(expected), "{late}");
+    }
+}
+
+#[test]
+fn a_property_that_the_answer_leaves_out_is_not_empty() {
+    for way in &WAYS[..2] {
+        let crm = fake(*way, &json!({"city": "Bozeman"}), &json!({"city": "Boston"}), true, false);
+        crm.hidden.borrow_mut().insert("city".to_owned());
+        crm.run().unwrap();
+        assert_eq!((crm.status(1), crm.writes().len()), (Some(Status::Failed), 0), "{way:?}");
+        assert_eq!(crm.problem(1).code, "unreadable");
+    }
+}
+
+/// Texts and numbers that resemble each other.
+fn value() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["1.1", "1.10", "10115", "10115.0", "true", "TRUE", "a;b", "b;a", "Ada", "Ada ", ""])
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        3 => Just(Fault::Fine),
+        2 => Just(Fault::Before(lost())),
+        2 => Just(Fault::After(lost())),
+        1 => Just(Fault::Instead(502, String::new())),
+        1 => Just(Fault::Answered(504, "<html>".to_owned())),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// `updated` is true, and nothing is called not written that this run wrote.
+    #[test]
+    fn outcomes_are_evidence(
+        way in 0usize..4,
+        kind in prop::sample::select(vec!["string", "number", "bool"]),
+        (held, wanted, edit) in (value(), value(), value()),
+        compared in any::<bool>(),
+        edits in prop::collection::vec(any::<bool>(), 0..6),
+        faults in prop::collection::vec(fault(), 0..6),
+        killed in prop::option::of(1u32..12),
+    ) {
+        let way = WAYS[way];
+        let hubspot = way.0 == "hubspot_dest";
+        let crm = fake(way, &json!({"x": held}), &json!({"x": wanted}), compared, false);
+        let (name, rule) = match (kind, hubspot) {
+            ("number", true) => ("number", Kind::Number { scale: None }),
+            ("number", false) => ("double", Kind::Number { scale: Some(0) }),
+            ("bool", true) => ("bool", Kind::Bool),
+            ("bool", false) => ("boolean", Kind::Bool),
+            _ => ("string", Kind::Text { max: None, trimmed: !hubspot }),
+        };
+        crm.types.borrow_mut().insert("x".to_owned(), name);
+        for edited in edits {
+            let id = if edited { way.2.to_owned() } else { String::new() };
+            crm.edits.borrow_mut().push_back((id, "x".to_owned(), json!(edit)));
+        }
+        crm.write_faults.borrow_mut().extend(faults);
+        if let Some(turns) = killed {
+            crm.run_killed_after(turns);
+        }
+        crm.run().unwrap();
+        let written = crm.applied.borrow().get(way.2).copied().unwrap_or_default() > 0;
+        let now = crm.records.borrow()[way.2]["x"].to_string();
+        let provider = if hubspot { Provider::HubSpot } else { Provider::Salesforce };
+        let holds = likeness(provider, Some(&rule), &json!(wanted).to_string(), &now) >= Likeness::Same;
+        match crm.status(1) {
+            Some(Status::Updated) => prop_assert!(written || holds, "told updated: {now}"),
+            Some(Status::Failed | Status::Drifted | Status::Unchanged) => prop_assert!(!written, "told not written: {now}"),
+            Some(Status::Unknown) => {}
+            None => prop_assert!(false, "no outcome"),
+        }
+    }
+}

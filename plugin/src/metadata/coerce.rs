@@ -55,8 +55,8 @@ pub fn coerce<'t>(
             }
         }
         Kind::Bool => match trimmed.to_ascii_lowercase().as_str() {
-            "true" | "yes" | "y" | "1" | "on" => plain("true".into()),
-            "false" | "no" | "n" | "0" | "off" => plain("false".into()),
+            "true" | "t" | "yes" | "y" | "1" | "on" => plain("true".into()),
+            "false" | "f" | "no" | "n" | "0" | "off" => plain("false".into()),
             _ => Err("is neither true nor false (accepted: true, false, yes, no, 1, 0)".to_owned()),
         },
         Kind::Number { scale } => number(trimmed, *scale),
@@ -211,6 +211,8 @@ mod tests {
             (text(20, false), " kept ", " kept "),
             (Kind::Bool, "Yes", "true"),
             (Kind::Bool, "0", "false"),
+            (Kind::Bool, "t", "true"),
+            (Kind::Bool, "F", "false"),
             (Kind::Number { scale: None }, "+1250000.50", "1250000.50"),
             (Kind::Number { scale: None }, "1.5e3", "1500"),
             (Kind::Number { scale: Some(2) }, "12.349", "12.34"),

@@ -14,10 +14,11 @@ use crate::{
     journal::{Past, RunId},
     plan::{ChangeBatch, Draft, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
     run::StopSignal,
-    values::{differences, shown},
+    values::{members, shown},
     verify::{self, Holding, Reading, VerifyError},
 };
 use std::{
+    collections::BTreeMap,
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -29,6 +30,8 @@ pub const CHANGED_SINCE: &str = "changed_since";
 pub const AS_BEFORE: &str = "as_before";
 /// The reason code of a record that is not there any more.
 pub const GONE: &str = "gone";
+/// The reason code of a record of which all fields go one way only.
+pub const ONE_WAY: &str = "one_way";
 /// The reason code of a record that the CRM would not show.
 pub const UNREADABLE: &str = "unreadable";
 
@@ -100,7 +103,8 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
     if header.mode != PlanMode::Compare {
         return Err(UndoError::NoValuesBefore(run_id.clone()));
     }
-    let total = past.updated.count();
+    let written = past.updated.or(&past.unknown);
+    let total = written.count();
     if total == 0 {
         return Err(UndoError::NothingWritten(run_id.clone()));
     }
@@ -112,15 +116,15 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
     let expected =
         [(Expecting::Plan, header.account.as_ref()), (Expecting::Run, past.account.as_ref()), (Expecting::Source, link.account.as_ref())];
     let held = account::hold(question.as_ref(), &link, &expected, &Traffic::default(), &stop).await?;
-    let spooling = Arc::new(Mutex::new(Spooling { spool: Some(Spool::new(undoing.plans_dir)?), failed: None }));
+    let spooling = Arc::new(Mutex::new(Spooling { spool: Some(Spool::new(undoing.plans_dir)?), failed: None, one_way: BTreeMap::new() }));
     let seen = Arc::clone(&spooling);
     // Spooling writes into buffers, and the CRM sets the pace: a thread of its own would be idle.
     let show = move |reading: Reading<'_>| lock(&seen).take(&reading);
-    verify::verify(component, undoing.grant, plan, past.updated.clone(), link.clone(), stop, show).await?;
+    verify::verify(component, undoing.grant, plan, written, link.clone(), stop, show).await?;
 
-    let (spool, failed) = {
+    let (spool, failed, one_way) = {
         let mut spooling = lock(&spooling);
-        (spooling.spool.take(), spooling.failed.take())
+        (spooling.spool.take(), spooling.failed.take(), std::mem::take(&mut spooling.one_way))
     };
     if let Some(error) = failed {
         return Err(error.into());
@@ -130,6 +134,10 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
     let limits = Guards { max_changes: destination.guards.max_changes, ..unlimited() };
     let found = std::mem::take(&mut spooled.watcher).judge(&limits, total);
     let mut warnings = warnings(run_id, past, plan, component);
+    for (name, count) in one_way {
+        let records = if count == 1 { "1 record keeps its value" } else { &format!("{count} records keep their value") };
+        warnings.push(format!("`{name}`: {records}, because the CRM does not take it back in one write; other fields are put back"));
+    }
     let account = match held {
         None => account::note(question.as_ref(), &link, &mut warnings).await,
         held => held,
@@ -192,7 +200,7 @@ fn warnings(run_id: &RunId, past: &Past, plan: &Plan, component: &Component) -> 
     }
     if past.counts.unknown > 0 {
         warnings.push(format!(
-            "{} changes of run {run_id} ended unknown: they may have been written, and are not undone; --rejects of that run names them",
+            "{} changes of run {run_id} ended unknown: they may have been written; where the CRM holds what was confirmed, they are undone too",
             past.counts.unknown
         ));
     }
@@ -209,6 +217,8 @@ fn warnings(run_id: &RunId, past: &Past, plan: &Plan, component: &Component) -> 
 struct Spooling {
     spool: Option<Spool>,
     failed: Option<SpoolError>,
+    /// How many records keep the value of a field, by its name: the CRM would not take it back.
+    one_way: BTreeMap<String, u64>,
 }
 
 fn lock(spooling: &Mutex<Spooling>) -> MutexGuard<'_, Spooling> {
@@ -219,6 +229,11 @@ fn lock(spooling: &Mutex<Spooling>) -> MutexGuard<'_, Spooling> {
 impl Spooling {
     fn take(&mut self, reading: &Reading<'_>) {
         let (Some(spool), None) = (&mut self.spool, &self.failed) else { return };
+        if reading.holding == Holding::Confirmed {
+            for name in reading.one_way {
+                *self.one_way.entry(name.clone()).or_default() += 1;
+            }
+        }
         if let Err(error) = decide(spool, reading) {
             self.failed = Some(error);
         }
@@ -228,9 +243,9 @@ impl Spooling {
 fn decide(spool: &mut Spool, reading: &Reading<'_>) -> Result<(), SpoolError> {
     let detail = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     match judge(reading) {
-        Decision::PutBack(before) => {
+        Decision::PutBack(before, now) => {
             let mut change = ChangeBatch::new();
-            change.push(reading.row, reading.provider_id, before, Some(reading.now));
+            change.push(reading.row, reading.provider_id, &before, Some(&now));
             spool.push(change)
         }
         Decision::Leave(reason, text) => spool.skip(wit::SkippedBatch {
@@ -243,25 +258,36 @@ fn decide(spool: &mut Spool, reading: &Reading<'_>) -> Result<(), SpoolError> {
 }
 
 #[derive(Debug, PartialEq)]
-enum Decision<'a> {
-    PutBack(&'a str),
+enum Decision {
+    /// These values, where the record holds those now.
+    PutBack(String, String),
     Leave(&'static str, String),
 }
 
-fn judge<'a>(reading: &Reading<'a>) -> Decision<'a> {
+fn judge(reading: &Reading<'_>) -> Decision {
     let named = |text: &str| format!("record {}{}{text}", reading.provider_id, if text.is_empty() { "" } else { ": " });
     match (reading.holding, reading.before) {
         (Holding::Gone, _) => Decision::Leave(GONE, named(reading.detail)),
         (Holding::Unreadable, _) => Decision::Leave(UNREADABLE, named(reading.detail)),
         (_, None) => Decision::Leave(UNREADABLE, named("nobody looked at it before it was written")),
-        (_, Some(before)) if differences(before, reading.now).is_empty() => Decision::Leave(AS_BEFORE, String::new()),
-        (Holding::Confirmed, Some(before)) => Decision::PutBack(before),
+        (_, Some(_)) if reading.moved.is_empty() => Decision::Leave(AS_BEFORE, String::new()),
+        (Holding::Confirmed, Some(before)) if reading.one_way.is_empty() => Decision::PutBack(before.to_owned(), reading.now.to_owned()),
+        (Holding::Confirmed, Some(before)) => {
+            let (mut before, mut now) = (members(before), members(reading.now));
+            let kept = |name: &String, _: &mut serde_json::Value| !reading.one_way.contains(name);
+            before.retain(kept);
+            now.retain(kept);
+            match before.is_empty() {
+                true => Decision::Leave(ONE_WAY, named(&format!("the CRM does not take {} back in one write", reading.one_way.join(", ")))),
+                false => Decision::PutBack(serde_json::Value::Object(before).to_string(), serde_json::Value::Object(now).to_string()),
+            }
+        }
         (Holding::Other, Some(_)) => {
-            let changed: Vec<String> = differences(reading.written, reading.now)
-                .into_iter()
-                .map(|(field, written, now)| {
-                    format!("{field} was written as {}, and is {} now", shown(written.as_ref()), shown(now.as_ref()))
-                })
+            let (written, now) = (members(reading.written), members(reading.now));
+            let changed: Vec<String> = reading
+                .differing
+                .iter()
+                .map(|field| format!("{field} was written as {}, and is {} now", shown(written.get(field)), shown(now.get(field))))
                 .collect();
             Decision::Leave(CHANGED_SINCE, named(&changed.join("; ")))
         }
@@ -272,7 +298,7 @@ fn judge<'a>(reading: &Reading<'a>) -> Decision<'a> {
 mod tests {
     use super::*;
 
-    fn reading(holding: Holding, now: &'static str) -> Reading<'static> {
+    fn reading(holding: Holding, now: &'static str, differing: &'static [String], moved: &'static [String]) -> Reading<'static> {
         Reading {
             row: 7,
             provider_id: "42",
@@ -281,20 +307,42 @@ mod tests {
             before: Some(r#"{"city":"Bozeman","phone":""}"#),
             now,
             detail: "",
+            differing,
+            moved,
+            one_way: &[],
         }
+    }
+
+    fn names(names: &[&str]) -> &'static [String] {
+        names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().leak()
     }
 
     #[test]
     fn what_was_written_is_put_back_and_what_was_changed_since_is_left_alone() {
         let written = r#"{"city":"Boston","phone":"5"}"#;
-        assert_eq!(judge(&reading(Holding::Confirmed, written)), Decision::PutBack(r#"{"city":"Bozeman","phone":""}"#));
-        let Decision::Leave(reason, detail) = judge(&reading(Holding::Other, r#"{"city":"Butte","phone":"5"}"#)) else { panic!() };
+        let (none, city, both) = (names(&[]), names(&["city"]), names(&["city", "phone"]));
+        let confirmed = reading(Holding::Confirmed, written, none, both);
+        assert_eq!(judge(&confirmed), Decision::PutBack(r#"{"city":"Bozeman","phone":""}"#.to_owned(), written.to_owned()));
+        let Decision::Leave(reason, detail) = judge(&reading(Holding::Other, r#"{"city":"Butte","phone":"5"}"#, city, both)) else {
+            panic!()
+        };
         assert_eq!((reason, detail.as_str()), (CHANGED_SINCE, "record 42: city was written as Boston, and is Butte now"));
-        assert_eq!(judge(&reading(Holding::Other, r#"{"city":"Bozeman","phone":null}"#)), Decision::Leave(AS_BEFORE, String::new()));
-        assert!(matches!(judge(&reading(Holding::Gone, "{}")), Decision::Leave(GONE, _)));
-        assert!(matches!(judge(&reading(Holding::Unreadable, "{}")), Decision::Leave(UNREADABLE, _)));
-        let never_looked_at = Reading { before: None, ..reading(Holding::Confirmed, written) };
+        let as_before = reading(Holding::Other, r#"{"city":"Bozeman","phone":null}"#, both, none);
+        assert_eq!(judge(&as_before), Decision::Leave(AS_BEFORE, String::new()));
+        assert!(matches!(judge(&reading(Holding::Gone, "{}", none, none)), Decision::Leave(GONE, _)));
+        assert!(matches!(judge(&reading(Holding::Unreadable, "{}", none, none)), Decision::Leave(UNREADABLE, _)));
+        let never_looked_at = Reading { before: None, ..confirmed };
         assert!(matches!(judge(&never_looked_at), Decision::Leave(UNREADABLE, _)));
+    }
+
+    #[test]
+    fn what_the_crm_does_not_take_back_is_left_out_and_the_rest_is_put_back() {
+        let written = r#"{"city":"Boston","phone":"5"}"#;
+        let confirmed = reading(Holding::Confirmed, written, &[], names(&["city", "phone"]));
+        let city = Reading { one_way: names(&["city"]), ..confirmed };
+        assert_eq!(judge(&city), Decision::PutBack(r#"{"phone":""}"#.to_owned(), r#"{"phone":"5"}"#.to_owned()));
+        let both = Reading { one_way: names(&["city", "phone"]), ..confirmed };
+        assert!(matches!(judge(&both), Decision::Leave(ONE_WAY, _)));
     }
 
     #[test]

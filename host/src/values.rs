@@ -1,5 +1,5 @@
-//! The JSON values of changes, as people compare them: a CRM answers `"true"` to what was sent as `true`, and nothing, `""` and
-//! `null` all mean that a field is empty.
+//! The JSON values of changes, as people read them: nothing, `""` and `null` all mean that a field is empty. Whether two values are one
+//! is the component's to say, which knows the CRM and the kind of the field.
 
 use serde_json::{Map, Value};
 
@@ -27,11 +27,6 @@ pub fn text(value: &Value) -> String {
     }
 }
 
-/// Whether two values are the same to a reader.
-pub fn same(one: &Value, other: &Value) -> bool {
-    one == other || text(one) == text(other)
-}
-
 /// A value in a sentence: shortened, and `(empty)` where there is none.
 pub fn shown(value: Option<&Value>) -> String {
     const LONGEST: usize = 60;
@@ -46,39 +41,10 @@ pub fn shown(value: Option<&Value>) -> String {
     shown
 }
 
-/// Names of fields whose values differ between two objects, with both values, in the order of the names.
-pub fn differences(one: &str, other: &str) -> Vec<(String, Option<Value>, Option<Value>)> {
-    let (mut one, mut other) = (members(one), members(other));
-    let mut names: Vec<String> = one.keys().chain(other.keys()).cloned().collect();
-    names.sort_unstable();
-    names.dedup();
-    let pairs = names.into_iter().map(|name| {
-        let (one, other) = (one.remove(&name), other.remove(&name));
-        (name, one, other)
-    });
-    pairs.filter(|(_, one, other)| !same(one.as_ref().unwrap_or(&Value::Null), other.as_ref().unwrap_or(&Value::Null))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn empty_is_empty_and_spelling_of_scalars_does_not_count() {
-        for (one, other) in [(json!(true), json!("true")), (json!(5), json!("5")), (json!(null), json!("")), (json!([]), json!(null))] {
-            assert!(same(&one, &other), "{one} {other}");
-        }
-        for (one, other) in [(json!("a"), json!("A")), (json!(0), json!("")), (json!(false), json!(null)), (json!("5.0"), json!(5))] {
-            assert!(!same(&one, &other), "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn differences_name_the_fields() {
-        let found = differences(r#"{"a":"1","b":"x","c":null}"#, r#"{"b":"y","a":1,"d":""}"#);
-        assert_eq!(found, [("b".to_owned(), Some(json!("x")), Some(json!("y")))]);
-    }
 
     #[test]
     fn shown_values_stay_on_one_line() {

@@ -15,7 +15,7 @@ use crate::{
     plan::{Malformed, Packed, Plan},
     planner::target,
     run::{ConfirmedResource, MAX_OUTSTANDING, Selection, StopSignal},
-    values::differences,
+    values::members,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -48,6 +48,12 @@ pub struct Reading<'a> {
     pub now: &'a str,
     /// One sentence where there is something to say, else empty.
     pub detail: &'a str,
+    /// Fields that hold another value than the one written, by the component's rule.
+    pub differing: &'a [String],
+    /// Fields that hold another value than before, by the same rule.
+    pub moved: &'a [String],
+    /// Fields that the CRM would not take back to the value before.
+    pub one_way: &'a [String],
 }
 
 /// Why records could not be verified.
@@ -174,9 +180,10 @@ impl Verified {
             }
             Holding::Other => {
                 self.different += 1;
-                for (field, written, now) in differences(reading.written, reading.now) {
+                let (mut written, mut now) = (members(reading.written), members(reading.now));
+                for field in reading.differing.iter().cloned() {
                     if self.stored_differently.len() < MAX_DETAILS {
-                        let (written, now) = (written.unwrap_or_default(), now.unwrap_or_default());
+                        let (written, now) = (written.remove(&field).unwrap_or_default(), now.remove(&field).unwrap_or_default());
                         let provider_id = reading.provider_id.to_owned();
                         self.stored_differently.push(Difference { row: reading.row, provider_id, field, written, now });
                     }
@@ -223,12 +230,36 @@ pub struct VerifySinkResource {
     show: Box<dyn FnMut(Reading<'_>) + Send>,
 }
 
+/// Lists of names, one for each row.
+struct Names {
+    items: Packed,
+    offsets: Vec<u32>,
+}
+
+impl Names {
+    fn from_wit(lists: wit::StringLists, rows: usize) -> Result<Names, Malformed> {
+        let items = Packed::from_wit(lists.items)?;
+        let offsets = lists.offsets;
+        let fits = offsets.len() == rows + 1 && offsets.is_sorted() && offsets.last().is_some_and(|last| *last as usize <= items.len());
+        if fits { Ok(Names { items, offsets }) } else { Err(Malformed) }
+    }
+
+    fn get(&self, row: usize) -> Vec<String> {
+        match self.offsets.get(row..row + 2) {
+            Some(&[start, end]) => (start as usize..end as usize).map(|at| self.items.get(at).to_owned()).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A reading that waits for its turn.
 struct Early {
     change: Taken,
     holding: Holding,
     now: String,
     detail: String,
+    /// Fields that differ, that have moved, and that go one way only.
+    names: [Vec<String>; 3],
 }
 
 impl VerifySinkResource {
@@ -239,6 +270,8 @@ impl VerifySinkResource {
         if [batch.holdings.len(), values.len(), details.len()].iter().any(|length| *length != rows) {
             return Err(malformed(Malformed));
         }
+        let names = [batch.differing, batch.moved, batch.one_way].map(|lists| Names::from_wit(lists, rows));
+        let [Ok(differing), Ok(moved), Ok(one_way)] = names else { return Err(malformed(Malformed)) };
         for (index, row) in batch.rows.into_iter().enumerate() {
             let change = self.outstanding.take(row);
             let Some(change) = change else {
@@ -250,7 +283,8 @@ impl VerifySinkResource {
                 holding => holding,
             };
             let (now, detail) = (values.get(index).to_owned(), details.get(index).to_owned());
-            self.early.insert(row, Early { change, holding, now, detail });
+            let names = [differing.get(index), moved.get(index), one_way.get(index)];
+            self.early.insert(row, Early { change, holding, now, detail, names });
         }
         self.show_in_order()
     }
@@ -268,6 +302,9 @@ impl VerifySinkResource {
                 before: early.change.before.as_deref(),
                 now: &early.now,
                 detail: &early.detail,
+                differing: &early.names[0],
+                moved: &early.names[1],
+                one_way: &early.names[2],
             });
             self.read.fetch_add(1, Relaxed);
         }

@@ -67,27 +67,39 @@ pub fn push_number(out: &mut String, value: f64) -> bool {
 /// standard library, which is 20 KB, does not have to be in the component.
 fn push_shortest(out: &mut String, value: f64) {
     let shortest = serde_json::Number::from_f64(value).map(|number| number.to_string()).unwrap_or_default();
-    let (mantissa, exponent) = shortest.split_once(['e', 'E']).unwrap_or((&shortest, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let fraction = fraction.trim_end_matches('0');
-    let digits = format!("{whole}{fraction}");
-    // Where the point goes, counted from the first digit.
-    let point = whole.len() as i32 + exponent;
-    out.push_str(sign);
-    if point <= 0 {
-        out.push_str("0.");
-        (point..0).for_each(|_| out.push('0'));
-        out.push_str(&digits);
-    } else if point as usize >= digits.len() {
-        out.push_str(&digits);
-        (digits.len()..point as usize).for_each(|_| out.push('0'));
-    } else {
-        out.push_str(&digits[..point as usize]);
-        out.push('.');
-        out.push_str(&digits[point as usize..]);
+    out.push_str(&without_exponent(&shortest).unwrap_or(shortest));
+}
+
+/// Longest number that an exponent may write out.
+const MAX_DIGITS: usize = 400;
+
+/// A decimal number with its exponent written out, digit by digit: `-1.25E-3` is `-0.00125`. `None`: it is no such number, or
+/// would be absurdly long.
+pub fn without_exponent(text: &str) -> Option<String> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    if !is_plain_decimal(mantissa) {
+        return None;
     }
+    let exponent: i64 = exponent.strip_prefix('+').unwrap_or(exponent).parse::<i32>().ok()?.into();
+    let (sign, unsigned) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    // Where the point goes, counted from the first digit that means something.
+    let point = (whole.len() + digits.len()) as i64 - all.len() as i64 + exponent;
+    let digits = digits.trim_end_matches('0');
+    if digits.is_empty() {
+        return Some("0".to_owned());
+    }
+    if point.unsigned_abs() as usize > MAX_DIGITS || digits.len() > MAX_DIGITS {
+        return None;
+    }
+    let zeros = |count: usize| "0".repeat(count);
+    Some(match usize::try_from(point) {
+        Ok(point) if point >= digits.len() => format!("{sign}{digits}{}", zeros(point - digits.len())),
+        Ok(point) if point > 0 => format!("{sign}{}.{}", &digits[..point], &digits[point..]),
+        _ => format!("{sign}0.{}{digits}", zeros(point.unsigned_abs() as usize)),
+    })
 }
 
 /// A number as people read it.

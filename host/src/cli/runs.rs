@@ -59,7 +59,8 @@ pub(crate) async fn runs(common: &Common, args: &RunsArgs) -> Result<Exit, Failu
             run_id,
             state,
             destination: header.as_ref().map(|header| header.destination.name.clone()),
-            can_be_undone: header.as_ref().is_some_and(|header| header.mode == PlanMode::Compare) && past.counts.updated > 0,
+            can_be_undone: header.as_ref().is_some_and(|header| header.mode == PlanMode::Compare)
+                && past.counts.updated + past.counts.unknown > 0,
             undoes: header.and_then(|header| header.undoes),
             started_at: past.started_at,
             plan_id: past.plan_id,

@@ -58,6 +58,8 @@ pub struct Past {
     pub done: Ranges,
     /// Those of them that were written.
     pub updated: Ranges,
+    /// Those that may have been written.
+    pub unknown: Ranges,
     /// Changes below this number that have no outcome may have been sent.
     pub handed_out: u64,
     /// How they ended.
@@ -161,6 +163,7 @@ pub(super) fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -
             Line::Unknown(found) => {
                 past.counts.unknown += 1;
                 past.done.add(found.change, found.change);
+                past.unknown.add(found.change, found.change);
                 problem(Ending::Unknown, found);
             }
             Line::Remembered(note) => past.notes.push(note),

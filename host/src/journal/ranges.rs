@@ -22,6 +22,14 @@ impl Ranges {
         self.0.insert(first, last);
     }
 
+    /// The numbers that are in either.
+    #[must_use]
+    pub fn or(&self, other: &Ranges) -> Ranges {
+        let mut all = self.clone();
+        other.0.iter().for_each(|(first, last)| all.add(*first, *last));
+        all
+    }
+
     /// How many numbers are in them.
     pub fn count(&self) -> u64 {
         self.0.iter().map(|(first, last)| last - first + 1).sum()

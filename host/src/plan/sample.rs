@@ -54,6 +54,7 @@ pub(crate) fn plan(plans_dir: &Path, count: u64) -> Plan {
         dropped_fields: Vec::new(),
         warnings: Vec::new(),
         guards: Vec::new(),
+        joined: Vec::new(),
         records: Vec::new(),
         undoes: None,
     };

@@ -69,6 +69,9 @@ pub fn coerce<'t>(
         },
         Kind::DateTime => match times::instant(trimmed) {
             Some(instant) => plain(instant.into()),
+            None if matches!(trimmed.len(), 10 | 11) && trimmed.bytes().all(|b| b.is_ascii_digit()) => {
+                Err("may be seconds or milliseconds since 1970, which is not guessed (accepted: ISO 8601 with a zone, or milliseconds of 12 digits or more)".to_owned())
+            }
             None => {
                 Err("is no instant (accepted: ISO 8601 with a zone, such as 2026-10-02T08:15:30Z, or milliseconds since 1970)".to_owned())
             }
@@ -89,15 +92,8 @@ fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Rema
     let text = if encode::is_plain_decimal(text) {
         Cow::Borrowed(text)
     } else {
-        // An exponent, as floating-point columns print large numbers.
-        let value: f64 = serde_json::from_str(text).map_err(|_| refused())?;
-        let mut plain = String::new();
-        let looks_like_a_number = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'e' | b'E' | b'+'));
-        let has_exponent = text.contains(['e', 'E']);
-        if !looks_like_a_number || !has_exponent || !encode::push_number(&mut plain, value) {
-            return Err(refused());
-        }
-        Cow::Owned(plain)
+        // An exponent, as floating-point columns print large numbers. Its digits are kept.
+        Cow::Owned(encode::without_exponent(text).ok_or_else(refused)?)
     };
     let Some(scale) = scale else { return Ok(Some((text, Remark::default()))) };
     let Some(point) = text.find('.') else { return Ok(Some((text, Remark::default()))) };
@@ -215,6 +211,8 @@ mod tests {
             (Kind::Bool, "F", "false"),
             (Kind::Number { scale: None }, "+1250000.50", "1250000.50"),
             (Kind::Number { scale: None }, "1.5e3", "1500"),
+            (Kind::Number { scale: None }, "12345678901234567.89e2", "1234567890123456789"),
+            (Kind::Number { scale: None }, "-1.25E-3", "-0.00125"),
             (Kind::Number { scale: Some(2) }, "12.349", "12.34"),
             (Kind::Number { scale: Some(0) }, "-0.9", "0"),
             (Kind::Number { scale: Some(0) }, "7.000", "7"),
@@ -240,6 +238,8 @@ mod tests {
             (Kind::Number { scale: None }, "007", "no plain decimal"),
             (Kind::Number { scale: None }, "inf", "no plain decimal"),
             (Kind::Number { scale: None }, "12 EUR", "no plain decimal"),
+            (Kind::Number { scale: None }, "1e-500", "no plain decimal"),
+            (Kind::DateTime, "1790899200", "seconds or milliseconds"),
             (Kind::Date, "10/02/2026", "YYYY-MM-DD"),
             (Kind::DateTime, "2026-10-02T08:15:30", "with a zone"),
             (choice(false, false), "Customer", "none of the options: `lead`, `mql`"),

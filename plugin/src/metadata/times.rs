@@ -36,10 +36,10 @@ pub(super) fn instant(text: &str) -> Option<String> {
     crate::encode::push_timestamp(&mut out, milliseconds(text)?.checked_mul(1_000)?).then_some(out)
 }
 
-/// Milliseconds since 1970 of an ISO text with a zone, or of at least ten digits.
+/// Milliseconds since 1970 of an ISO text with a zone, or of at least twelve digits. Fewer may be seconds, and that is not guessed.
 fn milliseconds(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.len() >= 10 && digits.bytes().all(|b| b.is_ascii_digit()) {
+    if digits.len() >= 12 && digits.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().ok();
     }
     // With a blank instead of `T`, as databases print it.
@@ -82,10 +82,22 @@ mod tests {
             ("2026-10-02T08:15:30Z", "2026-10-02T08:15:30.000Z"),
             ("2026-10-02 08:15:30.5+02:00", "2026-10-02T06:15:30.500Z"),
             ("1790899200000", "2026-10-02T00:00:00.000Z"),
+            ("2026-10-02 08:15:30+02", "2026-10-02T06:15:30.000Z"),
+            ("2026-10-02t08:15z", "2026-10-02T08:15:00.000Z"),
         ] {
             assert_eq!(instant(text).as_deref(), Some(iso), "{text}");
         }
-        for bad in ["2026-10-02", "2026-10-02T08:15:30", "2026-02-30T00:00:00Z", "yesterday", "123"] {
+        for bad in [
+            "2026-10-02",
+            "2026-10-02T08:15:30",
+            "2026-02-30T00:00:00Z",
+            "yesterday",
+            "123",
+            "1790899200",
+            "17908992000",
+            "2026-10-02T25:61:61Z",
+            "2026-10-02T08:15:30+99:99",
+        ] {
             assert_eq!(instant(bad), None, "{bad}");
         }
         assert_eq!(midnight("2026-10-02T02:00:00+02:00").as_deref(), Some("2026-10-02"));

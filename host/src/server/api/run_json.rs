@@ -161,7 +161,7 @@ impl RunJson {
             verify: options.checks.verify,
             overridden: options.overridden,
             undoes: options.undoes,
-            can_undo: !under_way && options.mode == PlanMode::Compare && updated > 0,
+            can_undo: !under_way && options.mode == PlanMode::Compare && updated + unknown > 0,
             started_by: row.started_by.clone(),
             created_at: time_text(row.created_at),
             started_at: row.started_at.map(time_text),

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
 
 mod accounts;
+mod blocked;
 mod bulk;
 mod check;
 mod command;
@@ -23,6 +24,7 @@ mod outcomes;
 mod pacing;
 mod project;
 mod rejects;
+mod rejects_again;
 mod resume;
 mod secrets;
 mod spec_example;

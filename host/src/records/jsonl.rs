@@ -324,7 +324,7 @@ mod tests {
     use std::io::Cursor;
 
     fn read(text: &str) -> Result<RecordBatch, RecordsError> {
-        let options = RecordOptions { id_columns: vec!["hs_object_id".to_owned()] };
+        let options = RecordOptions { id_columns: vec!["hs_object_id".to_owned()], ..RecordOptions::default() };
         let mut reader = JsonLinesReader::new("x.jsonl".to_owned(), Box::new(Cursor::new(text.to_owned())), &options);
         Ok(reader.next(1_000)?.unwrap())
     }

@@ -9,6 +9,8 @@ mod columns;
 mod csv;
 mod input;
 mod jsonl;
+pub(crate) mod marked;
+mod strict;
 
 pub(crate) use columns::to_columns;
 
@@ -72,6 +74,19 @@ pub enum RecordsError {
 pub struct RecordOptions {
     /// Columns that hold ids and stay text as they are spelled, beside `id` and everything that ends in `_id`.
     pub id_columns: Vec<String>,
+    /// How CSV is written, where it is not as RFC 4180 has it.
+    pub csv: CsvForm,
+}
+
+/// How a CSV file is written. What is not said is as RFC 4180 has it, and UTF-8.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CsvForm {
+    /// What stands between two cells.
+    pub delimiter: Option<u8>,
+    /// What stands around a cell.
+    pub quote: Option<u8>,
+    /// What stands before a quote inside a quoted cell, if quotes are not doubled.
+    pub escape: Option<u8>,
 }
 
 /// Files, one after the other, or standard input.
@@ -86,7 +101,7 @@ pub struct RecordSource {
 }
 
 enum Reader {
-    Csv(Box<csv::CsvReader>),
+    Csv(Box<marked::MarkedReader>),
     JsonLines(jsonl::JsonLinesReader),
     /// The file's name, what reads it, and how many records it has read.
     Parquet(String, ParquetRecordBatchReader, u64),
@@ -101,7 +116,7 @@ impl RecordOptions {
     /// For the golden records of this destination: its provider ids keep their spelling.
     pub fn of(destination: &Destination) -> RecordOptions {
         let field = destination.config_json.get("provider_id_field").and_then(|field| field.as_str());
-        RecordOptions { id_columns: field.map(str::to_owned).into_iter().collect() }
+        RecordOptions { id_columns: field.map(str::to_owned).into_iter().collect(), csv: CsvForm::default() }
     }
 }
 
@@ -157,7 +172,10 @@ impl RecordSource {
                     reader.map_err(|error| RecordsError::Malformed { file: name.clone(), line: None, reason: error.to_string() })?;
                 Reader::Parquet(name, reader, 0)
             }
-            (Format::Csv(delimiter), data) => Reader::Csv(Box::new(csv::CsvReader::new(name, data.into_stream(), delimiter, max_rows)?)),
+            (Format::Csv(delimiter), data) => {
+                let csv = csv::CsvReader::new(name.clone(), data.into_stream(), delimiter, &self.options, max_rows)?;
+                Reader::Csv(Box::new(marked::MarkedReader::new(name, csv, self.options.clone())))
+            }
             (_, data) => Reader::JsonLines(jsonl::JsonLinesReader::new(name, data.into_stream(), &self.options)),
         }))
     }
@@ -174,7 +192,7 @@ impl Records for RecordSource {
                 },
             };
             let batch = match reader {
-                Reader::Csv(reader) => reader.next()?,
+                Reader::Csv(reader) => reader.next(max_rows)?,
                 Reader::JsonLines(reader) => reader.next(max_rows)?,
                 Reader::Parquet(name, reader, records) => {
                     let malformed = |reason: String| RecordsError::Malformed { file: name.clone(), line: None, reason };

@@ -1,9 +1,11 @@
 //! The file of rejects. It is written beside its place and moved there when it is whole; it holds personal data, so only its owner can read it.
 
-use super::{RejectsError, ledger::Entry};
-use arrow_array::{RecordBatch, make_array};
-use arrow_json::writer::{LineDelimited, WriterBuilder};
-use arrow_schema::{ArrowError, DataType, FieldRef, Schema};
+use super::{
+    LeftOut, RejectsError,
+    ledger::Entry,
+    rows::{Rows, is_typed},
+};
+use crate::records::marked::{JSON, MISSING};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
@@ -11,12 +13,15 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, Seek, Write},
     path::Path,
-    sync::Arc,
 };
 use tempfile::NamedTempFile;
 
 /// What became of a record. No such column is ever written to a CRM.
 const COLUMNS: [&str; 6] = ["__outcome", "__row", "__provider_id", "__http_status", "__code", "__message"];
+/// Columns of an earlier file of rejects, which make room for new ones.
+pub(super) const EARLIER: [&str; 8] = ["__outcome", "__row", "__provider_id", "__http_status", "__code", "__message", JSON, MISSING];
+/// Columns that are remembered as left out; files differ in their columns, but not by the thousand.
+const MAX_LEFT_OUT: usize = 1_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -38,8 +43,20 @@ impl Format {
 pub(super) struct Output {
     format: Format,
     lines: BufWriter<NamedTempFile>,
+    line: Vec<u8>,
+    seen: Seen,
+    left_out: Vec<LeftOut>,
+}
+
+/// What all records together have, which the header of a CSV file has to say before the first of them.
+#[derive(Default)]
+struct Seen {
     /// Columns of the golden records, in the order in which they were first seen.
     columns: Vec<String>,
+    /// Columns of the record that has the fewest.
+    fewest: Option<usize>,
+    /// Whether there is a value that is no text.
+    typed: bool,
 }
 
 #[derive(Serialize)]
@@ -60,35 +77,34 @@ struct Fate<'e> {
 
 impl Output {
     pub(super) fn create(format: Format, dir: &Path) -> io::Result<Output> {
-        Ok(Output { format, lines: BufWriter::with_capacity(1 << 18, temporary(dir)?), columns: Vec::new() })
+        let lines = BufWriter::with_capacity(1 << 18, temporary(dir)?);
+        Ok(Output { format, lines, line: Vec::new(), seen: Seen::default(), left_out: Vec::new() })
     }
 
-    /// Golden records as JSON lines, each with all of its columns; without those that an earlier rejects file has brought.
-    pub(super) fn lines(&mut self, rows: &RecordBatch) -> Result<Vec<u8>, String> {
-        let schema = rows.schema();
-        // A struct without fields stands for a JSON value that no column type fits; what it held is not known any more.
-        let is_kept = |at: &usize| {
-            let field = schema.field(*at);
-            !COLUMNS.contains(&field.name().as_str()) && !matches!(field.data_type(), DataType::Struct(fields) if fields.is_empty())
-        };
-        let kept: Vec<usize> = (0..schema.fields().len()).filter(is_kept).collect();
-        for at in &kept {
-            let name = schema.field(*at).name();
-            if !self.columns.contains(name) {
-                self.columns.push(name.clone());
+    /// Takes note of the columns of records that come next.
+    pub(super) fn columns(&mut self, rows: &Rows) {
+        for name in rows.names() {
+            if !self.seen.columns.iter().any(|known| known == name) {
+                self.seen.columns.push(name.to_owned());
             }
         }
-        if kept.is_empty() {
-            return Ok(b"{}\n".repeat(rows.num_rows()));
+        for column in rows.left_out() {
+            if self.left_out.len() < MAX_LEFT_OUT && !self.left_out.iter().any(|known| known.name == column.name) {
+                self.left_out.push(column.clone());
+            }
         }
-        let rows = rows.project(&kept).and_then(|rows| in_utc(&rows)).map_err(|error| error.to_string())?;
-        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
-        writer.write(&rows).and_then(|()| writer.finish()).map_err(|error| error.to_string())?;
-        Ok(writer.into_inner())
     }
 
-    /// One reject: a golden record as a JSON object, and the first row of an entry.
-    pub(super) fn push(&mut self, record: &[u8], entry: &Entry) -> io::Result<()> {
+    /// One reject: a golden record, if there is one, and the first row of an entry.
+    pub(super) fn push(&mut self, record: Option<(&Rows, usize)>, entry: &Entry) -> io::Result<()> {
+        self.line.clear();
+        self.line.push(b'{');
+        let written = record.map(|(rows, row)| rows.push(row, &mut self.line)).transpose()?.unwrap_or_default();
+        self.seen.fewest = Some(self.seen.fewest.map_or(written.values, |fewest| fewest.min(written.values)));
+        self.seen.typed |= written.typed;
+        if written.values > 0 {
+            self.line.push(b',');
+        }
         let fate = Fate {
             outcome: entry.outcome.name(),
             row: entry.first_row,
@@ -98,13 +114,14 @@ impl Output {
             message: &entry.message,
         };
         let fate = serde_json::to_vec(&fate)?;
-        let record = record.strip_suffix(b"}").unwrap_or(record);
-        self.lines.write_all(record)?;
-        if record != b"{" {
-            self.lines.write_all(b",")?;
-        }
-        self.lines.write_all(&fate[1..])?;
-        self.lines.write_all(b"\n")
+        self.line.extend_from_slice(fate.get(1..).unwrap_or_default());
+        self.line.push(b'\n');
+        self.lines.write_all(&self.line)
+    }
+
+    /// The columns that are not in the file.
+    pub(super) fn left_out(&mut self) -> Vec<LeftOut> {
+        std::mem::take(&mut self.left_out)
     }
 
     /// Moves the file to its place.
@@ -128,42 +145,49 @@ impl Output {
             Format::JsonLines => Ok(lines),
             Format::Csv => {
                 lines.rewind()?;
-                as_csv(BufReader::with_capacity(1 << 18, lines), &self.columns, temporary(dir)?)
+                as_csv(BufReader::with_capacity(1 << 18, lines), &self.seen, temporary(dir)?)
             }
         }
     }
-}
-
-/// Times are written in UTC: what zone a file calls `Europe/Zurich` is not known here.
-fn in_utc(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let schema = rows.schema();
-    let mut columns = rows.columns().to_vec();
-    let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
-    for (column, field) in columns.iter_mut().zip(&mut fields) {
-        if let DataType::Timestamp(unit, Some(_)) = field.data_type() {
-            let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
-            // Only the zone's name changes: a time is kept in UTC whatever it is called.
-            *column = make_array(column.to_data().into_builder().data_type(utc.clone()).build()?);
-            *field = Arc::new(field.as_ref().clone().with_data_type(utc));
-        }
-    }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(".rejects-").tempfile_in(dir)
 }
 
-/// The lines as CSV, with the columns of all of them: a header has to come first, and files may differ.
-fn as_csv(mut lines: impl BufRead, columns: &[String], to: NamedTempFile) -> io::Result<NamedTempFile> {
+/// The lines as CSV, with the columns of all of them: a header has to come first, and files may differ. What a cell cannot say stands in two more
+/// columns, where there is any.
+fn as_csv(mut lines: impl BufRead, seen: &Seen, to: NamedTempFile) -> io::Result<NamedTempFile> {
     let mut writer = csv::Writer::from_writer(BufWriter::with_capacity(1 << 18, to));
-    let header = || columns.iter().map(String::as_str).chain(COLUMNS);
-    writer.write_record(header())?;
+    let some_are_missing = seen.fewest.is_some_and(|fewest| fewest < seen.columns.len());
+    let marks = [(JSON, seen.typed), (MISSING, some_are_missing)];
+    for name in seen.columns.iter().map(String::as_str).chain(COLUMNS) {
+        writer.write_field(name)?;
+    }
+    for (name, _) in marks.iter().filter(|(_, is_there)| *is_there) {
+        writer.write_field(name)?;
+    }
+    writer.write_record(None::<&[u8]>)?;
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
         let record: HashMap<String, Box<RawValue>> = serde_json::from_slice(&line)?;
-        for column in header() {
+        let (mut json, mut missing) = (Vec::new(), Vec::new());
+        for column in &seen.columns {
+            match record.get(column) {
+                None => missing.push(column.as_str()),
+                Some(value) if is_typed(value.get().as_bytes()) => json.push(column.as_str()),
+                Some(_) => {}
+            }
+        }
+        for column in seen.columns.iter().map(String::as_str).chain(COLUMNS) {
             writer.write_field(record.get(column).map(|value| cell(value)).transpose()?.unwrap_or_default())?;
+        }
+        for ((_, is_there), names) in marks.iter().zip([json, missing]) {
+            match is_there {
+                true if names.is_empty() => writer.write_field("")?,
+                true => writer.write_field(serde_json::to_string(&names)?)?,
+                false => {}
+            }
         }
         writer.write_record(None::<&[u8]>)?;
         line.clear();
@@ -177,22 +201,5 @@ fn cell(value: &RawValue) -> io::Result<String> {
         "null" => Ok(String::new()),
         text if text.starts_with('"') => Ok(serde_json::from_str(text)?),
         text => Ok(text.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow_array::{ArrayRef, TimestampMicrosecondArray};
-
-    #[test]
-    fn a_time_in_a_zone_that_only_its_file_knows_is_written_in_utc() {
-        let dir = tempfile::tempdir().unwrap();
-        for zone in ["UTC", "Europe/Zurich", "+02:00", "nowhere"] {
-            let times = TimestampMicrosecondArray::from(vec![Some(1_704_164_645_000_000), None]).with_timezone(zone);
-            let batch = RecordBatch::try_from_iter([("seen", Arc::new(times) as ArrayRef)]).unwrap();
-            let lines = Output::create(Format::Csv, dir.path()).unwrap().lines(&batch).unwrap();
-            assert_eq!(String::from_utf8(lines).unwrap(), "{\"seen\":\"2024-01-02T03:04:05Z\"}\n{\"seen\":null}\n", "{zone}");
-        }
     }
 }

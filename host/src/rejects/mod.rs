@@ -1,22 +1,26 @@
 //! Rejects: the golden records that were not written, with the reason of each, in a form that can be fed back as input.
 //!
 //! Plans do not keep golden records, so the inputs are read once more, in the same order, and each rejected row is written out with
-//! its columns as they were. What became of it stands in columns whose names begin with `__`: those are never written, so
-//! the file can be mended and planned as it is. Nothing is held in memory but one batch: outcomes are
-//! brought into the order of the rows outside it.
+//! its columns as they were: planning the file gives what the plan had for these rows, and nothing else (`rows` has how). What became of it stands in
+//! columns whose names begin with `__`: those are never written, so the file can be mended and planned as it is. Nothing is held in memory but one
+//! batch: outcomes are brought into the order of the rows outside it.
 
 mod file;
 mod ledger;
+mod rows;
+
+pub use rows::LeftOut;
 
 use crate::{
     journal::JournalError,
     plan::{Plan, PlanError},
     planner::{READ_ROWS, Records},
-    records::{RecordOptions, RecordSource, RecordsError},
+    records::{RecordOptions, RecordSource, RecordsError, bounds},
 };
 use arrow_array::RecordBatch;
-use file::{Format, Output};
+use file::{EARLIER, Format, Output};
 use ledger::{Entry, Ledger};
+use rows::Rows;
 use std::{
     fs::File,
     io,
@@ -49,9 +53,6 @@ pub enum RejectsError {
     /// The problems.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A value that has no form in the file.
-    #[error("a golden record cannot be written as a reject: {0}")]
-    Value(String),
 }
 
 /// What was written.
@@ -61,7 +62,12 @@ pub struct Rejected {
     pub records: u64,
     /// Why they are there without the columns of the golden records, if so.
     pub without_columns: Option<String>,
+    /// Columns of the golden records that are not in the file.
+    pub left_out: Vec<LeftOut>,
 }
+
+/// Bytes of the golden records that are written at once, about.
+const AT_ONCE: usize = 2 << 20;
 
 /// Checks the file's name, before anything is done that could be rejected.
 ///
@@ -108,16 +114,18 @@ pub fn csv_file(dir: &Path, plan: &Plan, journal: Option<&Path>) -> Result<(File
 
 /// All rejects, with temporary files in `dir`.
 fn collect(path: &Path, format: Format, dir: &Path, plan: &Plan, journal: Option<&Path>) -> Result<(Output, Rejected), RejectsError> {
+    let options = RecordOptions::of(&plan.header().destination);
     let inputs: Vec<PathBuf> = plan.header().records.iter().map(|input| input.path.clone()).collect();
     let failed = |error| RejectsError::Io { path: path.to_owned(), error };
     let mut rejects = Rejects {
         ledger: Ledger::collect(plan, journal, dir, failed)?,
         output: Output::create(format, dir).map_err(failed)?,
+        ids: options.id_columns.clone(),
         path,
         at: None,
         records: 0,
     };
-    let without_columns = match golden_records(plan, inputs) {
+    let without_columns = match golden_records(plan, inputs, options) {
         Ok(mut records) => {
             rejects.with_columns(&mut records)?;
             None
@@ -125,12 +133,13 @@ fn collect(path: &Path, format: Format, dir: &Path, plan: &Plan, journal: Option
         Err(reason) => Some(reason),
     };
     rejects.the_rest()?;
-    let Rejects { output, records, .. } = rejects;
-    Ok((output, Rejected { records, without_columns }))
+    let Rejects { mut output, records, .. } = rejects;
+    let left_out = output.left_out();
+    Ok((output, Rejected { records, without_columns, left_out }))
 }
 
 /// The golden records, if they are still what was planned, or why they cannot be read again.
-fn golden_records(plan: &Plan, inputs: Vec<PathBuf>) -> Result<RecordSource, String> {
+fn golden_records(plan: &Plan, inputs: Vec<PathBuf>, options: RecordOptions) -> Result<RecordSource, String> {
     if plan.header().undoes.is_some() {
         return Err("an undo has no golden records".to_owned());
     }
@@ -138,12 +147,14 @@ fn golden_records(plan: &Plan, inputs: Vec<PathBuf>) -> Result<RecordSource, Str
         return Err("the golden records did not come from a file, so they cannot be read again".to_owned());
     }
     plan.check_records().map_err(|error| error.to_string())?;
-    RecordSource::of(inputs, RecordOptions::of(&plan.header().destination)).map_err(|error| error.to_string())
+    RecordSource::of(inputs, options).map_err(|error| error.to_string())
 }
 
 struct Rejects<'p> {
     ledger: Ledger,
     output: Output,
+    /// The columns that hold record ids.
+    ids: Vec<String>,
     path: &'p Path,
     /// The entry at hand.
     at: Option<Entry>,
@@ -151,10 +162,6 @@ struct Rejects<'p> {
 }
 
 impl Rejects<'_> {
-    fn io(&self, error: io::Error) -> RejectsError {
-        RejectsError::Io { path: self.path.to_owned(), error }
-    }
-
     /// The entry at hand, of which something is left.
     fn entry(&mut self) -> Result<Option<&mut Entry>, RejectsError> {
         if self.at.as_ref().is_none_or(|entry| entry.rows == 0) {
@@ -183,26 +190,34 @@ impl Rejects<'_> {
 
     /// Writes rows that belong to the entry at hand, and takes them off it.
     fn rows(&mut self, rows: &RecordBatch) -> Result<(), RejectsError> {
-        let Some(entry) = &mut self.at else { return Ok(()) };
-        let lines = self.output.lines(rows).map_err(RejectsError::Value)?;
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            self.output.push(line, entry).map_err(|error| RejectsError::Io { path: self.path.to_owned(), error })?;
-            entry.first_row += 1;
-            entry.rows = entry.rows.saturating_sub(1);
-            self.records += 1;
+        let mut from = 0;
+        while from < rows.num_rows() {
+            let rest = rows.slice(from, rows.num_rows() - from);
+            let count = bounds::fitting(&rest, rest.num_rows(), AT_ONCE);
+            let golden = Rows::of(&rest.slice(0, count), &EARLIER, &self.ids);
+            self.output.columns(&golden);
+            for row in 0..golden.len() {
+                self.push(Some((&golden, row)))?;
+            }
+            from += count;
         }
         Ok(())
+    }
+
+    /// One row of the entry at hand.
+    fn push(&mut self, record: Option<(&Rows, usize)>) -> Result<(), RejectsError> {
+        let Some(entry) = &mut self.at else { return Ok(()) };
+        let pushed = self.output.push(record, entry);
+        entry.first_row += 1;
+        entry.rows = entry.rows.saturating_sub(1);
+        self.records += 1;
+        pushed.map_err(|error| RejectsError::Io { path: self.path.to_owned(), error })
     }
 
     /// What is left has no golden records beside it.
     fn the_rest(&mut self) -> Result<(), RejectsError> {
         while self.entry()?.is_some() {
-            let Some(entry) = &mut self.at else { break };
-            let pushed = self.output.push(b"{}", entry);
-            entry.first_row += 1;
-            entry.rows -= 1;
-            self.records += 1;
-            pushed.map_err(|error| self.io(error))?;
+            self.push(None)?;
         }
         Ok(())
     }

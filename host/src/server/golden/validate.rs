@@ -244,7 +244,7 @@ mod tests {
             (b"a,a\n1,2\n".to_vec(), CSV, "golden records, line 1: the header has the column `a` twice"),
             (b"a,,b\n1,2,3\n".to_vec(), CSV, "column 2 has no name"),
             (b"a,b\n".to_vec(), CSV, "there are no records"),
-            (b"\n\n".to_vec(), CSV, "there are no records"),
+            (b"\n\n".to_vec(), CSV, "there is nothing in the file"),
             (b"492564112121,Brian\n492564112122,Ann\n".to_vec(), CSV, "line 1: the first line has to name the columns"),
             (b"brian@example.com,x\na@b.c,y\n".to_vec(), CSV, "would be called `brian@example.com`"),
             (b"{\"a\":1}\n{\"a\":}\n".to_vec(), JSON, "golden records, line 2: not a JSON object"),

@@ -210,13 +210,13 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     shared.accounting.finish()?;
     let descriptor = component.descriptor();
     let (mut warnings, mut guards) = (std::mem::take(&mut shared.warnings), std::mem::take(&mut shared.guards));
-    let found = std::mem::take(&mut spooled.watcher).judge(&planning.destination.guards, shared.accounting.total());
+    let found = std::mem::take(&mut spooled.watcher).judge(&planning.destination.guards, spooled.read());
     warnings.extend(found.warnings);
     guards.append(&mut spooled.flagged);
     guards.extend(found.guards);
     // Where nobody expects an account, what goes wrong while asking for it goes wrong after all else has gone well.
     let account = match (held, &link) {
-        (None, Some(link)) => account::note(question.as_ref(), link, &mut warnings).await,
+        (None, Some(link)) => account::note(question.as_ref(), &link.held_to(traffic.account()), &mut warnings).await,
         (held, _) => held,
     };
     let draft = crate::plan::Draft {

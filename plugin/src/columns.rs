@@ -117,6 +117,20 @@ impl<'a> View<'a> {
         }
     }
 
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.values, Some(Values::TextList { .. }))
+    }
+
+    /// How many values of a list there are in a row, blank ones aside; 0 where the column has no lists.
+    pub(crate) fn items(&self, row: usize) -> usize {
+        match &self.values {
+            Some(Values::TextList { items, offsets }) if self.is_valid(row) => {
+                list(offsets, row).filter(|at| !is_blank(items.get(*at))).count()
+            }
+            _ => 0,
+        }
+    }
+
     /// What stands there, if it has another form than the column.
     pub(crate) fn odd(&self, row: usize) -> Option<&'a str> {
         let at = self.odd.binary_search_by_key(&row, |odd| odd.index as usize).ok()?;

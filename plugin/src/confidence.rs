@@ -31,8 +31,9 @@ impl Confidence {
     #[inline]
     pub(crate) fn judge(&mut self, config: &Config, column: Option<&View<'_>>, at: usize, row: u64) {
         let Some(column) = column else { return };
-        if !column.is_valid(at) {
-            self.unreadable += 1;
+        // A record that was never merged has no confidence, which is no low one.
+        let empty = !column.is_valid(at) && column.odd(at).is_none();
+        if empty || matches!(&column.values, Some(Values::Text { texts, .. }) if texts.get(at).trim().is_empty()) {
             return;
         }
         let value = match &column.values {
@@ -69,7 +70,7 @@ impl Confidence {
             );
         }
         if self.unreadable > 0 {
-            host.guard(GUARD, &format!("{} changes have no confidence from 0 to 1 in `{name}`", self.unreadable));
+            host.guard(GUARD, &format!("{} changes have something else than a confidence from 0 to 1 in `{name}`", self.unreadable));
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::plan::PlanHost;
 use crate::policy::NullPolicy;
 use crate::provider::Provider;
 use crate::provider_id::shown;
-use crate::value::{Coercion, Remarks};
+use crate::value::{Coercion, Remarks, ValueMap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A column that is written, with the text around its values.
@@ -23,6 +23,10 @@ pub(crate) struct Writable<'a> {
     pub(crate) after: &'static str,
     /// What a null or empty value is written as, if it empties the field.
     pub(crate) cleared: Option<String>,
+    /// CRM values by golden values, in every mode.
+    pub(crate) map: Option<&'a ValueMap>,
+    /// A list of several was written, and nobody knows whether the field takes several.
+    pub(crate) joined: bool,
     /// How values are brought into the form that the field takes, once that is known.
     pub(crate) coercion: Option<Coercion<'a>>,
     /// What happened to values of this batch.
@@ -36,6 +40,9 @@ pub(crate) struct Said {
     seen: BTreeSet<String>,
     dropped: BTreeSet<String>,
     remarks: BTreeMap<String, Remarks>,
+    /// CRM fields that are written, and the column that each comes from.
+    written: BTreeMap<String, String>,
+    joined: BTreeSet<String>,
 }
 
 /// More names than this are not remembered for hints.
@@ -121,6 +128,9 @@ pub(crate) fn writable<'a>(
                 shown(name)
             ));
         }
+        if new {
+            said.written.insert(name.to_owned(), view.name.to_owned());
+        }
         let known = metadata.and_then(|metadata| metadata.field(config.provider, name));
         let quoted = match known {
             Some(known) => coerce::in_quotes(config.provider, &known.kind),
@@ -130,7 +140,7 @@ pub(crate) fn writable<'a>(
         before.push(',');
         encode::push_json_string(&mut before, name);
         before.push(':');
-        let cleared = (config.policy.nulls.of(name) == NullPolicy::Clear).then(|| match config.provider {
+        let cleared = (config.policy.nulls.of(config.provider, name) == NullPolicy::Clear).then(|| match config.provider {
             Provider::HubSpot => format!("{before}\"\""),
             Provider::Salesforce => format!("{before}null"),
         });
@@ -143,7 +153,9 @@ pub(crate) fn writable<'a>(
             before,
             after: if quoted { "\"" } else { "" },
             cleared,
-            coercion: known.map(|field| Coercion { field, map: config.policy.value_map.get(name) }),
+            map: config.policy.map_of(config.provider, name),
+            joined: false,
+            coercion: known.map(|field| Coercion { field }),
             remarks: Remarks::default(),
         });
     }
@@ -174,7 +186,12 @@ pub(crate) fn views(batch: &RecordBatch) -> Result<Vec<View<'_>>, Error> {
 
 impl Said {
     /// Remembers what happened to the values of a batch.
-    pub(crate) fn remember(&mut self, written: &[Writable<'_>]) {
+    pub(crate) fn remember(&mut self, written: &[Writable<'_>], host: &mut impl PlanHost) {
+        for column in written.iter().filter(|column| column.joined) {
+            if self.joined.insert(column.field.to_owned()) {
+                host.joined(column.field);
+            }
+        }
         for column in written.iter().filter(|column| column.remarks != Remarks::default()) {
             self.remarks.entry(column.view.name.to_owned()).or_default().add(&column.remarks);
         }
@@ -205,6 +222,16 @@ impl Said {
         }
         if config.fields.is_none() {
             host.warn("all writable columns are written, as the configuration has no `fields`; an allowlist of the columns you mean is recommended");
+        }
+        for (key, name) in config.policy.names() {
+            if !self.written.keys().any(|field| config.provider.same_field(field, name)) {
+                let meant = match self.written.iter().find(|(_, column)| *column == name) {
+                    Some((field, _)) => Some(field.as_str()),
+                    None => closest(name, self.written.keys().map(String::as_str)),
+                };
+                let meant = meant.map_or_else(String::new, |field| format!("; did you mean `{field}`?"));
+                host.warn(&format!("`{key}` names `{name}`, and no field that is written has this name, so it does nothing{meant}"));
+            }
         }
         for (name, remarks) in &self.remarks {
             for warning in remarks.warnings(name, config.provider) {

@@ -101,7 +101,7 @@ pub async fn plan<H: PlanHost>(config: &Config, metadata: Option<&Metadata>, hos
         let id = fields::id_column(config, &views)?;
         let sure = confidence.column(config, &views);
         plan_batch(config, &batch, id, &mut written, (&mut confidence, sure.as_ref()), &mut buffers, host).await?;
-        said.remember(&written);
+        said.remember(&written, host);
         buffers.flush(host).await?;
         max = next_max(&batch, &views);
     }
@@ -147,15 +147,13 @@ async fn plan_batch<H: PlanHost>(
                 }
             }
             Ok(false) => {
-                buffers.changes.ids.bytes.truncate(id_start);
                 out.truncate(start);
-                buffers.skip(row, Skip::NoWritableField);
+                buffers.skip_claiming(row, Skip::NoWritableField, id_start);
             }
             Err(culprit) => {
-                buffers.changes.ids.bytes.truncate(id_start);
                 out.truncate(start);
                 let detail = written.get(culprit).map(|column| column.explain(at, config.provider)).unwrap_or_default();
-                buffers.skip(row, Skip::ValueNotEncodable(detail));
+                buffers.skip_claiming(row, Skip::ValueNotEncodable(detail), id_start);
             }
         }
     }
@@ -272,6 +270,18 @@ impl Buffers {
         }
     }
 
+    /// A row that is skipped for another reason than its id, which was appended last: it claims its record all the same.
+    fn skip_claiming(&mut self, row: u64, skip: Skip, id_start: usize) {
+        let ids = &mut self.changes.ids.bytes;
+        if let Some(batch) = self.skipped.get_mut(skip.index()) {
+            let claimed = batch.ids.get_or_insert_with(empty_strings);
+            claimed.bytes.push_str(ids.get(id_start..).unwrap_or_default());
+            close(claimed);
+        }
+        ids.truncate(id_start);
+        self.skip(row, skip);
+    }
+
     async fn push<H: PlanHost>(&mut self, host: &mut H) -> Result<(), Error> {
         if !self.changes.rows.is_empty() {
             host.push(&self.changes).await?;
@@ -287,9 +297,7 @@ impl Buffers {
         for batch in self.skipped.iter_mut().filter(|batch| !batch.rows.is_empty()) {
             host.skip(batch)?;
             batch.rows.clear();
-            if let Some(details) = &mut batch.details {
-                clear(details);
-            }
+            [&mut batch.details, &mut batch.ids].into_iter().flatten().for_each(clear);
         }
         Ok(())
     }

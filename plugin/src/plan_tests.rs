@@ -1,7 +1,7 @@
 //! Planning as a whole, against a host in memory that counts what it is told.
 
 use crate::bindings::reverse_sync::destination::types::{
-    ChangeBatch, Column, ColumnValues, Error, ErrorKind, FlaggedBatch, RecordBatch, SkippedBatch, StringLists, Strings,
+    ChangeBatch, Column, ColumnValues, Error, ErrorKind, FlaggedBatch, OddValue, RecordBatch, SkippedBatch, StringLists, Strings,
 };
 use crate::config::parse;
 use crate::plan::{PlanHost, plan};
@@ -60,6 +60,7 @@ struct Host {
     dropped: Vec<(String, String)>,
     warnings: Vec<String>,
     joined: Vec<String>,
+    claimed: Vec<(u64, String)>,
 }
 
 impl PlanHost for Host {
@@ -87,6 +88,7 @@ impl PlanHost for Host {
 
     fn skip(&mut self, skipped: &SkippedBatch) -> Result<(), Error> {
         for (at, row) in skipped.rows.iter().enumerate() {
+            self.claimed.extend(skipped.ids.as_ref().map(|ids| (*row, string(ids, at))));
             let detail = skipped.details.as_ref().map(|details| string(details, at)).unwrap_or_default();
             assert!(self.skipped.insert(*row, (skipped.reason.clone(), detail)).is_none(), "row {row} is skipped twice");
         }
@@ -331,6 +333,67 @@ fn columns_may_differ_between_batches() {
     assert_eq!(fields(&host), [r#"{"city":"Rom"}"#, r#"{"email":"a@b.c"}"#]);
     assert_eq!(host.skipped[&3].0, "provider_id_missing");
     assert!(host.warnings.is_empty(), "{:?}", host.warnings);
+}
+
+#[test]
+fn a_value_map_works_without_metadata_too() {
+    let map = r#","value_map":{"country":{"DE":"Germany","a":"x"}}"#;
+    let host =
+        planned("hubspot_dest", map, vec![batch(vec![text("hs_object_id", &["1", "2"]), text("country", &["DE", "FR"])], 2)]).unwrap();
+    assert_eq!(fields(&host), [r#"{"country":"Germany"}"#, r#"{"country":"FR"}"#]);
+    let host = planned("salesforce_dest", map, vec![batch(vec![text("Id", &["001D000000IqhSL"]), text("Country", &["DE"])], 1)]).unwrap();
+    assert_eq!(fields(&host), [r#"{"Country":"Germany"}"#], "Salesforce ignores the letter case of names");
+    let host =
+        planned("hubspot_dest", map, vec![batch(vec![text("hs_object_id", &["1"]), lists("country", &[&["a", "DE", "b"]])], 1)]).unwrap();
+    assert_eq!(fields(&host), [r#"{"country":"x;Germany;b"}"#], "option by option");
+}
+
+#[test]
+fn a_name_that_no_written_field_has_is_warned_about_with_the_nearest_one() {
+    let config = r#","fields":{"telephone":"phone","city":"city"},"null_policy":{"telephone":"clear","citty":"clear","city":"clear"}"#;
+    let columns = vec![text("hs_object_id", &["1"]), text("telephone", &["1"]), text("city", &["Rom"])];
+    let host = planned("hubspot_dest", config, vec![batch(columns, 1)]).unwrap();
+    let named: Vec<&String> = host.warnings.iter().filter(|warning| warning.contains("`null_policy` names")).collect();
+    assert_eq!(named.len(), 2, "{named:?}");
+    assert!(named.iter().any(|warning| warning.contains("`telephone`") && warning.contains("did you mean `phone`?")), "{named:?}");
+    assert!(named.iter().any(|warning| warning.contains("`citty`") && warning.contains("did you mean `city`?")), "{named:?}");
+}
+
+#[test]
+fn fields_that_are_made_of_lists_are_told_to_the_run() {
+    let columns = || vec![text("hs_object_id", &["1", "2"]), lists("phone", &[&["+49 1", "+49 2"], &["+49 3"]])];
+    let host = planned("hubspot_dest", "", vec![batch(columns(), 2), batch(columns(), 2)]).unwrap();
+    assert_eq!(host.joined, ["phone"]);
+    let one = vec![text("hs_object_id", &["1"]), lists("phone", &[&["+49 3", " "]])];
+    assert!(planned("hubspot_dest", "", vec![batch(one, 1)]).unwrap().joined.is_empty());
+}
+
+#[test]
+fn what_a_record_does_not_have_clears_nothing_and_an_odd_value_is_refused_alone() {
+    let mut phone = nullable("phone", &[Some("1"), None, None, None]);
+    phone.present = Some(vec![0b1011]);
+    phone.odd = vec![OddValue { index: 3, form: "an object".to_owned() }];
+    let columns = vec![text("hs_object_id", &["1", "2", "3", "4"]), text("city", &["a", "b", "c", "d"]), phone];
+    let host = planned("hubspot_dest", r#","null_policy":"clear""#, vec![batch(columns, 4)]).unwrap();
+    assert_eq!(fields(&host), [r#"{"city":"a","phone":"1"}"#, r#"{"city":"b","phone":""}"#, r#"{"city":"c"}"#]);
+    assert_eq!(host.skipped[&4].0, "value_not_encodable");
+    assert!(host.skipped[&4].1.contains("`phone` is an object"), "{:?}", host.skipped[&4]);
+}
+
+#[test]
+fn a_row_that_is_skipped_claims_its_record_all_the_same() {
+    let columns = vec![text("hs_object_id", &["7", "7", "x"]), text("city", &["Ghent", " ", "Lyon"])];
+    let host = planned("hubspot_dest", "", vec![batch(columns, 3)]).unwrap();
+    assert_eq!(host.claimed, [(2, "7".to_owned())]);
+}
+
+#[test]
+fn a_record_without_a_confidence_is_not_one_of_low_confidence() {
+    let columns =
+        vec![text("hs_object_id", &["1", "2", "3"]), text("city", &["a", "b", "c"]), nullable("__c", &[None, Some(""), Some("?")])];
+    let host = planned("hubspot_dest", r#","confidence_field":"__c""#, vec![batch(columns, 3)]).unwrap();
+    let told: Vec<&String> = host.warnings.iter().filter(|warning| warning.starts_with("low_confidence")).collect();
+    assert!(told.len() == 1 && told[0].contains("1 changes have something else"), "{told:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! alone. Names in it are those of the CRM's fields.
 
 use crate::config::{Reader, kind};
+use crate::provider::Provider;
 use hashbrown::HashMap;
 use serde_json::Value;
 
@@ -65,9 +66,28 @@ pub enum OnMerged {
 
 impl Nulls {
     /// The policy of a field.
-    pub fn of(&self, field: &str) -> NullPolicy {
-        self.fields.get(field).copied().unwrap_or(self.default)
+    pub fn of(&self, provider: Provider, field: &str) -> NullPolicy {
+        of_field(&self.fields, provider, field).copied().unwrap_or(self.default)
     }
+}
+
+impl Policy {
+    /// The CRM values of a field by golden values, if it has such a map.
+    pub fn map_of(&self, provider: Provider, field: &str) -> Option<&HashMap<String, String>> {
+        of_field(&self.value_map, provider, field)
+    }
+
+    /// The names of CRM fields that the configuration says something about, each with the key that says it.
+    pub fn names(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let mapped = self.value_map.keys().map(|name| ("value_map", name.as_str()));
+        let nulls = self.nulls.fields.keys().map(|name| ("null_policy", name.as_str()));
+        self.fill_only.iter().map(|name| ("fill_only", name.as_str())).chain(mapped).chain(nulls)
+    }
+}
+
+/// What is said of a field. Salesforce ignores the letter case of names.
+fn of_field<'m, T>(fields: &'m HashMap<String, T>, provider: Provider, name: &str) -> Option<&'m T> {
+    fields.get(name).or_else(|| fields.iter().find(|(field, _)| provider.same_field(field, name)).map(|(_, said)| said))
 }
 
 /// The keys that are read here.

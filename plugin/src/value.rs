@@ -8,11 +8,27 @@ use crate::metadata::{Field, Kind, coerce};
 use crate::provider::Provider;
 use crate::provider_id::shown;
 use hashbrown::HashMap;
+use std::borrow::Cow;
 
 /// How the values of a column become those of a field.
 pub(crate) struct Coercion<'a> {
     pub(crate) field: &'a Field,
-    pub(crate) map: Option<&'a HashMap<String, String>>,
+}
+
+/// CRM values by golden values.
+pub(crate) type ValueMap = HashMap<String, String>;
+
+/// A text by its map: as a whole, or else option by option where it may have several.
+fn mapped<'t>(map: Option<&'t ValueMap>, several: bool, text: &'t str) -> Cow<'t, str> {
+    let Some(map) = map else { return text.into() };
+    if let Some(value) = map.get(text) {
+        return value.as_str().into();
+    }
+    if !several || !text.contains(';') {
+        return text.into();
+    }
+    let options = text.split(';').map(|option| map.get(option.trim()).map_or(option, String::as_str));
+    options.collect::<Vec<_>>().join(";").into()
 }
 
 /// What happened to the values of a column, to be told to the person who confirms.
@@ -72,12 +88,35 @@ impl Writable<'_> {
     pub(crate) fn append(&mut self, row: usize, comma: bool, scratch: &mut String, out: &mut String) -> Appended {
         let skip = usize::from(!comma);
         let appended = match &self.coercion {
-            None => self.view.append(row, self.before.get(skip..).unwrap_or_default(), self.after, out),
-            Some(coercion) if is_plain(&coercion.field.kind, coercion, &self.view) => {
+            None if self.map.is_none() => {
+                let appended = self.view.append(row, self.before.get(skip..).unwrap_or_default(), self.after, out);
+                self.joined |= appended == Appended::Written && self.view.items(row) > 1;
+                appended
+            }
+            None => match text(&self.view, row, scratch) {
+                Ok(text) => {
+                    let value = mapped(self.map, self.view.is_list(), text);
+                    let quoted = !self.after.is_empty();
+                    if value.trim().is_empty() {
+                        Appended::Empty
+                    } else if quoted || encode::is_plain_decimal(&value) || matches!(&*value, "true" | "false") {
+                        out.push_str(self.before.get(skip..).unwrap_or_default());
+                        encode::push_escaped(out, &value);
+                        out.push_str(self.after);
+                        self.joined |= self.view.items(row) > 1;
+                        Appended::Written
+                    } else {
+                        Appended::Unencodable
+                    }
+                }
+                Err(appended) => appended,
+            },
+            Some(coercion) if self.map.is_none() && is_plain(&coercion.field.kind, &self.view) => {
                 self.view.append(row, self.before.get(skip..).unwrap_or_default(), self.after, out)
             }
+            Some(_) if self.has_too_many(row) => Appended::Unencodable,
             Some(coercion) => match text(&self.view, row, scratch) {
-                Ok(text) => match coerce::coerce(coercion.field, coercion.map, text) {
+                Ok(text) => match coerce::coerce(coercion.field, &mapped(self.map, self.takes_several(), text)) {
                     Ok(Some((value, remark))) => {
                         out.push_str(self.before.get(skip..).unwrap_or_default());
                         encode::push_escaped(out, &value);
@@ -112,14 +151,27 @@ impl Writable<'_> {
         }
     }
 
+    fn takes_several(&self) -> bool {
+        let kind = self.coercion.as_ref().map(|coercion| &coercion.field.kind);
+        matches!(kind, Some(Kind::Choice(choice)) if choice.multi)
+    }
+
+    /// Whether the value is a list of several, and the field takes one.
+    fn has_too_many(&self, row: usize) -> bool {
+        self.view.items(row) > 1 && !self.takes_several()
+    }
+
     /// Why the value of a row cannot be written.
     pub(crate) fn explain(&self, row: usize, provider: Provider) -> String {
         let Some(coercion) = &self.coercion else { return self.view.explain(row, provider) };
+        if self.has_too_many(row) {
+            return format!("`{}` is a list of {} values, and the field takes one", self.view.name, self.view.items(row));
+        }
         let mut scratch = String::new();
         let (column, field) = (self.view.name, &coercion.field.name);
         let to = if column == field { String::new() } else { format!(" (field `{field}`)") };
         match text(&self.view, row, &mut scratch) {
-            Ok(text) => match coerce::coerce(coercion.field, coercion.map, text) {
+            Ok(text) => match coerce::coerce(coercion.field, &mapped(self.map, self.takes_several(), text)) {
                 Err(why) => format!("`{column}`{to} is `{}`, which {why}", shown(text)),
                 Ok(_) => format!("`{column}`{to} is empty, and {} does not let this field be cleared", provider.name()),
             },
@@ -131,10 +183,7 @@ impl Writable<'_> {
 
 /// Whether values of this column fit the field as they are, whatever they say: no text has to be made of them first.
 #[inline]
-fn is_plain(kind: &Kind, coercion: &Coercion<'_>, view: &View<'_>) -> bool {
-    if coercion.map.is_some() {
-        return false;
-    }
+fn is_plain(kind: &Kind, view: &View<'_>) -> bool {
     matches!(
         (kind, &view.values),
         (Kind::Bool, Some(Values::Boolean(_)))

@@ -141,10 +141,15 @@ async fn records_of_which_the_resolver_is_not_sure_need_an_override() {
     let row = |n: usize, confidence: &str| format!("{},New,{confidence}\n", Provider::HubSpot.id(n));
     let sure = crm.plan(&format!("hs_object_id,firstname,__confidence\n{}{}", row(0, "0.8"), row(1, "1"))).await;
     assert_eq!(sure.header().guards, []);
-    let unsure = crm.plan(&format!("hs_object_id,firstname,__confidence\n{}{}{}", row(0, "0.9"), row(1, "0.55"), row(2, ""))).await;
+    let alone = crm.plan(&format!("hs_object_id,firstname,__confidence\n{}{}", row(0, "0.8"), row(1, ""))).await;
+    assert_eq!(alone.header().guards, [], "a record that was never merged has no confidence");
+    let unsure = crm.plan(&format!("hs_object_id,firstname,__confidence\n{}{}{}", row(0, "0.9"), row(1, "0.55"), row(2, "?"))).await;
     let guards: Vec<(&str, &str)> = unsure.header().guards.iter().map(|guard| (guard.name.as_str(), guard.message.as_str())).collect();
     assert!(guards.iter().all(|(name, _)| *name == "low_confidence"));
-    assert!(guards[0].1.contains("row 2 with 0.55") && guards[1].1.contains("1 changes have no confidence"), "{guards:?}");
+    assert!(
+        guards[0].1.contains("row 2 with 0.55") && guards[1].1.contains("1 changes have something else than a confidence"),
+        "{guards:?}"
+    );
 }
 
 #[tokio::test]

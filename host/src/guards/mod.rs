@@ -29,7 +29,7 @@ const EXAMPLES: usize = 3;
 pub struct Guards {
     /// Most records that a plan updates.
     pub max_changes: u64,
-    /// Largest share of the records read that differs from the CRM.
+    /// Largest share of the records read from the CRM that would lose a value. Filling what is empty loses none.
     pub max_changed_percent: Percent,
     /// Largest share of a field's changes that leaves a filled field empty.
     pub max_emptied_percent: Percent,
@@ -118,8 +118,8 @@ pub(crate) struct Findings {
 #[derive(Debug, Default)]
 pub(crate) struct Watcher {
     changes: u64,
-    /// Changes with values before.
-    compared: u64,
+    /// Changes with values before, of which at least one is not empty.
+    replacing: u64,
     fields: BTreeMap<String, Field>,
 }
 
@@ -138,8 +138,8 @@ impl Watcher {
     pub(crate) fn see(&mut self, row: u64, id: &str, fields: &str, before: Option<&str>) {
         self.changes += 1;
         let Some(before) = before else { return };
-        self.compared += 1;
         let before = members(before);
+        self.replacing += u64::from(before.values().any(|value| !is_empty(value)));
         for (name, after) in members(fields) {
             let Some(before) = before.get(&name) else { continue };
             if !self.fields.contains_key(&name) && self.fields.len() >= MAX_FIELDS {
@@ -149,18 +149,18 @@ impl Watcher {
         }
     }
 
-    /// What is suspicious about the plan as a whole. `total` is the number of records read.
-    pub(crate) fn judge(self, limits: &Guards, total: u64) -> Findings {
+    /// What is suspicious about the plan as a whole. `read` is the number of records that the CRM has shown.
+    pub(crate) fn judge(self, limits: &Guards, read: u64) -> Findings {
         let mut found = Findings::default();
         let mut trip = |name: &str, message: String| found.guards.push(Guard { name: name.to_owned(), message });
         if self.changes > limits.max_changes {
             trip("max_changes", format!("{} records would be updated; the limit is {}", self.changes, limits.max_changes));
         }
-        if total >= ENOUGH && limits.max_changed_percent.is_passed(self.compared, total) {
+        if read >= ENOUGH && limits.max_changed_percent.is_passed(self.replacing, read) {
             let message = format!(
-                "{} of {total} records ({}) differ from the CRM; the limit is {}. Is this the right destination, and are the golden records those of this CRM?",
-                self.compared,
-                share(self.compared, total),
+                "{} of the {read} records read ({}) hold other values, which would be replaced; the limit is {}. Is this the right destination, and are the golden records those of this CRM?",
+                self.replacing,
+                share(self.replacing, read),
                 limits.max_changed_percent
             );
             trip("max_changed_percent", message);
@@ -285,6 +285,11 @@ mod tests {
         assert_eq!(names(&judge(&limits, 100, 50, distinct)), [""; 0], "the limit itself is allowed");
         assert_eq!(names(&judge(&limits, 19, 19, distinct)), [""; 0], "few records are looked at one by one");
         assert_eq!(names(&judge(&limits, 20, 20, distinct)), ["max_changed_percent"]);
+    }
+
+    #[test]
+    fn filling_what_is_empty_is_no_change_of_what_is_there() {
+        assert_eq!(names(&judge(&Guards::default(), 20, 20, |row| (String::new(), format!("new {row}")))), [""; 0]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) struct DuplicateFinder {
     dir: std::path::PathBuf,
 }
 
-/// Numbers of the changes that must not be written, ascending, each with the row that a message should name.
+/// Rows that must not be written, ascending, each with the row that a message should name.
 pub(crate) struct Excluded {
     sorted: Sorted<16>,
     pub(crate) count: u64,
@@ -32,7 +32,7 @@ impl DuplicateFinder {
         DuplicateFinder { ids: ExternalSort::new(dir, RUN), seed, dir: dir.to_owned() }
     }
 
-    /// The change of golden record `row` claims this id. Rows ascend.
+    /// Golden record `row`, which is written or not, claims this id.
     pub(crate) fn claim(&mut self, id: &str, row: u64) -> io::Result<()> {
         let mut key = [0; 24];
         key[..16].copy_from_slice(&xxh3_128_with_seed(id.as_bytes(), self.seed).to_be_bytes());

@@ -213,12 +213,25 @@ impl Header {
             format!("nothing would be written: {unchanged} records hold these values already")
         } else if no_id == self.total {
             let field = self.destination.config_json.get("provider_id_field").and_then(|field| field.as_str()).unwrap_or("provider id");
+            if of(|reason| reason == "provider_id_missing") == self.total {
+                return Some(self.no_id_column(field));
+            }
             format!(
                 "nothing would be written: no golden record carries a usable provider id in `{field}`; ingest and resolve the CRM source first, so that its record ids arrive with the records"
             )
         } else {
             "nothing would be written: see the reasons above".to_owned()
         })
+    }
+
+    /// The golden records come without the column that holds the ids.
+    fn no_id_column(&self, field: &str) -> String {
+        let columns = self.dropped_fields.iter().filter(|dropped| dropped.reason == "not_in_fields");
+        let columns: Vec<String> = columns.take(20).map(|dropped| format!("`{}`", dropped.name)).collect();
+        let others = if columns.is_empty() { String::new() } else { format!(" (among theirs are {})", columns.join(", ")) };
+        format!(
+            "nothing would be written: the golden records have no column `{field}`{others}; if another column holds the CRM's record ids, name it in `provider_id_field`, else ingest and resolve the CRM source first, so that its record ids arrive with the records"
+        )
     }
 
     /// Reads all of a plan but its changes, and checks that it was not altered. The changes may have been: only

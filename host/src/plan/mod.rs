@@ -239,6 +239,17 @@ impl Plan {
         Ok(rows.map(move |row| row.map_err(&unreadable)))
     }
 
+    /// The first skipped rows that have a sentence of their own, such as the value that cannot be written.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn explained_rows(&self, max: usize) -> Result<Vec<SkippedRows>, PlanError> {
+        let explained = self.skipped_rows()?.filter(|rows| rows.as_ref().map_or(true, |rows| rows.detail.is_some()));
+        let mut first = explained.take(max).collect::<Result<Vec<_>, _>>()?;
+        first.sort_by_key(|rows| rows.first_row);
+        Ok(first)
+    }
+
     /// Shows every change.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ use arrow_array::{
 };
 use arrow_ipc::{reader::FileReader, writer::FileWriter};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
@@ -81,6 +81,14 @@ pub(crate) struct Spooled {
     pub(super) skipped: Closed,
 }
 
+impl Spooled {
+    /// Records that the CRM has shown, if it was asked for them: they differ, do not, or must not be written.
+    pub(crate) fn read(&self) -> u64 {
+        let skipped = ["unchanged", "held_back"].into_iter().filter_map(|reason| self.skipped_by_reason.get(reason));
+        self.writable + skipped.sum::<u64>()
+    }
+}
+
 /// A file that is complete, and its digest.
 pub(super) struct Closed {
     pub(super) file: SpoolFile,
@@ -128,7 +136,21 @@ impl Spool {
         self.changes.push(changes)
     }
 
-    pub(crate) fn skip(&mut self, skipped: wit::SkippedBatch) -> Result<(), SpoolError> {
+    pub(crate) fn skip(&mut self, mut skipped: wit::SkippedBatch) -> Result<(), SpoolError> {
+        if let Some(ids) = skipped.ids.take() {
+            let ids = super::changes::Packed::from_wit(ids)?;
+            if ids.len() != skipped.rows.len() {
+                return Err(Malformed.into());
+            }
+            for (index, row) in skipped.rows.iter().enumerate() {
+                match ids.get(index) {
+                    "" => {}
+                    // A row that is not written may still say that another one must not be.
+                    id if is_id(id) => self.duplicates.claim(id, *row)?,
+                    _ => return Err(SpoolError::Change { row: *row, reason: "it claims what cannot be a record id".to_owned() }),
+                }
+            }
+        }
         self.skipped.push(skipped)
     }
 
@@ -164,6 +186,10 @@ fn without(dir: &Path, changes: ChangeWriter, excluded: &mut Excluded, skipped: 
         let mut keep = ChangeBatch::new();
         for index in 0..batch.len() {
             let (row, id) = (batch.row(index), batch.ids.value(index));
+            // Rows that are skipped already are among the excluded ones.
+            while next.is_some_and(|(excluded_row, _)| excluded_row < row) {
+                next = excluded.next()?;
+            }
             match next {
                 Some((excluded_row, other)) if excluded_row == row => {
                     skipped.one(row, DUPLICATE_ID, Some(&format!("record {id} is also claimed by row {other}")))?;
@@ -426,7 +452,7 @@ fn column<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Result
 }
 
 /// Skipped rows as they are stored: consecutive rows with the same reason are one entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct SkippedRows {
     /// The first row.

@@ -26,7 +26,12 @@ impl<N: Network> Comparer<'_, N> {
                 compared.fields.open().truncate(fields_start);
                 compared.before.open().truncate(before_start);
                 let crm = self.config.provider.name();
-                compared.skip("unreadable", row, &format!("{crm} would not show `{name}` of record {id}, so nobody knows what it holds"));
+                compared.skip(
+                    "unreadable",
+                    row,
+                    id,
+                    &format!("{crm} would not show `{name}` of record {id}, so nobody knows what it holds"),
+                );
                 return;
             };
             let why = match rules.likeness(name, value, now) {
@@ -51,9 +56,9 @@ impl<N: Network> Comparer<'_, N> {
             compared.fields.open().truncate(fields_start);
             compared.before.open().truncate(before_start);
             match held_back {
-                None => compared.skip(UNCHANGED, row, ""),
+                None => compared.skip(UNCHANGED, row, id, ""),
                 Some((name, why)) => {
-                    compared.skip(HELD_BACK, row, &format!("`{name}` of record {id} differs and is not written, because {why}"))
+                    compared.skip(HELD_BACK, row, id, &format!("`{name}` of record {id} differs and is not written, because {why}"))
                 }
             }
             return;

@@ -9,6 +9,7 @@ use crate::routes::Routes;
 use crate::run::changes::Changes;
 use crate::run::exchange::Exchange;
 use crate::run::hubspot;
+use crate::run::salesforce::is_record;
 use crate::run::world::{Media, Network, Request};
 use crate::template::{Template, json_names, push_query_value};
 use hashbrown::HashMap;
@@ -75,7 +76,13 @@ impl<N: Network> Comparer<'_, N> {
         let request = self.runner.requests.read_many(changes, members, &json_names(id.into_iter().chain(names.iter().copied())));
         let usable = |body: &[u8]| match self.config.provider {
             Provider::HubSpot => answer::hubspot(body).is_some(),
-            Provider::Salesforce => answer::salesforce(body).is_some_and(|found| found.len() == members.len()),
+            Provider::Salesforce => answer::salesforce(body).is_some_and(|found| {
+                let is = |(member, record): (&usize, &Option<Members<'_>>)| match record {
+                    Some(record) => record.get("Id").and_then(answer::text).is_some_and(|id| is_record(&id, changes.id(*member))),
+                    None => true,
+                };
+                found.len() == members.len() && members.iter().zip(&found).all(is)
+            }),
         };
         let answer = match self.runner.read(&request, usable).await? {
             Exchange::Refused(413, _) if members.len() > 1 => return Ok(None),
@@ -116,18 +123,20 @@ impl<N: Network> Comparer<'_, N> {
                     compared.skip(
                         "merged",
                         row,
+                        id,
                         &format!(
                             "record {id} was merged into record {survivor}; resolve the golden records again, or set on_merged to follow"
                         ),
                     );
                 }
-                Gone::Deleted => compared.skip("deleted", row, &format!("{crm} has deleted record {id}")),
+                Gone::Deleted => compared.skip("deleted", row, id, &format!("{crm} has deleted record {id}")),
                 Gone::NotFound => compared.skip(
                     "not_found",
                     row,
+                    id,
                     &format!("{crm} shows no record {id}; it was deleted, never existed, or this credential may not see it"),
                 ),
-                Gone::Unreadable(why) => compared.skip("unreadable", row, &format!("{crm} would not show record {id} ({why})")),
+                Gone::Unreadable(why) => compared.skip("unreadable", row, id, &format!("{crm} would not show record {id} ({why})")),
             }
         }
         for (member, survivor) in followed {
@@ -217,6 +226,7 @@ impl<N: Network> Comparer<'_, N> {
                     None => compared.skip(
                         "merged",
                         row,
+                        changes.id(member),
                         &format!("record {} was merged into record {survivor}, which is gone too", changes.id(member)),
                     ),
                 }
@@ -228,6 +238,7 @@ impl<N: Network> Comparer<'_, N> {
                     None => compared.skip(
                         "merged",
                         row,
+                        changes.id(member),
                         &format!("record {} was merged into record {survivor}, which is gone too", changes.id(member)),
                     ),
                 }

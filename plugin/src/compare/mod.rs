@@ -34,8 +34,8 @@ pub(crate) struct Compared {
     ids: Packed,
     fields: Packed,
     before: Packed,
-    /// By reason: rows, and a sentence for each.
-    skipped: Vec<(&'static str, Vec<u64>, Packed)>,
+    /// By reason: rows, a sentence for each, and the record that each claims.
+    skipped: Vec<(&'static str, Vec<u64>, Packed, Packed)>,
 }
 
 /// Many texts in one buffer.
@@ -89,14 +89,15 @@ impl Compared {
         self.rows = order.into_iter().map(|(row, _)| row).collect();
     }
 
-    pub(crate) fn skip(&mut self, reason: &'static str, row: u64, detail: &str) {
+    pub(crate) fn skip(&mut self, reason: &'static str, row: u64, id: &str, detail: &str) {
         let at = self.skipped.iter().position(|(known, ..)| *known == reason).unwrap_or_else(|| {
-            self.skipped.push((reason, Vec::new(), Packed::default()));
+            self.skipped.push((reason, Vec::new(), Packed::default(), Packed::default()));
             self.skipped.len() - 1
         });
-        let (_, rows, details) = &mut self.skipped[at];
+        let (_, rows, details, ids) = &mut self.skipped[at];
         rows.push(row);
         details.push(detail);
+        ids.push(id);
     }
 }
 
@@ -197,9 +198,9 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
             };
             self.host.push(&changes).await?;
         }
-        for (reason, rows, details) in compared.skipped {
+        for (reason, rows, details, ids) in compared.skipped {
             let details = (reason != judge::UNCHANGED).then_some(details.0);
-            self.host.skip(&SkippedBatch { rows, reason: reason.to_owned(), details, ids: None })?;
+            self.host.skip(&SkippedBatch { rows, reason: reason.to_owned(), details, ids: Some(ids.0) })?;
         }
         Ok(())
     }

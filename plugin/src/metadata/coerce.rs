@@ -4,7 +4,6 @@ use super::{Choice, Field, Kind, times};
 use crate::encode::{self, push_escaped};
 use crate::provider::Provider;
 use crate::provider_id::shown;
-use hashbrown::HashMap;
 use std::borrow::Cow;
 
 /// Options that a refusal lists.
@@ -31,12 +30,7 @@ pub fn in_quotes(provider: Provider, kind: &Kind) -> bool {
 ///
 /// # Errors
 /// What is wrong with it, and what would be accepted.
-pub fn coerce<'t>(
-    field: &Field,
-    map: Option<&'t HashMap<String, String>>,
-    text: &'t str,
-) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
-    let text = map.and_then(|map| map.get(text)).map_or(text, String::as_str);
+pub fn coerce<'t>(field: &Field, text: &'t str) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
     let plain = |text: Cow<'t, str>| Ok(Some((text, Remark::default())));
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -196,7 +190,7 @@ mod tests {
     }
 
     fn to(kind: Kind, text: &str) -> Result<Option<String>, String> {
-        coerce(&field(kind), None, text).map(|value| value.map(|(text, _)| text.into_owned()))
+        coerce(&field(kind), text).map(|value| value.map(|(text, _)| text.into_owned()))
     }
 
     #[test]
@@ -252,17 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_map_comes_first_and_nothing_is_left_of_blanks() {
-        let map = HashMap::from([("Prospect".to_owned(), "lead".to_owned())]);
-        let value = coerce(&field(choice(false, false)), Some(&map), "Prospect").unwrap().unwrap();
-        assert_eq!(value.0, "lead");
+    fn nothing_is_left_of_blanks() {
         assert_eq!(to(choice(true, false), " ; "), Ok(None));
         assert_eq!(to(Kind::Bool, "  "), Ok(None));
     }
 
     #[test]
     fn what_was_done_to_a_value_is_remarked() {
-        let remark = |kind, text| coerce(&field(kind), None, text).unwrap().unwrap().1;
+        let remark = |kind, text| coerce(&field(kind), text).unwrap().unwrap().1;
         assert!(remark(Kind::Number { scale: Some(2) }, "1.239").cut);
         assert!(!remark(Kind::Number { scale: Some(2) }, "1.230").cut);
         assert!(remark(choice(false, true), "x").unlisted && remark(choice(true, true), "lead;x").unlisted);

@@ -29,7 +29,7 @@ impl<N: Network> Runner<'_, N> {
         let mut outcomes = Outcomes::new();
         let mut rest = members;
         if let Some(metadata) = self.metadata.get().filter(|_| self.offline) {
-            rest.retain(|member| match unfit(self.config.provider, metadata, changes.fields(*member)) {
+            rest.retain(|member| match unfit(self.config.provider, metadata, &self.joined, changes.fields(*member)) {
                 None => true,
                 Some(why) => {
                     let message = format!("{why}. The plan was made offline: plan with --online, which brings values into the CRM's form");
@@ -144,21 +144,29 @@ fn http_date(milliseconds: i64) -> String {
 }
 
 /// Why a confirmed value is not in the form that its field takes, if it could be brought into it.
-fn unfit(provider: Provider, metadata: &Metadata, fields: &str) -> Option<String> {
+fn unfit(provider: Provider, metadata: &Metadata, joined: &[String], fields: &str) -> Option<String> {
     let fields = Members::parse(fields)?;
     fields.iter().find_map(|(name, value)| {
         // What cannot be written at all is refused by the CRM, in its own words; text goes as it is.
         let field = metadata.field(provider, name).filter(|field| field.barred.is_none())?;
-        if matches!(field.kind, Kind::Text { .. } | Kind::Email { .. } | Kind::Other) {
-            return None;
-        }
         let value: Value = serde_json::from_str(value).ok()?;
+        let takes_one = !matches!(&field.kind, Kind::Choice(choice) if choice.multi);
+        if takes_one
+            && joined.iter().any(|joined| provider.same_field(joined, name))
+            && value.as_str().is_some_and(|text| text.contains(';'))
+        {
+            return Some(format!("`{name}` is a list, `{}`, and the field takes one value", shown(value.as_str().unwrap_or_default())));
+        }
+        if matches!(field.kind, Kind::Text { .. } | Kind::Email { .. } | Kind::Other | Kind::Time | Kind::Reference | Kind::Masked) {
+            let is_text = value.is_string() || value.is_null() || matches!(field.kind, Kind::Other);
+            return (!is_text).then(|| format!("`{name}` is {value} without quotation marks, and the field takes text"));
+        }
         let text = match &value {
             Value::String(text) => text.clone(),
             Value::Bool(_) | Value::Number(_) => value.to_string(),
             _ => return None,
         };
-        let (taken, remark) = coerce::coerce(field, None, &text).ok()??;
+        let (taken, remark) = coerce::coerce(field, &text).ok()??;
         let mut json = String::new();
         coerce::push_json(provider, &field.kind, &taken, &mut json);
         let taken_value: Value = serde_json::from_str(&json).ok()?;
@@ -166,7 +174,7 @@ fn unfit(provider: Provider, metadata: &Metadata, fields: &str) -> Option<String
         let appends = text.trim_start().starts_with(';');
         let trimmed = Value::from(text.trim()).to_string();
         let one = likeness(provider, Some(&field.kind), &trimmed, &Value::from(taken.as_ref()).to_string()) >= Likeness::Same;
-        let same = taken_value == value || (!remark.cut && !appends && one);
+        let same = taken_value == value || (taken_value.is_string() == value.is_string() && !remark.cut && !appends && one);
         (!same).then(|| format!("`{name}` is `{}`, which the CRM takes as `{}`", shown(&text), shown(&taken)))
     })
 }
@@ -193,6 +201,7 @@ mod tests {
             field("day", Kind::Date),
             field("name", Kind::Text { max: Some(5), trimmed: true }),
             field("yes", Kind::Bool),
+            field("list", Kind::Text { max: None, trimmed: false }),
         ];
         for (provider, json, unfit_because) in [
             (Provider::HubSpot, r#"{"stage":"lead","amount":"12.50","day":"2026-10-02","name":"Ada","yes":"true"}"#, None),
@@ -203,10 +212,14 @@ mod tests {
             (Provider::Salesforce, r#"{"amount":12.345}"#, Some("takes as `12.34`")),
             (Provider::Salesforce, r#"{"amount":12.34,"yes":true,"name":null}"#, None),
             // Not for us to say: the CRM refuses it in its own words.
+            (Provider::Salesforce, r#"{"name":10115}"#, Some("takes text")),
+            (Provider::Salesforce, r#"{"amount":"12.34"}"#, Some("takes as")),
+            (Provider::HubSpot, r#"{"list":"+49 1;+49 2"}"#, Some("takes one value")),
+            (Provider::HubSpot, r#"{"list":"+49 1","name":"a;b"}"#, None),
             (Provider::HubSpot, r#"{"stage":"Nope","name":"much too long","nickname":"x","amount":"x"}"#, None),
         ] {
             let metadata = Metadata::new(provider, fields.clone());
-            let told = unfit(provider, &metadata, json);
+            let told = unfit(provider, &metadata, &["list".to_owned()], json);
             assert_eq!(told.is_some(), unfit_because.is_some(), "{json}: {told:?}");
             assert!(unfit_because.is_none_or(|why| told.as_deref().unwrap_or_default().contains(why)), "{told:?}");
         }

@@ -22,7 +22,7 @@ pub(crate) mod hubspot;
 mod reconcile;
 mod record_job;
 mod requests;
-mod salesforce;
+pub(crate) mod salesforce;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -62,10 +62,14 @@ pub(crate) struct Runner<'a, N> {
     metadata: OnceCell<Metadata>,
     /// The plan was made without it.
     offline: bool,
+    /// Fields whose values it made of lists.
+    joined: Vec<String>,
     /// An error ends the run: jobs make no further request.
     stopped: Cell<bool>,
     /// The Bulk API cannot be used, for this object or with this grant.
     no_bulk: Cell<bool>,
+    /// Writes in a row that something in between has answered.
+    blocked: Cell<u32>,
 }
 
 /// Writes the confirmed changes and reports what became of them. `mode` is that of their plan.
@@ -74,8 +78,12 @@ pub(crate) struct Runner<'a, N> {
 /// What ended the run early. Changes without an outcome stay pending.
 pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, stream: &dyn Stream) -> Result<(), Error> {
     let mut runner = Runner::new(config, network, stream);
-    if mode == PlanMode::Offline {
-        runner.offline = true;
+    runner.offline = mode == PlanMode::Offline;
+    if runner.offline {
+        runner.joined = stream.joined();
+    }
+    // Every change of these is held against something; of others, only those in doubt are.
+    if mode != PlanMode::Online {
         runner.rules().await?;
     }
     if bulk::is_wanted(config, stream) {
@@ -134,8 +142,10 @@ impl<'a, N: Network> Runner<'a, N> {
             requests: Requests::new(config),
             metadata: OnceCell::new(),
             offline: false,
+            joined: Vec::new(),
             stopped: Cell::new(false),
             no_bulk: Cell::new(false),
+            blocked: Cell::new(0),
         }
     }
 
@@ -157,7 +167,11 @@ impl<'a, N: Network> Runner<'a, N> {
     }
 
     async fn exchange(&self, request: &Request) -> Result<Exchange, Error> {
-        exchange::exchange(self.config, self.network, request, || self.stopped.get()).await
+        let exchanged = exchange::exchange(self.config, self.network, request, || self.stopped.get()).await?;
+        if request.writes {
+            exchange::count_blocked(self.config, &self.blocked, &exchanged)?;
+        }
+        Ok(exchanged)
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) fn failure(error: &CrmError, status: u16) -> Failure {
 }
 
 /// Whether two spellings, of 15 or 18 characters, are one record's id.
-fn is_record(found: &str, id: &str) -> bool {
+pub(crate) fn is_record(found: &str, id: &str) -> bool {
     let mut normal = String::new();
     found == id || (provider_id::append_normal(Provider::Salesforce, found, &mut normal).is_ok() && normal == id)
 }
@@ -103,8 +103,9 @@ pub(crate) fn records(changes: &Changes, members: &[usize], body: &[u8]) -> Opti
     let found: Vec<Option<Map<String, Value>>> = serde_json::from_slice(body).ok()?;
     let fits = found.len() == members.len()
         && members.iter().zip(&found).all(|(member, record)| {
-            let id = record.as_ref().and_then(|record| record.get("Id")).and_then(Value::as_str);
-            id.is_none_or(|id| is_record(id, changes.id(*member)))
+            let is =
+                |record: &Map<String, Value>| record.get("Id").and_then(Value::as_str).is_some_and(|id| is_record(id, changes.id(*member)));
+            record.as_ref().is_none_or(is)
         });
     fits.then_some(found)
 }

@@ -10,13 +10,15 @@
 use crate::{
     bindings::capabilities as wit,
     capability::Unacceptable,
-    egress::{Link, Traffic, Unanswered, question},
+    egress::{Link, Traffic, Unanswered, credential::CredentialError, question},
     run::StopSignal,
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use std::{fmt, str::FromStr};
 
+/// The code of a refusal of another account.
+pub(crate) const OTHER_ACCOUNT: &str = "other_account";
 /// Longest name of an account, in bytes.
 const MAX_NAME: usize = 64;
 /// Longest path and pointer of the question, in bytes.
@@ -198,7 +200,7 @@ impl NotHeld {
     /// The code of a refusal: `other_account` or `account_unknown`. `None` if the CRM gave no answer.
     pub fn code(&self) -> Option<&'static str> {
         match self {
-            NotHeld::Other { .. } => Some("other_account"),
+            NotHeld::Other { .. } => Some(OTHER_ACCOUNT),
             NotHeld::Unknown { .. } => Some("account_unknown"),
             NotHeld::Unanswered(_) => None,
         }
@@ -215,7 +217,12 @@ pub(crate) async fn hold(
 ) -> Result<Option<Account>, NotHeld> {
     let expected: Vec<(Expecting, &Account)> = expected.iter().filter_map(|(by, account)| Some((*by, (*account)?))).collect();
     let Some((by, first)) = expected.first() else { return Ok(None) };
-    match ask(question, link, traffic, stop).await? {
+    let told = match ask(question, &link.held_to(Some(first)), traffic, stop).await {
+        // The token endpoint has told before anybody asked.
+        Err(Unanswered::NoAccess(CredentialError::OtherAccount { found, .. })) => Told::Account(found),
+        told => told?,
+    };
+    match told {
         Told::Unknown(reason) => Err(NotHeld::Unknown { expected: (*first).clone(), by: *by, reason }),
         Told::Account(found) => match expected.into_iter().find(|(_, account)| **account != found) {
             Some((by, account)) => Err(NotHeld::Other { found, expected: account.clone(), by }),

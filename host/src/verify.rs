@@ -105,7 +105,7 @@ pub async fn verify(
         VerifySinkResource { outstanding: outstanding.clone(), early: BTreeMap::new(), read: Arc::clone(&read), show: Box::new(show) };
 
     let loaded = component.loaded();
-    let egress = Egress::verifying(capabilities, link, outstanding.clone(), loaded.budget());
+    let egress = Egress::verifying(capabilities, link.held_to(header.account.as_ref()), outstanding.clone(), loaded.budget());
     let traffic = egress.traffic();
     let (mut store, instance) = loaded.instantiate(egress).await?;
     let table = &mut store.data_mut().table;

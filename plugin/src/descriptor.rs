@@ -35,11 +35,12 @@ fn destination_type(provider: Provider) -> DestinationType {
 }
 
 /// How an account is known. HubSpot, "Account information API" (`GET /account-info/v3/details`, `portalId`): it needs no scope
-/// but `oauth`, which every token has. Salesforce Help, "Query for User Information" (`organization_id`).
+/// but `oauth`, which every token has. Salesforce, Connect REST API, "Organization" (`GET /connect/organization`, since 24.0; `orgId`, the
+/// org's id in 18 characters): a resource of the REST API, so that the scope `api` is enough, and 401 means what it means there.
 fn account(provider: Provider) -> Account {
     let (path, pointer) = match provider {
         Provider::HubSpot => ("/account-info/v3/details", "/portalId"),
-        Provider::Salesforce => ("/services/oauth2/userinfo", "/organization_id"),
+        Provider::Salesforce => ("/services/data/v67.0/connect/organization", "/orgId"),
     };
     Account { path: path.to_owned(), pointer: pointer.to_owned() }
 }

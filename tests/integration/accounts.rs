@@ -16,6 +16,7 @@ use reverse_sync::{
     plan::{Plan, PlanMode},
     planner::{Asking, PlanningError},
     run::{self, Part, Report, StopReason, StopSignal},
+    verify::{self, VerifyError},
 };
 use reverse_sync_tests::Bench;
 use serde_json::{Map, json};
@@ -38,7 +39,7 @@ impl Provider {
     fn question(self) -> &'static str {
         match self {
             Provider::HubSpot => "/account-info/v3/details",
-            Provider::Salesforce => "/services/oauth2/userinfo",
+            Provider::Salesforce => "/services/data/v67.0/connect/organization",
         }
     }
 }
@@ -151,7 +152,7 @@ async fn a_question_without_a_clear_answer_is_no_yes() {
             (Some(Fault::Status(404)), "HTTP 404"),
             (Some(Fault::WrongBody("<html>".to_owned())), "no JSON"),
             (Some(Fault::WrongBody("{}".to_owned())), "names no account"),
-            (Some(Fault::WrongBody(json!({"portalId": null, "organization_id": ["x"]}).to_string())), "names no account"),
+            (Some(Fault::WrongBody(json!({"portalId": null, "orgId": ["x"]}).to_string())), "names no account"),
             (Some(Fault::WrongBody("x".repeat(70_000))), "larger than"),
         ];
         for (fault, why) in unclear {
@@ -178,32 +179,35 @@ async fn a_question_without_a_clear_answer_is_no_yes() {
 
 #[tokio::test]
 async fn a_crm_that_cannot_answer_is_no_other_account() {
-    let crm = crm(Provider::HubSpot).await;
-    let expected = Some("2222222");
-    let plan = crm.plan(&crm.new_names(3)).await;
-    for (fault, reason) in [
-        (Fault::ExpiredToken, StopReason::Unauthorized),
-        (Fault::DailyLimit, StopReason::RateLimited),
-        (Fault::Status(503), StopReason::Unavailable),
-        (Fault::DropBefore, StopReason::Unavailable),
-    ] {
-        crm.simulator.world().fault(Rule::always(fault.clone()).on("/account-info/"));
-        let report = run(&crm, &plan, link(&crm, TOKEN, expected)).await;
-        let stopped = report.stopped.clone().unwrap();
-        assert_eq!((stopped.reason, &stopped.code, report.pending), (reason, &None, 3), "{fault:?} {stopped:?}");
-        assert_eq!(crm.writes(), 0);
-        crm.simulator.world().faults.clear();
+    for provider in BOTH {
+        let crm = crm(provider).await;
+        let [first, _] = provider.accounts();
+        let (expected, question) = (Some(first.as_str()), provider.question());
+        let plan = crm.plan(&crm.new_names(3)).await;
+        for (fault, reason) in [
+            (Fault::ExpiredToken, StopReason::Unauthorized),
+            (Fault::DailyLimit, StopReason::RateLimited),
+            (Fault::Status(503), StopReason::Unavailable),
+            (Fault::DropBefore, StopReason::Unavailable),
+        ] {
+            crm.simulator.world().fault(Rule::always(fault.clone()).on(question));
+            let report = run(&crm, &plan, link(&crm, TOKEN, expected)).await;
+            let stopped = report.stopped.clone().unwrap();
+            assert_eq!((stopped.reason, &stopped.code, report.pending), (reason, &None, 3), "{provider:?} {fault:?} {stopped:?}");
+            assert_eq!(crm.writes(), 0);
+            crm.simulator.world().faults.clear();
+        }
+        // What passes by itself is waited for.
+        for fault in [Fault::Throttle, Fault::Status(503), Fault::DropBefore, Fault::Truncate, Fault::Html(502)] {
+            crm.simulator.world().fault(Rule::next(1, fault).on(question));
+        }
+        let stop = StopSignal::new();
+        stop.stop();
+        let confirmed = crm.bench.confirm(plan.clone()).unwrap();
+        let report = crm.bench.run(&confirmed, link(&crm, TOKEN, expected), stop, |_| {}).await.unwrap();
+        assert_eq!((report.stopped.unwrap().reason, report.requests), (StopReason::Cancelled, 0));
+        assert!(run(&crm, &plan, link(&crm, TOKEN, expected)).await.ok());
     }
-    // What passes by itself is waited for.
-    for fault in [Fault::Throttle, Fault::Status(503), Fault::DropBefore, Fault::Truncate, Fault::Html(502)] {
-        crm.simulator.world().fault(Rule::next(1, fault).on("/account-info/"));
-    }
-    let stop = StopSignal::new();
-    stop.stop();
-    let confirmed = crm.bench.confirm(plan.clone()).unwrap();
-    let report = crm.bench.run(&confirmed, link(&crm, TOKEN, expected), stop, |_| {}).await.unwrap();
-    assert_eq!((report.stopped.unwrap().reason, report.requests), (StopReason::Cancelled, 0));
-    assert!(run(&crm, &plan, link(&crm, TOKEN, expected)).await.ok());
 }
 
 #[tokio::test]
@@ -279,7 +283,6 @@ async fn an_attempt_that_is_refused_leaves_what_was_in_doubt_in_doubt() {
 
 #[tokio::test]
 async fn a_session_that_has_ended_is_renewed_and_asked_again() {
-    // Salesforce answers 403 to who asks with it for the account, and never said when it would end.
     for provider in BOTH {
         let crm = Crm::with(provider, without_tokens(3), json!({})).await;
         let [first, _] = provider.accounts();
@@ -291,12 +294,113 @@ async fn a_session_that_has_ended_is_renewed_and_asked_again() {
         let report = run(&crm, &plan, with(credential.clone())).await;
         assert!(report.ok(), "{provider:?}: {report:?}");
         assert_eq!(crm.simulator.world().token_requests, 2);
-        // One that may not ask is renewed once, and then it is the answer.
+        // One that may not ask is no dead one.
         crm.simulator.world().config.switches.account_is_forbidden = true;
         let plan = crm.plan(&crm.new_names(2)).await;
         let stopped = run(&crm, &plan, with(credential)).await.stopped.unwrap();
         assert_eq!(stopped.code.as_deref(), Some("account_unknown"), "{stopped:?}");
-        assert_eq!(crm.simulator.world().token_requests, 3);
+        assert_eq!(crm.simulator.world().token_requests, 2);
+    }
+}
+
+/// Requests that carried an access token of the second account.
+fn sent_with_a_token_of_the_second(crm: &Crm) -> usize {
+    let world = crm.simulator.world();
+    let second: Vec<String> =
+        world.config.tokens.iter().filter(|token| token.portal_id != 2_222_222).map(|token| token.text.clone()).collect();
+    assert!(!second.is_empty(), "no token of the second account was given out");
+    let carries = |authorization: &str| second.iter().any(|token| authorization.ends_with(token.as_str()));
+    world.requests.iter().filter(|request| request.header("authorization").is_some_and(carries)).count()
+}
+
+#[tokio::test]
+async fn an_access_token_that_is_renewed_for_another_account_is_never_sent() {
+    for provider in BOTH {
+        let [first, second] = provider.accounts();
+        // Expected by the source, by the plan, by the run that has begun, or by nobody but the token before.
+        for expected_by in ["source", "plan", "run", "nobody"] {
+            let crm = Crm::with(provider, without_tokens(300), json!({})).await;
+            let credential = refreshing(&crm, provider, quick());
+            let account = (expected_by == "source" || expected_by == "run").then(|| first.parse().unwrap());
+            let with = |account| Link { account, ..oauth::link(&crm, credential.clone()) };
+            let first_token = credential_is_in_force(&crm, &with(None)).await;
+            let plan = match expected_by {
+                "plan" => crm.try_plan_asking(Asking::Metadata(with(None)), &crm.new_names(300)).await.unwrap(),
+                _ => crm.plan(&crm.new_names(300)).await,
+            };
+            if expected_by == "run" {
+                run_part(&crm, &plan, with(account.clone()), Part::First(100)).await;
+            }
+            let before = crm.writes();
+            // The token that is in force meets 401 at its first write, and the endpoint opens another account by then.
+            crm.simulator.world().config.oauth_account = 2;
+            let path = if provider == Provider::HubSpot { "batch/update" } else { "composite/sobjects" };
+            crm.simulator.world().fault(Rule::always(Fault::ExpiredToken).on(path));
+            let account = if expected_by == "run" { None } else { account };
+            let report = run(&crm, &plan, with(account)).await;
+
+            let stopped = report.stopped.as_ref().unwrap_or_else(|| panic!("{provider:?} {expected_by}: {report:?}"));
+            assert_eq!(
+                (stopped.reason, stopped.code.as_deref()),
+                (StopReason::Refused, Some("other_account")),
+                "{expected_by} {stopped:?}"
+            );
+            assert!(stopped.message.contains(&first) && stopped.message.contains(&second), "{stopped:?}");
+            assert_eq!((crm.writes(), report.counts.failed, report.counts.unknown), (before, 0, 0), "{provider:?} {expected_by}");
+            assert_eq!(sent_with_a_token_of_the_second(&crm), 0, "{provider:?} {expected_by}");
+            assert!(first_token > 0 && report.pending >= 200, "{report:?}");
+        }
+    }
+}
+
+/// Has the credential get its first token, and counts the tokens that were given out.
+async fn credential_is_in_force(crm: &Crm, link: &Link) -> u64 {
+    crm.try_plan_asking(Asking::Metadata(link.clone()), &crm.new_names(1)).await.unwrap();
+    crm.simulator.world().tokens_issued
+}
+
+#[tokio::test]
+async fn a_first_access_token_of_another_account_is_not_sent_either() {
+    for provider in BOTH {
+        let [first, second] = provider.accounts();
+        let crm = Crm::with(provider, Config { oauth_account: 2, ..without_tokens(3) }, json!({})).await;
+        let link = || Link { account: Some(first.parse().unwrap()), ..oauth::link(&crm, refreshing(&crm, provider, quick())) };
+        let plan = crm.plan(&crm.new_names(3)).await;
+        let report = run(&crm, &plan, link()).await;
+        let stopped = report.stopped.clone().unwrap();
+        assert_eq!(
+            (stopped.reason, stopped.code.as_deref(), report.requests),
+            (StopReason::Refused, Some("other_account"), 0),
+            "{stopped:?}"
+        );
+        assert!([&first, &second].iter().all(|account| stopped.message.contains(account.as_str())), "{stopped:?}");
+        for asking in [Asking::Metadata, Asking::Records] {
+            let error = crm.try_plan_asking(asking(link()), &crm.new_names(3)).await.unwrap_err();
+            assert!(matches!(&error, PlanningError::Account(error) if error.code() == Some("other_account")), "{error:?}");
+        }
+        assert_eq!(sent_with_a_token_of_the_second(&crm), 0);
+        // Whoever only wants to know which account it is still learns it.
+        let check = checked(&crm, provider, link()).await;
+        assert_eq!((check.ok, check.account.as_ref().map(Account::as_str)), (false, Some(second.as_str())), "{check:?}");
+    }
+}
+
+#[tokio::test]
+async fn reading_back_with_a_renewed_token_of_another_account_is_refused() {
+    for provider in BOTH {
+        let crm = Crm::with(provider, without_tokens(3), json!({})).await;
+        let credential = refreshing(&crm, provider, quick());
+        let link = oauth::link(&crm, credential);
+        let plan = crm.try_plan_asking(Asking::Records(link.clone()), &crm.new_names(3)).await.unwrap();
+        let report = run(&crm, &plan, link.clone()).await;
+        assert_eq!(report.counts.updated, 3);
+        crm.simulator.world().config.oauth_account = 2;
+        crm.simulator.world().config.tokens.iter_mut().for_each(|token| token.expired = true);
+        let past = journal::read(&report.journal, |_, _| {}).unwrap();
+        let Bench { component, grant, .. } = &crm.bench;
+        let error = verify::check(component, grant, &plan, past.updated, link, StopSignal::new()).await.unwrap_err();
+        assert!(matches!(&error, VerifyError::NoAccess(error) if error.is_other_account()), "{error:?}");
+        assert_eq!(sent_with_a_token_of_the_second(&crm), 0);
     }
 }
 
@@ -406,5 +510,5 @@ async fn inspect_shows_what_the_host_asks() {
     for provider in BOTH {
         assert!(shown.stdout.contains(&format!("GET {}", provider.question())), "{}", shown.stdout);
     }
-    assert!(shown.stdout.contains("/portalId") && shown.stdout.contains("/organization_id"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("/portalId") && shown.stdout.contains("/orgId"), "{}", shown.stdout);
 }

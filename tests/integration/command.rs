@@ -6,6 +6,7 @@ use crate::{
 };
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::hostile_guest_file;
+use serde_json::{Value, json};
 use std::fs;
 use tokio::io::AsyncWriteExt;
 
@@ -154,4 +155,159 @@ async fn every_run_leaves_a_row_in_the_audit_log() {
         (Some("destination.reverse_run"), Some("destination.reverse_run.failed"))
     );
     assert_eq!(actions[0]["report"]["updated"], 3);
+}
+
+fn toml(provider: Provider, base_url: &str, config_json: &str) -> String {
+    let toml = hubspot_toml(base_url).replace("object = \"contacts\", fields = [\"firstname\"]", config_json);
+    match provider {
+        Provider::HubSpot => toml,
+        Provider::Salesforce => {
+            toml.replace("\"hubspot\"", "\"salesforce\"").replace("hubspot_dest", "salesforce_dest").replace("hs_object_id", "Id")
+        }
+    }
+}
+
+/// A project with a row that can be written, and `bad` rows whose date is none.
+async fn with_bad_dates(provider: Provider, bad: usize) -> (Simulator, Project) {
+    let simulator = Simulator::start(config(100)).await.unwrap();
+    let project = Project::empty();
+    let date = if provider == Provider::HubSpot { "birthday" } else { "Birthdate" };
+    project.write("reverse-sync.toml", &toml(provider, &simulator.base_url(), &format!("fields = [\"{date}\"]")));
+    let mut csv = format!("{},{date}\n{},1980-12-31\n", provider.id_column(), provider.id(0));
+    (1..=bad).for_each(|n| csv.push_str(&format!("{},31/12/{}\n", provider.id(n), 1980 + n)));
+    project.write("golden.csv", &csv);
+    (simulator, project)
+}
+
+#[tokio::test]
+async fn a_plan_names_the_rows_that_it_refuses_with_their_values_and_what_would_be_accepted() {
+    for provider in [Provider::HubSpot, Provider::Salesforce] {
+        for mode in ["--online", "--compare"] {
+            let (_simulator, project) = with_bad_dates(provider, 12).await;
+            let shown = project.run(&["plan", "people", mode]).await;
+            let column = if provider == Provider::HubSpot { "birthday" } else { "Birthdate" };
+            for n in 1..=10 {
+                let line =
+                    shown.stdout.lines().find(|line| line.contains(&format!("row {}:", n + 1))).unwrap_or_else(|| panic!("{n}: {shown:?}"));
+                assert!(line.contains(column) && line.contains(&format!("31/12/{}", 1980 + n)) && line.contains("YYYY-MM-DD"), "{line}");
+            }
+            assert!(!shown.stdout.contains("row 12:") && shown.stdout.contains("and more; --rejects FILE"), "{shown:?}");
+
+            let json = project.run(&["plan", "people", mode, "--json"]).await.json();
+            let rows = json["skipped_rows"].as_array().unwrap();
+            assert_eq!((rows.len(), &json["more_skipped_rows"]), (12, &json!(false)), "{json}");
+            assert_eq!((&rows[11]["row"], &rows[11]["reason"]), (&json!(13), &json!("value_not_encodable")), "{json}");
+            assert!(rows[11]["detail"].as_str().unwrap().contains("31/12/1992"), "{json}");
+        }
+    }
+    // Offline it is the ids.
+    let (_simulator, project) = project("hs_object_id,firstname\n492564112121,A\n4.92564112121e11,B\n").await;
+    let shown = project.run(&["plan", "people"]).await;
+    let line = shown.stdout.lines().find(|line| line.contains("row 2:")).unwrap_or_else(|| panic!("{shown:?}"));
+    assert!(line.contains("4.92564112121e11"), "{line}");
+}
+
+#[tokio::test]
+async fn a_confirmed_run_says_in_its_json_what_its_plan_would_have_said() {
+    for provider in [Provider::HubSpot, Provider::Salesforce] {
+        for mode in ["--offline", "--online", "--compare"] {
+            let (_simulator, project) = with_bad_dates(provider, if mode == "--offline" { 0 } else { 2 }).await;
+            let plan = project.run(&["plan", "people", mode, "--json"]).await.json();
+            let rejects = project.path("rejects.csv");
+            let run = project.run(&["run", "people", mode, "--confirm", "--json", "--rejects", rejects.to_str().unwrap()]).await;
+            let run = run.json();
+            for key in plan.as_object().unwrap().keys().filter(|key| *key != "dry_run") {
+                assert_eq!(run[key], plan[key], "{key} of {provider:?} {mode}");
+            }
+            assert_eq!((&run["dry_run"], &run["updated"], &run["writable"]), (&json!(false), &json!(1), &json!(1)), "{run}");
+            assert_eq!(run["rejects"]["records"], run["skipped"], "{run}");
+            for key in ["base_url", "destination_type", "mode", "guards", "warnings", "fields", "dropped_fields", "skipped_rows", "sample"]
+            {
+                assert!(plan.get(key).is_some(), "{key}: {plan}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_said_in_json_where_json_was_asked_for() {
+    let (simulator, project) = project(&ids(3)).await;
+    let toml = hubspot_toml(&simulator.base_url());
+    let refused = async |arguments: &[&str], exit_code: i32, code: &str| -> Value {
+        let ended = project.run(arguments).await;
+        let json = ended.json();
+        assert_eq!((ended.code, &json["ok"], &json["error"]["code"]), (Some(exit_code), &json!(false), &json!(code)), "{ended:?}");
+        assert_eq!(json["exit_code"], exit_code, "{json}");
+        let message = json["error"]["message"].as_str().unwrap();
+        assert!(!message.is_empty() && ended.stderr.contains(message.lines().next().unwrap()), "people read the same: {ended:?}");
+        json
+    };
+    refused(&["run", "people", "--json"], 3, "not_confirmed").await;
+    let plan = project.run(&["plan", "people", "--json"]).await.json();
+    let id = plan["plan_id"].as_str().unwrap();
+    let kept = refused(&["run", id, "--json"], 3, "not_confirmed").await;
+    assert_eq!((&kept["plan_id"], &kept["writable"]), (&plan["plan_id"], &json!(3)), "{kept}");
+    refused(&["run", id, "--confirm", "--json", "--override", "nonsense"], 2, "unknown_guard").await;
+    refused(&["plan", "nobody", "--json"], 2, "usage").await;
+    refused(&["plan", "people", "--json", "--records", "nothing/*.csv"], 2, "usage").await;
+    refused(&["undo", "run_000000000000_1", "--json"], 2, "usage").await;
+    project.write("golden.csv", &ids(4));
+    refused(&["run", id, "--confirm", "--json"], 3, "stale_plan").await;
+
+    project.write("reverse-sync.toml", &format!("{toml}\n[destinations.people.guards]\nmax_changes = 2\n"));
+    let held = refused(&["run", "people", "--confirm", "--json"], 3, "guarded").await;
+    assert_eq!(
+        (&held["guards"][0]["name"], &held["writable"], &held["dry_run"]),
+        (&json!("max_changes"), &json!(4), &json!(true)),
+        "{held}"
+    );
+    assert!(held["guards"][0]["message"].as_str().is_some_and(|message| !message.is_empty()) && held["plan_id"].is_string(), "{held}");
+    project.write("reverse-sync.toml", &toml);
+    assert_eq!(simulator.world().writes.len(), 0);
+
+    simulator.world().config.tokens[0].expired = true;
+    refused(&["plan", "people", "--online", "--json"], 4, "unavailable").await;
+    let stopped = project.run(&["run", "people", "--offline", "--confirm", "--json"]).await;
+    let rights = stopped.json()["required_rights"].as_str().map(str::to_owned);
+    assert!(stopped.code == Some(4) && rights.is_some_and(|rights| rights.contains("crm.objects.contacts.write")), "{stopped:?}");
+    project.write("reverse-sync.toml", "nonsense");
+    refused(&["runs", "--json"], 2, "usage").await;
+}
+
+#[tokio::test]
+async fn a_plan_that_was_applied_names_what_failed_again() {
+    let (_simulator, project) = project(&(ids(2) + "999,Nobody\n")).await;
+    let plan = project.run(&["plan", "people", "--json"]).await.json();
+    let go = ["run", plan["plan_id"].as_str().unwrap(), "--confirm", "--json"];
+    let first = project.run(&go).await.json();
+    let again = project.run(&go).await.json();
+    assert_eq!((&again["ok"], &again["failed"], &again["requests"]), (&json!(false), &json!(1), &json!(0)), "{again}");
+    assert_eq!(again["errors"], first["errors"]);
+    assert_eq!(again["errors"][0]["provider_id"], "999", "{again}");
+}
+
+#[tokio::test]
+async fn a_place_of_the_crm_where_its_api_is_not_is_refused_before_anything_leaves() {
+    for (provider, url, right) in [
+        (Provider::Salesforce, "https://login.salesforce.com", "https://MYDOMAIN.my.salesforce.com"),
+        (Provider::Salesforce, "https://acme.lightning.force.com", "https://acme.my.salesforce.com"),
+        (Provider::HubSpot, "https://app.hubspot.com", "https://api.hubapi.com"),
+    ] {
+        let project = Project::empty();
+        project.write("reverse-sync.toml", &toml(provider, url, ""));
+        project.write("golden.csv", "hs_object_id,Id,x\n1,2,3\n");
+        for mode in ["--offline", "--online", "--compare"] {
+            let ended = project.run(&["plan", "people", mode]).await;
+            let words = ["sources.src_1", "base_url", url, right];
+            assert!(ended.code == Some(2) && words.iter().all(|word| ended.stderr.contains(word)), "{ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_id_column_that_is_not_there_is_named_with_those_that_are() {
+    let (_simulator, project) = project("hubspot_id,firstname\n492564112121,Ada\n").await;
+    let shown = project.run(&["plan", "people"]).await;
+    let words = ["no column `hs_object_id`", "`hubspot_id`", "`provider_id_field`", "ingest and resolve"];
+    assert!(words.iter().all(|word| shown.stdout.contains(word)), "{shown:?}");
 }

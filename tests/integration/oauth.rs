@@ -11,6 +11,7 @@ use reverse_sync::{
             endpoint::TokenEndpoint,
             grants::{Client, ClientAuthentication, Grant},
             refresh_tokens::{Held, RefreshTokens, TokenFile},
+            well_known,
         },
         transport::TransportLimits,
     },
@@ -60,7 +61,8 @@ pub(crate) fn quick() -> TransportLimits {
 }
 
 fn credential(url: &str, limits: TransportLimits, grant: Grant) -> Credential {
-    let endpoint = TokenEndpoint::new(url, false, None, limits).unwrap();
+    let provider = if url.contains("/services/") { "salesforce" } else { "hubspot" };
+    let endpoint = TokenEndpoint::new(url, false, None, limits).unwrap().naming(well_known::account_in_answer(provider));
     let client = Client::new("test-client", Some(&secret(CLIENT_SECRET)), ClientAuthentication::Body).unwrap();
     Credential::oauth(endpoint, client, grant)
 }

@@ -230,3 +230,19 @@ async fn mistakes_in_the_project_file_are_found_by_the_plan_which_looks_no_secre
     }
     assert_eq!(simulator.connections(), 0);
 }
+
+#[tokio::test]
+async fn a_credential_of_another_account_is_refused_by_what_its_token_endpoint_says() {
+    let (simulator, project) = hubspot(4, Config { oauth_account: 2, ..config(4) }, IN_FILE).await;
+    let toml = fs::read_to_string(project.path("reverse-sync.toml")).unwrap();
+    project.write("reverse-sync.toml", &toml.replacen("oauth =", "account = \"2222222\"\noauth =", 1));
+    for arguments in [&["run", "people", "--offline", "--confirm", "--json"][..], &["plan", "people", "--online", "--json"]] {
+        let ended = ended(command(&project, arguments)).await;
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        let json = ended.json();
+        let code = [&json["stopped"]["code"], &json["error"]["code"]];
+        assert!(code.iter().any(|code| *code == "other_account"), "{json}");
+        assert!(json.to_string().contains("2222223") && json.to_string().contains("2222222"), "{json}");
+    }
+    assert!(simulator.world().requests.iter().all(|request| request.target.ends_with("/token")), "nothing was asked with that token");
+}

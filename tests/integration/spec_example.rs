@@ -83,7 +83,7 @@ async fn salesforce_gets_the_same_treatment() {
     let world = simulator.world();
     // The metadata to plan with, the account that it is planned for, the same before it is written, and the update.
     let asked: Vec<&str> = world.requests.iter().map(|request| request.target.rsplit('/').next().unwrap()).collect();
-    assert_eq!(asked, ["describe", "userinfo", "userinfo", "sobjects"]);
+    assert_eq!(asked, ["describe", "organization", "organization", "sobjects"]);
     let request = &world.requests[3];
     assert_eq!((request.method.as_str(), request.target.as_str()), ("PATCH", "/services/data/v67.0/composite/sobjects"));
     assert_eq!(request.header("sforce-auto-assign"), Some("FALSE"));

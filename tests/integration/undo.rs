@@ -84,6 +84,29 @@ async fn undo_brings_the_crm_back_except_for_records_edited_since_which_are_name
 }
 
 #[tokio::test]
+async fn what_a_confirmed_undo_has_left_alone_is_named_to_programs_too() {
+    // Some are put back; none are.
+    for edited in [1, 3] {
+        let (simulator, project, _, run_id) = ran(3).await;
+        let ids: Vec<String> = (0..edited).map(|n| Provider::HubSpot.id(n)).collect();
+        ids.iter().for_each(|id| simulator.world().hubspot.edit("contacts", id, "firstname", "Somebody"));
+        let file = project.path("left.jsonl");
+        let undone = project.run(&["undo", &run_id, "--confirm", "--json", "--rejects", file.to_str().unwrap()]).await;
+        let json = undone.json();
+        assert_eq!((undone.code, &json["updated"], &json["skipped"]), (Some(0), &json!(3 - edited), &json!(edited)), "{undone:?}");
+        assert_eq!((&json["undoes"], &json["skipped_by_reason"]), (&json!(run_id), &json!({"changed_since": edited})), "{json}");
+        let left = json["left_alone"].as_array().unwrap();
+        assert_eq!(left.len(), edited, "{json}");
+        for (left, id) in left.iter().zip(&ids) {
+            let detail = left["detail"].as_str().unwrap();
+            assert!(detail.contains(id) && detail.contains("is Somebody now"), "{left}");
+        }
+        assert_eq!((&json["rejects"]["records"], json["rejects"]["file"].as_str()), (&json!(edited), file.to_str()), "{json}");
+        assert!(file.exists());
+    }
+}
+
+#[tokio::test]
 async fn a_salesforce_org_comes_back_too() {
     let simulator = Simulator::start(config(8)).await.unwrap();
     // A checkbox is ticked or not; it is never empty.

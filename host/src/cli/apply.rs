@@ -2,11 +2,10 @@
 
 use crate::{
     audit,
-    exit::{Exit, Failure, OrExit},
+    exit::{Exit, Failure, NotConfirmed, OrExit},
     progress, rejects, render,
     workspace::{OnceLink, Target, Workspace},
 };
-use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
     gate::{Confirmation, ConfirmedPlan, Refused},
@@ -90,29 +89,39 @@ pub(crate) async fn apply(
         eprint!("{}", render::plan(&plan, false).or_exit(Exit::Usage)?);
     }
     if header.writable == 0 {
+        // Whoever asked for the rejects gets those of the plan: all of it is skipped.
+        let rejects = args.rejects.as_deref().map(|path| rejects::write(path, &plan, None)).transpose().or_exit(Exit::Usage)?;
         if args.json {
-            render::nothing_to_do_json(&header).or_exit(Exit::Usage)?;
+            render::nothing_to_do_json(&plan, rejects.as_ref()).or_exit(Exit::Usage)?;
         }
         return Ok(Exit::Ok);
     }
-    let overridden: BTreeSet<String> = args.overridden.iter().cloned().collect();
-    // Nobody is asked about a plan that a guard holds back.
-    plan.check_guards(&overridden).map_err(refused)?;
-    let confirmation = confirm(args, &header, can_ask)?.overriding(overridden);
-    let confirmed = plan.confirm(confirmation, &target.destination, &target.base_url, &workspace.component).map_err(refused)?;
+    let confirmed = confirmed(workspace, target, plan, args, can_ask)?;
     let ended = go(workspace, target, link, &confirmed, args).await;
     audit::append(&workspace.audit_log(), &confirmed, &workspace.component, ended.as_ref().map_err(|failure| &failure.error))
         .or_exit(Exit::Usage)?;
     let done = ended?;
-    if let Some(path) = &args.rejects {
-        rejects::write(path, confirmed.plan(), Some(&done.report)).or_exit(Exit::Usage)?;
-    }
+    let plan = confirmed.plan();
+    let rejects = args.rejects.as_deref().map(|path| rejects::write(path, plan, Some(&done.report))).transpose().or_exit(Exit::Usage)?;
     if args.json {
-        render::report_json(&done).or_exit(Exit::Usage)?;
+        render::report_json(&done, plan, rejects.as_ref(), &target.served.required_rights).or_exit(Exit::Usage)?;
     } else {
         print!("{}", render::report(&done, &header, &target.served.required_rights).or_exit(Exit::Usage)?);
     }
     Ok(exit(&done))
+}
+
+/// The plan, once somebody has said yes to it.
+fn confirmed(workspace: &Workspace, target: &Target<'_>, plan: Plan, args: &ApplyArgs, can_ask: bool) -> Result<ConfirmedPlan, Failure> {
+    let shown = args.json.then(|| render::json_of_plan(&plan, true, None)).transpose().or_exit(Exit::Usage)?;
+    let overridden: BTreeSet<String> = args.overridden.iter().cloned().collect();
+    // Nobody is asked about a plan that a guard holds back.
+    plan.check_guards(&overridden)
+        .map_err(refused)
+        .and_then(|()| confirm(args, plan.header(), can_ask))
+        .map(|confirmation| confirmation.overriding(overridden))
+        .and_then(|confirmation| plan.confirm(confirmation, &target.destination, &target.base_url, &workspace.component).map_err(refused))
+        .map_err(|failure| Failure { plan: shown, ..failure })
 }
 
 fn refused(error: Refused) -> Failure {
@@ -125,8 +134,8 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
         return Ok(Confirmation::explicit(header.plan_id.clone()));
     }
     if !can_ask {
-        let error = anyhow!("nothing was written: this plan has not been confirmed. To confirm it, run it with --confirm");
-        return Err(Failure::new(Exit::Refused, error));
+        let error = format!("this plan has not been confirmed. To confirm it: reverse-sync run {} --confirm", header.plan_id);
+        return Err(Failure::new(Exit::Refused, NotConfirmed(error)));
     }
     let expected = if header.writable >= LARGE { header.writable.to_string() } else { "yes".to_owned() };
     eprint!("Update {} records at {}? Type {expected} to confirm: ", header.writable, render::place(header));
@@ -136,8 +145,8 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
     if answer.trim() == expected {
         Ok(Confirmation::explicit(header.plan_id.clone()))
     } else {
-        let error = anyhow!("nothing was written: the plan was not confirmed. It is kept: reverse-sync run {}", header.plan_id);
-        Err(Failure::new(Exit::Refused, error))
+        let error = format!("the plan was not confirmed. It is kept: reverse-sync run {}", header.plan_id);
+        Err(Failure::new(Exit::Refused, NotConfirmed(error)))
     }
 }
 

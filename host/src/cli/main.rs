@@ -92,6 +92,17 @@ enum Command {
 }
 
 impl Command {
+    /// Whether standard output belongs to a program.
+    fn wants_json(&self) -> bool {
+        match self {
+            Command::Plan(args) => args.json,
+            Command::Run(args) => args.apply.json,
+            Command::Undo(args) => args.apply.json,
+            Command::Runs(args) => args.json,
+            _ => false,
+        }
+    }
+
     /// The level of the log without `-v`.
     fn quiet(&self) -> LevelFilter {
         match self {
@@ -113,6 +124,9 @@ fn main() -> std::process::ExitCode {
     let exit = match runtime().and_then(|runtime| run_in(&runtime, &cli)) {
         Ok(exit) => exit,
         Err(failure) => {
+            if cli.command.wants_json() {
+                render::error_json(&failure);
+            }
             render::error(&failure);
             failure.exit
         }

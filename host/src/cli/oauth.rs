@@ -10,6 +10,7 @@ use reverse_sync::{
         endpoint::TokenEndpoint,
         grants::{Client, ClientAuthentication, Grant, GrantKind, WrongKeys},
         refresh_tokens::{RefreshTokens, SuccessorFile, TokenFile},
+        well_known::AccountInAnswer,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -59,6 +60,8 @@ pub(crate) struct Around<'a> {
     /// If the file names none.
     pub(crate) token_url: Option<String>,
     pub(crate) audience: Option<String>,
+    /// Where the token endpoint names the account.
+    pub(crate) account: Option<AccountInAnswer>,
 }
 
 impl OAuthEntry {
@@ -82,6 +85,7 @@ impl OAuthEntry {
         let token_url =
             keys.token_url.as_ref().or(around.token_url.as_ref()).context("lacks `token_url`, where access tokens come from")?;
         let endpoint = TokenEndpoint::new(token_url, around.private_network, around.ca_file, TokenEndpoint::limits())?;
+        let endpoint = endpoint.naming(around.account);
         let id = match keys.client_id.as_ref().context("lacks `client_id`")? {
             Text::Here(id) => SecretString::from(id.as_str()),
             Text::There(secret) => secret.read(around.dir, "client id")?,

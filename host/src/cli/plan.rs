@@ -27,7 +27,7 @@ pub(crate) struct PlanArgs {
     mode: ModeArgs,
     /// Print the plan as JSON
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     /// Write skipped records with their reasons to this file (.csv or .jsonl)
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -84,11 +84,9 @@ pub(crate) async fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, Failu
     let target = workspace.target(&args.destination)?;
     let mode = args.mode.mode(&target.destination, PlanMode::Offline);
     let plan = make(&workspace, &target, &OnceLink::of(&target), &args.records, mode).await?;
-    if let Some(path) = &args.rejects {
-        rejects::write(path, &plan, None).or_exit(Exit::Usage)?;
-    }
+    let rejects = args.rejects.as_deref().map(|path| rejects::write(path, &plan, None)).transpose().or_exit(Exit::Usage)?;
     if args.json {
-        render::plan_json(&plan).or_exit(Exit::Usage)?;
+        render::plan_json(&plan, rejects.as_ref()).or_exit(Exit::Usage)?;
     } else {
         print!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?);
     }
@@ -132,19 +130,18 @@ pub(crate) async fn make(
         let exit = match (&error, error.kind()) {
             (PlanningError::Grant(_), _) => Exit::Refused,
             (PlanningError::Account(error), _) if error.code().is_some() => Exit::Refused,
+            (PlanningError::NoAccess(error), _) if error.is_other_account() => Exit::Refused,
             (_, Some(ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable)) => Exit::Unavailable,
             _ => Exit::Usage,
         };
-        let unauthorized = error.kind() == Some(ErrorKind::Unauthorized);
+        let unauthorized = error.kind() == Some(ErrorKind::Unauthorized) && exit != Exit::Refused;
         let is_config = error.is_config();
         let error = anyhow::Error::new(error);
-        Failure {
-            exit,
-            error: match (unauthorized, is_config) {
-                (true, _) => anyhow!("{error:#}\nThe credential needs: {}", target.served.required_rights),
-                (_, true) => error.context(format!("destinations.{name}")),
-                _ => error,
-            },
-        }
+        let error = match (unauthorized, is_config) {
+            (true, _) => anyhow!("{error:#}\nThe credential needs: {}", target.served.required_rights),
+            (_, true) => error.context(format!("destinations.{name}")),
+            _ => error,
+        };
+        Failure::new(exit, error)
     })
 }

@@ -4,17 +4,17 @@ use crate::{
     Common,
     apply::{self, ApplyArgs},
     audit,
-    exit::{Exit, Failure, OrExit},
+    exit::{Exit, Failure, NotConfirmed, OrExit},
     plan::{self, ModeArgs, RecordsArgs},
     render,
     workspace::{OnceLink, Workspace},
 };
-use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
     journal::{self, RunId},
     plan::{Header, Plan, PlanError, PlanMode},
 };
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
@@ -25,7 +25,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     mode: ModeArgs,
     #[command(flatten)]
-    apply: ApplyArgs,
+    pub(crate) apply: ApplyArgs,
 }
 
 pub(crate) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure> {
@@ -36,11 +36,11 @@ pub(crate) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure
         let target = workspace.target(&args.what)?;
         if !args.apply.confirm && !can_ask {
             // Known before anything is planned, so before a credential is looked up for it.
-            let error = anyhow!(
-                "nothing was written: there is nobody to confirm the plan. Look at it with `reverse-sync plan {0}`, then run {0} with --confirm",
+            let error = format!(
+                "there is nobody to confirm the plan. Look at it with `reverse-sync plan {0}`, then run {0} with --confirm",
                 args.what
             );
-            return Err(Failure::new(Exit::Refused, error));
+            return Err(Failure::new(Exit::Refused, NotConfirmed(error)));
         }
         let link = OnceLink::of(&target);
         let mode = args.mode.mode(&target.destination, PlanMode::Online);
@@ -59,22 +59,29 @@ pub(crate) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure
         _ => Failure::new(Exit::Refused, error),
     })?;
     let target = workspace.target(&plan.header().destination.name)?;
-    if let Some(report) = applied_already(&workspace, plan.header())? {
+    if let Some(applied) = applied_already(&workspace, plan.header())? {
         if args.apply.json {
-            render::applied_already_json(plan.header(), &report).or_exit(Exit::Usage)?;
+            render::applied_already_json(&plan, &applied).or_exit(Exit::Usage)?;
         } else {
-            render::applied_already(plan.header(), &report);
+            render::applied_already(plan.header(), &applied);
         }
         return Ok(Exit::Ok);
     }
     apply::apply(&workspace, &target, &OnceLink::of(&target), plan, &args.apply, can_ask).await
 }
 
+/// The finished run of a plan.
+pub(crate) struct Applied {
+    pub(crate) run_id: RunId,
+    pub(crate) past: journal::Past,
+    pub(crate) journal: PathBuf,
+}
+
 /// A stored plan is applied once: its finished run, unless it was planned again since.
-fn applied_already(workspace: &Workspace, header: &Header) -> Result<Option<(RunId, journal::Past)>, Failure> {
+fn applied_already(workspace: &Workspace, header: &Header) -> Result<Option<Applied>, Failure> {
     let runs = journal::runs_of(&workspace.runs_dir(), &header.plan_id).or_exit(Exit::Usage)?;
-    let Some((run_id, path)) = runs.into_iter().next_back() else { return Ok(None) };
-    let past = journal::read(&path, |_, _| {}).or_exit(Exit::Usage)?;
+    let Some((run_id, journal)) = runs.into_iter().next_back() else { return Ok(None) };
+    let past = journal::read(&journal, |_, _| {}).or_exit(Exit::Usage)?;
     let after = |at: &str, other: &str| at.parse::<jiff::Timestamp>().ok() > other.parse().ok();
-    Ok((past.finished && after(&past.started_at, &header.planned_at)).then_some((run_id, past)))
+    Ok((past.finished && after(&past.started_at, &header.planned_at)).then_some(Applied { run_id, past, journal }))
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 pub(crate) struct RunsArgs {
     /// Print the list as JSON
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// One run, as it is listed.

@@ -25,7 +25,7 @@ pub(crate) struct UndoArgs {
     /// The run to undo, as `reverse-sync runs` lists it
     run_id: String,
     #[command(flatten)]
-    apply: ApplyArgs,
+    pub(crate) apply: ApplyArgs,
 }
 
 pub(crate) async fn undo(common: &Common, args: &UndoArgs) -> Result<Exit, Failure> {
@@ -57,7 +57,7 @@ pub(crate) async fn undo(common: &Common, args: &UndoArgs) -> Result<Exit, Failu
     if !args.apply.confirm && !apply::can_ask() {
         // As far as it goes without a yes: the plan is kept.
         if args.apply.json {
-            render::plan_json(&plan).or_exit(Exit::Usage)?;
+            render::plan_json(&plan, None).or_exit(Exit::Usage)?;
         } else {
             print!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?);
         }
@@ -70,6 +70,7 @@ fn failure(error: UndoError) -> Failure {
     let exit = match &error {
         UndoError::OtherTarget { .. } | UndoError::Grant(_) | UndoError::Verify(VerifyError::Grant(_)) => Exit::Refused,
         UndoError::Account(error) if error.code().is_some() => Exit::Refused,
+        UndoError::Verify(VerifyError::NoAccess(error)) if error.is_other_account() => Exit::Refused,
         UndoError::Account(NotHeld::Unanswered(Unanswered::Stopped)) => Exit::Interrupted,
         UndoError::Account(_) => Exit::Unavailable,
         UndoError::Verify(VerifyError::Stopped(stopped)) => match stopped.kind {

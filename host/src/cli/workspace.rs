@@ -103,6 +103,7 @@ impl Workspace {
         };
         let base_url =
             BaseUrl::parse(base_url, source.allow_private_network).with_context(|| format!("sources.{source_id}")).or_exit(Exit::Usage)?;
+        well_known::check_base_url(provider, &base_url).with_context(|| format!("sources.{source_id}")).or_exit(Exit::Usage)?;
         let grant = self.grant.as_ref().ok_or_else(|| {
             let digest = self.component.digest();
             let error = anyhow!("component {digest} has no grant; see what it asks for with `reverse-sync plugin inspect FILE`, then add to the project file:\n\n[[grants]]\ncomponent = \"{digest}\"");
@@ -173,8 +174,9 @@ impl Target<'_> {
             (None, Some(oauth)) => {
                 let token_url = well_known::token_url(&source.provider, &self.base_url);
                 let audience = well_known::audience(&source.provider, &self.base_url);
+                let account = well_known::account_in_answer(&source.provider);
                 let (dir, state, private_network) = (self.dir, self.state, source.allow_private_network);
-                let around = Around { source_id, dir, state, private_network, ca_file, token_url, audience };
+                let around = Around { source_id, dir, state, private_network, ca_file, token_url, audience, account };
                 oauth.look_up(&around).with_context(|| format!("sources.{source_id}.oauth"))
             }
             (None, None) => Err(anyhow!(

@@ -84,6 +84,20 @@ impl BaseUrl {
         &self.text
     }
 
+    /// The host's name or address, in lower case.
+    pub(crate) fn host(&self) -> &str {
+        let host = self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, port)| {
+            // The colons of an address in brackets are none of a port.
+            if port.bytes().all(|b| b.is_ascii_digit()) { host } else { &self.authority }
+        });
+        host.trim_matches(['[', ']'])
+    }
+
+    /// Whether requests go below a path of it.
+    pub(crate) fn has_path(&self) -> bool {
+        !self.prefix.is_empty()
+    }
+
     /// The addresses its name may resolve to.
     pub fn reach(&self) -> Reach {
         self.reach
@@ -135,6 +149,15 @@ mod tests {
         }
         assert!(BaseUrl::parse("https://10.0.0.1", true).is_ok());
         assert!(!BaseUrl::parse("https://user:hunter2@x", false).unwrap_err().to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_host_has_no_port() {
+        for (url, host) in
+            [("https://API.example:443/x", "api.example"), ("http://[::1]:80", "::1"), ("http://[::1]", "::1"), ("https://a.b", "a.b")]
+        {
+            assert_eq!(BaseUrl::parse(url, false).unwrap().host(), host, "{url}");
+        }
     }
 
     #[test]

@@ -71,6 +71,13 @@ pub struct Link {
     pub account: Option<Account>,
 }
 
+impl Link {
+    /// The same, for somebody who knows of an account that it has to open.
+    pub(crate) fn held_to(&self, account: Option<&Account>) -> Link {
+        Link { account: account.or(self.account.as_ref()).cloned(), ..self.clone() }
+    }
+}
+
 /// What every request says it comes from.
 const USER_AGENT: &str = concat!("reverse-sync/", env!("CARGO_PKG_VERSION"));
 
@@ -82,9 +89,25 @@ pub struct Traffic {
     failed: AtomicU64,
     last_failure: Mutex<Option<String>>,
     no_access: OnceLock<CredentialError>,
+    account: OnceLock<Account>,
 }
 
 impl Traffic {
+    /// The access token for the next request: of the account that the link has to open, and if nobody has said which, of the one of the
+    /// first request. What an access token is said to open costs no question, so that each renewal is held to it.
+    async fn access(&self, link: &Link) -> Result<Access, CredentialError> {
+        let access = link.credential.access(link.account.as_ref().or(self.account.get())).await?;
+        if let Some(account) = &access.account {
+            self.account.get_or_init(|| account.clone());
+        }
+        Ok(access)
+    }
+
+    /// The account that the first access token was said to open, if it was said.
+    pub(crate) fn account(&self) -> Option<&Account> {
+        self.account.get()
+    }
+
     fn failed_with(&self, error: &TransportError) {
         self.failed.fetch_add(1, Relaxed);
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
@@ -281,7 +304,7 @@ impl Open {
             };
             watched.waited(turn.waited());
 
-            let access = match link.credential.access().await {
+            let access = match self.traffic.access(link).await {
                 Ok(access) => access,
                 Err(error) => {
                     watched.refused(Stage::Credential, "there is no access token for it");

@@ -68,7 +68,7 @@ pub(crate) async fn ask(link: &Link, path: &str, traffic: &Traffic, stop: &StopS
         let mut watched = Watched::new(link.observer.as_deref(), &Method::GET, uri.path(), 0);
         let turn = link.pacer.turn().await.map_err(|error| Unanswered::RateLimited(error.to_string()))?;
         watched.waited(turn.waited());
-        let access = link.credential.access().await.map_err(Unanswered::NoAccess)?;
+        let access = traffic.access(link).await.map_err(Unanswered::NoAccess)?;
         let mut request = Request::new(Full::new(Bytes::new()));
         *request.uri_mut() = uri.clone();
         let headers = request.headers_mut();
@@ -93,13 +93,12 @@ pub(crate) async fn ask(link: &Link, path: &str, traffic: &Traffic, stop: &StopS
                 let said = format!("HTTP {}", status.as_u16());
                 match status {
                     _ if throttled => Unanswered::RateLimited(said),
-                    // A CRM may say either of a token that has ended; with a new one it is asked once more.
-                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    StatusCode::UNAUTHORIZED => {
                         if !renewed && link.credential.renewed(&access).await.map_err(Unanswered::NoAccess)? {
                             renewed = true;
                             continue;
                         }
-                        return if status == StatusCode::UNAUTHORIZED { Err(Unanswered::Unauthorized) } else { Ok(Err(said)) };
+                        return Err(Unanswered::Unauthorized);
                     }
                     StatusCode::TOO_MANY_REQUESTS => Unanswered::RateLimited(said),
                     _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => Unanswered::Unavailable(said),

@@ -162,7 +162,8 @@ impl Stopped {
     fn no_access(error: &CredentialError) -> Stopped {
         let message =
             format!("{error}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped");
-        Stopped { reason: StopReason::of(error.kind()), code: error.code().map(str::to_owned), message }
+        let reason = if error.is_other_account() { StopReason::Refused } else { StopReason::of(error.kind()) };
+        Stopped { reason, code: error.code().map(str::to_owned), message }
     }
 
     /// The account was not held, so nothing was handed out.
@@ -254,7 +255,9 @@ pub async fn run(
                 .with_joined(header.joined.clone());
         let sink =
             OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled), notes };
-        let egress = Egress::running(capabilities, link.clone(), outstanding.clone(), component.loaded().budget());
+        // Whoever expects it: a new access token that is said to open another one is not used.
+        let held_to = link.held_to(header.account.as_ref().or(journal.past().account.as_ref()));
+        let egress = Egress::running(capabilities, held_to, outstanding.clone(), component.loaded().budget());
         let traffic = egress.traffic();
         watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
 

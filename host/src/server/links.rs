@@ -107,6 +107,7 @@ pub fn base_url(provider: &str, settings: &SourceSettings, local_sources: bool) 
         return Err(LinkError::BaseUrl(refused.to_owned()));
     }
     let url = BaseUrl::parse(url, settings.allow_private_network).map_err(|error| LinkError::BaseUrl(error.to_string()))?;
+    well_known::check_base_url(provider, &url).map_err(|error| LinkError::BaseUrl(error.to_string()))?;
     if url.reach() == Reach::Loopback && !local_sources {
         let refused =
             format!("base_url `{url}` is the service's own machine, which its operator has not allowed (`serve --allow-local-sources`)");

@@ -17,7 +17,12 @@ pub(crate) struct CrmError {
     pub(crate) scopes: Vec<String>,
     /// HubSpot's page about them.
     pub(crate) link: Option<String>,
+    /// The body has not the CRM's form: something in between may have answered.
+    pub(crate) foreign: bool,
 }
+
+/// The code of an answer that came from something between the host and the CRM.
+const BLOCKED: &str = "blocked";
 
 /// One finding about a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,10 +36,27 @@ impl CrmError {
     /// Reads the body of an answer that is not 2xx.
     pub(crate) fn of_body(provider: Provider, body: &[u8]) -> CrmError {
         match (serde_json::from_slice::<Value>(body), provider) {
-            (Ok(value), Provider::HubSpot) => CrmError::hubspot(&value),
-            (Ok(value), Provider::Salesforce) => CrmError::salesforce(&value),
-            (Err(_), _) => CrmError { message: plain_text(body), ..CrmError::default() },
+            (Ok(value), Provider::HubSpot) => CrmError { foreign: !is_hubspots(&value), ..CrmError::hubspot(&value) },
+            (Ok(value), Provider::Salesforce) => CrmError { foreign: !is_salesforces(&value), ..CrmError::salesforce(&value) },
+            (Err(_), _) => CrmError { message: plain_text(body), foreign: true, ..CrmError::default() },
         }
+    }
+
+    /// The answer was given by something between the host and the CRM, such as a firewall. It says nothing about rights, but may be about
+    /// what was sent.
+    pub(crate) fn blocked(self, provider: Provider, status: u16, writes: bool) -> CrmError {
+        let crm = provider.name();
+        let seen = if self.message.is_empty() { "without a word".to_owned() } else { format!("with `{}`", self.message) };
+        let what = if writes { "a value of this record" } else { "this request" };
+        let advice = if writes { "change the value, or have" } else { "have" };
+        let message = format!(
+            "HTTP {status} {seen} is no answer of {crm}'s, so something between this host and {crm} gave it (a firewall, a proxy), which may take {what} for an attack: {advice} it let requests to {crm} through"
+        );
+        CrmError { code: Some(BLOCKED.to_owned()), message, foreign: true, ..CrmError::default() }
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.foreign && self.is(BLOCKED)
     }
 
     /// HubSpot's error object, of a whole answer or of one group in a 207.
@@ -60,6 +82,7 @@ impl CrmError {
             ids,
             scopes: gather("requiredGranularScopes"),
             link: link(value).or_else(|| value.get("context").and_then(link)),
+            foreign: false,
         }
     }
 
@@ -111,6 +134,22 @@ impl CrmError {
             Some(code) => format!("{code}: {message}"),
             None => message.to_owned(),
         }
+    }
+}
+
+/// Errors have a message, and beside it what no gateway thinks of (crm-apis A7).
+fn is_hubspots(value: &Value) -> bool {
+    let beside = ["category", "correlationId", "errorType", "policyName", "errors", "context"];
+    value.get("message").is_some_and(Value::is_string)
+        && (value.get("status").and_then(Value::as_str) == Some("error") || beside.iter().any(|key| value.get(key).is_some()))
+}
+
+/// A list of errors with codes; where tokens are concerned, an object (crm-apis B5, B10).
+fn is_salesforces(value: &Value) -> bool {
+    let has_code = |error: &Value| some_text(error, "errorCode").is_some();
+    match value {
+        Value::Array(errors) => errors.iter().any(has_code),
+        object => has_code(object) || (some_text(object, "error").is_some() && some_text(object, "error_description").is_some()),
     }
 }
 
@@ -222,6 +261,32 @@ mod tests {
         assert_eq!((rows.code.as_deref(), rows.message.as_str()), (Some("X"), "a; b"));
         let oauth = CrmError::of_body(Provider::Salesforce, br#"{"error":"invalid_grant","error_description":"expired"}"#);
         assert_eq!((oauth.code.as_deref(), oauth.message.as_str()), (Some("invalid_grant"), "expired"));
+    }
+
+    #[test]
+    fn what_has_not_the_crms_form_is_foreign() {
+        let page = "<html><body><h1>Request blocked</h1></body></html>";
+        for (provider, body, foreign) in [
+            (Provider::HubSpot, r#"{"category":"MISSING_SCOPES","message":"no"}"#, false),
+            (Provider::HubSpot, r#"{"status":"error","message":"no","correlationId":"x"}"#, false),
+            (Provider::HubSpot, r#"{"message":"Forbidden"}"#, true),
+            (Provider::HubSpot, r#"{"status":403,"message":"Forbidden"}"#, true),
+            (Provider::HubSpot, r#"[{"errorCode":"X","message":"no"}]"#, true),
+            (Provider::HubSpot, r#"{"category":"MISSING_SCOPES"}"#, true),
+            (Provider::Salesforce, r#"[{"errorCode":"API_DISABLED_FOR_ORG","message":"no"}]"#, false),
+            (Provider::Salesforce, r#"{"error":"invalid_grant","error_description":"expired"}"#, false),
+            (Provider::Salesforce, r#"{"error":"Forbidden"}"#, true),
+            (Provider::Salesforce, r#"{"message":"Forbidden"}"#, true),
+            (Provider::Salesforce, "[]", true),
+            (Provider::Salesforce, "[17]", true),
+        ] {
+            assert_eq!(CrmError::of_body(provider, body.as_bytes()).foreign, foreign, "{body}");
+        }
+        for provider in Provider::ALL {
+            for body in [page, "", "null", "17", "{", "Forbidden"] {
+                assert!(CrmError::of_body(provider, body.as_bytes()).foreign, "{body}");
+            }
+        }
     }
 
     #[test]

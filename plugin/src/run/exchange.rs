@@ -6,11 +6,15 @@ use super::verdict::{Verdict, judge};
 use super::world::{Answer, Lost, Network, Request};
 use crate::bindings::reverse_sync::destination::types::{Error, ErrorKind};
 use crate::config::Config;
+use std::cell::Cell;
 
 /// Failed attempts before a run gives up on the CRM.
 const MAX_ATTEMPTS: u32 = 6;
 /// "Slow down" answers in a row before a run gives up. The host keeps the pace; this is for a CRM that never yields.
 const MAX_THROTTLES: u32 = 100;
+
+/// Writes in a row that something in between answers before a run gives up: more than it takes to find one record in each of a dozen batches.
+const MAX_BLOCKED: u32 = 100;
 
 /// What came of a request.
 #[derive(Debug)]
@@ -105,6 +109,29 @@ pub(crate) async fn exchange<W: Network>(
         }
         world.pause(pause).await;
     }
+}
+
+/// Counts the writes in a row that something in between has answered. One of them may be about a value, all of them are about the way.
+///
+/// # Errors
+/// When there were too many.
+pub(crate) fn count_blocked(config: &Config, blocked: &Cell<u32>, exchanged: &Exchange) -> Result<(), Error> {
+    match exchanged {
+        Exchange::Accepted(_) => blocked.set(0),
+        Exchange::Refused(_, error) if error.is_blocked() => {
+            blocked.set(blocked.get() + 1);
+            if blocked.get() >= MAX_BLOCKED {
+                let message = format!(
+                    "{MAX_BLOCKED} updates in a row did not get through to {}. The last answer: {}. Run the same plan again after that, it goes on where it stopped",
+                    config.provider.name(),
+                    error.message
+                );
+                return Err(Error::new(ErrorKind::Unavailable, error.code.clone(), super::changes::cap(&message, 2000)));
+            }
+        }
+        Exchange::Refused(..) | Exchange::Doubtful(_) => {}
+    }
+    Ok(())
 }
 
 /// The CRM cannot be reached, or keeps failing.

@@ -46,6 +46,10 @@ pub(crate) fn judge(config: &Config, request: &Request, answer: &Answer) -> Verd
     if status == 401 {
         return Verdict::Stop(unauthorized(config, status, &error));
     }
+    // No missing right: the CRM would say so in its own form. A batch is split, until the record that is to blame stands alone.
+    if matches!(status, 403 | 405) && error.foreign {
+        return Verdict::Refused(error.blocked(config.provider, status, request.writes));
+    }
     match config.provider {
         Provider::HubSpot => judge_hubspot(config, request, answer, error),
         Provider::Salesforce => judge_salesforce(config, request, answer, error),
@@ -213,6 +217,19 @@ mod tests {
             (many, 409, None, r#"{"category":"CONFLICT","message":"taken"}"#, "refused", "taken"),
             (many, 413, None, "", "refused", ""),
             (many, 401, None, r#"{"category":"EXPIRED_AUTHENTICATION","message":"expired"}"#, "ErrorKind::Unauthorized", "src_1"),
+            (many, 403, None, "<html><h1>Request blocked</h1></html>", "refused", "`Request blocked` is no answer of HubSpot's"),
+            (one, 403, None, "<html><h1>Request blocked</h1></html>", "refused", "a value of this record"),
+            (many, 403, None, "", "refused", "HTTP 403 without a word"),
+            (many, 403, None, r#"{"message":"Forbidden"}"#, "refused", "blocked: "),
+            (many, 405, None, "<html>Not allowed</html>", "refused", "HTTP 405"),
+            (
+                many,
+                405,
+                None,
+                r#"{"status":"error","message":"HTTP 405 Method Not Allowed","correlationId":"x"}"#,
+                "ErrorKind::Rejected",
+                "objects_path",
+            ),
             (
                 many,
                 403,
@@ -286,6 +303,11 @@ mod tests {
             ),
             (many, 403, r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"a new wording"}]"#, "throttled", ""),
             (many, 403, r#"[{"errorCode":"API_DISABLED_FOR_ORG","message":"no API"}]"#, "ErrorKind::Unauthorized", "no API"),
+            (many, 403, "<html><h1>Request blocked</h1></html>", "refused", "`Request blocked` is no answer of Salesforce's"),
+            (one, 403, "<html><h1>Request blocked</h1></html>", "refused", "a firewall, a proxy"),
+            (many, 403, r#"{"message":"Forbidden"}"#, "refused", "blocked: "),
+            (many, 405, "<html>Not allowed</html>", "refused", "HTTP 405"),
+            (many, 405, r#"[{"errorCode":"METHOD_NOT_ALLOWED","message":"no"}]"#, "ErrorKind::Rejected", "api_version"),
             (one, 403, r#"[{"errorCode":"INSUFFICIENT_ACCESS_OR_READONLY","message":"no"}]"#, "refused", "no"),
             (
                 many,

@@ -52,7 +52,11 @@ async fn a_guard_that_trips_is_409_until_it_is_overridden_by_its_name(database: 
     let plan = tenant.dry_run(&destination).await;
     assert_eq!(plan["guards"][0]["name"], "max_changes", "{plan}");
     let body = |names: Value| json!({"confirm": true, "plan_id": plan["plan_id"], "override": names});
-    tenant.admin.post(&reverse_run(&destination), &body(json!([]))).await.problem(409, &["max_changes"]);
+    let held = tenant.admin.post(&reverse_run(&destination), &body(json!([]))).await.problem(409, &["max_changes"]);
+    assert_eq!((&held["plan_id"], &held["guards"]), (&plan["plan_id"], &plan["guards"]), "{held}");
+    // Also of a plan that nobody has seen.
+    let held = tenant.admin.post(&reverse_run(&destination), &json!({"confirm": true})).await.problem(409, &["max_changes"]);
+    assert_eq!((&held["plan_id"], &held["guards"]), (&plan["plan_id"], &plan["guards"]), "{held}");
     tenant.admin.post(&reverse_run(&destination), &body(json!(["max_same_value_percent"]))).await.problem(409, &["max_changes"]);
     tenant.admin.post(&reverse_run(&destination), &body(json!(["max_change"]))).await.problem(422, &["max_change"]);
     assert_eq!(simulator.connections(), 0);

@@ -108,6 +108,7 @@ async fn a_wrong_source_is_422_and_its_secret_does_not_come_back(database: Datab
         ("/provider", json!(1), "provider"),
         ("/base_url", json!("ftp://crm.example"), "base_url"),
         ("/base_url", json!("http://crm.example"), "https"),
+        ("/base_url", json!("https://app.hubspot.com"), "the API is at https://api.hubapi.com"),
         ("/credential", json!({}), "credential"),
         ("/credential", json!({"access_token": ""}), "access_token"),
         ("/credential", json!({"access_token": "very-secret\nvalue"}), "access_token"),
@@ -124,6 +125,15 @@ async fn a_wrong_source_is_422_and_its_secret_does_not_come_back(database: Datab
         let answer = tenant.admin.post("/sources", &source).await;
         answer.problem(422, &[word]);
         assert!(!answer.text().contains("very-secret"), "{answer:?}");
+    }
+    for (base_url, right) in [
+        ("https://login.salesforce.com", "https://MYDOMAIN.my.salesforce.com"),
+        ("https://acme.lightning.force.com", "https://acme.my.salesforce.com"),
+    ] {
+        let mut source = salesforce_source(&simulator);
+        source["base_url"] = json!(base_url);
+        let problem = tenant.admin.post("/sources", &source).await.problem(422, &[base_url, right]);
+        assert_eq!(problem["pointer"], "/base_url", "{problem}");
     }
     assert_eq!(tenant.list("/sources").await.len(), 1);
 }

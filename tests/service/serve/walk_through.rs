@@ -51,6 +51,7 @@ async fn from_create_to_confirmed_push(database: Database) {
                         {"provider_id": "492564112124", "fields": {"firstname": "Maria"}}]);
     assert_has(&plan, &json!({"dry_run": true, "total": 53, "writable": 2, "skipped": 51, "sample": sample}));
     assert_has(&plan, &json!({"skipped_by_reason": {"provider_id_null": 51}, "hint": null, "mode": "offline", "undoes": null}));
+    assert_eq!(plan["skipped_rows"], json!([]), "a missing id needs no words: {plan}");
     // A field that the golden records do not have is most likely a typo.
     let warnings = plan["warnings"].to_string();
     assert!(warnings.contains("lastname") && warnings.contains("city"), "{plan}");
@@ -163,7 +164,18 @@ async fn a_compared_run_can_be_undone(database: Database) {
     let run = tenant.admin.post(&path, &body).await.is(200);
     assert_has(&run, &json!({"ok": true, "updated": 3, "can_undo": true}));
 
-    let undo = tenant.admin.post(&format!("/runs/{}/undo", run["run_id"].as_str().unwrap()), &json!({})).await.is(200);
+    // What somebody changed since is left alone, and named.
+    let undo_path = format!("/runs/{}/undo", run["run_id"].as_str().unwrap());
+    let edit = |name: &str| simulator.world().hubspot.edit("contacts", &contact(2), "firstname", name);
+    edit("Somebody");
+    let undo = tenant.admin.post(&undo_path, &json!({})).await.is(200);
+    assert_has(&undo, &json!({"writable": 2, "skipped": 1}));
+    let left = &undo["skipped_rows"][0];
+    assert_has(left, &json!({"first_row": 3, "rows": 1, "reason": "changed_since"}));
+    assert!(left["detail"].as_str().unwrap().contains(&contact(2)) && undo["skipped_rows"].as_array().unwrap().len() == 1, "{undo}");
+    edit("New 2");
+
+    let undo = tenant.admin.post(&undo_path, &json!({})).await.is(200);
     assert_has(&undo, &json!({"dry_run": true, "writable": 3, "undoes": run["run_id"]}));
     let undone = tenant.admin.post(&path, &json!({"confirm": true, "plan_id": undo["plan_id"]})).await.is(200);
     assert_has(&undone, &json!({"ok": true, "updated": 3, "undoes": run["run_id"]}));

@@ -4,7 +4,7 @@ use crate::salesforce::record_id;
 use serde::{Deserialize, Serialize};
 
 /// The HubSpot account of tokens that say no other.
-pub(crate) const PORTAL_ID: u64 = 2_222_222;
+const PORTAL_ID: u64 = 2_222_222;
 
 /// What a simulator starts with. Everything has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct Config {
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
+    /// Which account the tokens open that the token endpoints give out: the n-th, counted from 1.
+    pub oauth_account: u64,
     /// Salesforce: the user for whom assertions are accepted.
     pub salesforce_user: String,
     /// Salesforce: the certificate that assertions are checked with, in PEM form; without one none is accepted.
@@ -58,6 +60,7 @@ impl Default for Config {
             salesforce_session_ms: 7_200_000,
             client_id: "test-client".to_owned(),
             client_secret: "test-client-secret".to_owned(),
+            oauth_account: 1,
             salesforce_user: "integration@example.com".to_owned(),
             salesforce_certificate: None,
             switches: Switches::default(),

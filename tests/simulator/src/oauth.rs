@@ -40,12 +40,13 @@ impl Form {
 }
 
 /// Makes an access token that ends after so many milliseconds.
-pub(crate) fn issue(world: &mut World, prefix: &str, lives_ms: u64, scopes: Option<Vec<String>>) -> String {
+pub(crate) fn issue(world: &mut World, prefix: &str, lives_ms: u64, scopes: Option<Vec<String>>) -> Token {
     let text = format!("{prefix}{:016x}", world.random.next());
     let since_ms = world.started.elapsed().as_millis() as u64;
-    world.config.tokens.push(Token { lives_ms: Some(lives_ms), since_ms, scopes, ..Token::new(&text) });
+    let token = Token { lives_ms: Some(lives_ms), since_ms, scopes, ..Token::new(&text).of_account(world.config.oauth_account) };
+    world.config.tokens.push(token.clone());
     world.tokens_issued += 1;
-    text
+    token
 }
 
 /// A refresh token that nobody has seen.

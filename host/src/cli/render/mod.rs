@@ -6,11 +6,28 @@ mod report;
 mod runs;
 
 pub(crate) use component::component;
-pub(crate) use plan::{place, plan, plan_json};
+pub(crate) use plan::{json_of_plan, place, plan, plan_json};
 pub(crate) use report::{applied_already, applied_already_json, nothing_to_do_json, report, report_json};
 pub(crate) use runs::{runs, runs_json};
 
 use crate::exit::Failure;
+use serde_json::json;
+use std::io::Write;
+
+/// An error for programs that asked for JSON, with the plan that it is about, if there is one.
+pub(crate) fn error_json(failure: &Failure) {
+    let error = json!({
+        "ok": false, "exit_code": failure.exit as u8, "error": {"code": failure.code(), "message": format!("{:#}", failure.error)},
+    });
+    let mut error = error.to_string();
+    if let Some(plan) = failure.plan.as_deref().and_then(|plan| plan.strip_prefix('{')) {
+        error.pop();
+        error.push(',');
+        error.push_str(plan);
+    }
+    // A pipe that is closed: the exit code still tells.
+    let _ = writeln!(std::io::stdout().lock(), "{error}");
+}
 
 /// An error with its causes.
 pub(crate) fn error(failure: &Failure) {

@@ -1,10 +1,10 @@
 //! A plan, for the person who confirms it and for programs.
 
 use super::{number, shorten};
+use crate::rejects::Written;
 use reverse_sync::{
     guards,
     plan::{Guard, Header, Plan, PlanError, PlanMode, SampleChange, SkippedRows},
-    undo::AS_BEFORE,
     values::{is_empty, members, shown},
 };
 use serde::Serialize;
@@ -15,61 +15,93 @@ use std::{
     io::{self, Write},
 };
 
-/// Records that an undo leaves alone, shown one by one; all of them are in the rejects file.
-const LEFT_ALONE_SHOWN: usize = 10;
+/// Rows that are left out for a reason of their own, shown one by one; all of them are in the rejects file.
+const EXPLAINED_SHOWN: usize = 10;
 /// The same for programs.
-const LEFT_ALONE_IN_JSON: usize = 1_000;
+const EXPLAINED_IN_JSON: usize = 1_000;
 
+/// The JSON of a dry run.
 #[derive(Serialize)]
 struct PlanJson<'a> {
     dry_run: bool,
-    mode: PlanMode,
     total: u64,
     writable: u64,
     skipped: u64,
-    sample: &'a [SampleChange],
     plan_id: &'a str,
+    #[serde(flatten)]
+    facts: Facts<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejects: Option<&'a Written>,
+}
+
+/// What a person reads of a plan beside its counts. The JSON of its run has it too: with `--confirm` nobody else shows it.
+#[derive(Serialize)]
+pub(super) struct Facts<'a> {
+    sample: &'a [SampleChange],
+    mode: PlanMode,
     skipped_by_reason: &'a BTreeMap<String, u64>,
     fields: &'a BTreeMap<String, u64>,
     dropped_fields: Vec<serde_json::Value>,
     warnings: Vec<String>,
     guards: &'a [Guard],
     destination: &'a str,
+    destination_type: &'a str,
+    base_url: &'a str,
     account: Option<&'a str>,
     component: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     undoes: Option<&'a str>,
+    /// Of an undo: the records that somebody changed since, and others that cannot be put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     left_alone: Option<Vec<serde_json::Value>>,
+    /// Of any other plan: the rows that were skipped for a reason of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped_rows: Option<Vec<serde_json::Value>>,
+    /// Whether there are more of them than are listed.
+    more_skipped_rows: bool,
 }
 
 /// The JSON of a dry run.
-pub(crate) fn plan_json(plan: &Plan) -> anyhow::Result<()> {
+pub(crate) fn plan_json(plan: &Plan, rejects: Option<&Written>) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(json_of_plan(plan, true, rejects)?.as_bytes())?;
+    Ok(out.write_all(b"\n")?)
+}
+
+/// The JSON of a plan that was not run.
+pub(crate) fn json_of_plan(plan: &Plan, dry_run: bool, rejects: Option<&Written>) -> anyhow::Result<String> {
     let header = plan.header();
-    let left_alone = header.undoes.as_ref().map(|_| left_alone(plan, LEFT_ALONE_IN_JSON)).transpose()?;
-    let json = PlanJson {
-        dry_run: true,
-        mode: header.mode,
-        total: header.total,
-        writable: header.writable,
-        skipped: header.skipped,
+    let Header { total, writable, skipped, .. } = *header;
+    let json = PlanJson { dry_run, total, writable, skipped, plan_id: header.plan_id.as_str(), facts: facts(plan)?, rejects };
+    Ok(serde_json::to_string(&json)?)
+}
+
+pub(super) fn facts(plan: &Plan) -> anyhow::Result<Facts<'_>> {
+    let header = plan.header();
+    let mut rows = plan.explained_rows(EXPLAINED_IN_JSON + 1)?;
+    let more_skipped_rows = rows.len() > EXPLAINED_IN_JSON;
+    rows.truncate(EXPLAINED_IN_JSON);
+    let rows =
+        rows.iter().map(|rows| json!({"row": rows.first_row, "rows": rows.rows, "reason": rows.reason, "detail": rows.detail})).collect();
+    let (left_alone, skipped_rows) = if header.undoes.is_some() { (Some(rows), None) } else { (None, Some(rows)) };
+    Ok(Facts {
         sample: &header.sample,
-        plan_id: header.plan_id.as_str(),
+        mode: header.mode,
         skipped_by_reason: &header.skipped_by_reason,
         fields: &header.fields,
         dropped_fields: header.dropped_fields.iter().map(|dropped| json!({"name": dropped.name, "reason": dropped.reason})).collect(),
         warnings: warnings(header),
         guards: &header.guards,
         destination: &header.destination.name,
+        destination_type: &header.destination.destination_type,
+        base_url: &header.base_url,
         account: header.account.as_ref().map(|account| account.as_str()),
         component: header.component.digest.to_string(),
         undoes: header.undoes.as_ref().map(|run| run.as_str()),
-        left_alone: left_alone
-            .map(|left| left.iter().map(|rows| json!({"row": rows.first_row, "reason": rows.reason, "detail": rows.detail})).collect()),
-    };
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, &json)?;
-    Ok(out.write_all(b"\n")?)
+        left_alone,
+        skipped_rows,
+        more_skipped_rows,
+    })
 }
 
 /// The plan's warnings, and the likely cause when there is nothing to write.
@@ -82,28 +114,22 @@ fn warnings(header: &Header) -> Vec<String> {
 /// A plan for people. `next` says what to type.
 pub(crate) fn plan(plan: &Plan, next: bool) -> Result<String, PlanError> {
     let header = plan.header();
-    let left_alone = if header.undoes.is_some() { left_alone(plan, LEFT_ALONE_SHOWN + 1)? } else { Vec::new() };
+    let explained = plan.explained_rows(EXPLAINED_SHOWN + 1)?;
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = plan_into(&mut out, header, &left_alone, next);
+    let _ = plan_into(&mut out, header, &explained, next);
     Ok(out)
 }
 
-/// Records that an undo does not touch, apart from those that need no touching.
-fn left_alone(plan: &Plan, max: usize) -> Result<Vec<SkippedRows>, PlanError> {
-    plan.skipped_rows()?.filter(|rows| rows.as_ref().map_or(true, |rows| rows.reason != AS_BEFORE)).take(max).collect()
-}
-
-fn plan_into(out: &mut String, header: &Header, left_alone: &[SkippedRows], next: bool) -> std::fmt::Result {
+fn plan_into(out: &mut String, header: &Header, explained: &[SkippedRows], next: bool) -> std::fmt::Result {
     counts(out, header)?;
-    if !left_alone.is_empty() {
-        writeln!(out, "\nLeft alone:")?;
-        for rows in left_alone.iter().take(LEFT_ALONE_SHOWN) {
-            writeln!(out, "  {} (row {})", shorten(rows.detail.as_deref().unwrap_or(&rows.reason), 300), rows.first_row)?;
+    if !explained.is_empty() {
+        writeln!(out, "\n{}:", if header.undoes.is_some() { "Left alone" } else { "Skipped rows" })?;
+        for rows in explained.iter().take(EXPLAINED_SHOWN) {
+            writeln!(out, "  row {}: {}", rows.first_row, shorten(rows.detail.as_deref().unwrap_or(&rows.reason), 300))?;
         }
-        if left_alone.len() > LEFT_ALONE_SHOWN {
-            writeln!(out, "  … and more; --rejects FILE gives all of them")?;
-        }
+        let all = "--rejects FILE gives all of them, with their columns";
+        writeln!(out, "  {}{all}", if explained.len() > EXPLAINED_SHOWN { "… and more; " } else { "" })?;
     }
     if !header.fields.is_empty() {
         writeln!(out, "\nFields written:")?;

@@ -1,10 +1,11 @@
 //! What a run came to.
 
-use super::{number, shorten};
+use super::{number, plan::facts, shorten};
+use crate::{rejects::Written, run::Applied};
 use reverse_sync::{
-    journal::{self, Ending, Past, Problem, RunId},
+    journal::{self, Ending, Problem},
     passes::{Canary, Done},
-    plan::{Header, PlanMode},
+    plan::{Header, Plan, PlanMode},
     run::{Report, StopReason},
     values::shown,
     verify::Verified,
@@ -14,18 +15,20 @@ use serde_json::json;
 use std::{
     fmt::Write as _,
     io::{self, Write},
+    path::Path,
 };
 
 /// Problems shown in the report; all of them are in the JSON and in the rejects file.
 const PROBLEMS_SHOWN: usize = 10;
 
 /// A plan that needs no run.
-pub(crate) fn nothing_to_do_json(header: &Header) -> io::Result<()> {
-    let json = json!({
-        "ok": true, "dry_run": false, "updated": 0, "skipped": header.skipped, "errors": [],
-        "total": header.total, "unchanged": 0, "failed": 0, "drifted": 0, "unknown": 0, "pending": 0, "plan_id": header.plan_id,
+pub(crate) fn nothing_to_do_json(plan: &Plan, rejects: Option<&Written>) -> anyhow::Result<()> {
+    let header = plan.header();
+    let rest = json!({
+        "total": header.total, "writable": 0, "unchanged": 0, "failed": 0, "drifted": 0, "unknown": 0, "pending": 0, "plan_id": header.plan_id,
     });
-    writeln!(io::stdout().lock(), "{json}")
+    let head = json!({"ok": true, "dry_run": false, "updated": 0, "skipped": header.skipped});
+    answer(&head, None, rest, plan, rejects)
 }
 
 #[derive(Serialize)]
@@ -43,24 +46,17 @@ struct ResponseJson<'a> {
     message: &'a str,
 }
 
-/// The JSON of a run. Its errors are streamed from the journal, so that there may be any number of them.
-pub(crate) fn report_json(done: &Done) -> anyhow::Result<()> {
+/// The JSON of a run, with that of its plan: nobody has shown it where it was confirmed by a flag.
+pub(crate) fn report_json(done: &Done, plan: &Plan, rejects: Option<&Written>, required_rights: &str) -> anyhow::Result<()> {
     let report = &done.report;
-    let mut out = io::BufWriter::new(io::stdout().lock());
     let counts = &report.counts;
-    write!(out, "{{\"ok\":{},\"dry_run\":false,\"updated\":{},\"skipped\":{},\"errors\":[", done.ok(), counts.updated, report.skipped)?;
-    let mut first = true;
-    let mut failed: anyhow::Result<()> = Ok(());
-    journal::read(&report.journal, |ending, problem| {
-        if failed.is_ok() {
-            failed = error_json(&mut out, ending, &problem, std::mem::replace(&mut first, false)).map_err(Into::into);
-        }
-    })?;
-    failed?;
     let mut rest = json!({
-        "total": report.total, "unchanged": counts.unchanged, "failed": counts.failed, "drifted": counts.drifted, "unknown": counts.unknown, "pending": report.pending,
+        "total": report.total, "writable": report.writable, "unchanged": counts.unchanged, "failed": counts.failed, "drifted": counts.drifted, "unknown": counts.unknown, "pending": report.pending,
         "plan_id": report.plan_id, "run_id": report.run_id, "requests": report.requests, "refused_requests": report.refused, "stopped": report.stopped,
     });
+    if report.stopped.as_ref().is_some_and(|stopped| stopped.reason == StopReason::Unauthorized) {
+        rest["required_rights"] = json!(required_rights);
+    }
     if let Some(canary) = &done.canary {
         rest["canary"] = json!(canary);
     }
@@ -74,8 +70,39 @@ pub(crate) fn report_json(done: &Done) -> anyhow::Result<()> {
         Some(Err(error)) => rest["not_verified"] = json!(error),
         None => {}
     }
+    let head = json!({"ok": done.ok(), "dry_run": false, "updated": counts.updated, "skipped": report.skipped});
+    answer(&head, Some(&report.journal), rest, plan, rejects)
+}
+
+/// Prints counts, errors, and what the plan says. Errors are streamed from the journal, so that there may be any number of them.
+fn answer(
+    head: &serde_json::Value,
+    journal: Option<&Path>,
+    mut rest: serde_json::Value,
+    plan: &Plan,
+    rejects: Option<&Written>,
+) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let head = head.to_string();
+    write!(out, "{},\"errors\":[", &head[..head.len() - 1])?;
+    let mut first = true;
+    let mut failed: anyhow::Result<()> = Ok(());
+    if let Some(journal) = journal {
+        journal::read(journal, |ending, problem| {
+            if failed.is_ok() {
+                failed = error_json(&mut out, ending, &problem, std::mem::replace(&mut first, false)).map_err(Into::into);
+            }
+        })?;
+    }
+    failed?;
+    if let Some(rejects) = rejects {
+        rest["rejects"] = json!(rejects);
+    }
     let rest = rest.to_string();
-    writeln!(out, "],{}", &rest[1..])?;
+    write!(out, "],{},", &rest[1..rest.len() - 1])?;
+    // In its own text, so that numbers keep their digits.
+    let facts = serde_json::to_string(&facts(plan)?)?;
+    writeln!(out, "{}", &facts[1..])?;
     Ok(out.flush()?)
 }
 
@@ -198,21 +225,22 @@ fn canary_died(out: &mut String, canary: Canary, report: &Report, header: &Heade
 }
 
 /// The JSON of a stored plan that has been applied: what its run came to, and that nothing was sent now.
-pub(crate) fn applied_already_json(header: &Header, (run_id, past): &(RunId, Past)) -> io::Result<()> {
-    let counts = &past.counts;
-    let json = json!({
-        "ok": counts.failed + counts.drifted + counts.unknown == 0, "dry_run": false, "updated": counts.updated, "skipped": header.skipped, "errors": [],
-        "total": header.total, "unchanged": counts.unchanged, "failed": counts.failed, "drifted": counts.drifted, "unknown": counts.unknown, "pending": 0,
-        "plan_id": header.plan_id, "run_id": run_id, "requests": 0, "applied_at": past.started_at,
+pub(crate) fn applied_already_json(plan: &Plan, applied: &Applied) -> anyhow::Result<()> {
+    let (header, counts) = (plan.header(), &applied.past.counts);
+    let ok = counts.failed + counts.drifted + counts.unknown == 0;
+    let rest = json!({
+        "total": header.total, "writable": header.writable, "unchanged": counts.unchanged, "failed": counts.failed, "drifted": counts.drifted, "unknown": counts.unknown, "pending": 0,
+        "plan_id": header.plan_id, "run_id": applied.run_id, "requests": 0, "applied_at": applied.past.started_at,
     });
-    writeln!(io::stdout().lock(), "{json}")
+    let head = json!({"ok": ok, "dry_run": false, "updated": counts.updated, "skipped": header.skipped});
+    answer(&head, Some(&applied.journal), rest, plan, None)
 }
 
 /// A stored plan that has been applied.
-pub(crate) fn applied_already(header: &Header, (run_id, past): &(RunId, Past)) {
-    let counts = &past.counts;
+pub(crate) fn applied_already(header: &Header, applied: &Applied) {
+    let counts = &applied.past.counts;
     println!(
-        "Nothing to do: this plan was applied by run {run_id} at {} ({} updated, {} failed, {} unknown). To push the same values again, plan again: reverse-sync plan {}",
-        past.started_at, counts.updated, counts.failed, counts.unknown, header.destination.name
+        "Nothing to do: this plan was applied by run {} at {} ({} updated, {} failed, {} drifted, {} unknown). To push the same values again, plan again: reverse-sync plan {}",
+        applied.run_id, applied.past.started_at, counts.updated, counts.failed, counts.drifted, counts.unknown, header.destination.name
     );
 }

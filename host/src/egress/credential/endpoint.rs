@@ -1,11 +1,14 @@
 //! The exchange with a token endpoint: over the same transport as everything else (filtered addresses, deadlines, size
 //! limits, no redirects, https but for this machine), and what its answer means.
 
-use super::grants::TokenRequest;
-use crate::egress::{
-    addresses::Reach,
-    base_url::{BadBaseUrl, BaseUrl},
-    transport::{BadAuthorities, Transport, TransportLimits},
+use super::{grants::TokenRequest, well_known::AccountInAnswer};
+use crate::{
+    account::Account,
+    egress::{
+        addresses::Reach,
+        base_url::{BadBaseUrl, BaseUrl},
+        transport::{BadAuthorities, Transport, TransportLimits},
+    },
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -25,6 +28,7 @@ const MAX_SAID: usize = 300;
 pub struct TokenEndpoint {
     uri: Uri,
     transport: Transport,
+    pub(super) account: Option<AccountInAnswer>,
 }
 
 /// A token endpoint that cannot be used.
@@ -53,7 +57,7 @@ impl TokenEndpoint {
     /// Anything but `https`, or `http` to this machine; a CA file that cannot be used.
     pub fn new(url: &str, private_network: bool, ca_file: Option<&Path>, limits: TransportLimits) -> Result<TokenEndpoint, BadEndpoint> {
         let (base, uri) = parse(url, private_network)?;
-        Ok(TokenEndpoint { uri, transport: Transport::new(&base, ca_file, limits)? })
+        Ok(TokenEndpoint { uri, transport: Transport::new(&base, ca_file, limits)?, account: None })
     }
 
     /// The same for a source: its endpoint is not nearer to this host than its CRM, and trusts the same authorities.
@@ -65,7 +69,13 @@ impl TokenEndpoint {
         if base.reach() == Reach::Loopback && crm.reach() != Reach::Loopback {
             return Err(BadEndpoint::OnThisMachine);
         }
-        Ok(TokenEndpoint { uri, transport: Transport::trusting(&base, ca_pem, limits)? })
+        Ok(TokenEndpoint { uri, transport: Transport::trusting(&base, ca_pem, limits)?, account: None })
+    }
+
+    /// Its answers name the account that a token opens, there.
+    #[must_use]
+    pub fn naming(self, account: Option<AccountInAnswer>) -> TokenEndpoint {
+        TokenEndpoint { account, ..self }
     }
 
     /// Posts a form. Whatever comes back that is no token is an [`Unanswered`].
@@ -81,7 +91,9 @@ impl TokenEndpoint {
         let broken = |said: String| Unanswered::Broken { said, again: true };
         let post: Request<Full<Bytes>> = post.body(Full::new(form)).map_err(|error| broken(error.to_string()))?;
         let answer = self.transport.send(post).await.map_err(|error| broken(error.to_string().replace("the CRM", "it")))?;
-        read(&answer)
+        let mut granted = read(&answer)?;
+        granted.account = self.account.and_then(|account| account.read(&serde_json::from_slice(answer.body()).ok()?));
+        Ok(granted)
     }
 }
 
@@ -106,6 +118,8 @@ pub(super) struct Granted {
     pub(super) refresh_token: Option<SecretString>,
     /// What it may do, if the endpoint says so: HubSpot in a list, Salesforce in a text (crm-apis A10, B10).
     pub(super) scopes: Option<Vec<String>>,
+    /// The account that it opens, if the endpoint says so.
+    pub(super) account: Option<Account>,
 }
 
 /// Why there is no access token. What the endpoint said is in it, and may repeat a secret: the caller looks.
@@ -147,6 +161,7 @@ fn read(answer: &Response<Bytes>) -> Result<Granted, Unanswered> {
             expires_in: lifetime(members.expires_in.as_ref()),
             refresh_token: text(members.refresh_token).filter(|token| !token.is_empty()).map(SecretString::from),
             scopes: scopes(members.scopes).or_else(|| scopes(members.scope)),
+            account: None,
         });
     }
     if status.is_redirection() {

@@ -10,7 +10,7 @@
 //! - [`endpoint`]: the exchange with the token endpoint, and what its answer means
 //! - [`refresh_tokens`]: where a refresh token is kept, and how its successor replaces it
 //! - [`assertion`]: the signed statement of the JWT bearer grant
-//! - [`well_known`]: where a provider's token endpoint is, where everybody has it at the same place
+//! - [`well_known`]: where a provider's token endpoint is, where everybody has it at the same place, and what it calls the account
 
 pub mod assertion;
 pub mod endpoint;
@@ -19,7 +19,7 @@ pub mod oauth;
 pub mod refresh_tokens;
 pub mod well_known;
 
-use crate::ErrorKind;
+use crate::{ErrorKind, account::Account};
 use endpoint::TokenEndpoint;
 use grants::{Client, Grant};
 use http::HeaderValue;
@@ -67,6 +67,16 @@ pub enum CredentialError {
     /// The refresh token cannot be read, or its successor cannot be kept.
     #[error("{0}")]
     NotKept(String),
+    /// The token endpoint gave a token of another account. Nothing was sent with it.
+    #[error(
+        "the access token that was made opens account {found}, but account {expected} is meant, so nothing was sent with it. Use a credential of account {expected}"
+    )]
+    OtherAccount {
+        /// The account that it opens.
+        found: Account,
+        /// The one that it should open.
+        expected: Account,
+    },
 }
 
 impl CredentialError {
@@ -74,14 +84,20 @@ impl CredentialError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             CredentialError::Unavailable(_) => ErrorKind::Unavailable,
-            CredentialError::Refused { .. } | CredentialError::NotKept(_) => ErrorKind::Unauthorized,
+            CredentialError::Refused { .. } | CredentialError::NotKept(_) | CredentialError::OtherAccount { .. } => ErrorKind::Unauthorized,
         }
     }
 
-    /// The token endpoint's code, if it gave one.
+    /// Whether it opens another account than the one that is meant.
+    pub fn is_other_account(&self) -> bool {
+        matches!(self, CredentialError::OtherAccount { .. })
+    }
+
+    /// The token endpoint's code, if it gave one; `other_account`.
     pub(crate) fn code(&self) -> Option<&str> {
         match self {
             CredentialError::Refused { code, .. } => Some(code),
+            CredentialError::OtherAccount { .. } => Some(crate::account::OTHER_ACCOUNT),
             CredentialError::Unavailable(_) | CredentialError::NotKept(_) => None,
         }
     }
@@ -92,6 +108,8 @@ impl CredentialError {
 pub(crate) struct Access {
     pub(crate) header: HeaderValue,
     generation: u64,
+    /// The account that it opens, if its endpoint says so.
+    pub(crate) account: Option<Account>,
 }
 
 impl Credential {
@@ -117,11 +135,19 @@ impl Credential {
         }
     }
 
-    /// The access token for a request that is about to leave; a new one, if need be.
-    pub(crate) async fn access(&self) -> Result<Access, CredentialError> {
-        match &self.0 {
-            Kind::Fixed(bearer) => Ok(Access { header: bearer.header.clone(), generation: 0 }),
-            Kind::OAuth(oauth) => oauth.access().await,
+    /// The access token for a request that is about to leave; a new one, if need be. One that is said to open another account than the one that
+    /// is expected is not given out.
+    pub(crate) async fn access(&self, expected: Option<&Account>) -> Result<Access, CredentialError> {
+        let oauth = match &self.0 {
+            Kind::Fixed(bearer) => return Ok(Access { header: bearer.header.clone(), generation: 0, account: None }),
+            Kind::OAuth(oauth) => oauth,
+        };
+        let access = oauth.access().await?;
+        match (&access.account, expected) {
+            (Some(found), Some(expected)) if !oauth.same(found, expected) => {
+                Err(CredentialError::OtherAccount { found: found.clone(), expected: expected.clone() })
+            }
+            _ => Ok(access),
         }
     }
 
@@ -193,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_credential_never_prints_its_token() {
         let credential = Credential::bearer("pat-na1-sesame\n").unwrap();
-        let access = credential.access().await.unwrap();
+        let access = credential.access(None).await.unwrap();
         assert_eq!(access.header.to_str().unwrap(), "Bearer pat-na1-sesame");
         let printed = format!("{credential:?} {:?} {:?}", access.header, Credential::bearer("pat sesame").unwrap_err());
         assert!(!printed.contains("sesame"), "{printed}");
@@ -202,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_made_once_is_not_renewed() {
         let credential = Credential::bearer("pat-na1-sesame").unwrap();
-        let access = credential.access().await.unwrap();
+        let access = credential.access(None).await.unwrap();
         assert!(!credential.renewed(&access).await.unwrap());
     }
 

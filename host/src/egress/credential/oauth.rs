@@ -23,6 +23,7 @@ use super::{
     grants::{Client, Grant, Shown, TokenRequest},
     refresh_tokens::Held,
 };
+use crate::account::Account;
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     collections::VecDeque,
@@ -73,6 +74,8 @@ struct State {
 
 struct Token {
     bearer: Bearer,
+    /// The one that it opens, if its endpoint says so.
+    account: Option<Account>,
     /// Counted from 1.
     generation: u64,
     since: Instant,
@@ -89,7 +92,7 @@ struct Token {
 
 impl Token {
     fn access(&self) -> Access {
-        Access { header: self.bearer.header.clone(), generation: self.generation }
+        Access { header: self.bearer.header.clone(), generation: self.generation, account: self.account.clone() }
     }
 
     /// Whether a request may carry it.
@@ -177,6 +180,11 @@ impl OAuth {
         };
         // Its lines are those of the run that found the token near its end.
         tokio::spawn(renewal.in_current_span())
+    }
+
+    /// Whether two names are those of one account.
+    pub(super) fn same(&self, one: &Account, other: &Account) -> bool {
+        self.endpoint.account.map_or(one == other, |account| account.same(one, other))
     }
 
     /// A request was refused with this token. Whether there is another one now.
@@ -292,6 +300,7 @@ impl OAuth {
         let (generation, after_401) = state.token.as_ref().map_or((1, false), |token| (token.generation + 1, token.dead));
         state.token = Some(Token {
             bearer,
+            account: granted.account,
             generation,
             since: asked,
             renew_at: life.map(|life| asked + life - MARGIN.min(life / 10)),
@@ -379,6 +388,7 @@ mod tests {
         let life = life.map(Duration::from_secs);
         Token {
             bearer: Bearer::new("a-token").unwrap(),
+            account: None,
             generation: 1,
             since: now,
             renew_at: life.map(|life| now + life - MARGIN.min(life / 10)),

@@ -122,7 +122,7 @@ struct PlansQuery {
     limit: Option<u32>,
 }
 
-/// Plans, the newest first, without their sample.
+/// Plans, the newest first, without their sample and skipped rows.
 #[utoipa::path(
     get, path = "/plans", tag = "plans", params(PlansQuery),
     responses((status = 200, description = "A page of plans", body = List<PlanJson>)),
@@ -144,7 +144,7 @@ async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query):
     let shown = rows.iter().map(shown).collect::<Answer<Vec<_>>>()?;
     let rows: Vec<(PlanRow, PlanJson)> = rows.into_iter().zip(shown).collect();
     let cursor = |(row, _): &(PlanRow, PlanJson)| format!("{}.{}", row.planned_at, row.plan_id);
-    Ok(Json(List::page(rows, limit, cursor, |(_, plan)| PlanJson { sample: None, ..plan })))
+    Ok(Json(List::page(rows, limit, cursor, |(_, plan)| PlanJson { sample: None, skipped_rows: None, ..plan })))
 }
 
 fn shown(row: &PlanRow) -> Answer<PlanJson> {

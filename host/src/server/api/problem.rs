@@ -1,6 +1,9 @@
 //! What is answered when something cannot be done: `application/problem+json` (RFC 9457).
 
-use crate::server::{observe::request_id, storage::NoRoom, store::StoreError};
+use crate::{
+    plan::{Guard, PlanId},
+    server::{observe::request_id, storage::NoRoom, store::StoreError},
+};
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -32,6 +35,13 @@ pub struct ProblemJson {
     /// JSON Pointer to what is wrong in the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<String>,
+    /// The plan that is refused, which is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan_id: Option<String>,
+    /// The guards that hold it back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    guards: Vec<Guard>,
     /// The request, as the log names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -53,6 +63,8 @@ impl Problem {
             detail: detail.into(),
             code,
             pointer: None,
+            plan_id: None,
+            guards: Vec::new(),
             request_id: None,
             retry_after: None,
         }))
@@ -72,6 +84,13 @@ impl Problem {
     /// 409.
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 409, of a plan that guards hold back.
+    pub fn guarded(plan_id: &PlanId, guards: Vec<Guard>, detail: impl Into<String>) -> Problem {
+        let mut problem = Problem::conflict("guarded", detail);
+        (problem.0.plan_id, problem.0.guards) = (Some(plan_id.to_string()), guards);
+        problem
     }
 
     /// 422, with a JSON Pointer to what is wrong.

@@ -353,7 +353,7 @@ async fn confirm(app: &App, org_id: &str, to: &DestinationRow, plan: Plan, optio
     let confirmation = Confirmation::explicit(plan.id().clone()).overriding(overridden);
     plan.confirm(confirmation, &to.destination, &base_url, &app.component).map_err(|error| match error {
         Refused::NoSuchGuard { .. } => Problem::invalid("unknown_guard", "/override", error.to_string()),
-        Refused::Guarded { guards, .. } => {
+        Refused::Guarded { guards, plan } => {
             let found: Vec<String> = guards.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect();
             let names: Vec<&str> = crate::guards::name_list(&guards);
             let detail = format!(
@@ -361,7 +361,7 @@ async fn confirm(app: &App, org_id: &str, to: &DestinationRow, plan: Plan, optio
                 found.join(", "),
                 json!(names)
             );
-            Problem::conflict("guarded", detail)
+            Problem::guarded(&plan, guards, detail)
         }
         Refused::Plan(crate::plan::PlanError::Stale { id, what }) => {
             // The command's words name a file; whose golden records these are was looked at before.

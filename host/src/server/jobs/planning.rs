@@ -3,12 +3,12 @@
 use super::turns::LineTooLong;
 use crate::{
     ErrorKind,
-    account::NotHeld,
+    account::{self, NotHeld},
     component::{Component, GrantError},
-    egress::Link,
+    egress::{Link, credential::CredentialError},
     engine::EngineError,
     journal::{self, JournalError, RunId},
-    plan::{DroppedField, Fingerprint, Guard, Header, Plan, PlanError, PlanId, PlanMode, SampleChange},
+    plan::{DroppedField, Fingerprint, Guard, Plan, PlanError, PlanId, PlanMode, SampleChange, SkippedRows},
     planner::{self, Asking, Planning, PlanningError},
     records::{RecordOptions, RecordSource, RecordsError},
     run::StopSignal,
@@ -23,6 +23,10 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, io, sync::Arc, time::Instant};
+
+/// Skipped rows that are shown with a plan, and the longest sentence about one of them, in characters.
+const EXPLAINED: usize = 10;
+const LONGEST_DETAIL: usize = 500;
 
 /// A plan, for people and programs: what a dry run is answered with.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -53,6 +57,11 @@ pub struct PlanJson {
     pub mode: PlanMode,
     /// Records that are not written, by reason.
     pub skipped_by_reason: BTreeMap<String, u64>,
+    /// The first 10 of them that are left out for a reason of their own, such as a value that cannot be written; of an undo, those that somebody
+    /// changed since. Left out of lists; `GET /plans/{plan_id}/skipped` has all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub skipped_rows: Option<Vec<SkippedRows>>,
     /// How many records each field would be written for.
     pub fields: BTreeMap<String, u64>,
     /// Columns that are not written.
@@ -177,7 +186,7 @@ pub async fn dry_run(app: &Arc<App>, member: &Member, to: &DestinationRow, mode:
         planned => planned?,
     };
     let set_id = Some(golden.set_id);
-    let json = keep(app, member, to, plan.header(), set_id.clone()).await?;
+    let json = keep(app, member, to, &plan, set_id.clone()).await?;
     Ok(Planned { plan, json, set_id })
 }
 
@@ -255,6 +264,7 @@ fn planning_error(error: PlanningError, rights: &str) -> DryRunError {
     }
     match (error.kind(), error) {
         (None, PlanningError::Account(error)) => account_error(&error, rights),
+        (_, PlanningError::NoAccess(error)) if error.is_other_account() => other_account(&error),
         (Some(kind), error) => {
             let needs = if kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
             DryRunError::Crm { kind, message: format!("{error}{needs}") }
@@ -263,6 +273,10 @@ fn planning_error(error: PlanningError, rights: &str) -> DryRunError {
         (None, PlanningError::Engine(EngineError::Deadline(_))) => DryRunError::TooLong,
         (None, error) => DryRunError::Internal(error.to_string()),
     }
+}
+
+fn other_account(error: &CredentialError) -> DryRunError {
+    DryRunError::Account { code: account::OTHER_ACCOUNT, message: error.to_string() }
 }
 
 fn account_error(error: &NotHeld, rights: &str) -> DryRunError {
@@ -277,8 +291,19 @@ fn account_error(error: &NotHeld, rights: &str) -> DryRunError {
     }
 }
 
+/// A sentence of no more than so many characters: the row is kept with the plan's.
+fn short(rows: SkippedRows) -> SkippedRows {
+    SkippedRows { detail: rows.detail.map(|detail| detail.chars().take(LONGEST_DETAIL).collect()), ..rows }
+}
+
 /// Keeps a plan's row, so that it is listed and its golden set stays.
-async fn keep(app: &App, member: &Member, to: &DestinationRow, header: &Header, set_id: Option<String>) -> Result<PlanJson, DryRunError> {
+async fn keep(app: &App, member: &Member, to: &DestinationRow, plan: &Plan, set_id: Option<String>) -> Result<PlanJson, DryRunError> {
+    let of = plan.clone();
+    let rows = tokio::task::spawn_blocking(move || of.explained_rows(EXPLAINED))
+        .await
+        .map_err(|error| DryRunError::Internal(error.to_string()))?;
+    let skipped_rows = rows.map_err(|error| DryRunError::Internal(error.to_string()))?.into_iter().map(short).collect();
+    let header = plan.header();
     let planned_at = header.planned_at.parse::<jiff::Timestamp>().map_or_else(|_| now_ms(), jiff::Timestamp::as_millisecond);
     let json = PlanJson {
         dry_run: true,
@@ -292,6 +317,7 @@ async fn keep(app: &App, member: &Member, to: &DestinationRow, header: &Header, 
         account: header.account.as_ref().map(ToString::to_string),
         mode: header.mode,
         skipped_by_reason: header.skipped_by_reason.clone(),
+        skipped_rows: Some(skipped_rows),
         fields: header.fields.clone(),
         dropped_fields: header.dropped_fields.clone(),
         warnings: header.warnings.clone(),
@@ -361,7 +387,7 @@ pub async fn undo(app: &Arc<App>, member: &Member, run: &RunRow, to: &Destinatio
     };
     let component = app.component.with_deadline(app.jobs.limits.plan_time);
     let plan = undo::plan(&component, undoing, StopSignal::new()).await.map_err(|error| undo_error(error, &rights(&component, to)))?;
-    keep(app, member, to, plan.header(), None).await
+    keep(app, member, to, &plan, None).await
 }
 
 fn undo_error(error: UndoError, rights: &str) -> DryRunError {
@@ -381,6 +407,7 @@ fn undo_error(error: UndoError, rights: &str) -> DryRunError {
             let needs = if stopped.kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
             DryRunError::Crm { kind: stopped.kind, message: format!("{}{needs}", stopped.message) }
         }
+        UndoError::Verify(VerifyError::NoAccess(error)) if error.is_other_account() => other_account(&error),
         UndoError::Verify(VerifyError::NoAccess(error)) => DryRunError::Crm { kind: ErrorKind::Unauthorized, message: error.to_string() },
         UndoError::Verify(VerifyError::Engine(EngineError::Deadline(_))) => DryRunError::TooLong,
         error => DryRunError::Internal(error.to_string()),

@@ -292,7 +292,8 @@ impl OAuth {
         }
         let usual = well_known::token_url(around.provider, around.base_url);
         let url = self.token_url.clone().or(usual).ok_or(UnusableCredential::NoDefault("token_url"))?;
-        Ok(TokenEndpoint::beside(around.base_url, &url, around.ca_pem.map(str::as_bytes), TokenEndpoint::limits())?)
+        let endpoint = TokenEndpoint::beside(around.base_url, &url, around.ca_pem.map(str::as_bytes), TokenEndpoint::limits())?;
+        Ok(endpoint.naming(well_known::account_in_answer(around.provider)))
     }
 
     /// The grant of a client that signs.

@@ -85,7 +85,8 @@ impl<N: Network> Runner<'_, N> {
             upload = request.body;
             let closed = match exchanged {
                 Exchange::Accepted(_) => self.close_job(&job.id).await?,
-                Exchange::Refused(413, _) => {
+                // A value of it is to blame, or its size: collections can be split.
+                Exchange::Refused(status, error) if status == 413 || error.is_blocked() => {
                     self.give_up(&job.id, rows).await?;
                     return Ok(None);
                 }

@@ -53,6 +53,8 @@ pub(super) struct Fake {
     pub(super) write_faults: RefCell<VecDeque<Fault>>,
     pub(super) read_faults: RefCell<VecDeque<Fault>>,
     pub(super) lock_status: u16,
+    /// A firewall before the CRM answers what has this text, with this status and body.
+    pub(super) firewall: RefCell<Option<(&'static str, u16, &'static str)>>,
     /// How often each record was written.
     pub(super) applied: RefCell<BTreeMap<String, u32>>,
     pub(super) jobs: RefCell<Vec<super::jobs::FakeJob>>,
@@ -100,6 +102,7 @@ impl Fake {
             write_faults: RefCell::default(),
             read_faults: RefCell::default(),
             lock_status: 400,
+            firewall: RefCell::default(),
             applied: RefCell::default(),
             jobs: RefCell::default(),
             no_results: Cell::new(false),
@@ -495,6 +498,11 @@ impl Network for Fake {
         if matches!(fault, Fault::Instead(404, _)) && request.method == "GET" && request.path.contains("/jobs/") {
             // A job that is said to be gone is gone: nothing could be known if that were a lie.
             fault = Fault::Fine;
+        }
+        if let Some((text, status, body)) = *self.firewall.borrow()
+            && (request.body.contains(text) || request.path.contains(text))
+        {
+            fault = Fault::Instead(status, body.to_owned());
         }
         let given = |status, body: String| {
             let retry_after = body.strip_prefix("retry-after ").and_then(|seconds| seconds.parse().ok());

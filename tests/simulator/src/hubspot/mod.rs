@@ -12,7 +12,6 @@ pub use store::{HubSpot, Object, Record};
 
 use crate::{
     World,
-    config::PORTAL_ID,
     faults::Fault,
     message::{Answer, Incoming},
     oauth::{self, Form},
@@ -159,8 +158,8 @@ fn grant_token(world: &mut World, request: &Incoming) -> Answer {
         world.hubspot.refresh_token = oauth::successor(world, "6f1c");
     }
     let body = json!({
-        "access_token": token, "refresh_token": world.hubspot.refresh_token, "expires_in": lives_ms / 1_000, "token_type": "bearer",
-        "hub_id": PORTAL_ID, "scopes": scopes, "token_use": "access_token", "user_id": 33,
+        "access_token": token.text, "refresh_token": world.hubspot.refresh_token, "expires_in": lives_ms / 1_000, "token_type": "bearer",
+        "hub_id": token.portal_id, "scopes": scopes, "token_use": "access_token", "user_id": 33,
     });
     Answer::json(200, &body)
 }

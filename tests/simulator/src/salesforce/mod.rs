@@ -4,10 +4,10 @@ mod bulk;
 mod collections;
 mod errors;
 mod ids;
+mod organization;
 mod rows;
 mod schema;
 mod store;
-mod user_info;
 
 pub use bulk::Bulk;
 pub use ids::record_id;
@@ -31,7 +31,6 @@ pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     match segments.as_slice() {
         ["services", "oauth2", "token"] => grant_token(world, request),
-        ["services", "oauth2", "userinfo"] => user_info::answer(world, request, fault),
         ["services", "data"] => Answer::json(200, &json!([{"label": "Summer '26", "url": "/services/data/v67.0", "version": "67.0"}])),
         ["services", "data", version, rest @ ..] => {
             if let Some(refused) = gone(version).or_else(|| authenticate(world, request, fault)).or_else(|| limit(world, fault)) {
@@ -113,6 +112,7 @@ fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Answer {
         // They exist, and a client that may only update must never get here.
         ("POST", ["sobjects", object]) => with_body(request, |body| rows::create(world, object, &body)),
         ("DELETE", ["sobjects", object, id]) => rows::delete(world, object, id),
+        ("GET", ["connect", "organization"]) => organization::answer(world, request),
         ("GET", ["queryAll"]) => rows::query_all(world, request),
         ("GET", ["limits"]) => {
             let (max, used) = (world.config.salesforce_daily, world.salesforce.today);
@@ -153,8 +153,9 @@ fn grant_token(world: &mut World, request: &Incoming) -> Answer {
         _ => return refused("unsupported_grant_type", "grant type not supported"),
     }
     let token = oauth::issue(world, "00D5t0000000001!AQ", world.config.salesforce_session_ms, None);
+    let (organization, user) = (&token.organization_id, record_id("005", 0));
     let mut body = json!({
-        "access_token": token, "instance_url": own_url, "id": "https://login.salesforce.com/id/00D5t/0055t",
+        "access_token": token.text, "instance_url": own_url, "id": format!("https://login.salesforce.com/id/{organization}/{user}"),
         "token_type": "Bearer", "issued_at": store::now().to_string(), "signature": "x", "scope": world.salesforce.oauth_scope,
     });
     if world.salesforce.rotate_refresh_token && grant == "refresh_token" {

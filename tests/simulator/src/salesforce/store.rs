@@ -20,7 +20,7 @@ pub struct Salesforce {
     /// Scopes of the sessions that its endpoint gives out, with a blank between them (B10).
     pub oauth_scope: String,
     /// Calls of the day.
-    pub(super) today: u64,
+    pub today: u64,
     /// Jobs of the Bulk API, and how they are worked on.
     pub bulk: super::Bulk,
 }

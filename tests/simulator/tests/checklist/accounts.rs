@@ -1,12 +1,11 @@
-//! Which account a token opens: HubSpot's "Account information API", Salesforce Help's "Query for User Information".
+//! Which account a token opens: HubSpot's "Account information API", the "Organization" of Salesforce's Connect REST API.
 
 use super::{Api, names, once};
 use crm_simulator::{Config, Fault, Switches, Token, record_id};
-use http::Method;
 use serde_json::json;
 
 const DETAILS: &str = "/account-info/v3/details";
-const USER_INFO: &str = "/services/oauth2/userinfo";
+const ORGANIZATION: &str = "/services/data/v67.0/connect/organization";
 
 async fn two_accounts(switches: Switches) -> Api {
     let tokens = vec![Token::new("test-token"), Token::new("second").of_account(2), Token { expired: true, ..Token::new("old") }];
@@ -54,25 +53,25 @@ async fn salesforce_names_the_org_of_the_session_in_18_characters() {
     let mut api = two_accounts(Switches::default()).await;
     for (token, number) in [("test-token", 0), ("second", 1)] {
         api.token = token.to_owned();
-        let (got, posted) = (api.get(USER_INFO).await, api.send(Method::POST, USER_INFO, &[], "").await.unwrap());
+        let before = api.simulator.world().salesforce.today;
+        let got = api.get(ORGANIZATION).await;
         let (body, organization) = (got.json(), record_id("00D", number));
-        assert_eq!((got.status, body["organization_id"].as_str(), organization.len()), (200, Some(organization.as_str()), 18));
-        assert_eq!(body["sub"], format!("https://login.salesforce.com/id/{organization}/{}", record_id("005", 0)));
-        assert!(body["urls"]["rest"].as_str().unwrap().ends_with("/services/data/v{version}/"), "{body}");
-        assert_eq!(posted.json(), body);
+        assert_eq!((got.status, body["orgId"].as_str(), organization.len()), (200, Some(organization.as_str()), 18));
+        assert_eq!(names(&body), ["accessTimeout", "features", "maintenanceInfo", "name", "orgId", "userSettings"]);
+        // It is a call like any other.
+        assert_eq!(api.simulator.world().salesforce.today, before + 1);
+        assert!(got.header("sforce-limit-info").is_some());
     }
 }
 
 #[tokio::test]
-async fn salesforce_answers_403_with_a_word_to_a_token_that_is_missing_or_has_ended() {
+async fn salesforce_answers_401_to_a_session_that_has_ended() {
     let mut api = two_accounts(Switches::default()).await;
-    let missing = api.send(Method::GET, USER_INFO, &[("authorization", "none")], "").await.unwrap();
-    assert_eq!((missing.status, missing.text.as_str()), (403, "Missing_OAuth_Token"));
     api.fault(once(Fault::ExpiredToken));
     for token in ["test-token", "old", "unknown"] {
         api.token = token.to_owned();
-        let got = api.get(USER_INFO).await;
-        assert_eq!((got.status, got.text.as_str()), (403, "Bad_OAuth_Token"), "{token}");
+        let got = api.get(ORGANIZATION).await;
+        assert_eq!((got.status, &got.json()[0]["errorCode"]), (401, &json!("INVALID_SESSION_ID")), "{token}");
     }
 }
 
@@ -81,7 +80,7 @@ async fn nobody_may_ask_by_switch() {
     let api = two_accounts(Switches { account_is_forbidden: true, ..Switches::default() }).await;
     let got = api.get(DETAILS).await;
     assert_eq!((got.status, &got.json()["category"]), (403, &json!("MISSING_SCOPES")));
-    assert_eq!(api.get(USER_INFO).await.status, 403);
+    assert_eq!(api.get(ORGANIZATION).await.status, 403);
     // What else there is stays open.
     assert_eq!(api.get("/crm/v3/properties/contacts").await.status, 200);
 }

@@ -2,7 +2,7 @@
 
 use super::Api;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use crm_simulator::Config;
+use crm_simulator::{Config, record_id};
 use ring::{
     rand::SystemRandom,
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
@@ -66,6 +66,23 @@ async fn salesforce_grants_tokens_by_refresh_and_by_client_credentials() {
     let got = api.form(SALESFORCE, &refresh("old")).await;
     let refused = json!({"error": "invalid_grant", "error_description": "expired access/refresh token"});
     assert_eq!((got.status, got.json()), (400, refused), "an object, not a list");
+}
+
+#[tokio::test]
+async fn token_endpoints_name_the_account_that_the_token_opens() {
+    for number in [1, 2] {
+        let mut api = with(Config { oauth_account: number, ..Config::default() }).await;
+        let hubspot = api.form(HUBSPOT, &refresh("test-refresh-token")).await.json();
+        api.token = hubspot["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(hubspot["hub_id"], 2_222_221 + number);
+        assert_eq!(api.get("/account-info/v3/details").await.json()["portalId"], hubspot["hub_id"]);
+
+        let salesforce = api.form(SALESFORCE, &refresh("test-refresh-token")).await.json();
+        api.token = salesforce["access_token"].as_str().unwrap().to_owned();
+        let organization = api.get("/services/data/v67.0/connect/organization").await.json()["orgId"].as_str().unwrap().to_owned();
+        assert_eq!(organization, record_id("00D", number - 1));
+        assert_eq!(salesforce["id"], format!("https://login.salesforce.com/id/{organization}/{}", record_id("005", 0)));
+    }
 }
 
 #[tokio::test]

@@ -852,6 +852,7 @@ export interface components {
                 skipped_by_reason: {
                     [key: string]: number;
                 };
+                skipped_rows?: components["schemas"]["SkippedRows"][];
                 /** Format: int64 */
                 total: number;
                 undoes?: string | null;
@@ -1017,6 +1018,7 @@ export interface components {
             skipped_by_reason: {
                 [key: string]: number;
             };
+            skipped_rows?: components["schemas"]["SkippedRows"][];
             /** Format: int64 */
             total: number;
             undoes?: string | null;
@@ -1042,6 +1044,8 @@ export interface components {
         Problem: {
             code: string;
             detail: string;
+            guards?: components["schemas"]["Guard"][];
+            plan_id?: string | null;
             pointer?: string | null;
             request_id?: string | null;
             /** Format: int32 */

@@ -223,7 +223,7 @@ await step('a dry run that compares shows counts, reasons, guards and values bef
   await counts.getByText('have no provider id').waitFor();
   seen.writable = await figure(counts, 'would be updated');
   check(seen.writable >= 1_000, `${seen.writable} records are not enough to have to type their number`);
-  await panel('Guards').getByText('differ from the CRM').waitFor();
+  await panel('Guards').getByText('hold other values').waitFor();
   await counts.getByText('Which records').click();
   await counts.getByRole('row').nth(1).waitFor();
   await panel('Changes').locator('details.long').first().getByText(/all \d+ characters/).click();

@@ -61,7 +61,7 @@ impl<N: Network> Runner<'_, N> {
         for (at, held) in held {
             let row = changes.row(at);
             match held {
-                Held::Values(held) => match self.drift(&rules, changes, at, &held) {
+                Held::Values(held) => match self.drift(&rules, changes, at, doubtful, &held) {
                     Drift::None => {
                         let modified = held.get(MODIFIED).filter(|_| conditional).and_then(Value::as_str);
                         admitted.push((at, modified.and_then(crate::normal::instant).map(http_date)));
@@ -91,15 +91,23 @@ impl<N: Network> Runner<'_, N> {
         Ok(admitted)
     }
 
-    fn drift(&self, rules: &Rules<'_>, changes: &Changes, at: usize, held: &Map<String, Value>) -> Drift {
+    fn drift(&self, rules: &Rules<'_>, changes: &Changes, at: usize, doubtful: bool, held: &Map<String, Value>) -> Drift {
         let before: Map<String, Value> = changes.before(at).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let changed = rules.differing(&before, held);
+        let mut changed = rules.differing(&before, held);
         if changed.is_empty() {
             return Drift::None;
         }
         let fields: Map<String, Value> = serde_json::from_str(changes.fields(at)).unwrap_or_default();
         if !fields.is_empty() && rules.all(&fields, held).is_ok_and(|least| least >= Likeness::Same) {
             return Drift::Already;
+        }
+        if doubtful {
+            // What holds the confirmed value may be our own write.
+            let differing = rules.differing(&fields, held);
+            changed.retain(|name| differing.contains(name));
+            if changed.is_empty() {
+                return Drift::None;
+            }
         }
         let now: Map<String, Value> = serde_json::from_str(&restorable(self.config.provider, &before, held)).unwrap_or_default();
         let null = &Value::Null;

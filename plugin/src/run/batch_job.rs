@@ -24,6 +24,8 @@ struct Group {
     doubt: Option<Doubt>,
     /// Writes that got no answer.
     doubts: u32,
+    /// They may have been written: by one of those, or by an earlier attempt.
+    doubted: bool,
     /// "Locked" answers.
     locks: u32,
     /// An answer has passed over this change once already.
@@ -41,7 +43,7 @@ enum Doubt {
 
 impl Group {
     fn new(members: Vec<usize>) -> Group {
-        Group { members, doubt: None, doubts: 0, locks: 0, silent_before: false }
+        Group { members, doubt: None, doubts: 0, doubted: false, locks: 0, silent_before: false }
     }
 
     /// Other members with the same history.
@@ -60,7 +62,16 @@ impl<N: Network> Runner<'_, N> {
     /// Some members of a batch, no more than one call takes.
     pub(super) async fn batch_members(&self, changes: &Changes, members: Vec<usize>, doubtful: bool) -> Result<(), Error> {
         let doubt = doubtful.then_some(Doubt::Earlier);
-        let mut groups = vec![Group { doubt, ..Group::new(members) }];
+        self.until_settled(changes, Group { doubt, doubted: doubtful, ..Group::new(members) }).await
+    }
+
+    /// Members that may have been written, and that were read since.
+    pub(super) async fn batch_again(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
+        self.until_settled(changes, Group { doubted: true, ..Group::new(members) }).await
+    }
+
+    async fn until_settled(&self, changes: &Changes, group: Group) -> Result<(), Error> {
+        let mut groups = vec![group];
         while let Some(mut group) = groups.pop() {
             if group.members.is_empty() {
                 continue;
@@ -89,7 +100,7 @@ impl<N: Network> Runner<'_, N> {
                     Provider::Salesforce => match salesforce::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
                         Collection::Reconciled(reconciled) => self.go_on(changes, reconciled, &group, &mut groups).await?,
                         Collection::Exhausted(reconciled, error) => {
-                            self.push(&reconciled.outcomes)?;
+                            self.push(&self.after_doubt(changes, &group, reconciled.outcomes).await?)?;
                             return Err(exhausted(self.config, &error, "within the next 24 hours"));
                         }
                         Collection::Unusable(why) => self.doubt(why.to_owned(), group, &mut groups).await,
@@ -110,6 +121,7 @@ impl<N: Network> Runner<'_, N> {
     /// A write got no answer that can be used: it is settled before anything else happens to its changes.
     async fn doubt(&self, why: String, mut group: Group, groups: &mut Vec<Group>) {
         group.doubts += 1;
+        group.doubted = true;
         group.doubt = Some(Doubt::Lost(why));
         self.network.pause(backoff(group.doubts, self.network.random())).await;
         groups.push(group);
@@ -127,7 +139,7 @@ impl<N: Network> Runner<'_, N> {
             again.members = locked.iter().map(|(member, _)| *member).collect();
             again.locks += 1;
         }
-        self.push(&outcomes)?;
+        self.push(&self.after_doubt(changes, group, outcomes).await?)?;
         groups.extend(split.into_iter().rev().map(|members| group.with(members)));
         if !silent.is_empty() {
             groups.push(Group { doubt: Some(Doubt::Silent), ..group.with(silent) });
@@ -135,6 +147,39 @@ impl<N: Network> Runner<'_, N> {
         if !again.members.is_empty() {
             self.network.pause(backoff(again.locks, self.network.random())).await;
             groups.push(again);
+        }
+        Ok(())
+    }
+
+    /// That a repetition was refused says nothing about the write before it: what failed is looked at again.
+    async fn after_doubt(&self, changes: &Changes, group: &Group, mut outcomes: Outcomes) -> Result<Outcomes, Error> {
+        if !group.doubted {
+            return Ok(outcomes);
+        }
+        for (row, failure) in outcomes.take_failed() {
+            match group.members.iter().find(|member| changes.row(**member) == row) {
+                Some(member) => self.refused_in_doubt(changes, *member, &failure, &mut outcomes).await?,
+                None => outcomes.unknown(row, &failure),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// What became of a change that may have been written, and whose repetition was refused.
+    pub(super) async fn refused_in_doubt(
+        &self,
+        changes: &Changes,
+        member: usize,
+        failure: &Failure,
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Error> {
+        let (row, id) = (changes.row(member), changes.id(member));
+        match self.look(changes, &[member]).await?.pop().map(|(_, finding)| finding) {
+            Some(Finding::Equal) => outcomes.updated(row),
+            Some(Finding::Untouched) => outcomes.failed(row, failure),
+            Some(Finding::Neither(what)) => outcomes.unknown(row, &changed_in_doubt(id, &what)),
+            Some(Finding::Gone(gone)) => outcomes.failed(row, &gone),
+            Some(Finding::Again | Finding::Unreadable(_)) | None => outcomes.unknown(row, &refused(id, failure)),
         }
         Ok(())
     }
@@ -150,7 +195,7 @@ impl<N: Network> Runner<'_, N> {
                 Finding::Gone(failure) => outcomes.failed(row, &failure),
                 Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
                 Finding::Neither(what) => outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what)),
-                Finding::Again => match &doubt {
+                Finding::Again | Finding::Untouched => match &doubt {
                     Doubt::Lost(why) if group.doubts >= MAX_DOUBTS => {
                         outcomes.unknown(row, &no_answer(changes.id(member), group.doubts, why))
                     }
@@ -176,6 +221,15 @@ pub(super) fn unreadable(id: &str, why: &str) -> Failure {
         "unsettled",
         format!("record {id} may have been written; no answer came, and it cannot be read ({why}). Look at it in the CRM"),
     )
+}
+
+/// A write got no answer, and its repetition was refused.
+fn refused(id: &str, failure: &Failure) -> Failure {
+    let message = format!(
+        "an update of record {id} got no answer and may have been applied; sent again, it was refused ({}). Look at it in the CRM",
+        failure.message
+    );
+    Failure { message, ..failure.clone() }
 }
 
 /// Sent several times, and never answered.

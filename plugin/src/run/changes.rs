@@ -108,6 +108,27 @@ impl Outcomes {
         self.0.rows.len()
     }
 
+    /// Takes out what failed: row and reason.
+    pub(crate) fn take_failed(&mut self) -> Vec<(u64, Failure)> {
+        let OutcomeBatch { rows, statuses, problems } = std::mem::replace(self, Outcomes::new()).0;
+        let mut failed = Vec::new();
+        // Problems come in the order of their rows.
+        let mut problems = problems.into_iter().peekable();
+        for (row, status) in rows.into_iter().zip(statuses) {
+            match (status, problems.next_if(|problem| problem.row == row)) {
+                (Status::Failed, Some(Problem { http_status, code, message, .. })) => {
+                    failed.push((row, Failure { http_status, code, message }));
+                }
+                (status, problem) => {
+                    self.0.rows.push(row);
+                    self.0.statuses.push(status);
+                    self.0.problems.extend(problem);
+                }
+            }
+        }
+        failed
+    }
+
     pub(crate) fn batch(&self) -> Option<&OutcomeBatch> {
         (!self.0.rows.is_empty()).then_some(&self.0)
     }

@@ -48,7 +48,7 @@ impl<N: Network> Runner<'_, N> {
                     Finding::Gone(failure) => outcomes.failed(changes.row(member), &failure),
                     Finding::Unreadable(why) => outcomes.unknown(changes.row(member), &unreadable(changes.id(member), &why)),
                     Finding::Neither(what) => outcomes.unknown(changes.row(member), &changed_in_doubt(changes.id(member), &what)),
-                    Finding::Again => rest.push(member),
+                    Finding::Again | Finding::Untouched => rest.push(member),
                 }
             }
             members = rest;
@@ -123,7 +123,10 @@ impl<N: Network> Runner<'_, N> {
                         Provider::HubSpot => error.failure(status),
                         Provider::Salesforce => salesforce::failure(&error, status),
                     };
-                    outcomes.failed(row, &failure);
+                    match doubts > 0 || changes.doubtful() {
+                        true => self.refused_in_doubt(changes, member, &failure, &mut outcomes).await?,
+                        false => outcomes.failed(row, &failure),
+                    }
                     break;
                 }
                 Exchange::Doubtful(why) => why,
@@ -131,8 +134,8 @@ impl<N: Network> Runner<'_, N> {
             doubts += 1;
             self.network.pause(backoff(doubts, self.network.random())).await;
             match self.look(changes, &[member]).await?.pop() {
-                Some((_, Finding::Again)) if doubts < MAX_DOUBTS => continue,
-                Some((_, Finding::Again)) => outcomes.unknown(row, &no_answer(changes.id(member), doubts, &why)),
+                Some((_, Finding::Again | Finding::Untouched)) if doubts < MAX_DOUBTS => continue,
+                Some((_, Finding::Again | Finding::Untouched)) => outcomes.unknown(row, &no_answer(changes.id(member), doubts, &why)),
                 finding => self.settle_for_good(changes, member, finding, &mut outcomes),
             }
             break;
@@ -148,7 +151,9 @@ impl<N: Network> Runner<'_, N> {
             Some(Finding::Gone(failure)) => outcomes.failed(row, &failure),
             Some(Finding::Neither(what)) => outcomes.unknown(row, &changed_in_doubt(id, &what)),
             Some(Finding::Unreadable(why)) => outcomes.unknown(row, &unreadable(id, &why)),
-            Some(Finding::Again) => outcomes.unknown(row, &unreadable(id, "the record was modified after it was read")),
+            Some(Finding::Again | Finding::Untouched) => {
+                outcomes.unknown(row, &unreadable(id, "the record was modified after it was read"))
+            }
             None => outcomes.unknown(row, &unreadable(id, "there is no answer to the read")),
         }
     }

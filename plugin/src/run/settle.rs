@@ -31,6 +31,8 @@ pub(crate) enum Held {
 pub(crate) enum Finding {
     /// The CRM holds the confirmed values, and did not before.
     Equal,
+    /// It holds what it held before, in every field: nothing shows that it was written.
+    Untouched,
     /// It may be sent once more: the record holds what it held before, or nobody looked before.
     Again,
     /// It holds neither the confirmed values nor those before. Somebody else has written them, before our write or after it.
@@ -79,7 +81,7 @@ impl<N: Network> Runner<'_, N> {
             return Finding::Unreadable("its confirmed values cannot be read".to_owned());
         };
         let before: Option<Map<String, Value>> = changes.before(at).and_then(|text| serde_json::from_str(text).ok());
-        let (mut proven, mut untouched) = (true, true);
+        let (mut proven, mut untouched, mut as_before) = (true, true, before.is_some());
         let mut neither = Vec::new();
         for (name, value) in wanted {
             let Some(now) = member(held, name) else { return Finding::Unreadable(format!("the answer does not show `{name}`")) };
@@ -95,12 +97,14 @@ impl<N: Network> Runner<'_, N> {
             let is_before = was.as_ref().is_none_or(|was| rules.likeness(name, was, &now) >= Likeness::Same);
             proven &= is_wanted;
             untouched &= is_before || is_wanted;
+            as_before &= is_before;
             if !is_before && !is_wanted {
                 neither.push(format!("`{name}` was {} when planned and is {now} now", was.unwrap_or_default()));
             }
         }
         match (proven, untouched || self.config.policy.on_drift == OnDrift::Overwrite) {
             (true, _) => Finding::Equal,
+            (false, true) if as_before => Finding::Untouched,
             (false, true) => Finding::Again,
             (false, false) => Finding::Neither(neither.join(", ")),
         }
@@ -294,10 +298,7 @@ fn shown(held: Map<String, Value>, wanted: Option<&Map<String, Value>>) -> Held 
 
 /// The record lives on under another id.
 pub(crate) fn merged(id: &str, survivor: &str) -> Failure {
-    Failure::ours(
-        "merged",
-        format!("record {id} was merged into record {survivor}, so it was not written; resolve the golden records again, then plan again"),
-    )
+    Failure::ours("merged", format!("record {id} was merged into record {survivor}; resolve the golden records again, then plan again"))
 }
 
 /// All field names of these changes.

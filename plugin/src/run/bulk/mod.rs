@@ -105,7 +105,8 @@ impl<N: Network> Runner<'_, N> {
                 Resumed::Left(left) => read.extend([left.doubt, left.again, left.retry].concat()),
             }
         }
-        send.extend(self.read_first(changes, &read).await?);
+        let again = self.read_first(changes, &read).await?;
+        self.send_again(changes, &again).await?;
         self.send(changes, in_order(changes, &send)).await
     }
 
@@ -126,6 +127,15 @@ impl<N: Network> Runner<'_, N> {
         Ok(Resumed::Left(self.finish(changes, members, id, true).await?))
     }
 
+    /// Sends changes that may have been applied, and were read since: in collections, where a refusal is looked into.
+    async fn send_again(&self, changes: &Changes, members: &[usize]) -> Result<(), Error> {
+        let mut admitted = Vec::with_capacity(members.len());
+        for members in members.chunks(most_read()) {
+            admitted.extend(self.admitted(changes, members.to_vec(), true).await?);
+        }
+        self.collections(changes, in_order(changes, &admitted), true).await
+    }
+
     /// Sends changes that were not applied, if they still may be written: by jobs, if they are many enough, and the rest in collections.
     async fn send(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
         let mut admitted = Vec::with_capacity(members.len());
@@ -137,7 +147,7 @@ impl<N: Network> Runner<'_, N> {
         let left = members.len() as u64 + self.stream.remaining();
         let few = self.config.write_mode == WriteMode::Batch && left <= self.config.bulk_above;
         if few || self.no_bulk.get() {
-            return self.collections(changes, members).await;
+            return self.collections(changes, members, false).await;
         }
         self.remember(Way::NotYet, all)?;
         let (mut rest, mut one_by_one) = csv::split(changes, members);
@@ -153,7 +163,8 @@ impl<N: Network> Runner<'_, N> {
                     let left = self.finish(changes, &now, &job.id, false).await?;
                     refused += u32::from(!left.retry.is_empty());
                     one_by_one.extend(left.again);
-                    one_by_one.extend(self.read_first(changes, &left.doubt).await?);
+                    let again = self.read_first(changes, &left.doubt).await?;
+                    self.send_again(changes, &again).await?;
                     rest = left.retry;
                     rest.extend(later);
                 }
@@ -163,7 +174,7 @@ impl<N: Network> Runner<'_, N> {
                 }
             }
         }
-        self.collections(changes, in_order(changes, &one_by_one)).await
+        self.collections(changes, in_order(changes, &one_by_one), false).await
     }
 
     /// Waits for a job, reports what it says, and tells what is left to do.
@@ -240,7 +251,7 @@ impl<N: Network> Runner<'_, N> {
                     Finding::Gone(failure) => outcomes.failed(row, &failure),
                     Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
                     Finding::Neither(what) => outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what)),
-                    Finding::Again => again.push(member),
+                    Finding::Again | Finding::Untouched => again.push(member),
                 }
             }
             self.push(&outcomes)?;
@@ -249,7 +260,7 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// Sends changes that were not applied in collections, several on their way.
-    async fn collections(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
+    async fn collections(&self, changes: &Changes, members: Vec<usize>, doubted: bool) -> Result<(), Error> {
         let Some(all) = rows(changes, &members) else { return Ok(()) };
         self.remember(Way::Collections, all)?;
         let mut portions = portions(changes, members).into_iter();
@@ -260,7 +271,12 @@ impl<N: Network> Runner<'_, N> {
                 && calls.len() < self.config.in_flight
                 && let Some(members) = portions.next()
             {
-                let call = async move { (self.batch_members(changes, members, false).await, 0usize) };
+                let call = async move {
+                    match doubted {
+                        true => (self.batch_again(changes, members).await, 0usize),
+                        false => (self.batch_members(changes, members, false).await, 0usize),
+                    }
+                };
                 calls.push(Box::pin(call) as Task<'_>);
             }
             match calls.next().await {

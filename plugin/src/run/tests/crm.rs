@@ -26,6 +26,8 @@ pub(super) enum Fault {
     Instead(u16, String),
     /// It is applied, and answered like this.
     Answered(u16, String),
+    /// An earlier write of this value reaches this record's field only now; the request itself is answered like this.
+    Late(&'static str, &'static str, &'static str, u16, String),
 }
 
 /// The CRM, the host and what was seen of both.
@@ -39,6 +41,8 @@ pub(super) struct Fake {
     pub(super) merge_after_read: RefCell<Option<(String, String)>>,
     /// Types of fields, as the CRM's metadata names them; all others are text.
     pub(super) types: RefCell<BTreeMap<String, &'static str>>,
+    /// Fields of which Salesforce shows this, digit by digit.
+    pub(super) spelled: RefCell<BTreeMap<String, String>>,
     /// Fields that HubSpot leaves out of its answers.
     pub(super) hidden: RefCell<BTreeSet<String>>,
     /// The values before, by id, where the plan was compared.
@@ -94,6 +98,7 @@ impl Fake {
             merged: RefCell::default(),
             merge_after_read: RefCell::default(),
             types: RefCell::default(),
+            spelled: RefCell::default(),
             hidden: RefCell::default(),
             before: RefCell::default(),
             edits: RefCell::default(),
@@ -420,12 +425,14 @@ impl Fake {
                         let Some(record) = records.get(id.as_str().unwrap()) else { return Value::Null };
                         let mut shown = json!({"attributes": {"type": "Contact"}, "Id": id});
                         for name in names.iter().filter(|name| **name != "Id") {
-                            shown[*name] = record.get(*name).cloned().unwrap_or_default();
+                            let spelled = self.spelled.borrow().contains_key(*name);
+                            shown[*name] = if spelled { format!("@{name}").into() } else { record.get(*name).cloned().unwrap_or_default() };
                         }
                         shown
                     })
                     .collect();
-                (200, Value::Array(found).to_string())
+                let answer = Value::Array(found).to_string();
+                (200, self.spelled.borrow().iter().fold(answer, |text, (name, value)| text.replace(&format!("\"@{name}\""), value)))
             }
             ("PATCH", path) => {
                 let id = path.strip_prefix("sobjects/Contact/").unwrap();
@@ -512,6 +519,10 @@ impl Network for Fake {
             Fault::Fine => Ok(self.answer(request)),
             Fault::Before(lost) => Err(lost),
             Fault::Instead(status, body) => Ok(given(status, body)),
+            Fault::Late(id, field, value, status, body) => {
+                self.records.borrow_mut().get_mut(id).unwrap().insert(field.to_owned(), value.into());
+                Ok(given(status, body))
+            }
             Fault::After(lost) => {
                 self.answer(request);
                 Err(lost)

@@ -181,3 +181,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_repetition_that_is_refused_says_nothing_about_the_write_before_it() {
+    let refusal = |way: &str| match way {
+        "hubspot_dest" => (400, r#"{"category":"VALIDATION_ERROR","message":"m","errors":[{"code":"INVALID_OPTION"}]}"#.to_owned()),
+        _ => (400, r#"[{"errorCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION","message":"m"}]"#.to_owned()),
+    };
+    for way in WAYS {
+        for (late, before, expected) in
+            [("Boston", true, Status::Updated), ("Bozeman", true, Status::Failed), ("Bozeman", false, Status::Unknown)]
+        {
+            let crm = fake(way, &json!({"city": "Bozeman"}), &json!({"city": "Boston"}), before, false);
+            let (status, body) = refusal(way.0);
+            // Applied after it was looked for.
+            crm.fault(Fault::Before(lost())).fault(Fault::Late(way.2, "city", late, status, body));
+            crm.run().unwrap();
+            assert_eq!(crm.status(1), Some(expected), "{way:?} {late} before {before}");
+        }
+    }
+}
+
+#[test]
+fn what_a_bulk_run_takes_up_in_doubt_is_never_called_not_written() {
+    let way = ("salesforce_dest", r#","write_mode":"bulk""#, "0035t0000000001AAA");
+    // One field holds what was wanted, the other what it held before.
+    let crm = fake(way, &json!({"city": "Bozeman", "phone": "1"}), &json!({"city": "Boston", "phone": "2"}), true, true);
+    crm.records.borrow_mut().get_mut(way.2).unwrap().insert("city".to_owned(), json!("Boston"));
+    crm.run().unwrap();
+    assert_eq!(crm.status(1), Some(Status::Updated), "{:?}", crm.outcomes.borrow());
+    assert_eq!(crm.records.borrow()[way.2]["phone"], "2");
+    // The same where the record is edited between the two reads.
+    let crm = fake(way, &json!({"city": "Bozeman"}), &json!({"city": "Boston"}), true, true);
+    let nothing = || (String::new(), String::new(), Value::Null);
+    crm.edits.borrow_mut().extend([nothing(), (way.2.to_owned(), "city".to_owned(), json!("Paris"))]);
+    crm.run().unwrap();
+    assert!(crm.records.borrow()[way.2]["city"] != "Paris" || crm.status(1) == Some(Status::Unknown), "{:?}", crm.outcomes.borrow());
+}

@@ -9,8 +9,15 @@ use crate::compare::answer::text;
 use crate::metadata::{Kind, Metadata};
 use crate::provider::Provider;
 use crate::provider_id;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Fields and their values, spelled as they came: a number that is parsed loses digits.
+pub(crate) type Values = BTreeMap<String, Box<RawValue>>;
+
+/// A value where a field holds nothing.
+pub(crate) const NOTHING: &str = "null";
 
 /// How much two values have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,28 +46,28 @@ impl Rules<'_> {
     }
 
     /// The least that the members of `wanted` have in common with what is held. `Err`: a field that the CRM does not show.
-    pub(crate) fn all<'w>(&self, wanted: &'w Map<String, Value>, held: &Map<String, Value>) -> Result<Likeness, &'w str> {
+    pub(crate) fn all<'w>(&self, wanted: &'w Values, held: &Values) -> Result<Likeness, &'w str> {
         let mut least = Likeness::Exact;
         for (name, value) in wanted {
             let found = member(held, name).ok_or(name.as_str())?;
-            least = least.min(self.likeness(name, &value.to_string(), &found.to_string()));
+            least = least.min(self.likeness(name, value.get(), found));
         }
         Ok(least)
     }
 
     /// Names of the members of `wanted` whose field holds another value.
-    pub(crate) fn differing<'w>(&self, wanted: &'w Map<String, Value>, held: &Map<String, Value>) -> Vec<&'w str> {
-        let differs = |(name, value): &(&String, &Value)| {
-            let held = member(held, name).unwrap_or(&Value::Null).to_string();
-            self.likeness(name, &value.to_string(), &held) < Likeness::Same
+    pub(crate) fn differing<'w>(&self, wanted: &'w Values, held: &Values) -> Vec<&'w str> {
+        let differs = |(name, value): &(&String, &Box<RawValue>)| {
+            self.likeness(name, value.get(), member(held, name).unwrap_or(NOTHING)) < Likeness::Same
         };
         wanted.iter().filter(differs).map(|(name, _)| name.as_str()).collect()
     }
 }
 
 /// A member by its name, whatever the letter case if there is no other: Salesforce answers with its own.
-pub(crate) fn member<'h>(held: &'h Map<String, Value>, name: &str) -> Option<&'h Value> {
-    held.get(name).or_else(|| held.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+pub(crate) fn member<'h>(held: &'h Values, name: &str) -> Option<&'h str> {
+    let exact = held.get(name);
+    exact.or_else(|| held.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)).map(|value| value.get())
 }
 
 /// A scalar as text: nothing, null and an empty text are all that a field holds nothing.
@@ -255,6 +262,7 @@ mod tests {
     use super::*;
     use crate::metadata::Choice;
     use proptest::prelude::*;
+    use serde_json::Value;
 
     fn text(trimmed: bool) -> Kind {
         Kind::Text { max: None, trimmed }
@@ -336,7 +344,7 @@ mod tests {
     fn a_field_that_was_not_read_proves_nothing() {
         let metadata = Metadata::default();
         let rules = Rules { provider: Provider::HubSpot, metadata: &metadata };
-        let object = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+        let object = |text: &str| serde_json::from_str::<Values>(text).unwrap();
         let wanted = object(r#"{"a":"1","b":"2"}"#);
         assert_eq!(rules.all(&wanted, &object(r#"{"a":"1"}"#)), Err("b"));
         assert_eq!(rules.all(&wanted, &object(r#"{"A":"1","B":"2"}"#)), Ok(Likeness::Exact));

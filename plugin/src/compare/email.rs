@@ -136,7 +136,9 @@ impl<N: Network> Comparer<'_, N> {
         Ok(match self.config.provider {
             Provider::HubSpot => {
                 let records = hubspot::records(&answer.body).unwrap_or_default().into_iter();
-                records.filter_map(|record| Some((record.id, record.properties.get("email")?.as_str()?.to_owned()))).collect()
+                records
+                    .filter_map(|record| Some((record.id, super::answer::text(record.properties.get("email")?.get())?.into_owned())))
+                    .collect()
             }
             Provider::Salesforce => {
                 let rows = super::missing::records(&answer.body).unwrap_or_default().into_iter();

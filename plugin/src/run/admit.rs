@@ -9,13 +9,14 @@ use super::settle::{Held, confirmed, restorable};
 use super::world::Network;
 use super::{Outcomes, Runner};
 use crate::bindings::reverse_sync::destination::types::Error;
-use crate::compare::answer::Members;
+use crate::compare::answer::{self, Members};
 use crate::metadata::{Kind, Metadata, coerce};
-use crate::normal::{Likeness, Rules, likeness, member};
+use crate::normal::{Likeness, NOTHING, Rules, Values, likeness, member};
 use crate::policy::OnDrift;
 use crate::provider::Provider;
 use crate::provider_id::shown;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A member that may be written, and when its record was last modified, if that was asked for.
 pub(super) type Admitted = Vec<(usize, Option<String>)>;
@@ -53,7 +54,7 @@ impl<N: Network> Runner<'_, N> {
         let conditional = self.requests.update_one_unmodified.is_some() && self.one_by_one();
         if conditional {
             // Asked for in the same read; it is no part of the change.
-            wanted.values_mut().for_each(|fields| drop(fields.insert(MODIFIED.to_owned(), Value::Null)));
+            wanted.values_mut().for_each(|fields| drop(fields.insert(MODIFIED.to_owned(), RawValue::NULL.to_owned())));
         }
         let held = self.held(changes, members, &wanted).await?;
         let rules = self.rules().await?;
@@ -63,8 +64,8 @@ impl<N: Network> Runner<'_, N> {
             match held {
                 Held::Values(held) => match self.drift(&rules, changes, at, doubtful, &held) {
                     Drift::None => {
-                        let modified = held.get(MODIFIED).filter(|_| conditional).and_then(Value::as_str);
-                        admitted.push((at, modified.and_then(crate::normal::instant).map(http_date)));
+                        let modified = held.get(MODIFIED).filter(|_| conditional).and_then(|value| answer::text(value.get()));
+                        admitted.push((at, modified.and_then(|date| crate::normal::instant(&date)).map(http_date)));
                     }
                     Drift::Already if doubtful => outcomes.updated(row),
                     Drift::Already => outcomes.unchanged(row),
@@ -91,13 +92,13 @@ impl<N: Network> Runner<'_, N> {
         Ok(admitted)
     }
 
-    fn drift(&self, rules: &Rules<'_>, changes: &Changes, at: usize, doubtful: bool, held: &Map<String, Value>) -> Drift {
-        let before: Map<String, Value> = changes.before(at).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    fn drift(&self, rules: &Rules<'_>, changes: &Changes, at: usize, doubtful: bool, held: &Values) -> Drift {
+        let before: Values = changes.before(at).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let mut changed = rules.differing(&before, held);
         if changed.is_empty() {
             return Drift::None;
         }
-        let fields: Map<String, Value> = serde_json::from_str(changes.fields(at)).unwrap_or_default();
+        let fields: Values = serde_json::from_str(changes.fields(at)).unwrap_or_default();
         if !fields.is_empty() && rules.all(&fields, held).is_ok_and(|least| least >= Likeness::Same) {
             return Drift::Already;
         }
@@ -109,10 +110,9 @@ impl<N: Network> Runner<'_, N> {
                 return Drift::None;
             }
         }
-        let now: Map<String, Value> = serde_json::from_str(&restorable(self.config.provider, &before, held)).unwrap_or_default();
-        let null = &Value::Null;
+        let now: Values = serde_json::from_str(&restorable(self.config.provider, &before, held)).unwrap_or_default();
         let told = changed.into_iter().map(|name| {
-            let (was, is) = (member(&before, name).unwrap_or(null), member(&now, name).unwrap_or(null));
+            let (was, is) = (member(&before, name).unwrap_or(NOTHING), member(&now, name).unwrap_or(NOTHING));
             format!("`{name}` was {was} when planned and is {is} now")
         });
         Drift::Changed(told.collect::<Vec<_>>().join(", "))

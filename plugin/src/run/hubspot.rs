@@ -7,9 +7,10 @@ use super::changes::{Changes, Failure};
 use super::crm_error::{CrmError, Item};
 use super::reconcile::Reconciled;
 use crate::encode::push_json_string;
+use crate::normal::Values;
 use hashbrown::{HashMap, HashSet};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// A batch answer; only ids are looked at.
@@ -133,7 +134,7 @@ fn has_property(fields: &str, quoted_name: &str) -> bool {
 pub(crate) struct Record {
     pub(crate) id: String,
     #[serde(default)]
-    pub(crate) properties: Map<String, Value>,
+    pub(crate) properties: Values,
 }
 
 /// The answer to a read of one record, or to a PATCH.

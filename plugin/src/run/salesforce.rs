@@ -7,10 +7,12 @@ use super::changes::{Changes, Failure};
 use super::crm_error::CrmError;
 use super::reconcile::Reconciled;
 use super::verdict::is_daily;
+use crate::compare::answer;
+use crate::normal::Values;
 use crate::provider::Provider;
 use crate::provider_id;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::borrow::Cow;
 
 #[derive(Deserialize)]
@@ -99,12 +101,13 @@ pub(crate) fn is_record(found: &str, id: &str) -> bool {
 }
 
 /// The answer to a read of a collection: one entry for each id, in order; `None` where there is no such record.
-pub(crate) fn records(changes: &Changes, members: &[usize], body: &[u8]) -> Option<Vec<Option<Map<String, Value>>>> {
-    let found: Vec<Option<Map<String, Value>>> = serde_json::from_slice(body).ok()?;
+pub(crate) fn records(changes: &Changes, members: &[usize], body: &[u8]) -> Option<Vec<Option<Values>>> {
+    let found: Vec<Option<Values>> = serde_json::from_slice(body).ok()?;
     let fits = found.len() == members.len()
         && members.iter().zip(&found).all(|(member, record)| {
-            let is =
-                |record: &Map<String, Value>| record.get("Id").and_then(Value::as_str).is_some_and(|id| is_record(id, changes.id(*member)));
+            let is = |record: &Values| {
+                record.get("Id").and_then(|id| answer::text(id.get())).is_some_and(|id| is_record(&id, changes.id(*member)))
+            };
             record.as_ref().is_none_or(is)
         });
     fits.then_some(found)

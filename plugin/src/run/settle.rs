@@ -6,12 +6,11 @@ use super::exchange::{Exchange, unavailable};
 use super::{Runner, hubspot, salesforce};
 use crate::bindings::reverse_sync::destination::types::Error;
 use crate::encode::push_json_string;
-use crate::normal::{Likeness, Rules, member};
+use crate::normal::{Likeness, NOTHING, Rules, Values, member};
 use crate::policy::OnDrift;
 use crate::provider::Provider;
 use crate::template::json_names;
 use hashbrown::{HashMap, HashSet};
-use serde_json::{Map, Value};
 
 use super::world::Network;
 
@@ -19,7 +18,7 @@ use super::world::Network;
 #[derive(Debug)]
 pub(crate) enum Held {
     /// Its values, in the fields that were asked for.
-    Values(Map<String, Value>),
+    Values(Values),
     /// There is no such record under this id; it cannot be updated.
     Gone(Failure),
     /// The read was refused, so it tells nothing.
@@ -68,33 +67,25 @@ impl<N: Network> Runner<'_, N> {
             .collect())
     }
 
-    fn find(
-        &self,
-        rules: &Rules<'_>,
-        changes: &Changes,
-        at: usize,
-        wanted: Option<&Map<String, Value>>,
-        held: &Map<String, Value>,
-    ) -> Finding {
+    fn find(&self, rules: &Rules<'_>, changes: &Changes, at: usize, wanted: Option<&Values>, held: &Values) -> Finding {
         // A change always has a field: one without any was not readable, and proves nothing.
         let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
             return Finding::Unreadable("its confirmed values cannot be read".to_owned());
         };
-        let before: Option<Map<String, Value>> = changes.before(at).and_then(|text| serde_json::from_str(text).ok());
+        let before: Option<Values> = changes.before(at).and_then(|text| serde_json::from_str(text).ok());
         let (mut proven, mut untouched, mut as_before) = (true, true, before.is_some());
         let mut neither = Vec::new();
         for (name, value) in wanted {
+            let value = value.get();
             let Some(now) = member(held, name) else { return Finding::Unreadable(format!("the answer does not show `{name}`")) };
             let was = before.as_ref().and_then(|before| member(before, name));
-            let (value, now) = (value.to_string(), now.to_string());
-            let was = was.map(Value::to_string);
             // What was the same before proves nothing, and neither does another spelling where nobody knows what was there.
-            let is_wanted = match rules.likeness(name, &value, &now) {
-                Likeness::Exact => was.as_ref().is_none_or(|was| rules.likeness(name, &value, was) < Likeness::Same),
-                Likeness::Same => was.as_ref().is_some_and(|was| rules.likeness(name, &value, was) < Likeness::Same),
+            let is_wanted = match rules.likeness(name, value, now) {
+                Likeness::Exact => was.is_none_or(|was| rules.likeness(name, value, was) < Likeness::Same),
+                Likeness::Same => was.is_some_and(|was| rules.likeness(name, value, was) < Likeness::Same),
                 Likeness::Masked | Likeness::Different => false,
             };
-            let is_before = was.as_ref().is_none_or(|was| rules.likeness(name, was, &now) >= Likeness::Same);
+            let is_before = was.is_none_or(|was| rules.likeness(name, was, now) >= Likeness::Same);
             proven &= is_wanted;
             untouched &= is_before || is_wanted;
             as_before &= is_before;
@@ -118,7 +109,7 @@ impl<N: Network> Runner<'_, N> {
         &self,
         changes: &Changes,
         members: &[usize],
-        confirmed: &HashMap<usize, Map<String, Value>>,
+        confirmed: &HashMap<usize, Values>,
     ) -> Result<Vec<(usize, Held)>, Error> {
         match self.config.provider {
             Provider::HubSpot => self.held_by_hubspot(changes, members, confirmed).await,
@@ -130,7 +121,7 @@ impl<N: Network> Runner<'_, N> {
         &self,
         changes: &Changes,
         members: &[usize],
-        confirmed: &HashMap<usize, Map<String, Value>>,
+        confirmed: &HashMap<usize, Values>,
     ) -> Result<Vec<(usize, Held)>, Error> {
         let mut all = Vec::with_capacity(members.len());
         let mut found = self.present(changes, members, &names(confirmed)).await?;
@@ -145,7 +136,7 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// The records that HubSpot has under these very ids. Merged and deleted ones are not among them.
-    async fn present(&self, changes: &Changes, members: &[usize], names: &[&str]) -> Result<HashMap<String, Map<String, Value>>, Error> {
+    async fn present(&self, changes: &Changes, members: &[usize], names: &[&str]) -> Result<HashMap<String, Values>, Error> {
         let mut found = HashMap::new();
         if members.len() > 1 {
             let request = self.requests.read_many(changes, members, &json_names(names.iter().take(MAX_NAMES).copied()));
@@ -169,7 +160,7 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// One record by its path, which follows merges: the id in the answer tells.
-    async fn look_at_one(&self, changes: &Changes, member: usize, wanted: Option<&Map<String, Value>>) -> Result<Held, Error> {
+    async fn look_at_one(&self, changes: &Changes, member: usize, wanted: Option<&Values>) -> Result<Held, Error> {
         let id = changes.id(member);
         let names = wanted.into_iter().flat_map(|wanted| wanted.keys().map(String::as_str));
         let request = self.requests.read_one(changes, member, names);
@@ -196,7 +187,7 @@ impl<N: Network> Runner<'_, N> {
         let mut all = Vec::with_capacity(members.len());
         for member in members {
             let present = found.contains_key(changes.id(*member));
-            all.push((*member, if present { Held::Values(Map::new()) } else { self.look_at_one(changes, *member, None).await? }));
+            all.push((*member, if present { Held::Values(Values::new()) } else { self.look_at_one(changes, *member, None).await? }));
         }
         Ok(all)
     }
@@ -205,9 +196,9 @@ impl<N: Network> Runner<'_, N> {
         &self,
         changes: &Changes,
         members: &[usize],
-        confirmed: &HashMap<usize, Map<String, Value>>,
+        confirmed: &HashMap<usize, Values>,
     ) -> Result<Vec<(usize, Held)>, Error> {
-        let mut held: HashMap<usize, Map<String, Value>> = HashMap::new();
+        let mut held: HashMap<usize, Values> = HashMap::new();
         let mut gone: HashSet<usize> = HashSet::new();
         let mut refusal = None;
         let names = names(confirmed);
@@ -259,7 +250,7 @@ impl<N: Network> Runner<'_, N> {
                 ));
             }
             let held = held.remove(member).unwrap_or_default();
-            let hidden = confirmed.get(member).into_iter().flat_map(Map::keys).find(|name| self::member(&held, name).is_none());
+            let hidden = confirmed.get(member).into_iter().flat_map(Values::keys).find(|name| self::member(&held, name).is_none());
             match (hidden, &refusal) {
                 (None, _) => Held::Values(held),
                 (Some(_), Some(why)) => Held::Unreadable(why.clone()),
@@ -284,13 +275,13 @@ impl<N: Network> Runner<'_, N> {
 }
 
 /// The confirmed values of these members.
-pub(crate) fn confirmed(changes: &Changes, members: &[usize]) -> HashMap<usize, Map<String, Value>> {
+pub(crate) fn confirmed(changes: &Changes, members: &[usize]) -> HashMap<usize, Values> {
     members.iter().map(|member| (*member, serde_json::from_str(changes.fields(*member)).unwrap_or_default())).collect()
 }
 
 /// HubSpot leaves out what it does not know, and shows what is empty as null (crm-apis A4): a field that is left out is not empty.
-fn shown(held: Map<String, Value>, wanted: Option<&Map<String, Value>>) -> Held {
-    match wanted.into_iter().flat_map(Map::keys).find(|name| !held.contains_key(*name)) {
+fn shown(held: Values, wanted: Option<&Values>) -> Held {
+    match wanted.into_iter().flat_map(Values::keys).find(|name| !held.contains_key(*name)) {
         None => Held::Values(held),
         Some(name) => Held::Unreadable(format!("the answer does not show `{name}`")),
     }
@@ -302,9 +293,9 @@ pub(crate) fn merged(id: &str, survivor: &str) -> Failure {
 }
 
 /// All field names of these changes.
-fn names(confirmed: &HashMap<usize, Map<String, Value>>) -> Vec<&str> {
+fn names(confirmed: &HashMap<usize, Values>) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for name in confirmed.values().flat_map(Map::keys) {
+    for name in confirmed.values().flat_map(Values::keys) {
         if !names.contains(&name.as_str()) {
             names.push(name);
         }
@@ -313,7 +304,7 @@ fn names(confirmed: &HashMap<usize, Map<String, Value>>) -> Vec<&str> {
 }
 
 /// The fields of a change with the values that the CRM holds, spelled so that writing them would put them back.
-pub(crate) fn restorable(provider: Provider, fields: &Map<String, Value>, held: &Map<String, Value>) -> String {
+pub(crate) fn restorable(provider: Provider, fields: &Values, held: &Values) -> String {
     let mut out = String::from("{");
     for name in fields.keys() {
         if out.len() > 1 {
@@ -321,9 +312,9 @@ pub(crate) fn restorable(provider: Provider, fields: &Map<String, Value>, held: 
         }
         push_json_string(&mut out, name);
         out.push(':');
-        match (member(held, name).unwrap_or(&Value::Null), provider) {
-            (Value::Null, Provider::HubSpot) => out.push_str("\"\""),
-            (value, _) => out.push_str(&value.to_string()),
+        match (member(held, name).unwrap_or(NOTHING), provider) {
+            (NOTHING, Provider::HubSpot) => out.push_str("\"\""),
+            (value, _) => out.push_str(value),
         }
     }
     out.push('}');

@@ -7,10 +7,9 @@ use super::world::{Network, Stream};
 use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, Holding, OutcomeBatch, ReadingBatch, StringLists, Strings};
 use crate::compare::judge::goes_back;
 use crate::config::Config;
-use crate::normal::member as member_of;
+use crate::normal::{NOTHING, Values, member as member_of};
 use crate::provider::Provider;
 use crate::routes::{BodyForm, Routes};
-use serde_json::{Map, Value};
 
 /// Reads the records of all changes that `next` hands out, and tells `push` what they hold.
 ///
@@ -37,13 +36,13 @@ pub async fn verify<N: Network>(
             let row = changes.row(member);
             match (held, confirmed.get(&member)) {
                 (Held::Values(held), Some(wanted)) => {
-                    let before: Option<Map<String, Value>> = changes.before(member).and_then(|text| serde_json::from_str(text).ok());
+                    let before: Option<Values> = changes.before(member).and_then(|text| serde_json::from_str(text).ok());
                     let differing = rules.differing(wanted, &held);
                     let holding = if differing.is_empty() && !wanted.is_empty() { Holding::Confirmed } else { Holding::Other };
                     let moved = before.as_ref().map(|before| rules.differing(before, &held)).unwrap_or_default();
                     let one_way = before.iter().flatten().filter(|(name, was)| {
-                        let now = member_of(&held, name).unwrap_or(&Value::Null);
-                        config.provider == Provider::HubSpot && goes_back(rules.metadata, name, &was.to_string(), &now.to_string())
+                        let now = member_of(&held, name).unwrap_or(NOTHING);
+                        config.provider == Provider::HubSpot && goes_back(rules.metadata, name, was.get(), now)
                     });
                     let one_way = one_way.map(|(name, _)| name.as_str()).collect();
                     readings.push(row, holding, Some(restorable(config.provider, wanted, &held)), "", [differing, moved, one_way]);

@@ -183,6 +183,25 @@ proptest! {
 }
 
 #[test]
+fn amounts_are_told_apart_by_digits_that_64_bits_do_not_hold() {
+    for way in &WAYS[2..] {
+        for doubtful in [false, true] {
+            let (held, wanted) = ("9007199254740993.50", "9007199254740993.12");
+            let crm = Fake::new(way.0, way.1);
+            crm.types.borrow_mut().insert("n".to_owned(), "double");
+            crm.spelled.borrow_mut().insert("n".to_owned(), held.to_owned());
+            crm.confirm(&[(way.2.to_owned(), format!(r#"{{"n":{wanted}}}"#))], doubtful);
+            for _ in 0..3 {
+                crm.fault(Fault::Before(lost()));
+            }
+            crm.run().unwrap();
+            assert_eq!(crm.status(1), Some(Status::Unknown), "{way:?} doubtful {doubtful}: {:?}", crm.outcomes.borrow());
+            assert_eq!(crm.writes().len(), 3, "{way:?} doubtful {doubtful}");
+        }
+    }
+}
+
+#[test]
 fn a_repetition_that_is_refused_says_nothing_about_the_write_before_it() {
     let refusal = |way: &str| match way {
         "hubspot_dest" => (400, r#"{"category":"VALIDATION_ERROR","message":"m","errors":[{"code":"INVALID_OPTION"}]}"#.to_owned()),

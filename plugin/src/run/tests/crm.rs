@@ -26,8 +26,8 @@ pub(super) enum Fault {
     Instead(u16, String),
     /// It is applied, and answered like this.
     Answered(u16, String),
-    /// An earlier write of this value reaches this record's field only now; the request itself is answered like this.
-    Late(&'static str, &'static str, &'static str, u16, String),
+    /// An earlier write of these values reaches this record only now; the request itself is answered like this.
+    Late(&'static str, String, u16, String),
 }
 
 /// The CRM, the host and what was seen of both.
@@ -519,8 +519,10 @@ impl Network for Fake {
             Fault::Fine => Ok(self.answer(request)),
             Fault::Before(lost) => Err(lost),
             Fault::Instead(status, body) => Ok(given(status, body)),
-            Fault::Late(id, field, value, status, body) => {
-                self.records.borrow_mut().get_mut(id).unwrap().insert(field.to_owned(), value.into());
+            Fault::Late(id, fields, status, body) => {
+                let fields: Map<String, Value> = serde_json::from_str(&fields).unwrap();
+                self.records.borrow_mut().get_mut(id).unwrap().extend(fields);
+                *self.applied.borrow_mut().entry(id.to_owned()).or_default() += 1;
                 Ok(given(status, body))
             }
             Fault::After(lost) => {

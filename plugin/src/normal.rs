@@ -97,7 +97,8 @@ pub(crate) fn likeness(provider: Provider, kind: Option<&Kind>, wanted: &str, he
     let same = match kind {
         _ if numbers(wanted) && numbers(held) => same_number(&a, &b),
         None | Some(Kind::Other | Kind::Masked) => false,
-        Some(Kind::Text { trimmed, .. }) => *trimmed && a.trim() == b.trim(),
+        // It trims what it is given; what it holds with blanks came another way.
+        Some(Kind::Text { trimmed, .. }) => *trimmed && a.trim() == b,
         Some(Kind::Email { trimmed, .. }) => {
             let (a, b) = if *trimmed { (a.trim(), b.trim()) } else { (&*a, &*b) };
             a.to_lowercase() == b.to_lowercase()
@@ -164,11 +165,11 @@ fn same_instant(provider: Provider, wanted: &str, held: &str) -> bool {
     }
 }
 
-/// `HH:MM:SS`, with or without zeros behind and `Z`.
-fn time(text: &str) -> Option<&str> {
+/// `HH:MM:SS` and its fraction without zeros that mean nothing, with or without `Z`.
+fn time(text: &str) -> Option<(&str, &str)> {
     let (clock, fraction) = text.strip_suffix('Z').unwrap_or(text).split_at_checked(8)?;
-    let zeros = fraction.is_empty() || fraction.strip_prefix('.').is_some_and(|digits| digits.bytes().all(|b| b == b'0'));
-    zeros.then_some(clock)
+    let digits = if fraction.is_empty() { "" } else { fraction.strip_prefix('.')? };
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| (clock, digits.trim_end_matches('0')))
 }
 
 /// Salesforce takes ids of 15 and 18 characters and shows 18.
@@ -304,6 +305,10 @@ mod tests {
         let email = |trimmed| Kind::Email { max: None, trimmed };
         for (provider, kind, wanted, held, expected) in [
             (Provider::Salesforce, text(true), r#"" Acme""#, r#""Acme""#, Same),
+            // Salesforce would not keep these blanks: they came another way, and writing cleans them up.
+            (Provider::Salesforce, text(true), r#""Acme""#, r#""Acme ""#, Different),
+            (Provider::Salesforce, Kind::Time, r#""08:15:30.5""#, r#""08:15:30.500Z""#, Same),
+            (Provider::Salesforce, Kind::Time, r#""08:15:30.5""#, r#""08:15:30.501Z""#, Different),
             (Provider::HubSpot, number(), r#""12.50""#, r#""12.5""#, Same),
             (Provider::HubSpot, number(), r#""007""#, r#""7""#, Different),
             (Provider::HubSpot, number(), r#""-0""#, r#""0""#, Same),

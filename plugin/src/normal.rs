@@ -57,10 +57,8 @@ impl Rules<'_> {
 
     /// Names of the members of `wanted` whose field holds another value.
     pub(crate) fn differing<'w>(&self, wanted: &'w Values, held: &Values) -> Vec<&'w str> {
-        let differs = |(name, value): &(&String, &Box<RawValue>)| {
-            self.likeness(name, value.get(), member(held, name).unwrap_or(NOTHING)) < Likeness::Same
-        };
-        wanted.iter().filter(differs).map(|(name, _)| name.as_str()).collect()
+        let differs = |name: &str, value: &str| self.likeness(name, value, member(held, name).unwrap_or(NOTHING)) < Likeness::Same;
+        wanted.iter().filter(|(name, value)| differs(name, value.get())).map(|(name, _)| name.as_str()).collect()
     }
 }
 

@@ -153,6 +153,7 @@ async fn rights(component: &Component, checking: Checking<'_>) -> Result<Check, 
         config_json,
         on_duplicate_id: OnDuplicateId::default(),
         guards: Guards::default(),
+        csv: Default::default(),
     };
     let (credential, base_url) = (checking.link.credential.clone(), checking.link.base_url.clone());
     let asking = planner::plan_nothing(component, &destination, checking.grant, checking.link);

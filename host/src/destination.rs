@@ -1,6 +1,6 @@
 //! A destination: a configured reverse target that reuses a source's credential.
 
-use crate::guards::Guards;
+use crate::{guards::Guards, records::CsvForm};
 use serde::{Deserialize, Serialize};
 
 /// A configured destination. What `config_json` may hold is the component's business: its JSON Schema says.
@@ -20,6 +20,9 @@ pub struct Destination {
     /// What keeps a plan from being confirmed without a second look.
     #[serde(default)]
     pub guards: Guards,
+    /// How its golden records are written, where they are CSV.
+    #[serde(default, skip_serializing_if = "CsvForm::is_default")]
+    pub csv: CsvForm,
 }
 
 /// Two golden records that claim one CRM record mean that resolution went wrong. Which of them is written?

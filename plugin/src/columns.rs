@@ -1,9 +1,11 @@
 //! The columns of one batch of golden records: typed views into the packed values, and the text of a value.
 
-use crate::bindings::reverse_sync::destination::types::{Column, ColumnValues, OddValue, RecordBatch, Strings};
+use crate::bindings::reverse_sync::destination::types::{Column, ColumnValues, RecordBatch, Strings};
 use crate::encode::{self, Kind};
+use crate::json;
 use crate::provider::Provider;
 use crate::provider_id::shown;
+use std::borrow::Cow;
 
 /// Packed strings, checked once and then read without copying.
 #[derive(Clone, Copy)]
@@ -45,8 +47,10 @@ pub(crate) enum Values<'a> {
     },
     Date(&'a [i32]),
     Timestamp(&'a [i64]),
-    /// On a clock whose zone nobody named.
-    LocalTimestamp(&'a [i64]),
+    /// On a clock that is so many minutes ahead of UTC; `None`: nobody said.
+    LocalTimestamp(&'a [i64], Option<i64>),
+    /// As the input spells them. What is not valid is missing.
+    Json(Texts<'a>),
 }
 
 /// One column of a batch, with its nulls.
@@ -56,8 +60,6 @@ pub(crate) struct View<'a> {
     /// `None`: a type without a scalar form.
     pub(crate) values: Option<Values<'a>>,
     valid: Option<&'a [u8]>,
-    present: Option<&'a [u8]>,
-    odd: &'a [OddValue],
 }
 
 /// What became of a value.
@@ -74,8 +76,8 @@ pub(crate) enum Appended {
 }
 
 impl<'a> View<'a> {
-    /// `None`: the host packed the column wrongly.
-    pub(crate) fn new(column: &'a Column, batch: &RecordBatch) -> Option<View<'a>> {
+    /// `None`: the host packed the column wrongly. `zone`: what is assumed of times without one.
+    pub(crate) fn new(column: &'a Column, batch: &RecordBatch, zone: Option<i64>) -> Option<View<'a>> {
         let length = batch.length as usize;
         let (values, found) = match &column.values {
             ColumnValues::Boolean(values) => (Some(Values::Boolean(values)), values.len()),
@@ -95,46 +97,56 @@ impl<'a> View<'a> {
             }
             ColumnValues::Date(values) => (Some(Values::Date(values)), values.len()),
             ColumnValues::Timestamp(values) => (Some(Values::Timestamp(values)), values.len()),
-            ColumnValues::LocalTimestamp(values) => (Some(Values::LocalTimestamp(values)), values.len()),
+            ColumnValues::LocalTimestamp(values) => (Some(Values::LocalTimestamp(values, zone)), values.len()),
+            ColumnValues::Json(strings) => (Some(Values::Json(Texts::new(strings, length)?)), length),
             ColumnValues::Unsupported(_) => (None, length),
         };
-        let (valid, present) = (column.valid.as_deref(), column.present.as_deref());
-        let enough = |bits: Option<&[u8]>| bits.is_none_or(|bits| bits.len() >= length.div_ceil(8));
-        let fits = found == length && enough(valid) && enough(present) && column.odd.is_sorted_by(|a, b| a.index < b.index);
-        fits.then_some(View { name: &column.name, values, valid, present, odd: &column.odd })
+        let valid = column.valid.as_deref();
+        let fits = found == length && valid.is_none_or(|bits| bits.len() >= length.div_ceil(8));
+        fits.then_some(View { name: &column.name, values, valid })
     }
 
-    pub(crate) fn is_valid(&self, row: usize) -> bool {
-        is_set(self.valid, row)
+    fn is_valid(&self, row: usize) -> bool {
+        self.valid.is_none_or(|bits| bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1))
     }
 
-    /// What a value that is not valid is.
-    pub(crate) fn absence(&self, row: usize) -> Appended {
-        match self.odd(row) {
-            Some(_) => Appended::Unencodable,
-            None if is_set(self.present, row) => Appended::Null,
-            None => Appended::Missing,
+    /// What stands in the place of a value, if there is none.
+    #[inline]
+    pub(crate) fn absence(&self, row: usize) -> Option<Appended> {
+        match &self.values {
+            Some(Values::Json(_)) if !self.is_valid(row) => Some(Appended::Missing),
+            Some(Values::Json(texts)) => (texts.get(row) == "null").then_some(Appended::Null),
+            _ => (!self.is_valid(row)).then_some(Appended::Null),
         }
     }
 
-    pub(crate) fn is_list(&self) -> bool {
-        matches!(self.values, Some(Values::TextList { .. }))
+    /// The text of a value, where it is one.
+    #[inline]
+    pub(crate) fn as_text(&self, row: usize) -> Option<Cow<'a, str>> {
+        match &self.values {
+            Some(Values::Text { texts, .. }) => Some(texts.get(row).into()),
+            Some(Values::Json(texts)) => json::text(texts.get(row)),
+            _ => None,
+        }
     }
 
-    /// How many values of a list there are in a row, blank ones aside; 0 where the column has no lists.
+    /// Whether the value of a row is a number or a boolean of its own type.
+    pub(crate) fn is_bare(&self, row: usize) -> bool {
+        matches!(&self.values, Some(Values::Json(texts)) if json::is_bare(texts.get(row)))
+    }
+
+    /// How many values of a list there are in a row, blank ones aside; 0 where there is no list.
     pub(crate) fn items(&self, row: usize) -> usize {
+        if self.absence(row).is_some() {
+            return 0;
+        }
         match &self.values {
-            Some(Values::TextList { items, offsets }) if self.is_valid(row) => {
-                list(offsets, row).filter(|at| !is_blank(items.get(*at))).count()
+            Some(Values::TextList { items, offsets }) => list(offsets, row).filter(|at| !is_blank(items.get(*at))).count(),
+            Some(Values::Json(texts)) if texts.get(row).starts_with('[') => {
+                json::items(texts.get(row)).map_or(0, |items| items.iter().filter(|item| !is_blank(item)).count())
             }
             _ => 0,
         }
-    }
-
-    /// What stands there, if it has another form than the column.
-    pub(crate) fn odd(&self, row: usize) -> Option<&'a str> {
-        let at = self.odd.binary_search_by_key(&row, |odd| odd.index as usize).ok()?;
-        self.odd.get(at).map(|odd| odd.form.as_str())
     }
 
     pub(crate) fn kind(&self) -> Option<Kind> {
@@ -146,25 +158,26 @@ impl<'a> View<'a> {
             Values::Text { .. } => Kind::Text,
             Values::TextList { .. } => Kind::TextList,
             Values::Date(_) => Kind::Date,
-            Values::Timestamp(_) | Values::LocalTimestamp(_) => Kind::Timestamp,
+            Values::Timestamp(_) | Values::LocalTimestamp(..) => Kind::Timestamp,
+            Values::Json(_) => Kind::Json,
         })
     }
 
     /// Appends `before`, the value of the row, and `after`; nothing at all unless the answer is `Written`.
     #[inline]
     pub(crate) fn append(&self, row: usize, before: &str, after: &str, out: &mut String) -> Appended {
-        if !self.is_valid(row) {
-            return self.absence(row);
+        match self.absence(row) {
+            Some(absence) => absence,
+            None => self.append_value(row, before, after, true, out),
         }
-        self.append_value(row, before, after, true, out)
     }
 
     /// Appends the value of the row as text, without JSON around or in it.
     pub(crate) fn append_unescaped(&self, row: usize, out: &mut String) -> Appended {
-        if !self.is_valid(row) {
-            return self.absence(row);
+        match self.absence(row) {
+            Some(absence) => absence,
+            None => self.append_value(row, "", "", false, out),
         }
-        self.append_value(row, "", "", false, out)
     }
 
     #[inline]
@@ -196,6 +209,16 @@ impl<'a> View<'a> {
                 out.push_str(after);
                 return Appended::Written;
             }
+            Values::Json(texts) => {
+                out.push_str(before);
+                let done = append_json(texts.get(row), escape, out);
+                if done != Appended::Written {
+                    out.truncate(start);
+                    return done;
+                }
+                out.push_str(after);
+                return Appended::Written;
+            }
             _ => out.push_str(before),
         }
         let good = match values {
@@ -215,9 +238,12 @@ impl<'a> View<'a> {
             }
             Values::Date(values) => encode::push_date(out, i64::from(values.get(row).copied().unwrap_or_default())),
             Values::Timestamp(values) => encode::push_timestamp(out, values.get(row).copied().unwrap_or_default()),
-            // Which instant it is, nobody said.
-            Values::LocalTimestamp(_) => false,
-            Values::Text { .. } | Values::TextList { .. } => true,
+            // Without a zone, nobody said which instant it is.
+            Values::LocalTimestamp(values, zone) => zone.is_some_and(|zone| {
+                let micros = values.get(row).copied().unwrap_or_default();
+                encode::push_timestamp(out, micros.saturating_sub(zone * 60_000_000))
+            }),
+            Values::Text { .. } | Values::TextList { .. } | Values::Json(_) => true,
         };
         if good {
             out.push_str(after);
@@ -231,10 +257,18 @@ impl<'a> View<'a> {
     /// Why the value of a row is `Unencodable`.
     pub(crate) fn explain(&self, row: usize, provider: Provider) -> String {
         let (name, crm) = (self.name, provider.name());
-        if let Some(form) = self.odd(row) {
-            return format!("`{name}` is {form}, which is no value of a field");
-        }
         match &self.values {
+            Some(Values::Json(texts)) => {
+                let json = texts.get(row);
+                match json.as_bytes().first() {
+                    Some(b'{') => format!("`{name}` is an object, which is no value of a field"),
+                    Some(b'[') => format!(
+                        "`{name}` is the list `{}`, of which a value is null, no scalar, or has a `;`, which separates options",
+                        shown(json)
+                    ),
+                    _ => format!("`{name}` is `{}`, which is no plain decimal number", shown(json)),
+                }
+            }
             Some(Values::Number(values)) => {
                 format!("`{name}` is {}, which is no number to {crm}", encode::shown_number(values.get(row).copied().unwrap_or_default()))
             }
@@ -243,8 +277,12 @@ impl<'a> View<'a> {
                 let culprit = list(offsets, row).map(|at| items.get(at)).find(|item| item.contains(';')).unwrap_or_default();
                 format!("`{name}` has the option `{}`; `;` separates options and cannot be part of one", shown(culprit))
             }
-            Some(Values::LocalTimestamp(_)) => format!("`{name}` is a time without a zone; which instant it is, nobody said"),
-            Some(Values::Date(_) | Values::Timestamp(_)) => format!("`{name}` is not within the years 1 to 9999"),
+            Some(Values::LocalTimestamp(_, None)) => {
+                format!("`{name}` is a time without a zone, so nobody knows which instant it is; `time_zone` says it for all of them")
+            }
+            Some(Values::Date(_) | Values::Timestamp(_) | Values::LocalTimestamp(..)) => {
+                format!("`{name}` is not within the years 1 to 9999")
+            }
             _ => format!("`{name}` has a value that {crm} cannot hold"),
         }
     }
@@ -255,16 +293,32 @@ impl<'a> View<'a> {
             None => 0,
             Some(Values::Boolean(values)) => values.len(),
             Some(Values::Date(values)) => values.len() * 4,
-            Some(Values::Integer(values) | Values::Timestamp(values) | Values::LocalTimestamp(values)) => values.len() * 8,
+            Some(Values::Integer(values) | Values::Timestamp(values) | Values::LocalTimestamp(values, _)) => values.len() * 8,
             Some(Values::Number(values)) => values.len() * 8,
-            Some(Values::Text { texts, .. } | Values::Decimal(texts)) => texts.bytes.len() + texts.offsets.len() * 4,
+            Some(Values::Text { texts, .. } | Values::Decimal(texts) | Values::Json(texts)) => texts.bytes.len() + texts.offsets.len() * 4,
             Some(Values::TextList { items, offsets }) => items.bytes.len() + (items.offsets.len() + offsets.len()) * 4,
         }
     }
 }
 
-fn is_set(bits: Option<&[u8]>, at: usize) -> bool {
-    bits.is_none_or(|bits| bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1))
+/// Appends a JSON value without quotation marks around it.
+fn append_json(raw: &str, escape: bool, out: &mut String) -> Appended {
+    let text = match raw.starts_with('[') {
+        false => json::scalar(raw),
+        true => match json::items(raw) {
+            Some(items) if items.iter().all(|item| !item.contains(';')) => {
+                Some(items.iter().map(Cow::as_ref).filter(|item| !is_blank(item)).collect::<Vec<_>>().join(";").into())
+            }
+            _ => None,
+        },
+    };
+    match text {
+        None => return Appended::Unencodable,
+        Some(text) if is_blank(&text) => return Appended::Empty,
+        Some(text) if escape => encode::push_escaped(out, &text),
+        Some(text) => out.push_str(&text),
+    }
+    Appended::Written
 }
 
 fn is_blank(text: &str) -> bool {

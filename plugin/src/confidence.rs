@@ -1,9 +1,12 @@
 //! How sure the resolver is of a golden record, where a column says so. Changes below the floor need an override.
 
+use crate::bindings::reverse_sync::destination::types::{Error, FlaggedBatch};
 use crate::columns::{Values, View};
 use crate::config::Config;
 use crate::encode::shown_number;
+use crate::packed::Packed;
 use crate::plan::PlanHost;
+use crate::provider_id::shown;
 
 /// The name to override by.
 const GUARD: &str = "low_confidence";
@@ -12,10 +15,9 @@ const GUARD: &str = "low_confidence";
 #[derive(Default)]
 pub(crate) struct Confidence {
     seen: bool,
-    low: u64,
-    /// The first of them: row and confidence.
-    first: Option<(u64, f64)>,
-    unreadable: u64,
+    /// Rows below the floor, and rows whose confidence cannot be read, each with what stands there, that have yet to be handed over.
+    low: (Vec<u64>, Packed),
+    unreadable: (Vec<u64>, Packed),
 }
 
 impl Confidence {
@@ -32,45 +34,46 @@ impl Confidence {
     pub(crate) fn judge(&mut self, config: &Config, column: Option<&View<'_>>, at: usize, row: u64) {
         let Some(column) = column else { return };
         // A record that was never merged has no confidence, which is no low one.
-        let empty = !column.is_valid(at) && column.odd(at).is_none();
-        if empty || matches!(&column.values, Some(Values::Text { texts, .. }) if texts.get(at).trim().is_empty()) {
+        if column.absence(at).is_some() || column.as_text(at).is_some_and(|text| text.trim().is_empty()) {
             return;
         }
-        let value = match &column.values {
-            Some(Values::Number(values)) => values.get(at).copied(),
-            Some(Values::Integer(values)) => values.get(at).map(|value| *value as f64),
-            Some(Values::Text { texts, .. } | Values::Decimal(texts)) => serde_json::from_str(texts.get(at).trim()).ok(),
-            _ => None,
+        let value = match (&column.values, column.as_text(at)) {
+            (Some(Values::Number(values)), _) => values.get(at).copied(),
+            (Some(Values::Integer(values)), _) => values.get(at).map(|value| *value as f64),
+            (Some(Values::Decimal(texts) | Values::Json(texts)), None) => serde_json::from_str(texts.get(at)).ok(),
+            (_, text) => text.and_then(|text| serde_json::from_str(text.trim()).ok()),
         };
-        match value.filter(|value| (0.0..=1.0).contains(value)) {
-            None => self.unreadable += 1,
-            Some(value) if value < config.policy.min_confidence => {
-                self.low += 1;
-                self.first.get_or_insert((row, value));
+        let (flagged, detail) = match value.filter(|value| (0.0..=1.0).contains(value)) {
+            Some(value) if value >= config.policy.min_confidence => return,
+            Some(value) => (&mut self.low, shown_number(value)),
+            None => {
+                let mut text = String::new();
+                column.append_unescaped(at, &mut text);
+                (&mut self.unreadable, format!("`{}`", shown(&text)))
             }
-            Some(_) => {}
+        };
+        flagged.0.push(row);
+        flagged.1.push(&detail);
+    }
+
+    /// Hands over what was found in a batch. The host counts what is planned in the end.
+    pub(crate) fn flush(&mut self, config: &Config, host: &mut impl PlanHost) -> Result<(), Error> {
+        let Some(name) = &config.policy.confidence_field else { return Ok(()) };
+        let floor = shown_number(config.policy.min_confidence);
+        let whats = [format!("with a confidence below {floor} in `{name}`"), format!("without a confidence from 0 to 1 in `{name}`")];
+        for ((rows, details), what) in [&mut self.low, &mut self.unreadable].into_iter().zip(whats) {
+            if !rows.is_empty() {
+                let (rows, details) = (std::mem::take(rows), std::mem::take(details).0);
+                host.flag(&FlaggedBatch { guard: GUARD.to_owned(), what, rows, details })?;
+            }
         }
+        Ok(())
     }
 
     pub(crate) fn finish(&self, config: &Config, any_record: bool, host: &mut impl PlanHost) {
         let Some(name) = &config.policy.confidence_field else { return };
-        let floor = config.policy.min_confidence;
         if any_record && !self.seen {
             host.guard(GUARD, &format!("no golden record has the column `{name}` that says how sure the resolver is (`confidence_field`)"));
-        }
-        if let Some((row, value)) = self.first {
-            host.guard(
-                GUARD,
-                &format!(
-                    "{} changes have a confidence below {} in `{name}`; the first is row {row} with {}",
-                    self.low,
-                    shown_number(floor),
-                    shown_number(value)
-                ),
-            );
-        }
-        if self.unreadable > 0 {
-            host.guard(GUARD, &format!("{} changes have something else than a confidence from 0 to 1 in `{name}`", self.unreadable));
         }
     }
 }

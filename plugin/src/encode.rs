@@ -26,13 +26,15 @@ pub enum Kind {
     Date,
     /// Instants.
     Timestamp,
+    /// Each value of a type of its own.
+    Json,
 }
 
 /// Whether a value of this type is a JSON string.
 pub fn in_quotes(provider: Provider, kind: Kind) -> bool {
     match provider {
         Provider::HubSpot => true,
-        Provider::Salesforce => matches!(kind, Kind::Text | Kind::TextList | Kind::Date | Kind::Timestamp),
+        Provider::Salesforce => matches!(kind, Kind::Text | Kind::TextList | Kind::Date | Kind::Timestamp | Kind::Json),
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) struct Writable<'a> {
     pub(crate) after: &'static str,
     /// What a null or empty value is written as, if it empties the field.
     pub(crate) cleared: Option<String>,
+    /// Texts that mean null.
+    pub(crate) null_values: &'a [String],
+    /// Whether values that are numbers or booleans by themselves go without quotation marks.
+    pub(crate) bare: bool,
     /// CRM values by golden values, in every mode.
     pub(crate) map: Option<&'a ValueMap>,
     /// A list of several was written, and nobody knows whether the field takes several.
@@ -153,9 +157,11 @@ pub(crate) fn writable<'a>(
             before,
             after: if quoted { "\"" } else { "" },
             cleared,
+            null_values: &config.policy.null_values,
+            bare: known.is_none() && kind == encode::Kind::Json && config.provider == Provider::Salesforce,
             map: config.policy.map_of(config.provider, name),
             joined: false,
-            coercion: known.map(|field| Coercion { field }),
+            coercion: known.map(|field| Coercion { field, zone: config.policy.time_zone }),
             remarks: Remarks::default(),
         });
     }
@@ -180,8 +186,9 @@ pub(crate) fn id_column<'v, 'a>(config: &Config, views: &'v [View<'a>]) -> Resul
 ///
 /// # Errors
 /// If the host packed one wrongly.
-pub(crate) fn views(batch: &RecordBatch) -> Result<Vec<View<'_>>, Error> {
-    batch.columns.iter().map(|column| View::new(column, batch).ok_or_else(|| crate::plan::malformed(&column.name))).collect()
+pub(crate) fn views<'a>(config: &Config, batch: &'a RecordBatch) -> Result<Vec<View<'a>>, Error> {
+    let zone = config.policy.time_zone;
+    batch.columns.iter().map(|column| View::new(column, batch, zone).ok_or_else(|| crate::plan::malformed(&column.name))).collect()
 }
 
 impl Said {

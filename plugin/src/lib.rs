@@ -26,8 +26,10 @@ mod hint;
 #[cfg(target_arch = "wasm32")]
 mod http;
 mod jobs;
+mod json;
 pub mod metadata;
 mod normal;
+mod packed;
 pub mod plan;
 #[cfg(test)]
 mod plan_tests;

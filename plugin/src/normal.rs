@@ -5,7 +5,7 @@
 //! (crm-apis A8, B2, B6). Whatever is not documented, and every field whose kind is not known, is equal letter for
 //! letter and no further: an old value that resembles the new one must not be taken for a write.
 
-use crate::compare::answer::text;
+use crate::json::text;
 use crate::metadata::{Kind, Metadata};
 use crate::provider::Provider;
 use crate::provider_id;

@@ -4,9 +4,7 @@
 //! A change's JSON is written as it will be sent, value by value into one buffer that is used again for the next
 //! batch. So a record costs a few copies and no allocation.
 
-use crate::bindings::reverse_sync::destination::types::{
-    ChangeBatch, Error, ErrorKind, FlaggedBatch, PlanMode, RecordBatch, SkippedBatch, Strings,
-};
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, ErrorKind, FlaggedBatch, PlanMode, RecordBatch, SkippedBatch};
 use crate::columns::{Appended, Values, View};
 use crate::compare::{Comparer, Comparing};
 use crate::confidence::Confidence;
@@ -14,6 +12,7 @@ use crate::config::{Config, invalid};
 use crate::encode;
 use crate::fields::{self, Said, Writable};
 use crate::metadata::{self, Metadata};
+use crate::packed::{clear, close, empty_strings};
 use crate::provider_id::{self, Flaw};
 use crate::run::Runner;
 use crate::run::verify::ReadsOnly;
@@ -96,12 +95,13 @@ pub async fn plan<H: PlanHost>(config: &Config, metadata: Option<&Metadata>, hos
     let mut any_record = false;
     while let Some(batch) = host.next(max)? {
         any_record |= batch.length > 0;
-        let views = fields::views(&batch)?;
+        let views = fields::views(config, &batch)?;
         let mut written = fields::writable(config, metadata, &views, &mut said, host)?;
         let id = fields::id_column(config, &views)?;
         let sure = confidence.column(config, &views);
         plan_batch(config, &batch, id, &mut written, (&mut confidence, sure.as_ref()), &mut buffers, host).await?;
         said.remember(&written, host);
+        confidence.flush(config, host)?;
         buffers.flush(host).await?;
         max = next_max(&batch, &views);
     }
@@ -178,15 +178,27 @@ fn append_fields(written: &mut [Writable<'_>], at: usize, scratch: &mut String, 
 
 fn append_id(config: &Config, id: Option<&View<'_>>, at: usize, out: &mut String) -> Result<(), Skip> {
     let Some(view) = id else { return Err(Skip::IdMissing) };
-    if let Some(form) = view.odd(at) {
-        return Err(Skip::IdNotPristine(format!("`{}` is {form}, which is no record id", view.name)));
-    }
-    if !view.is_valid(at) {
-        return Err(if view.absence(at) == Appended::Missing { Skip::IdMissing } else { Skip::IdNull });
+    match view.absence(at) {
+        Some(Appended::Missing) => return Err(Skip::IdMissing),
+        Some(_) => return Err(Skip::IdNull),
+        None => {}
     }
     let mut digits = itoa::Buffer::new();
+    let unescaped;
     let text = match &view.values {
         Some(Values::Text { texts, .. } | Values::Decimal(texts)) => texts.get(at),
+        Some(Values::Json(texts)) => match texts.get(at) {
+            raw if raw.starts_with('"') => {
+                unescaped = view.as_text(at).unwrap_or_default();
+                &unescaped
+            }
+            // A number is judged by its digits, as the input has them.
+            raw if raw.starts_with(|first: char| first.is_ascii_digit() || first == '-') => raw,
+            raw => {
+                let what = format!("`{}` is `{}`, which is no record id", view.name, crate::provider_id::shown(raw));
+                return Err(Skip::IdNotPristine(what));
+            }
+        },
         Some(Values::Integer(values)) => digits.format(values.get(at).copied().unwrap_or_default()),
         Some(Values::Number(values)) => {
             let value = values.get(at).copied().unwrap_or_default();
@@ -301,20 +313,6 @@ impl Buffers {
         }
         Ok(())
     }
-}
-
-pub(crate) fn empty_strings() -> Strings {
-    Strings { bytes: String::new(), offsets: vec![0] }
-}
-
-/// Ends the string that was appended to the bytes. [`PUSH_BYTES`] keeps them far below 4 GiB.
-pub(crate) fn close(strings: &mut Strings) {
-    strings.offsets.push(strings.bytes.len() as u32);
-}
-
-pub(crate) fn clear(strings: &mut Strings) {
-    strings.bytes.clear();
-    strings.offsets.truncate(1);
 }
 
 /// The host broke the contract.

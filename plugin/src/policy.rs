@@ -2,6 +2,7 @@
 //! alone. Names in it are those of the CRM's fields.
 
 use crate::config::{Reader, kind};
+use crate::normal::offset;
 use crate::provider::Provider;
 use hashbrown::HashMap;
 use serde_json::Value;
@@ -15,8 +16,12 @@ pub struct Policy {
     pub value_map: HashMap<String, HashMap<String, String>>,
     /// Fields that a null clears.
     pub nulls: Nulls,
+    /// Golden texts that mean null.
+    pub null_values: Vec<String>,
     /// Fields that are written only where the CRM's are empty.
     pub fill_only: Vec<String>,
+    /// How many minutes golden times without a zone are ahead of UTC.
+    pub time_zone: Option<i64>,
     /// What happens to a record that changed since it was planned.
     pub on_drift: OnDrift,
     /// What happens to a record that was merged into another one.
@@ -91,8 +96,18 @@ fn of_field<'m, T>(fields: &'m HashMap<String, T>, provider: Provider, name: &st
 }
 
 /// The keys that are read here.
-pub(crate) const KEYS: [&str; 8] =
-    ["compare", "value_map", "null_policy", "fill_only", "on_drift", "on_merged", "confidence_field", "min_confidence"];
+pub(crate) const KEYS: [&str; 10] = [
+    "compare",
+    "value_map",
+    "null_policy",
+    "null_values",
+    "fill_only",
+    "time_zone",
+    "on_drift",
+    "on_merged",
+    "confidence_field",
+    "min_confidence",
+];
 
 impl Reader {
     pub(crate) fn policy(&mut self) -> Policy {
@@ -100,7 +115,9 @@ impl Reader {
             compare: self.compare(),
             value_map: self.value_map(),
             nulls: self.nulls(),
-            fill_only: self.fill_only(),
+            null_values: self.names("null_values", r#"["NULL"]"#),
+            fill_only: self.names("fill_only", r#"["phone"]"#),
+            time_zone: self.time_zone(),
             on_drift: self.choice("on_drift", &[("skip", OnDrift::Skip), ("overwrite", OnDrift::Overwrite)]),
             on_merged: self.choice("on_merged", &[("skip", OnMerged::Skip), ("follow", OnMerged::Follow)]),
             confidence_field: self.confidence_field(),
@@ -183,8 +200,9 @@ impl Reader {
         })
     }
 
-    fn fill_only(&mut self) -> Vec<String> {
-        let names = match self.map.get("fill_only") {
+    /// A list of texts that are not empty.
+    fn names(&mut self, key: &str, example: &str) -> Vec<String> {
+        let names = match self.map.get(key) {
             None => return Vec::new(),
             Some(Value::Array(items)) => {
                 items.iter().map(|item| item.as_str().filter(|name| !name.is_empty()).map(str::to_owned)).collect::<Option<Vec<_>>>()
@@ -192,9 +210,23 @@ impl Reader {
             Some(_) => None,
         };
         names.unwrap_or_else(|| {
-            self.wrong("fill_only", "no list of field names", "a list of non-empty texts", r#"["phone"]"#);
+            self.wrong(key, "no list of texts", "a list of non-empty texts", example);
             Vec::new()
         })
+    }
+
+    fn time_zone(&mut self) -> Option<i64> {
+        let found = self.map.get("time_zone")?;
+        let minutes = found.as_str().and_then(|zone| match zone {
+            "UTC" => Some(0),
+            zone if zone.len() == 6 => offset(zone),
+            _ => None,
+        });
+        if minutes.is_none() {
+            let found = found.to_string();
+            self.wrong("time_zone", &found, "`UTC`, or hours and minutes ahead of it", "\"+02:00\"");
+        }
+        minutes
     }
 
     fn confidence_field(&mut self) -> Option<String> {

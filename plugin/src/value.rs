@@ -13,6 +13,17 @@ use std::borrow::Cow;
 /// How the values of a column become those of a field.
 pub(crate) struct Coercion<'a> {
     pub(crate) field: &'a Field,
+    /// How many minutes a time without a zone is ahead of UTC.
+    pub(crate) zone: Option<i64>,
+}
+
+/// Words that exports write where there is no value. Each may be a value all the same, so it is counted and not guessed.
+const NULL_WORDS: [&str; 14] =
+    ["NULL", "null", "Null", "\\N", "None", "nan", "NaN", "NAN", "NaT", "<NA>", "#N/A", "N/A", "nil", "undefined"];
+
+/// Whether a text may mean that there is no value.
+pub(crate) fn is_null_word(text: &str) -> bool {
+    text.len() <= 9 && matches!(text.as_bytes().first(), Some(b'N' | b'n' | b'\\' | b'<' | b'#' | b'u')) && NULL_WORDS.contains(&text)
 }
 
 /// CRM values by golden values.
@@ -44,6 +55,10 @@ pub(crate) struct Remarks {
     unlisted: u64,
     /// One of those.
     example: Option<String>,
+    /// Words that may mean null.
+    null_words: u64,
+    /// One of those.
+    null_word: Option<String>,
 }
 
 impl Remarks {
@@ -52,6 +67,10 @@ impl Remarks {
         self.cleared += other.cleared;
         self.cut += other.cut;
         self.unlisted += other.unlisted;
+        self.null_words += other.null_words;
+        if self.null_word.is_none() {
+            self.null_word.clone_from(&other.null_word);
+        }
         if self.example.is_none() {
             self.example.clone_from(&other.example);
         }
@@ -70,6 +89,13 @@ impl Remarks {
         if self.cut > 0 {
             warnings.push(format!("`{name}`: {} cut to the decimals that the field holds", values(self.cut, "")));
         }
+        if self.null_words > 0 {
+            let word = self.null_word.as_deref().unwrap_or_default();
+            warnings.push(format!(
+                "`{name}`: {} a word such as `{word}`, which may mean that there is none, and is written as text; `null_values` names the words that mean null",
+                values(self.null_words, "")
+            ));
+        }
         if self.unlisted > 0 {
             let example = shown(self.example.as_deref().unwrap_or_default());
             warnings.push(format!(
@@ -87,36 +113,43 @@ impl Writable<'_> {
     #[inline]
     pub(crate) fn append(&mut self, row: usize, comma: bool, scratch: &mut String, out: &mut String) -> Appended {
         let skip = usize::from(!comma);
+        let means_null = self.means_null(row);
         let appended = match &self.coercion {
-            None if self.map.is_none() => {
-                let appended = self.view.append(row, self.before.get(skip..).unwrap_or_default(), self.after, out);
-                self.joined |= appended == Appended::Written && self.view.items(row) > 1;
+            _ if means_null => Appended::Null,
+            None => {
+                let (before, after) = self.around(row);
+                let appended = match self.map {
+                    None => self.view.append(row, before.get(skip..).unwrap_or_default(), after, out),
+                    Some(_) => match text(&self.view, row, scratch) {
+                        Ok(text) => {
+                            let value = mapped(self.map, self.view.items(row) > 1, text);
+                            // A map says texts; where a number or a boolean is due, it may say one.
+                            let fits = !after.is_empty() || encode::is_plain_decimal(&value) || matches!(&*value, "true" | "false");
+                            match fits {
+                                _ if value.trim().is_empty() => Appended::Empty,
+                                false => Appended::Unencodable,
+                                true => {
+                                    out.push_str(before.get(skip..).unwrap_or_default());
+                                    encode::push_escaped(out, &value);
+                                    out.push_str(after);
+                                    Appended::Written
+                                }
+                            }
+                        }
+                        Err(appended) => appended,
+                    },
+                };
+                if !self.joined && appended == Appended::Written && self.view.items(row) > 1 {
+                    self.joined = true;
+                }
                 appended
             }
-            None => match text(&self.view, row, scratch) {
-                Ok(text) => {
-                    let value = mapped(self.map, self.view.is_list(), text);
-                    let quoted = !self.after.is_empty();
-                    if value.trim().is_empty() {
-                        Appended::Empty
-                    } else if quoted || encode::is_plain_decimal(&value) || matches!(&*value, "true" | "false") {
-                        out.push_str(self.before.get(skip..).unwrap_or_default());
-                        encode::push_escaped(out, &value);
-                        out.push_str(self.after);
-                        self.joined |= self.view.items(row) > 1;
-                        Appended::Written
-                    } else {
-                        Appended::Unencodable
-                    }
-                }
-                Err(appended) => appended,
-            },
             Some(coercion) if self.map.is_none() && is_plain(&coercion.field.kind, &self.view) => {
                 self.view.append(row, self.before.get(skip..).unwrap_or_default(), self.after, out)
             }
             Some(_) if self.has_too_many(row) => Appended::Unencodable,
             Some(coercion) => match text(&self.view, row, scratch) {
-                Ok(text) => match coerce::coerce(coercion.field, &mapped(self.map, self.takes_several(), text)) {
+                Ok(text) => match coerce::coerce(coercion.field, coercion.zone, &mapped(self.map, self.takes_several(), text)) {
                     Ok(Some((value, remark))) => {
                         out.push_str(self.before.get(skip..).unwrap_or_default());
                         encode::push_escaped(out, &value);
@@ -151,6 +184,31 @@ impl Writable<'_> {
         }
     }
 
+    /// Whether the value is one of the configured words for null. Others that may be are counted.
+    #[inline]
+    fn means_null(&mut self, row: usize) -> bool {
+        if self.view.absence(row).is_some() {
+            return false;
+        }
+        let Some(text) = self.view.as_text(row) else { return false };
+        if self.null_values.iter().any(|word| *word == text) {
+            return true;
+        }
+        if is_null_word(&text) {
+            self.remarks.null_words += 1;
+            self.remarks.null_word.get_or_insert_with(|| text.into_owned());
+        }
+        false
+    }
+
+    /// What stands around a value: Salesforce takes numbers and booleans without quotation marks.
+    fn around(&self, row: usize) -> (&str, &'static str) {
+        match self.bare && self.view.is_bare(row) {
+            true => (self.before.strip_suffix('"').unwrap_or(&self.before), ""),
+            false => (&self.before, self.after),
+        }
+    }
+
     fn takes_several(&self) -> bool {
         let kind = self.coercion.as_ref().map(|coercion| &coercion.field.kind);
         matches!(kind, Some(Kind::Choice(choice)) if choice.multi)
@@ -171,7 +229,7 @@ impl Writable<'_> {
         let (column, field) = (self.view.name, &coercion.field.name);
         let to = if column == field { String::new() } else { format!(" (field `{field}`)") };
         match text(&self.view, row, &mut scratch) {
-            Ok(text) => match coerce::coerce(coercion.field, &mapped(self.map, self.takes_several(), text)) {
+            Ok(text) => match coerce::coerce(coercion.field, coercion.zone, &mapped(self.map, self.takes_several(), text)) {
                 Err(why) => format!("`{column}`{to} is `{}`, which {why}", shown(text)),
                 Ok(_) => format!("`{column}`{to} is empty, and {} does not let this field be cleared", provider.name()),
             },
@@ -196,10 +254,11 @@ fn is_plain(kind: &Kind, view: &View<'_>) -> bool {
 
 /// The text of a value, borrowed where it is one.
 fn text<'t>(view: &View<'t>, row: usize, scratch: &'t mut String) -> Result<&'t str, Appended> {
-    if view.is_valid(row)
-        && let Some(Values::Text { texts, .. }) = &view.values
-    {
-        return Ok(texts.get(row));
+    if let Some(absence) = view.absence(row) {
+        return Err(absence);
+    }
+    if let Some(Cow::Borrowed(text)) = view.as_text(row) {
+        return Ok(text);
     }
     scratch.clear();
     match view.append_unescaped(row, scratch) {

@@ -28,19 +28,19 @@ async fn fields_that_cannot_be_written_are_dropped_with_the_reason() {
 #[tokio::test]
 async fn labels_become_internal_values_and_columns_the_fields_they_are_mapped_to() {
     let more = json!({
-        "fields": {"stage": "lifecyclestage", "colours": "favourite_colour", "company_name": "company", "news": "newsletter"},
-        "value_map": {"lifecyclestage": {"Prospect": "salesqualifiedlead"}},
+        "fields": {"stage": "hs_lead_status", "colours": "favourite_colour", "company_name": "company", "news": "newsletter"},
+        "value_map": {"hs_lead_status": {"Prospect": "IN_PROGRESS"}},
     });
     let crm = Crm::with(Provider::HubSpot, config(2), more).await;
     let ids = [0, 1].map(|n| Provider::HubSpot.id(n));
-    let csv = format!("hs_object_id,stage,colours,company_name,news\n{},Lead,;Blue;red,Acme,No\n{},Prospect,green,,YES\n", ids[0], ids[1]);
+    let csv = format!("hs_object_id,stage,colours,company_name,news\n{},Open,;Blue;red,Acme,No\n{},Prospect,green,,YES\n", ids[0], ids[1]);
     let plan = crm.plan_online(&csv).await;
     let planned: Vec<Value> = changes(&plan).into_iter().map(|(_, fields, _)| fields).collect();
     assert_eq!(
         planned,
         [
-            json!({"lifecyclestage": "lead", "favourite_colour": "blue;red", "company": "Acme", "newsletter": "false"}),
-            json!({"lifecyclestage": "salesqualifiedlead", "favourite_colour": "green", "newsletter": "true"}),
+            json!({"hs_lead_status": "OPEN", "favourite_colour": "blue;red", "company": "Acme", "newsletter": "false"}),
+            json!({"hs_lead_status": "IN_PROGRESS", "favourite_colour": "green", "newsletter": "true"}),
         ]
     );
     assert!(crm.run_plan(plan).await.ok());
@@ -52,16 +52,16 @@ async fn labels_become_internal_values_and_columns_the_fields_they_are_mapped_to
 async fn a_value_that_cannot_be_is_refused_with_row_column_value_and_what_would_be_accepted() {
     let crm = Crm::hubspot(6).await;
     let row = |n: usize, rest: &str| format!("{},{rest}\n", Provider::HubSpot.id(n));
-    let csv = "hs_object_id,lifecyclestage,annualrevenue,birthday\n".to_owned()
-        + &row(0, "Lead,12.5,1815-12-10")
+    let csv = "hs_object_id,hs_lead_status,annualrevenue,birthday\n".to_owned()
+        + &row(0, "Open,12.5,1815-12-10")
         + &row(1, "Nope,1,1815-12-10")
-        + &row(2, "lead,\"1,250\",1815-12-10")
-        + &row(3, "lead,1,10.12.1815");
+        + &row(2, "OPEN,\"1,250\",1815-12-10")
+        + &row(3, "OPEN,1,10.12.1815");
     let plan = crm.plan_online(&csv).await;
     let refused = skipped(&plan);
     assert_eq!(plan.header().writable, 1);
     for ((row, reason, detail), (expected, words)) in refused.iter().zip([
-        (2, ["`lifecyclestage`", "`Nope`", "`subscriber`"]),
+        (2, ["`hs_lead_status`", "`Nope`", "`NEW`"]),
         (3, ["`annualrevenue`", "`1,250`", "1250000.5"]),
         (4, ["`birthday`", "`10.12.1815`", "YYYY-MM-DD"]),
     ]) {
@@ -126,11 +126,11 @@ async fn a_null_clears_where_the_policy_says_so() {
 #[tokio::test]
 async fn an_offline_plan_that_would_need_mapping_fails_with_the_advice_to_plan_online() {
     let crm = Crm::hubspot(3).await;
-    let csv = format!("hs_object_id,lifecyclestage\n{},Lead\n{},lead\n", Provider::HubSpot.id(0), Provider::HubSpot.id(1));
+    let csv = format!("hs_object_id,hs_lead_status\n{},Open\n{},OPEN\n", Provider::HubSpot.id(0), Provider::HubSpot.id(1));
     let report = crm.run(&csv).await;
     let (ending, problem) = problem(&report);
     assert_eq!((report.counts.updated, ending, problem.row, problem.code.as_str()), (1, Ending::Failed, 1, "plan_online"));
-    assert!(problem.message.contains("`Lead`") && problem.message.contains("--online"), "{problem:?}");
+    assert!(problem.message.contains("`Open`") && problem.message.contains("--online"), "{problem:?}");
     // Nothing was sent for it: it could only have been refused.
     assert_eq!(crm.requests().iter().filter(|request| request.ends_with("batch/update")).count(), 1);
 }
@@ -146,10 +146,8 @@ async fn records_of_which_the_resolver_is_not_sure_need_an_override() {
     let unsure = crm.plan(&format!("hs_object_id,firstname,__confidence\n{}{}{}", row(0, "0.9"), row(1, "0.55"), row(2, "?"))).await;
     let guards: Vec<(&str, &str)> = unsure.header().guards.iter().map(|guard| (guard.name.as_str(), guard.message.as_str())).collect();
     assert!(guards.iter().all(|(name, _)| *name == "low_confidence"));
-    assert!(
-        guards[0].1.contains("row 2 with 0.55") && guards[1].1.contains("1 changes have something else than a confidence"),
-        "{guards:?}"
-    );
+    assert!(guards[0].1.starts_with("1 change with a confidence below 0.8") && guards[0].1.ends_with("row 2: 0.55"), "{guards:?}");
+    assert!(guards[1].1.starts_with("1 change without a confidence from 0 to 1") && guards[1].1.ends_with("row 3: `?`"), "{guards:?}");
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn inputs_with_different_columns_come_together_and_ids_stay_text() {
     let plan = project.run(&["plan", "people", "--records", "golden/*", "--rejects", "rejects.csv"]).await;
     assert!(plan.code == Some(0) && plan.stderr.contains("4 records that would be skipped are in rejects.csv"), "{plan:?}");
     let (names, rows) = rows(&project, "rejects.csv");
-    assert_eq!(names[..8], ["hs_object_id", "firstname", "age", "account_id", "active", "tags", "lastname", "city"], "{names:?}");
+    assert_eq!(names[..9], ["hs_object_id", "firstname", "age", "account_id", "active", "tags", "lastname", "o", "city"], "{names:?}");
     assert_eq!((rows[1]["hs_object_id"].as_str(), rows[1]["account_id"].as_str()), (Some("4.92564112121e11"), Some("007")));
     assert_eq!((rows[1]["age"].as_str(), rows[1]["active"].as_str(), rows[3]["city"].as_str()), (Some("7"), Some("true"), Some("C")));
     assert_eq!(rows.iter().map(|row| row["__row"].as_str().unwrap()).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
@@ -113,6 +113,32 @@ async fn inputs_with_different_columns_come_together_and_ids_stay_text() {
     let text = fs::read_to_string(project.path("rejects.jsonl")).unwrap();
     let second: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
     assert_eq!((second["tags"].clone(), second["age"].clone(), second["__row"].clone()), (json!(["x", "y"]), json!(7), json!(2)), "{text}");
+}
+
+#[tokio::test]
+async fn csv_of_another_form_is_read_and_written_as_the_project_says() {
+    let csv = format!("hs_object_id;firstname;note\n{};\"Ada \\\"A\\\"; Lovelace\";x\n4.9e11;\"O\\\"Neill; P\";\n", id(0));
+    let (simulator, project) = project(&csv).await;
+    let refused = project.run(&["plan", "people"]).await;
+    assert!(refused.code == Some(2) && refused.stderr.contains(r#"records = { files = …, delimiter = ";" }"#), "{refused:?}");
+    let toml = fs::read_to_string(project.path("reverse-sync.toml")).unwrap();
+    let form = r#"records = { files = "golden.csv", delimiter = ";", escape = "\\" }"#;
+    project.write("reverse-sync.toml", &toml.replace(r#"records = "golden.csv""#, form));
+    let run = project.run(&["run", "people", "--confirm", "--rejects", "rejects.csv"]).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(simulator.world().hubspot.value("contacts", &id(0), "firstname"), Some(r#"Ada "A"; Lovelace"#));
+    let rejects = fs::read_to_string(project.path("rejects.csv")).unwrap();
+    assert!(rejects.contains(r#"4.9e11;"O\"Neill; P";"#), "{rejects}");
+    // Mended, they are read in the same form.
+    project.write("rejects.csv", &rejects.replace("4.9e11", &id(1)));
+    let again = project.run(&["run", "people", "--confirm", "--records", "rejects.csv"]).await;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert_eq!(simulator.world().hubspot.value("contacts", &id(1), "firstname"), Some(r#"O"Neill; P"#));
+
+    project
+        .write("reverse-sync.toml", &toml.replace(r#"records = "golden.csv""#, r#"records = { files = "golden.csv", delimiter = "ab" }"#));
+    let refused = project.run(&["plan", "people"]).await;
+    assert!(refused.code == Some(2) && refused.stderr.contains("`delimiter` has to be one ASCII character"), "{refused:?}");
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ fn destination(source_id: &str) -> Destination {
         config_json,
         on_duplicate_id: OnDuplicateId::Skip,
         guards: serde_json::from_value(json!({})).unwrap(),
+        csv: Default::default(),
     }
 }
 

@@ -93,6 +93,7 @@ impl Bench {
             config_json,
             on_duplicate_id: OnDuplicateId::Skip,
             guards: Guards::default(),
+            csv: Default::default(),
         };
         let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
         Ok(Bench { component, destination, base_url: BaseUrl::parse(base_url, false)?, state: tempfile::tempdir()?, grant })

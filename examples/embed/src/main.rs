@@ -68,6 +68,7 @@ async fn main() -> Result<()> {
         )?,
         on_duplicate_id: OnDuplicateId::Skip,
         guards: Guards::default(),
+        csv: Default::default(),
     };
     // What the operator allows this component, pinned to its digest.
     let grant = Grant { component: component.digest(), allowed: Allowed::Everything };

@@ -8,6 +8,7 @@ use reverse_sync::{
     digest::Digest,
     egress::credential::Credential,
     guards::Guards,
+    records::CsvForm,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -71,13 +72,20 @@ pub(crate) enum Secret {
 pub(crate) struct DestinationEntry {
     pub(crate) destination_type: String,
     pub(crate) entity_type: String,
-    pub(crate) records: Option<String>,
+    pub(crate) records: Option<RecordsEntry>,
     #[serde(default)]
     pub(crate) on_duplicate_id: OnDuplicateId,
     #[serde(default)]
     pub(crate) guards: Guards,
     pub(crate) config_json: toml::Table,
     connection_string: Option<serde::de::IgnoredAny>,
+}
+
+/// Where golden records are: files, or files and how they are written.
+#[derive(Debug)]
+pub(crate) struct RecordsEntry {
+    pub(crate) files: String,
+    pub(crate) csv: CsvForm,
 }
 
 /// What another component than the bundled one may do.
@@ -127,6 +135,7 @@ impl Project {
             config_json,
             on_duplicate_id: entry.on_duplicate_id,
             guards: entry.guards.clone(),
+            csv: entry.records.as_ref().map(|records| records.csv).unwrap_or_default(),
         };
         Ok((destination, entry))
     }
@@ -158,6 +167,32 @@ impl Project {
             _ => {}
         }
         Ok((id, source))
+    }
+}
+
+impl<'de> Deserialize<'de> for RecordsEntry {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<RecordsEntry, D::Error> {
+        struct Entry;
+        impl<'de> serde::de::Visitor<'de> for Entry {
+            type Value = RecordsEntry;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(r#"a file or a pattern, such as "golden/*.csv", or { files = "golden/*.csv", delimiter = ";", quote = "'", escape = "\\" }"#)
+            }
+            fn visit_str<E: serde::de::Error>(self, files: &str) -> Result<RecordsEntry, E> {
+                Ok(RecordsEntry { files: files.to_owned(), csv: CsvForm::default() })
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<RecordsEntry, A::Error> {
+                use serde::de::{Error, value::MapAccessDeserializer};
+                let mut form = toml::Table::deserialize(MapAccessDeserializer::new(map))?;
+                let files = match form.remove("files") {
+                    Some(toml::Value::String(files)) => files,
+                    _ => return Err(A::Error::custom("`records` needs `files`: a file or a pattern, such as files = \"golden/*.csv\"")),
+                };
+                let csv = CsvForm::deserialize(form).map_err(|error| A::Error::custom(error.message()))?;
+                Ok(RecordsEntry { files, csv })
+            }
+        }
+        deserializer.deserialize_any(Entry)
     }
 }
 

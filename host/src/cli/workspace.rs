@@ -110,7 +110,17 @@ impl Workspace {
             Failure::new(Exit::Refused, error)
         })?;
         let (dir, state) = (self.project.dir.as_path(), self.state.as_path());
-        Ok(Target { destination, records: entry.records.as_deref(), base_url, served, grant, source_id, source, dir, state })
+        Ok(Target {
+            destination,
+            records: entry.records.as_ref().map(|records| records.files.as_str()),
+            base_url,
+            served,
+            grant,
+            source_id,
+            source,
+            dir,
+            state,
+        })
     }
 
     /// The plan that `text` names: a whole plan id, or the beginning of one that fits a single plan.

@@ -115,7 +115,7 @@ impl Spool {
             changes: ChangeWriter::new(dir)?,
             skipped: SkipWriter::new(dir)?,
             duplicates: DuplicateFinder::new(dir),
-            flagged: Flags::default(),
+            flagged: Flags::new(dir),
         })
     }
 
@@ -156,7 +156,7 @@ impl Spool {
 
     /// Changes that need a second look.
     pub(crate) fn flag(&mut self, flagged: wit::FlaggedBatch) -> Result<(), SpoolError> {
-        Ok(self.flagged.see(flagged)?)
+        Ok(self.flagged.see(flagged)??)
     }
 
     /// Applies the duplicate policy and closes the files.
@@ -169,11 +169,23 @@ impl Spool {
         let sample = std::mem::take(&mut self.changes.sample);
         let counts = std::mem::take(&mut self.changes.counts);
         let watcher = std::mem::take(&mut self.changes.watcher);
-        let changes = self.changes.finish()?;
+        let mut changes = self.changes.finish()?;
         let (skipped_by_reason, skipped) = self.skipped.finish()?;
-        let flagged = self.flagged.finish();
+        let flagged = if self.flagged.is_empty() { Vec::new() } else { self.flagged.finish(rows(&mut changes.file)?)? };
         Ok(Spooled { writable, skipped_by_reason, fields: counts.into_map(), sample, watcher, flagged, changes, skipped })
     }
+}
+
+/// The rows of changes that are written already.
+fn rows(changes: &mut SpoolFile) -> Result<impl Iterator<Item = io::Result<u64>>, SpoolError> {
+    let blocks = FileReader::try_new(changes.reader()?, Some(vec![0]))?;
+    Ok(blocks.flat_map(|block| {
+        let rows = block.and_then(|block| column::<UInt64Array>(&block, "row")).map_err(io::Error::other);
+        match rows {
+            Ok(rows) => rows.values().iter().map(|row| Ok(*row)).collect(),
+            Err(error) => vec![Err(error)],
+        }
+    }))
 }
 
 /// Writes the changes anew, without the excluded ones. This second pass costs only plans that have duplicates.

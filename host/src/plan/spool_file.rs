@@ -35,6 +35,17 @@ impl SpoolFile {
         SpoolFile { dir: dir.to_owned(), content: Content::Memory(Vec::new()) }
     }
 
+    /// What is in it so far, from the beginning. It stays.
+    pub(super) fn reader(&mut self) -> io::Result<Box<dyn ReadSeek + '_>> {
+        match &mut self.content {
+            Content::Memory(bytes) => Ok(Box::new(Cursor::new(bytes.as_slice()))),
+            Content::Disk(file) => {
+                file.flush()?;
+                Ok(Box::new(BufReader::with_capacity(SMALL, file.get_ref().reopen()?)))
+            }
+        }
+    }
+
     /// What was written to it, from the beginning.
     pub(super) fn into_reader(self) -> io::Result<Box<dyn ReadSeek>> {
         match self.content {
@@ -130,7 +141,11 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
             let mut read = Vec::new();
-            written(dir.path(), &bytes).into_reader().unwrap().read_to_end(&mut read).unwrap();
+            let mut file = written(dir.path(), &bytes);
+            file.reader().unwrap().read_to_end(&mut read).unwrap();
+            assert!(read == bytes, "{length}");
+            read.clear();
+            file.into_reader().unwrap().read_to_end(&mut read).unwrap();
             assert!(read == bytes, "{length}");
             assert!(files(dir.path()).is_empty(), "what has no place goes away");
 

@@ -4,14 +4,29 @@ use crate::bindings::types::{Column, ColumnValues, StringLists, Strings};
 use arrow_array::{
     Array, ArrayRef, RecordBatch, StringArray,
     cast::AsArray,
-    types::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType},
+    types::{Date32Type, Date64Type, Float64Type, Int64Type},
 };
 use arrow_buffer::NullBuffer;
 use arrow_cast::{CastOptions, cast_with_options, display::FormatOptions};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
+use std::collections::HashMap;
 
 /// Casts that would lose a value fail instead of leaving a null behind.
 const STRICT: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
+
+/// The canonical extension type of JSON in texts.
+const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
+
+/// A field of JSON values as they are spelled. An Arrow null is a value that is missing; JSON has its own `null`.
+pub(super) fn json_field(name: &str) -> Field {
+    let (key, extension) = EXTENSION;
+    Field::new(name, DataType::Utf8, true).with_metadata(HashMap::from([(key.to_owned(), extension.to_owned())]))
+}
+
+pub(super) fn is_json(field: &Field) -> bool {
+    let (key, extension) = EXTENSION;
+    field.metadata().get(key).is_some_and(|name| name == extension)
+}
 
 /// The columns of a batch.
 pub(crate) fn to_columns(batch: &RecordBatch) -> Vec<Column> {
@@ -20,11 +35,19 @@ pub(crate) fn to_columns(batch: &RecordBatch) -> Vec<Column> {
         .fields()
         .iter()
         .zip(batch.columns())
-        .map(|(field, array)| {
-            let values = values(array).unwrap_or_else(|| ColumnValues::Unsupported(array.data_type().to_string()));
-            Column { name: field.name().clone(), values, valid: validity(array), present: None, odd: Vec::new() }
+        .map(|(field, array)| match (values(array), is_json(field)) {
+            (Some(ColumnValues::Text(texts)), true) => column(field, ColumnValues::Json(texts), array),
+            (Some(values), _) => column(field, values, array),
+            (None, _) => match lists_as_json(array) {
+                Some(json) => Column { name: field.name().clone(), values: ColumnValues::Json(json), valid: None },
+                None => column(field, ColumnValues::Unsupported(array.data_type().to_string()), array),
+            },
         })
         .collect()
+}
+
+fn column(field: &Field, values: ColumnValues, array: &ArrayRef) -> Column {
+    Column { name: field.name().clone(), values, valid: validity(array) }
 }
 
 fn validity(array: &ArrayRef) -> Option<Vec<u8>> {
@@ -54,15 +77,48 @@ fn values(array: &ArrayRef) -> Option<ColumnValues> {
             ColumnValues::Decimal(strings(cast(&DataType::Utf8)?.as_string())?)
         }
         DataType::Date32 => ColumnValues::Date(array.as_primitive::<Date32Type>().values().to_vec()),
-        DataType::Date64 => ColumnValues::Date(cast(&DataType::Date32)?.as_primitive::<Date32Type>().values().to_vec()),
-        DataType::Timestamp(_, zone) => {
-            let micros = cast(&DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
-            ColumnValues::Timestamp(micros.as_primitive::<TimestampMicrosecondType>().values().to_vec())
+        DataType::Date64 => {
+            // A day that does not fit is none of the years 1 to 9999, and so it stays.
+            let day = |millis: &i64| i32::try_from(millis.div_euclid(86_400_000)).unwrap_or(i32::MAX);
+            ColumnValues::Date(array.as_primitive::<Date64Type>().values().iter().map(day).collect())
+        }
+        DataType::Timestamp(unit, zone) => {
+            let micros = micros(array, *unit)?;
+            if zone.is_some() { ColumnValues::Timestamp(micros) } else { ColumnValues::LocalTimestamp(micros) }
         }
         DataType::Time32(_) | DataType::Time64(_) => ColumnValues::Text(strings(cast(&DataType::Utf8)?.as_string())?),
         DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => ColumnValues::TextList(lists(array)?),
         _ => return None,
     })
+}
+
+/// Microseconds since 1970. What does not fit is none of the years 1 to 9999, and so it stays.
+fn micros(array: &ArrayRef, unit: TimeUnit) -> Option<Vec<i64>> {
+    let whole = cast_with_options(array, &DataType::Int64, &STRICT).ok()?;
+    let micros = |value: &i64| match unit {
+        TimeUnit::Second => value.saturating_mul(1_000_000),
+        TimeUnit::Millisecond => value.saturating_mul(1_000),
+        TimeUnit::Microsecond => *value,
+        TimeUnit::Nanosecond => value.div_euclid(1_000),
+    };
+    Some(whole.as_primitive::<Int64Type>().values().iter().map(micros).collect())
+}
+
+/// Lists of which one has a null in it, as JSON: that one is refused, and no other.
+fn lists_as_json(array: &ArrayRef) -> Option<Strings> {
+    if !matches!(array.data_type(), DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)) {
+        return None;
+    }
+    let list = texts_of(array)?;
+    let list = list.as_list::<i32>();
+    let mut texts = Strings { bytes: String::new(), offsets: vec![0] };
+    for row in 0..list.len() {
+        let items: Option<Vec<Option<String>>> =
+            list.is_valid(row).then(|| list.value(row).as_string::<i32>().iter().map(|item| item.map(str::to_owned)).collect());
+        texts.bytes.push_str(&serde_json::to_string(&items).ok()?);
+        texts.offsets.push(u32::try_from(texts.bytes.len()).ok()?);
+    }
+    Some(texts)
 }
 
 /// Two buffer copies. `None` if the text does not fit the contract's 32-bit offsets.
@@ -82,13 +138,19 @@ fn short_floats(array: &ArrayRef) -> Option<Vec<f64>> {
     text.as_string::<i32>().iter().map(|text| text.map_or(Some(0.0), |text| text.parse().ok())).collect()
 }
 
-fn lists(array: &ArrayRef) -> Option<StringLists> {
+/// Lists of texts. Numbers are the text of their digits; `None`: their items have no scalar form.
+fn texts_of(array: &ArrayRef) -> Option<ArrayRef> {
     let (DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)) = array.data_type() else { return None };
-    if !matches!(item.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..)) {
+    let fits = |kind: &DataType| kind.is_string() || kind.is_integer() || kind.is_decimal();
+    if !matches!(item.data_type(), DataType::Dictionary(_, value) if fits(value)) && !fits(item.data_type()) {
         return None;
     }
-    let wanted = DataType::List(std::sync::Arc::new(arrow_schema::Field::new("item", DataType::Utf8, true)));
-    let cast = cast_with_options(array, &wanted, &STRICT).ok()?;
+    let wanted = DataType::List(std::sync::Arc::new(Field::new("item", DataType::Utf8, true)));
+    cast_with_options(array, &wanted, &STRICT).ok()
+}
+
+fn lists(array: &ArrayRef) -> Option<StringLists> {
+    let cast = texts_of(array)?;
     let list = cast.as_list::<i32>();
     let offsets = list.value_offsets();
     let (first, last) = (*offsets.first()?, *offsets.last()?);
@@ -131,7 +193,7 @@ mod tests {
         let decimal = Decimal128Array::from(vec![-1250, 5]).with_precision_and_scale(10, 2).unwrap();
         assert!(matches!(column(decimal).values, ColumnValues::Decimal(v) if texts(&v) == ["-12.50", "0.05"]));
         assert!(matches!(column(Date64Array::from(vec![86_400_000])).values, ColumnValues::Date(v) if v == [1]));
-        assert!(matches!(column(TimestampNanosecondArray::from(vec![1_500])).values, ColumnValues::Timestamp(v) if v == [1]));
+        assert!(matches!(column(TimestampNanosecondArray::from(vec![1_500])).values, ColumnValues::LocalTimestamp(v) if v == [1]));
         assert!(matches!(column(LargeStringArray::from(vec!["a"])).values, ColumnValues::Text(v) if texts(&v) == ["a"]));
         assert!(
             matches!(column(StringViewArray::from(vec!["a long enough view"])).values, ColumnValues::Text(v) if texts(&v) == ["a long enough view"])

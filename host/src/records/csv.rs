@@ -58,10 +58,9 @@ impl CsvReader {
         let mut parser = ::csv::ReaderBuilder::new();
         let parser = parser.has_headers(false).delimiter(dialect.delimiter).quote(dialect.quote).escape(dialect.escape);
         let names = parser.from_reader(header.as_slice()).records().next().transpose();
-        let names = names
-            .map_err(|error| malformed(line, format!("the header cannot be read: {error}; if it is not UTF-8, say its `encoding`")))?;
+        let names = names.map_err(|error| malformed(line, format!("the header cannot be read: {error}; save the file as UTF-8")))?;
         let names: Vec<String> = names.unwrap_or_default().iter().map(str::to_owned).collect();
-        if let Some(seems) = other_delimiter(&names, dialect, &options.id_columns) {
+        if let Some(seems) = other_delimiter(&names, dialect, options.id_column.as_deref()) {
             return Err(malformed(line, seems));
         }
         let mut seen = HashSet::new();
@@ -185,7 +184,7 @@ fn read_header(stream: &mut impl BufRead, strict: &mut Strict, delimiter: Option
                 if said.len() != 1 || delimiter != said.first().copied() {
                     let said = String::from_utf8_lossy(said);
                     let reason = format!(
-                        "the first line, `sep={said}`, says that the delimiter is `{said}`; save the file with commas and without this line"
+                        "the first line, `sep={said}`, says that the delimiter is `{said}`; save the file with commas and without this line, or say so in the project file: records = {{ files = …, delimiter = \"{said}\" }}"
                     );
                     return Err(HeaderError::Fault(Fault { line: 1, reason }));
                 }
@@ -205,11 +204,11 @@ fn read_header(stream: &mut impl BufRead, strict: &mut Strict, delimiter: Option
 }
 
 /// What to say if the header is one of another delimiter.
-fn other_delimiter(names: &[String], dialect: Dialect, ids: &[String]) -> Option<String> {
-    if names.iter().any(|name| ids.contains(name)) {
+fn other_delimiter(names: &[String], dialect: Dialect, id: Option<&str>) -> Option<String> {
+    if names.iter().any(|name| Some(name.as_str()) == id) {
         return None;
     }
-    let is_id = |name: &str| ids.iter().any(|id| name.trim().trim_matches(char::from(dialect.quote)) == id);
+    let is_id = |name: &str| Some(name.trim().trim_matches(char::from(dialect.quote))) == id;
     let seems = [';', '\t', '|', ','].into_iter().filter(|other| *other != char::from(dialect.delimiter)).find(|other| {
         let is_split = names.iter().any(|name| name.contains(*other));
         is_split && (names.len() == 1 || names.iter().any(|name| name.contains(*other) && name.split(*other).any(is_id)))
@@ -218,7 +217,9 @@ fn other_delimiter(names: &[String], dialect: Dialect, ids: &[String]) -> Option
     let ending = if seems == '\t' { ", or call the file .tsv" } else { "" };
     let names = names.join(char::from(dialect.delimiter).to_string().as_str());
     let names: String = names.chars().take(80).collect();
-    Some(format!("the delimiter seems to be `{word}`: the header is `{names}`; save the file with commas{ending}"))
+    Some(format!(
+        "the delimiter seems to be `{word}`: the header is `{names}`; save the file with commas{ending}, or say so in the project file: records = {{ files = …, delimiter = \"{word}\" }}"
+    ))
 }
 
 /// The number in Arrow's message, such as `incorrect number of fields for line 3, expected 2 got 1`, and the words that it is in.

@@ -1,18 +1,14 @@
-//! JSON Lines: one object per line, typed by its JSON types, batch by batch.
+//! JSON Lines: one object per line.
 //!
-//! A line is parsed once, into slices of its own text; the type of a column is decided when the batch is full, from
-//! those slices. So nothing is lost on the way: a column that mixes types becomes text in the spelling of the file.
+//! A line is parsed once, into slices of its own text, and a column is those slices: JSON values as the file spells them, each of a type of
+//! its own. So nothing is lost on the way, and no value is read otherwise because of its neighbours.
 
 use super::{
-    RecordOptions, RecordsError,
+    RecordsError,
     bounds::{MAX_BATCH, MAX_COLUMNS, MAX_RECORD, TOO_LONG},
-    holds_ids,
+    columns::json_field,
 };
-use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StructArray,
-    builder::{ListBuilder, StringBuilder},
-};
-use arrow_buffer::NullBuffer;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::{Field, Schema};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -25,13 +21,9 @@ use std::{
     sync::Arc,
 };
 
-/// A whole number up to this is exact as a 64-bit float.
-const EXACT: i64 = 1 << 53;
-
 pub(super) struct JsonLinesReader {
     name: String,
     stream: Box<dyn BufRead + Send>,
-    id_columns: Vec<String>,
     line: u64,
     text: String,
 }
@@ -62,8 +54,8 @@ impl Columns {
 }
 
 impl JsonLinesReader {
-    pub(super) fn new(name: String, stream: Box<dyn BufRead + Send>, options: &RecordOptions) -> JsonLinesReader {
-        JsonLinesReader { name, stream, id_columns: options.id_columns.clone(), line: 0, text: String::new() }
+    pub(super) fn new(name: String, stream: Box<dyn BufRead + Send>) -> JsonLinesReader {
+        JsonLinesReader { name, stream, line: 0, text: String::new() }
     }
 
     pub(super) fn next(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError> {
@@ -105,18 +97,11 @@ impl JsonLinesReader {
     }
 
     fn batch(&self, columns: Columns) -> Result<RecordBatch, RecordsError> {
-        let mut fields = Vec::with_capacity(columns.names.len());
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.names.len());
-        for (name, ranges) in columns.names.iter().zip(&columns.values) {
-            let values = Values {
-                texts: ranges.iter().map(|range| range.clone().map(|range| &self.text[range]).filter(|text| *text != "null")).collect(),
-            };
-            let array = values
-                .into_array(holds_ids(name, &self.id_columns))
-                .map_err(|reason| self.malformed(self.line, format!("column `{name}`: {reason}")))?;
-            fields.push(Field::new(name, array.data_type().clone(), true));
-            arrays.push(array);
-        }
+        let fields: Vec<Field> = columns.names.iter().map(|name| json_field(name)).collect();
+        let texts = |ranges: &Vec<Option<Range<usize>>>| -> ArrayRef {
+            Arc::new(ranges.iter().map(|range| range.clone().map(|range| &self.text[range])).collect::<StringArray>())
+        };
+        let arrays = columns.values.iter().map(texts).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(columns.rows));
         RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
             .map_err(|error| self.malformed(self.line, error.to_string()))
@@ -191,141 +176,14 @@ impl<'de> serde::Deserialize<'de> for Name<'de> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Boolean,
-    Integer,
-    Number,
-    List,
-    Object,
-}
-
-fn kind(text: &str) -> Kind {
-    match text.as_bytes().first() {
-        Some(b'"') => Kind::Text,
-        Some(b't' | b'f') => Kind::Boolean,
-        Some(b'[') => Kind::List,
-        Some(b'{') => Kind::Object,
-        _ if text.contains(['.', 'e', 'E']) => Kind::Number,
-        _ => Kind::Integer,
-    }
-}
-
-/// The values of one column as they are spelled; nulls are `None`.
-struct Values<'t> {
-    texts: Vec<Option<&'t str>>,
-}
-
-impl Values<'_> {
-    fn into_array(self, id: bool) -> Result<ArrayRef, String> {
-        let mut kinds = [false; 6];
-        for text in self.texts.iter().flatten() {
-            kinds[kind(text) as usize] = true;
-        }
-        let only = |allowed: &[Kind]| (0..6).all(|at| !kinds[at] || allowed.iter().any(|kind| *kind as usize == at));
-        if only(&[Kind::List]) && kinds[Kind::List as usize] {
-            return Ok(self.lists()?.unwrap_or_else(|| self.unsupported()));
-        }
-        if kinds[Kind::List as usize] || kinds[Kind::Object as usize] {
-            return Ok(self.unsupported());
-        }
-        if id || !kinds.contains(&true) {
-            return self.texts();
-        }
-        if only(&[Kind::Boolean]) {
-            return Ok(Arc::new(BooleanArray::from_iter(self.texts.iter().map(|text| text.map(|text| text == "true")))));
-        }
-        if only(&[Kind::Integer])
-            && let Some(integers) = self.integers()
-        {
-            return Ok(Arc::new(integers));
-        }
-        if only(&[Kind::Integer, Kind::Number])
-            && let Some(numbers) = self.numbers()
-        {
-            return Ok(Arc::new(numbers));
-        }
-        self.texts()
-    }
-
-    /// Strings unescaped, everything else as it is spelled.
-    fn texts(&self) -> Result<ArrayRef, String> {
-        let mut builder = StringBuilder::with_capacity(self.texts.len(), self.texts.len() * 16);
-        for text in &self.texts {
-            match text {
-                Some(text) if text.starts_with('"') => builder.append_value(&unquoted(text)?),
-                text => builder.append_option(*text),
-            }
-        }
-        Ok(Arc::new(builder.finish()))
-    }
-
-    fn integers(&self) -> Option<Int64Array> {
-        self.texts
-            .iter()
-            .map(|text| text.map(|text| text.parse::<i64>().ok()).map_or(Some(None), |n| n.map(Some)))
-            .collect::<Option<Vec<_>>>()
-            .map(Int64Array::from)
-    }
-
-    /// Numbers, unless one of them would lose digits.
-    fn numbers(&self) -> Option<Float64Array> {
-        let exact = |text: &str| text.parse::<i64>().is_ok_and(|whole| (-EXACT..=EXACT).contains(&whole));
-        let parse = |text: &str| match kind(text) {
-            Kind::Integer if !exact(text) => None,
-            _ => text.parse::<f64>().ok().filter(|number| number.is_finite()),
-        };
-        self.texts
-            .iter()
-            .map(|text| text.map(parse).map_or(Some(None), |n| n.map(Some)))
-            .collect::<Option<Vec<_>>>()
-            .map(Float64Array::from)
-    }
-
-    /// Lists of texts; `None` if one of them holds something else.
-    fn lists(&self) -> Result<Option<ArrayRef>, String> {
-        let mut builder = ListBuilder::new(StringBuilder::new());
-        for text in &self.texts {
-            match text {
-                None => builder.append_null(),
-                Some(text) => {
-                    let Ok(items) = serde_json::from_str::<Vec<Cow<'_, str>>>(text) else { return Ok(None) };
-                    for item in items {
-                        builder.values().append_value(item);
-                    }
-                    builder.append(true);
-                }
-            }
-        }
-        Ok(Some(Arc::new(builder.finish())))
-    }
-
-    /// A column that has no scalar form; it is there so that the plan can say so.
-    fn unsupported(&self) -> ArrayRef {
-        let present = NullBuffer::from_iter(self.texts.iter().map(Option::is_some));
-        Arc::new(StructArray::new_empty_fields(self.texts.len(), Some(present)))
-    }
-}
-
-fn unquoted(text: &str) -> Result<Cow<'_, str>, String> {
-    let inner = &text[1..text.len() - 1];
-    if !inner.contains('\\') {
-        return Ok(Cow::Borrowed(inner));
-    }
-    serde_json::from_str::<String>(text).map(Cow::Owned).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Array, ListArray, StringArray};
-    use arrow_schema::DataType;
+    use crate::records::columns::is_json;
     use std::io::Cursor;
 
     fn read(text: &str) -> Result<RecordBatch, RecordsError> {
-        let options = RecordOptions { id_columns: vec!["hs_object_id".to_owned()], ..RecordOptions::default() };
-        let mut reader = JsonLinesReader::new("x.jsonl".to_owned(), Box::new(Cursor::new(text.to_owned())), &options);
+        let mut reader = JsonLinesReader::new("x.jsonl".to_owned(), Box::new(Cursor::new(text.to_owned())));
         Ok(reader.next(1_000)?.unwrap())
     }
 
@@ -335,33 +193,15 @@ mod tests {
     }
 
     #[test]
-    fn ids_keep_their_spelling_whatever_their_type() {
-        let batch = read(
-            "{\"hs_object_id\":492564112121,\"account_id\":\"007\"}\n\n{\"hs_object_id\":4.92564112121e11}\n{\"hs_object_id\":null}\n",
-        )
-        .unwrap();
-        assert_eq!(texts(&batch, "hs_object_id"), [Some("492564112121".to_owned()), Some("4.92564112121e11".to_owned()), None]);
-        assert_eq!(texts(&batch, "account_id"), [Some("007".to_owned()), None, None]);
-    }
-
-    #[test]
-    fn columns_take_the_type_that_loses_nothing() {
-        let batch = read(concat!(
-            "{\"b\":true,\"i\":1,\"n\":1,\"mixed\":1,\"big\":9223372036854775808,\"list\":[\"a\",\"b;c\"],\"o\":{\"x\":1},\"exact\":9007199254740993,\"nulls\":null,\"odd\":[1]}\n",
-            "{\"b\":false,\"i\":-2,\"n\":1.5,\"mixed\":\"\\u00e9\\n\",\"big\":1,\"list\":[],\"o\":1,\"exact\":0.5,\"odd\":[\"a\"]}\n",
-        ))
-        .unwrap();
-        let types: Vec<_> =
-            ["b", "i", "n", "mixed", "big", "exact", "nulls"].map(|name| batch.column_by_name(name).unwrap().data_type().clone()).into();
-        use DataType::{Boolean, Float64, Int64, Utf8};
-        assert_eq!(types, [Boolean, Int64, Float64, Utf8, Utf8, Utf8, Utf8]);
-        assert_eq!(texts(&batch, "mixed"), [Some("1".to_owned()), Some("é\n".to_owned())]);
-        assert_eq!(texts(&batch, "exact"), [Some("9007199254740993".to_owned()), Some("0.5".to_owned())]);
-        let list = batch.column_by_name("list").unwrap().as_any().downcast_ref::<ListArray>().unwrap().clone();
-        assert_eq!((list.value(0).len(), list.value(1).len()), (2, 0));
-        for unsupported in ["o", "odd"] {
-            assert!(matches!(batch.column_by_name(unsupported).unwrap().data_type(), DataType::Struct(_)));
-        }
+    fn every_value_keeps_its_spelling_and_what_is_missing_is_not_null() {
+        let batch =
+            read("{\"id\":492564112121,\"a\":\"007\\n\"}\n\n{\"id\":4.9e11,\"a\":[1, \"x\"],\"b\":{\"c\":1}}\n{\"id\":null,\"b\":1.10}\n")
+                .unwrap();
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(texts(&batch, "id"), [some("492564112121"), some("4.9e11"), some("null")]);
+        assert_eq!(texts(&batch, "a"), [some("\"007\\n\""), some("[1, \"x\"]"), None]);
+        assert_eq!(texts(&batch, "b"), [None, some("{\"c\":1}"), some("1.10")]);
+        assert!(batch.schema().fields().iter().all(|field| is_json(field)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! `__json` those whose cell is a number, `true`, `false` or a list, and `__missing` those that the record does not have. Such a file is read as the JSON lines
 //! that it stands for. A cell that was mended meanwhile is what it says: text where it is no such JSON any more, and a value where something stands in it.
 
-use super::{RecordOptions, RecordsError, csv::CsvReader, jsonl::JsonLinesReader};
+use super::{RecordsError, csv::CsvReader, jsonl::JsonLinesReader};
 use arrow_array::{Array, RecordBatch, StringArray, cast::AsArray};
 use serde_json::{to_writer as push_json, value::RawValue};
 use std::io::{self, Cursor};
@@ -18,15 +18,14 @@ pub(crate) const MISSING: &str = "__missing";
 pub(super) struct MarkedReader {
     name: String,
     csv: CsvReader,
-    options: RecordOptions,
     /// What is left of a batch, as JSON lines.
     lines: Option<JsonLinesReader>,
     records: u64,
 }
 
 impl MarkedReader {
-    pub(super) fn new(name: String, csv: CsvReader, options: RecordOptions) -> MarkedReader {
-        MarkedReader { name, csv, options, lines: None, records: 0 }
+    pub(super) fn new(name: String, csv: CsvReader) -> MarkedReader {
+        MarkedReader { name, csv, lines: None, records: 0 }
     }
 
     pub(super) fn next(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError> {
@@ -43,7 +42,7 @@ impl MarkedReader {
             }
             let lines = self.json_lines(&batch)?;
             self.records += batch.num_rows() as u64;
-            self.lines = Some(JsonLinesReader::new(self.name.clone(), Box::new(Cursor::new(lines)), &self.options));
+            self.lines = Some(JsonLinesReader::new(self.name.clone(), Box::new(Cursor::new(lines))));
         }
     }
 

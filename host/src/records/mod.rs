@@ -1,23 +1,26 @@
 //! Golden records from files: CSV, JSON Lines and Parquet, as a stream of Arrow batches.
 //!
-//! One idea runs through all readers: a value keeps the spelling it has in the file until its type is certain. CSV is
-//! text throughout, so that a postal code keeps its zeros; in JSON Lines a column that holds ids stays text, so
-//! that an id written as `4.92564112121e11` can be judged for what it is; Parquet brings its own types.
+//! One idea runs through all readers: a value keeps the spelling it has in the file. CSV is text throughout, so that a postal code keeps
+//! its zeros; JSON Lines are JSON values, so that an id written as `4.92564112121e11` can be judged for what it is; Parquet brings its own
+//! types.
 
 pub(crate) mod bounds;
 mod columns;
 mod csv;
+mod csv_form;
 mod input;
 mod jsonl;
 pub(crate) mod marked;
+mod parquet;
 mod strict;
 
 pub(crate) use columns::to_columns;
+pub use csv_form::CsvForm;
 
 use crate::{destination::Destination, planner::Records};
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use arrow_array::RecordBatch;
 use input::{Format, Opened};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -72,21 +75,10 @@ pub enum RecordsError {
 /// How to read.
 #[derive(Clone, Debug, Default)]
 pub struct RecordOptions {
-    /// Columns that hold ids and stay text as they are spelled, beside `id` and everything that ends in `_id`.
-    pub id_columns: Vec<String>,
+    /// The column that holds the record ids. A header without it may be one of another delimiter.
+    pub id_column: Option<String>,
     /// How CSV is written, where it is not as RFC 4180 has it.
     pub csv: CsvForm,
-}
-
-/// How a CSV file is written. What is not said is as RFC 4180 has it, and UTF-8.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CsvForm {
-    /// What stands between two cells.
-    pub delimiter: Option<u8>,
-    /// What stands around a cell.
-    pub quote: Option<u8>,
-    /// What stands before a quote inside a quoted cell, if quotes are not doubled.
-    pub escape: Option<u8>,
 }
 
 /// Files, one after the other, or standard input.
@@ -113,10 +105,10 @@ pub(crate) fn holds_ids(name: &str, id_columns: &[String]) -> bool {
 }
 
 impl RecordOptions {
-    /// For the golden records of this destination: its provider ids keep their spelling.
+    /// For the golden records of this destination.
     pub fn of(destination: &Destination) -> RecordOptions {
         let field = destination.config_json.get("provider_id_field").and_then(|field| field.as_str());
-        RecordOptions { id_columns: field.map(str::to_owned).into_iter().collect(), csv: CsvForm::default() }
+        RecordOptions { id_column: field.map(str::to_owned), csv: destination.csv }
     }
 }
 
@@ -166,17 +158,16 @@ impl RecordSource {
         let Opened { name, format, data } = opened;
         Ok(Some(match (format, data) {
             (Format::Parquet, input::Data::Seekable(file)) => {
-                let builder = ParquetRecordBatchReaderBuilder::try_new(file);
-                let reader = builder.and_then(|builder| builder.with_batch_size(max_rows.min(bounds::PARQUET_ROWS)).build());
+                let reader = parquet::open(file, max_rows.min(bounds::PARQUET_ROWS));
                 let reader =
                     reader.map_err(|error| RecordsError::Malformed { file: name.clone(), line: None, reason: error.to_string() })?;
                 Reader::Parquet(name, reader, 0)
             }
             (Format::Csv(delimiter), data) => {
                 let csv = csv::CsvReader::new(name.clone(), data.into_stream(), delimiter, &self.options, max_rows)?;
-                Reader::Csv(Box::new(marked::MarkedReader::new(name, csv, self.options.clone())))
+                Reader::Csv(Box::new(marked::MarkedReader::new(name, csv)))
             }
-            (_, data) => Reader::JsonLines(jsonl::JsonLinesReader::new(name, data.into_stream(), &self.options)),
+            (_, data) => Reader::JsonLines(jsonl::JsonLinesReader::new(name, data.into_stream())),
         }))
     }
 }

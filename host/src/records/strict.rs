@@ -219,7 +219,7 @@ impl Strict {
         let record = self.record();
         let reason = if after_backslash {
             format!(
-                "record {record} has a quote behind a backslash, and text behind it; CSV doubles a quote inside a quoted cell (`\"\"`): write the file again so"
+                "record {record} has a quote behind a backslash, and text behind it; CSV doubles a quote inside a quoted cell (`\"\"`): write the file again so, or say so in the project file: records = {{ files = …, escape = \"\\\\\" }}"
             )
         } else {
             format!("record {record} has text behind a closing quote; double a quote inside a quoted cell (`\"\"`)")

@@ -5,7 +5,10 @@ use super::{
     ledger::Entry,
     rows::{Rows, is_typed},
 };
-use crate::records::marked::{JSON, MISSING};
+use crate::records::{
+    CsvForm,
+    marked::{JSON, MISSING},
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
@@ -42,6 +45,7 @@ impl Format {
 /// Rejects as JSON lines, on their way.
 pub(super) struct Output {
     format: Format,
+    csv: CsvForm,
     lines: BufWriter<NamedTempFile>,
     line: Vec<u8>,
     seen: Seen,
@@ -76,9 +80,9 @@ struct Fate<'e> {
 }
 
 impl Output {
-    pub(super) fn create(format: Format, dir: &Path) -> io::Result<Output> {
+    pub(super) fn create(format: Format, csv: CsvForm, dir: &Path) -> io::Result<Output> {
         let lines = BufWriter::with_capacity(1 << 18, temporary(dir)?);
-        Ok(Output { format, lines, line: Vec::new(), seen: Seen::default(), left_out: Vec::new() })
+        Ok(Output { format, csv, lines, line: Vec::new(), seen: Seen::default(), left_out: Vec::new() })
     }
 
     /// Takes note of the columns of records that come next.
@@ -145,7 +149,7 @@ impl Output {
             Format::JsonLines => Ok(lines),
             Format::Csv => {
                 lines.rewind()?;
-                as_csv(BufReader::with_capacity(1 << 18, lines), &self.seen, temporary(dir)?)
+                as_csv(BufReader::with_capacity(1 << 18, lines), &self.seen, self.csv, temporary(dir)?)
             }
         }
     }
@@ -157,8 +161,14 @@ fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
 
 /// The lines as CSV, with the columns of all of them: a header has to come first, and files may differ. What a cell cannot say stands in two more
 /// columns, where there is any.
-fn as_csv(mut lines: impl BufRead, seen: &Seen, to: NamedTempFile) -> io::Result<NamedTempFile> {
-    let mut writer = csv::Writer::from_writer(BufWriter::with_capacity(1 << 18, to));
+fn as_csv(mut lines: impl BufRead, seen: &Seen, form: CsvForm, to: NamedTempFile) -> io::Result<NamedTempFile> {
+    // As the golden records are written, so that it is read like them.
+    let mut writer = csv::WriterBuilder::new();
+    writer.delimiter(form.delimiter.unwrap_or(b',')).quote(form.quote.unwrap_or(b'"'));
+    if let Some(escape) = form.escape {
+        writer.double_quote(false).escape(escape);
+    }
+    let mut writer = writer.from_writer(BufWriter::with_capacity(1 << 18, to));
     let some_are_missing = seen.fewest.is_some_and(|fewest| fewest < seen.columns.len());
     let marks = [(JSON, seen.typed), (MISSING, some_are_missing)];
     for name in seen.columns.iter().map(String::as_str).chain(COLUMNS) {

@@ -19,6 +19,7 @@ use crate::{
 };
 use arrow_array::RecordBatch;
 use file::{EARLIER, Format, Output};
+use jiff::tz::Offset;
 use ledger::{Entry, Ledger};
 use rows::Rows;
 use std::{
@@ -119,8 +120,9 @@ fn collect(path: &Path, format: Format, dir: &Path, plan: &Plan, journal: Option
     let failed = |error| RejectsError::Io { path: path.to_owned(), error };
     let mut rejects = Rejects {
         ledger: Ledger::collect(plan, journal, dir, failed)?,
-        output: Output::create(format, dir).map_err(failed)?,
-        ids: options.id_columns.clone(),
+        output: Output::create(format, options.csv, dir).map_err(failed)?,
+        id: options.id_column.clone(),
+        zone: zone(plan),
         path,
         at: None,
         records: 0,
@@ -150,11 +152,25 @@ fn golden_records(plan: &Plan, inputs: Vec<PathBuf>, options: RecordOptions) -> 
     RecordSource::of(inputs, options).map_err(|error| error.to_string())
 }
 
+/// How far the destination's `time_zone` is ahead of UTC.
+fn zone(plan: &Plan) -> Option<Offset> {
+    match plan.header().destination.config_json.get("time_zone")?.as_str()? {
+        "UTC" => Some(Offset::UTC),
+        zone => {
+            let minutes = |range: std::ops::Range<usize>| zone.get(range)?.parse::<i32>().ok();
+            let ahead = minutes(1..3)? * 60 + minutes(4..6)?;
+            Offset::from_seconds(if zone.starts_with('-') { -ahead } else { ahead } * 60).ok()
+        }
+    }
+}
+
 struct Rejects<'p> {
     ledger: Ledger,
     output: Output,
-    /// The columns that hold record ids.
-    ids: Vec<String>,
+    /// The column that holds the record ids.
+    id: Option<String>,
+    /// What the plan took times without a zone for.
+    zone: Option<Offset>,
     path: &'p Path,
     /// The entry at hand.
     at: Option<Entry>,
@@ -194,7 +210,7 @@ impl Rejects<'_> {
         while from < rows.num_rows() {
             let rest = rows.slice(from, rows.num_rows() - from);
             let count = bounds::fitting(&rest, rest.num_rows(), AT_ONCE);
-            let golden = Rows::of(&rest.slice(0, count), &EARLIER, &self.ids);
+            let golden = Rows::of(&rest.slice(0, count), &EARLIER, self.id.as_deref(), self.zone);
             self.output.columns(&golden);
             for row in 0..golden.len() {
                 self.push(Some((&golden, row)))?;

@@ -9,6 +9,7 @@ use crate::{
     records::to_columns,
 };
 use arrow_array::RecordBatch;
+use jiff::tz::Offset;
 use serde_json::to_writer as push_json;
 use std::{
     collections::HashSet,
@@ -32,8 +33,9 @@ pub struct LeftOut {
 pub(super) struct Rows {
     columns: Vec<Column>,
     left_out: Vec<LeftOut>,
-    /// The columns that hold record ids.
-    ids: Vec<bool>,
+    /// Which column holds the record ids.
+    id: Option<usize>,
+    zone: Option<Offset>,
     length: usize,
 }
 
@@ -47,10 +49,10 @@ pub(super) struct Written {
 }
 
 impl Rows {
-    /// Records without the columns that `skipped` names. A record id that was refused for its type has to be refused again, so the columns in `ids` are spelled
-    /// with care.
-    pub(super) fn of(batch: &RecordBatch, skipped: &[&str], ids: &[String]) -> Rows {
-        let mut rows = Rows { columns: Vec::new(), left_out: Vec::new(), ids: Vec::new(), length: batch.num_rows() };
+    /// Records without the columns that `skipped` names. A record id that was refused for its type has to be refused again, so the column `id` is spelled
+    /// with care. `zone`: what the plan took times without one for.
+    pub(super) fn of(batch: &RecordBatch, skipped: &[&str], id: Option<&str>, zone: Option<Offset>) -> Rows {
+        let mut rows = Rows { columns: Vec::new(), left_out: Vec::new(), id: None, zone, length: batch.num_rows() };
         // A file may name a column twice; such a one is not planned, and JSON has room for one of them.
         let mut seen = HashSet::new();
         for column in to_columns(batch) {
@@ -61,7 +63,9 @@ impl Rows {
                 ColumnValues::Unsupported(kind) => rows.left_out.push(LeftOut { name: column.name, kind }),
                 _ if !seen.insert(column.name.clone()) => {}
                 _ => {
-                    rows.ids.push(ids.contains(&column.name));
+                    if id == Some(column.name.as_str()) {
+                        rows.id = Some(rows.columns.len());
+                    }
                     rows.columns.push(column);
                 }
             }
@@ -86,7 +90,10 @@ impl Rows {
     /// Appends a record as the members of a JSON object, without its braces.
     pub(super) fn push(&self, row: usize, out: &mut Vec<u8>) -> io::Result<Written> {
         let mut written = Written::default();
-        for (column, id) in self.columns.iter().zip(&self.ids) {
+        for (at, column) in self.columns.iter().enumerate() {
+            if matches!(column.values, ColumnValues::Json(_)) && !is_valid(column, row) {
+                continue;
+            }
             if written.values > 0 {
                 out.push(b',');
             }
@@ -94,7 +101,7 @@ impl Rows {
             out.push(b':');
             let start = out.len();
             if is_valid(column, row) {
-                push_value(&column.values, *id, row, out)?;
+                push_value(&column.values, self.id == Some(at), self.zone, row, out)?;
             } else {
                 out.extend_from_slice(b"null");
             }
@@ -121,7 +128,7 @@ fn get(strings: &Strings, at: usize) -> &str {
     }
 }
 
-fn push_value(values: &ColumnValues, id: bool, row: usize, out: &mut Vec<u8>) -> io::Result<()> {
+fn push_value(values: &ColumnValues, id: bool, zone: Option<Offset>, row: usize, out: &mut Vec<u8>) -> io::Result<()> {
     match values {
         // An id that went through floating point is refused; its digits alone would not be. The exponent says what happened to it.
         ColumnValues::Number(values) if id => push_json(out, &format!("{:e}", at(values, row)))?,
@@ -150,19 +157,22 @@ fn push_value(values: &ColumnValues, id: bool, row: usize, out: &mut Vec<u8>) ->
             days if DAYS.contains(&days) => write!(out, "\"{}\"", date(days))?,
             days => push_refused(&format!("{days} days after 1970-01-01"), id, out)?,
         },
-        ColumnValues::Timestamp(values) => {
-            let micros = at(values, row);
+        ColumnValues::Json(texts) => out.extend_from_slice(get(texts, row).as_bytes()),
+        ColumnValues::Timestamp(_) | ColumnValues::LocalTimestamp(_) => {
+            let micros = match (values, zone) {
+                (ColumnValues::Timestamp(values), _) => at(values, row),
+                (ColumnValues::LocalTimestamp(values), Some(zone)) => at(values, row).saturating_sub(i64::from(zone.seconds()) * 1_000_000),
+                (ColumnValues::LocalTimestamp(values), None) => {
+                    return push_refused(&format!("{} microseconds after 1970-01-01T00:00:00 without a zone", at(values, row)), id, out);
+                }
+                _ => return Ok(()),
+            };
             let millis = micros.div_euclid(1_000);
             match jiff::Timestamp::from_millisecond(millis) {
                 Ok(time) if DAYS.contains(&millis.div_euclid(MILLIS_PER_DAY)) => write!(out, "\"{time:.3}\"")?,
                 _ => push_refused(&format!("{micros} microseconds after 1970-01-01T00:00:00Z"), id, out)?,
             }
         }
-        // Without its zone, as it came.
-        ColumnValues::LocalTimestamp(values) => match jiff::Timestamp::from_microsecond(at(values, row)) {
-            Ok(time) => push_json(out, &jiff::tz::Offset::UTC.to_datetime(time).to_string())?,
-            Err(_) => push_refused(&format!("{} microseconds after 1970-01-01T00:00:00", at(values, row)), id, out)?,
-        },
         ColumnValues::Unsupported(_) => out.extend_from_slice(b"null"),
     }
     Ok(())

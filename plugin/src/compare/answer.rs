@@ -95,15 +95,6 @@ pub(crate) fn salesforce(body: &[u8]) -> Option<Vec<Option<Members<'_>>>> {
     }
 }
 
-/// A JSON string's text, or `None` for null and whatever is no string.
-pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if !inner.contains('\\') {
-        return Some(inner.into());
-    }
-    serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,8 +106,6 @@ mod tests {
             (members.get("a"), members.get("b"), members.get("c"), members.get("d")),
             (Some(r#""x\ty""#), Some("12.50"), Some("null"), None)
         );
-        assert_eq!(text(r#""x\ty""#).as_deref(), Some("x\ty"));
-        assert_eq!(text("null"), None);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! E-mail addresses that another record of the CRM has already. Writing one would be refused (HubSpot) or make a duplicate
 //! (Salesforce), and most likely the resolver has put two people into one; so a plan with such a change needs an override.
 
-use super::answer::{Members, text};
+use super::answer::Members;
 use super::{Compared, Comparer};
 use crate::bindings::reverse_sync::destination::types::Error;
 use crate::encode::push_json_string;
+use crate::json::text;
 use crate::metadata::Kind;
 use crate::plan::PlanHost;
 use crate::provider::Provider;
@@ -22,25 +23,14 @@ const QUERY_ADDRESSES: usize = 60;
 /// Addresses in one read of HubSpot (crm-apis A4).
 const READ_ADDRESSES: usize = 100;
 
-/// Changes that would write an address which another record has.
-#[derive(Default)]
-pub(super) struct Taken {
-    count: u64,
-    /// Row, address, and the record that has it.
-    first: Option<(u64, String, String)>,
-}
+/// What is the matter with a change that writes one.
+const WHAT: &str = "with an e-mail address that another record has";
 
-impl Taken {
-    pub(super) fn finish(self, host: &mut impl PlanHost) {
-        let Some((row, address, owner)) = self.first else { return };
-        let changes = if self.count == 1 { "1 change writes" } else { &format!("{} changes write", self.count) };
-        host.guard(
-            GUARD,
-            &format!(
-                "{changes} an e-mail address that another record has; the first is row {row}: record {owner} has `{}`",
-                shown(&address)
-            ),
-        );
+/// Says that some addresses could not be looked up.
+pub(super) fn finish((count, why): (u64, String), host: &mut impl PlanHost) {
+    if count > 0 {
+        let changes = if count == 1 { "1 change writes" } else { &format!("{count} changes write") };
+        host.guard(GUARD, &format!("{changes} an e-mail address of which nobody knows whether another record has it: {why}"));
     }
 }
 
@@ -53,20 +43,27 @@ struct Address {
 
 impl<N: Network> Comparer<'_, N> {
     /// Looks for the owners of the addresses in these changes.
-    pub(super) async fn look_for_owners(&self, compared: &Compared) -> Result<(), Error> {
+    pub(super) async fn look_for_owners(&self, compared: &mut Compared) -> Result<(), Error> {
         for (name, addresses) in self.addresses(compared) {
             let most = match self.config.provider {
                 Provider::HubSpot => READ_ADDRESSES,
                 Provider::Salesforce => QUERY_ADDRESSES,
             };
             for addresses in addresses.chunks(most) {
-                for (owner, held) in self.owners(&name, addresses).await? {
-                    let taken =
-                        addresses.iter().filter(|wanted| wanted.id != owner && wanted.address.to_lowercase() == held.to_lowercase());
-                    let mut all = self.taken.borrow_mut();
-                    for wanted in taken {
-                        all.count += 1;
-                        all.first.get_or_insert_with(|| (wanted.row, wanted.address.clone(), owner.clone()));
+                let owners = match self.owners(&name, addresses).await? {
+                    Ok(owners) => owners,
+                    Err(why) => {
+                        let mut unchecked = self.unchecked.borrow_mut();
+                        unchecked.0 += addresses.len() as u64;
+                        unchecked.1 = why;
+                        continue;
+                    }
+                };
+                for wanted in addresses {
+                    let is_taken =
+                        |(owner, held): &&(String, String)| wanted.id != *owner && wanted.address.to_lowercase() == held.to_lowercase();
+                    if let Some((owner, _)) = owners.iter().find(is_taken) {
+                        compared.flag(GUARD, WHAT, wanted.row, &format!("record {owner} has `{}`", shown(&wanted.address)));
                     }
                 }
             }
@@ -100,9 +97,9 @@ impl<N: Network> Comparer<'_, N> {
         self.config.provider == Provider::Salesforce || (name == "email" && matches!(self.config.object.as_str(), "contacts" | "0-1"))
     }
 
-    /// The records that have these addresses: id and address.
-    async fn owners(&self, name: &str, addresses: &[Address]) -> Result<Vec<(String, String)>, Error> {
-        let Some(route) = &Routes::of(self.config.provider).by_email else { return Ok(Vec::new()) };
+    /// The records that have these addresses: id and address. `Err`: why the CRM does not tell.
+    async fn owners(&self, name: &str, addresses: &[Address]) -> Result<Result<Vec<(String, String)>, String>, Error> {
+        let Some(route) = &Routes::of(self.config.provider).by_email else { return Ok(Ok(Vec::new())) };
         let (mut path, mut body) = (String::new(), String::new());
         Template::new(route.path, self.config).push(&mut path, "", "", "");
         match self.config.provider {
@@ -129,15 +126,16 @@ impl<N: Network> Comparer<'_, N> {
             Provider::HubSpot => hubspot::records(body).is_some(),
             Provider::Salesforce => super::missing::records(body).is_some(),
         };
-        let Exchange::Accepted(answer) = self.runner.read(&request, usable).await? else {
-            // A field that cannot be searched: nothing is known, and the CRM has the last word.
-            return Ok(Vec::new());
+        let answer = match self.runner.read(&request, usable).await? {
+            Exchange::Accepted(answer) => answer,
+            Exchange::Refused(status, error) => return Ok(Err(format!("HTTP {status}, {}", error.told()))),
+            Exchange::Doubtful(why) => return Ok(Err(why)),
         };
-        Ok(match self.config.provider {
+        Ok(Ok(match self.config.provider {
             Provider::HubSpot => {
                 let records = hubspot::records(&answer.body).unwrap_or_default().into_iter();
                 records
-                    .filter_map(|record| Some((record.id, super::answer::text(record.properties.get("email")?.get())?.into_owned())))
+                    .filter_map(|record| Some((record.id, crate::json::text(record.properties.get("email")?.get())?.into_owned())))
                     .collect()
             }
             Provider::Salesforce => {
@@ -145,6 +143,6 @@ impl<N: Network> Comparer<'_, N> {
                 let live = rows.filter(|row| row["IsDeleted"].as_bool() != Some(true));
                 live.filter_map(|row| Some((row["Id"].as_str()?.to_owned(), row[name].as_str()?.to_owned()))).collect()
             }
-        })
+        }))
     }
 }

@@ -1,12 +1,14 @@
 //! One change against what its record holds.
 
-use super::answer::{Members, text};
+use super::answer::Members;
 use super::{Compared, Comparer};
 use crate::encode::push_json_string;
+use crate::json::text;
 use crate::metadata::{Kind, Metadata};
 use crate::normal::{Likeness, Rules};
 use crate::provider::Provider;
 use crate::run::world::Network;
+use crate::value::is_null_word;
 
 /// The record holds all values already.
 pub(super) const UNCHANGED: &str = "unchanged";
@@ -43,6 +45,14 @@ impl<N: Network> Comparer<'_, N> {
                 self.hold_back(name, why, row);
                 held_back.get_or_insert((name, why));
                 continue;
+            }
+            if now != "null" && now != "\"\"" && text(value).is_some_and(|word| is_null_word(&word)) {
+                compared.flag(
+                    "null_words",
+                    "write a word that may mean null over a value",
+                    row,
+                    &format!("{value} into `{name}`, which holds {now}"),
+                );
             }
             for (out, value) in [(compared.fields.open(), value), (compared.before.open(), self.restorable(now))] {
                 out.push(if any { ',' } else { '{' });

@@ -66,7 +66,7 @@ impl<N: Network> Comparer<'_, N> {
         if !missing.is_empty() {
             self.find(&changes, &wanted, &missing, &mut compared).await?;
         }
-        self.look_for_owners(&compared).await?;
+        self.look_for_owners(&mut compared).await?;
         Ok(compared)
     }
 
@@ -78,7 +78,7 @@ impl<N: Network> Comparer<'_, N> {
             Provider::HubSpot => answer::hubspot(body).is_some(),
             Provider::Salesforce => answer::salesforce(body).is_some_and(|found| {
                 let is = |(member, record): (&usize, &Option<Members<'_>>)| match record {
-                    Some(record) => record.get("Id").and_then(answer::text).is_some_and(|id| is_record(&id, changes.id(*member))),
+                    Some(record) => record.get("Id").and_then(crate::json::text).is_some_and(|id| is_record(&id, changes.id(*member))),
                     None => true,
                 };
                 found.len() == members.len() && members.iter().zip(&found).all(is)

@@ -13,10 +13,11 @@ mod email;
 pub(crate) mod judge;
 mod missing;
 
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, FlaggedBatch, RecordBatch, SkippedBatch, Strings};
+use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, FlaggedBatch, RecordBatch, SkippedBatch};
 use crate::config::Config;
 use crate::metadata::Metadata;
-use crate::plan::{PlanHost, close, empty_strings};
+use crate::packed::{Packed, append, empty_strings};
+use crate::plan::PlanHost;
 use crate::routes::{BodyForm, Routes};
 use crate::run::changes::Changes;
 use crate::run::world::Network;
@@ -36,38 +37,8 @@ pub(crate) struct Compared {
     before: Packed,
     /// By reason: rows, a sentence for each, and the record that each claims.
     skipped: Vec<(&'static str, Vec<u64>, Packed, Packed)>,
-}
-
-/// Many texts in one buffer.
-pub(crate) struct Packed(Strings);
-
-impl Default for Packed {
-    fn default() -> Self {
-        Packed(empty_strings())
-    }
-}
-
-impl Packed {
-    pub(crate) fn push(&mut self, text: &str) {
-        self.0.bytes.push_str(text);
-        close(&mut self.0);
-    }
-
-    pub(crate) fn get(&self, at: usize) -> &str {
-        match self.0.offsets.get(at..at + 2) {
-            Some(&[start, end]) => self.0.bytes.get(start as usize..end as usize).unwrap_or_default(),
-            _ => "",
-        }
-    }
-
-    /// Appends piece by piece: write into it, then close.
-    pub(crate) fn open(&mut self) -> &mut String {
-        &mut self.0.bytes
-    }
-
-    pub(crate) fn close(&mut self) {
-        close(&mut self.0);
-    }
+    /// By guard and by what is the matter: rows, and a few words for each.
+    flagged: Vec<(&'static str, &'static str, Vec<u64>, Packed)>,
 }
 
 impl Compared {
@@ -87,6 +58,17 @@ impl Compared {
         };
         (self.ids, self.fields, self.before) = (sorted(&self.ids), sorted(&self.fields), sorted(&self.before));
         self.rows = order.into_iter().map(|(row, _)| row).collect();
+    }
+
+    /// Somebody has to have a second look at a row.
+    pub(crate) fn flag(&mut self, guard: &'static str, what: &'static str, row: u64, detail: &str) {
+        let at = self.flagged.iter().position(|(known, ..)| *known == guard).unwrap_or_else(|| {
+            self.flagged.push((guard, what, Vec::new(), Packed::default()));
+            self.flagged.len() - 1
+        });
+        let (.., rows, details) = &mut self.flagged[at];
+        rows.push(row);
+        details.push(detail);
     }
 
     pub(crate) fn skip(&mut self, reason: &'static str, row: u64, id: &str, detail: &str) {
@@ -111,14 +93,15 @@ pub(crate) struct Comparer<'r, N> {
     pub(crate) metadata: &'r Metadata,
     pub(crate) runner: &'r Runner<'r, N>,
     held_back: HeldBack,
-    taken: RefCell<email::Taken>,
+    /// Changes whose e-mail addresses could not be looked up, and why.
+    unchecked: RefCell<(u64, String)>,
     /// Bytes of the last answer; nobody knows before the first one.
     answer: Cell<Option<usize>>,
 }
 
 impl<'r, N> Comparer<'r, N> {
     pub(crate) fn new(config: &'r Config, metadata: &'r Metadata, runner: &'r Runner<'r, N>) -> Self {
-        Comparer { config, metadata, runner, held_back: RefCell::default(), taken: RefCell::default(), answer: Cell::new(None) }
+        Comparer { config, metadata, runner, held_back: RefCell::default(), unchecked: RefCell::default(), answer: Cell::new(None) }
     }
 }
 
@@ -202,6 +185,9 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
             let details = (reason != judge::UNCHANGED).then_some(details.0);
             self.host.skip(&SkippedBatch { rows, reason: reason.to_owned(), details, ids: Some(ids.0) })?;
         }
+        for (guard, what, rows, details) in compared.flagged {
+            self.host.flag(&FlaggedBatch { guard: guard.to_owned(), what: what.to_owned(), rows, details: details.0 })?;
+        }
         Ok(())
     }
 
@@ -213,7 +199,7 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
         while !self.reads.is_empty() {
             self.take().await?;
         }
-        self.comparer.taken.take().finish(self.host);
+        email::finish(self.comparer.unchecked.take(), self.host);
         for (field, why, count, row) in self.comparer.held_back.take() {
             self.host.warn(&format!("`{field}`: not written for {count} records, because {why}; the first is row {row}"));
         }
@@ -265,11 +251,4 @@ impl<H: PlanHost, N: Network> PlanHost for Comparing<'_, '_, H, N> {
 
 fn no_changes() -> ChangeBatch {
     ChangeBatch { rows: Vec::new(), ids: empty_strings(), fields: empty_strings(), before: None, doubtful: false }
-}
-
-fn append(to: &mut Strings, from: &Strings, at: usize) {
-    if let Some(&[start, end]) = from.offsets.get(at..at + 2) {
-        to.bytes.push_str(from.bytes.get(start as usize..end as usize).unwrap_or_default());
-    }
-    close(to);
 }

@@ -26,11 +26,12 @@ pub fn in_quotes(provider: Provider, kind: &Kind) -> bool {
     }
 }
 
-/// The value as the field takes it, without quotation marks. `Ok(None)`: nothing is left of it.
+/// The value as the field takes it, without quotation marks. `Ok(None)`: nothing is left of it. `zone`: how many minutes a time
+/// without a zone is ahead of UTC.
 ///
 /// # Errors
 /// What is wrong with it, and what would be accepted.
-pub fn coerce<'t>(field: &Field, text: &'t str) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
+pub fn coerce<'t>(field: &Field, zone: Option<i64>, text: &'t str) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
     let plain = |text: Cow<'t, str>| Ok(Some((text, Remark::default())));
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -56,18 +57,18 @@ pub fn coerce<'t>(field: &Field, text: &'t str) -> Result<Option<(Cow<'t, str>, 
         Kind::Number { scale } => number(trimmed, *scale),
         Kind::Date => match times::date(trimmed) {
             Some(date) => plain(date.into()),
-            None => match times::midnight(trimmed) {
+            None => match times::midnight(trimmed, zone) {
                 Some(date) => plain(date.into()),
                 None => Err("is no date (accepted: YYYY-MM-DD, or an instant at midnight UTC)".to_owned()),
             },
         },
-        Kind::DateTime => match times::instant(trimmed) {
+        Kind::DateTime => match times::instant(trimmed, zone) {
             Some(instant) => plain(instant.into()),
             None if matches!(trimmed.len(), 10 | 11) && trimmed.bytes().all(|b| b.is_ascii_digit()) => {
                 Err("may be seconds or milliseconds since 1970, which is not guessed (accepted: ISO 8601 with a zone, or milliseconds of 12 digits or more)".to_owned())
             }
             None => {
-                Err("is no instant (accepted: ISO 8601 with a zone, such as 2026-10-02T08:15:30Z, or milliseconds since 1970)".to_owned())
+                Err("is no instant (accepted: ISO 8601 with a zone, such as 2026-10-02T08:15:30Z, or milliseconds since 1970; `time_zone` says what times without one mean)".to_owned())
             }
         },
         Kind::Choice(choice) if choice.multi => several(choice, text),
@@ -190,7 +191,7 @@ mod tests {
     }
 
     fn to(kind: Kind, text: &str) -> Result<Option<String>, String> {
-        coerce(&field(kind), text).map(|value| value.map(|(text, _)| text.into_owned()))
+        coerce(&field(kind), None, text).map(|value| value.map(|(text, _)| text.into_owned()))
     }
 
     #[test]
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_was_done_to_a_value_is_remarked() {
-        let remark = |kind, text| coerce(&field(kind), text).unwrap().unwrap().1;
+        let remark = |kind, text| coerce(&field(kind), None, text).unwrap().unwrap().1;
         assert!(remark(Kind::Number { scale: Some(2) }, "1.239").cut);
         assert!(!remark(Kind::Number { scale: Some(2) }, "1.230").cut);
         assert!(remark(choice(false, true), "x").unlisted && remark(choice(true, true), "lead;x").unlisted);

@@ -23,32 +23,32 @@ pub(super) fn date(text: &str) -> Option<&str> {
 }
 
 /// The day of an instant that is exactly midnight UTC, as ISO text or in milliseconds since 1970.
-pub(super) fn midnight(text: &str) -> Option<String> {
+pub(super) fn midnight(text: &str, zone: Option<i64>) -> Option<String> {
     const DAY: i64 = 86_400_000;
-    let millis = milliseconds(text)?;
+    let millis = milliseconds(text, zone)?;
     let mut out = String::new();
     (millis.rem_euclid(DAY) == 0 && crate::encode::push_date(&mut out, millis.div_euclid(DAY))).then_some(out)
 }
 
 /// An instant as ISO text in UTC; the text itself where it has that form already.
-pub(super) fn instant(text: &str) -> Option<String> {
+pub(super) fn instant(text: &str, zone: Option<i64>) -> Option<String> {
     let mut out = String::new();
-    crate::encode::push_timestamp(&mut out, milliseconds(text)?.checked_mul(1_000)?).then_some(out)
+    crate::encode::push_timestamp(&mut out, milliseconds(text, zone)?.checked_mul(1_000)?).then_some(out)
 }
 
 /// Milliseconds since 1970 of an ISO text with a zone, or of at least twelve digits. Fewer may be seconds, and that is not guessed.
-fn milliseconds(text: &str) -> Option<i64> {
+fn milliseconds(text: &str, zone: Option<i64>) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() >= 12 && digits.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().ok();
     }
     // With a blank instead of `T`, as databases print it.
-    let iso = match text.as_bytes().get(10) {
-        Some(b'T') => crate::normal::instant(text),
-        Some(b' ' | b't') => crate::normal::instant(&format!("{}T{}", text.get(..10)?, text.get(11..)?)),
-        _ => return None,
-    };
-    date(text.get(..10)?).and(iso)
+    if !matches!(text.as_bytes().get(10), Some(b'T' | b' ' | b't')) {
+        return None;
+    }
+    let iso = format!("{}T{}", date(text.get(..10)?)?, text.get(11..)?);
+    let local = || Some(crate::normal::instant(&format!("{iso}Z"))? - zone? * 60_000);
+    crate::normal::instant(&iso).or_else(local)
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
             ("2026-10-02 08:15:30+02", "2026-10-02T06:15:30.000Z"),
             ("2026-10-02t08:15z", "2026-10-02T08:15:00.000Z"),
         ] {
-            assert_eq!(instant(text).as_deref(), Some(iso), "{text}");
+            assert_eq!(instant(text, None).as_deref(), Some(iso), "{text}");
         }
         for bad in [
             "2026-10-02",
@@ -98,10 +98,12 @@ mod tests {
             "2026-10-02T25:61:61Z",
             "2026-10-02T08:15:30+99:99",
         ] {
-            assert_eq!(instant(bad), None, "{bad}");
+            assert_eq!(instant(bad, None), None, "{bad}");
         }
-        assert_eq!(midnight("2026-10-02T02:00:00+02:00").as_deref(), Some("2026-10-02"));
-        assert_eq!(midnight("1790899200000").as_deref(), Some("2026-10-02"));
-        assert_eq!(midnight("1790899200001"), None);
+        assert_eq!(midnight("2026-10-02T02:00:00+02:00", None).as_deref(), Some("2026-10-02"));
+        assert_eq!(midnight("1790899200000", None).as_deref(), Some("2026-10-02"));
+        assert_eq!(midnight("1790899200001", None), None);
+        assert_eq!(instant("2026-10-02 08:15:30", Some(120)).as_deref(), Some("2026-10-02T06:15:30.000Z"), "by the zone that was said");
+        assert_eq!(instant("2026-10-02T08:15:30Z", Some(120)).as_deref(), Some("2026-10-02T08:15:30.000Z"), "its own zone counts");
     }
 }

@@ -9,7 +9,8 @@ use super::settle::{Held, confirmed, restorable};
 use super::world::Network;
 use super::{Outcomes, Runner};
 use crate::bindings::reverse_sync::destination::types::Error;
-use crate::compare::answer::{self, Members};
+use crate::compare::answer::Members;
+use crate::json;
 use crate::metadata::{Kind, Metadata, coerce};
 use crate::normal::{Likeness, NOTHING, Rules, Values, likeness, member};
 use crate::policy::OnDrift;
@@ -64,7 +65,7 @@ impl<N: Network> Runner<'_, N> {
             match held {
                 Held::Values(held) => match self.drift(&rules, changes, at, doubtful, &held) {
                     Drift::None => {
-                        let modified = held.get(MODIFIED).filter(|_| conditional).and_then(|value| answer::text(value.get()));
+                        let modified = held.get(MODIFIED).filter(|_| conditional).and_then(|value| json::text(value.get()));
                         admitted.push((at, modified.and_then(|date| crate::normal::instant(&date)).map(http_date)));
                     }
                     Drift::Already if doubtful => outcomes.updated(row),
@@ -174,7 +175,7 @@ fn unfit(provider: Provider, metadata: &Metadata, joined: &[String], fields: &st
             Value::Bool(_) | Value::Number(_) => value.to_string(),
             _ => return None,
         };
-        let (taken, remark) = coerce::coerce(field, &text).ok()??;
+        let (taken, remark) = coerce::coerce(field, None, &text).ok()??;
         let mut json = String::new();
         coerce::push_json(provider, &field.kind, &taken, &mut json);
         let taken_value: Value = serde_json::from_str(&json).ok()?;

@@ -7,7 +7,7 @@ use super::changes::{Changes, Failure};
 use super::crm_error::CrmError;
 use super::reconcile::Reconciled;
 use super::verdict::is_daily;
-use crate::compare::answer;
+use crate::json;
 use crate::normal::Values;
 use crate::provider::Provider;
 use crate::provider_id;
@@ -106,7 +106,7 @@ pub(crate) fn records(changes: &Changes, members: &[usize], body: &[u8]) -> Opti
     let fits = found.len() == members.len()
         && members.iter().zip(&found).all(|(member, record)| {
             let is = |record: &Values| {
-                record.get("Id").and_then(|id| answer::text(id.get())).is_some_and(|id| is_record(&id, changes.id(*member)))
+                record.get("Id").and_then(|id| json::text(id.get())).is_some_and(|id| is_record(&id, changes.id(*member)))
             };
             record.as_ref().is_none_or(is)
         });

@@ -61,7 +61,8 @@ pub(super) async fn judged(
         _ => object.take("guards").map(limits).transpose()?.unwrap_or_default(),
     };
 
-    let destination = Destination { name, destination_type: served.name.clone(), entity_type, config_json, on_duplicate_id, guards };
+    let csv = before.map(|before| before.csv).unwrap_or_default();
+    let destination = Destination { name, destination_type: served.name.clone(), entity_type, config_json, on_duplicate_id, guards, csv };
     let source_id = fitting(app, org_id, served, &destination).await?;
     Ok((destination, source_id))
 }

@@ -146,7 +146,7 @@ fn guards_schema() -> schema::Object {
 }
 
 fn shown(row: DestinationRow) -> DestinationJson {
-    let Destination { name, destination_type, entity_type, config_json, on_duplicate_id, guards } = row.destination;
+    let Destination { name, destination_type, entity_type, config_json, on_duplicate_id, guards, csv: _ } = row.destination;
     DestinationJson {
         id: row.destination_id,
         name,

@@ -1,0 +1,75 @@
+//! Parquet, with its own types.
+
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use parquet::{
+    arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    basic::Type,
+    errors::ParquetError,
+};
+use std::{fs::File, sync::Arc};
+
+pub(super) fn open(file: File, batch_rows: usize) -> Result<ParquetRecordBatchReader, ParquetError> {
+    let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
+    let metadata = match with_long_times(&found) {
+        Some(schema) => {
+            ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), ArrowReaderOptions::new().with_schema(Arc::new(schema)))?
+        }
+        None => found,
+    };
+    ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_batch_size(batch_rows).build()
+}
+
+/// The schema with times of INT96, which Spark, Hive and Impala write, in microseconds: in nanoseconds, 64 bits end in the year 2262, and a later time
+/// would become another one. `None`: there are none.
+fn with_long_times(found: &ArrowReaderMetadata) -> Option<Schema> {
+    let file = found.metadata().file_metadata().schema_descr();
+    let long = |field: &Arc<Field>| {
+        let column = file.root_schema().get_fields().iter().find(|column| column.name() == field.name());
+        column.is_some_and(|column| column.is_primitive() && column.get_physical_type() == Type::INT96)
+    };
+    let schema = found.schema();
+    schema.fields().iter().any(long).then(|| {
+        let fields = schema.fields().iter().map(|field| match long(field) {
+            true => Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, None))),
+            false => Arc::clone(field),
+        });
+        Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{cast::AsArray, types::TimestampMicrosecondType};
+    use parquet::{
+        data_type::{Int96, Int96Type},
+        file::writer::SerializedFileWriter,
+        schema::parser::parse_message_type,
+    };
+
+    #[test]
+    fn times_of_spark_keep_their_year() {
+        let schema = Arc::new(parse_message_type("message spark { REQUIRED INT96 at; REQUIRED INT32 n; }").unwrap());
+        let mut file = tempfile::tempfile().unwrap();
+        let mut writer = SerializedFileWriter::new(&mut file, schema, Arc::default()).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        // Julian days of 9999-12-31 and of 1970-01-01, the first one second before midnight.
+        let times = [(86_399_000_000_000u64, 5_373_484u32), (0, 2_440_588)].map(|(nanos, day)| {
+            let mut time = Int96::new();
+            time.set_data(nanos as u32, (nanos >> 32) as u32, day);
+            time
+        });
+        column.typed::<Int96Type>().write_batch(&times, None, None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<parquet::data_type::Int32Type>().write_batch(&[1, 2], None, None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+
+        let batch = open(file, 100).unwrap().next().unwrap().unwrap();
+        let micros = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+        assert_eq!((micros.value(0), micros.value(1)), (253_402_300_799_000_000, 0));
+    }
+}

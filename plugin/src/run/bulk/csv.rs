@@ -34,12 +34,15 @@ pub(super) fn upload(changes: &Changes, members: &[usize]) -> Upload {
     let mut columns = Columns::default();
     let (mut count, mut bytes) = (0, 0);
     for member in members.iter().take(MAX_ROWS) {
+        let known = columns.names.len();
         each_field(changes.fields(*member), &mut |name, _| {
             columns.takes(name);
         });
         // Escapes of JSON are no shorter than those of CSV, and a column that is empty costs a comma.
         bytes += changes.fields(*member).len() + changes.id(*member).len() + columns.names.len() + 4;
         if bytes > UPLOAD_BYTES && count > 0 {
+            // A column of a change that is not in this upload is none of its columns.
+            columns.names.truncate(known);
             break;
         }
         count += 1;
@@ -307,6 +310,10 @@ mod tests {
         let giant = format!(r#"{{"A":"{}"}}"#, "x".repeat(UPLOAD_BYTES));
         let changes = self::changes(&[&giant, &long]);
         assert_eq!(upload(&changes, &[0, 1]).members, 1, "never nothing");
+        let other = format!(r#"{{"B":"{}"}}"#, "x".repeat(UPLOAD_BYTES / 3));
+        let uploaded = upload(&self::changes(&[&long, &long, &other]), &[0, 1, 2]);
+        assert_eq!(uploaded.members, 2);
+        assert!(uploaded.text.starts_with("\"Id\",\"A\"\n"), "only the columns of what is in it");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Changes pulled together until they are enough for a job.
 
+use super::notes::{Note, Way};
 use crate::bindings::reverse_sync::destination::types::Error;
 use crate::jobs::MAX_ROWS;
 use crate::run::changes::Changes;
@@ -56,6 +57,13 @@ impl Loads {
     }
 }
 
+/// Notes what is fresh as not sent yet: without a note, a later attempt could not tell that from what got no answer.
 fn pull(stream: &dyn Stream, max: usize) -> Result<Option<Changes>, Error> {
-    stream.next(u32::try_from(max).unwrap_or(u32::MAX))?.map(Changes::new).transpose()
+    let changes = stream.next(u32::try_from(max).unwrap_or(u32::MAX))?.map(Changes::new).transpose()?;
+    if let Some(changes) = changes.as_ref().filter(|changes| !changes.doubtful())
+        && let Some(last) = changes.len().checked_sub(1)
+    {
+        stream.remember(&Note { way: Way::NotYet, first: changes.row(0), last: changes.row(last) }.to_string())?;
+    }
+    Ok(changes)
 }

@@ -149,7 +149,6 @@ impl<N: Network> Runner<'_, N> {
         if few || self.no_bulk.get() {
             return self.collections(changes, members, false).await;
         }
-        self.remember(Way::NotYet, all)?;
         let (mut rest, mut one_by_one) = csv::split(changes, members);
         let mut refused = 0;
         while !rest.is_empty() {
@@ -222,13 +221,16 @@ impl<N: Network> Runner<'_, N> {
         Ok(left)
     }
 
-    /// Nothing of the job was applied. If a column is to blame, only the changes that have it are.
+    /// Nothing of the job was applied. If a column is to blame, only the changes that have it are. Any other reason, such as a limit, is
+    /// not known to be theirs: they go in collections, where each has an answer of its own.
     fn failed_as_such(&self, changes: &Changes, members: &[usize], job: &Job) -> Result<Left, Error> {
         let column = unknown_column(job);
-        let blamed = |member: &&usize| column.is_none_or(|name| csv::has_field(changes.fields(**member), name));
-        let (mut blamed, mut retry): (Vec<usize>, Vec<usize>) = members.iter().partition(|member| blamed(member));
+        let is_blamed = |member: &&usize| column.is_some_and(|name| csv::has_field(changes.fields(**member), name));
+        let (blamed, retry): (Vec<usize>, Vec<usize>) = members.iter().partition(|member| is_blamed(member));
         if blamed.is_empty() {
-            (blamed, retry) = (retry, blamed);
+            // What is wrong with one upload need not be wrong with the next; anything else is.
+            self.no_bulk.set(self.no_bulk.get() || !job.error.starts_with("InvalidBatch"));
+            return Ok(Left { again: retry, ..Left::default() });
         }
         let failure = job_error(job).failure(ANSWERED);
         for members in blamed.chunks(REPORT) {

@@ -58,7 +58,7 @@ fn rule<'c>(config: &'c Config, column: &str) -> Option<&'c FieldRule> {
 }
 
 /// The CRM field that a column is written to, or why it is not.
-fn target<'a>(config: &'a Config, metadata: Option<&'a Metadata>, view: &View<'a>) -> Result<&'a str, &'static str> {
+fn target<'a>(config: &'a Config, metadata: Option<&'a Metadata>, compares: bool, view: &View<'a>) -> Result<&'a str, &'static str> {
     let name = view.name;
     if name == config.provider_id_field {
         return Err("provider_id");
@@ -76,6 +76,9 @@ fn target<'a>(config: &'a Config, metadata: Option<&'a Metadata>, view: &View<'a
     }
     if view.kind().is_none() {
         return Err("unsupported_type");
+    }
+    if config.provider.is_one_way(field) && !compares {
+        return Err("needs_compare");
     }
     match metadata.map(|metadata| metadata.field(config.provider, field)) {
         None => Ok(field),
@@ -101,7 +104,7 @@ pub(crate) fn writable<'a>(
         if new {
             said.seen.insert(view.name.to_owned());
         }
-        let name = match target(config, metadata, view) {
+        let name = match target(config, metadata, host.compares(), view) {
             Ok(field) => field,
             Err(reason) => {
                 if !said.dropped.contains(view.name) && said.dropped.len() < MAX_SEEN {
@@ -109,7 +112,13 @@ pub(crate) fn writable<'a>(
                     host.drop_column(view.name, reason);
                     if let Some(rule) = rule(config, view.name).filter(|_| reason != "provider_id") {
                         let meant = metadata.filter(|_| reason == "unknown_field").and_then(|known| closest(&rule.field, known.names()));
-                        let meant = meant.map_or_else(String::new, |field| format!("; did you mean `{field}`?"));
+                        let meant = match (reason, meant) {
+                            ("needs_compare", _) => {
+                                "; HubSpot moves it forward only, and only a plan with --compare sees where a record is".to_owned()
+                            }
+                            (_, Some(field)) => format!("; did you mean `{field}`?"),
+                            _ => String::new(),
+                        };
                         host.warn(&format!("`fields` lists `{}`, which is never written ({reason}){meant}", view.name));
                     }
                 }

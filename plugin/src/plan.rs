@@ -47,6 +47,10 @@ pub trait PlanHost {
     /// # Errors
     /// The host's.
     fn flag(&mut self, flagged: &FlaggedBatch) -> Result<(), Error>;
+    /// Whether the CRM's records are read before a change is planned.
+    fn compares(&self) -> bool {
+        false
+    }
     /// Takes a field whose values were made of lists.
     fn joined(&mut self, field: &str);
 }

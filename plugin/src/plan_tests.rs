@@ -199,10 +199,11 @@ fn system_internal_and_unlisted_columns_are_dropped_once_with_a_reason() {
             text("CreateDate", &["x"]),
             text("email", &["a@b.c"]),
             text("city", &["Rom"]),
+            text("lifecyclestage", &["lead"]),
             column("blob", ColumnValues::Unsupported("binary".to_owned())),
         ]
     };
-    let more = r#","fields":["email","blob","createdate","cty"]"#;
+    let more = r#","fields":["email","lifecyclestage","blob","createdate","cty"]"#;
     let host = planned("hubspot_dest", more, vec![batch(columns(), 1), batch(columns(), 1)]).unwrap();
     let dropped: Vec<(&str, &str)> = host.dropped.iter().map(|(name, reason)| (name.as_str(), reason.as_str())).collect();
     assert_eq!(
@@ -212,6 +213,7 @@ fn system_internal_and_unlisted_columns_are_dropped_once_with_a_reason() {
             ("__cluster", "internal"),
             ("CreateDate", "read_only"),
             ("city", "not_in_fields"),
+            ("lifecyclestage", "needs_compare"),
             ("blob", "unsupported_type"),
             ("createdate", "not_in_records"),
             ("cty", "not_in_records"),

@@ -62,6 +62,11 @@ impl Provider {
         fields.iter().any(|field| field.eq_ignore_ascii_case(name))
     }
 
+    /// Whether the CRM moves a field's value forward only: a step back is refused, or ignored without a word (crm-apis A8).
+    pub fn is_one_way(self, field: &str) -> bool {
+        self == Provider::HubSpot && field == "lifecyclestage"
+    }
+
     /// Whether two column names are one field to the CRM.
     pub fn same_field(self, a: &str, b: &str) -> bool {
         match self {

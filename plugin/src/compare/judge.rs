@@ -49,7 +49,7 @@ impl<N: Network> Comparer<'_, N> {
             if now != "null" && now != "\"\"" && text(value).is_some_and(|word| is_null_word(&word)) {
                 compared.flag(
                     "null_words",
-                    "write a word that may mean null over a value",
+                    "with a word that may mean null over a value",
                     row,
                     &format!("{value} into `{name}`, which holds {now}"),
                 );
@@ -112,7 +112,7 @@ impl<N: Network> Comparer<'_, N> {
 
 /// Whether a write would move a lifecycle stage back. It moves forward only; to go back, it has to be cleared first (crm-apis A8).
 pub(crate) fn goes_back(metadata: &Metadata, name: &str, wanted: &str, held: &str) -> bool {
-    if name != "lifecyclestage" {
+    if !Provider::HubSpot.is_one_way(name) {
         return false;
     }
     let Some(Kind::Choice(choice)) = metadata.field(Provider::HubSpot, name).map(|field| &field.kind) else { return false };

@@ -224,6 +224,10 @@ impl<H: PlanHost, N: Network> PlanHost for Comparing<'_, '_, H, N> {
         Ok(())
     }
 
+    fn compares(&self) -> bool {
+        true
+    }
+
     fn skip(&mut self, skipped: &SkippedBatch) -> Result<(), Error> {
         self.host.skip(skipped)
     }

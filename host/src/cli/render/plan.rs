@@ -260,6 +260,7 @@ fn dropped_in_words(reason: &str) -> String {
         "unknown_field" => "is no field of the CRM's object".to_owned(),
         "not_in_fields" => "is not in `fields`".to_owned(),
         "not_in_records" => "is in `fields`, but the golden records do not have it".to_owned(),
+        "needs_compare" => "moves forward only in the CRM, so it needs a plan with --compare".to_owned(),
         "unsupported_type" => "has a type that cannot be written".to_owned(),
         other => other.to_owned(),
     }

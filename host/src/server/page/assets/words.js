@@ -29,6 +29,7 @@ const DROPPED = {
   unknown_field: "is no field of the CRM's object",
   not_in_fields: 'is not in fields',
   not_in_records: 'is in fields, but the golden records do not have it; is it a typo?',
+  needs_compare: 'moves forward only in the CRM, so it needs a plan that compares',
   unsupported_type: 'has a type that cannot be written',
 };
 
@@ -41,6 +42,7 @@ const GUARDS = {
   max_lossy_percent: 'Values would be cut off or lose their format',
   email_taken: 'An e-mail address belongs to another record',
   low_confidence: 'The resolver was not sure',
+  null_words: 'A word that may mean null would replace a value',
 };
 
 /** @type {Record<PlanMode, { name: string, short: string, what: string }>} */

@@ -4,6 +4,7 @@ use super::admit::changed_in_doubt;
 use super::changes::{Changes, Failure};
 use super::exchange::{Exchange, backoff};
 use super::reconcile::Reconciled;
+use super::refusals::{Next, Reason, Refusals};
 use super::salesforce::Collection;
 use super::settle::Finding;
 use super::verdict::exhausted;
@@ -30,6 +31,8 @@ struct Group {
     locks: u32,
     /// An answer has passed over this change once already.
     silent_before: bool,
+    /// Why a batch with these in it was refused, if they have not been sent since.
+    refused_for: Option<Reason>,
 }
 
 enum Doubt {
@@ -43,12 +46,12 @@ enum Doubt {
 
 impl Group {
     fn new(members: Vec<usize>) -> Group {
-        Group { members, doubt: None, doubts: 0, doubted: false, locks: 0, silent_before: false }
+        Group { members, doubt: None, doubts: 0, doubted: false, locks: 0, silent_before: false, refused_for: None }
     }
 
     /// Other members with the same history.
     fn with(&self, members: Vec<usize>) -> Group {
-        Group { members, doubt: None, ..*self }
+        Group { members, doubt: None, refused_for: None, ..*self }
     }
 }
 
@@ -72,6 +75,7 @@ impl<N: Network> Runner<'_, N> {
 
     async fn until_settled(&self, changes: &Changes, group: Group) -> Result<(), Error> {
         let mut groups = vec![group];
+        let mut refusals = Refusals::default();
         while let Some(mut group) = groups.pop() {
             if group.members.is_empty() {
                 continue;
@@ -86,19 +90,38 @@ impl<N: Network> Runner<'_, N> {
             match exchanged {
                 Exchange::Doubtful(why) => self.doubt(why, group, &mut groups).await,
                 Exchange::Refused(status, error) => {
+                    let reason = Reason::of(status, &error);
+                    let next = refusals.refused(group.members.len(), reason.as_ref(), &self.refused);
                     let reconciled = match self.config.provider {
                         Provider::HubSpot => hubspot::reconcile_refused(changes, &group.members, status, &error),
                         Provider::Salesforce => salesforce::reconcile_refused(changes, &group.members, status, &error),
                     };
+                    let below = groups.len();
                     self.go_on(changes, reconciled, &group, &mut groups).await?;
+                    groups
+                        .iter_mut()
+                        .skip(below)
+                        .filter(|group| group.doubt.is_none())
+                        .for_each(|group| group.refused_for = reason.clone());
+                    match (next, reason) {
+                        (Next::Sample, Some(reason)) => sample(&mut groups, &reason),
+                        (Next::GiveUp, Some(reason)) => self.leave_untried(changes, &reason, status, &mut groups).await?,
+                        _ => {}
+                    }
                 }
                 Exchange::Accepted(answer) => match self.config.provider {
                     Provider::HubSpot => match hubspot::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
-                        Some(reconciled) => self.go_on(changes, reconciled, &group, &mut groups).await?,
+                        Some(reconciled) => {
+                            refusals.accepted();
+                            self.go_on(changes, reconciled, &group, &mut groups).await?;
+                        }
                         None => self.doubt("the answer is not in the documented form".to_owned(), group, &mut groups).await,
                     },
                     Provider::Salesforce => match salesforce::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
-                        Collection::Reconciled(reconciled) => self.go_on(changes, reconciled, &group, &mut groups).await?,
+                        Collection::Reconciled(reconciled) => {
+                            refusals.accepted();
+                            self.go_on(changes, reconciled, &group, &mut groups).await?;
+                        }
                         Collection::Exhausted(reconciled, error) => {
                             self.push(&self.after_doubt(changes, &group, reconciled.outcomes).await?)?;
                             return Err(exhausted(self.config, &error, "within the next 24 hours"));
@@ -147,6 +170,25 @@ impl<N: Network> Runner<'_, N> {
         if !again.members.is_empty() {
             self.network.pause(backoff(again.locks, self.network.random())).await;
             groups.push(again);
+        }
+        Ok(())
+    }
+
+    /// What was refused for this reason in larger batches is not tried in smaller ones.
+    async fn leave_untried(&self, changes: &Changes, reason: &Reason, status: u16, groups: &mut Vec<Group>) -> Result<(), Error> {
+        let is_refused = |group: &Group| group.refused_for.as_ref() == Some(reason);
+        for group in groups.extract_if(.., |group| is_refused(group)).collect::<Vec<_>>() {
+            let mut outcomes = Outcomes::new();
+            for member in &group.members {
+                let message = format!(
+                    "record {} was not written: {} refused every batch with it, and each of several others that were sent alone, for one reason ({}); it was not sent alone",
+                    changes.id(*member),
+                    self.config.provider.name(),
+                    reason.told()
+                );
+                outcomes.failed(changes.row(*member), &Failure { http_status: Some(status), code: reason.code().to_owned(), message });
+            }
+            self.push(&self.after_doubt(changes, &group, outcomes).await?)?;
         }
         Ok(())
     }
@@ -213,6 +255,15 @@ impl<N: Network> Runner<'_, N> {
         }
         Ok(())
     }
+}
+
+/// Puts one record in front that was refused for this reason, out of the middle of the largest such group.
+fn sample(groups: &mut Vec<Group>, reason: &Reason) {
+    let refused = groups.iter_mut().filter(|group| group.refused_for.as_ref() == Some(reason) && group.members.len() > 1);
+    let Some(largest) = refused.max_by_key(|group| group.members.len()) else { return };
+    let member = largest.members.remove(largest.members.len() / 2);
+    let alone = Group { refused_for: largest.refused_for.clone(), ..largest.with(vec![member]) };
+    groups.push(alone);
 }
 
 /// Nothing can be read about a change that may have been written.

@@ -21,6 +21,7 @@ pub(crate) mod exchange;
 pub(crate) mod hubspot;
 mod reconcile;
 mod record_job;
+mod refusals;
 mod requests;
 pub(crate) mod salesforce;
 mod settle;
@@ -58,7 +59,7 @@ pub(crate) struct Runner<'a, N> {
     network: &'a N,
     stream: &'a dyn Stream,
     pub(crate) requests: Requests,
-    /// What the CRM says of its fields, once something has to be held against it.
+    /// What the CRM says of its fields, once a comparison needs it.
     metadata: OnceCell<Metadata>,
     /// The plan was made without it.
     offline: bool,
@@ -68,6 +69,8 @@ pub(crate) struct Runner<'a, N> {
     stopped: Cell<bool>,
     /// The Bulk API cannot be used, for this object or with this grant.
     no_bulk: Cell<bool>,
+    /// Reasons that whole batches were refused for.
+    refused: refusals::Known,
     /// Writes in a row that something in between has answered.
     blocked: Cell<u32>,
 }
@@ -82,7 +85,7 @@ pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, strea
     if runner.offline {
         runner.joined = stream.joined();
     }
-    // Every change of these is held against something; of others, only those in doubt are.
+    // A change of an offline or a compared plan is held against the CRM before it is written; one of an online plan only when in doubt.
     if mode != PlanMode::Online {
         runner.rules().await?;
     }
@@ -145,6 +148,7 @@ impl<'a, N: Network> Runner<'a, N> {
             joined: Vec::new(),
             stopped: Cell::new(false),
             no_bulk: Cell::new(false),
+            refused: refusals::Known::default(),
             blocked: Cell::new(0),
         }
     }

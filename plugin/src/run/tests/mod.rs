@@ -7,4 +7,5 @@ mod crm;
 mod evidence;
 mod hubspot;
 mod jobs;
+mod refused;
 mod salesforce;

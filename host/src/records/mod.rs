@@ -99,11 +99,6 @@ enum Reader {
     Parquet(String, ParquetRecordBatchReader, u64),
 }
 
-/// Whether a column holds ids, which stay text as they are spelled.
-pub(crate) fn holds_ids(name: &str, id_columns: &[String]) -> bool {
-    id_columns.iter().any(|column| column == name) || name.eq_ignore_ascii_case("id") || name.to_ascii_lowercase().ends_with("_id")
-}
-
 impl RecordOptions {
     /// For the golden records of this destination.
     pub fn of(destination: &Destination) -> RecordOptions {

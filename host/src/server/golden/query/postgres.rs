@@ -106,7 +106,8 @@ fn kind(column: &PgColumn) -> Result<Kind, QueryError> {
         "INT2" | "INT4" | "INT8" => Kind::Integer,
         "FLOAT4" | "FLOAT8" => Kind::Number,
         "DATE" => Kind::Date,
-        "TIMESTAMP" | "TIMESTAMPTZ" => Kind::Timestamp,
+        "TIMESTAMP" => Kind::LocalTimestamp,
+        "TIMESTAMPTZ" => Kind::Timestamp,
         "BYTEA" => return refused("which golden records do not have; write encode(…, 'base64') or leave it out"),
         _ => match info.kind() {
             PgTypeKind::Array(_) => return refused("which golden records do not have; write array_to_string(…, ';') or leave it out"),

@@ -176,6 +176,8 @@ struct Seen {
     texts: bool,
     /// Whether every value fits the declaration.
     fits: bool,
+    /// Whether every value is a time without a zone.
+    local: bool,
     /// Whether every whole number is exact as a float.
     exact: bool,
 }
@@ -195,7 +197,7 @@ impl Seen {
             "DATETIME" => Declared::Timestamp,
             _ => Declared::Other,
         };
-        Seen { declared, integers: false, reals: false, texts: false, fits: true, exact: true }
+        Seen { declared, integers: false, reals: false, texts: false, fits: true, local: true, exact: true }
     }
 
     fn see(&mut self, value: &Value<'_>) {
@@ -217,6 +219,7 @@ impl Seen {
             (Declared::Timestamp, Value::Text(text)) => table::timestamp(text).is_some(),
             _ => false,
         };
+        self.local &= matches!(value, Value::Text(text) if table::local_timestamp(text).is_some());
     }
 
     fn kind(&self) -> Kind {
@@ -226,6 +229,7 @@ impl Seen {
             Declared::Boolean if self.fits => Kind::Boolean,
             Declared::Date if self.fits => Kind::Date,
             Declared::Timestamp if self.fits => Kind::Timestamp,
+            Declared::Timestamp if self.local => Kind::LocalTimestamp,
             _ if self.texts => Kind::Text,
             _ if !self.reals => Kind::Integer,
             _ if self.exact => Kind::Number,

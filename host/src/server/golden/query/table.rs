@@ -2,10 +2,7 @@
 
 use super::{QueryError, QueryLimits};
 use crate::{
-    records::{
-        bounds::{MAX_RECORD, PARQUET_ROWS},
-        holds_ids,
-    },
+    records::bounds::{MAX_RECORD, PARQUET_ROWS},
     server::golden::{
         GoldenError, GoldenFiles, StagedFile, UploadFormat, Validated,
         receive::Staging,
@@ -44,6 +41,8 @@ pub(super) enum Kind {
     Text,
     Date,
     Timestamp,
+    /// A time without a zone.
+    LocalTimestamp,
 }
 
 enum Builder {
@@ -53,6 +52,7 @@ enum Builder {
     Text(StringBuilder),
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
+    LocalTimestamp(TimestampMicrosecondBuilder),
 }
 
 /// The file in the making.
@@ -189,6 +189,7 @@ impl Kind {
             Kind::Text => DataType::Utf8,
             Kind::Date => DataType::Date32,
             Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+            Kind::LocalTimestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
         }
     }
 
@@ -200,6 +201,7 @@ impl Kind {
             Kind::Text => Builder::Text(StringBuilder::new()),
             Kind::Date => Builder::Date(Date32Builder::new()),
             Kind::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone(UTC)),
+            Kind::LocalTimestamp => Builder::LocalTimestamp(TimestampMicrosecondBuilder::new()),
         }
     }
 }
@@ -219,6 +221,9 @@ impl Builder {
             Builder::Text(builder) => builder.append_option(text),
             Builder::Date(builder) => builder.append_option(parsed(text, "date from the years 0 to 9999", date)?),
             Builder::Timestamp(builder) => builder.append_option(parsed(text, "time from the years 0 to 9999", timestamp)?),
+            Builder::LocalTimestamp(builder) => {
+                builder.append_option(parsed(text, "time without a zone from the years 0 to 9999", local_timestamp)?);
+            }
         }
         Ok(())
     }
@@ -230,7 +235,7 @@ impl Builder {
             Builder::Number(builder) => Arc::new(builder.finish()),
             Builder::Text(builder) => Arc::new(builder.finish()),
             Builder::Date(builder) => Arc::new(builder.finish()),
-            Builder::Timestamp(builder) => Arc::new(builder.finish()),
+            Builder::Timestamp(builder) | Builder::LocalTimestamp(builder) => Arc::new(builder.finish()),
         }
     }
 }
@@ -252,18 +257,28 @@ pub(super) fn date(text: &str) -> Option<i32> {
     i32::try_from(midnight.as_second().div_euclid(86_400)).ok()
 }
 
-/// Microseconds since 1970 of a time with or without an offset; without one it is UTC. A finer time would be lost.
+/// Microseconds since 1970 of a time with an offset. A finer time would be lost.
 pub(super) fn timestamp(text: &str) -> Option<i64> {
-    let time = match text.parse::<Timestamp>() {
-        Ok(time) => time,
-        Err(_) if text.len() >= 16 => utc(text.parse::<civil::DateTime>().ok()?)?,
-        Err(_) => return None,
-    };
+    micros(text.parse().ok()?)
+}
+
+/// Microseconds from midnight of 1970-01-01 to a time without an offset, by the same clock.
+pub(super) fn local_timestamp(text: &str) -> Option<i64> {
+    let is_local = text.len() >= 16 && text.parse::<Timestamp>().is_err();
+    micros(utc(text.parse::<civil::DateTime>().ok().filter(|_| is_local)?)?)
+}
+
+fn micros(time: Timestamp) -> Option<i64> {
     (time.subsec_nanosecond() % 1_000 == 0).then(|| time.as_microsecond())
 }
 
 fn utc(time: civil::DateTime) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(time).ok()
+}
+
+/// Whether a column holds ids, which stay text as they are spelled.
+fn holds_ids(name: &str, id_columns: &[String]) -> bool {
+    id_columns.iter().any(|column| column == name) || name.eq_ignore_ascii_case("id") || name.to_ascii_lowercase().ends_with("_id")
 }
 
 #[cfg(test)]
@@ -276,18 +291,14 @@ mod tests {
         for bad in ["", "infinity", "2024-02-30", "2024-01-02 10:00", "0044-03-15 BC", "20240102", "2024-1-2", "10000-01-01"] {
             assert_eq!(date(bad), None, "{bad}");
         }
-        for (text, micros) in [
-            ("1970-01-01 00:00:01", 1_000_000),
-            ("1970-01-01 00:00:00.000001", 1),
-            ("1970-01-01 00:00:00+00", 0),
-            ("1970-01-01 02:00:00.5+02", 500_000),
-            ("1970-01-01T00:00:00Z", 0),
-            ("1969-12-31 23:59:59.999999", -1),
-        ] {
-            assert_eq!(timestamp(text), Some(micros), "{text}");
+        for (text, micros) in [("1970-01-01 00:00:00+00", 0), ("1970-01-01 02:00:00.5+02", 500_000), ("1970-01-01T00:00:00Z", 0)] {
+            assert_eq!((timestamp(text), local_timestamp(text)), (Some(micros), None), "{text}");
+        }
+        for (text, micros) in [("1970-01-01 00:00:01", 1_000_000), ("1970-01-01 00:00:00.000001", 1), ("1969-12-31 23:59:59.999999", -1)] {
+            assert_eq!((timestamp(text), local_timestamp(text)), (None, Some(micros)), "which zone is meant is not guessed: {text}");
         }
         for bad in ["", "infinity", "1970-01-01", "1970-01-01 00:00:00.0000001", "0044-03-15 00:00:00 BC", "1700000000"] {
-            assert_eq!(timestamp(bad), None, "{bad}");
+            assert_eq!((timestamp(bad), local_timestamp(bad)), (None, None), "{bad}");
         }
     }
 }

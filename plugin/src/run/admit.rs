@@ -76,6 +76,7 @@ impl<N: Network> Runner<'_, N> {
                         outcomes.drifted(row, &Failure::ours("drifted", message));
                     }
                 },
+                Held::Gone(failure) if doubtful => outcomes.unknown(row, &super::batch_job::gone_in_doubt(failure)),
                 Held::Gone(failure) => outcomes.failed(row, &failure),
                 Held::Unreadable(why) => {
                     let message = format!(

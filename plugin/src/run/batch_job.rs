@@ -220,7 +220,7 @@ impl<N: Network> Runner<'_, N> {
             Some(Finding::Equal) => outcomes.updated(row),
             Some(Finding::Untouched) => outcomes.failed(row, failure),
             Some(Finding::Neither(what)) => outcomes.unknown(row, &changed_in_doubt(id, &what)),
-            Some(Finding::Gone(gone)) => outcomes.failed(row, &gone),
+            Some(Finding::Gone(gone)) => outcomes.unknown(row, &gone_in_doubt(gone)),
             Some(Finding::Again | Finding::Unreadable(_)) | None => outcomes.unknown(row, &refused(id, failure)),
         }
         Ok(())
@@ -234,7 +234,9 @@ impl<N: Network> Runner<'_, N> {
             let row = changes.row(member);
             match finding {
                 Finding::Equal => outcomes.updated(row),
-                Finding::Gone(failure) => outcomes.failed(row, &failure),
+                // An answer that passes over a record that is gone has not written it.
+                Finding::Gone(failure) if matches!(doubt, Doubt::Silent) && !group.doubted => outcomes.failed(row, &failure),
+                Finding::Gone(failure) => outcomes.unknown(row, &gone_in_doubt(failure)),
                 Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
                 Finding::Neither(what) => outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what)),
                 Finding::Again | Finding::Untouched => match &doubt {
@@ -272,6 +274,12 @@ pub(super) fn unreadable(id: &str, why: &str) -> Failure {
         "unsettled",
         format!("record {id} may have been written; no answer came, and it cannot be read ({why}). Look at it in the CRM"),
     )
+}
+
+/// A record that may have been written is gone since.
+pub(super) fn gone_in_doubt(failure: Failure) -> Failure {
+    let message = format!("{}. It may have been written before that; no answer came", failure.message);
+    Failure { message, ..failure }
 }
 
 /// A write got no answer, and its repetition was refused.

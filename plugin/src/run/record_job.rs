@@ -1,7 +1,7 @@
 //! One batch of changes, one record in a call (`write_mode: record`), several calls on their way.
 
 use super::admit::changed_in_doubt;
-use super::batch_job::{MAX_DOUBTS, MAX_LOCKS, no_answer, unreadable};
+use super::batch_job::{MAX_DOUBTS, MAX_LOCKS, gone_in_doubt, no_answer, unreadable};
 use super::changes::Changes;
 use super::exchange::{Exchange, backoff};
 use super::settle::{Finding, Held, merged};
@@ -45,7 +45,7 @@ impl<N: Network> Runner<'_, N> {
             for (member, finding) in self.look(changes, &members).await? {
                 match finding {
                     Finding::Equal => outcomes.updated(changes.row(member)),
-                    Finding::Gone(failure) => outcomes.failed(changes.row(member), &failure),
+                    Finding::Gone(failure) => outcomes.unknown(changes.row(member), &gone_in_doubt(failure)),
                     Finding::Unreadable(why) => outcomes.unknown(changes.row(member), &unreadable(changes.id(member), &why)),
                     Finding::Neither(what) => outcomes.unknown(changes.row(member), &changed_in_doubt(changes.id(member), &what)),
                     Finding::Again | Finding::Untouched => rest.push(member),
@@ -148,7 +148,7 @@ impl<N: Network> Runner<'_, N> {
         let (row, id) = (changes.row(member), changes.id(member));
         match finding.map(|(_, finding)| finding) {
             Some(Finding::Equal) => outcomes.updated(row),
-            Some(Finding::Gone(failure)) => outcomes.failed(row, &failure),
+            Some(Finding::Gone(failure)) => outcomes.unknown(row, &gone_in_doubt(failure)),
             Some(Finding::Neither(what)) => outcomes.unknown(row, &changed_in_doubt(id, &what)),
             Some(Finding::Unreadable(why)) => outcomes.unknown(row, &unreadable(id, &why)),
             Some(Finding::Again | Finding::Untouched) => {

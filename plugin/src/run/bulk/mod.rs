@@ -17,7 +17,7 @@ mod load;
 mod notes;
 
 use super::admit::changed_in_doubt;
-use super::batch_job::unreadable;
+use super::batch_job::{gone_in_doubt, unreadable};
 use super::changes::{Changes, Failure, Outcomes};
 use super::settle::Finding;
 use super::world::{Network, Stream};
@@ -250,7 +250,7 @@ impl<N: Network> Runner<'_, N> {
                 let row = changes.row(member);
                 match finding {
                     Finding::Equal => outcomes.updated(row),
-                    Finding::Gone(failure) => outcomes.failed(row, &failure),
+                    Finding::Gone(failure) => outcomes.unknown(row, &gone_in_doubt(failure)),
                     Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
                     Finding::Neither(what) => outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what)),
                     Finding::Again | Finding::Untouched => again.push(member),

@@ -129,12 +129,12 @@ fn a_field_that_cannot_be_read_does_not_keep_the_others_from_being_settled() {
 }
 
 #[test]
-fn a_doubtful_change_whose_record_is_gone_fails() {
+fn a_doubtful_change_whose_record_is_gone_is_unknown() {
     let crm = fake("");
     crm.confirm(&titles(1, 2), true);
     crm.records.borrow_mut().remove(&id(1));
     crm.run().unwrap();
-    assert_eq!((crm.status(1), crm.status(2)), (Some(Status::Failed), Some(Status::Updated)));
+    assert_eq!((crm.status(1), crm.status(2)), (Some(Status::Unknown), Some(Status::Updated)));
     assert_eq!(crm.problem(1).code, "not_found");
 }
 

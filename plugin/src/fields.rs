@@ -141,6 +141,12 @@ pub(crate) fn writable<'a>(
                 shown(name)
             ));
         }
+        if new && config.provider == Provider::Salesforce && name.eq_ignore_ascii_case("CurrencyIsoCode") {
+            host.warn(&format!(
+                "`{}` changes the currency of a record and converts none of its amounts; leave it out of `fields` unless you mean that",
+                shown(view.name)
+            ));
+        }
         if new {
             said.written.insert(name.to_owned(), view.name.to_owned());
         }

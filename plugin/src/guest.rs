@@ -23,6 +23,9 @@ impl Guest for Component {
     fn plan(target: Target, mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
         let config = config::parse(&target.destination_type, &target.config)?;
         let outside = Outside::new(&target.base_url)?;
+        if let Some(warning) = config::misfit(&target.entity_type, &config.object) {
+            sink.warn(&warning);
+        }
         block_on(plan::plan_in(mode, &config, &outside, &mut Planning { records, sink }))
     }
 

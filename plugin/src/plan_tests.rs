@@ -529,3 +529,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_most_likely_a_mistake_is_warned_about() {
+    let columns =
+        vec![text("Id", &["0035t00000AbCdEAAV"; 2]), text("Phone", &["4.93E+11", "+49 30 123"]), text("CurrencyIsoCode", &["EUR", "EUR"])];
+    let more = r#","fields":["Phone","CurrencyIsoCode"]"#;
+    let warnings = planned("salesforce_dest", more, vec![batch(columns, 2)]).unwrap().warnings.join("\n");
+    assert!(warnings.contains("`Phone`: 1 value is like `4.93E+11`"), "{warnings}");
+    assert!(warnings.contains("`CurrencyIsoCode` changes the currency"), "{warnings}");
+
+    for (entity_type, object, fits) in [
+        ("person", "contacts", true),
+        ("company", "Account", true),
+        ("company", "contacts", false),
+        ("Person", "0-2", false),
+        ("deal", "deals", true),
+    ] {
+        assert_eq!(crate::config::misfit(entity_type, object).is_none(), fits, "{entity_type} into {object}");
+    }
+}

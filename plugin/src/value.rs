@@ -55,6 +55,10 @@ pub(crate) struct Remarks {
     unlisted: u64,
     /// One of those.
     example: Option<String>,
+    /// Numbers in scientific notation where text is written.
+    rounded: u64,
+    /// One of those.
+    rounded_example: Option<String>,
     /// Words that may mean null.
     null_words: u64,
     /// One of those.
@@ -67,6 +71,10 @@ impl Remarks {
         self.cleared += other.cleared;
         self.cut += other.cut;
         self.unlisted += other.unlisted;
+        self.rounded += other.rounded;
+        if self.rounded_example.is_none() {
+            self.rounded_example.clone_from(&other.rounded_example);
+        }
         self.null_words += other.null_words;
         if self.null_word.is_none() {
             self.null_word.clone_from(&other.null_word);
@@ -96,6 +104,13 @@ impl Remarks {
                 values(self.null_words, "")
             ));
         }
+        if self.rounded > 0 {
+            let example = shown(self.rounded_example.as_deref().unwrap_or_default());
+            warnings.push(format!(
+                "`{name}`: {} like `{example}`, as spreadsheets show long numbers, of which the last digits are lost; read the column as text",
+                values(self.rounded, "")
+            ));
+        }
         if self.unlisted > 0 {
             let example = shown(self.example.as_deref().unwrap_or_default());
             warnings.push(format!(
@@ -105,6 +120,18 @@ impl Remarks {
         }
         warnings
     }
+}
+
+/// Whether it is what spreadsheets make of a long number, such as `4.93E+11`.
+#[inline]
+fn is_rounded(text: &str) -> bool {
+    if !(5..=24).contains(&text.len()) {
+        return false;
+    }
+    let Some((digits, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else { return false };
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = digits.split_once(['.', ',']).unwrap_or((digits, "0"));
+    are_digits(whole) && are_digits(fraction) && are_digits(exponent)
 }
 
 impl Writable<'_> {
@@ -197,8 +224,15 @@ impl Writable<'_> {
         if is_null_word(&text) {
             self.remarks.null_words += 1;
             self.remarks.null_word.get_or_insert_with(|| text.into_owned());
+        } else if is_rounded(&text) && !self.is_number() {
+            self.remarks.rounded += 1;
+            self.remarks.rounded_example.get_or_insert_with(|| text.into_owned());
         }
         false
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self.coercion.as_ref().map(|coercion| &coercion.field.kind), Some(Kind::Number { .. }))
     }
 
     /// What stands around a value: Salesforce takes numbers and booleans without quotation marks.

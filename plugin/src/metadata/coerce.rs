@@ -41,6 +41,9 @@ pub fn coerce<'t>(field: &Field, zone: Option<i64>, text: &'t str) -> Result<Opt
         Kind::Other | Kind::Time | Kind::Reference | Kind::Masked => plain(text.into()),
         Kind::Text { max, trimmed: trims } | Kind::Email { max, trimmed: trims } => {
             let text = if *trims { trimmed } else { text };
+            if matches!(field.kind, Kind::Email { .. }) && !is_address(trimmed) {
+                return Err("is no e-mail address (accepted: name@example.com)".to_owned());
+            }
             match max {
                 // There are at most as many characters as bytes.
                 Some(max) if text.len() > *max && text.chars().count() > *max => {
@@ -175,6 +178,12 @@ pub fn push_json(provider: Provider, kind: &Kind, value: &str, out: &mut String)
     }
 }
 
+/// Whether it can be one at all; what else it has to have is for the CRM to say.
+fn is_address(text: &str) -> bool {
+    let parts = text.split_once('@').filter(|(_, domain)| !domain.contains('@'));
+    parts.is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty()) && !text.contains(char::is_whitespace)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +201,17 @@ mod tests {
 
     fn to(kind: Kind, text: &str) -> Result<Option<String>, String> {
         coerce(&field(kind), None, text).map(|value| value.map(|(text, _)| text.into_owned()))
+    }
+
+    #[test]
+    fn what_can_be_no_address_is_refused() {
+        let email = || Kind::Email { max: Some(80), trimmed: false };
+        for text in ["not-an-email", "@x.com", "a@", "a@b@c.com", "a b@c.com"] {
+            assert!(to(email(), text).unwrap_err().contains("no e-mail address"), "{text}");
+        }
+        for text in ["ada@example.com", "a+b@intranet", "ü@müller.de"] {
+            assert_eq!(to(email(), text).unwrap().as_deref(), Some(text));
+        }
     }
 
     #[test]

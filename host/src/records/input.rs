@@ -110,7 +110,13 @@ pub(super) fn open(path: &Path, left: Option<&Arc<AtomicU64>>) -> Result<Opened,
     let data = if format == Format::Parquet {
         Data::Seekable(file)
     } else {
-        let stream = unpack(Box::new(BufReader::with_capacity(BUFFER, file)), packing);
+        let mut file = BufReader::with_capacity(BUFFER, file);
+        let start = file.fill_buf().map_err(|error| RecordsError::Io { file: name.clone(), error })?;
+        if let Some(other) = other_than(packing, start) {
+            let reason = format!("by its first bytes this is {other}, which its name does not say; name it for what it is");
+            return Err(RecordsError::Malformed { file: name, line: None, reason });
+        }
+        let stream = unpack(Box::new(file), packing);
         let stream = stream.map_err(|error| RecordsError::Io { file: name.clone(), error })?;
         Data::Stream(match left {
             Some(left) => Box::new(Limited { inner: stream, left: Arc::clone(left) }),
@@ -118,6 +124,16 @@ pub(super) fn open(path: &Path, left: Option<&Arc<AtomicU64>>) -> Result<Opened,
         })
     };
     Ok(Opened { name, format, data })
+}
+
+/// What a file is by its first bytes, if that is not what its name says.
+fn other_than(packing: Packing, start: &[u8]) -> Option<&'static str> {
+    match (start, packing) {
+        ([0x1f, 0x8b, ..], Packing::None | Packing::Zstd) => Some("packed with gzip (.gz)"),
+        ([0x28, 0xb5, 0x2f, 0xfd, ..], Packing::None | Packing::Gzip) => Some("packed with zstd (.zst)"),
+        ([b'P', b'A', b'R', b'1', ..], _) => Some("Parquet (.parquet)"),
+        _ => None,
+    }
 }
 
 fn unpack(stream: Box<dyn BufRead + Send>, packing: Packing) -> io::Result<Box<dyn BufRead + Send>> {
@@ -225,6 +241,22 @@ mod tests {
         gzip.write_all(b"{\"a\":1}\n").unwrap();
         assert_eq!(sniffed(gzip.finish().unwrap()), (Format::JsonLines, "{\"a\":1}\n".to_owned()));
         assert_eq!(sniffed(zstd::encode_all(b"a\n1\n".as_slice(), 0).unwrap()), (Format::Csv(b','), "a\n1\n".to_owned()));
+    }
+
+    #[test]
+    fn what_is_something_else_than_its_name_says_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes, is) in [
+            ("a.csv", &[0x1f, 0x8b, 8, 0][..], "gzip (.gz)"),
+            ("b.jsonl", &[0x28, 0xb5, 0x2f, 0xfd, 0], "zstd (.zst)"),
+            ("c.csv", b"PAR1\x15", "Parquet (.parquet)"),
+            ("d.csv.gz", b"PAR1\x15", "Parquet (.parquet)"),
+        ] {
+            let path = dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            let error = open(&path, None).err().unwrap().to_string();
+            assert!(error.contains(is) && error.contains(name), "{error}");
+        }
     }
 
     #[test]

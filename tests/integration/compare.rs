@@ -2,7 +2,7 @@
 
 use crate::support::{Crm, Provider, changes, config, skipped};
 use crm_simulator::{Fault, Rule};
-use reverse_sync::plan::PlanMode;
+use reverse_sync::{destination::OnDuplicateId, plan::PlanMode};
 use serde_json::{Value, json};
 
 /// Contacts `0..count`, of which every 33rd gets another first name than the CRM holds.
@@ -141,6 +141,22 @@ async fn a_merged_record_can_be_followed_to_its_survivor() {
         // Two golden records that come to one survivor claim one record.
         let both = format!("{},{}\n{},A\n{survivor},B\n", provider.id_column(), provider.first_name(), provider.id(2));
         assert_eq!(crm.plan_comparing(&both).await.header().skipped_by_reason.get("duplicate_id"), Some(&2));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_holds_already_claims_its_record_all_the_same() {
+    for provider in [Provider::HubSpot, Provider::Salesforce] {
+        for (policy, planned) in [(OnDuplicateId::Skip, vec![]), (OnDuplicateId::First, vec!["Ghent"]), (OnDuplicateId::Last, vec![])] {
+            let mut crm = Crm::with(provider, config(2), json!({})).await;
+            crm.bench.destination.on_duplicate_id = policy;
+            let (id, name) = (provider.id(0), provider.first_name());
+            assert!(crm.run(&format!("{},{name}\n{id},Lyon\n", provider.id_column())).await.ok());
+            let plan = crm.plan_comparing(&format!("{},{name}\n{id},Ghent\n{id},Lyon\n", provider.id_column())).await;
+            let found: Vec<String> = changes(&plan).iter().map(|(_, fields, _)| fields[name].as_str().unwrap().to_owned()).collect();
+            assert_eq!(found, planned, "{policy:?}: {:?}", skipped(&plan));
+            assert_eq!(plan.header().writable + plan.header().skipped, 2);
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Strict {
         self.lines.drain(..records.min(self.lines.len()));
     }
 
-    /// Whether a record has begun, and none is under way.
+    /// Whether the last record that began has ended.
     pub(super) fn is_between_records(&self) -> bool {
         self.records > 0 && self.at == At::Record
     }

@@ -98,11 +98,9 @@ impl<N: Network> Runner<'_, N> {
                     };
                     let below = groups.len();
                     self.go_on(changes, reconciled, &group, &mut groups).await?;
-                    groups
-                        .iter_mut()
-                        .skip(below)
-                        .filter(|group| group.doubt.is_none())
-                        .for_each(|group| group.refused_for = reason.clone());
+                    for group in groups.iter_mut().skip(below).filter(|group| group.doubt.is_none()) {
+                        group.refused_for.clone_from(&reason);
+                    }
                     match (next, reason) {
                         (Next::Sample, Some(reason)) => sample(&mut groups, &reason),
                         (Next::GiveUp, Some(reason)) => self.leave_untried(changes, &reason, status, &mut groups).await?,
@@ -181,7 +179,7 @@ impl<N: Network> Runner<'_, N> {
             let mut outcomes = Outcomes::new();
             for member in &group.members {
                 let message = format!(
-                    "record {} was not written: {} refused every batch with it, and each of several others that were sent alone, for one reason ({}); it was not sent alone",
+                    "record {} was not written: {} refused its batch, and other records of it that were sent one by one, for the same reason ({}); so it was not sent again",
                     changes.id(*member),
                     self.config.provider.name(),
                     reason.told()
@@ -259,7 +257,7 @@ impl<N: Network> Runner<'_, N> {
     }
 }
 
-/// Puts one record in front that was refused for this reason, out of the middle of the largest such group.
+/// Puts one record in front: the one in the middle of the largest group that was refused for this reason.
 fn sample(groups: &mut Vec<Group>, reason: &Reason) {
     let refused = groups.iter_mut().filter(|group| group.refused_for.as_ref() == Some(reason) && group.members.len() > 1);
     let Some(largest) = refused.max_by_key(|group| group.members.len()) else { return };
@@ -278,7 +276,7 @@ pub(super) fn unreadable(id: &str, why: &str) -> Failure {
 
 /// A record that may have been written is gone since.
 pub(super) fn gone_in_doubt(failure: Failure) -> Failure {
-    let message = format!("{}. It may have been written before that; no answer came", failure.message);
+    let message = format!("{}. It may have been written before that, because an update of it got no answer", failure.message);
     Failure { message, ..failure }
 }
 

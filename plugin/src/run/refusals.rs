@@ -1,16 +1,18 @@
-//! When halving a refused batch stops: if every record fails for one reason, a few calls find that out.
+//! When to stop halving a refused batch: if all of its records fail for one reason, a few calls show it.
 //!
-//! A refused batch was applied to nobody, so halving it looks for those that can be written. Once some records have been refused alone for
-//! the reason that their batch was refused for, and none has been written in between, others of it are tried alone, from here and there.
-//! If they fail for it too, so do the rest.
+//! Nothing of a refused batch was applied, so it is halved to find the records that can be written. Once three records have been refused
+//! one by one for the reason that their batch was refused for, with none written in between, the next ones are taken from the middle of
+//! what is left. If those fail too, the rest is not tried.
 
 use super::crm_error::CrmError;
+use super::salesforce::is_transient;
 use std::cell::RefCell;
 
-/// Records that are refused alone for one reason before others are tried from here and there, and before the rest is given up.
+/// Records refused one by one for one reason, after which the next ones are taken from the middle of what is left.
 const SAMPLE_FROM: u32 = 3;
+/// After so many, the rest is not tried.
 const GIVE_UP_AT: u32 = 7;
-/// As many are enough if the reason has been met in this run before.
+/// After so many already, if a batch of this run was given up for the same reason before.
 const KNOWN_GIVE_UP_AT: u32 = 2;
 /// Reasons that are remembered.
 const MAX_KNOWN: usize = 100;
@@ -20,9 +22,9 @@ const MAX_KNOWN: usize = 100;
 pub(super) struct Reason(u16, String, Vec<(String, String)>);
 
 impl Reason {
-    /// `None` if the reason may be another one for each record.
+    /// `None` if it passes by itself, or may be another one for each record.
     pub(super) fn of(status: u16, error: &CrmError) -> Option<Reason> {
-        if error.is_blocked() {
+        if error.is_blocked() || is_transient(error) {
             return None;
         }
         let mut items: Vec<(String, String)> =
@@ -55,9 +57,9 @@ pub(super) struct Known(RefCell<Vec<Reason>>);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Halve,
-    /// One of those that were refused for this reason is tried alone.
+    /// Next is a record from the middle of what was refused for this reason.
     Sample,
-    /// Those that were refused for this reason are not tried.
+    /// What was refused for this reason is not tried.
     GiveUp,
 }
 

@@ -33,9 +33,18 @@ fn one_reason_that_all_records_share_costs_a_few_calls() {
         assert_eq!((crm.count(Status::Updated), crm.count(Status::Failed)), (0, 1_000), "{destination_type}");
         let calls = crm.writes().len();
         assert!(calls <= 180, "{calls} calls of {destination_type}");
-        let untried = (1..=1_000).filter(|row| crm.problem(*row).message.contains("it was not sent alone")).count();
+        let untried = (1..=1_000).filter(|row| crm.problem(*row).message.contains("so it was not sent again")).count();
         assert!(untried >= 1_000 - calls, "{untried} of {destination_type}");
     }
+}
+
+#[test]
+fn locks_pass_by_themselves_and_are_no_reason_to_stop() {
+    let crm = fake("salesforce_dest", r#"[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"locked"}]"#, 20, |_| true);
+    crm.run().unwrap();
+    assert_eq!(crm.count(Status::Failed), 20);
+    assert!((1..=20).all(|row| crm.problem(row).code == "UNABLE_TO_LOCK_ROW"), "{:?}", crm.outcomes.borrow());
+    assert_eq!(crm.writes().len(), 6, "the batch, and five times more");
 }
 
 #[test]

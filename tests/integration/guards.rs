@@ -29,6 +29,28 @@ fn overriding(plan: &Plan, names: &[&str]) -> Confirmation {
 }
 
 #[tokio::test]
+async fn a_word_that_may_mean_null_holds_a_compared_plan_back_where_it_would_replace_a_value() {
+    for provider in [Provider::HubSpot, Provider::Salesforce] {
+        let (id_column, name) = (provider.id_column(), provider.first_name());
+        let csv = format!("{id_column},{name}\n{},NULL\n{},Ada\n", provider.id(0), provider.id(1));
+        let crm = Crm::with(provider, config(2), json!({})).await;
+        let guards = crm.plan_comparing(&csv).await.header().guards.clone();
+        let expected = format!(
+            "1 change with a word that may mean null over a value; the first is row 1: \"NULL\" into `{name}`, which holds \"{}\"",
+            crm.first_name(0)
+        );
+        assert_eq!(
+            guards.iter().map(|guard| (guard.name.as_str(), guard.message.as_str())).collect::<Vec<_>>(),
+            [("null_words", expected.as_str())]
+        );
+
+        let crm = Crm::with(provider, config(2), json!({"null_values": ["NULL"]})).await;
+        let plan = crm.plan_comparing(&csv).await;
+        assert_eq!((plan.header().guards.len(), plan.header().writable, plan.header().skipped), (0, 1, 1));
+    }
+}
+
+#[tokio::test]
 async fn a_guard_holds_a_plan_back_until_it_is_overridden_by_its_name() {
     let (crm, plan) = compared(20, json!({"guard": "email_taken"})).await;
     assert_eq!(names(&plan), ["email_taken", "max_changed_percent"], "the component's and the host's own");

@@ -7,7 +7,6 @@ use crate::bindings::reverse_sync::destination::types::Error;
 use crate::encode::push_json_string;
 use crate::json::text;
 use crate::metadata::Kind;
-use crate::plan::PlanHost;
 use crate::provider::Provider;
 use crate::provider_id::shown;
 use crate::routes::Routes;
@@ -24,15 +23,9 @@ const QUERY_ADDRESSES: usize = 60;
 const READ_ADDRESSES: usize = 100;
 
 /// What is the matter with a change that writes one.
-const WHAT: &str = "with an e-mail address that another record has";
-
-/// Says that some addresses could not be looked up.
-pub(super) fn finish((count, why): (u64, String), host: &mut impl PlanHost) {
-    if count > 0 {
-        let changes = if count == 1 { "1 change writes" } else { &format!("{count} changes write") };
-        host.guard(GUARD, &format!("{changes} an e-mail address of which nobody knows whether another record has it: {why}"));
-    }
-}
+const TAKEN: &str = "with an e-mail address that another record has";
+/// What is the matter with a change whose address could not be looked up.
+const UNCHECKED: &str = "with an e-mail address that another record may have, because it could not be looked up";
 
 /// An address that is about to be written.
 struct Address {
@@ -53,9 +46,7 @@ impl<N: Network> Comparer<'_, N> {
                 let owners = match self.owners(&name, addresses).await? {
                     Ok(owners) => owners,
                     Err(why) => {
-                        let mut unchecked = self.unchecked.borrow_mut();
-                        unchecked.0 += addresses.len() as u64;
-                        unchecked.1 = why;
+                        addresses.iter().for_each(|unchecked| compared.flag(GUARD, UNCHECKED, unchecked.row, &why));
                         continue;
                     }
                 };
@@ -63,7 +54,7 @@ impl<N: Network> Comparer<'_, N> {
                     let is_taken =
                         |(owner, held): &&(String, String)| wanted.id != *owner && wanted.address.to_lowercase() == held.to_lowercase();
                     if let Some((owner, _)) = owners.iter().find(is_taken) {
-                        compared.flag(GUARD, WHAT, wanted.row, &format!("record {owner} has `{}`", shown(&wanted.address)));
+                        compared.flag(GUARD, TAKEN, wanted.row, &format!("record {owner} has `{}`", shown(&wanted.address)));
                     }
                 }
             }

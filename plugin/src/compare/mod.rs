@@ -62,7 +62,7 @@ impl Compared {
 
     /// Somebody has to have a second look at a row.
     pub(crate) fn flag(&mut self, guard: &'static str, what: &'static str, row: u64, detail: &str) {
-        let at = self.flagged.iter().position(|(known, ..)| *known == guard).unwrap_or_else(|| {
+        let at = self.flagged.iter().position(|(known, about, ..)| (*known, *about) == (guard, what)).unwrap_or_else(|| {
             self.flagged.push((guard, what, Vec::new(), Packed::default()));
             self.flagged.len() - 1
         });
@@ -93,15 +93,13 @@ pub(crate) struct Comparer<'r, N> {
     pub(crate) metadata: &'r Metadata,
     pub(crate) runner: &'r Runner<'r, N>,
     held_back: HeldBack,
-    /// Changes whose e-mail addresses could not be looked up, and why.
-    unchecked: RefCell<(u64, String)>,
     /// Bytes of the last answer; nobody knows before the first one.
     answer: Cell<Option<usize>>,
 }
 
 impl<'r, N> Comparer<'r, N> {
     pub(crate) fn new(config: &'r Config, metadata: &'r Metadata, runner: &'r Runner<'r, N>) -> Self {
-        Comparer { config, metadata, runner, held_back: RefCell::default(), unchecked: RefCell::default(), answer: Cell::new(None) }
+        Comparer { config, metadata, runner, held_back: RefCell::default(), answer: Cell::new(None) }
     }
 }
 
@@ -199,7 +197,6 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
         while !self.reads.is_empty() {
             self.take().await?;
         }
-        email::finish(self.comparer.unchecked.take(), self.host);
         for (field, why, count, row) in self.comparer.held_back.take() {
             self.host.warn(&format!("`{field}`: not written for {count} records, because {why}; the first is row {row}"));
         }

@@ -106,6 +106,7 @@ impl<'a> View<'a> {
         fits.then_some(View { name: &column.name, values, valid })
     }
 
+    #[inline]
     fn is_valid(&self, row: usize) -> bool {
         self.valid.is_none_or(|bits| bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1))
     }
@@ -136,12 +137,12 @@ impl<'a> View<'a> {
     }
 
     /// How many values of a list there are in a row, blank ones aside; 0 where there is no list.
+    #[inline]
     pub(crate) fn items(&self, row: usize) -> usize {
-        if self.absence(row).is_some() {
-            return 0;
-        }
         match &self.values {
-            Some(Values::TextList { items, offsets }) => list(offsets, row).filter(|at| !is_blank(items.get(*at))).count(),
+            Some(Values::TextList { items, offsets }) if self.is_valid(row) => {
+                list(offsets, row).filter(|at| !is_blank(items.get(*at))).count()
+            }
             Some(Values::Json(texts)) if texts.get(row).starts_with('[') => {
                 json::items(texts.get(row)).map_or(0, |items| items.iter().filter(|item| !is_blank(item)).count())
             }
@@ -163,15 +164,6 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Appends `before`, the value of the row, and `after`; nothing at all unless the answer is `Written`.
-    #[inline]
-    pub(crate) fn append(&self, row: usize, before: &str, after: &str, out: &mut String) -> Appended {
-        match self.absence(row) {
-            Some(absence) => absence,
-            None => self.append_value(row, before, after, true, out),
-        }
-    }
-
     /// Appends the value of the row as text, without JSON around or in it.
     pub(crate) fn append_unescaped(&self, row: usize, out: &mut String) -> Appended {
         match self.absence(row) {
@@ -180,8 +172,9 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Appends `before`, the value of a row that has one, and `after`; nothing at all unless the answer is `Written`.
     #[inline]
-    fn append_value(&self, row: usize, before: &str, after: &str, escape: bool, out: &mut String) -> Appended {
+    pub(crate) fn append_value(&self, row: usize, before: &str, after: &str, escape: bool, out: &mut String) -> Appended {
         let Some(values) = &self.values else { return Appended::Null };
         let start = out.len();
         match values {

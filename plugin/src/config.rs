@@ -302,21 +302,6 @@ fn is_version(text: &str) -> bool {
     !major.is_empty() && digits(major) && minor.len() == 1 && digits(minor)
 }
 
-/// What to say if golden records of one kind would be written into an object that holds another. Their ids may be the same numbers.
-pub fn misfit(entity_type: &str, object: &str) -> Option<String> {
-    const PEOPLE: [&[&str]; 2] = [&["person", "people", "contact", "lead"], &["contacts", "0-1", "Contact", "Lead"]];
-    const COMPANIES: [&[&str]; 2] = [&["company", "organization", "organisation", "account"], &["companies", "0-2", "Account"]];
-    let is = |[entities, _]: [&[&str]; 2]| entities.iter().any(|name| name.eq_ignore_ascii_case(entity_type));
-    let holds = |[_, objects]: [&[&str]; 2]| objects.iter().any(|name| name.eq_ignore_ascii_case(object));
-    let differ = (is(PEOPLE) && holds(COMPANIES)) || (is(COMPANIES) && holds(PEOPLE));
-    differ.then(|| {
-        format!(
-            "the golden records are of entity type `{}`, and `{object}` holds something else; check `object`",
-            crate::provider_id::shown(entity_type)
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

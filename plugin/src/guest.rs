@@ -23,10 +23,7 @@ impl Guest for Component {
     fn plan(target: Target, mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
         let config = config::parse(&target.destination_type, &target.config)?;
         let outside = Outside::new(&target.base_url)?;
-        if let Some(warning) = config::misfit(&target.entity_type, &config.object) {
-            sink.warn(&warning);
-        }
-        block_on(plan::plan_in(mode, &config, &outside, &mut Planning { records, sink }))
+        block_on(plan::plan_in(mode, &config, &target.entity_type, &outside, &mut Planning { records, sink }))
     }
 
     fn run(target: Target, mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {

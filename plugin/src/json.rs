@@ -18,7 +18,8 @@ pub(crate) fn is_bare(raw: &str) -> bool {
     !raw.starts_with(['"', '[', '{', 'n'])
 }
 
-/// A string, number or boolean as text. Digits stay as they are, and exponents are written out. `None`: it is none of these.
+/// A string, number or boolean as text. Digits stay as they are, and exponents are written out. `None` for null,
+/// lists and objects, and for an exponent that is too large to be written out.
 pub(crate) fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => text(raw),

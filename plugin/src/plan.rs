@@ -13,6 +13,7 @@ use crate::encode;
 use crate::fields::{self, Said, Writable};
 use crate::metadata::{self, Metadata};
 use crate::packed::{clear, close, empty_strings};
+use crate::provider::misfit;
 use crate::provider_id::{self, Flaw};
 use crate::run::Runner;
 use crate::run::verify::ReadsOnly;
@@ -69,7 +70,16 @@ const PUSH_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// As [`plan()`]; a CRM that cannot be read.
-pub async fn plan_in<H: PlanHost, N: Network>(mode: PlanMode, config: &Config, network: &N, host: &mut H) -> Result<(), Error> {
+pub async fn plan_in<H: PlanHost, N: Network>(
+    mode: PlanMode,
+    config: &Config,
+    entity_type: &str,
+    network: &N,
+    host: &mut H,
+) -> Result<(), Error> {
+    if let Some(warning) = misfit(entity_type, &config.object) {
+        host.warn(&warning);
+    }
     if !config.policy.fill_only.is_empty() && mode != PlanMode::Compare {
         return Err(invalid("`fill_only` needs to know what the CRM holds: plan with --compare, or set `\"compare\": true`".to_owned()));
     }

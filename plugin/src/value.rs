@@ -4,6 +4,7 @@
 use crate::columns::{Appended, Values, View};
 use crate::encode;
 use crate::fields::Writable;
+use crate::json;
 use crate::metadata::{Field, Kind, coerce};
 use crate::provider::Provider;
 use crate::provider_id::shown;
@@ -23,7 +24,17 @@ const NULL_WORDS: [&str; 14] =
 
 /// Whether a text may mean that there is no value.
 pub(crate) fn is_null_word(text: &str) -> bool {
-    text.len() <= 9 && matches!(text.as_bytes().first(), Some(b'N' | b'n' | b'\\' | b'<' | b'#' | b'u')) && NULL_WORDS.contains(&text)
+    NULL_WORDS.contains(&text)
+}
+
+/// Whether a text may be a word for null, or a number in scientific notation. A look at both ends tells of most that they are not.
+#[inline]
+fn is_suspect(text: &str) -> bool {
+    match text.as_bytes() {
+        [b'N' | b'n' | b'\\' | b'<' | b'#' | b'u', ..] => text.len() <= 9,
+        [b'0'..=b'9', .., b'0'..=b'9'] => text.len() <= 24 && text.contains("+"),
+        _ => false,
+    }
 }
 
 /// CRM values by golden values.
@@ -123,11 +134,7 @@ impl Remarks {
 }
 
 /// Whether it is what spreadsheets make of a long number, such as `4.93E+11`.
-#[inline]
 fn is_rounded(text: &str) -> bool {
-    if !(5..=24).contains(&text.len()) {
-        return false;
-    }
     let Some((digits, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else { return false };
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let (whole, fraction) = digits.split_once(['.', ',']).unwrap_or((digits, "0"));
@@ -140,59 +147,10 @@ impl Writable<'_> {
     #[inline]
     pub(crate) fn append(&mut self, row: usize, comma: bool, scratch: &mut String, out: &mut String) -> Appended {
         let skip = usize::from(!comma);
-        let means_null = self.means_null(row);
-        let appended = match &self.coercion {
-            _ if means_null => Appended::Null,
-            None => {
-                let (before, after) = self.around(row);
-                let appended = match self.map {
-                    None => self.view.append(row, before.get(skip..).unwrap_or_default(), after, out),
-                    Some(_) => match text(&self.view, row, scratch) {
-                        Ok(text) => {
-                            let value = mapped(self.map, self.view.items(row) > 1, text);
-                            // A map says texts; where a number or a boolean is due, it may say one.
-                            let fits = !after.is_empty() || encode::is_plain_decimal(&value) || matches!(&*value, "true" | "false");
-                            match fits {
-                                _ if value.trim().is_empty() => Appended::Empty,
-                                false => Appended::Unencodable,
-                                true => {
-                                    out.push_str(before.get(skip..).unwrap_or_default());
-                                    encode::push_escaped(out, &value);
-                                    out.push_str(after);
-                                    Appended::Written
-                                }
-                            }
-                        }
-                        Err(appended) => appended,
-                    },
-                };
-                if !self.joined && appended == Appended::Written && self.view.items(row) > 1 {
-                    self.joined = true;
-                }
-                appended
-            }
-            Some(coercion) if self.map.is_none() && is_plain(&coercion.field.kind, &self.view) => {
-                self.view.append(row, self.before.get(skip..).unwrap_or_default(), self.after, out)
-            }
-            Some(_) if self.has_too_many(row) => Appended::Unencodable,
-            Some(coercion) => match text(&self.view, row, scratch) {
-                Ok(text) => match coerce::coerce(coercion.field, coercion.zone, &mapped(self.map, self.takes_several(), text)) {
-                    Ok(Some((value, remark))) => {
-                        out.push_str(self.before.get(skip..).unwrap_or_default());
-                        encode::push_escaped(out, &value);
-                        out.push_str(self.after);
-                        self.remarks.cut += u64::from(remark.cut);
-                        if remark.unlisted {
-                            self.remarks.unlisted += 1;
-                            self.remarks.example.get_or_insert_with(|| text.to_owned());
-                        }
-                        Appended::Written
-                    }
-                    Ok(None) => Appended::Empty,
-                    Err(_) => Appended::Unencodable,
-                },
-                Err(appended) => appended,
-            },
+        let appended = match self.view.absence(row) {
+            Some(absence) => absence,
+            None if self.means_null(row) => Appended::Null,
+            None => self.append_value(row, skip, scratch, out),
         };
         match (appended, &self.cleared) {
             (Appended::Null | Appended::Empty, Some(cleared)) => {
@@ -211,22 +169,102 @@ impl Writable<'_> {
         }
     }
 
+    /// Appends the member of a row that has a value.
+    #[inline]
+    fn append_value(&mut self, row: usize, skip: usize, scratch: &mut String, out: &mut String) -> Appended {
+        let as_it_is = match &self.coercion {
+            None => self.map.is_none(),
+            Some(coercion) => self.map.is_none() && is_plain(&coercion.field.kind, &self.view),
+        };
+        let appended = if as_it_is {
+            let (before, after) = if self.bare { self.around(row) } else { (self.before.as_str(), self.after) };
+            self.view.append_value(row, before.get(skip..).unwrap_or_default(), after, true, out)
+        } else if self.coercion.is_none() {
+            self.append_mapped(row, skip, scratch, out)
+        } else {
+            self.append_coerced(row, skip, scratch, out)
+        };
+        if self.coercion.is_none() && !self.joined && appended == Appended::Written && self.view.items(row) > 1 {
+            self.joined = true;
+        }
+        appended
+    }
+
+    /// What the map says, where nobody knows what the field takes.
+    fn append_mapped(&mut self, row: usize, skip: usize, scratch: &mut String, out: &mut String) -> Appended {
+        let (before, after) = self.around(row);
+        let value = match text(&self.view, row, scratch) {
+            Ok(text) => mapped(self.map, self.view.items(row) > 1, text),
+            Err(appended) => return appended,
+        };
+        if value.trim().is_empty() {
+            return Appended::Empty;
+        }
+        // A map says texts; where a number or a boolean is due, it may say one.
+        if after.is_empty() && !encode::is_plain_decimal(&value) && !matches!(&*value, "true" | "false") {
+            return Appended::Unencodable;
+        }
+        out.push_str(before.get(skip..).unwrap_or_default());
+        encode::push_escaped(out, &value);
+        out.push_str(after);
+        Appended::Written
+    }
+
+    /// The value in the form that the field takes.
+    fn append_coerced(&mut self, row: usize, skip: usize, scratch: &mut String, out: &mut String) -> Appended {
+        let Some(coercion) = &self.coercion else { return Appended::Unencodable };
+        if self.has_too_many(row) {
+            return Appended::Unencodable;
+        }
+        let text = match text(&self.view, row, scratch) {
+            Ok(text) => text,
+            Err(appended) => return appended,
+        };
+        match coerce::coerce(coercion.field, coercion.zone, &mapped(self.map, self.takes_several(), text)) {
+            Ok(Some((value, remark))) => {
+                out.push_str(self.before.get(skip..).unwrap_or_default());
+                encode::push_escaped(out, &value);
+                out.push_str(self.after);
+                self.remarks.cut += u64::from(remark.cut);
+                if remark.unlisted {
+                    self.remarks.unlisted += 1;
+                    self.remarks.example.get_or_insert_with(|| text.to_owned());
+                }
+                Appended::Written
+            }
+            Ok(None) => Appended::Empty,
+            Err(_) => Appended::Unencodable,
+        }
+    }
+
     /// Whether the value is one of the configured words for null. Others that may be are counted.
     #[inline]
     fn means_null(&mut self, row: usize) -> bool {
-        if self.view.absence(row).is_some() {
-            return false;
+        match &self.view.values {
+            Some(Values::Text { texts, .. }) => {
+                let text = texts.get(row);
+                // Hardly any text begins like one of these.
+                (!self.null_values.is_empty() || is_suspect(text)) && self.judge_word(text)
+            }
+            Some(Values::Json(texts)) => match json::text(texts.get(row)) {
+                Some(text) => (!self.null_values.is_empty() || is_suspect(&text)) && self.judge_word(&text),
+                None => false,
+            },
+            _ => false,
         }
-        let Some(text) = self.view.as_text(row) else { return false };
-        if self.null_values.iter().any(|word| *word == text) {
+    }
+
+    #[cold]
+    fn judge_word(&mut self, text: &str) -> bool {
+        if self.null_values.iter().any(|word| word == text) {
             return true;
         }
-        if is_null_word(&text) {
+        if is_null_word(text) {
             self.remarks.null_words += 1;
-            self.remarks.null_word.get_or_insert_with(|| text.into_owned());
-        } else if is_rounded(&text) && !self.is_number() {
+            self.remarks.null_word.get_or_insert_with(|| text.to_owned());
+        } else if is_rounded(text) && !self.is_number() {
             self.remarks.rounded += 1;
-            self.remarks.rounded_example.get_or_insert_with(|| text.into_owned());
+            self.remarks.rounded_example.get_or_insert_with(|| text.to_owned());
         }
         false
     }

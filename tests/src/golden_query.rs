@@ -90,10 +90,11 @@ async fn types_are_kept(world: &World) -> anyhow::Result<()> {
     ensure!(named(&batch, "yes")?.as_boolean_opt().context("yes is no boolean")?.value(0));
     let day = named(&batch, "day")?.as_primitive_opt::<types::Date32Type>().context("day is no date")?.value(0);
     ensure!(day == 19_782, "day is {day}");
-    for (column, expected) in [("moment", 1_704_164_645_000_006), ("instant", 1_704_157_445_000_000)] {
+    for (column, expected, has_zone) in [("moment", 1_704_164_645_000_006, false), ("instant", 1_704_157_445_000_000, true)] {
         let found = named(&batch, column)?.as_primitive_opt::<types::TimestampMicrosecondType>();
-        let found = found.with_context(|| format!("{column} is no time"))?.value(0);
-        ensure!(found == expected, "{column} is {found}");
+        let found = found.with_context(|| format!("{column} is no time"))?;
+        ensure!(found.value(0) == expected, "{column} is {}", found.value(0));
+        ensure!(found.timezone().is_some() == has_zone, "{column} has the zone {:?}", found.timezone());
     }
     let (staged, validated) =
         world.query("SELECT i, i::text AS record_id FROM generate_series(1, 30000) AS i", QueryLimits::default()).await?;

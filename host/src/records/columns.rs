@@ -78,7 +78,7 @@ fn values(array: &ArrayRef) -> Option<ColumnValues> {
         }
         DataType::Date32 => ColumnValues::Date(array.as_primitive::<Date32Type>().values().to_vec()),
         DataType::Date64 => {
-            // A day that does not fit is none of the years 1 to 9999, and so it stays.
+            // What does not fit becomes the last day there is, which is refused as any day after the year 9999.
             let day = |millis: &i64| i32::try_from(millis.div_euclid(86_400_000)).unwrap_or(i32::MAX);
             ColumnValues::Date(array.as_primitive::<Date64Type>().values().iter().map(day).collect())
         }
@@ -92,7 +92,8 @@ fn values(array: &ArrayRef) -> Option<ColumnValues> {
     })
 }
 
-/// Microseconds since 1970. What does not fit is none of the years 1 to 9999, and so it stays.
+/// Microseconds since 1970. What does not fit becomes the last (or first) time there is, which is refused as any time outside the years 1
+/// to 9999.
 fn micros(array: &ArrayRef, unit: TimeUnit) -> Option<Vec<i64>> {
     let whole = cast_with_options(array, &DataType::Int64, &STRICT).ok()?;
     let micros = |value: &i64| match unit {

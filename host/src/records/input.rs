@@ -112,8 +112,8 @@ pub(super) fn open(path: &Path, left: Option<&Arc<AtomicU64>>) -> Result<Opened,
     } else {
         let mut file = BufReader::with_capacity(BUFFER, file);
         let start = file.fill_buf().map_err(|error| RecordsError::Io { file: name.clone(), error })?;
-        if let Some(other) = other_than(packing, start) {
-            let reason = format!("by its first bytes this is {other}, which its name does not say; name it for what it is");
+        if let Some((other, ending)) = other_than(packing, start) {
+            let reason = format!("the file is {other}, and its name does not say so; rename it so that it ends in {ending}");
             return Err(RecordsError::Malformed { file: name, line: None, reason });
         }
         let stream = unpack(Box::new(file), packing);
@@ -126,12 +126,27 @@ pub(super) fn open(path: &Path, left: Option<&Arc<AtomicU64>>) -> Result<Opened,
     Ok(Opened { name, format, data })
 }
 
-/// What a file is by its first bytes, if that is not what its name says.
-fn other_than(packing: Packing, start: &[u8]) -> Option<&'static str> {
-    match (start, packing) {
-        ([0x1f, 0x8b, ..], Packing::None | Packing::Zstd) => Some("packed with gzip (.gz)"),
-        ([0x28, 0xb5, 0x2f, 0xfd, ..], Packing::None | Packing::Gzip) => Some("packed with zstd (.zst)"),
-        ([b'P', b'A', b'R', b'1', ..], _) => Some("Parquet (.parquet)"),
+/// What a stream is packed with, by its first bytes.
+fn packing_of(start: &[u8]) -> Packing {
+    match start {
+        [0x1f, 0x8b, ..] => Packing::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Packing::Zstd,
+        _ => Packing::None,
+    }
+}
+
+/// Whether a stream is Parquet, by its first bytes. A column of CSV may have that name, and then text follows.
+fn is_parquet(start: &[u8]) -> bool {
+    let is_text = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+    start.strip_prefix(b"PAR1").is_some_and(|rest| !rest.first().is_some_and(is_text))
+}
+
+/// What a file is by its first bytes, and its ending, if its name says something else.
+fn other_than(packing: Packing, start: &[u8]) -> Option<(&'static str, &'static str)> {
+    match packing_of(start) {
+        Packing::Gzip if packing != Packing::Gzip => Some(("packed with gzip", ".gz")),
+        Packing::Zstd if packing != Packing::Zstd => Some(("packed with zstd", ".zst")),
+        _ if is_parquet(start) => Some(("Parquet", ".parquet")),
         _ => None,
     }
 }
@@ -191,14 +206,9 @@ pub(super) fn open_stdin() -> Result<Opened, RecordsError> {
 
 fn sniff(name: &str, input: impl Read + Send + 'static) -> io::Result<Opened> {
     let (start, stream) = peek(input)?;
-    let packing = match start.as_slice() {
-        [0x1f, 0x8b, ..] => Packing::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd] => Packing::Zstd,
-        _ => Packing::None,
-    };
-    let (start, mut stream) = peek(unpack(Box::new(BufReader::with_capacity(BUFFER, stream)), packing)?)?;
+    let (start, mut stream) = peek(unpack(Box::new(BufReader::with_capacity(BUFFER, stream)), packing_of(&start))?)?;
     let name = name.to_owned();
-    if start == *b"PAR1" {
+    if is_parquet(&start) {
         // Parquet is read from its end, so it has to be somewhere where there is one.
         let mut file = tempfile::tempfile()?;
         io::copy(&mut stream, &mut file)?;
@@ -212,10 +222,10 @@ fn sniff(name: &str, input: impl Read + Send + 'static) -> io::Result<Opened> {
 
 type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
 
-/// The first four bytes, and the whole stream all the same.
+/// The first five bytes, and the whole stream all the same.
 fn peek<R: Read>(mut input: R) -> io::Result<(Vec<u8>, Peeked<R>)> {
-    let mut start = Vec::with_capacity(4);
-    input.by_ref().take(4).read_to_end(&mut start)?;
+    let mut start = Vec::with_capacity(5);
+    input.by_ref().take(5).read_to_end(&mut start)?;
     Ok((start.clone(), Cursor::new(start).chain(input)))
 }
 
@@ -235,7 +245,8 @@ mod tests {
     fn standard_input_is_recognised_by_its_first_bytes() {
         assert_eq!(sniffed(b"a,b\n1,2\n".to_vec()), (Format::Csv(b','), "a,b\n1,2\n".to_owned()));
         assert_eq!(sniffed(b" {\"a\":1}\n".to_vec()), (Format::JsonLines, " {\"a\":1}\n".to_owned()));
-        assert_eq!(sniffed(b"PAR1xyz".to_vec()).0, Format::Parquet);
+        assert_eq!(sniffed(b"PAR1\x15yz".to_vec()).0, Format::Parquet);
+        assert_eq!(sniffed(b"PAR1,b\n1,2\n".to_vec()).0, Format::Csv(b','), "a column may have that name");
         assert_eq!(sniffed(Vec::new()).0, Format::Csv(b','));
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(b"{\"a\":1}\n").unwrap();
@@ -247,10 +258,10 @@ mod tests {
     fn what_is_something_else_than_its_name_says_is_named() {
         let dir = tempfile::tempdir().unwrap();
         for (name, bytes, is) in [
-            ("a.csv", &[0x1f, 0x8b, 8, 0][..], "gzip (.gz)"),
-            ("b.jsonl", &[0x28, 0xb5, 0x2f, 0xfd, 0], "zstd (.zst)"),
-            ("c.csv", b"PAR1\x15", "Parquet (.parquet)"),
-            ("d.csv.gz", b"PAR1\x15", "Parquet (.parquet)"),
+            ("a.csv", &[0x1f, 0x8b, 8, 0][..], "gzip, and its name does not say so; rename it so that it ends in .gz"),
+            ("b.jsonl", &[0x28, 0xb5, 0x2f, 0xfd, 0], "ends in .zst"),
+            ("c.csv", b"PAR1\x15", "ends in .parquet"),
+            ("d.csv.gz", b"PAR1\x15", "ends in .parquet"),
         ] {
             let path = dir.path().join(name);
             fs::write(&path, bytes).unwrap();

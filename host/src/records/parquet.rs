@@ -40,12 +40,37 @@ fn with_long_times(found: &ArrowReaderMetadata) -> Option<Schema> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{cast::AsArray, types::TimestampMicrosecondType};
+    use arrow_array::{ArrayRef, RecordBatch, StringArray, cast::AsArray, types::TimestampMicrosecondType};
     use parquet::{
+        arrow::ArrowWriter,
+        basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
         data_type::{Int96, Int96Type},
-        file::writer::SerializedFileWriter,
+        file::{properties::WriterProperties, writer::SerializedFileWriter},
         schema::parser::parse_message_type,
     };
+
+    #[test]
+    fn every_codec_is_read() {
+        let codecs = [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::GZIP(GzipLevel::default()),
+            Compression::BROTLI(BrotliLevel::default()),
+            Compression::LZ4,
+            Compression::LZ4_RAW,
+            Compression::ZSTD(ZstdLevel::default()),
+        ];
+        for codec in codecs {
+            let texts = StringArray::from(vec!["Ada"; 100]);
+            let batch = RecordBatch::try_from_iter([("name", Arc::new(texts) as ArrayRef)]).unwrap();
+            let mut file = tempfile::tempfile().unwrap();
+            let properties = WriterProperties::builder().set_compression(codec).build();
+            let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            assert_eq!(open(file, 100).unwrap().next().unwrap().unwrap().column(0), batch.column(0), "{codec}");
+        }
+    }
 
     #[test]
     fn times_of_spark_keep_their_year() {

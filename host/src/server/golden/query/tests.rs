@@ -6,7 +6,7 @@ use crate::{
     records::{RecordOptions, RecordSource},
 };
 use arrow_array::RecordBatch;
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::path::{Path, PathBuf};
 
@@ -98,6 +98,11 @@ async fn every_value_keeps_its_spelling_until_its_type_is_certain() {
         matches!(column("seen"), (DataType::Utf8, values) if values == ["2024-01-02 03:04:05", "2024-01-02T03:04:05.25Z", "null"]),
         "one names a zone and one does not"
     );
+    for (row, zone, time) in [(1, None, "2024-01-02T03:04:05"), (2, Some("UTC".into()), "2024-01-02T03:04:05.250Z")] {
+        let (staged, _) = world.query(&format!("SELECT seen FROM people WHERE id = {row}")).await.unwrap();
+        let seen = self::column(&read(&staged.publish(&format!("seen_{row}")).unwrap())[0], "seen");
+        assert_eq!(seen, (DataType::Timestamp(TimeUnit::Microsecond, zone), vec![time.to_owned()]));
+    }
     assert_eq!(column("mixed"), (DataType::Utf8, vec!["1".into(), "x".into(), "2.0".into()]));
     assert_eq!(column("half"), (DataType::Float64, vec!["1.0".into(), "0.5".into(), "null".into()]));
     assert_eq!(column("price"), (DataType::Float64, vec!["12.5".into(), "3.0".into(), "0.1".into()]));

@@ -122,7 +122,7 @@ pub(crate) fn count_blocked(config: &Config, blocked: &Cell<u32>, exchanged: &Ex
             blocked.set(blocked.get() + 1);
             if blocked.get() >= MAX_BLOCKED {
                 let message = format!(
-                    "{MAX_BLOCKED} updates in a row did not get through to {}. The last answer: {}. Let them through, then run the same plan again; it goes on where it stopped",
+                    "{MAX_BLOCKED} updates in a row did not get through to {}. The last answer: {}. Change what blocks them, then run the same plan again: it continues where it stopped",
                     config.provider.name(),
                     error.message
                 );

@@ -85,7 +85,7 @@ pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, strea
     if runner.offline {
         runner.joined = stream.joined();
     }
-    // A change of an offline or a compared plan is held against the CRM before it is written; one of an online plan only when in doubt.
+    // Offline and compared plans are checked against the CRM before each write; online plans only where a change is in doubt.
     if mode != PlanMode::Online {
         runner.rules().await?;
     }

@@ -41,7 +41,7 @@ pub(super) fn upload(changes: &Changes, members: &[usize]) -> Upload {
         // Escapes of JSON are no shorter than those of CSV, and a column that is empty costs a comma.
         bytes += changes.fields(*member).len() + changes.id(*member).len() + columns.names.len() + 4;
         if bytes > UPLOAD_BYTES && count > 0 {
-            // A column of a change that is not in this upload is none of its columns.
+            // This change goes into the next upload, and so do its columns.
             columns.names.truncate(known);
             break;
         }

@@ -162,7 +162,7 @@ window.addEventListener(SIGNED_OUT, () => {
   forget();
   leaving.abort();
   visits += 1;
-  showSignIn(new Problem({ title: 'You were signed out', detail: 'The session has ended. Sign in again; plans and runs go on meanwhile.' }));
+  showSignIn(new Problem({ title: 'You were signed out', detail: 'The session has ended. Sign in again. Plans and runs continue in the meantime.' }));
 });
 theElement('skip').addEventListener('click', event => {
   // The hash is the router's.

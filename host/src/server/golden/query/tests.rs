@@ -100,7 +100,7 @@ async fn every_value_keeps_its_spelling_until_its_type_is_certain() {
     );
     for (row, zone, time) in [(1, None, "2024-01-02T03:04:05"), (2, Some("UTC".into()), "2024-01-02T03:04:05.250Z")] {
         let (staged, _) = world.query(&format!("SELECT seen FROM people WHERE id = {row}")).await.unwrap();
-        let seen = self::column(&read(&staged.publish(&format!("seen_{row}")).unwrap())[0], "seen");
+        let seen = self::column(&read(&staged.publish(&format!("set_seen{row}")).unwrap())[0], "seen");
         assert_eq!(seen, (DataType::Timestamp(TimeUnit::Microsecond, zone), vec![time.to_owned()]));
     }
     assert_eq!(column("mixed"), (DataType::Utf8, vec!["1".into(), "x".into(), "2.0".into()]));

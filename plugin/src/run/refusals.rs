@@ -97,3 +97,27 @@ impl Refusals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What comes of this many records that are refused one by one for this reason.
+    fn alone(times: u32, error: &CrmError) -> Next {
+        let (mut refusals, known) = (Refusals::default(), Known::default());
+        let mut next = Next::Halve;
+        for _ in 0..times {
+            next = refusals.refused(1, Reason::of(400, error).as_ref(), &known);
+        }
+        next
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_no_reason_to_stop_however_often_it_comes() {
+        let refused = |code: &str| CrmError::salesforce(&json!([{"errorCode": code, "message": "no"}]));
+        assert_eq!(alone(GIVE_UP_AT, &refused("FIELD_INTEGRITY_EXCEPTION")), Next::GiveUp);
+        assert_eq!(alone(GIVE_UP_AT - 1, &refused("FIELD_INTEGRITY_EXCEPTION")), Next::Sample);
+        assert_eq!(alone(GIVE_UP_AT * 10, &refused("UNABLE_TO_LOCK_ROW")), Next::Halve);
+    }
+}

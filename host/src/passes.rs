@@ -4,7 +4,7 @@ use crate::{
     component::{Component, Grant},
     egress::Link,
     gate::ConfirmedPlan,
-    journal::{self, Journal, Ranges, RunId},
+    journal::{self, Journal, Ranges},
     run::{self, Part, Report, RunError, StopReason, StopSignal, Stopped, Watch},
     verify::{self, Verified},
 };
@@ -85,8 +85,6 @@ pub struct Passes<'a> {
     pub confirmed: &'a ConfirmedPlan,
     /// Where journals are.
     pub runs_dir: &'a Path,
-    /// The run, whose journal is new or holds what happened before.
-    pub run_id: RunId,
     /// The way to the CRM.
     pub link: Link,
     /// Stops between batches.
@@ -94,15 +92,17 @@ pub struct Passes<'a> {
 }
 
 impl Passes<'_> {
-    /// Makes all passes. `watching` is told at the beginning of each pass that writes where to look for its progress.
+    /// Makes all passes. The journal is new or holds what happened before. `watching` is told at the beginning of each pass that writes where to
+    /// look for its progress.
     ///
     /// # Errors
     /// Only for what makes running impossible; see [`run::run`].
-    pub async fn all(&self, checks: Checks, mut watching: impl FnMut(Watch)) -> Result<Done, RunError> {
+    pub async fn all(&self, checks: Checks, mut journal: Journal, mut watching: impl FnMut(Watch)) -> Result<Done, RunError> {
         let (mut canary, mut verified, mut whole) = (None, None, None);
         let (mut requests, mut refused) = (0, 0);
         if let Some(size) = checks.canary.map(NonZeroU64::get) {
-            let report = self.run(Part::First(size), &mut watching).await?;
+            let (run_id, journal_id) = (journal.run_id().clone(), journal.past().journal_id.clone());
+            let report = self.run(Part::First(size), journal, &mut watching).await?;
             if report.stopped.is_some() {
                 return Ok(Done { report, canary, verified, unread: false });
             }
@@ -120,6 +120,7 @@ impl Passes<'_> {
             if !held {
                 return Ok(Done { report, canary, verified, unread: false });
             }
+            journal = Journal::open_run(self.runs_dir, run_id, self.confirmed.plan().id(), journal_id.as_ref())?;
             // A canary as large as the plan has left nothing, and its run has ended.
             if report.pending == 0 {
                 whole = Some(report);
@@ -129,7 +130,7 @@ impl Passes<'_> {
         }
         let mut report = match whole {
             Some(report) => report,
-            None => self.run(Part::Whole, &mut watching).await?,
+            None => self.run(Part::Whole, journal, &mut watching).await?,
         };
         report.requests += requests;
         report.refused += refused;
@@ -147,9 +148,8 @@ impl Passes<'_> {
         Ok(Done { report, canary, verified, unread: false })
     }
 
-    async fn run(&self, part: Part, watching: &mut impl FnMut(Watch)) -> Result<Report, RunError> {
-        let Passes { component, grant, confirmed, runs_dir, run_id, link, stop } = self;
-        let journal = Journal::open_run(runs_dir, run_id.clone(), confirmed.plan().id())?;
+    async fn run(&self, part: Part, journal: Journal, watching: &mut impl FnMut(Watch)) -> Result<Report, RunError> {
+        let Passes { component, grant, confirmed, link, stop, .. } = self;
         run::run(component, grant, confirmed, part, link.clone(), journal, stop.clone(), watching).await
     }
 

@@ -103,7 +103,8 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
     if header.mode != PlanMode::Compare {
         return Err(UndoError::NoValuesBefore(run_id.clone()));
     }
-    let written = past.updated.or(&past.unknown);
+    // What may have been written counts too: it is put back where the record holds it.
+    let written = past.updated.or(&past.unknown).or(&past.in_doubt(header.writable));
     let total = written.count();
     if total == 0 {
         return Err(UndoError::NothingWritten(run_id.clone()));

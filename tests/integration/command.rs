@@ -149,12 +149,9 @@ async fn every_run_leaves_a_row_in_the_audit_log() {
     project.run(&["run", "people", "--confirm"]).await;
     let log = fs::read_to_string(project.path(".reverse-sync/audit_log.jsonl")).unwrap();
     let actions: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(actions.len(), 2);
-    assert_eq!(
-        (actions[0]["action"].as_str(), actions[1]["action"].as_str()),
-        (Some("destination.reverse_run"), Some("destination.reverse_run.failed"))
-    );
-    assert_eq!(actions[0]["report"]["updated"], 3);
+    let named: Vec<&str> = actions.iter().map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(named, ["run.begin", "destination.reverse_run", "destination.reverse_run.failed"]);
+    assert_eq!((&actions[0]["plan_id"], &actions[1]["report"]["updated"]), (&actions[1]["report"]["plan_id"], &serde_json::json!(3)));
 }
 
 fn toml(provider: Provider, base_url: &str, config_json: &str) -> String {

@@ -316,11 +316,14 @@ async fn planned_again(bench: &Bench, inputs: &[Input]) -> Result<(), TestCaseEr
     }
     let first = plan(bench, files).await;
     let mut expected = changes(&first);
-    let mut journal = String::new();
+    let (mut journal, mut sum) = (String::new(), 0);
     for (change, (row, provider_id, _)) in expected.iter().enumerate().filter(|(_, (row, ..))| failed[*row as usize - 1]) {
         let problem =
             json!({"change": change, "row": row, "provider_id": provider_id, "status": 400, "code": "REFUSED", "message": "a,\n\"b\""});
-        journal.push_str(&format!("{}\n", json!({"failed": problem})));
+        let line = json!({"failed": problem}).to_string();
+        let line = line.strip_suffix('}').unwrap();
+        sum = xxhash_rust::xxh3::xxh3_64_with_seed(line.as_bytes(), sum);
+        journal.push_str(&format!("{line},\"sum\":\"{sum:016x}\"}}\n"));
     }
     expected.retain(|(row, ..)| failed[*row as usize - 1]);
     let journal_file = dir.path().join("journal.jsonl");

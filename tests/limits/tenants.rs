@@ -5,7 +5,7 @@
 
 use crate::alone;
 use crm_simulator::{Config, Fault, Rule, Simulator, Token};
-use reverse_sync::server::store::{Role, Store};
+use reverse_sync::server::{app::State, store::Role};
 use reverse_sync_tests::{
     http::Client,
     service::{Database, Service},
@@ -142,7 +142,7 @@ where
 
 /// So many orgs, each with so many destinations in this CRM. Each of those has a source of its own, and so a budget of its own.
 async fn tenants(service: &Service, crm: &Simulator, count: usize, destinations: usize) -> Vec<Arc<Tenant>> {
-    let store = Store::open(&service.database_url()).await.unwrap();
+    let store = State::open(&service.state(), Some(&service.database_url())).await.unwrap().store;
     let (base_url, client) = (crm.base_url(), service.client(None));
     let made = for_each(0..count, 16, |n| {
         let (store, base_url, client) = (store.clone(), base_url.clone(), client.clone());
@@ -240,7 +240,7 @@ async fn two_hundred_runs_of_a_thousand_orgs_go_on_at_once_and_take_the_same_tim
         assert_eq!((0..RUNS * RECORDS).filter(renamed).count(), RUNS * RECORDS);
     }
 
-    let store = Store::open(&service.database_url()).await.unwrap();
+    let store = State::open(&service.state(), Some(&service.database_url())).await.unwrap().store;
     let mut times = Vec::new();
     for (tenant, (_, run)) in tenants.iter().zip(&runs) {
         let row = store.run(&tenant.org_id, run["run_id"].as_str().unwrap()).await.unwrap().unwrap();

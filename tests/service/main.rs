@@ -35,10 +35,12 @@ mod serve {
     mod operations;
     mod page;
     mod restart;
+    mod restored;
     mod retention;
     mod safety;
     mod status_codes;
     mod storage;
+    mod taken_over;
     mod tenants;
     mod walk_through;
     mod world;

@@ -88,11 +88,20 @@ impl Service {
     /// # Errors
     /// If it does not say within two minutes where it listens.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        self.start_with(&[]).await
+    }
+
+    /// As [`Service::start_again`], with these arguments for this once.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn start_with(&mut self, once: &[&str]) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "it is running");
         let log = File::options().append(true).create(true).open(self.log_file())?;
         let mut child = self
             .command(&["serve", "--listen", "127.0.0.1:0", "--allow-local-sources"])
             .args(&self.arguments[1..])
+            .args(once)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(log)
@@ -122,6 +131,15 @@ impl Service {
         });
         self.place.moved_to(&address);
         self.child = Some(child);
+        Ok(())
+    }
+
+    /// From its next start on, it is this program.
+    ///
+    /// # Errors
+    /// If its path is no text.
+    pub fn becomes(&mut self, program: &Path) -> anyhow::Result<()> {
+        program.to_str().context("a path that is no text")?.clone_into(&mut self.arguments[0]);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::{
 use clap::Args;
 use reverse_sync::{
     gate::{Confirmation, ConfirmedPlan, Refused},
-    journal::{self, JournalError},
+    journal::{Journal, JournalError},
     passes::{Checks, Done, HowMany, Passes},
     plan::{Header, Plan},
     run::{RunError, StopReason, StopSignal},
@@ -96,7 +96,15 @@ pub(crate) async fn apply(
         }
         return Ok(Exit::Ok);
     }
-    let confirmed = confirmed(workspace, target, plan, args, can_ask)?;
+    let confirmed = match confirmed(workspace, target, plan, args, can_ask) {
+        Err(failure) if args.confirm => {
+            audit::append_refused(&workspace.audit_log(), &header, &workspace.component, &failure.error).or_exit(Exit::Usage)?;
+            return Err(failure);
+        }
+        confirmed => confirmed?,
+    };
+    // On disk before the first request: whatever happens to this process, it is known who said yes.
+    audit::append_begin(&workspace.audit_log(), &confirmed, &workspace.component).or_exit(Exit::Usage)?;
     let ended = go(workspace, target, link, &confirmed, args).await;
     audit::append(&workspace.audit_log(), &confirmed, &workspace.component, ended.as_ref().map_err(|failure| &failure.error))
         .or_exit(Exit::Usage)?;
@@ -184,15 +192,19 @@ async fn all_passes(
 ) -> Result<Done, Failure> {
     let link = link.get()?;
     let (runs_dir, plan) = (workspace.runs_dir(), confirmed.plan());
-    let run_id = journal::next_run(&runs_dir, plan.id()).or_exit(Exit::Usage)?;
+    let journal = Journal::open(&runs_dir, plan.id()).map_err(|error| match error {
+        JournalError::Busy(_) | JournalError::Conflict { .. } => Failure::new(Exit::Refused, error),
+        _ => Failure::new(Exit::Usage, error),
+    })?;
+    let run_id = journal.run_id().clone();
     let pacer = Arc::clone(&link.pacer);
     let Workspace { component, .. } = workspace;
-    let passes = Passes { component, grant: target.grant, confirmed, runs_dir: &runs_dir, run_id: run_id.clone(), link, stop };
+    let passes = Passes { component, grant: target.grant, confirmed, runs_dir: &runs_dir, link, stop };
     let mut showing: Option<tokio::task::JoinHandle<()>> = None;
     let writable = plan.header().writable;
     let checks = Checks { canary: args.canary, verify: args.verify };
     let done = passes
-        .all(checks, |watch| {
+        .all(checks, journal, |watch| {
             match showing.take() {
                 Some(showing) => showing.abort(),
                 None => {
@@ -209,7 +221,7 @@ async fn all_passes(
         showing.abort();
     }
     done.map_err(|error| match error {
-        RunError::Grant(_) | RunError::Journal(JournalError::Busy(_)) => Failure::new(Exit::Refused, error),
+        RunError::Grant(_) => Failure::new(Exit::Refused, error),
         _ => Failure::new(Exit::Usage, error),
     })
 }

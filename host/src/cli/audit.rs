@@ -1,6 +1,6 @@
-//! The audit log: one line for every reverse run, successful or not. Append-only.
+//! The audit log: a line for every confirmation, refused or not, and one for what became of its run. Append-only.
 
-use reverse_sync::{component::Component, gate::ConfirmedPlan, passes::Done, run::Report};
+use reverse_sync::{component::Component, gate::ConfirmedPlan, passes::Done, plan::Header, run::Report};
 use serde::Serialize;
 use std::{fs::OpenOptions, io::Write, path::Path};
 
@@ -21,6 +21,45 @@ struct Row<'a> {
     report: Option<&'a Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+}
+
+/// Adds the row of a confirmation, before the first request of its run.
+pub(crate) fn append_begin(log: &Path, confirmed: &ConfirmedPlan, component: &Component) -> std::io::Result<()> {
+    let header = confirmed.plan().header();
+    write(
+        log,
+        &Row {
+            action: "run.begin",
+            at: jiff::Timestamp::now().to_string(),
+            who: who(),
+            destination: &header.destination.name,
+            plan_id: Some(header.plan_id.as_str()),
+            component: component.digest().to_string(),
+            overridden: confirmed.overridden(),
+            undoes: header.undoes.as_ref().map(|run| run.as_str()),
+            report: None,
+            error: None,
+        },
+    )
+}
+
+/// Adds the row of a confirmation that was refused.
+pub(crate) fn append_refused(log: &Path, header: &Header, component: &Component, error: &anyhow::Error) -> std::io::Result<()> {
+    write(
+        log,
+        &Row {
+            action: "run.refused",
+            at: jiff::Timestamp::now().to_string(),
+            who: who(),
+            destination: &header.destination.name,
+            plan_id: Some(header.plan_id.as_str()),
+            component: component.digest().to_string(),
+            overridden: &[],
+            undoes: header.undoes.as_ref().map(|run| run.as_str()),
+            report: None,
+            error: Some(format!("{error:#}")),
+        },
+    )
 }
 
 /// Adds the row of a run: its report, or why it could not start.

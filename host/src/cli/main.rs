@@ -121,7 +121,7 @@ enum PluginCommand {
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    let exit = match runtime().and_then(|runtime| run_in(&runtime, &cli)) {
+    let exit = match runtime().and_then(|runtime| run_in(runtime, &cli)) {
         Ok(exit) => exit,
         Err(failure) => {
             if cli.command.wants_json() {
@@ -134,6 +134,9 @@ fn main() -> std::process::ExitCode {
     exit.into()
 }
 
+/// How long threads have to come back when the command has ended.
+const STUCK: std::time::Duration = std::time::Duration::from_secs(5);
+
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     // Each run of the service has a thread that mostly waits.
     tokio::runtime::Builder::new_multi_thread()
@@ -143,12 +146,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::new(Exit::Usage, error))
 }
 
-fn run_in(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<Exit, Failure> {
+fn run_in(runtime: tokio::runtime::Runtime, cli: &Cli) -> Result<Exit, Failure> {
     let within = runtime.enter();
     let logging = Logging::start(&cli.common.log, cli.command.quiet())?;
     drop(within);
     let exit = runtime.block_on(dispatch(cli));
     logging.end();
+    // A thread that is stuck, as on a disk that does not answer, keeps nobody here.
+    runtime.shutdown_timeout(STUCK);
     exit
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 use clap::Args;
 use reverse_sync::{
-    journal::{self, RunId},
+    journal::{self, JournalError, RunId},
     plan::{Header, Plan, PlanError, PlanMode},
 };
 use std::path::PathBuf;
@@ -81,7 +81,12 @@ pub(crate) struct Applied {
 fn applied_already(workspace: &Workspace, header: &Header) -> Result<Option<Applied>, Failure> {
     let runs = journal::runs_of(&workspace.runs_dir(), &header.plan_id).or_exit(Exit::Usage)?;
     let Some((run_id, journal)) = runs.into_iter().next_back() else { return Ok(None) };
-    let past = journal::read(&journal, |_, _| {}).or_exit(Exit::Usage)?;
+    let past = match journal::read(&journal, |_, _| {}) {
+        Ok(past) => past,
+        // What it does not say is read from the CRM when the plan is run again.
+        Err(JournalError::Damaged { .. }) => return Ok(None),
+        Err(error) => return Err(Failure::new(Exit::Usage, error)),
+    };
     let after = |at: &str, other: &str| at.parse::<jiff::Timestamp>().ok() > other.parse().ok();
     Ok((past.finished && after(&past.started_at, &header.planned_at)).then_some(Applied { run_id, past, journal }))
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use clap::Args;
 use reverse_sync::{
-    journal::{self, Counts, JournalError, RunId},
+    journal::{self, JournalError, KnownCounts, RunId},
     plan::{Header, PlanId, PlanMode},
 };
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub(crate) struct Listed {
     pub(crate) plan_id: Option<PlanId>,
     pub(crate) destination: Option<String>,
     #[serde(flatten)]
-    pub(crate) counts: Counts,
+    pub(crate) counts: KnownCounts,
     pub(crate) undoes: Option<RunId>,
     pub(crate) can_be_undone: bool,
 }
@@ -41,6 +41,8 @@ pub(crate) enum State {
     /// Stopped or broken off; running the plan again goes on.
     Pending,
     UnderWay,
+    /// Its journal is damaged; running the plan again reads from the CRM what the journal does not say.
+    Damaged,
 }
 
 pub(crate) async fn runs(common: &Common, args: &RunsArgs) -> Result<Exit, Failure> {
@@ -48,6 +50,7 @@ pub(crate) async fn runs(common: &Common, args: &RunsArgs) -> Result<Exit, Failu
     let mut listed = Vec::new();
     for (run_id, path) in journal::runs(&workspace.runs_dir()).or_exit(Exit::Usage)? {
         let (past, state) = match journal::read_run(&workspace.runs_dir(), &run_id) {
+            Ok(past) if past.damage.is_some() => (past, State::Damaged),
             Ok(past) if past.finished => (past, State::Finished),
             Ok(past) => (past, State::Pending),
             Err(JournalError::Busy(_)) => (journal::read(&path, |_, _| {}).or_exit(Exit::Usage)?, State::UnderWay),
@@ -60,11 +63,11 @@ pub(crate) async fn runs(common: &Common, args: &RunsArgs) -> Result<Exit, Failu
             state,
             destination: header.as_ref().map(|header| header.destination.name.clone()),
             can_be_undone: header.as_ref().is_some_and(|header| header.mode == PlanMode::Compare)
-                && past.counts.updated + past.counts.unknown > 0,
+                && (past.counts.updated + past.counts.unknown > 0 || past.damage.is_some()),
             undoes: header.and_then(|header| header.undoes),
             started_at: past.started_at,
             plan_id: past.plan_id,
-            counts: past.counts,
+            counts: past.damage.is_none().then_some(past.counts).into(),
         });
     }
     listed.sort_by(|one, other| one.started_at.cmp(&other.started_at));

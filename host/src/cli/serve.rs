@@ -17,6 +17,7 @@ use reverse_sync::{
         golden::{GoldenLimits, query::QueryPolicy},
         jobs::{Jobs, Limits},
         listen,
+        lock::Held,
         retention::{self, Swept},
         store::{Quota, Role},
     },
@@ -32,6 +33,13 @@ use tokio::{
 const STOPPING: Duration = Duration::from_secs(60);
 /// How often runs are looked for that nobody works on.
 const TAKE_UP: Duration = Duration::from_secs(60);
+/// How often it is looked whether the state is still this service's alone, and where the audit log ends.
+const LOOK: Duration = Duration::from_secs(1);
+const KEEP_HEAD: Duration = Duration::from_secs(5);
+/// How often keys that were refused are logged, in those steps.
+const REFUSED_KEYS: u64 = 12;
+/// How long the database may take when the service has ended.
+const CLOSING: Duration = Duration::from_secs(5);
 /// How often it is looked for what is old.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -96,6 +104,12 @@ pub(crate) struct ServeArgs {
     /// Let the sources of all orgs be on this machine or in a private network. Those of a solo org may, if the service listens on loopback
     #[arg(long)]
     allow_local_sources: bool,
+    /// Minutes that a run waits when a daily limit of its CRM is used up, if the CRM does not say when it is reset
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1_440))]
+    limit_wait_minutes: u64,
+    /// Start though the state folder or the database was put back to an older state; for once, after a restore
+    #[arg(long)]
+    restored: bool,
 }
 
 impl ServeArgs {
@@ -114,7 +128,13 @@ impl ServeArgs {
             quota: Quota { runs_an_hour, runs_a_month, stored_bytes },
             golden: GoldenLimits { bytes: self.max_golden_bytes, ..GoldenLimits::default() },
             query_policy,
-            limits: Limits { runs: self.max_runs, runs_of_org: self.max_runs_of_org, ..Limits::default() },
+            limits: Limits {
+                runs: self.max_runs,
+                runs_of_org: self.max_runs_of_org,
+                look_again: Duration::from_secs(self.limit_wait_minutes * 60),
+                ..Limits::default()
+            },
+            restored: self.restored,
             local_sources: match (self.allow_local_sources, self.listen.ip().is_loopback()) {
                 (true, _) => LocalSources::Everybodys,
                 // The one person who uses it is on this machine already.
@@ -134,7 +154,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen)).or_exit(Exit::Usage)?;
     let address = listener.local_addr().or_exit(Exit::Usage)?;
-    let app = App::open(settings, component, grant).await.or_exit(Exit::Usage)?;
+    let app = App::open(settings, component, grant, bundled::COMPONENT).await.or_exit(Exit::Usage)?;
     let resumed = Jobs::take_up(&app).await.or_exit(Exit::Usage)?;
     println!("listening on http://{address}");
     if resumed > 0 {
@@ -146,12 +166,19 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let keeping = [
         tokio::spawn(sweep(Arc::clone(&app), Duration::from_secs(args.keep_plans_days * 24 * 3600))),
         tokio::spawn(take_up(Arc::clone(&app))),
+        tokio::spawn(keep_head(Arc::clone(&app))),
     ];
     let served = until_asked_to_stop(&app, listener).await;
     for task in keeping {
         task.abort();
     }
-    app.store.close().await;
+    if let Ok(Err(error)) = tokio::time::timeout(CLOSING, app.store.log_refused_keys()).await {
+        tracing::warn!(%error, "keys that were refused cannot be logged");
+    }
+    keep_head_now(&app).await;
+    if tokio::time::timeout(CLOSING, app.store.close()).await.is_err() {
+        tracing::warn!("the database does not answer; its connections are left");
+    }
     served.or_exit(Exit::Usage)?;
     Ok(Exit::Ok)
 }
@@ -185,16 +212,54 @@ async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
 async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let answering = tokio::spawn(listen::answer(listener, api::router(Arc::clone(app)), app.ending.subscribe()));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let held = tokio::select! {
+        _ = terminate.recv() => true,
+        _ = interrupt.recv() => true,
+        () = until_lost(app) => false,
+    };
+    // Whoever asks again does not want to wait.
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::warn!("stopping at once; the next start goes on with what was under way");
+        std::process::exit(Exit::Interrupted as i32);
+    });
     tracing::info!("stopping: runs come to the end of their batch");
     app.ending.send_replace(true);
     if tokio::time::timeout(STOPPING, app.jobs.shut_down()).await.is_err() {
         tracing::warn!("some runs are still waiting for the CRM; the next start goes on with them");
     }
-    Ok(answering.await?)
+    answering.await?;
+    anyhow::ensure!(held, "another `reverse-sync serve` has taken this state over; one at a time may");
+    Ok(())
+}
+
+/// Returns when the state is another service's. While nobody can tell, runs pause.
+async fn until_lost(app: &App) {
+    while app.look_at_lock().await != Held::Taken {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn keep_head_now(app: &App) {
+    if let Ok(Err(error)) = tokio::time::timeout(CLOSING, app.keep_head()).await {
+        tracing::warn!(%error, "the end of the audit log cannot be kept in the state folder");
+    }
+}
+
+/// Keeps the end of the audit log outside the database.
+async fn keep_head(app: Arc<App>) {
+    for number in 0_u64.. {
+        if number.is_multiple_of(REFUSED_KEYS)
+            && let Err(error) = app.store.log_refused_keys().await
+        {
+            tracing::warn!(%error, "keys that were refused cannot be logged");
+        }
+        keep_head_now(&app).await;
+        tokio::time::sleep(KEEP_HEAD).await;
+    }
 }
 
 /// Each run has a few connections and files: as many as the system lets this process have.
@@ -223,7 +288,9 @@ async fn sweep(app: Arc<App>, keep_plans: Duration) {
     loop {
         match retention::sweep(&app, keep_plans).await {
             Ok(swept) if swept == Swept::default() => {}
-            Ok(Swept { plans, golden_sets, request_logs }) => tracing::info!(plans, golden_sets, request_logs, "what was old was removed"),
+            Ok(Swept { plans, set_aside, golden_sets, request_logs }) => {
+                tracing::info!(plans, set_aside, golden_sets, request_logs, "what was old was removed");
+            }
             Err(error) => tracing::warn!(%error, "what is old cannot be removed"),
         }
         tokio::time::sleep(SWEEP).await;

@@ -10,7 +10,8 @@ use reverse_sync::server::{
     app::State,
     links::context,
     secrets::{Keyring, Sealed},
-    store::{OwnQuota, Role, Store},
+    state_file::StateFile,
+    store::{Head, OwnQuota, Role, Store, Verified},
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -88,7 +89,7 @@ pub(crate) enum KeysCommand {
 
 #[derive(Args)]
 pub(crate) struct RotateArgs {
-    /// Make no new key, but drop those that nothing is sealed with. For when every service was started again after a rotation
+    /// Make no new key, but drop those that nothing is sealed with and no row of the audit log was written with. For when every service was started again after a rotation
     #[arg(long)]
     drop_unused: bool,
     #[command(flatten)]
@@ -98,7 +99,16 @@ pub(crate) struct RotateArgs {
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
     /// Go through the whole chain of the audit log, and say where it ends or where it does not hold
-    Verify(StateArgs),
+    Verify(VerifyArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// What an earlier `audit verify` printed as `rows` and `hash`: the log has to go through that row; may be given several times
+    #[arg(long, value_name = "SEQ:HASH")]
+    since: Vec<Head>,
+    #[command(flatten)]
+    state: StateArgs,
 }
 
 /// Who did it, for the audit log, when it was not somebody with a key.
@@ -175,6 +185,8 @@ async fn seal_again(store: &Store, keyring: &Keyring, org_id: &str, source_id: &
 
 async fn drop_unused(store: &Store, keyring: &Keyring) -> Result<Exit, Failure> {
     let mut used = BTreeSet::from([keyring.active_id().to_owned()]);
+    // Without the key that a row of the audit log was written with, nobody can tell whether it is what was written.
+    used.extend(store.audit_key_ids().await.or_exit(Exit::Usage)?);
     for (_, source_id, sealed) in store.sealed_credentials().await.or_exit(Exit::Usage)? {
         let sealed: Sealed =
             sealed.parse().map_err(|error| Failure::new(Exit::Usage, anyhow!("the credential of source {source_id}: {error}")))?;
@@ -188,9 +200,13 @@ async fn drop_unused(store: &Store, keyring: &Keyring) -> Result<Exit, Failure> 
 
 pub(crate) async fn audit(command: &AuditCommand) -> Result<Exit, Failure> {
     let AuditCommand::Verify(args) = command;
-    match open(args).await?.store.verify_audit_log().await.or_exit(Exit::Usage)? {
-        Ok(head) => {
-            println!("{}", json!({ "ok": true, "rows": head.seq, "hash": head.hash }));
+    let State { store, dir, .. } = open(&args.state).await?;
+    let mut places = args.since.clone();
+    // The folder has seen where it ended, whatever the database says now.
+    places.extend(StateFile::read(&dir).or_exit(Exit::Usage)?.map(|file| file.audit).filter(|head| head.seq > 0));
+    match store.verify_audit_log(&places).await.or_exit(Exit::Usage)? {
+        Ok(Verified { head, without_key }) => {
+            println!("{}", json!({ "ok": true, "rows": head.seq, "hash": head.hash, "without_key": without_key }));
             Ok(Exit::Ok)
         }
         Err(broken) => Err(Failure::new(Exit::RecordsFailed, broken)),

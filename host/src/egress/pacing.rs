@@ -22,6 +22,11 @@ use tokio::{
 const LONGEST_WINDOW: Duration = Duration::from_secs(120);
 /// Longest pause that a `Retry-After` is followed for; past it the limit counts as exhausted.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How long no call passes once a limit is exhausted that the CRM resets in its own time. HubSpot's is reset at midnight where its account is,
+/// Salesforce's is one of any 24 hours: neither says so in the answer.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+/// A limit is reset within a day.
+const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The budget of one credential.
 pub struct Pacer {
@@ -30,6 +35,8 @@ pub struct Pacer {
     changed: Notify,
     /// First come, first served.
     turnstile: Semaphore,
+    /// How long no call passes once a limit is exhausted, if the CRM does not say when it resets it.
+    look_again: Duration,
 }
 
 struct Rules {
@@ -45,7 +52,7 @@ struct State {
     answered: VecDeque<Instant>,
     in_flight: usize,
     closed_until: Option<Instant>,
-    exhausted: Option<String>,
+    exhausted: Option<(String, Instant)>,
     calls: u64,
     throttled: u64,
     waited: Duration,
@@ -74,6 +81,11 @@ pub struct Pace {
 impl Pacer {
     /// A pacer that keeps to a destination type's rules. `ceiling` is the operator's own limit, if lower.
     pub fn new(pacing: &wit::Pacing, ceiling: Option<(u32, Duration)>) -> Arc<Pacer> {
+        Pacer::looking_again(pacing, ceiling, LOOK_AGAIN)
+    }
+
+    /// And one that lets a call pass again so long after a limit was exhausted.
+    pub fn looking_again(pacing: &wit::Pacing, ceiling: Option<(u32, Duration)>, look_again: Duration) -> Arc<Pacer> {
         let name = |text: &str| HeaderName::try_from(text).ok();
         let headers = pacing.headers.as_ref().and_then(|h| Some((name(&h.max)?, name(&h.remaining)?, name(&h.interval_ms)?)));
         let ceiling = ceiling.map(|(requests, window)| Rate {
@@ -96,6 +108,7 @@ impl Pacer {
             state: Mutex::new(state),
             changed: Notify::new(),
             turnstile: Semaphore::new(1),
+            look_again,
         })
     }
 
@@ -112,13 +125,13 @@ impl Pacer {
             throttled: state.throttled,
             limit: state.limit.map(|rate| (rate.requests, window(rate))),
             waited: state.waited,
-            exhausted: state.exhausted.clone(),
+            exhausted: state.exhausted().map(|(reason, _)| reason.clone()),
         }
     }
 
-    /// Lets calls pass again after a limit was exhausted, such as on the next day.
-    pub fn reopen(&self) {
-        self.state().exhausted = None;
+    /// How long it is until a call passes again, if a limit is exhausted.
+    pub fn exhausted_for(&self) -> Option<Duration> {
+        self.state().exhausted().map(|(_, until)| until.saturating_duration_since(Instant::now()))
     }
 
     /// Waits for the turn of one call.
@@ -133,7 +146,7 @@ impl Pacer {
             let changed = self.changed.notified();
             let wait = {
                 let mut state = self.state();
-                if let Some(reason) = &state.exhausted {
+                if let Some((reason, _)) = state.exhausted() {
                     return Err(Exhausted(reason.clone()));
                 }
                 let now = Instant::now();
@@ -169,6 +182,11 @@ enum Wait {
 }
 
 impl State {
+    /// Why no call passes, and until when.
+    fn exhausted(&self) -> Option<&(String, Instant)> {
+        self.exhausted.as_ref().filter(|(_, until)| *until > Instant::now())
+    }
+
     fn wait(&mut self, now: Instant) -> Wait {
         if let Some(when) = self.closed_until {
             if when > now {
@@ -288,7 +306,8 @@ impl Pacer {
             _ => {
                 let text: String = String::from_utf8_lossy(body).chars().take(300).collect();
                 tracing::warn!(status = status.as_u16(), "the CRM's limit for this credential is exhausted");
-                state.exhausted = Some(format!("HTTP {} {text}", status.as_u16()));
+                let until = now + pause.map_or(self.look_again, |pause| pause.min(LONGEST_LIMIT));
+                state.exhausted = Some((format!("HTTP {} {text}", status.as_u16()), until));
             }
         }
         true
@@ -377,12 +396,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_daily_limit_lets_nobody_pass_until_it_is_reopened() {
+    async fn a_daily_limit_lets_nobody_pass_until_it_is_time_to_look_again() {
         let pacer = Pacer::new(&pacing(100, 10_000), None);
         pacer.turn().await.unwrap().answered(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), b"policyName DAILY");
         assert!(pacer.turn().await.is_err());
-        pacer.reopen();
-        assert!(pacer.turn().await.is_ok());
+        assert_eq!(pacer.exhausted_for(), Some(LOOK_AGAIN));
+        tokio::time::advance(LOOK_AGAIN - Duration::from_millis(1)).await;
+        assert!(pacer.turn().await.is_err());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!((pacer.exhausted_for(), pacer.pace().exhausted), (None, None));
+        let turn = pacer.turn().await.unwrap();
+        // Still exhausted, and now the CRM says for how long.
+        let two_hours = HeaderMap::from_iter([(header::RETRY_AFTER, "7200".parse().unwrap())]);
+        turn.answered(StatusCode::TOO_MANY_REQUESTS, &two_hours, b"policyName DAILY");
+        assert_eq!(pacer.exhausted_for(), Some(Duration::from_secs(7_200)));
     }
 
     #[tokio::test(start_paused = true)]

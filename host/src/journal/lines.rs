@@ -1,4 +1,7 @@
 //! The lines of a journal: how they are written, and what a file of them says.
+//!
+//! Each line is a JSON object whose last member, `sum`, is a checksum of the line and of all lines before it. So a line that is changed, lost or
+//! moved shows at its place, and what stands behind it is not believed.
 
 use super::{
     Counts, Ending, JournalError, Outcomes, Problem, RunId,
@@ -10,7 +13,17 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Write},
     path::Path,
+    str::FromStr,
 };
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// What this version writes and reads.
+pub(super) const FORMAT: u32 = 2;
+/// Before the 16 digits of a line's checksum.
+const SUM: &[u8] = b",\"sum\":\"";
+/// Behind them.
+const END: &[u8] = b"\"}\n";
+const DIGITS: usize = 16;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,8 +41,10 @@ pub(super) enum Line {
     Drifted(Problem),
     Unknown(Problem),
     Remembered(Note),
+    /// What stood here could not be read: every change without an outcome may have been handed out.
+    Doubted {},
     /// The process ended in order: whatever was handed out has its outcome.
-    Settled,
+    Settled {},
     Finished(Counts),
 }
 
@@ -46,9 +61,46 @@ pub struct Note {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Started {
     pub(super) format: u32,
+    pub(super) journal_id: JournalId,
     pub(super) run_id: RunId,
     pub(super) plan_id: PlanId,
     pub(super) started_at: String,
+}
+
+/// Names a journal, whatever its file is called: 32 random hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JournalId(String);
+
+impl JournalId {
+    /// One that no other journal has.
+    pub fn random() -> JournalId {
+        let bytes: [u8; 16] = rand::random();
+        JournalId(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for JournalId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<JournalId, String> {
+        let fits = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if fits { Ok(JournalId(text.to_owned())) } else { Err("a journal id has 32 hexadecimal digits".to_owned()) }
+    }
+}
+
+/// Where a journal cannot be read any further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The first line that is not what was written, counted from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub error: String,
 }
 
 /// What a journal says happened.
@@ -60,7 +112,7 @@ pub struct Past {
     pub updated: Ranges,
     /// Those that may have been written.
     pub unknown: Ranges,
-    /// Changes below this number that have no outcome may have been sent.
+    /// Changes below this number that have no outcome may have been sent; `u64::MAX` if any may.
     pub handed_out: u64,
     /// How they ended.
     pub counts: Counts,
@@ -74,46 +126,104 @@ pub struct Past {
     pub started_at: String,
     /// Its plan, as its first line says.
     pub plan_id: Option<PlanId>,
+    /// Its name, as its first line says.
+    pub journal_id: Option<JournalId>,
+    /// Where it cannot be read any further. Everything above is what stands before that, so counts may be too low.
+    pub damage: Option<Damage>,
     /// Bytes up to the end of the last line that can be read.
     pub(super) whole: u64,
+    /// The checksum of that line.
+    pub(super) sum: u64,
 }
 
-pub(super) fn write_line(to: &mut impl Write, line: &Line) -> io::Result<()> {
-    serde_json::to_writer(&mut *to, line)?;
-    to.write_all(b"\n")
+impl Past {
+    /// Changes that may have been written though nothing says so: those that an attempt left in doubt, of `writable`.
+    pub fn in_doubt(&self, writable: u64) -> Ranges {
+        let end = if self.damage.is_some() { writable } else { self.handed_out.min(writable) };
+        self.done.gaps_below(end)
+    }
 }
 
-pub(super) fn write_outcomes(to: &mut Vec<u8>, outcomes: Outcomes, counts: &mut Counts) -> io::Result<()> {
-    counts.updated += outcomes.updated.len() as u64;
-    counts.unchanged += outcomes.unchanged.len() as u64;
-    if !outcomes.updated.is_empty() {
-        write_line(to, &Line::Updated(runs(outcomes.updated)))?;
-    }
-    if !outcomes.unchanged.is_empty() {
-        write_line(to, &Line::Unchanged(runs(outcomes.unchanged)))?;
-    }
-    for (ending, problem) in outcomes.problems {
-        let line = match ending {
-            Ending::Failed => {
-                counts.failed += 1;
-                Line::Failed(problem)
-            }
-            Ending::Drifted => {
-                counts.drifted += 1;
-                Line::Drifted(problem)
-            }
-            Ending::Unknown => {
-                counts.unknown += 1;
-                Line::Unknown(problem)
-            }
-        };
-        write_line(to, &line)?;
-    }
-    Ok(())
+/// Writes lines, each with its checksum. Nothing is written of a line that cannot be.
+pub(super) struct Lines {
+    sum: u64,
 }
 
-/// Reads a journal from the start; `problem` sees every problem in it.
-pub(super) fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
+impl Lines {
+    /// Behind a line that has this checksum; 0 if it is the first.
+    pub(super) fn after(sum: u64) -> Lines {
+        Lines { sum }
+    }
+
+    pub(super) fn write(&mut self, to: &mut Vec<u8>, line: &Line) -> io::Result<()> {
+        let start = to.len();
+        serde_json::to_writer(&mut *to, line)?;
+        // The brace that closes it follows the checksum.
+        to.pop();
+        self.sum = xxh3_64_with_seed(&to[start..], self.sum);
+        to.extend_from_slice(SUM);
+        write!(to, "{:0DIGITS$x}", self.sum)?;
+        to.extend_from_slice(END);
+        Ok(())
+    }
+
+    pub(super) fn write_outcomes(&mut self, to: &mut Vec<u8>, outcomes: Outcomes, counts: &mut Counts) -> io::Result<()> {
+        counts.updated += outcomes.updated.len() as u64;
+        counts.unchanged += outcomes.unchanged.len() as u64;
+        if !outcomes.updated.is_empty() {
+            self.write(to, &Line::Updated(runs(outcomes.updated)))?;
+        }
+        if !outcomes.unchanged.is_empty() {
+            self.write(to, &Line::Unchanged(runs(outcomes.unchanged)))?;
+        }
+        for (ending, problem) in outcomes.problems {
+            let line = match ending {
+                Ending::Failed => {
+                    counts.failed += 1;
+                    Line::Failed(problem)
+                }
+                Ending::Drifted => {
+                    counts.drifted += 1;
+                    Line::Drifted(problem)
+                }
+                Ending::Unknown => {
+                    counts.unknown += 1;
+                    Line::Unknown(problem)
+                }
+            };
+            self.write(to, &line)?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of a line without its checksum, if that is right.
+fn checked(text: &mut Vec<u8>, before: u64) -> Result<u64, &'static str> {
+    let length = text.len().checked_sub(SUM.len() + DIGITS + END.len()).ok_or("it is too short")?;
+    let (line, rest) = text.split_at(length);
+    let digits = rest.strip_prefix(SUM).and_then(|rest| rest.strip_suffix(END)).and_then(|digits| str::from_utf8(digits).ok());
+    let sum = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or("it has no checksum")?;
+    if sum != xxh3_64_with_seed(line, before) {
+        return Err("its checksum is wrong: it was changed, or lines before it are missing");
+    }
+    text.truncate(length);
+    text.push(b'}');
+    Ok(sum)
+}
+
+/// What a line says that this version does not read, of a file that another version has written.
+#[derive(Deserialize)]
+struct Unread {
+    started: Option<UnreadFormat>,
+}
+
+#[derive(Deserialize)]
+struct UnreadFormat {
+    format: u32,
+}
+
+/// Reads a journal from the start, up to its end or to where it is damaged; `problem` sees every problem in it.
+pub(super) fn scan(path: &Path, mut problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
     let io_error = |error| JournalError::Io { path: path.to_owned(), error };
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(io_error)?);
     let mut past = Past::default();
@@ -125,24 +235,42 @@ pub(super) fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -
             return Ok(past);
         }
         number += 1;
+        // After a power failure the end of a file may be there without its contents.
         if text.last() != Some(&b'\n') {
             // Torn by a crash while it was written: nobody was told of it.
             return Ok(past);
         }
+        let length = text.len() as u64;
+        let format = |text: &[u8]| serde_json::from_slice::<Unread>(text).ok()?.started.map(|started| started.format);
+        match checked(&mut text, past.sum) {
+            Ok(sum) => past.sum = sum,
+            Err(error) => {
+                // Lines of the first version have no checksums.
+                if let (1, Some(format)) = (number, format(&text).filter(|format| *format != FORMAT)) {
+                    return Err(JournalError::Format { path: path.to_owned(), format });
+                }
+                past.damage = Some(Damage { line: number, error: error.to_owned() });
+                return Ok(past);
+            }
+        }
         let line = match serde_json::from_slice(&text) {
             Ok(line) => line,
+            // It is what was written, so somebody else's words are in it.
             Err(error) => {
-                // After a power failure the end of a file may be there without its contents.
-                let rest_is_torn = text.iter().all(|b| *b == 0) || reader.fill_buf().map_err(io_error)?.is_empty();
-                if rest_is_torn {
-                    return Ok(past);
-                }
-                return Err(JournalError::Damaged { path: path.to_owned(), line: number, error: error.to_string() });
+                return Err(match format(&text) {
+                    Some(format) if format != FORMAT => JournalError::Format { path: path.to_owned(), format },
+                    _ => JournalError::Line { path: path.to_owned(), line: number, error: error.to_string() },
+                });
             }
         };
-        past.whole += text.len() as u64;
+        past.whole += length;
         match line {
-            Line::Started(started) => (past.started_at, past.plan_id) = (started.started_at, Some(started.plan_id)),
+            Line::Started(started) if started.format != FORMAT => {
+                return Err(JournalError::Format { path: path.to_owned(), format: started.format });
+            }
+            Line::Started(started) => {
+                (past.started_at, past.plan_id, past.journal_id) = (started.started_at, Some(started.plan_id), Some(started.journal_id));
+            }
             Line::Account(account) => past.account = Some(account),
             Line::HandedOut(mark) => past.handed_out = past.handed_out.max(mark),
             Line::Updated(ranges) => {
@@ -167,7 +295,8 @@ pub(super) fn read_past(path: &Path, mut problem: impl FnMut(Ending, Problem)) -
                 problem(Ending::Unknown, found);
             }
             Line::Remembered(note) => past.notes.push(note),
-            Line::Settled => past.handed_out = 0,
+            Line::Doubted {} => past.handed_out = u64::MAX,
+            Line::Settled {} => past.handed_out = 0,
             Line::Finished(_) => past.finished = true,
         }
     }
@@ -187,5 +316,9 @@ fn add(done: &mut Ranges, ranges: Vec<(u64, u64)>) -> u64 {
 /// # Errors
 /// If it cannot be read or is damaged.
 pub fn read(path: &Path, problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
-    read_past(path, problem)
+    let past = scan(path, problem)?;
+    match past.damage {
+        Some(damage) => Err(JournalError::Damaged { path: path.to_owned(), line: damage.line, error: damage.error }),
+        None => Ok(past),
+    }
 }

@@ -1,27 +1,28 @@
 //! The journal of a run: what was handed out and what became of it, on disk before anybody is told.
 //!
-//! One file of JSON lines per run, append-only, held by one process at a time. A thread writes and syncs it in groups, so
+//! One file of JSON lines per run, append-only, held by one process at a time, each line with a checksum. A thread writes and syncs it in groups, so
 //! that a fast run does not wait for the disk at every batch; only what has been synced is counted, shown and
 //! reported. Changes are marked as handed out *before* they are; so after a crash, everything below the mark without
-//! an outcome is in doubt, and a read settles it before it is written again.
+//! an outcome is in doubt, and a read settles it before it is written again. What stands behind damage is not believed:
+//! then every change without an outcome is in doubt.
 
 mod lines;
 mod page;
 mod ranges;
 mod runs;
 
-pub use lines::{Note, Past, read};
+pub use lines::{Damage, JournalId, Note, Past, read};
 pub use page::{ChangeOutcome, Outcome, OutcomesError, Response, outcomes_page};
 pub use ranges::Ranges;
-pub use runs::{RunId, file, next_run, read_run, runs, runs_of};
+pub use runs::{RunId, file, last_number, next_run, read_run, runs, runs_of};
 
-use crate::{account::Account, plan::PlanId};
-use lines::{Line, Started, read_past, write_line, write_outcomes};
+use crate::{account::Account, plan::PlanId, private_file};
+use lines::{FORMAT, Line, Lines, Started, scan};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -58,6 +59,37 @@ impl Counts {
     /// Changes that have an outcome.
     pub fn done(&self) -> u64 {
         self.updated + self.unchanged + self.failed + self.drifted + self.unknown
+    }
+}
+
+/// [`Counts`], or null each if the journal that has them cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "see `Counts`")]
+pub struct KnownCounts {
+    pub updated: Option<u64>,
+    pub unchanged: Option<u64>,
+    pub failed: Option<u64>,
+    pub drifted: Option<u64>,
+    pub unknown: Option<u64>,
+}
+
+impl From<Option<Counts>> for KnownCounts {
+    fn from(counts: Option<Counts>) -> KnownCounts {
+        counts.map_or_else(KnownCounts::default, |Counts { updated, unchanged, failed, drifted, unknown }| KnownCounts {
+            updated: Some(updated),
+            unchanged: Some(unchanged),
+            failed: Some(failed),
+            drifted: Some(drifted),
+            unknown: Some(unknown),
+        })
+    }
+}
+
+impl KnownCounts {
+    /// The counts, if they are known.
+    pub fn known(self) -> Option<Counts> {
+        let KnownCounts { updated, unchanged, failed, drifted, unknown } = self;
+        Some(Counts { updated: updated?, unchanged: unchanged?, failed: failed?, drifted: drifted?, unknown: unknown? })
     }
 }
 
@@ -99,8 +131,10 @@ pub enum JournalError {
     /// There is no such run.
     #[error("there is no run {0} here; `reverse-sync runs` lists those there are")]
     Unknown(RunId),
-    /// A line in the middle cannot be read.
-    #[error("the journal {path} is damaged at line {line}: {error}; it is left as it is, plan again to start anew")]
+    /// A line is not what was written.
+    #[error(
+        "the journal {path} is damaged at line {line}: {error}; run its plan again: what is behind that line is read from the CRM then"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -108,6 +142,44 @@ pub enum JournalError {
         line: u64,
         /// What is wrong.
         error: String,
+    },
+    /// A line says what this version does not know.
+    #[error("line {line} of the journal {path} was written by a newer version ({error}); go on with that version")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What cannot be read.
+        error: String,
+    },
+    /// Another version has written it.
+    #[error(
+        "the journal {path} has format {format}, and this version reads {FORMAT}; go on with the version that has written it, or move it away"
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// It is not the journal of this run.
+    #[error(
+        "{path} is not the journal of this run but of {theirs}: the database or the folder was put back to an older state. Nothing was written; plan again"
+    )]
+    Conflict {
+        /// The file.
+        path: PathBuf,
+        /// What it is the journal of.
+        theirs: String,
+    },
+    /// It was there.
+    #[error(
+        "the journal {path} is gone: nobody knows what this run has written. Put it back from a backup, or plan again with compare to see what the CRM holds"
+    )]
+    Gone {
+        /// The file.
+        path: PathBuf,
     },
     /// The disk.
     #[error("cannot keep the journal {path}: {error}")]
@@ -142,6 +214,7 @@ enum Entry {
     HandedOut(u64, oneshot::Sender<()>),
     Remembered(Note, oneshot::Sender<()>),
     Outcomes(Outcomes),
+    Doubted,
     Settled,
     Finished,
 }
@@ -180,50 +253,90 @@ impl Journal {
     /// Opens the journal of a plan's unfinished run, or that of a new run.
     ///
     /// # Errors
-    /// If another process holds it, it is damaged, or the disk refuses.
+    /// If another process holds it, it is another run's, or the disk refuses.
     pub fn open(runs_dir: &Path, plan: &PlanId) -> Result<Journal, JournalError> {
-        Journal::open_run(runs_dir, next_run(runs_dir, plan)?, plan)
+        Journal::open_run(runs_dir, next_run(runs_dir, plan)?, plan, None)
     }
 
-    /// Opens the journal of this run of a plan, new or not. One that has come to its end has nothing left to do.
+    /// Opens the journal of this run of a plan, new or not. One that has come to its end has nothing left to do; in one that is damaged,
+    /// every change without an outcome is in doubt. With `journal_id` it has to be that one.
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn open_run(runs_dir: &Path, run_id: RunId, plan: &PlanId) -> Result<Journal, JournalError> {
-        let io_error = |path: &Path| {
-            let path = path.to_owned();
-            move |error| JournalError::Io { path, error }
-        };
-        fs::create_dir_all(runs_dir).map_err(io_error(runs_dir))?;
+    pub fn open_run(runs_dir: &Path, run_id: RunId, plan: &PlanId, journal_id: Option<&JournalId>) -> Result<Journal, JournalError> {
         let path = file(runs_dir, &run_id);
+        let io_error = |error| JournalError::Io { path: path.clone(), error };
+        fs::create_dir_all(runs_dir).map_err(io_error)?;
         let mut options = OpenOptions::new();
         options.create(true).read(true).append(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut handle = options.open(&path).map_err(io_error(&path))?;
+        let mut handle = options.open(&path).map_err(io_error)?;
         match handle.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(JournalError::Busy(run_id)),
-            Err(fs::TryLockError::Error(error)) => return Err(io_error(&path)(error)),
+            Err(fs::TryLockError::Error(error)) => return Err(io_error(error)),
         }
         // Read only now that nobody else writes.
-        let past = read_past(&path, |_, _| {})?;
-        // What a crash has torn is cut off, so that the next line begins at the start of a line.
-        handle.set_len(past.whole).map_err(io_error(&path))?;
-        let fresh = past.started_at.is_empty();
-        if fresh {
+        let mut past = scan(&path, |_, _| {})?;
+        let another = |theirs: String| Err(JournalError::Conflict { path: path.clone(), theirs });
+        match (&past.plan_id, &past.journal_id) {
+            (Some(theirs), _) if theirs != plan => return another(theirs.to_string()),
+            (_, Some(theirs)) if journal_id.is_some_and(|ours| ours != theirs) => return another(format!("journal {}", theirs.as_str())),
+            _ => {}
+        }
+        let mut lines = Lines::after(past.sum);
+        let mut first = Vec::new();
+        if past.whole == 0 {
             let started_at = jiff::Timestamp::now().to_string();
-            let line = Line::Started(Started { format: 1, run_id: run_id.clone(), plan_id: plan.clone(), started_at });
-            write_line(&mut handle, &line).and_then(|()| handle.sync_data()).map_err(io_error(&path))?;
+            let journal_id = journal_id.cloned().unwrap_or_else(JournalId::random);
+            past.journal_id = Some(journal_id.clone());
+            let line = Line::Started(Started { format: FORMAT, journal_id, run_id: run_id.clone(), plan_id: plan.clone(), started_at });
+            lines.write(&mut first, &line).map_err(io_error)?;
+        }
+        let mut damaged = None;
+        if past.damage.take().is_some() {
+            past.handed_out = u64::MAX;
+            lines.write(&mut first, &Line::Doubted {}).map_err(io_error)?;
+            damaged = Some(std::mem::replace(&mut handle, mended(&path, past.whole, &first).map_err(io_error)?));
+        } else {
+            // What a crash has torn is cut off, so that the next line begins at the start of a line.
+            handle.set_len(past.whole).and_then(|()| handle.write_all(&first)).and_then(|()| handle.sync_data()).map_err(io_error)?;
+        }
+        if !first.is_empty() {
+            // So that the file itself outlives the machine, too.
+            private_file::sync_dir(runs_dir).map_err(io_error)?;
         }
         let (queue, entries) = mpsc::channel(QUEUE);
         let (publish, durable) = watch::channel(past.counts);
         let counts = past.counts;
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || keep(handle, entries, counts, &publish))
-            .map_err(io_error(&path))?;
+            .spawn(move || {
+                // Held as long as the other one: whoever has opened it before it was set aside gets no hold of it.
+                let _damaged = damaged;
+                keep(handle, lines, entries, counts, &publish)
+            })
+            .map_err(io_error)?;
         Ok(Journal { run_id, path, queue, durable, thread: Some(thread), past })
+    }
+
+    /// Puts every change without an outcome in doubt, in the journal of a run that is there: it may be older than what was done.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn doubt(runs_dir: &Path, run_id: RunId, plan: &PlanId) -> Result<(), JournalError> {
+        if !file(runs_dir, &run_id).exists() {
+            return Ok(());
+        }
+        let journal = Journal::open_run(runs_dir, run_id, plan, None)?;
+        let Journal { queue, thread, path, .. } = journal;
+        // If the thread has failed, its error is reported below.
+        let _ = queue.try_send(Entry::Doubted);
+        drop(queue);
+        let kept = thread.map_or(Ok(Ok(())), std::thread::JoinHandle::join);
+        let kept = kept.unwrap_or_else(|_| Err(io::Error::other("the journal's thread panicked")));
+        kept.map_err(|error| JournalError::Io { path, error })
     }
 
     /// The run's name.
@@ -320,11 +433,41 @@ impl OutcomeQueue {
     }
 }
 
+/// A journal that begins with so many bytes of a damaged one, which is set aside beside it, and goes on with these lines. It is locked.
+fn mended(path: &Path, whole: u64, lines: &[u8]) -> io::Result<File> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut new = tempfile::Builder::new().prefix(".journal-").append(true).tempfile_in(dir)?;
+    io::copy(&mut File::open(path)?.take(whole), &mut new)?;
+    new.write_all(lines)?;
+    new.as_file().sync_all()?;
+    new.as_file().try_lock().map_err(io::Error::from)?;
+    for number in 1.. {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{number}"));
+        match fs::hard_link(path, &name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            set_aside => {
+                set_aside?;
+                break;
+            }
+        }
+    }
+    let file = new.persist(path).map_err(|error| error.error)?;
+    tracing::warn!(path = %path.display(), "the journal was damaged: it was set aside, and every change without an outcome is read from the CRM");
+    Ok(file)
+}
+
 /// Writes entries as they come, and syncs at once where somebody waits for it, else in groups.
 ///
 /// What is written survives the end of this process; what is synced survives the end of the machine. Only the latter is
 /// published.
-fn keep(mut file: File, mut entries: mpsc::Receiver<Entry>, mut counts: Counts, publish: &watch::Sender<Counts>) -> io::Result<()> {
+fn keep(
+    mut file: File,
+    mut lines: Lines,
+    mut entries: mpsc::Receiver<Entry>,
+    mut counts: Counts,
+    publish: &watch::Sender<Counts>,
+) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(1 << 16);
     let mut unsynced_since: Option<Instant> = None;
     loop {
@@ -338,17 +481,18 @@ fn keep(mut file: File, mut entries: mpsc::Receiver<Entry>, mut counts: Counts, 
         while let Some(entry) = next {
             match entry {
                 Entry::HandedOut(mark, written) => {
-                    write_line(&mut buffer, &Line::HandedOut(mark))?;
+                    lines.write(&mut buffer, &Line::HandedOut(mark))?;
                     marked.push(written);
                 }
                 Entry::Remembered(note, written) => {
-                    write_line(&mut buffer, &Line::Remembered(note))?;
+                    lines.write(&mut buffer, &Line::Remembered(note))?;
                     marked.push(written);
                 }
-                Entry::Account(account) => write_line(&mut buffer, &Line::Account(account))?,
-                Entry::Outcomes(outcomes) => write_outcomes(&mut buffer, outcomes, &mut counts)?,
-                Entry::Settled => write_line(&mut buffer, &Line::Settled)?,
-                Entry::Finished => write_line(&mut buffer, &Line::Finished(counts))?,
+                Entry::Account(account) => lines.write(&mut buffer, &Line::Account(account))?,
+                Entry::Outcomes(outcomes) => lines.write_outcomes(&mut buffer, outcomes, &mut counts)?,
+                Entry::Doubted => lines.write(&mut buffer, &Line::Doubted {})?,
+                Entry::Settled => lines.write(&mut buffer, &Line::Settled {})?,
+                Entry::Finished => lines.write(&mut buffer, &Line::Finished(counts))?,
             }
             next = if buffer.len() < 1 << 20 { entries.try_recv().ok() } else { None };
         }
@@ -444,11 +588,113 @@ mod tests {
         assert_eq!(Journal::open(dir.path(), &plan()).unwrap().run_id().as_str(), "run_0123456789ab_2");
     }
 
-    #[test]
-    fn a_damaged_line_in_the_middle_is_not_passed_over() {
+    /// A journal of four lines: started, handed out, updated, unchanged.
+    async fn written(dir: &Path) -> (PathBuf, Vec<u8>) {
+        let journal = Journal::open(dir, &plan()).unwrap();
+        let mut marker = journal.marker();
+        marker.hand_out(10, 100).await.unwrap();
+        journal.outcomes().push(Outcomes { updated: vec![0, 1], unchanged: vec![2], problems: vec![] }).await.unwrap();
+        let path = journal.path().to_owned();
+        drop(marker);
+        journal.close(Closing::InDoubt).await.unwrap();
+        let bytes = fs::read(&path).unwrap();
+        (path, bytes)
+    }
+
+    #[tokio::test]
+    async fn whatever_is_damaged_is_found_and_all_behind_it_is_in_doubt() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.jsonl");
-        fs::write(&path, "{\"handed_out\":5}\n{\"updated\":[[0,oops\n{\"updated\":[[1,2]]}\n").unwrap();
-        assert!(matches!(read(&path, |_, _| {}), Err(JournalError::Damaged { line: 2, .. })));
+        let (path, bytes) = written(dir.path()).await;
+        let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+        assert_eq!(lines.len(), 4);
+        let mut damaged: Vec<(Vec<u8>, u64)> = Vec::new();
+        for (at, _) in bytes.iter().enumerate() {
+            // Whichever byte changes, its line shows it; a line that has no end is one with the next.
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            damaged.push((other, 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count() as u64));
+        }
+        // Lines that are gone, twice there, or in another order.
+        damaged.push(([lines[0], lines[2], lines[3]].concat(), 2));
+        damaged.push(([lines[0], lines[1], lines[1], lines[2], lines[3]].concat(), 3));
+        damaged.push(([lines[0], lines[2], lines[1], lines[3]].concat(), 2));
+        for (bytes, line) in damaged {
+            fs::write(&path, &bytes).unwrap();
+            let at_the_end = bytes.last() != Some(&b'\n') && line == 4;
+            match read(&path, |_, _| {}) {
+                Err(JournalError::Damaged { line: found, .. }) => assert_eq!(found, line),
+                // As a crash leaves it.
+                Ok(past) => assert!(at_the_end && past.counts.updated == 2, "line {line} of {}", String::from_utf8_lossy(&bytes)),
+                // The digit of the format.
+                Err(JournalError::Format { format: 3, .. }) if line == 1 => continue,
+                Err(error) => panic!("{error}"),
+            }
+            if at_the_end {
+                continue;
+            }
+            let past = read_run(dir.path(), &next_run(dir.path(), &plan()).unwrap()).unwrap();
+            assert_eq!(past.in_doubt(100).count(), 100 - past.done.count());
+            let journal = Journal::open(dir.path(), &plan()).unwrap();
+            assert_eq!((journal.past().counts.updated, journal.past().handed_out), (if line > 3 { 2 } else { 0 }, u64::MAX));
+            journal.close(Closing::InDoubt).await.unwrap();
+            let again = read(&path, |_, _| {}).unwrap();
+            assert_eq!((again.handed_out, again.plan_id), (u64::MAX, Some(plan())), "the doubt is on disk, and stays");
+            let kept = format!("{}.damaged-1", path.display());
+            assert_eq!(fs::read(&kept).unwrap(), bytes, "what was damaged is kept");
+            fs::remove_file(kept).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_another_version_has_written_is_an_error_and_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, bytes) = written(dir.path()).await;
+        let of_version = |format| format!("{{\"started\":{{\"format\":{format},\"run_id\":\"run_0123456789ab_1\"}}}}\n").into_bytes();
+        let mut newer = bytes.clone();
+        let sum = read(&path, |_, _| {}).unwrap().sum;
+        Lines::after(sum).write(&mut newer, &Line::Doubted {}).unwrap();
+        let unknown = String::from_utf8(newer).unwrap().replace("doubted", "dreamed");
+        let (line, _) = unknown.trim_end().rsplit_once(",\"sum").unwrap();
+        let line = line.rsplit_once('\n').unwrap().1.to_owned();
+        let mut newer = bytes.clone();
+        newer.extend_from_slice(line.as_bytes());
+        newer.extend_from_slice(format!(",\"sum\":\"{:016x}\"}}\n", xxhash_rust::xxh3::xxh3_64_with_seed(line.as_bytes(), sum)).as_bytes());
+        for (bytes, says) in [(of_version(1), "format 1"), (of_version(3), "format 3"), (newer, "newer version")] {
+            fs::write(&path, &bytes).unwrap();
+            let error = Journal::open(dir.path(), &plan()).err().unwrap().to_string();
+            assert!(error.contains(says), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_journal_of_another_run_is_not_taken_for_this_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (JournalId::random(), JournalId::random());
+        let run_id = RunId::new(&plan(), 1);
+        let open = |plan: &PlanId, id: Option<&JournalId>| Journal::open_run(dir.path(), run_id.clone(), plan, id);
+        open(&plan(), Some(&theirs)).unwrap().close(Closing::Finished).await.unwrap();
+        assert!(matches!(open(&plan(), Some(&ours)), Err(JournalError::Conflict { .. })));
+        let other: PlanId = "plan_0123456789abffffffffffffffffffff".parse().unwrap();
+        assert!(matches!(open(&other, None), Err(JournalError::Conflict { .. })), "the same first digits");
+        for id in [Some(&theirs), None] {
+            let journal = open(&plan(), id).unwrap();
+            assert!(journal.past().finished);
+            journal.close(Closing::InDoubt).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn numbers_go_past_whatever_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in [1, 2, 12] {
+            let journal = Journal::open_run(dir.path(), RunId::new(&plan(), number), &plan(), None).unwrap();
+            journal.close(Closing::Finished).await.unwrap();
+        }
+        fs::remove_file(file(dir.path(), &RunId::new(&plan(), 2))).unwrap();
+        let runs: Vec<RunId> = runs_of(dir.path(), &plan()).unwrap().into_iter().map(|(run_id, _)| run_id).collect();
+        assert_eq!(runs, [RunId::new(&plan(), 1), RunId::new(&plan(), 12)]);
+        assert_eq!(next_run(dir.path(), &plan()).unwrap(), RunId::new(&plan(), 13));
+        assert_eq!(last_number(dir.path(), &plan()).unwrap(), 12);
     }
 }

@@ -3,7 +3,7 @@
 //! The journal says what became of which numbers, the plan says which records these are; neither is held in memory, but for
 //! the journal's ranges and the problems that are on the page.
 
-use super::{Ending, JournalError, Past, Problem, lines::read_past, ranges::Ranges};
+use super::{Ending, JournalError, Past, Problem, lines::read, ranges::Ranges};
 use crate::plan::{Cursor, Header, MAX_LIMIT, Opened, Page, PlanError, PlanId, read_block};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
@@ -130,7 +130,7 @@ fn history(
 ) -> Result<(Past, Problems), OutcomesError> {
     let Some(path) = journal else { return Ok((Past::default(), Problems::default())) };
     let mut problems = Problems::default();
-    let past = read_past(path, |ending, problem| {
+    let past = read(path, |ending, problem| {
         let change = problem.change();
         problems.all.add(change, change);
         if change >= from && outcome.is_none_or(|outcome| outcome == ending.into()) {

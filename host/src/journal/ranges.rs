@@ -79,6 +79,19 @@ impl Ranges {
         }
     }
 
+    /// The numbers below this one that are not in them.
+    #[must_use]
+    pub fn gaps_below(&self, end: u64) -> Ranges {
+        let mut gaps = Ranges::default();
+        let mut number = self.next_gap(0);
+        while number < end {
+            let next = self.next(number).unwrap_or(end).min(end);
+            gaps.add(number, next - 1);
+            number = self.next_gap(next);
+        }
+        gaps
+    }
+
     /// Whether a number is in one of them.
     pub fn contains(&self, number: u64) -> bool {
         self.0.range(..=number).next_back().is_some_and(|(_, end)| *end >= number)
@@ -116,6 +129,8 @@ mod tests {
             for end in [0, 1, 17, 40, 70] {
                 let below = ranges.below(end);
                 prop_assert!((0..80).all(|number| below.contains(number) == (number < end && set.contains(&number))));
+                let gaps = ranges.gaps_below(end);
+                prop_assert!((0..80).all(|number| gaps.contains(number) == (number < end && !set.contains(&number))));
             }
             for count in [0, 1, 2, 5, 30, 100] {
                 let chosen = ranges.spread(count);

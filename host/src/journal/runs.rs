@@ -2,7 +2,7 @@
 
 use super::{
     JournalError,
-    lines::{Past, read_past},
+    lines::{Past, scan},
 };
 use crate::plan::PlanId;
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,19 @@ pub struct RunId(String);
 
 impl RunId {
     /// The run of this number of a plan.
-    pub(crate) fn new(plan: &PlanId, number: u32) -> RunId {
+    pub(crate) fn new(plan: &PlanId, number: u64) -> RunId {
         RunId(format!("{}_{number}", RunId::prefix(plan)))
+    }
+
+    /// The first digits of its plan's id.
+    #[cfg(feature = "server")]
+    pub(crate) fn plan_digits(&self) -> &str {
+        self.0["run_".len()..].split_once('_').map_or("", |(digits, _)| digits)
+    }
+
+    /// Its number among the runs of its plan.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.rsplit_once('_').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
     }
 
     fn prefix(plan: &PlanId) -> String {
@@ -59,16 +70,19 @@ impl fmt::Display for RunId {
 /// # Errors
 /// If the folder cannot be read.
 pub fn runs_of(runs_dir: &Path, plan: &PlanId) -> io::Result<Vec<(RunId, PathBuf)>> {
-    let mut runs = Vec::new();
-    for number in 1.. {
-        let run_id = RunId::new(plan, number);
-        let path = file(runs_dir, &run_id);
-        if !path.try_exists()? {
-            return Ok(runs);
-        }
-        runs.push((run_id, path));
-    }
+    let prefix = RunId::prefix(plan);
+    let mut runs = runs(runs_dir)?;
+    runs.retain(|(run_id, _)| run_id.0.rsplit_once('_').is_some_and(|(of, _)| of == prefix));
+    runs.sort_by_key(|(run_id, _)| run_id.number());
     Ok(runs)
+}
+
+/// The largest number that a run of a plan has here; 0 if there is none.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn last_number(runs_dir: &Path, plan: &PlanId) -> io::Result<u64> {
+    Ok(runs_of(runs_dir, plan)?.last().map_or(0, |(run_id, _)| run_id.number()))
 }
 
 /// The run that a plan goes on with: its last one if that has not come to its end, else the next.
@@ -78,8 +92,8 @@ pub fn runs_of(runs_dir: &Path, plan: &PlanId) -> io::Result<Vec<(RunId, PathBuf
 pub fn next_run(runs_dir: &Path, plan: &PlanId) -> Result<RunId, JournalError> {
     let runs = runs_of(runs_dir, plan).map_err(|error| JournalError::Io { path: runs_dir.to_owned(), error })?;
     match runs.last() {
-        Some((run_id, path)) if !read_past(path, |_, _| {})?.finished => Ok(run_id.clone()),
-        _ => Ok(RunId::new(plan, runs.len() as u32 + 1)),
+        Some((run_id, path)) if !scan(path, |_, _| {})?.finished => Ok(run_id.clone()),
+        last => Ok(RunId::new(plan, last.map_or(0, |(run_id, _)| run_id.number()) + 1)),
     }
 }
 
@@ -105,10 +119,10 @@ pub fn runs(runs_dir: &Path) -> io::Result<Vec<(RunId, PathBuf)>> {
     Ok(runs)
 }
 
-/// What the journal of a run says. Nobody may be writing it.
+/// What the journal of a run says, up to where it may be damaged. Nobody may be writing it.
 ///
 /// # Errors
-/// If there is no such run, it is under way, or its journal is damaged.
+/// If there is no such run, it is under way, or its journal cannot be read.
 pub fn read_run(runs_dir: &Path, run_id: &RunId) -> Result<Past, JournalError> {
     let path = file(runs_dir, run_id);
     let handle = match File::open(&path) {
@@ -117,7 +131,7 @@ pub fn read_run(runs_dir: &Path, run_id: &RunId) -> Result<Past, JournalError> {
         Err(error) => return Err(JournalError::Io { path, error }),
     };
     match handle.try_lock_shared() {
-        Ok(()) => read_past(&path, |_, _| {}),
+        Ok(()) => scan(&path, |_, _| {}),
         Err(fs::TryLockError::WouldBlock) => Err(JournalError::Busy(run_id.clone())),
         Err(fs::TryLockError::Error(error)) => Err(JournalError::Io { path, error }),
     }

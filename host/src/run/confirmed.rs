@@ -128,6 +128,9 @@ impl streams::HostConfirmed for Guest {
     ) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
         self.progressed();
         let confirmed = self.table.get_mut(&this)?;
+        if confirmed.marking.is_some() {
+            confirmed.stop.unpaused().await;
+        }
         if confirmed.stop.is_set() {
             let message = "stopped on request; the rest stays pending, run the plan again to go on".to_owned();
             return Ok(Err(GuestError { kind: ErrorKind::Cancelled, code: None, message, missing_scopes: Vec::new() }));

@@ -31,13 +31,20 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 use tokio::sync::watch;
 use tracing::Instrument;
 
 /// Asks a run to stop between batches. What is in flight is finished and reported; the rest stays pending.
 #[derive(Clone, Debug, Default)]
-pub struct StopSignal(Arc<AtomicBool>);
+pub struct StopSignal {
+    stopped: Arc<AtomicBool>,
+    paused: Option<watch::Receiver<bool>>,
+}
+
+/// How often a run that pauses looks whether it is asked to stop.
+const PAUSED: Duration = Duration::from_millis(100);
 
 impl StopSignal {
     /// Not stopped.
@@ -45,13 +52,29 @@ impl StopSignal {
         StopSignal::default()
     }
 
+    /// Not stopped. As long as `paused` is true, nothing more is handed out to be written.
+    pub fn paused_by(paused: watch::Receiver<bool>) -> StopSignal {
+        StopSignal { paused: Some(paused), ..StopSignal::default() }
+    }
+
     /// Asks to stop.
     pub fn stop(&self) {
-        self.0.store(true, Relaxed);
+        self.stopped.store(true, Relaxed);
     }
 
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Relaxed)
+        self.stopped.load(Relaxed)
+    }
+
+    /// Returns once it does not pause, or is asked to stop.
+    pub(crate) async fn unpaused(&mut self) {
+        while !self.is_set()
+            && let Some(paused) = &mut self.paused
+            && *paused.borrow_and_update()
+        {
+            // Whoever pauses runs for as long as they do.
+            let _ = tokio::time::timeout(PAUSED, paused.changed()).await;
+        }
     }
 }
 

@@ -1,19 +1,23 @@
 //! The service as one value: what its routes and its jobs work with.
 
 use super::{
+    audit_key::AuditKey,
+    components::Components,
     golden::{GoldenFiles, GoldenLimits, query::QueryPolicy},
     jobs::{Jobs, Limits},
     links::{self, LinkError, Links, SourceSettings},
-    lock::{Lock, LockError},
+    lock::{Held, Lock, LockError},
     login_codes::LoginCodes,
     observe::metrics::Metrics,
     secrets::{Holds, KEYS_VARIABLE, Keyring, KeysError, SharedKeyring},
+    state_file::{Differs, StateFile},
     storage::Storage,
-    store::{Quota, SourceRow, Store, StoreError},
+    store::{AuditEntry, Head, Quota, ServiceState, SourceRow, Store, StoreError},
 };
 use crate::{
     component::{Component, DestinationType, Grant},
     egress::{Link, base_url::BaseUrl},
+    journal::{Journal, JournalError},
 };
 use axum::extract::FromRef;
 use std::{
@@ -38,6 +42,8 @@ pub struct Settings {
     pub query_policy: QueryPolicy,
     /// How much is worked on at once.
     pub limits: Limits,
+    /// Starts though folder and database are not of one time: one of them was put back on purpose.
+    pub restored: bool,
     /// Whose sources may be on the service's own machine or in a private network.
     pub local_sources: LocalSources,
 }
@@ -67,6 +73,8 @@ pub struct App {
     pub component: Component,
     /// What it may do.
     pub grant: Grant,
+    /// Those that it was started with before.
+    pub components: Components,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What is under way.
@@ -82,7 +90,11 @@ pub struct App {
     local_sources: LocalSources,
     /// Whether orgs are of one person, as far as it was asked for. It never changes.
     solo: Mutex<HashMap<String, bool>>,
-    _lock: Lock,
+    lock: tokio::sync::Mutex<Lock>,
+    epoch: i64,
+    state_id: String,
+    /// The end of the audit log that the folder knows of.
+    head: tokio::sync::Mutex<Head>,
     /// Turns true when the service is about to end, so that nobody waits on.
     pub ending: watch::Sender<bool>,
     state: PathBuf,
@@ -118,6 +130,14 @@ pub enum StartError {
     /// The database's URL.
     #[error("--database: {0}")]
     Database(String),
+    /// Folder and database are not of one time.
+    #[error(
+        "{0}. If one of them was put back from a backup on purpose, start once with --restored: runs that had not ended then read from the CRM what they have written. Nothing was changed"
+    )]
+    Differs(Differs),
+    /// A run that may have done more than its journal says.
+    #[error("a run cannot be put in doubt: {0}")]
+    Doubt(JournalError),
     /// Another service.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -153,16 +173,18 @@ impl State {
                 return Err(StartError::KeysGone { file, stored });
             }
         }
-        Ok(State { store, keyring: Keyring::load(&file)?, dir, database })
+        let keyring = Keyring::load(&file)?;
+        let store = store.signed_by(Arc::new(AuditKey(SharedKeyring::new(keyring.clone()))));
+        Ok(State { store, keyring, dir, database })
     }
 }
 
 impl App {
-    /// Makes the service of its state. Nothing is under way yet: see [`Jobs::take_up`](crate::server::jobs::Jobs::take_up).
+    /// Makes the service of its state, with a component and its bytes. Nothing is under way yet: see [`Jobs::take_up`](crate::server::jobs::Jobs::take_up).
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn open(settings: Settings, component: Component, grant: Grant) -> Result<Arc<App>, StartError> {
+    pub async fn open(settings: Settings, component: Component, grant: Grant, bytes: &[u8]) -> Result<Arc<App>, StartError> {
         let State { store, keyring, dir: state, database } = State::open(&settings.state, settings.database.as_deref()).await?;
         let lock = Lock::take(&state, &store, &database).await?;
         let store = store.with_default_quota(settings.quota);
@@ -175,10 +197,15 @@ impl App {
         let mut query_policy = settings.query_policy;
         query_policy.protect_folder(&state).map_err(failed)?;
         query_policy.protect_database(&database).map_err(|error| StartError::Database(error.to_string()))?;
+        private_dir(&state.join("components")).map_err(failed)?;
+        let components = Components::keep(state.join("components"), store.clone(), &component, bytes).await.map_err(failed)?;
+        let database_state = store.service_state().await?;
+        let epoch = begin(&store, &state, &database_state, settings.restored).await?;
         let metrics = Metrics::new();
         metrics.watch(component.engine());
         let (keyring, holds) = (SharedKeyring::new(keyring), Holds::default());
-        let links = Links::new(store.clone(), keyring.clone(), holds.clone());
+        let store = store.signed_by(Arc::new(AuditKey(keyring.clone())));
+        let links = Links::new(store.clone(), keyring.clone(), holds.clone(), settings.limits.look_again);
         Ok(Arc::new(App {
             store,
             keyring,
@@ -186,6 +213,7 @@ impl App {
             links,
             component,
             grant,
+            components,
             metrics,
             jobs: Jobs::new(settings.limits),
             login_codes: LoginCodes::default(),
@@ -194,10 +222,51 @@ impl App {
             query_policy,
             local_sources: settings.local_sources,
             solo: Mutex::default(),
-            _lock: lock,
+            lock: tokio::sync::Mutex::new(lock),
+            epoch,
+            state_id: database_state.state_id,
+            head: tokio::sync::Mutex::default(),
             ending: watch::Sender::new(false),
             state,
         }))
+    }
+
+    /// Whether the state is still this service's alone. Runs pause while it is not.
+    pub async fn look_at_lock(&self) -> Held {
+        let mut lock = self.lock.lock().await;
+        let mut held = Held::Yes;
+        if !lock.is_held().await {
+            if self.jobs.pause(true) {
+                tracing::error!("the lock on the database is lost: runs pause until it is held again");
+            }
+            held = lock.take_again(&self.store).await;
+        }
+        match held {
+            Held::Yes if self.jobs.pause(false) => tracing::info!("the lock on the database is held again: runs go on"),
+            Held::Taken => tracing::error!("another service has taken the database over"),
+            Held::Yes | Held::NotNow => {}
+        }
+        held
+    }
+
+    /// Keeps the end of the audit log outside the database too: in the folder, in the log and as a metric.
+    ///
+    /// # Errors
+    /// If the database or the disk refuses.
+    pub async fn keep_head(&self) -> Result<(), StartError> {
+        let mut kept = self.head.lock().await;
+        let head = self.store.audit_head().await?;
+        if *kept == head {
+            return Ok(());
+        }
+        let file = StateFile { state_id: self.state_id.clone(), epoch: self.epoch, audit: head.clone() };
+        let dir = self.state.clone();
+        let written = tokio::task::spawn_blocking(move || file.write(&dir)).await.map_err(io::Error::other).and_then(|written| written);
+        written.map_err(|error| StartError::State { dir: self.state.clone(), error })?;
+        self.metrics.audit_rows(head.seq);
+        tracing::info!(seq = head.seq, hash = head.hash, "the end of the audit log");
+        *kept = head;
+        Ok(())
     }
 
     /// Where the files of an org are.
@@ -255,6 +324,33 @@ impl FromRef<Arc<App>> for Store {
     }
 }
 
+/// Begins on a state whose folder and database belong together, or were put back on purpose. The number of this start.
+async fn begin(store: &Store, dir: &Path, database: &ServiceState, restored: bool) -> Result<i64, StartError> {
+    let failed = |error| StartError::State { dir: dir.to_owned(), error };
+    let file = StateFile::read(dir).map_err(failed)?;
+    let differs = StateFile::differs(file.as_ref(), database, store).await?;
+    let mut log = Vec::new();
+    match differs {
+        Some(differs) if !restored => return Err(StartError::Differs(differs)),
+        Some(differs) => {
+            tracing::warn!("{differs}; what runs have written by now is read from the CRM");
+            // Before anything says that all is well: a start that breaks off here does it again.
+            for row in store.pending_runs().await? {
+                let (Ok(run_id), Ok(plan)) = (row.run_id.parse(), row.plan_id.parse()) else { continue };
+                Journal::doubt(&OrgFolder(dir.join("orgs").join(&row.org_id)).runs(), run_id, &plan).map_err(StartError::Doubt)?;
+            }
+            let detail = serde_json::json!({ "differs": differs.to_string(), "folder": file });
+            log.push(AuditEntry::new("", "serve --restored", "state.restored", &detail));
+        }
+        None => {}
+    }
+    let epoch = database.epoch + 1;
+    // The file first: a start that breaks off here leaves it one ahead, which the next one knows.
+    StateFile { state_id: database.state_id.clone(), epoch, audit: store.audit_head().await? }.write(dir).map_err(failed)?;
+    store.begin_service(database.epoch, &log).await?;
+    Ok(epoch)
+}
+
 /// Where the files of one org are.
 #[derive(Clone, Debug)]
 pub struct OrgFolder(PathBuf);
@@ -273,6 +369,11 @@ impl OrgFolder {
     /// Golden sets.
     pub fn golden(&self) -> PathBuf {
         self.0.join("golden")
+    }
+
+    /// What was found beside them that no row knows, and was set aside.
+    pub fn strays(&self) -> PathBuf {
+        self.0.join("strays")
     }
 
     /// Request logs of runs.

@@ -121,14 +121,16 @@ pub struct Links {
     store: Store,
     keyring: SharedKeyring,
     holds: Holds,
+    /// How long a source rests whose limit is used up.
+    look_again: Duration,
     /// By org and source, with the version of the source that each was made from.
     links: Mutex<HashMap<(String, String), (i64, Link)>>,
 }
 
 impl Links {
     /// None yet.
-    pub fn new(store: Store, keyring: SharedKeyring, holds: Holds) -> Links {
-        Links { store, keyring, holds, links: Mutex::default() }
+    pub fn new(store: Store, keyring: SharedKeyring, holds: Holds, look_again: Duration) -> Links {
+        Links { store, keyring, holds, look_again, links: Mutex::default() }
     }
 
     fn links(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), (i64, Link)>> {
@@ -199,7 +201,14 @@ impl Links {
         let credential = document.credential(&around, stored)?;
         let transport = Transport::trusting(&base_url, settings.ca_pem.as_deref().map(str::as_bytes), TransportLimits::default())?;
         let ceiling = settings.limit.map(|limit| (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0))));
-        Ok(Link { base_url, credential, pacer: Pacer::new(pacing, ceiling), transport, observer: None, account: settings.account.clone() })
+        Ok(Link {
+            base_url,
+            credential,
+            pacer: Pacer::looking_again(pacing, ceiling, self.look_again),
+            transport,
+            observer: None,
+            account: settings.account.clone(),
+        })
     }
 }
 
@@ -250,7 +259,7 @@ mod tests {
     async fn all_runs_of_a_source_share_one_link_until_the_source_is_changed() {
         let (dir, store) = store().await;
         let keyring = SharedKeyring::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
-        let links = Links::new(store.clone(), keyring, Holds::default());
+        let links = Links::new(store.clone(), keyring, Holds::default(), Duration::from_secs(1));
         let pacing = Pacing { limit: None, headers: None, throttles: Vec::new() };
         let org = store.add_org("Acme", false, "ada").await.unwrap();
         let source = add(&links, &org, "").await;
@@ -280,7 +289,7 @@ mod tests {
     async fn a_credential_that_is_replaced_is_sealed_and_read_again() {
         let (dir, store) = store().await;
         let keyring = SharedKeyring::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
-        let links = Links::new(store.clone(), keyring.clone(), Holds::default());
+        let links = Links::new(store.clone(), keyring.clone(), Holds::default(), Duration::from_secs(3600));
         let org_id = store.add_org("Acme", false, "ada").await.unwrap();
         let source_id = add(&links, &org_id, "").await.source_id;
         let cell = Cell { store: store.clone(), keyring, runtime: Handle::current(), org_id: org_id.clone(), source_id: source_id.clone() };

@@ -16,7 +16,18 @@ const AGAIN: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Lock {
     _files: Vec<File>,
-    _database: Option<ServiceHold>,
+    database: Option<ServiceHold>,
+}
+
+/// Whether the state is this process's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It is.
+    Yes,
+    /// Nobody can tell, so it is not; it may be again.
+    NotNow,
+    /// It is another service's by now.
+    Taken,
 }
 
 /// Why the state cannot be had.
@@ -47,6 +58,28 @@ impl Lock {
         Lock::take_within(TRIES, state, store, database).await
     }
 
+    /// Whether it is still held: a file is until this process ends, a database as long as its connection lives.
+    pub async fn is_held(&mut self) -> bool {
+        match &mut self.database {
+            None => true,
+            Some(database) => database.is_held().await,
+        }
+    }
+
+    /// Takes what is not held any more, if no other service has started since.
+    pub async fn take_again(&mut self, store: &Store) -> Held {
+        let Some(database) = &mut self.database else { return Held::Yes };
+        match store.hold_service_again().await {
+            Ok(Some(again)) => {
+                *database = again;
+                Held::Yes
+            }
+            Err(StoreError::TakenOver) => Held::Taken,
+            // Nobody answers, or the database has not noticed yet that the connection is gone.
+            Ok(None) | Err(_) => Held::NotNow,
+        }
+    }
+
     async fn take_within(tries: u32, state: &Path, store: &Store, database: &str) -> Result<Lock, LockError> {
         let mut files = vec![file(tries, &state.join("lock"), &state.display().to_string()).await?];
         // A SQLite database has no locks that outlive a transaction.
@@ -55,11 +88,11 @@ impl Lock {
             let mut name = PathBuf::from(path).into_os_string();
             name.push(".lock");
             files.push(file(tries, Path::new(&name), path).await?);
-            return Ok(Lock { _files: files, _database: None });
+            return Ok(Lock { _files: files, database: None });
         }
         for _ in 0..tries {
             if let Some(held) = store.hold_service().await? {
-                return Ok(Lock { _files: files, _database: Some(held) });
+                return Ok(Lock { _files: files, database: Some(held) });
             }
             tokio::time::sleep(AGAIN).await;
         }

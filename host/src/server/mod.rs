@@ -10,7 +10,8 @@
 //! - [`retention`]: what is not kept for ever; [`storage`]: how much an org keeps
 //! - [`secrets`]: credentials at rest
 //! - [`golden`]: uploads and queries of golden records
-//! - [`listen`]: connections; [`lock`]: one service at a time
+//! - [`listen`]: connections; [`lock`]: one service at a time; [`state_file`]: what the folder knows of its database
+//! - [`components`]: those that it was started with; [`audit_key`]: what makes the hashes of the audit log
 //! - [`login_codes`]: the codes of the link that the command prints
 //! - [`links`]: the way to the CRM that a source stands for
 //! - [`observe`]: metrics, request logs, traces
@@ -18,6 +19,8 @@
 
 pub mod api;
 pub mod app;
+pub mod audit_key;
+pub mod components;
 pub mod golden;
 pub mod jobs;
 pub mod links;
@@ -28,5 +31,6 @@ pub mod observe;
 pub mod page;
 pub mod retention;
 pub mod secrets;
+pub mod state_file;
 pub mod storage;
 pub mod store;

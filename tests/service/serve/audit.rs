@@ -8,6 +8,7 @@ use reverse_sync_tests::{
 };
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
+use std::fs;
 
 /// A service after one run that succeeded and one that failed.
 async fn after_two_runs(database: Database) -> (Service, Simulator, Tenant, [Value; 2]) {
@@ -72,9 +73,8 @@ async fn a_run_that_is_refused_or_cannot_reach_the_crm_leaves_a_row_too(database
     let run = tenant.run(&destination).await.is(200);
     assert_eq!(run["ok"], false, "{run}");
     let rows = tenant.list("/audit-log").await;
-    let of_run: Vec<_> = rows.iter().filter(|row| row["run_id"] == run["run_id"]).collect();
-    assert_eq!(of_run.len(), 1, "{rows:?}");
-    assert_eq!(of_run[0]["action"], "destination.reverse_run.failed");
+    let of_run: Vec<_> = rows.iter().filter(|row| row["run_id"] == run["run_id"]).map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(of_run, ["destination.reverse_run.failed", "run.begin"]);
 }
 
 /// Action and actor of each row of an org's audit log, newest first.
@@ -137,8 +137,9 @@ async fn the_database_refuses_to_change_or_delete_a_row(database: Database) {
         execute(&mut connection, "TRUNCATE audit_log").await.expect_err("TRUNCATE");
     } else {
         let replace = "INSERT OR REPLACE INTO audit_log SELECT seq, at, action, 'nobody', org_id, destination_id, plan_id, run_id, \
-                       component, counts, detail, hash FROM audit_log WHERE seq = 1";
-        execute(&mut connection, replace).await.expect_err(replace);
+                       component, counts, detail, hash, key_id FROM audit_log WHERE seq = 1";
+        let error = execute(&mut connection, replace).await.expect_err(replace).to_string();
+        assert!(error.contains("append-only"), "{error}");
     }
     assert_eq!(tenant.list("/audit-log").await, before);
     let (well, said) = verify(&service).await;
@@ -161,6 +162,39 @@ async fn disarm(connection: &mut AnyConnection, database: Database) {
             }
         }
     }
+}
+
+/// The folder has seen more than a database that was cut off; and so has whoever has kept what `audit verify` said.
+async fn a_log_that_was_cut_off_is_not_verified(database: Database) {
+    let (mut service, _simulator, tenant, _) = after_two_runs(database).await;
+    let said: Value = serde_json::from_str(&verify(&service).await.1).unwrap();
+    assert_eq!((&said["ok"], &said["without_key"]), (&json!(true), &json!(0)), "{said}");
+    let since = format!("{}:{}", said["rows"], said["hash"].as_str().unwrap());
+    tenant.golden("person", &new_names(0..2)).await;
+    service.stop().await.unwrap();
+    let mut connection = connect(&service).await;
+    disarm(&mut connection, database).await;
+    assert_eq!(execute(&mut connection, "DELETE FROM audit_log WHERE seq = (SELECT MAX(seq) FROM audit_log)").await.unwrap(), 1);
+    let (well, said) = verify(&service).await;
+    assert!(!well && said.contains("is missing"), "{said}");
+    let kept = fs::read(service.state().join("state.json")).unwrap();
+    fs::remove_file(service.state().join("state.json")).unwrap();
+    let (well, said) = verify(&service).await;
+    assert!(well, "nobody has seen that row: {said}");
+    let since_then = async |service: &Service| {
+        let output = service.run(&["audit", "verify", "--since", &since]).await.unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert!(since_then(&service).await.0);
+    assert_eq!(execute(&mut connection, "DELETE FROM audit_log WHERE seq = (SELECT MAX(seq) FROM audit_log)").await.unwrap(), 1);
+    connection.close().await.unwrap();
+    let (well, said) = since_then(&service).await;
+    assert!(!well && said.contains("is missing"), "{said}");
+
+    // The service does not start on it either.
+    fs::write(service.state().join("state.json"), kept).unwrap();
+    let said = service.start_again().await.unwrap_err().to_string();
+    assert!(said.contains("its audit log ends at row"), "{said}");
 }
 
 async fn a_log_that_was_tampered_with_is_not_verified_and_the_row_is_named(database: Database) {
@@ -193,5 +227,6 @@ on_both!(
     another_org_sees_nothing_of_it,
     an_untouched_log_is_verified,
     the_database_refuses_to_change_or_delete_a_row,
+    a_log_that_was_cut_off_is_not_verified,
     a_log_that_was_tampered_with_is_not_verified_and_the_row_is_named,
 );

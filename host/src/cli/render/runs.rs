@@ -30,13 +30,14 @@ pub(crate) fn runs(runs: &[Listed]) -> String {
 fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
     let started_at = run.started_at.split('.').next().unwrap_or_default().trim_end_matches('Z');
     write!(out, "{}  {started_at}Z  {}", run.run_id, run.destination.as_deref().unwrap_or("(its plan is not here)"))?;
-    let counts = &run.counts;
-    write!(out, "  {} updated", number(counts.updated))?;
-    for (count, what) in
-        [(counts.unchanged, "unchanged"), (counts.failed, "failed"), (counts.drifted, "drifted"), (counts.unknown, "unknown")]
-    {
-        if count > 0 {
-            write!(out, ", {} {what}", number(count))?;
+    if let Some(counts) = run.counts.known() {
+        write!(out, "  {} updated", number(counts.updated))?;
+        for (count, what) in
+            [(counts.unchanged, "unchanged"), (counts.failed, "failed"), (counts.drifted, "drifted"), (counts.unknown, "unknown")]
+        {
+            if count > 0 {
+                write!(out, ", {} {what}", number(count))?;
+            }
         }
     }
     match (run.state, &run.plan_id) {
@@ -44,6 +45,10 @@ fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
         (State::Pending, Some(plan)) => write!(out, "  (not finished; go on with: reverse-sync run {plan})")?,
         (State::Pending, None) => write!(out, "  (not finished)")?,
         (State::UnderWay, _) => write!(out, "  (under way)")?,
+        (State::Damaged, Some(plan)) => {
+            write!(out, "  (its journal is damaged, so nobody knows what it wrote; go on with: reverse-sync run {plan})")?;
+        }
+        (State::Damaged, None) => write!(out, "  (its journal is damaged, so nobody knows what it wrote; run its plan again)")?,
     }
     if let Some(undone) = &run.undoes {
         write!(out, "  (undid {undone})")?;

@@ -6,9 +6,10 @@
 use super::problem::Problem;
 use crate::server::store::{Member, Role, Store};
 use axum::{
-    extract::{FromRef, FromRequestParts},
+    extract::{ConnectInfo, FromRef, FromRequestParts},
     http::{HeaderMap, Method, StatusCode, header, request::Parts},
 };
+use std::net::SocketAddr;
 
 /// The cookie of a session.
 pub const COOKIE: &str = "reverse_sync_session";
@@ -51,7 +52,10 @@ async fn member(parts: &Parts, store: &Store) -> Result<Member, Problem> {
     if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
         let key = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
         let key = key.ok_or_else(|| refused("the Authorization header has to be `Bearer rsk_…`"))?;
-        return store.member_by_key(key.trim()).await?.ok_or_else(|| refused("there is no such API key, or it was revoked"));
+        return store.member_by_key(key.trim()).await?.ok_or_else(|| {
+            store.key_refused(key.trim(), parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip()));
+            refused("there is no such API key, or it was revoked")
+        });
     }
     let Some(session) = session(&parts.headers) else {
         return Err(refused("this needs an API key: Authorization: Bearer rsk_…"));
@@ -139,7 +143,7 @@ mod tests {
         let (_dir, store) = store().await;
         let org = store.add_org("Acme", false, "ada").await.unwrap();
         let key = store.add_key(&org, "ada", "test", Role::Admin, "ada").await.unwrap();
-        let session = store.open_session(&key.row.key_id).await.unwrap();
+        let session = store.open_session(&key.row.key_id, "api_key").await.unwrap().unwrap();
         let cookie = format!("other=1; {COOKIE}={}", session.expose_secret());
         let handler = |Viewer(member): Viewer| async move { Json(member.user_name) };
         let router = Router::new().route("/", get(handler)).route("/do", post(handler)).with_state(store.clone());

@@ -70,6 +70,11 @@ impl Problem {
         }))
     }
 
+    /// Its status and its code.
+    pub fn what(&self) -> (StatusCode, &'static str) {
+        (StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), self.0.code)
+    }
+
     /// 400.
     pub fn bad(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, code, detail)

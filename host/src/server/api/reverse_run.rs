@@ -12,6 +12,7 @@ use super::{
 use crate::{
     digest::Digest,
     gate::{Confirmation, ConfirmedPlan, Refused},
+    journal,
     passes::{Checks, HowMany},
     plan::{Plan, PlanId, PlanMode},
     server::{
@@ -164,10 +165,32 @@ async fn reverse_run(
     let asked = Asked::read(body, &id)?;
     let beginning = {
         let (app, member) = (Arc::clone(&app), member.clone());
-        async move { begin(&app, &member, &to, asked, key.as_deref().map(|key| (key, digest.as_str()))).await }
+        async move {
+            let plan_id = asked.plan_id.clone();
+            let begun = begin(&app, &member, &to, asked, key.as_deref().map(|key| (key, digest.as_str()))).await;
+            if let Err(problem) = &begun {
+                log_refused(&app, &member, &to, plan_id, problem).await?;
+            }
+            begun
+        }
     };
     let (row, live) = whatever_the_client_does(beginning).await?;
     answer(&app, row, live, wait).await
+}
+
+/// Logs a confirmation that came to nothing for a reason of its own.
+async fn log_refused(app: &App, member: &Member, to: &DestinationRow, plan_id: Option<String>, problem: &Problem) -> Answer<()> {
+    let (status, code) = problem.what();
+    let is_a_plan = plan_id.as_deref().is_none_or(|plan_id| plan_id.parse::<PlanId>().is_ok());
+    if !status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::FAILED_DEPENDENCY || !is_a_plan {
+        return Ok(());
+    }
+    let entry = AuditEntry {
+        destination_id: Some(to.destination_id.clone()),
+        plan_id,
+        ..AuditEntry::new(&member.org_id, &member.who(), "run.refused", &json!({ "code": code }))
+    };
+    Ok(app.store.log(&entry).await?)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
@@ -225,6 +248,14 @@ async fn begin(
     let options = RunOptions::new(plan.header(), asked.overridden, asked.checks);
     let confirmed = confirm(app, org_id, to, plan, &options).await?;
     let who = member.who();
+    let (runs_dir, plan_id) = (app.folder(org_id).runs(), confirmed.plan().id().clone());
+    let last_number = tokio::task::spawn_blocking(move || journal::last_number(&runs_dir, &plan_id)).await;
+    let last_number = last_number.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
+    let header = confirmed.plan().header();
+    let detail = json!({
+        "override": confirmed.overridden(), "canary": options.checks.canary, "verify": options.checks.verify, "total": header.total,
+        "writable": header.writable, "undoes": options.undoes, "component": header.component.digest,
+    });
     let new = NewRun {
         org_id,
         plan_id: confirmed.plan().id(),
@@ -233,6 +264,8 @@ async fn begin(
         options: &json!(options).to_string(),
         idempotency,
         started_by: &who,
+        last_number,
+        detail: &detail,
     };
     match app.store.begin_run(&new).await? {
         Begun::Queued(row) => {

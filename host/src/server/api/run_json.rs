@@ -1,7 +1,7 @@
 //! A run as it is answered: what is on record, and where it stands right now.
 
 use crate::{
-    journal::{Counts, Response},
+    journal::{Counts, KnownCounts, Response},
     passes::HowMany,
     plan::PlanMode,
     server::{
@@ -26,6 +26,8 @@ pub(super) const ERRORS: usize = 1_000;
 pub(super) enum RunStatus {
     /// Confirmed, and waiting for its turn.
     Queued,
+    /// A limit of the CRM is used up that waiting a little does not cure. It goes on by itself at `due_at`.
+    Waiting,
     /// Under way.
     Running,
     /// It stops after the requests in flight.
@@ -40,7 +42,8 @@ pub(super) enum RunStatus {
     Stopped,
 }
 
-/// A run. The numbers add up: updated + unchanged + failed + drifted + unknown + pending = writable, and with skipped = total.
+/// A run. The numbers add up: updated + unchanged + failed + drifted + unknown + pending = writable, and with skipped = total. What nobody
+/// knows, because the run's journal cannot be read, is null.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = Run)]
 pub(super) struct RunJson {
@@ -59,17 +62,17 @@ pub(super) struct RunJson {
     /// Changes in the plan.
     writable: u64,
     /// Changes that the CRM has confirmed.
-    updated: u64,
+    updated: Option<u64>,
     /// Records that held the values already.
-    unchanged: u64,
+    unchanged: Option<u64>,
     /// Records that the CRM refused.
-    failed: u64,
+    failed: Option<u64>,
     /// Records that were changed in the CRM since they were planned, and so were not written.
-    drifted: u64,
+    drifted: Option<u64>,
     /// Changes that were sent, and no answer says whether they were applied.
-    unknown: u64,
+    unknown: Option<u64>,
     /// Changes without an outcome.
-    pending: u64,
+    pending: Option<u64>,
     /// Golden records that are not in the plan's changes.
     skipped: u64,
     /// Requests with which the last attempt has written, and read what it was about to write. Reading back what was written (`canary`, `verify`)
@@ -101,6 +104,8 @@ pub(super) struct RunJson {
     started_at: Option<String>,
     /// When it ended.
     ended_at: Option<String>,
+    /// When it goes on, if it waits.
+    due_at: Option<String>,
     /// The most memory that the component had in the last attempt, in bytes; null before there is an end.
     peak_memory_bytes: Option<u64>,
     /// The rights that the credential needs, if it lacked some.
@@ -131,21 +136,26 @@ impl RunJson {
         let under_way = row.status.is_under_way();
         let now = live.and_then(Live::now);
         // What an attempt before this one came to stands until this one's journal speaks.
-        let counts = now.as_ref().and_then(|now| now.counts).or(result.as_ref().map(|result| result.counts)).unwrap_or_default();
-        let ended = result.filter(|_| !under_way);
+        let counts = match (now.as_ref().and_then(|now| now.counts), &result) {
+            (Some(counts), _) => Some(counts),
+            (None, Some(result)) => result.counts.known(),
+            (None, None) => Some(Counts::default()),
+        };
+        // A run that waits says what it waits for.
+        let ended = result.filter(|_| !under_way || (row.status == Status::Waiting && now.is_none()));
         let (requests, refused_requests) = match (&now, &ended) {
             (Some(now), _) => (now.requests, now.refused),
             (None, Some(ended)) => (ended.requests, ended.refused_requests),
             (None, None) => (0, 0),
         };
-        let Counts { updated, unchanged, failed, drifted, unknown } = counts;
+        let KnownCounts { updated, unchanged, failed, drifted, unknown } = counts.into();
         let held = ended.as_ref().and_then(|ended| ended.canary).map(|canary| canary.held);
         Ok(RunJson {
             run_id: row.run_id.clone(),
             plan_id: row.plan_id.clone(),
             destination_id: row.destination_id.clone(),
-            status: status(row.status, live, now.as_ref()),
-            ok: ended.as_ref().map(|ended| ended.ok),
+            status: status(row, live, now.as_ref()),
+            ok: ended.as_ref().filter(|_| !under_way).map(|ended| ended.ok),
             total: options.total,
             writable: options.writable,
             updated,
@@ -153,7 +163,7 @@ impl RunJson {
             failed,
             drifted,
             unknown,
-            pending: options.writable.saturating_sub(counts.done()),
+            pending: counts.map(|counts| options.writable.saturating_sub(counts.done())),
             skipped: options.skipped,
             requests,
             refused_requests,
@@ -161,11 +171,12 @@ impl RunJson {
             verify: options.checks.verify,
             overridden: options.overridden,
             undoes: options.undoes,
-            can_undo: !under_way && options.mode == PlanMode::Compare && updated + unknown > 0,
+            can_undo: !under_way && options.mode == PlanMode::Compare && counts.is_none_or(|counts| counts.updated + counts.unknown > 0),
             started_by: row.started_by.clone(),
             created_at: time_text(row.created_at),
             started_at: row.started_at.map(time_text),
             ended_at: row.ended_at.map(time_text),
+            due_at: row.due_at.map(time_text),
             peak_memory_bytes: ended.as_ref().map(|ended| ended.peak_memory_bytes),
             required_rights: ended.as_ref().and_then(|ended| ended.required_rights.clone()),
             verified: ended.as_ref().and_then(|ended| ended.verified.clone()),
@@ -175,16 +186,19 @@ impl RunJson {
 
     /// Records that were not updated.
     pub(super) fn problems(&self) -> u64 {
-        self.failed + self.drifted + self.unknown
+        [self.failed, self.drifted, self.unknown].into_iter().flatten().sum()
     }
 }
 
-fn status(row: Status, live: Option<&Live>, now: Option<&Now>) -> RunStatus {
-    match row {
-        Status::Queued | Status::Running | Status::Interrupted if live.is_some_and(Live::is_cancelled) => RunStatus::Cancelling,
+fn status(row: &RunRow, live: Option<&Live>, now: Option<&Now>) -> RunStatus {
+    match row.status {
+        Status::Queued | Status::Waiting | Status::Running | Status::Interrupted if live.is_some_and(Live::is_cancelled) => {
+            RunStatus::Cancelling
+        }
         // It has begun, and the row says so in a moment.
-        Status::Queued | Status::Interrupted if now.is_some_and(|now| now.running) => RunStatus::Running,
+        Status::Queued | Status::Waiting | Status::Interrupted if now.is_some_and(|now| now.running) => RunStatus::Running,
         Status::Queued => RunStatus::Queued,
+        Status::Waiting => RunStatus::Waiting,
         Status::Running => RunStatus::Running,
         Status::Interrupted => RunStatus::Interrupted,
         Status::Succeeded => RunStatus::Succeeded,

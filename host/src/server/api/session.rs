@@ -11,15 +11,15 @@ use crate::server::{
     store::{Member, Role},
 };
 use axum::{
-    Json,
-    extract::State,
+    Extension, Json,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -103,29 +103,38 @@ pub struct QuotaJson {
         (status = 204, description = "A cookie was set. Requests that carry it and are no GET need the header `x-reverse-sync: 1` too",
             headers(("set-cookie" = String, description = "`reverse_sync_session`"))),
         (status = 401, description = "There is no such key or code", body = ProblemJson, content_type = "application/problem+json")))]
-async fn open(State(app): State<Arc<App>>, headers: HeaderMap, JsonBody(body): JsonBody<Map<String, Value>>) -> Answer<Response> {
+async fn open(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<Map<String, Value>>,
+) -> Answer<Response> {
     let mut object = Object::body(body, &["api_key", "login_code"])?;
     let refused = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
     let no_key = || refused("there is no such API key, or it was revoked");
-    let key_id = match (object.text("api_key")?, object.text("login_code")?) {
+    let from = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
+    let (key_id, by) = match (object.text("api_key")?, object.text("login_code")?) {
         (Some(api_key), None) => {
             // PostgreSQL's text has no zero characters.
             let api_key = Some(api_key.trim()).filter(|key| key.bytes().all(|b| b.is_ascii_graphic())).ok_or_else(no_key)?;
-            app.store.member_by_key(api_key).await?.ok_or_else(no_key)?.key_id
+            let Some(member) = app.store.member_by_key(api_key).await? else {
+                app.store.key_refused(api_key, from);
+                return Err(no_key());
+            };
+            (member.key_id, "api_key")
         }
-        (None, Some(code)) => app
-            .login_codes
-            .redeem(code.trim())
-            .ok_or_else(|| refused("this link was used already, or is too old; sign in with an API key, or start the service again"))?,
+        (None, Some(code)) => match app.login_codes.redeem(code.trim()) {
+            Some(key_id) => (key_id, "login_code"),
+            None => {
+                app.store.key_refused("", from);
+                return Err(refused("this link was used already, or is too old; sign in with an API key, or start the service again"));
+            }
+        },
         (None, None) => return Err(object.missing("api_key", "a session is opened with an `api_key` or a `login_code`")),
         (Some(_), Some(_)) => return Err(object.wrong("login_code", "there beside `api_key`; send one of them")),
     };
-    let session = app.store.open_session(&key_id).await?;
     // The key of a code may have been revoked since.
-    if app.store.member_by_session(session.expose_secret()).await?.is_none() {
-        app.store.close_session(session.expose_secret()).await?;
-        return Err(no_key());
-    }
+    let session = app.store.open_session(&key_id, by).await?.ok_or_else(no_key)?;
     answer(&headers, session.expose_secret(), SESSION_SECONDS)
 }
 

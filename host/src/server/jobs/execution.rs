@@ -4,7 +4,7 @@
 //! instant the process dies at, the next start either takes the run up again or finds that it has ended.
 
 use super::{
-    Job,
+    Job, Jobs,
     live::Live,
     outcome::{Problems, RunOptions, RunResult, Stopped},
 };
@@ -12,24 +12,25 @@ use crate::{
     component::Component,
     egress::{Link, pacing::Pacer},
     gate::{Confirmation, ConfirmedPlan},
-    journal::{self, Counts, JournalError, RunId},
+    journal::{self, Counts, Journal, JournalError, JournalId, RunId},
     passes::{Done, Passes},
     plan::{Plan, PlanId},
-    run::{RunError, Watch},
+    run::{RunError, StopReason, Watch},
     server::{
         app::App,
+        components::Granted,
         observe::{
             self,
             metrics::{Metrics, RunEnd},
             request_log::RequestLog,
             telemetry::run_span,
         },
-        store::{AuditEntry, RunRow, Status, StoreError},
+        store::{AuditEntry, RunRow, Status, StoreError, now_ms, time_text},
     },
 };
 use futures_util::FutureExt;
 use serde_json::json;
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tracing::Instrument;
 
 /// How long to wait before a store that refuses is asked again.
@@ -37,6 +38,10 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 /// A word that says that the service itself failed; what went wrong is in its log.
 const INTERNAL: &str = "the service failed; its log says why, under this run_id. What is pending can be resumed";
+
+const NOT_OURS: &str = "the journal of this run is gone, or another run's: the service's folder or its database was put back to an older state. \
+     Nobody knows what it has written. Plan again with \"mode\": \"compare\" to see what the CRM holds";
+const OF_ANOTHER_VERSION: &str = "the journal of this run was written by another version of the service; go on with that version";
 
 /// Carries a run to its end, or to where the service ends.
 pub(super) async fn carry_out(app: &Arc<App>, job: Job) {
@@ -61,10 +66,33 @@ pub(super) async fn carry_out(app: &Arc<App>, job: Job) {
 /// Ends a run that was cancelled while it waited.
 pub(super) async fn ended_before_it_began(app: &Arc<App>, row: &RunRow) {
     let Ok(run_id) = row.run_id.parse::<RunId>() else { return };
-    let (live, span) = (Live::new(), run_span(&row.org_id, &run_id));
+    let (live, span) = (Live::new(app.jobs.paused.subscribe()), run_span(&row.org_id, &run_id));
     let attempt = Attempt { app, row, run_id, live: &live };
     let ending = attempt.end(attempt.stopped("cancelled", "it was cancelled before it began; resume it to go on"));
     ending.instrument(span).await;
+}
+
+/// The journal of a run: its name, and whether it has to be there.
+struct Begun {
+    journal_id: JournalId,
+    begun: bool,
+}
+
+/// What it takes to run.
+struct Ready {
+    confirmed: ConfirmedPlan,
+    link: Link,
+    granted: Granted,
+}
+
+/// How an attempt is over.
+enum Over {
+    /// The run has ended, early or not.
+    Ended(RunResult),
+    /// It goes on after so long: a limit of the CRM is used up.
+    Waits(RunResult, Duration),
+    /// It only ended because the service does: the next start goes on.
+    Interrupted,
 }
 
 struct Attempt<'a> {
@@ -78,11 +106,12 @@ impl Attempt<'_> {
     async fn its_turn(&self, confirmed: Option<ConfirmedPlan>) {
         let running = self.app.metrics.run_running();
         self.live.begins();
-        let options = loop {
+        let (options, begun) = loop {
             match self.begin().await {
-                Ok(Some(options)) => break options,
+                Ok(Some(begun)) => break begun,
                 // Its end is on record already.
                 Ok(None) => return,
+                Err(StoreError::TakenOver) => return,
                 Err(error) => tracing::error!(%error, "a run cannot begin; trying again"),
             }
             if self.app.jobs.is_ending() {
@@ -90,15 +119,16 @@ impl Attempt<'_> {
             }
             tokio::time::sleep(AGAIN).await;
         };
-        let ended = if options.cancelled {
-            Some(self.stopped("cancelled", "it was cancelled; resume it to go on"))
+        let over = if options.cancelled {
+            Over::Ended(self.stopped("cancelled", "it was cancelled; resume it to go on"))
         } else {
-            self.attempt(&options, confirmed).await
+            self.attempt(&options, confirmed, begun).await
         };
         drop(running);
-        match ended {
-            Some(result) => self.end(result).await,
-            None => {
+        match over {
+            Over::Ended(result) => self.end(result).await,
+            Over::Waits(result, wait) => self.wait(result, wait).await,
+            Over::Interrupted => {
                 self.app.metrics.run_ended(RunEnd::Interrupted);
                 if let Err(error) = self.app.store.set_run_status(&self.row.org_id, &self.row.run_id, Status::Interrupted).await {
                     tracing::warn!(%error, "the run is interrupted, and the store does not say so");
@@ -108,7 +138,7 @@ impl Attempt<'_> {
     }
 
     /// Says that it is under way. What is on record now counts, not what was when it was queued.
-    async fn begin(&self) -> Result<Option<RunOptions>, StoreError> {
+    async fn begin(&self) -> Result<Option<(RunOptions, Begun)>, StoreError> {
         let store = &self.app.store;
         let row = store.run(&self.row.org_id, &self.row.run_id).await?;
         let row = row.ok_or(StoreError::Unexpected { place: "runs", error: "the run is gone".to_owned() })?;
@@ -116,67 +146,127 @@ impl Attempt<'_> {
             return Ok(None);
         }
         store.set_run_status(&row.org_id, &row.run_id, Status::Running).await?;
-        let options = serde_json::from_str(&row.options);
-        options.map(Some).map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })
+        let options = serde_json::from_str(&row.options)
+            .map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
+        let journal_id = row.journal_id.parse().map_err(|error| StoreError::Unexpected { place: "runs.journal_id", error })?;
+        Ok(Some((options, Begun { journal_id, begun: row.begun })))
     }
 
-    /// What it came to, or nothing if it only ended because the service does: the next start goes on.
-    async fn attempt(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>) -> Option<RunResult> {
-        let (confirmed, link) = match self.ready(options, confirmed).await {
+    /// The run's journal, and no other. Once it is there, it has to be.
+    async fn journal(&self, plan: &PlanId, begun: &Begun) -> Result<Journal, JournalError> {
+        let runs_dir = self.app.folder(&self.row.org_id).runs();
+        let path = journal::file(&runs_dir, &self.run_id);
+        if begun.begun && !path.exists() {
+            return Err(JournalError::Gone { path });
+        }
+        let (run_id, plan, journal_id) = (self.run_id.clone(), plan.clone(), begun.journal_id.clone());
+        let opened = tokio::task::spawn_blocking(move || Journal::open_run(&runs_dir, run_id, &plan, Some(&journal_id)));
+        let failed = |error| JournalError::Io { path: path.clone(), error: io::Error::other(error) };
+        let journal = opened.await.map_err(|error| failed(error.to_string()))??;
+        if !begun.begun {
+            let said = self.app.store.run_has_journal(&self.row.org_id, &self.row.run_id).await;
+            said.map_err(|error| failed(error.to_string()))?;
+        }
+        Ok(journal)
+    }
+
+    /// What it came to.
+    async fn attempt(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>, begun: Begun) -> Over {
+        let not_begun = |stopped| Over::Ended(RunResult::not_begun(self.counts(), options.writable, stopped));
+        let Ready { confirmed, link, granted: Granted { component, grant } } = match self.ready(options, confirmed).await {
             Ok(ready) => ready,
-            Err(stopped) => return Some(RunResult::not_begun(self.counts(), options.writable, stopped)),
+            Err(stopped) => return not_begun(stopped),
         };
         let app = self.app;
         let folder = app.folder(&self.row.org_id);
-        let provider = app.component.destination_type(&confirmed.plan().header().destination.destination_type);
+        let provider = component.destination_type(&confirmed.plan().header().destination.destination_type);
         let (provider, rights) = provider.map_or(("", ""), |served| (served.provider.as_str(), served.required_rights.as_str()));
         let log = match RequestLog::open(&folder.requests(), &self.run_id, Arc::clone(&app.metrics)) {
             Ok(log) => log,
             Err(error) => {
                 tracing::error!(%error, "the request log cannot be opened");
-                return Some(RunResult::not_begun(self.counts(), options.writable, Stopped::new("internal", INTERNAL)));
+                return not_begun(Stopped::new("internal", INTERNAL));
             }
         };
         let observer = observe::all(vec![Arc::new(app.metrics.crm(provider)), Arc::clone(&log) as _]);
         let pacer = Arc::clone(&link.pacer);
-        let component: Component = app.component.with_deadline(app.jobs.limits.run_time);
+        let component: Component = component.with_deadline(app.jobs.limits.run_time);
         let passes = Passes {
             component: &component,
-            grant: &app.grant,
+            grant: &grant,
             confirmed: &confirmed,
             runs_dir: &folder.runs(),
-            run_id: self.run_id.clone(),
             link: Link { observer: Some(observer), ..link },
             stop: self.live.stop.clone(),
         };
-        let done = loop {
-            match passes.all(options.checks, |watch| self.watch(watch, &pacer)).await {
+        let journal = loop {
+            match self.journal(confirmed.plan().id(), &begun).await {
                 // Somebody else has it in hand: it is theirs to end.
-                Err(RunError::Journal(JournalError::Busy(_))) if !app.jobs.is_ending() && !self.live.is_cancelled() => {
+                Err(JournalError::Busy(_)) if !app.jobs.is_ending() && !self.live.is_cancelled() => {
                     tracing::warn!("another process holds the run's journal; trying again");
                     tokio::time::sleep(AGAIN).await;
                 }
-                done => break done,
+                opened => break opened,
             }
+        };
+        let done = match journal {
+            Ok(journal) => passes.all(options.checks, journal, |watch| self.watch(watch, &pacer)).await,
+            Err(error) => Err(error.into()),
         };
         log.close().await;
         match done {
-            Ok(done) if self.is_interrupted(&done) => None,
-            Ok(done) => Some(RunResult::of(&done, rights)),
-            Err(RunError::Journal(JournalError::Busy(_))) if app.jobs.is_ending() => None,
+            Ok(done) if self.is_interrupted(&done) => Over::Interrupted,
+            Ok(done) => match pacer.exhausted_for().filter(|_| self.waits_for_a_limit(&done)) {
+                Some(wait) => Over::Waits(RunResult::of(&done, rights), wait),
+                None => Over::Ended(RunResult::of(&done, rights)),
+            },
+            Err(RunError::Journal(JournalError::Busy(_))) if app.jobs.is_ending() => Over::Interrupted,
             Err(error) => {
                 tracing::error!(%error, "the run cannot go on");
-                let stopped = match error {
+                let stopped = match &error {
                     RunError::Grant(error) => Stopped::new("refused", error.to_string()),
+                    // What a file of the service is called is for its operator, who finds it in the log.
+                    RunError::Journal(JournalError::Conflict { .. } | JournalError::Gone { .. }) => Stopped::new("journal", NOT_OURS),
+                    RunError::Journal(JournalError::Format { .. } | JournalError::Line { .. }) => {
+                        Stopped::new("journal", OF_ANOTHER_VERSION)
+                    }
                     _ => Stopped::new("internal", INTERNAL),
                 };
-                Some(RunResult::not_begun(self.counts(), options.writable, stopped))
+                not_begun(stopped)
             }
         }
     }
 
+    fn waits_for_a_limit(&self, done: &Done) -> bool {
+        let limited = done.report.stopped.as_ref().is_some_and(|stopped| stopped.reason == StopReason::RateLimited);
+        limited && done.report.pending > 0 && !self.live.is_cancelled()
+    }
+
+    /// Lets it wait: it goes on by itself, whoever starts the service by then, and that is no start of an org's quota.
+    async fn wait(&self, result: RunResult, wait: Duration) {
+        let (app, row) = (self.app, self.row);
+        app.metrics.run_ended(RunEnd::Waiting);
+        let due_at = now_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)).saturating_add(1);
+        let result = json!(result).to_string();
+        while let Err(error) = app.store.wait_run(&row.org_id, &row.run_id, due_at, &result).await {
+            tracing::error!(%error, "that a run waits cannot be written down; trying again");
+            if app.jobs.is_ending() || matches!(error, StoreError::TakenOver) {
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        tracing::info!(due_at = time_text(due_at), "a limit of the CRM is used up: the run waits");
+        let app = Arc::clone(app);
+        tokio::spawn(async move {
+            tokio::time::sleep(wait + Duration::from_millis(2)).await;
+            if let Err(error) = Jobs::take_up(&app).await {
+                tracing::warn!(%error, "runs that wait cannot be looked for; the next look finds them");
+            }
+        });
+    }
+
     /// Opens the gate, and the way to the CRM.
-    async fn ready(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>) -> Result<(ConfirmedPlan, Link), Stopped> {
+    async fn ready(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>) -> Result<Ready, Stopped> {
         let (app, row) = (self.app, self.row);
         let internal = |error: &dyn std::fmt::Display| {
             tracing::error!(%error, "the run cannot begin");
@@ -191,7 +281,9 @@ impl Attempt<'_> {
         if let Some(confirmed) = confirmed {
             // While it waited for its turn, and before it was on record, others may have changed where it would be written.
             let checked = confirmed.check_target(&destination.destination, &link.base_url);
-            return checked.map(|()| (confirmed, link)).map_err(|error| Stopped::new("refused", error.to_string()));
+            checked.map_err(|error| Stopped::new("refused", error.to_string()))?;
+            let granted = self.component(confirmed.plan()).await?;
+            return Ok(Ready { confirmed, link, granted });
         }
         // What somebody confirmed is on record: the same plan, in spite of the same guards.
         let plan_id: PlanId = row.plan_id.parse().map_err(|error: String| internal(&error))?;
@@ -199,8 +291,18 @@ impl Attempt<'_> {
         let plans_dir = app.folder(&row.org_id).plans();
         let plan = tokio::task::spawn_blocking(move || Plan::load(&plans_dir, &plan_id)).await.map_err(|error| internal(&error))?;
         let plan = plan.map_err(|error| Stopped::new("refused", error.to_string()))?;
-        let confirmed = plan.confirm(confirmation, &destination.destination, &link.base_url, &app.component);
-        Ok((confirmed.map_err(|error| Stopped::new("refused", error.to_string()))?, link))
+        let granted = self.component(&plan).await?;
+        let confirmed = plan.confirm(confirmation, &destination.destination, &link.base_url, &granted.component);
+        Ok(Ready { confirmed: confirmed.map_err(|error| Stopped::new("refused", error.to_string()))?, link, granted })
+    }
+
+    /// The component that made the plan, which may have come with an earlier version.
+    async fn component(&self, plan: &Plan) -> Result<Granted, Stopped> {
+        let granted = self.app.components.get(plan.header().component.digest).await;
+        granted.map_err(|error| {
+            tracing::error!(%error, "the run cannot begin");
+            Stopped::new("component", error.to_string())
+        })
     }
 
     fn watch(&self, watch: Watch, pacer: &Arc<Pacer>) {
@@ -214,10 +316,15 @@ impl Attempt<'_> {
         self.app.jobs.is_ending() && !self.live.is_cancelled() && (done.report.pending > 0 || done.unread)
     }
 
-    /// What its journal says by now.
-    fn counts(&self) -> Counts {
+    /// What its journal says by now; nothing, if it has begun and cannot be read.
+    fn counts(&self) -> Option<Counts> {
         let file = journal::file(&self.app.folder(&self.row.org_id).runs(), &self.run_id);
-        journal::read(&file, |_, _| {}).map_or_else(|_| Counts::default(), |past| past.counts)
+        if !self.row.begun && !file.exists() {
+            return Some(Counts::default());
+        }
+        let past = journal::read(&file, |_, _| {}).ok()?;
+        // Another run's says nothing about this one.
+        past.journal_id.is_none_or(|id| id.as_str() == self.row.journal_id).then_some(past.counts)
     }
 
     fn stopped(&self, reason: &str, message: &str) -> RunResult {
@@ -229,7 +336,7 @@ impl Attempt<'_> {
     async fn end(&self, result: RunResult) {
         let (app, row) = (self.app, self.row);
         let status = match (result.ok, result.pending) {
-            (_, pending) if pending > 0 => Status::Stopped,
+            (_, Some(pending)) if pending > 0 => Status::Stopped,
             (true, _) => Status::Succeeded,
             (false, _) => Status::Failed,
         };
@@ -247,7 +354,7 @@ impl Attempt<'_> {
         let result = json!(result).to_string();
         while let Err(error) = app.store.end_run(&row.org_id, &row.run_id, status, &result, &problems.0, &entry).await {
             tracing::error!(%error, "the end of a run cannot be written down; trying again");
-            if app.jobs.is_ending() {
+            if app.jobs.is_ending() || matches!(error, StoreError::TakenOver) {
                 // The next start finds the journal at its end, and writes it down.
                 return;
             }
@@ -266,7 +373,7 @@ impl Attempt<'_> {
             destination_id: Some(row.destination_id.clone()),
             plan_id: Some(row.plan_id.clone()),
             run_id: Some(row.run_id.clone()),
-            component: Some(self.app.component.digest().to_string()),
+            component: options.as_ref().and_then(|options| options.component.clone()),
             counts: options.as_ref().map(|options| result.audited(options).to_string()),
             detail: json!({
                 "override": options.as_ref().map(|options| &options.overridden), "undoes": options.as_ref().and_then(|options| options.undoes.as_ref()),

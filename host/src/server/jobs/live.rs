@@ -52,8 +52,9 @@ pub struct Now {
 }
 
 impl Live {
-    pub(super) fn new() -> Arc<Live> {
-        Arc::new(Live { stop: StopSignal::new(), cancelled: AtomicBool::new(false), stage: watch::Sender::new(Stage::Queued) })
+    /// As long as `paused` is true, it hands nothing out.
+    pub(super) fn new(paused: watch::Receiver<bool>) -> Arc<Live> {
+        Arc::new(Live { stop: StopSignal::paused_by(paused), cancelled: AtomicBool::new(false), stage: watch::Sender::new(Stage::Queued) })
     }
 
     pub(super) fn cancel(&self) {

@@ -30,7 +30,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use turns::{LineTooLong, Turn, Turns};
 
 /// How much is worked on at once, and for how long.
@@ -50,6 +50,8 @@ pub struct Limits {
     pub run_time: Duration,
     /// How long a dry run may take.
     pub plan_time: Duration,
+    /// How long a run waits when a limit of its CRM is used up, if the CRM does not say for how long.
+    pub look_again: Duration,
 }
 
 impl Default for Limits {
@@ -63,6 +65,7 @@ impl Default for Limits {
             plans_of_org: 4,
             run_time: Duration::from_secs(24 * 3600),
             plan_time: Duration::from_secs(3600),
+            look_again: Duration::from_secs(3600),
         }
     }
 }
@@ -113,6 +116,7 @@ pub struct Jobs {
     begins: super::secrets::Holds,
     state: Mutex<State>,
     ending: AtomicBool,
+    paused: watch::Sender<bool>,
     idle: Notify,
 }
 
@@ -139,6 +143,7 @@ impl Jobs {
             begins: super::secrets::Holds::default(),
             state: Mutex::new(state),
             ending: AtomicBool::new(false),
+            paused: watch::Sender::new(false),
             idle: Notify::new(),
         }
     }
@@ -209,7 +214,7 @@ impl Jobs {
 
     /// Carries a run to its end, when it is its turn. Whoever submits it twice does no harm: an attempt begins with what the store says.
     pub(super) fn submit(app: &Arc<App>, row: RunRow, confirmed: Option<ConfirmedPlan>) -> Arc<Live> {
-        let live = Live::new();
+        let live = Live::new(app.jobs.paused.subscribe());
         let key = (row.org_id.clone(), row.run_id.clone());
         let mut state = app.jobs.state();
         if let Some(live) = state.live.get(&key).cloned() {
@@ -297,6 +302,11 @@ impl Jobs {
             }
             idle.await;
         }
+    }
+
+    /// Keeps runs from handing anything out, or lets them go on. Says whether that is new.
+    pub fn pause(&self, paused: bool) -> bool {
+        self.paused.send_replace(paused) != paused
     }
 
     /// Whether the service is about to end.

@@ -1,7 +1,7 @@
 //! What a run was asked to do, and what it came to: the JSON in the columns `runs.options` and `runs.result`.
 
 use crate::{
-    journal::{Counts, Ending, Problem},
+    journal::{Counts, Ending, KnownCounts, Problem},
     passes::{Canary, Checks, Done},
     plan::{Header, PlanMode},
     run::StopReason,
@@ -31,6 +31,9 @@ pub struct RunOptions {
     pub skipped: u64,
     /// The run that it undoes.
     pub undoes: Option<String>,
+    /// The component that made the plan and runs it; `None` in runs of earlier versions.
+    #[serde(default)]
+    pub component: Option<String>,
     /// Somebody asked it to stop. It stays so over a restart.
     #[serde(default)]
     pub cancelled: bool,
@@ -47,6 +50,7 @@ impl RunOptions {
             writable: header.writable,
             skipped: header.skipped,
             undoes: header.undoes.as_ref().map(ToString::to_string),
+            component: Some(header.component.digest.to_string()),
             cancelled: false,
         }
     }
@@ -77,9 +81,9 @@ pub struct RunResult {
     pub ok: bool,
     /// How changes ended, over all attempts.
     #[serde(flatten)]
-    pub counts: Counts,
+    pub counts: KnownCounts,
     /// Changes without an outcome.
-    pub pending: u64,
+    pub pending: Option<u64>,
     /// Requests that left in the last attempt, without those that read back what it had written.
     pub requests: u64,
     /// Requests of that attempt that egress refused.
@@ -97,12 +101,12 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// A run that has not got as far as writing.
-    pub(super) fn not_begun(counts: Counts, writable: u64, stopped: Stopped) -> RunResult {
+    /// A run that has not got as far as writing, with what its journal says by now, if that can be read.
+    pub(super) fn not_begun(counts: Option<Counts>, writable: u64, stopped: Stopped) -> RunResult {
         RunResult {
             ok: false,
-            counts,
-            pending: writable.saturating_sub(counts.done()),
+            counts: counts.into(),
+            pending: counts.map(|counts| writable.saturating_sub(counts.done())),
             requests: 0,
             refused_requests: 0,
             peak_memory_bytes: 0,
@@ -123,8 +127,8 @@ impl RunResult {
         let unauthorized = report.stopped.as_ref().is_some_and(|stopped| stopped.reason == StopReason::Unauthorized);
         RunResult {
             ok: done.ok(),
-            counts: report.counts,
-            pending: report.pending,
+            counts: Some(report.counts).into(),
+            pending: Some(report.pending),
             requests: report.requests,
             refused_requests: report.refused,
             peak_memory_bytes: report.peak_memory,

@@ -59,6 +59,7 @@ pub struct Metrics {
     runs: Family<StatusLabel, Counter>,
     runs_queued: Gauge,
     runs_running: Gauge,
+    audit_rows: Gauge,
     plans: Family<PlanLabels, Counter>,
     plan_seconds: Timed<ModeLabel>,
     request_log_dropped: Counter,
@@ -93,6 +94,8 @@ pub enum RunEnd {
     Stopped,
     /// It could not be run, or its process ended.
     Interrupted,
+    /// A limit of its CRM is used up.
+    Waiting,
 }
 
 impl RunEnd {
@@ -102,6 +105,7 @@ impl RunEnd {
             RunEnd::Failed => "failed",
             RunEnd::Stopped => "stopped",
             RunEnd::Interrupted => "interrupted",
+            RunEnd::Waiting => "waiting",
         }
     }
 }
@@ -165,6 +169,7 @@ impl Metrics {
         let runs = add.metric("runs", "Runs that ended, by how", Family::default());
         let runs_queued = add.metric("runs_queued", "Runs that wait for their turn", Gauge::default());
         let runs_running = add.metric("runs_running", "Runs that are under way", Gauge::default());
+        let audit_rows = add.metric("audit_rows", "Rows of the audit log, as far as the state folder knows of them", Gauge::default());
         let plans = add.metric("plans", "Dry runs, by how they looked at the CRM and what they came to", Family::default());
         let plan_seconds = add.seconds("plan_duration", "Time that dry runs took", timed::<ModeLabel>(|| Histogram::new(PLAN_SECONDS)));
         let request_log_dropped =
@@ -178,6 +183,7 @@ impl Metrics {
             runs,
             runs_queued,
             runs_running,
+            audit_rows,
             plans,
             plan_seconds,
             request_log_dropped,
@@ -216,6 +222,11 @@ impl Metrics {
     /// A run is under way until this is dropped.
     pub fn run_running(&self) -> Counted {
         Counted::new(&self.runs_running)
+    }
+
+    /// The audit log has so many rows.
+    pub fn audit_rows(&self, rows: i64) {
+        self.audit_rows.set(rows);
     }
 
     /// A run, or an attempt of one, is over.

@@ -17,8 +17,10 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
+use hmac::{Hmac, Mac};
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use sha2::Sha256;
 use std::{
     env, fmt,
     fs::{File, OpenOptions},
@@ -219,6 +221,17 @@ impl Keyring {
         std::str::from_utf8(&plain).map(SecretString::from).map_err(|_| tampered())
     }
 
+    /// The authentication code of a text with the key of this id, if that is there, in hexadecimal digits. For the audit log alone.
+    pub fn mac(&self, key_id: &str, text: &[u8]) -> Option<String> {
+        let key = self.keys().find(|key| key.id == key_id)?;
+        // A key of its own, so that what is sealed and what is authenticated say nothing about each other.
+        let own = Zeroizing::new(<[u8; KEY]>::from(
+            hmac(key.bytes.expose_secret())?.chain_update(b"reverse-sync v1 audit log").finalize().into_bytes(),
+        ));
+        let code = hmac(&own)?.chain_update(text).finalize().into_bytes();
+        Some(code.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// The keys as they are there now: another process may have rotated them.
     ///
     /// # Errors
@@ -294,6 +307,11 @@ impl fmt::Display for Place {
 
 fn random() -> Result<Key, KeysError> {
     Key::random().map_err(|error| KeysError::NoRandomness(error.to_string()))
+}
+
+fn hmac(key: &[u8; KEY]) -> Option<Hmac<Sha256>> {
+    // It takes keys of any length.
+    Hmac::new_from_slice(key).ok()
 }
 
 fn cipher(key: &Key) -> XChaCha20Poly1305 {

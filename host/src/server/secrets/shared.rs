@@ -23,6 +23,17 @@ impl SharedKeyring {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// As [`Keyring::mac`]; a key that is not known is looked for where the keys come from.
+    pub fn mac(&self, key_id: &str, text: &[u8]) -> Option<String> {
+        if let Some(code) = self.current().mac(key_id, text) {
+            return Some(code);
+        }
+        let again = self.current().read_again().ok()?;
+        let code = again.mac(key_id, text)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = again;
+        Some(code)
+    }
+
     /// As [`Keyring::seal`].
     pub fn seal(&self, context: &str, secret: &SecretString) -> Sealed {
         self.current().seal(context, secret)

@@ -274,13 +274,18 @@ impl Store {
         if bool::from(kept.as_bytes().ct_eq(hash(secret).as_bytes())) { member(&row).map(Some) } else { Ok(None) }
     }
 
-    /// Opens a session for a key. What is returned is the cookie's value.
+    /// Opens a session for a key, and logs it with what it was opened by. What is returned is the cookie's value; nothing, if there is no such
+    /// key, or it was revoked.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn open_session(&self, key_id: &str) -> Result<secrecy::SecretString> {
+    pub async fn open_session(&self, key_id: &str, by: &str) -> Result<Option<secrecy::SecretString>> {
         let secret = random_id("", 32);
         let mut write = self.write().await?;
+        self.take_turn(&mut write, USERS).await?;
+        let sql = sqlx::AssertSqlSafe(format!("{MEMBER} $1"));
+        let Some(row) = sqlx::query(sql).bind(key_id).fetch_optional(&mut *write).await? else { return Ok(None) };
+        let member = member(&row)?;
         sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(now_ms()).execute(&mut *write).await?;
         sqlx::query("INSERT INTO sessions (session_hash, key_id, expires_at) VALUES ($1, $2, $3)")
             .bind(hash(&secret))
@@ -288,8 +293,10 @@ impl Store {
             .bind(now_ms() + SESSION_MS)
             .execute(&mut *write)
             .await?;
+        let detail = json!({ "key_id": key_id, "by": by });
+        self.log_within(&mut write, &AuditEntry::new(&member.org_id, &member.who(), "session.open", &detail)).await?;
         write.commit().await?;
-        Ok(secret.into())
+        Ok(Some(secret.into()))
     }
 
     /// Whose session this is, if it has not ended.
@@ -341,7 +348,7 @@ mod tests {
         let text = key.api_key.expose_secret().to_owned();
         let member = store.member_by_key(&text).await.unwrap().unwrap();
         assert_eq!((member.org_id.as_str(), member.user_name.as_str(), member.role), (org.as_str(), "ada", Role::Operator));
-        let session = store.open_session(&member.key_id).await.unwrap();
+        let session = store.open_session(&member.key_id, "api_key").await.unwrap().unwrap();
         assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_some());
 
         let mut wrong = text.clone();

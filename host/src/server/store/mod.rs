@@ -11,11 +11,13 @@ mod ids;
 mod members;
 mod plans;
 mod quotas;
+mod refused_keys;
 mod runs;
+mod service;
 mod sources;
 mod status;
 
-pub use audit::{AuditEntry, AuditRow, Broken, Head};
+pub use audit::{AuditEntry, AuditRow, Broken, Head, Sign, Verified};
 pub use destinations::{Changed, DestinationRow};
 pub use golden::{GoldenRow, NewGolden};
 pub use ids::{now_ms, random_id, time_text};
@@ -23,6 +25,7 @@ pub use members::{ApiKeyRow, Member, NewKey, Revoked, Role};
 pub use plans::PlanRow;
 pub use quotas::{OwnQuota, Quota, Usage};
 pub use runs::{Begun, NewRun, OutcomeRow, Resumed, RunFilter, RunRow};
+pub use service::ServiceState;
 pub use sources::{NewSource, SourceRow};
 pub use status::Status;
 
@@ -31,7 +34,15 @@ use sqlx::{
     any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{
+    path::Path,
+    str::FromStr,
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
+
+/// How long the connection that holds the database may take to say that it does.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A row of any table.
 type Row = AnyRow;
@@ -45,6 +56,11 @@ pub struct Store {
     writes: AnyPool,
     kind: Kind,
     default_quota: Quota,
+    /// Makes the hashes of the audit log.
+    sign: Arc<dyn Sign>,
+    /// The start of the service that this is, once it has begun. Whatever says where a run stands is refused once another one has.
+    epoch: Arc<AtomicI64>,
+    refused: Arc<refused_keys::RefusedKeys>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +81,12 @@ pub enum StoreError {
     /// Its tables are not those of this version.
     #[error("the database cannot be brought to this version's tables: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Another service has started on this state since.
+    #[error("another service has taken this state over; this one says nothing more about its runs")]
+    TakenOver,
+    /// The audit log's key.
+    #[error("no row can be added to the audit log: {0}")]
+    Unsigned(String),
     /// A value in it is not what this version writes.
     #[error("the database holds something unexpected in {place}: {error}")]
     Unexpected {
@@ -79,7 +101,7 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 impl Store {
-    /// Connects, and brings the tables to this version.
+    /// Connects, and brings the tables to this version. Nothing can be logged before it [has a key](Store::signed_by).
     ///
     /// # Errors
     /// If the database cannot be reached, or belongs to a newer version.
@@ -101,7 +123,21 @@ impl Store {
         let writes = pool(if kind == Kind::Sqlite { 1 } else { 8 }).connect_with(options.clone()).await?;
         Migrator::with_migrations(migrations(kind)).run(&writes).await?;
         let reads = pool(8).connect_with(options).await?;
-        Ok(Store { reads, writes, kind, default_quota: Quota::default() })
+        Ok(Store {
+            reads,
+            writes,
+            kind,
+            default_quota: Quota::default(),
+            sign: Arc::new(audit::NoKey),
+            epoch: Arc::default(),
+            refused: Arc::default(),
+        })
+    }
+
+    /// With this to make the hashes of the audit log.
+    #[must_use]
+    pub fn signed_by(self, sign: Arc<dyn Sign>) -> Store {
+        Store { sign, ..self }
     }
 
     /// With these limits for orgs that have none of their own.
@@ -133,7 +169,7 @@ impl Store {
         let mut connection = self.reads.acquire().await?.detach();
         let sql = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END AS held";
         let held: i32 = sqlx::query(sql).bind(turn::SERVICE).fetch_one(&mut connection).await?.try_get("held")?;
-        Ok((held == 1).then(|| ServiceHold(connection.into())))
+        Ok((held == 1).then_some(ServiceHold(connection)))
     }
 
     /// Ends all connections.
@@ -161,7 +197,17 @@ impl Store {
 }
 
 /// The database is held by a service as long as this connection lives.
-pub struct ServiceHold(#[expect(dead_code, reason = "its life is what counts")] std::sync::Mutex<AnyConnection>);
+pub struct ServiceHold(AnyConnection);
+
+impl ServiceHold {
+    /// Whether the database is still held. A connection that does not answer holds nothing that anybody could rely on.
+    pub async fn is_held(&mut self) -> bool {
+        let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted \
+                   AND (classid::bigint << 32 | objid::bigint) = $1) THEN 1 ELSE 0 END AS held";
+        let asked = sqlx::query(sql).bind(turn::SERVICE).fetch_one(&mut self.0);
+        matches!(tokio::time::timeout(ANSWER, asked).await, Ok(Ok(row)) if row.try_get::<i32, _>("held").is_ok_and(|held| held == 1))
+    }
+}
 
 impl std::fmt::Debug for ServiceHold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -190,7 +236,8 @@ fn migrations(kind: Kind) -> Vec<Migration> {
         Kind::Sqlite => include_str!("../../../migrations/2_audit_log_sqlite.sql"),
         Kind::Postgres => include_str!("../../../migrations/2_audit_log_postgres.sql"),
     };
-    [(1, "tables", include_str!("../../../migrations/1_tables.sql")), (2, "audit log", guard)]
+    let hold = include_str!("../../../migrations/3_hold.sql");
+    [(1, "tables", include_str!("../../../migrations/1_tables.sql")), (2, "audit log", guard), (3, "hold", hold)]
         .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false))
         .into()
 }
@@ -218,8 +265,21 @@ pub(crate) mod tests {
     /// An empty store in a folder of its own.
     pub(crate) async fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&Store::file_url(&dir.path().join("test.db"))).await.unwrap();
+        let store = Store::open(&Store::file_url(&dir.path().join("test.db"))).await.unwrap().signed_by(Arc::new(TestKey));
         (dir, store)
+    }
+
+    /// A key that everybody knows.
+    pub(crate) struct TestKey;
+
+    impl Sign for TestKey {
+        fn active(&self) -> std::result::Result<String, String> {
+            Ok("test".to_owned())
+        }
+
+        fn mac(&self, key_id: &str, text: &[u8]) -> Option<String> {
+            (key_id == "test").then(|| crate::digest::Digest::of(&[b"key", text].concat()).hex())
+        }
     }
 
     #[tokio::test]

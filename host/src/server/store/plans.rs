@@ -71,11 +71,11 @@ impl Store {
         sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?.as_ref().map(plan).transpose()
     }
 
-    /// Forgets plans that were made before a time and that nobody has run: org and plan of each.
+    /// Forgets plans that were made before a time and that nobody has run, as far as the store or `was_run` knows: org and plan of each.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn remove_old_plans(&self, before: i64) -> Result<Vec<(String, String)>> {
+    pub async fn remove_old_plans(&self, before: i64, was_run: impl Fn(&str, &str) -> bool) -> Result<Vec<(String, String)>> {
         let mut write = self.write().await?;
         // A run that is about to begin looks its plan up first.
         self.take_turn(&mut write, turn::RUNS).await?;
@@ -85,6 +85,9 @@ impl Store {
         let mut removed = Vec::new();
         for row in rows {
             let (org_id, plan_id): (String, String) = (row.try_get("org_id")?, row.try_get("plan_id")?);
+            if was_run(&org_id, &plan_id) {
+                continue;
+            }
             sqlx::query("DELETE FROM plans WHERE org_id = $1 AND plan_id = $2").bind(&org_id).bind(&plan_id).execute(&mut *write).await?;
             removed.push((org_id, plan_id));
         }

@@ -1,10 +1,11 @@
 //! Runs: what was confirmed, where it stands, what it came to.
 
-use super::{AuditEntry, Result, Row, Status, Store, json, now_ms, quotas::count_start, to_json, turn, word};
+use super::{AuditEntry, Result, Row, Status, Store, now_ms, quotas::count_start, to_json, turn, word};
 use crate::{
-    journal::{Ending, Problem, RunId},
+    journal::{Ending, JournalId, Problem, RunId},
     plan::PlanId,
 };
+use serde_json::{Value, json};
 use sqlx::Row as _;
 
 /// A run as it is stored.
@@ -34,6 +35,12 @@ pub struct RunRow {
     pub started_at: Option<i64>,
     /// When it ended.
     pub ended_at: Option<i64>,
+    /// When it goes on, if it is queued and waits for that.
+    pub due_at: Option<i64>,
+    /// The name of its journal.
+    pub journal_id: String,
+    /// Whether the journal has begun, so that it has to be there.
+    pub begun: bool,
     /// Orders the runs of an org.
     pub number: i64,
 }
@@ -54,6 +61,10 @@ pub struct NewRun<'a> {
     pub idempotency: Option<(&'a str, &'a str)>,
     /// Who confirmed it.
     pub started_by: &'a str,
+    /// The largest number of a run of this plan whose journal is there, whatever the database says.
+    pub last_number: u64,
+    /// What is logged about the confirmation, as JSON.
+    pub detail: &'a Value,
 }
 
 /// Whether a run may begin.
@@ -113,8 +124,8 @@ pub struct OutcomeRow {
     pub message: String,
 }
 
-const COLUMNS: &str =
-    "org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, number";
+const COLUMNS: &str = "org_id, run_id, plan_id, destination_id, CASE WHEN status = 'queued' AND due_at IS NOT NULL THEN 'waiting' ELSE status END AS status, options, result, request_hash, started_by, created_at, started_at, ended_at, number, \
+     due_at, journal_id, begun";
 pub(super) const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
 
 fn run(row: &Row) -> Result<RunRow> {
@@ -132,27 +143,31 @@ fn run(row: &Row) -> Result<RunRow> {
         started_at: row.try_get("started_at")?,
         ended_at: row.try_get("ended_at")?,
         number: row.try_get("number")?,
+        due_at: row.try_get("due_at")?,
+        journal_id: row.try_get("journal_id")?,
+        begun: row.try_get::<i64, _>("begun")? != 0,
     })
 }
 
 /// What is logged about what somebody does to a run.
-fn entry(row: &RunRow, who: &str, action: &str) -> AuditEntry {
+fn entry(row: &RunRow, who: &str, action: &str, detail: &Value) -> AuditEntry {
     AuditEntry {
         destination_id: Some(row.destination_id.clone()),
         plan_id: Some(row.plan_id.clone()),
         run_id: Some(row.run_id.clone()),
-        ..AuditEntry::new(&row.org_id, who, action, &serde_json::json!({}))
+        ..AuditEntry::new(&row.org_id, who, action, detail)
     }
 }
 
 impl Store {
-    /// Queues a run, if nothing stands against it. All runs of the service take turns here, so what was counted holds.
+    /// Queues a run, if nothing stands against it, and logs who has confirmed it. All runs of the service take turns here, so what was counted holds.
     ///
     /// # Errors
     /// If the database refuses.
     pub async fn begin_run(&self, new: &NewRun<'_>) -> Result<Begun> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
+        self.fence(&mut write).await?;
         if let Some((key, _)) = new.idempotency {
             let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"));
             if let Some(row) = sqlx::query(sql).bind(new.org_id).bind(key).fetch_optional(&mut *write).await? {
@@ -179,17 +194,21 @@ impl Store {
         if let Some(wait) = self.must_wait(&mut write, new.org_id).await? {
             return Ok(Begun::Wait(wait));
         }
-        let earlier: i64 = sqlx::query("SELECT COUNT(*) AS runs FROM runs WHERE org_id = $1 AND plan_id = $2")
+        let earlier = sqlx::query("SELECT run_id FROM runs WHERE org_id = $1 AND plan_id = $2")
             .bind(new.org_id)
             .bind(new.plan_id.as_str())
-            .fetch_one(&mut *write)
-            .await?
-            .try_get("runs")?;
-        let run_id = RunId::new(new.plan_id, u32::try_from(earlier + 1).unwrap_or(u32::MAX));
+            .fetch_all(&mut *write)
+            .await?;
+        let mut last_number = new.last_number;
+        for row in earlier {
+            last_number = last_number.max(word::<RunId>("runs.run_id", row.try_get("run_id")?)?.number());
+        }
+        let run_id = RunId::new(new.plan_id, last_number + 1);
         let now = now_ms();
         sqlx::query(
-            "INSERT INTO runs (org_id, run_id, plan_id, destination_id, status, options, idempotency_key, request_hash, started_by, created_at, number) \
-             VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, (SELECT COALESCE(MAX(number), 0) + 1 FROM runs WHERE org_id = $10))",
+            "INSERT INTO runs (org_id, run_id, plan_id, destination_id, status, options, idempotency_key, request_hash, started_by, created_at, \
+             number, journal_id) \
+             VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, (SELECT COALESCE(MAX(number), 0) + 1 FROM runs WHERE org_id = $10), $11)",
         )
         .bind(new.org_id)
         .bind(run_id.as_str())
@@ -201,11 +220,13 @@ impl Store {
         .bind(new.started_by)
         .bind(now)
         .bind(new.org_id)
+        .bind(JournalId::random().as_str())
         .execute(&mut *write)
         .await?;
         count_start(&mut write, new.org_id, now).await?;
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
         let row = run(&sqlx::query(sql).bind(new.org_id).bind(run_id.as_str()).fetch_one(&mut *write).await?)?;
+        self.log_within(&mut write, &entry(&row, new.started_by, "run.begin", new.detail)).await?;
         write.commit().await?;
         Ok(Begun::Queued(Box::new(row)))
     }
@@ -244,7 +265,7 @@ impl Store {
     /// If the database refuses.
     pub async fn runs(&self, org_id: &str, filter: RunFilter<'_>, limit: i64) -> Result<Vec<RunRow>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR status = $5) AND number < $6 \
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR CASE WHEN status = 'queued' AND due_at IS NOT NULL THEN 'waiting' ELSE status END = $5) AND number < $6 \
              ORDER BY number DESC LIMIT $7"
         ));
         let (destination, status) = (filter.destination_id.unwrap_or_default(), filter.status.map_or("", Status::as_str));
@@ -273,14 +294,52 @@ impl Store {
         row.map(|row| Ok(row.try_get("run_id")?)).transpose()
     }
 
-    /// What did not come to its end before the service did, oldest first.
+    /// What did not come to its end before the service did, oldest first. What waits for a time is not among it before that.
     ///
     /// # Errors
     /// If the database refuses.
     pub async fn unfinished_runs(&self) -> Result<Vec<RunRow>> {
-        let sql =
-            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} ORDER BY created_at, org_id, number"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} AND (due_at IS NULL OR due_at <= $1) ORDER BY created_at, org_id, number"
+        ));
+        sqlx::query(sql).bind(now_ms()).fetch_all(&self.reads).await?.iter().map(run).collect()
+    }
+
+    /// Runs that have something left to do, whether by themselves or when somebody resumes them.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn pending_runs(&self) -> Result<Vec<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} OR status = 'stopped'"));
         sqlx::query(sql).fetch_all(&self.reads).await?.iter().map(run).collect()
+    }
+
+    /// Says that the journal of a run has begun: from now on it has to be there.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn run_has_journal(&self, org_id: &str, run_id: &str) -> Result<()> {
+        let mut write = self.write().await?;
+        self.fence(&mut write).await?;
+        let sql = "UPDATE runs SET begun = 1 WHERE org_id = $1 AND run_id = $2";
+        sqlx::query(sql).bind(org_id).bind(run_id).execute(&mut *write).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// Lets a run that is under way wait until a time. What it came to so far is kept with it.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn wait_run(&self, org_id: &str, run_id: &str, due_at: i64, result: &str) -> Result<()> {
+        let mut write = self.write().await?;
+        self.fence(&mut write).await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "UPDATE runs SET status = 'queued', due_at = $1, result = $2 WHERE org_id = $3 AND run_id = $4 AND status IN {UNDER_WAY}"
+        ));
+        sqlx::query(sql).bind(due_at).bind(result).bind(org_id).bind(run_id).execute(&mut *write).await?;
+        write.commit().await?;
+        Ok(())
     }
 
     /// Says where a run stands now, while it has not ended.
@@ -288,8 +347,10 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn set_run_status(&self, org_id: &str, run_id: &str, status: Status) -> Result<()> {
+        let mut write = self.write().await?;
+        self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "UPDATE runs SET status = $1, ended_at = NULL, started_at = CASE WHEN $2 = 1 THEN COALESCE(started_at, $3) ELSE started_at END \
+            "UPDATE runs SET status = $1, ended_at = NULL, due_at = NULL, started_at = CASE WHEN $2 = 1 THEN COALESCE(started_at, $3) ELSE started_at END \
              WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
         ));
         sqlx::query(sql)
@@ -298,8 +359,9 @@ impl Store {
             .bind(now_ms())
             .bind(org_id)
             .bind(run_id)
-            .execute(&self.writes)
+            .execute(&mut *write)
             .await?;
+        write.commit().await?;
         Ok(())
     }
 
@@ -311,6 +373,7 @@ impl Store {
     pub async fn resume_run(&self, org_id: &str, run_id: &str, options: &str, who: &str) -> Result<Resumed> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
+        self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
         let Some(row) = sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? else { return Ok(Resumed::Ended) };
         let stopped = run(&row)?;
@@ -342,7 +405,7 @@ impl Store {
             .execute(&mut *write)
             .await?;
         count_start(&mut write, org_id, now_ms()).await?;
-        self.log_within(&mut write, &entry(&stopped, who, "run.resume")).await?;
+        self.log_within(&mut write, &entry(&stopped, who, "run.resume", &json!({}))).await?;
         write.commit().await?;
         let queued = RunRow { status: Status::Queued, options: options.to_owned(), ended_at: None, ..stopped };
         Ok(Resumed::Queued(Box::new(queued)))
@@ -355,10 +418,11 @@ impl Store {
     pub async fn cancel_run(&self, org_id: &str, run_id: &str, who: &str) -> Result<()> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
+        self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"));
         let Some(row) = sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? else { return Ok(()) };
         let row = run(&row)?;
-        let mut options: serde_json::Map<String, serde_json::Value> = json("runs.options", &row.options)?;
+        let mut options: serde_json::Map<String, Value> = super::json("runs.options", &row.options)?;
         options.insert("cancelled".to_owned(), true.into());
         sqlx::query("UPDATE runs SET options = $1 WHERE org_id = $2 AND run_id = $3")
             .bind(to_json(&options))
@@ -366,7 +430,7 @@ impl Store {
             .bind(run_id)
             .execute(&mut *write)
             .await?;
-        self.log_within(&mut write, &entry(&row, who, "run.cancel")).await?;
+        self.log_within(&mut write, &entry(&row, who, "run.cancel", &json!({}))).await?;
         write.commit().await?;
         Ok(())
     }
@@ -385,8 +449,9 @@ impl Store {
         audit: &AuditEntry,
     ) -> Result<()> {
         let mut write = self.write().await?;
+        self.fence(&mut write).await?;
         let done = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "UPDATE runs SET status = $1, result = $2, ended_at = $3 WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
+            "UPDATE runs SET status = $1, result = $2, ended_at = $3, due_at = NULL WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
         )))
         .bind(status.as_str())
         .bind(result)

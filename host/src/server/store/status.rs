@@ -8,6 +8,8 @@ use std::{fmt, str::FromStr};
 pub enum Status {
     /// Confirmed, and waiting for its turn.
     Queued,
+    /// A limit of the CRM is used up: it goes on when it is due.
+    Waiting,
     /// Under way.
     Running,
     /// The service ended while it was under way; it goes on when the service starts again.
@@ -25,6 +27,7 @@ impl Status {
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Queued => "queued",
+            Status::Waiting => "waiting",
             Status::Running => "running",
             Status::Interrupted => "interrupted",
             Status::Succeeded => "succeeded",
@@ -35,7 +38,7 @@ impl Status {
 
     /// Whether it will go on by itself.
     pub fn is_under_way(self) -> bool {
-        matches!(self, Status::Queued | Status::Running | Status::Interrupted)
+        matches!(self, Status::Queued | Status::Waiting | Status::Running | Status::Interrupted)
     }
 }
 
@@ -49,7 +52,8 @@ impl FromStr for Status {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Status, String> {
-        let all = [Status::Queued, Status::Running, Status::Interrupted, Status::Succeeded, Status::Failed, Status::Stopped];
+        let all =
+            [Status::Queued, Status::Waiting, Status::Running, Status::Interrupted, Status::Succeeded, Status::Failed, Status::Stopped];
         all.into_iter()
             .find(|status| status.as_str() == text)
             .ok_or_else(|| format!("`{text}` is no status of a run; there are queued, running, interrupted, succeeded, failed and stopped"))

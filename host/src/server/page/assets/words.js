@@ -1,6 +1,6 @@
 // The words for codes, the same as the command's.
 
-/** @import { Destination, Outcome, PlanMode, Role, RunStatus } from '../types/api' */
+/** @import { Destination, Outcome, PlanMode, Role, Run, RunStatus } from '../types/api' */
 
 /** @type {Record<string, string>} */
 const REASONS = {
@@ -55,6 +55,7 @@ export const MODES = {
 /** @type {Record<RunStatus, { name: string, tone: string, what: string }>} */
 export const STATUS = {
   queued: { name: 'Queued', tone: 'quiet', what: 'Waits for its turn.' },
+  waiting: { name: 'Waiting', tone: 'warn', what: 'A limit of the CRM is used up. The run goes on by itself when there is room again.' },
   running: { name: 'Running', tone: 'accent', what: 'Records are being updated.' },
   cancelling: { name: 'Cancelling', tone: 'warn', what: 'Stops after the requests in flight.' },
   succeeded: { name: 'Succeeded', tone: 'good', what: 'Every change is in the CRM.' },
@@ -90,6 +91,17 @@ export const ROLES = {
 export const reason = (/** @type {string} */ code) => REASONS[code] ?? code;
 export const dropped = (/** @type {string} */ code) => DROPPED[code] ?? code;
 export const guard = (/** @type {string} */ name) => GUARDS[name] ?? sentence(name);
+/**
+ * The counts of a run, or null where nobody knows them: its journal cannot be read.
+ *
+ * @returns {Record<Outcome, number> | null}
+ */
+export function countsOf(/** @type {Run} */ run) {
+  const { updated, unchanged, failed, drifted, unknown, pending } = run;
+  if (typeof updated !== 'number' || typeof unchanged !== 'number' || typeof failed !== 'number' || typeof drifted !== 'number' || typeof unknown !== 'number' || typeof pending !== 'number') return null;
+  return { updated, unchanged, failed, drifted, unknown, pending };
+}
+
 export const isEnded = (/** @type {RunStatus} */ status) => ['succeeded', 'failed', 'stopped'].includes(status);
 
 /** `max_changes` as `Max changes`. */

@@ -881,16 +881,17 @@ export interface components {
                 created_at: string;
                 destination_id: string;
                 /** Format: int64 */
-                drifted: number;
+                drifted?: number | null;
+                due_at?: string | null;
                 ended_at?: string | null;
                 /** Format: int64 */
-                failed: number;
+                failed?: number | null;
                 ok?: boolean | null;
                 override: string[];
                 /** Format: int64 */
                 peak_memory_bytes?: number | null;
                 /** Format: int64 */
-                pending: number;
+                pending?: number | null;
                 plan_id: string;
                 /** Format: int64 */
                 refused_requests: number;
@@ -907,12 +908,12 @@ export interface components {
                 /** Format: int64 */
                 total: number;
                 /** Format: int64 */
-                unchanged: number;
+                unchanged?: number | null;
                 undoes?: string | null;
                 /** Format: int64 */
-                unknown: number;
+                unknown?: number | null;
                 /** Format: int64 */
-                updated: number;
+                updated?: number | null;
                 verified?: Record<string, unknown> | null;
                 verify?: components["schemas"]["HowMany"] | null;
                 /** Format: int64 */
@@ -1099,16 +1100,17 @@ export interface components {
             created_at: string;
             destination_id: string;
             /** Format: int64 */
-            drifted: number;
+            drifted?: number | null;
+            due_at?: string | null;
             ended_at?: string | null;
             /** Format: int64 */
-            failed: number;
+            failed?: number | null;
             ok?: boolean | null;
             override: string[];
             /** Format: int64 */
             peak_memory_bytes?: number | null;
             /** Format: int64 */
-            pending: number;
+            pending?: number | null;
             plan_id: string;
             /** Format: int64 */
             refused_requests: number;
@@ -1125,12 +1127,12 @@ export interface components {
             /** Format: int64 */
             total: number;
             /** Format: int64 */
-            unchanged: number;
+            unchanged?: number | null;
             undoes?: string | null;
             /** Format: int64 */
-            unknown: number;
+            unknown?: number | null;
             /** Format: int64 */
-            updated: number;
+            updated?: number | null;
             verified?: Record<string, unknown> | null;
             verify?: components["schemas"]["HowMany"] | null;
             /** Format: int64 */
@@ -1149,7 +1151,7 @@ export interface components {
             verify?: components["schemas"]["HowMany"];
         };
         /** @enum {string} */
-        RunStatus: "queued" | "running" | "cancelling" | "interrupted" | "succeeded" | "failed" | "stopped";
+        RunStatus: "queued" | "waiting" | "running" | "cancelling" | "interrupted" | "succeeded" | "failed" | "stopped";
         SampleChange: {
             before?: Record<string, unknown>;
             fields: Record<string, unknown>;
@@ -1772,7 +1774,7 @@ export interface operations {
                 after?: string;
                 destination_id?: string;
                 limit?: number;
-                status?: "queued" | "running" | "interrupted" | "succeeded" | "failed" | "stopped";
+                status?: "queued" | "waiting" | "running" | "interrupted" | "succeeded" | "failed" | "stopped";
             };
             header?: never;
             path?: never;

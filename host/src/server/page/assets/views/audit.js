@@ -19,12 +19,16 @@ const ACTIONS = {
   'source.update': ['Source changed'],
   'source.delete': ['Source deleted'],
   'golden.replace': ['Golden records replaced'],
+  'run.begin': ['Run confirmed'],
+  'run.refused': ['Confirmation refused', 'warn'],
   'run.cancel': ['Run cancelled'],
   'run.resume': ['Run resumed'],
   'org.create': ['Org made'],
   'org.quota': ['Quota set'],
   'api_key.create': ['API key made'],
   'api_key.revoke': ['API key revoked'],
+  'api_key.refused': ['Unknown key refused', 'warn'],
+  'session.open': ['Signed in'],
 };
 
 export async function view(/** @type {Visit} */ { signal }) {

@@ -9,7 +9,7 @@ import { bar, sum } from '../counts.js';
 import { announce, fill, h } from '../dom.js';
 import { badge, button, code, copyable, during, facts, field, heading, link, longText, notice, options, paged, person, problem, prose, section, slot, statusBadge, table, time } from '../parts.js';
 import { can } from '../session.js';
-import { NAMES, OUTCOMES, STATUS, bytes, capital, count, duration, guard, isEnded, number } from '../words.js';
+import { NAMES, OUTCOMES, STATUS, bytes, capital, count, countsOf, duration, guard, isEnded, number } from '../words.js';
 
 const WITH_SKIPPED = /** @type {const} */ ([...NAMES, 'skipped']);
 /** Somebody has to look at these: the worst first. */
@@ -136,7 +136,14 @@ function ignored(/** @type {unknown} */ error) {
   return null;
 }
 
-const inWords = (/** @type {Run} */ run) => `${number(run.writable - run.pending)} of ${count(run.writable, 'record')} have their outcome: ${NAMES.filter(name => run[name] > 0).map(name => `${number(run[name])} ${name}`).join(', ')}.`;
+const NOT_KNOWN = 'What became of its changes is not known: its journal cannot be read.';
+
+function inWords(/** @type {Run} */ run) {
+  const counts = countsOf(run);
+  if (!counts) return NOT_KNOWN;
+  const told = NAMES.filter(name => counts[name] > 0).map(name => `${number(counts[name])} ${name}`).join(', ');
+  return `${number(run.writable - counts.pending)} of ${count(run.writable, 'record')} have their outcome: ${told}.`;
+}
 
 /**
  * @param {Run} run
@@ -158,8 +165,8 @@ function headingOf(run, destination, { where, go, changed }) {
     if (plan) go(`#/plans/${encodeURIComponent(plan.plan_id)}`);
   });
   const operator = can('operator');
-  const underWay = ['queued', 'running', 'interrupted'].includes(run.status);
-  const mayResume = run.status === 'stopped' && run.pending > 0;
+  const underWay = ['queued', 'waiting', 'running', 'interrupted'].includes(run.status);
+  const mayResume = run.status === 'stopped' && run.pending !== 0;
   const name = destination?.name ?? run.destination_id;
   return heading(['Run ', h('span', { class: 'id' }, run.run_id)], {
     crumb: [link('Runs', '#/runs'), ' / ', link(name, `#/destinations/${encodeURIComponent(run.destination_id)}`)],
@@ -168,22 +175,26 @@ function headingOf(run, destination, { where, go, changed }) {
       operator && underWay && act('Cancel run', '/runs/{run_id}/cancel'),
       operator && mayResume && act('Resume', '/runs/{run_id}/resume', { class: 'primary' }),
       operator && isEnded(run.status) && run.can_undo && undo,
-      isEnded(run.status) && run.total > run.updated + run.unchanged && link('Download rejects', path('/runs/{run_id}/rejects.csv', { run_id: run.run_id }), { class: 'button', download: `${run.run_id}-rejects.csv` }),
+      isEnded(run.status) && run.total > (run.updated ?? 0) + (run.unchanged ?? 0) && link('Download rejects', path('/runs/{run_id}/rejects.csv', { run_id: run.run_id }), { class: 'button', download: `${run.run_id}-rejects.csv` }),
     ],
   });
 }
 
 /** @returns {Child} */
 function progressOf(/** @type {Run} */ run) {
-  const done = run.writable - run.pending;
+  const counts = countsOf(run);
+  if (!counts) return notice('warn', null, h('p', NOT_KNOWN));
+  const { writable, total, skipped } = run;
+  const done = writable - counts.pending;
+  const of = { ...counts, skipped };
   const live = !isEnded(run.status);
   return [
-    h('p', { class: 'progress-line' }, h('strong', `${number(done)} of ${number(run.writable)}`), ' changes have their outcome',
+    h('p', { class: 'progress-line' }, h('strong', `${number(done)} of ${number(writable)}`), ' changes have their outcome',
       run.started_at && [', ', live ? 'under way for ' : 'in ', duration(run.started_at, run.ended_at ?? new Date())]),
-    h('progress', { max: Math.max(run.writable, 1), value: done, class: 'unseen', 'aria-label': 'Changes that have their outcome' }),
-    bar(NAMES.map(name => [name, run[name]])),
-    sum([{ value: run.total, text: run.undoes ? 'records' : 'golden records' }, ...WITH_SKIPPED.filter(name => run[name] > 0 || name === 'updated').map(name => ({ name, value: run[name], text: OUTCOMES[name].name }))]),
-    h('ul', { class: 'legend' }, WITH_SKIPPED.filter(name => run[name] > 0 && name !== 'updated').map(name => h('li', h('strong', OUTCOMES[name].name), `: ${OUTCOMES[name].what}`))),
+    h('progress', { max: Math.max(writable, 1), value: done, class: 'unseen', 'aria-label': 'Changes that have their outcome' }),
+    bar(NAMES.map(name => [name, counts[name]])),
+    sum([{ value: total, text: run.undoes ? 'records' : 'golden records' }, ...WITH_SKIPPED.filter(name => of[name] > 0 || name === 'updated').map(name => ({ name, value: of[name], text: OUTCOMES[name].name }))]),
+    h('ul', { class: 'legend' }, WITH_SKIPPED.filter(name => of[name] > 0 && name !== 'updated').map(name => h('li', h('strong', OUTCOMES[name].name), `: ${OUTCOMES[name].what}`))),
   ];
 }
 
@@ -191,11 +202,11 @@ function attentionOf(/** @type {Run} */ run) {
   const { stopped } = run;
   const unauthorized = stopped?.reason === 'unauthorized';
   return [
-    stopped && notice(stopped.reason === 'cancelled' ? 'warn' : 'bad', `Stopped: ${stopped.reason.replaceAll('_', ' ')}`,
+    stopped && notice(stopped.reason === 'cancelled' || run.status === 'waiting' ? 'warn' : 'bad', `${run.status === 'waiting' ? 'Waiting' : 'Stopped'}: ${stopped.reason.replaceAll('_', ' ')}`,
       h('p', prose(capital(stopped.message)), stopped.code && [' ', code(stopped.code)]),
       unauthorized && run.required_rights && h('p', h('strong', 'The credential needs: '), run.required_rights),
       unauthorized && h('p', link('Renew it in the source', '#/sources'), ', then resume.'),
-      run.pending > 0 && !unauthorized && h('p', `${count(run.pending, 'record')} stay pending. Resume goes on where it stopped.`)),
+      run.status === 'waiting' ? h('p', 'It goes on by itself', run.due_at && [' at ', time(run.due_at)], '; nothing has to be done.') : (run.pending ?? 0) > 0 && !unauthorized && h('p', `${count(run.pending ?? 0, 'record')} stay pending. Resume goes on where it stopped.`)),
     run.refused_requests > 0 && notice('bad', null, h('p', `${count(run.refused_requests, 'request')} of the component were refused at egress; the server's log says why.`)),
   ];
 }
@@ -275,7 +286,7 @@ function outcomeList(/** @type {string} */ id, /** @type {AbortSignal} */ signal
     refresh: () => list.refresh(),
     /** Begins again; of a run that has ended with the records that somebody has to look at. */
     restart: (/** @type {Run} */ run) => {
-      if (!touched && isEnded(run.status)) chosen = TO_LOOK_AT.find(name => run[name] > 0) ?? '';
+      if (!touched && isEnded(run.status)) chosen = TO_LOOK_AT.find(name => (run[name] ?? 0) > 0) ?? '';
       filter.control.value = chosen;
       return list.restart();
     },

@@ -6,10 +6,10 @@
 import { all, get } from '../api.js';
 import { h } from '../dom.js';
 import { field, heading, link, options, paged, person, statusBadge, table, time } from '../parts.js';
-import { NAMES, STATUS, duration, number } from '../words.js';
+import { NAMES, STATUS, countsOf, duration, number } from '../words.js';
 
 /** What runs can be looked for by. One that is being cancelled is on record as what it was before. */
-const FILTERS = /** @type {const} */ (['queued', 'running', 'interrupted', 'succeeded', 'failed', 'stopped']);
+const FILTERS = /** @type {const} */ (['queued', 'waiting', 'running', 'interrupted', 'succeeded', 'failed', 'stopped']);
 
 export async function view(/** @type {Visit} */ { query, signal, go }) {
   const destinations = await all('/destinations', { signal });
@@ -51,5 +51,7 @@ export function runList({ signal, names, query, limit = 50 }) {
 }
 
 function outcomes(/** @type {Run} */ run) {
-  return NAMES.filter(name => run[name] > 0 || name === 'updated').map(name => `${number(run[name])} ${name}`).join(', ');
+  const counts = countsOf(run);
+  if (!counts) return 'not known';
+  return NAMES.filter(name => counts[name] > 0 || name === 'updated').map(name => `${number(counts[name])} ${name}`).join(', ');
 }

@@ -1,0 +1,139 @@
+//! A run goes on under another service: one that came with another component, or one that took the database over.
+
+use super::world::{Tenant, crm, new_names, program, service, until, written};
+use crm_simulator::{Fault, Rule, Simulator};
+use reverse_sync_tests::{
+    component_file,
+    service::{Database, Service},
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// The program with another component in it: the same but for one digit of the version of a tool that has made it.
+fn other_release(dir: &Path) -> PathBuf {
+    let component = fs::read(component_file().unwrap()).unwrap();
+    let mut bytes = fs::read(program()).unwrap();
+    let place = |bytes: &[u8], needle: &[u8]| memchr::memmem::find(bytes, needle).unwrap();
+    let at = place(&bytes, &component);
+    let tool = at + place(&component, b"wit-component") + b"wit-component".len() + 1;
+    assert!(bytes[tool].is_ascii_digit());
+    bytes[tool] = b'9';
+    let file = dir.join("reverse-sync");
+    fs::write(&file, bytes).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    file
+}
+
+/// A run that is under way, and has written something.
+async fn under_way(service: &Service, simulator: &Simulator) -> (Tenant, String, String) {
+    let tenant = Tenant::hubspot(service, simulator, "acme").await;
+    let destination = tenant.destination("person", &json!({})).await;
+    tenant.golden("person", &new_names(0..3_000)).await;
+    simulator.world().fault(Rule::always(Fault::Latency(100)).on("/batch/update"));
+    let run = tenant.start(&destination).await;
+    written(simulator, 100).await;
+    (tenant, destination, run)
+}
+
+/// How many records were written, and which of them twice.
+fn writes(simulator: &Simulator) -> (usize, Vec<(String, usize)>) {
+    let world = simulator.world();
+    (world.writes.len(), world.written_twice())
+}
+
+/// The row that says how a run ended.
+async fn end_of(tenant: &Tenant, run: &str) -> Value {
+    let rows = tenant.list("/audit-log").await;
+    let mut ends: Vec<Value> = rows
+        .into_iter()
+        .filter(|row| row["run_id"] == run && row["action"].as_str().is_some_and(|action| action.starts_with("destination.reverse_run")))
+        .collect();
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    ends.remove(0)
+}
+
+#[tokio::test]
+async fn a_run_is_finished_by_the_component_that_began_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = other_release(dir.path());
+    for kept in [true, false] {
+        let mut service = service(Database::Sqlite).await;
+        let simulator = crm(3_000).await;
+        let (tenant, destination, run) = under_way(&service, &simulator).await;
+        service.kill().await.unwrap();
+        let before = simulator.world().writes.len();
+        let components = service.state().join("components");
+        let files: Vec<PathBuf> = fs::read_dir(&components).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let [file] = &files[..] else { panic!("{files:?}") };
+        let digest = format!("sha256:{}", file.file_stem().unwrap().to_str().unwrap());
+        if !kept {
+            fs::remove_file(file).unwrap();
+        }
+        simulator.world().faults.clear();
+        service.becomes(&other).unwrap();
+        service.start_again().await.unwrap();
+        let ended = tenant.ended(&run).await;
+        let end = end_of(&tenant, &run).await;
+        assert_eq!(end["component"], digest, "{end}");
+        if kept {
+            assert_eq!((&ended["status"], &ended["pending"]), (&json!("succeeded"), &json!(0)), "{ended}");
+            assert_eq!(writes(&simulator), (3_000, Vec::new()));
+            // What is planned now is the new one's.
+            tenant.golden("person", &new_names(3_000..3_001)).await;
+            let next = tenant.run(&destination).await.is(200);
+            let end = end_of(&tenant, next["run_id"].as_str().unwrap()).await;
+            assert!(end["component"].as_str().is_some_and(|new| new.starts_with("sha256:") && new != digest), "{end}");
+        } else {
+            let message = ended["stopped"]["message"].as_str().unwrap();
+            assert!(message.contains(&digest) && message.contains("put it back"), "{ended}");
+            assert!(ended["pending"].as_u64().unwrap() > 0, "{ended}");
+            assert_eq!(simulator.world().writes.len(), before);
+        }
+    }
+}
+
+const CUT: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
+#[tokio::test]
+async fn a_service_whose_lock_breaks_off_takes_it_again_and_goes_on() {
+    let mut service = service(Database::Postgres).await;
+    let simulator = crm(3_000).await;
+    let (tenant, _, run) = under_way(&service, &simulator).await;
+    service.execute(CUT).await.unwrap();
+    let ended = tenant.ended(&run).await;
+    assert_eq!((&ended["status"], &ended["updated"]), (&json!("succeeded"), &json!(3_000)), "{ended}");
+    assert_eq!(writes(&simulator), (3_000, Vec::new()));
+    until("the lock to be held again", async || service.log().contains("the lock on the database is held again").then_some(())).await;
+    assert!(service.log().contains("the lock on the database is lost: runs pause"), "{}", service.log());
+    assert!(service.is_running());
+}
+
+#[tokio::test]
+async fn a_service_that_was_taken_over_hands_nothing_more_out_and_ends() {
+    let mut service = service(Database::Postgres).await;
+    let simulator = crm(3_000).await;
+    let (tenant, _, run) = under_way(&service, &simulator).await;
+    simulator.world().faults.clear();
+    simulator.world().fault(Rule::always(Fault::Latency(3_000)).on("/batch/update"));
+    // As another service does that starts.
+    service.execute("UPDATE service SET epoch = epoch + 1").await.unwrap();
+    service.execute(CUT).await.unwrap();
+    until("the service to end", async || (!service.is_running()).then_some(())).await;
+    assert!(service.log().contains("has taken the database over"), "{}", service.log());
+    assert!(simulator.world().writes.len() < 3_000, "it was taken over too late to prove anything");
+    service.kill().await.unwrap();
+
+    simulator.world().faults.clear();
+    service.start_with(&["--restored"]).await.unwrap();
+    let ended = tenant.ended(&run).await;
+    assert_eq!((&ended["status"], &ended["pending"]), (&json!("succeeded"), &json!(0)), "{ended}");
+    assert_eq!(writes(&simulator), (3_000, Vec::new()));
+    // The one that was taken over has not said how its run ended.
+    let end = end_of(&tenant, &run).await;
+    assert_eq!(end["counts"]["pending"], 0, "{end}");
+}

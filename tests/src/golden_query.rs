@@ -76,7 +76,7 @@ async fn types_are_kept(world: &World) -> anyhow::Result<()> {
         ("contact_id", "1.5"),
         ("Id", "10"),
     ] {
-        let found = named(&batch, column)?.as_string_opt::<i32>().with_context(|| format!("{column} is no text"))?.value(0);
+        let found = named(&batch, column)?.as_string_view_opt().with_context(|| format!("{column} is no text"))?.value(0);
         ensure!(found == expected, "{column} is {found}");
     }
     for (column, expected) in [("small", 1), ("whole", i64::from(i32::MAX)), ("large", i64::MIN)] {
@@ -140,6 +140,9 @@ async fn limits_hold(world: &World) -> anyhow::Result<()> {
     let rows = QueryLimits { rows: 1_000, ..QueryLimits::default() };
     let error = world.refused("SELECT i FROM generate_series(1, 100000) AS i", rows).await?;
     ensure!(matches!(error, QueryError::TooManyRows { limit: 1_000 }), "{error}");
+    let long = "SELECT i::text AS id, repeat('x', CASE i WHEN 2 THEN 200000000 ELSE 1 END) AS t FROM generate_series(1, 3) AS i";
+    let error = world.refused(long, QueryLimits::default()).await?;
+    ensure!(matches!(error, QueryError::TooLong { row: 2 }), "{error}");
     let time = QueryLimits { time: Duration::from_millis(200), ..QueryLimits::default() };
     let error = world.refused("SELECT pg_sleep(60)::text AS a", time).await?;
     ensure!(matches!(error, QueryError::TimedOut { .. }), "{error}");

@@ -12,6 +12,7 @@ mod input;
 mod jsonl;
 pub(crate) mod marked;
 mod parquet;
+mod parquet_pages;
 mod strict;
 
 pub(crate) use columns::to_columns;

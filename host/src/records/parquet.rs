@@ -1,5 +1,6 @@
-//! Parquet, with its own types.
+//! Parquet, with its own types. Texts are views of the pages that they stand in: a value that a dictionary repeats is in memory once.
 
+use super::parquet_pages;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use parquet::{
     arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
@@ -9,38 +10,47 @@ use parquet::{
 use std::{fs::File, sync::Arc};
 
 pub(super) fn open(file: File, batch_rows: usize) -> Result<ParquetRecordBatchReader, ParquetError> {
+    parquet_pages::check_footer(&file)?;
     let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
-    let metadata = match with_long_times(&found) {
-        Some(schema) => {
-            ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), ArrowReaderOptions::new().with_schema(Arc::new(schema)))?
-        }
-        None => found,
-    };
+    parquet_pages::check(&file, found.metadata())?;
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(as_read(&found)));
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)?;
     ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_batch_size(batch_rows).build()
 }
 
-/// The schema with times of INT96, which Spark, Hive and Impala write, in microseconds: in nanoseconds, 64 bits end in the year 2262, and a later time
-/// would become another one. `None`: there are none.
-fn with_long_times(found: &ArrowReaderMetadata) -> Option<Schema> {
+/// The schema with texts as views, and with times of INT96, which Spark, Hive and Impala write, in microseconds: in nanoseconds, 64 bits end in the
+/// year 2262, and a later time would become another one.
+fn as_read(found: &ArrowReaderMetadata) -> Schema {
     let file = found.metadata().file_metadata().schema_descr();
-    let long = |field: &Arc<Field>| {
+    let long = |field: &Field| {
         let column = file.root_schema().get_fields().iter().find(|column| column.name() == field.name());
         column.is_some_and(|column| column.is_primitive() && column.get_physical_type() == Type::INT96)
     };
     let schema = found.schema();
-    schema.fields().iter().any(long).then(|| {
-        let fields = schema.fields().iter().map(|field| match long(field) {
-            true => Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, None))),
-            false => Arc::clone(field),
-        });
-        Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
-    })
+    let fields = schema.fields().iter().map(|field| match long(field) {
+        true => Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, None))),
+        false => with_views(field),
+    });
+    Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
+}
+
+fn with_views(field: &Arc<Field>) -> Arc<Field> {
+    let kind = match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::List(item) => DataType::List(with_views(item)),
+        DataType::LargeList(item) => DataType::LargeList(with_views(item)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(with_views(item), *length),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(with_views).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(kind))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{ArrayRef, RecordBatch, StringArray, cast::AsArray, types::TimestampMicrosecondType};
+    use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, cast::AsArray, types::TimestampMicrosecondType};
     use parquet::{
         arrow::ArrowWriter,
         basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
@@ -68,7 +78,9 @@ mod tests {
             let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
             writer.write(&batch).unwrap();
             writer.close().unwrap();
-            assert_eq!(open(file, 100).unwrap().next().unwrap().unwrap().column(0), batch.column(0), "{codec}");
+            let read = open(file, 100).unwrap().next().unwrap().unwrap();
+            let texts = read.column(0).as_string_view();
+            assert!(texts.len() == 100 && texts.iter().all(|text| text == Some("Ada")), "{codec}");
         }
     }
 

@@ -111,7 +111,9 @@ impl From<QueryError> for Problem {
             QueryError::Statement(_) => Problem::invalid("invalid", "/query", text),
             QueryError::Database { .. } => unprocessable("database_refused", text),
             QueryError::TimedOut { .. } => unprocessable("query_too_slow", text),
-            QueryError::TooManyRows { .. } | QueryError::Column { .. } | QueryError::Value { .. } => unprocessable("invalid_records", text),
+            QueryError::TooManyRows { .. } | QueryError::TooLong { .. } | QueryError::Column { .. } | QueryError::Value { .. } => {
+                unprocessable("invalid_records", text)
+            }
             QueryError::Golden(error) => error.into(),
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     planner::{READ_ROWS, Records},
     records::{
         RecordOptions, RecordSource,
-        bounds::{MAX_COLUMNS, PARQUET_ROWS},
+        bounds::{self, MAX_COLUMNS, PARQUET_ROWS},
     },
 };
 use arrow_array::RecordBatch;
@@ -55,7 +55,7 @@ fn validate(path: &Path, format: UploadFormat, bytes: u64, limits: &GoldenLimits
             check_header(&batch)?;
         }
         if format == UploadFormat::Parquet {
-            let size = batch.get_array_memory_size();
+            let size = bounds::size(&batch, 0, batch.num_rows());
             unpacked += size as u64;
             if unpacked > limits.unpacked {
                 return Err(GoldenError::TooLarge { limit: limits.unpacked, unpacked: true });

@@ -85,6 +85,12 @@ pub enum QueryError {
         /// How many may be.
         limit: u64,
     },
+    /// A record that no CRM has.
+    #[error("row {row} is longer than 1 MiB, which no CRM's record is; leave out what makes it so long")]
+    TooLong {
+        /// The row, counted from 1.
+        row: u64,
+    },
     /// A column that cannot be one of golden records.
     #[error("column `{column}`: {reason}")]
     Column {

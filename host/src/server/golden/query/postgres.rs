@@ -10,7 +10,10 @@ use super::{
     table::{Kind, Table},
     url_error,
 };
-use crate::server::golden::{GoldenFiles, StagedFile, Validated};
+use crate::{
+    records::bounds::MAX_RECORD,
+    server::golden::{GoldenFiles, StagedFile, Validated},
+};
 use futures_util::TryStreamExt;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
@@ -68,8 +71,13 @@ pub(super) async fn query(
     })
     .await?;
     let mut rows = sqlx::query(AssertSqlSafe(wrapped)).persistent(false).fetch(&mut connection);
+    let mut count = 0;
     while let Some(row) = rows.try_next().await.map_err(failed)? {
+        count += 1;
         table.row()?;
+        if row.try_get::<Option<bool>, _>(names.len()).map_err(failed)? == Some(true) {
+            return Err(QueryError::TooLong { row: count });
+        }
         for column in 0..names.len() {
             table.put(column, row.try_get::<Option<&str>, _>(column).map_err(failed)?)?;
         }
@@ -83,17 +91,19 @@ pub(super) async fn query(
     blocking(move || table.finish()).await
 }
 
-/// The same rows, with every value as its text.
+/// The same rows, with every value as its text, and at the end whether the row is too long: then its values stay where they are.
 fn as_text(sql: &str, names: &[String]) -> String {
-    let mut wrapped = "SELECT ".to_owned();
+    let (mut values, mut texts, mut length) = (String::new(), String::new(), String::new());
     for (at, name) in names.iter().enumerate() {
-        let comma = if at == 0 { "" } else { ", " };
         // Writing to a text does not fail.
-        let _ = write!(wrapped, "{comma}golden.\"{}\"::text", name.replace('"', "\"\""));
+        let _ = write!(values, "CASE WHEN NOT size.long THEN texts.c{at} END, ");
+        let _ = write!(texts, "{}golden.\"{}\"::text AS c{at}", if at == 0 { "" } else { ", " }, name.replace('"', "\"\""));
+        let _ = write!(length, "{}COALESCE(octet_length(texts.c{at}), 0)::bigint", if at == 0 { "" } else { " + " });
     }
-    // The query may end in a comment.
-    let _ = write!(wrapped, " FROM (\n{sql}\n) AS golden");
-    wrapped
+    // The query may end in a comment. Without OFFSET, each value would be made twice.
+    format!(
+        "SELECT {values}size.long FROM (SELECT {texts} FROM (\n{sql}\n) AS golden OFFSET 0) AS texts CROSS JOIN LATERAL (SELECT {length} > {MAX_RECORD} AS long) AS size"
+    )
 }
 
 fn kind(column: &PgColumn) -> Result<Kind, QueryError> {
@@ -193,7 +203,9 @@ mod tests {
         let names = ["a".to_owned(), "b\"c".to_owned()];
         assert_eq!(
             as_text("select 1 -- x", &names),
-            "SELECT golden.\"a\"::text, golden.\"b\"\"c\"::text FROM (\nselect 1 -- x\n) AS golden"
+            "SELECT CASE WHEN NOT size.long THEN texts.c0 END, CASE WHEN NOT size.long THEN texts.c1 END, size.long \
+             FROM (SELECT golden.\"a\"::text AS c0, golden.\"b\"\"c\"::text AS c1 FROM (\nselect 1 -- x\n) AS golden OFFSET 0) AS texts \
+             CROSS JOIN LATERAL (SELECT COALESCE(octet_length(texts.c0), 0)::bigint + COALESCE(octet_length(texts.c1), 0)::bigint > 1048576 AS long) AS size"
         );
     }
 }

@@ -9,12 +9,15 @@ use super::{
     table::{self, Kind, Table},
     url_error,
 };
-use crate::server::golden::{GoldenFiles, StagedFile, Validated};
+use crate::{
+    records::bounds::MAX_RECORD,
+    server::golden::{GoldenFiles, StagedFile, Validated},
+};
 use futures_util::TryStreamExt;
 use secrecy::ExposeSecret;
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, SqliteConnection, Statement, TypeInfo, ValueRef,
-    sqlite::{SqliteConnectOptions, SqliteRow},
+    sqlite::{LockedSqliteHandle, SqliteConnectOptions, SqliteRow},
 };
 use std::{
     path::PathBuf,
@@ -69,7 +72,10 @@ pub(super) async fn query(
     let stop = Stop(Arc::default());
     let stopped = Arc::clone(&stop.0);
     let goes_on = move || !stopped.load(Relaxed) && Instant::now() < deadline;
-    connection.lock_handle().await.map_err(failed)?.set_progress_handler(STEPS, goes_on);
+    let mut handle = connection.lock_handle().await.map_err(failed)?;
+    handle.set_progress_handler(STEPS, goes_on);
+    limit_length(&mut handle);
+    drop(handle);
 
     // One state of the file for everything that follows.
     sqlx::raw_sql("BEGIN").execute(&mut connection).await.map_err(failed)?;
@@ -115,6 +121,14 @@ pub(super) async fn query(
     // Nothing was written that could be lost.
     let _ = connection.close().await;
     blocking(move || table.finish()).await
+}
+
+/// No value and no row, also within the query, is longer than twice a record.
+#[expect(unsafe_code, reason = "the driver has no function for it")]
+fn limit_length(handle: &mut LockedSqliteHandle<'_>) {
+    let most = i32::try_from(2 * MAX_RECORD).unwrap_or(i32::MAX);
+    // SAFETY: the handle is that of an open connection, which is locked, and the call changes one number of it.
+    unsafe { libsqlite3_sys::sqlite3_limit(handle.as_raw_handle().as_ptr(), libsqlite3_sys::SQLITE_LIMIT_LENGTH, most) };
 }
 
 fn value_error(row: u64, column: &str, reason: String) -> QueryError {

@@ -85,17 +85,17 @@ async fn every_value_keeps_its_spelling_until_its_type_is_certain() {
     assert_eq!(staged.validate(super::super::GoldenLimits::default()).await.unwrap(), validated);
     let batches = read(&staged.publish("set_1").unwrap());
     let column = |name: &str| column(&batches[0], name);
-    assert_eq!(column("id"), (DataType::Utf8, vec!["1".to_owned(), "2".to_owned(), "3".to_owned()]));
+    assert_eq!(column("id"), (DataType::Utf8View, vec!["1".to_owned(), "2".to_owned(), "3".to_owned()]));
     // An id that the file holds as a float is not what the CRM has issued, and does not look as if it were.
-    assert_eq!(column("hs_object_id"), (DataType::Utf8, vec!["492564112121".into(), "007".into(), "492564112121.0".into()]));
-    assert_eq!(column("key"), (DataType::Utf8, vec!["1.0".into(), "492564112121.0".into(), "1e21".into()]));
+    assert_eq!(column("hs_object_id"), (DataType::Utf8View, vec!["492564112121".into(), "007".into(), "492564112121.0".into()]));
+    assert_eq!(column("key"), (DataType::Utf8View, vec!["1.0".into(), "492564112121.0".into(), "1e21".into()]));
     assert_eq!(column("name").1, ["Brian", "Zo'e; é", ""]);
     assert_eq!(column("age"), (DataType::Int64, vec!["41".into(), "null".into(), "-9223372036854775808".into()]));
     assert_eq!(column("score"), (DataType::Float64, vec!["1.5".into(), "2.0".into(), "-0.1".into()]));
     assert_eq!(column("active"), (DataType::Boolean, vec!["true".into(), "false".into(), "null".into()]));
     assert_eq!(column("born"), (DataType::Date32, vec!["1980-02-29".into(), "null".into(), "1969-12-31".into()]));
     assert!(
-        matches!(column("seen"), (DataType::Utf8, values) if values == ["2024-01-02 03:04:05", "2024-01-02T03:04:05.25Z", "null"]),
+        matches!(column("seen"), (DataType::Utf8View, values) if values == ["2024-01-02 03:04:05", "2024-01-02T03:04:05.25Z", "null"]),
         "one names a zone and one does not"
     );
     for (row, zone, time) in [(1, None, "2024-01-02T03:04:05"), (2, Some("+00:00".into()), "2024-01-02T03:04:05.250Z")] {
@@ -103,12 +103,12 @@ async fn every_value_keeps_its_spelling_until_its_type_is_certain() {
         let seen = self::column(&read(&staged.publish(&format!("set_seen{row}")).unwrap())[0], "seen");
         assert_eq!(seen, (DataType::Timestamp(TimeUnit::Microsecond, zone), vec![time.to_owned()]));
     }
-    assert_eq!(column("mixed"), (DataType::Utf8, vec!["1".into(), "x".into(), "2.0".into()]));
+    assert_eq!(column("mixed"), (DataType::Utf8View, vec!["1".into(), "x".into(), "2.0".into()]));
     assert_eq!(column("half"), (DataType::Float64, vec!["1.0".into(), "0.5".into(), "null".into()]));
     assert_eq!(column("price"), (DataType::Float64, vec!["12.5".into(), "3.0".into(), "0.1".into()]));
-    assert_eq!(column("empty"), (DataType::Utf8, vec!["null".into(); 3]));
+    assert_eq!(column("empty"), (DataType::Utf8View, vec!["null".into(); 3]));
     // What is declared counts only where every value is that.
-    assert_eq!(column("day"), (DataType::Utf8, vec!["2024-01-01".into(), "soon".into(), "null".into()]));
+    assert_eq!(column("day"), (DataType::Utf8View, vec!["2024-01-01".into(), "soon".into(), "null".into()]));
     assert_eq!(column("flag"), (DataType::Int64, vec!["1".into(), "2".into(), "0".into()]));
 }
 
@@ -208,4 +208,17 @@ async fn rows_are_no_longer_than_records_may_be() {
     let many = "WITH RECURSIVE n(key) AS (SELECT 1 UNION ALL SELECT key + 1 FROM n WHERE key < 1024) SELECT key, printf('%.*c', 70000, 'x') AS note FROM n";
     let error = world.refused(many).await;
     assert!(error.contains("more than 64 MiB together"), "{error}");
+}
+
+#[tokio::test]
+async fn a_value_that_no_record_has_is_not_made() {
+    let world = World::new("CREATE TABLE t (x)").await;
+    for sql in [
+        "SELECT hex(zeroblob(900000000)) AS id",
+        "SELECT 1 AS id, length(zeroblob(900000000)) AS n",
+        "SELECT 1 AS id, replace(hex(zeroblob(10000)), '0', hex(zeroblob(10000))) AS t",
+    ] {
+        let error = world.refused(sql).await;
+        assert!(error.contains("too big"), "{error}");
+    }
 }

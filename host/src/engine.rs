@@ -31,7 +31,12 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Handles that a component may have open at once: requests, answers, streams, and whatever else costs the host memory
 /// and the component none. The bundled component has some five for each request.
-const MAX_HANDLES: usize = 4_096;
+const MAX_HANDLES: usize = 1_024;
+/// Bytes that one call into the host may bring: a batch of the longest records. Strings of a list may all be the same bytes of the guest's
+/// memory, so that bounds nothing.
+const MAX_CALL: usize = 32 << 20;
+/// Bytes of the headers of one request.
+const MAX_HEADERS: usize = 16 << 10;
 
 /// Bounds of every instance of an engine.
 #[derive(Clone, Debug)]
@@ -242,6 +247,7 @@ impl Loaded {
     pub(crate) async fn instantiate(&self, egress: Egress) -> Result<(Store<Guest>, ReverseSync), EngineError> {
         let mut store = Store::new(&self.engine.wasmtime, Guest::new(egress, &self.engine));
         store.limiter(|guest| &mut guest.limits);
+        store.set_hostcall_fuel(MAX_CALL);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
             let guest = store.data_mut();
@@ -315,11 +321,13 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let stderr = MemoryOutputPipe::new(MAX_STDERR);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MAX_HEADERS);
         let wasi = WasiCtx::builder().stderr(stderr.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).build();
         Guest {
             table,
             wasi,
-            http: WasiHttpCtx::new(),
+            http,
             egress,
             limits: Limits { used: 0, max: config.max_memory, peak: PeakMemory::default() },
             spun: 0,

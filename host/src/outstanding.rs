@@ -116,9 +116,10 @@ impl Outstanding {
         }
     }
 
-    /// Number of changes without an outcome.
-    pub(crate) fn len(&self) -> usize {
-        self.window().batches.values().map(|batch| batch.left).sum()
+    /// Changes without an outcome, and bytes of the batches that they are in.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        let window = self.window();
+        window.batches.values().fold((0, 0), |(count, bytes), batch| (count + batch.left, bytes + batch.changes.bytes()))
     }
 
     /// A witness for one request. It remembers what the request names.

@@ -35,6 +35,8 @@ const HANDED_BYTES: usize = 2 << 20;
 const SLACK: usize = 2;
 /// Warnings and dropped columns kept of one plan.
 const MAX_REMARKS: usize = 1_000;
+/// Bytes of all that it may say about the plan as a whole.
+const MAX_REMARK_BYTES: usize = 2 << 20;
 
 /// Golden records as a stream of Arrow batches.
 pub trait Records: Send {
@@ -329,7 +331,20 @@ struct Shared {
     warnings: Vec<String>,
     guards: Vec<Guard>,
     joined: Vec<String>,
+    /// Bytes of all remarks that were made.
+    remarks: usize,
     failed: Option<PlanningError>,
+}
+
+impl Shared {
+    /// Counts a remark, whether it is kept or not.
+    fn remarked(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.remarks = self.remarks.saturating_add(bytes);
+        if self.remarks > MAX_REMARK_BYTES {
+            wasmtime::bail!("its warnings, guards and names of columns are longer than {MAX_REMARK_BYTES} bytes");
+        }
+        Ok(())
+    }
 }
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
@@ -366,7 +381,6 @@ impl PlanSinkResource {
 
 impl streams::HostRecords for Guest {
     async fn next(&mut self, this: Resource<RecordsResource>, max: u32) -> wasmtime::Result<Result<Option<wit::RecordBatch>, wit::Error>> {
-        self.progressed();
         let records = self.table.get_mut(&this)?;
         let batch = loop {
             let batch = match records.rest.take() {
@@ -388,6 +402,7 @@ impl streams::HostRecords for Guest {
         let first_row = lock(&records.shared).accounting.read(length as u64);
         let first_row = first_row.map_err(|error| fail(&records.shared, error.into()))?;
         let columns = to_columns(&batch.slice(0, length));
+        self.progressed();
         Ok(Ok(Some(wit::RecordBatch { first_row, length: length as u32, columns })))
     }
 
@@ -399,29 +414,35 @@ impl streams::HostRecords for Guest {
 
 impl streams::HostPlanSink for Guest {
     async fn push(&mut self, this: Resource<PlanSinkResource>, changes: wit::ChangeBatch) -> wasmtime::Result<Result<(), wit::Error>> {
-        self.progressed();
         let sink = self.table.get(&this)?;
         let changes = ChangeBatch::from_wit(changes).map_err(|error| fail(&sink.shared, SpoolError::from(error).into()))?;
         let counted = lock(&sink.shared).accounting.plan(changes.rows());
         counted.map_err(|error| fail(&sink.shared, error.into()))?;
+        if changes.is_empty() {
+            return Ok(Ok(()));
+        }
         sink.send(Decision::Push(changes)).await?;
+        self.progressed();
         Ok(Ok(()))
     }
 
     async fn skip(&mut self, this: Resource<PlanSinkResource>, skipped: wit::SkippedBatch) -> wasmtime::Result<Result<(), wit::Error>> {
-        self.progressed();
         let sink = self.table.get(&this)?;
         let counted = {
             let accounting = &mut lock(&sink.shared).accounting;
             skipped.rows.iter().try_for_each(|row| accounting.decide(*row))
         };
         counted.map_err(|error| fail(&sink.shared, error.into()))?;
-        sink.send(Decision::Skip(skipped)).await?;
+        if !skipped.rows.is_empty() {
+            sink.send(Decision::Skip(skipped)).await?;
+            self.progressed();
+        }
         Ok(Ok(()))
     }
 
     fn drop_column(&mut self, this: Resource<PlanSinkResource>, name: String, reason: String) -> wasmtime::Result<()> {
         let mut shared = lock(&self.table.get(&this)?.shared);
+        shared.remarked(name.len() + reason.len())?;
         if shared.dropped.len() < MAX_REMARKS {
             shared.dropped.push(DroppedField { name, reason });
         }
@@ -430,6 +451,7 @@ impl streams::HostPlanSink for Guest {
 
     fn warn(&mut self, this: Resource<PlanSinkResource>, message: String) -> wasmtime::Result<()> {
         let mut shared = lock(&self.table.get(&this)?.shared);
+        shared.remarked(message.len())?;
         if shared.warnings.len() < MAX_REMARKS {
             shared.warnings.push(message);
         }
@@ -438,6 +460,7 @@ impl streams::HostPlanSink for Guest {
 
     fn guard(&mut self, this: Resource<PlanSinkResource>, name: String, message: String) -> wasmtime::Result<()> {
         let mut shared = lock(&self.table.get(&this)?.shared);
+        shared.remarked(name.len() + message.len())?;
         if shared.guards.len() < MAX_REMARKS {
             shared.guards.push(Guard { name, message });
         }
@@ -445,13 +468,14 @@ impl streams::HostPlanSink for Guest {
     }
 
     async fn flag(&mut self, this: Resource<PlanSinkResource>, flagged: wit::FlaggedBatch) -> wasmtime::Result<Result<(), wit::Error>> {
-        self.progressed();
+        // A row may be flagged as often as one likes, so it settles nothing.
         self.table.get(&this)?.send(Decision::Flag(flagged)).await?;
         Ok(Ok(()))
     }
 
     fn joined(&mut self, this: Resource<PlanSinkResource>, field: String) -> wasmtime::Result<()> {
         let mut shared = lock(&self.table.get(&this)?.shared);
+        shared.remarked(field.len())?;
         if shared.joined.len() >= MAX_REMARKS {
             wasmtime::bail!("it named more than {MAX_REMARKS} fields that were made of lists");
         }

@@ -31,6 +31,9 @@ use wasmtime::component::Resource;
 
 pub use wit::Holding;
 
+/// Bytes of readings that wait for one before them.
+const MAX_EARLY: usize = 64 << 20;
+
 /// What one record holds now, in the fields of the change that was written to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
@@ -101,8 +104,13 @@ pub async fn verify(
     let outstanding = Outstanding::new();
     let (to_read, read) = (changes.count(), Arc::new(AtomicU64::new(0)));
     let written = ConfirmedResource::new(blocks, Selection::Only(changes), Past::default(), None, outstanding.clone(), stop);
-    let sink =
-        VerifySinkResource { outstanding: outstanding.clone(), early: BTreeMap::new(), read: Arc::clone(&read), show: Box::new(show) };
+    let sink = VerifySinkResource {
+        outstanding: outstanding.clone(),
+        early: BTreeMap::new(),
+        early_bytes: 0,
+        read: Arc::clone(&read),
+        show: Box::new(show),
+    };
 
     let loaded = component.loaded();
     let egress = Egress::verifying(capabilities, link.held_to(header.account.as_ref()), outstanding.clone(), loaded.budget());
@@ -225,6 +233,7 @@ pub struct VerifySinkResource {
     outstanding: Outstanding,
     /// Readings of rows that follow one that is still outstanding.
     early: BTreeMap<u64, Early>,
+    early_bytes: usize,
     /// Readings shown.
     read: Arc<AtomicU64>,
     show: Box<dyn FnMut(Reading<'_>) + Send>,
@@ -284,6 +293,10 @@ impl VerifySinkResource {
             };
             let (now, detail) = (values.get(index).to_owned(), details.get(index).to_owned());
             let names = [differing.get(index), moved.get(index), one_way.get(index)];
+            self.early_bytes += now.len() + detail.len();
+            if self.early_bytes > MAX_EARLY {
+                wasmtime::bail!("it reported {} bytes of records without a word about one before them", self.early_bytes);
+            }
             self.early.insert(row, Early { change, holding, now, detail, names });
         }
         self.show_in_order()
@@ -294,6 +307,7 @@ impl VerifySinkResource {
         let first = self.outstanding.first_row().unwrap_or(u64::MAX);
         while let Some(entry) = self.early.first_entry().filter(|entry| *entry.key() < first) {
             let (row, early) = entry.remove_entry();
+            self.early_bytes -= early.now.len() + early.detail.len();
             (self.show)(Reading {
                 row,
                 provider_id: &early.change.id,
@@ -317,8 +331,11 @@ impl VerifySinkResource {
 
 impl streams::HostVerifySink for Guest {
     async fn push(&mut self, this: Resource<VerifySinkResource>, batch: wit::ReadingBatch) -> wasmtime::Result<Result<(), GuestError>> {
-        self.progressed();
+        let rows = batch.rows.len();
         self.table.get_mut(&this)?.take(batch)?;
+        if rows > 0 {
+            self.progressed();
+        }
         Ok(Ok(()))
     }
 

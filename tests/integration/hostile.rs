@@ -271,6 +271,9 @@ async fn a_plan_that_does_not_add_up_is_refused_and_not_kept() {
         ("plan_panic", "a guest that panics"),
         ("plan_eat_memory", "memory allocation"),
         ("plan_spin", "processor time"),
+        ("plan_push_nothing", "processor time"),
+        ("plan_skip_nothing", "processor time"),
+        ("plan_remarks", "are longer than 2097152 bytes"),
     ] {
         let crm = crm(name, json!({})).await;
         let error = crm.try_plan(CSV).await.unwrap_err().to_string();
@@ -302,7 +305,15 @@ async fn outcomes_for_changes_that_are_not_in_hand_end_the_run() {
 
 #[tokio::test]
 async fn a_guest_that_spins_or_hoards_is_stopped() {
-    for (name, reason) in [("spin", "processor time"), ("spin_asking", "processor time"), ("eat_memory", "memory allocation")] {
+    for (name, reason) in [
+        ("spin", "processor time"),
+        ("spin_asking", "processor time"),
+        ("push_nothing", "processor time"),
+        ("next_nothing", "processor time"),
+        ("eat_memory", "memory allocation"),
+        ("many_problems", "20000 problems of 3 rows"),
+        ("same_bytes", "fuel"),
+    ] {
         let report = crm(name, json!({})).await.run(CSV).await;
         let stopped = report.stopped.unwrap();
         assert!(stopped.message.contains(reason), "{name}: {stopped:?}");
@@ -344,6 +355,33 @@ async fn a_guest_that_hoards_answers_or_handles_hoards_no_memory_of_the_host() {
     let crm = self::crm("hoard_requests", json!({})).await;
     let report = crm.run(CSV).await;
     assert_eq!((report.stopped.unwrap().reason, report.requests), (StopReason::Component, 0));
+}
+
+#[tokio::test]
+async fn a_plan_has_so_many_reasons_and_no_more() {
+    let crm = crm("plan_reasons", json!({})).await;
+    assert_eq!(crm.try_plan(CSV).await.unwrap().header().skipped_by_reason.len(), 3);
+    let error = crm.try_plan(&crm.new_names(101)).await.unwrap_err().to_string();
+    assert!(error.contains("do not fit together"), "{error}");
+}
+
+#[tokio::test]
+async fn bodies_that_are_never_sent_take_little_of_the_hosts_memory() {
+    let report = crm("hoard_bodies", json!({})).await.run(CSV).await;
+    let said = report.stopped.unwrap().message;
+    assert!(said.ends_with("in 100 bodies"), "{said}");
+    let taken: usize = said.split(' ').next().unwrap().parse().unwrap();
+    assert!((100..=100 * (128 << 10)).contains(&taken), "{said}");
+}
+
+#[tokio::test]
+async fn refusals_are_counted_and_only_the_first_ones_are_logged() {
+    let crm = crm("refused_often", json!({})).await;
+    let (report, log) = attack(&crm).await;
+    assert_eq!((report.stopped.unwrap().message.as_str(), report.refused), ("500 refused", 500));
+    assert_eq!(log.matches("egress refused a request").count(), 20);
+    assert!(log.contains("they are counted") && log.len() < 40_000, "{} bytes", log.len());
+    assert_eq!(crm.requests(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -203,10 +203,26 @@ fn reads(mut capabilities: Vec<Capability>) -> Vec<Capability> {
     capabilities
 }
 
+/// Refusals of one call that are logged; the others are counted.
+const LOGGED: u64 = 20;
+/// As much of what a component made up goes to a log, in characters.
+const SHOWN: usize = 200;
+/// Bytes of a body that are taken in at once.
+const BODY_CHUNK: usize = 64 << 10;
+
 fn refuse(traffic: &Traffic, stage: Stage, request: &Request<impl Sized>, reason: &str) -> HttpError {
-    traffic.refused.fetch_add(1, Relaxed);
-    tracing::warn!(stage = stage.as_str(), method = %request.method(), path = request.uri().path(), reason, "egress refused a request");
+    let before = traffic.refused.fetch_add(1, Relaxed);
+    let (method, path, reason) = (shown(request.method().as_str()), shown(request.uri().path()), shown(reason));
+    match before {
+        0..LOGGED => tracing::warn!(stage = stage.as_str(), method, path, reason, "egress refused a request"),
+        LOGGED => tracing::warn!("egress refuses more requests of this call; they are counted"),
+        _ => {}
+    }
     HttpError::HttpRequestDenied
+}
+
+fn shown(text: &str) -> &str {
+    text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end])
 }
 
 impl WasiHttpHooks for Egress {
@@ -217,6 +233,11 @@ impl WasiHttpHooks for Egress {
 
     fn set_host_header(&mut self) -> bool {
         false
+    }
+
+    // What was written and not sent yet is the host's memory, for each body that there is.
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
     }
 
     fn send_request(

@@ -43,6 +43,8 @@ pub const DUPLICATE_ID: &str = "duplicate_id";
 
 /// Rows of one Arrow batch, at least, so that many small pushes do not make many small blocks.
 const BLOCK: usize = 4_096;
+/// Bytes of its texts, at the most, but for one push.
+const BLOCK_BYTES: usize = 16 << 20;
 /// Changes shown to the person who confirms.
 const SAMPLE: usize = 5;
 
@@ -270,7 +272,7 @@ impl ChangeWriter {
             }
             self.pending.push(changes.row(index), changes.id(index), changes.fields(index), before);
         }
-        if self.pending.len() >= BLOCK { self.flush() } else { Ok(()) }
+        if self.pending.len() >= BLOCK || self.pending.bytes() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), SpoolError> {

@@ -16,6 +16,8 @@ use wasmtime::component::Resource;
 
 /// Changes that an instance may hold without an outcome. The bundled component holds in_flight batches, 6,400 at most, or one job.
 pub(crate) const MAX_OUTSTANDING: usize = 50_000;
+/// Bytes that the host holds of them.
+const MAX_OUTSTANDING_BYTES: usize = 96 << 20;
 /// Most changes handed out at once.
 const MAX_HAND_OUT: usize = 10_000;
 /// Bytes of the changes that are handed out at once, about, and never fewer than one change: the component has little memory, and what
@@ -126,7 +128,6 @@ impl streams::HostConfirmed for Guest {
         this: Resource<ConfirmedResource>,
         max: u32,
     ) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
-        self.progressed();
         let confirmed = self.table.get_mut(&this)?;
         if confirmed.marking.is_some() {
             confirmed.stop.unpaused().await;
@@ -135,8 +136,9 @@ impl streams::HostConfirmed for Guest {
             let message = "stopped on request; the rest stays pending, run the plan again to go on".to_owned();
             return Ok(Err(GuestError { kind: ErrorKind::Cancelled, code: None, message, missing_scopes: Vec::new() }));
         }
-        if confirmed.outstanding.len() > MAX_OUTSTANDING {
-            wasmtime::bail!("it took more than {MAX_OUTSTANDING} changes without reporting what became of them");
+        let (count, bytes) = confirmed.outstanding.held();
+        if count > MAX_OUTSTANDING || bytes > MAX_OUTSTANDING_BYTES {
+            wasmtime::bail!("it took {count} changes of {bytes} bytes without reporting what became of them");
         }
         let (batch, ordinals, doubtful) = confirmed.take((max as usize).clamp(1, MAX_HAND_OUT)).await;
         let Some(last) = ordinals.last() else { return Ok(Ok(None)) };
@@ -146,6 +148,7 @@ impl streams::HostConfirmed for Guest {
         confirmed.remaining = confirmed.remaining.saturating_sub(ordinals.len() as u64);
         let handed = batch.to_wit(doubtful);
         confirmed.outstanding.hand_out(batch, ordinals, doubtful);
+        self.progressed();
         Ok(Ok(Some(handed)))
     }
 

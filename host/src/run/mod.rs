@@ -320,7 +320,7 @@ pub async fn run(
         let closing = match &stopped {
             None if end == header.writable => Closing::Finished,
             // What an earlier attempt has left in doubt is handed out first; until all of it is settled, the doubt stays.
-            _ if outstanding.len() == 0 && settled.load(Relaxed) >= in_doubt => Closing::Settled,
+            _ if outstanding.held().0 == 0 && settled.load(Relaxed) >= in_doubt => Closing::Settled,
             _ => Closing::InDoubt,
         };
         let counts = journal.close(closing).await?;

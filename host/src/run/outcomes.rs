@@ -9,9 +9,12 @@ use crate::{
     journal::{Ending, Note, OutcomeQueue, Outcomes, Problem},
     outstanding::{Evidence, Outstanding},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 use wasmtime::component::Resource;
 
@@ -32,12 +35,14 @@ pub struct OutcomeSinkResource {
 
 impl streams::HostOutcomeSink for Guest {
     async fn push(&mut self, this: Resource<OutcomeSinkResource>, batch: wit::OutcomeBatch) -> wasmtime::Result<Result<(), GuestError>> {
-        self.progressed();
         let sink = self.table.get_mut(&this)?;
         let outcomes = judge(batch, &sink.outstanding)?;
         let count = outcomes.updated.len() + outcomes.unchanged.len() + outcomes.problems.len();
         sink.outcomes.push(outcomes).await?;
         sink.settled.fetch_add(count as u64, Relaxed);
+        if count > 0 {
+            self.progressed();
+        }
         Ok(Ok(()))
     }
 
@@ -64,6 +69,14 @@ fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Resul
     if batch.rows.len() != batch.statuses.len() {
         wasmtime::bail!("it reported {} statuses for {} rows", batch.statuses.len(), batch.rows.len());
     }
+    if batch.problems.len() > batch.rows.len() {
+        wasmtime::bail!("it reported {} problems of {} rows", batch.problems.len(), batch.rows.len());
+    }
+    // The first one of each row.
+    let mut problems: HashMap<u64, &wit::Problem> = HashMap::with_capacity(batch.problems.len());
+    for problem in &batch.problems {
+        problems.entry(problem.row).or_insert(problem);
+    }
     let mut outcomes = Outcomes::default();
     for (row, status) in batch.rows.iter().zip(&batch.statuses) {
         let proven = |evidence: &Evidence| match status {
@@ -78,22 +91,22 @@ fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Resul
         match status {
             wit::Status::Updated if proven(&evidence) => outcomes.updated.push(evidence.ordinal),
             wit::Status::Unchanged if proven(&evidence) => outcomes.unchanged.push(evidence.ordinal),
-            wit::Status::Drifted if proven(&evidence) => outcomes.problems.push((Ending::Drifted, problem(&batch, *row, evidence))),
+            wit::Status::Drifted if proven(&evidence) => outcomes.problems.push((Ending::Drifted, problem(&problems, *row, evidence))),
             wit::Status::Updated | wit::Status::Unchanged | wit::Status::Drifted => {
                 let message = "the component calls it settled, but no answer of the CRM shows it".to_owned();
                 outcomes
                     .problems
                     .push((Ending::Unknown, Problem::new(evidence.ordinal, *row, evidence.id, None, "no_evidence".to_owned(), message)));
             }
-            wit::Status::Failed => outcomes.problems.push((Ending::Failed, problem(&batch, *row, evidence))),
-            wit::Status::Unknown => outcomes.problems.push((Ending::Unknown, problem(&batch, *row, evidence))),
+            wit::Status::Failed => outcomes.problems.push((Ending::Failed, problem(&problems, *row, evidence))),
+            wit::Status::Unknown => outcomes.problems.push((Ending::Unknown, problem(&problems, *row, evidence))),
         }
     }
     Ok(outcomes)
 }
 
-fn problem(batch: &wit::OutcomeBatch, row: u64, evidence: Evidence) -> Problem {
-    match batch.problems.iter().find(|problem| problem.row == row) {
+fn problem(problems: &HashMap<u64, &wit::Problem>, row: u64, evidence: Evidence) -> Problem {
+    match problems.get(&row) {
         Some(problem) => {
             let message = problem.message.chars().take(MAX_MESSAGE).collect();
             let code = problem.code.chars().take(200).collect();

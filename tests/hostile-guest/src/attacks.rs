@@ -4,7 +4,7 @@ use crate::{
     bindings::exports::reverse_sync::destination::destination::Target,
     bindings::reverse_sync::destination::{
         streams::{Confirmed, OutcomeSink, PlanSink, VerifySink},
-        types::{Error, Holding, ReadingBatch, SkippedBatch, Status},
+        types::{Error, Holding, OutcomeBatch, Problem, ReadingBatch, SkippedBatch, Status},
     },
     changes, config, nothing, other, report, strings, texts,
 };
@@ -34,6 +34,24 @@ pub(crate) fn plan(attack: &str, target: &Target, rows: &[u64], ids: &[&str], si
         }
         "plan_bad_id" => sink.push(&changes(&rows[..1], &["1\",\"x\":\"2"], fields)),
         "plan_spin" => spin(),
+        "plan_push_nothing" => loop {
+            sink.push(&changes(&[], &[], fields))?;
+        },
+        "plan_skip_nothing" => loop {
+            sink.skip(&SkippedBatch { rows: vec![], reason: "none".into(), details: None, ids: None })?;
+        },
+        "plan_remarks" => {
+            let message = "x".repeat(1 << 20);
+            loop {
+                sink.warn(&message);
+            }
+        }
+        "plan_reasons" => {
+            for (at, row) in rows.iter().enumerate() {
+                sink.skip(&SkippedBatch { rows: vec![*row], reason: format!("reason_{at}"), details: None, ids: None })?;
+            }
+            Ok(())
+        }
         "plan_eat_memory" => eat_memory(),
         "plan_panic" => panic!("a guest that panics"),
         "plan_write" => {
@@ -114,6 +132,54 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
             Ok(())
         }
         "spin" => spin(),
+        "push_nothing" => loop {
+            report(sink, &[], Status::Failed)?;
+        },
+        "next_nothing" => loop {
+            confirmed.next(10)?;
+        },
+        "many_problems" => {
+            let problem = |row: u64| Problem { row, http_status: None, code: "x".into(), message: "y".into() };
+            let problems = (0..20_000).map(|_| problem(rows[0])).collect();
+            sink.push(&OutcomeBatch { rows: rows.clone(), statuses: vec![Status::Failed; rows.len()], problems })
+        }
+        "same_bytes" => {
+            // All messages are the same bytes of this memory; the host would have each for itself.
+            let message = "x".repeat(1 << 20).leak();
+            let text = || {
+                // SAFETY: nobody writes to it, and it is never given back.
+                std::mem::ManuallyDrop::new(unsafe { String::from_raw_parts(message.as_ptr().cast_mut(), message.len(), message.len()) })
+            };
+            let problems: Vec<Problem> = (0..1_000)
+                .map(|_| Problem { row: rows[0], http_status: None, code: "x".into(), message: std::mem::ManuallyDrop::into_inner(text()) })
+                .collect();
+            let batch =
+                std::mem::ManuallyDrop::new(OutcomeBatch { rows: rows.clone(), statuses: vec![Status::Failed; rows.len()], problems });
+            sink.push(&batch)
+        }
+        "hoard_bodies" => {
+            let (mut kept, mut taken) = (Vec::new(), 0);
+            let chunk = vec![1u8; 1 << 20];
+            for _ in 0..100 {
+                let request = wasip2::http::types::OutgoingRequest::new(wasip2::http::types::Fields::new());
+                let body = request.body().map_err(|()| other("no body"))?;
+                let stream = body.write().map_err(|()| other("no stream"))?;
+                while let Ok(room) = stream.check_write() {
+                    let room = (room as usize).min(chunk.len());
+                    if room == 0 || stream.write(&chunk[..room]).is_err() {
+                        break;
+                    }
+                    taken += room;
+                }
+                kept.push((stream, body, request));
+            }
+            Err(other(&format!("{taken} bytes in {} bodies", kept.len())))
+        }
+        "refused_often" => {
+            let url = format!("{base}/{}", "x".repeat(8_000));
+            let refused = (0..500).filter(|_| send("DELETE", &url, &[], "").is_err()).count();
+            Err(other(&format!("{refused} refused")))
+        }
         "spin_asking" => loop {
             std::hint::black_box(confirmed.stopping());
         },

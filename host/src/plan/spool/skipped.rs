@@ -12,6 +12,12 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+/// Reasons that a plan may have, and bytes of one: they are codes.
+const MAX_REASONS: usize = 100;
+const MAX_REASON: usize = 100;
+/// Bytes of details that wait to be written.
+const PENDING: usize = 8 << 20;
+
 /// Skipped rows, consecutive ones with the same reason as one entry.
 pub(super) struct SkipWriter {
     file: ArrowFile,
@@ -21,6 +27,7 @@ pub(super) struct SkipWriter {
     reason: StringBuilder,
     detail: StringBuilder,
     pending: usize,
+    pending_bytes: usize,
     by_reason: BTreeMap<String, u64>,
     open: Option<(u64, u64, String)>,
 }
@@ -41,6 +48,7 @@ impl SkipWriter {
             reason: StringBuilder::new(),
             detail: StringBuilder::new(),
             pending: 0,
+            pending_bytes: 0,
             by_reason: BTreeMap::new(),
             open: None,
         })
@@ -61,6 +69,9 @@ impl SkipWriter {
         match self.by_reason.get_mut(reason) {
             Some(count) => *count += 1,
             None => {
+                if self.by_reason.len() >= MAX_REASONS || reason.len() > MAX_REASON {
+                    return Err(Malformed.into());
+                }
                 self.by_reason.insert(reason.to_owned(), 1);
             }
         }
@@ -93,14 +104,15 @@ impl SkipWriter {
         self.reason.append_value(reason);
         self.detail.append_option(detail);
         self.pending += 1;
-        if self.pending >= BLOCK { self.flush() } else { Ok(()) }
+        self.pending_bytes += detail.map_or(0, str::len);
+        if self.pending >= BLOCK || self.pending_bytes >= PENDING { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), SpoolError> {
         if self.pending == 0 {
             return Ok(());
         }
-        self.pending = 0;
+        (self.pending, self.pending_bytes) = (0, 0);
         let columns: Vec<Arc<dyn Array>> = vec![
             Arc::new(self.first_row.finish()),
             Arc::new(self.rows.finish()),

@@ -44,5 +44,6 @@ pub mod server;
 pub mod undo;
 pub mod values;
 pub mod verify;
+pub mod visible;
 
 pub use bindings::types::ErrorKind;

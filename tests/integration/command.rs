@@ -134,6 +134,33 @@ async fn a_component_from_elsewhere_needs_a_grant_for_its_digest() {
 }
 
 #[tokio::test]
+async fn text_that_is_not_ours_moves_no_cursor_and_forges_no_line() {
+    let evil = "Ada\u{1b}[2J\u{9b}1A\u{202e}\n  0 would be updated";
+    let id = Provider::HubSpot.id(0);
+    let (simulator, project) = project(&format!("hs_object_id,firstname\n{id},\"{evil}\"\n")).await;
+    let seen = |text: &str| {
+        assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text:?}");
+        assert!(!text.lines().any(|line| line == "  0 would be updated"), "{text:?}");
+    };
+    let plan = project.run(&["plan", "people"]).await;
+    seen(&plan.stdout);
+    assert!(plan.stdout.contains("\\u001b[2J") && plan.stdout.contains("  1 would be updated"), "{plan:?}");
+    let json = project.run(&["plan", "people", "--json"]).await;
+    seen(&json.stdout);
+    assert_eq!(json.json()["sample"][0]["fields"]["firstname"], evil);
+    // The CRM's words, on the terminal, in the log and in a file that a spreadsheet opens.
+    project.write("reverse-sync.toml", &hubspot_toml(&simulator.base_url()).replace("firstname", "hs_lead_status"));
+    project.write("golden.csv", &format!("hs_object_id,hs_lead_status\n{id},\"=HYPERLINK(1){evil}\"\n"));
+    let run = project.run(&["run", "people", "--offline", "--confirm", "-vv", "--rejects", "rejects.csv"]).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    seen(&run.stdout);
+    seen(&run.stderr);
+    assert!(run.stdout.contains("=HYPERLINK(1)Ada\\u001b"), "{run:?}");
+    let rejects = fs::read_to_string(project.path("rejects.csv")).unwrap();
+    assert!(!rejects.contains(",=HYPERLINK(1)Ada\u{1b}[2J\u{9b}1A\u{202e}\n  0 would be updated was not"), "{rejects}");
+}
+
+#[tokio::test]
 async fn the_bundled_component_is_the_one_that_was_built() {
     let (_simulator, project) = project(&ids(1)).await;
     let inspect = project.run(&["plugin", "inspect"]).await;

@@ -3,7 +3,7 @@
 use crate::{
     audit,
     exit::{Exit, Failure, NotConfirmed, OrExit},
-    progress, rejects, render,
+    progress, rejects, render, terminal,
     workspace::{OnceLink, Target, Workspace},
 };
 use clap::Args;
@@ -86,7 +86,7 @@ pub(crate) async fn apply(
     }
     if !args.json || !args.confirm {
         // Standard output belongs to the JSON; what a person has to judge goes where the question goes.
-        eprint!("{}", render::plan(&plan, false).or_exit(Exit::Usage)?);
+        write!(terminal::err(), "{}", render::plan(&plan, false).or_exit(Exit::Usage)?).or_exit(Exit::Usage)?;
     }
     if header.writable == 0 {
         // Whoever asked for the rejects gets those of the plan: all of it is skipped.
@@ -114,7 +114,7 @@ pub(crate) async fn apply(
     if args.json {
         render::report_json(&done, plan, rejects.as_ref(), &target.served.required_rights).or_exit(Exit::Usage)?;
     } else {
-        print!("{}", render::report(&done, &header, &target.served.required_rights).or_exit(Exit::Usage)?);
+        terminal::print(format_args!("{}", render::report(&done, &header, &target.served.required_rights).or_exit(Exit::Usage)?));
     }
     Ok(exit(&done))
 }
@@ -146,8 +146,10 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
         return Err(Failure::new(Exit::Refused, NotConfirmed(error)));
     }
     let expected = if header.writable >= LARGE { header.writable.to_string() } else { "yes".to_owned() };
-    eprint!("Update {} records at {}? Type {expected} to confirm: ", header.writable, render::place(header));
-    std::io::stderr().flush().or_exit(Exit::Usage)?;
+    let mut err = terminal::err();
+    let asked = write!(err, "Update {} records at {}? Type {expected} to confirm: ", header.writable, render::place(header));
+    asked.and_then(|()| err.flush()).or_exit(Exit::Usage)?;
+    drop(err);
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).or_exit(Exit::Usage)?;
     if answer.trim() == expected {
@@ -170,7 +172,9 @@ async fn go(
     let stopper = stop.clone();
     let ctrl_c = tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("stopping after the requests in flight; the same command goes on from there (Ctrl-C again to quit at once)");
+            terminal::say(format_args!(
+                "stopping after the requests in flight; the same command goes on from there (Ctrl-C again to quit at once)"
+            ));
             stopper.stop();
         }
         if tokio::signal::ctrl_c().await.is_ok() {
@@ -210,7 +214,7 @@ async fn all_passes(
                 None => {
                     let resumed = watch.counts.borrow().done();
                     if resumed > 0 {
-                        eprintln!("going on with run {run_id}: {resumed} of {writable} records have their outcome");
+                        terminal::say(format_args!("going on with run {run_id}: {resumed} of {writable} records have their outcome"));
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::{
     exit::{Exit, Failure, OrExit},
-    render, workspace,
+    render, terminal, workspace,
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -15,6 +15,6 @@ pub(crate) struct InspectArgs {
 
 pub(crate) async fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let component = workspace::load(args.file.as_deref()).await.or_exit(Exit::Usage)?;
-    print!("{}", render::component(&component, args.file.as_deref()));
+    terminal::print(format_args!("{}", render::component(&component, args.file.as_deref())));
     Ok(Exit::Ok)
 }

@@ -63,9 +63,8 @@ impl Logging {
             let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={level}")));
             let lines = tracing_subscriber::fmt()
                 .with_env_filter(filter)
-                .with_writer(std::io::stderr)
-                // Colours are for a terminal alone.
-                .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+                .with_writer(|| reverse_sync::visible::Visible::new(std::io::stderr()))
+                .with_ansi(false)
                 .with_target(false);
             match args.log_format {
                 LogFormat::Text => lines.init(),

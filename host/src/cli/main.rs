@@ -3,7 +3,7 @@
 //! `main` parses arguments and turns errors into exit codes; each command has its module. [`project`] is the file
 //! people write, [`workspace`] what it comes to, [`render`] what people read.
 
-#![expect(clippy::print_stdout, reason = "standard output is where a command's result goes")]
+#![warn(clippy::print_stderr)]
 
 mod apply;
 mod audit;
@@ -23,6 +23,7 @@ mod runs;
 mod serve;
 #[cfg(all(feature = "server", unix))]
 mod state;
+mod terminal;
 mod undo;
 mod workspace;
 
@@ -121,6 +122,9 @@ enum PluginCommand {
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
+    // What a crash leaves on disk would have keys and tokens in it. Where the system refuses, there is nothing to be done about it.
+    #[cfg(unix)]
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, rustix::process::Rlimit { current: Some(0), maximum: Some(0) });
     let exit = match runtime().and_then(|runtime| run_in(runtime, &cli)) {
         Ok(exit) => exit,
         Err(failure) => {

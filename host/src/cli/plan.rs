@@ -3,7 +3,7 @@
 use crate::{
     Common,
     exit::{Exit, Failure, OrExit},
-    rejects, render,
+    rejects, render, terminal,
     workspace::{OnceLink, Target, Workspace},
 };
 use anyhow::anyhow;
@@ -88,7 +88,7 @@ pub(crate) async fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, Failu
     if args.json {
         render::plan_json(&plan, rejects.as_ref()).or_exit(Exit::Usage)?;
     } else {
-        print!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?);
+        terminal::print(format_args!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?));
     }
     Ok(Exit::Ok)
 }

@@ -1,5 +1,6 @@
 //! Progress of a run on standard error: a bar on a terminal, plain lines elsewhere.
 
+use crate::terminal;
 use indicatif::{ProgressBar, ProgressStyle};
 use reverse_sync::{egress::pacing::Pacer, run::Watch};
 use std::{
@@ -37,7 +38,7 @@ async fn lines(watch: Watch, pacer: Arc<Pacer>) {
         let done = watch.counts.borrow().done();
         let rate = (done - before) as f64 / start.elapsed().as_secs_f64();
         let left = if rate > 0.0 { format!("{:.0} s left", (watch.writable - done) as f64 / rate) } else { "no record yet".to_owned() };
-        eprintln!("{done}/{} records  {rate:.0}/s  {left}  {}", watch.writable, message(&watch, &pacer));
+        terminal::say(format_args!("{done}/{} records  {rate:.0}/s  {left}  {}", watch.writable, message(&watch, &pacer)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! `--rejects FILE`: what was not written, for people and for the next plan.
 
+use crate::terminal;
 use reverse_sync::{
     plan::Plan,
     rejects::{self, LeftOut, RejectsError},
@@ -26,13 +27,13 @@ pub(crate) struct Written {
 pub(crate) fn write(path: &Path, plan: &Plan, report: Option<&Report>) -> Result<Written, RejectsError> {
     let rejected = rejects::write(path, plan, report.map(|report| report.journal.as_path()))?;
     let what = if report.is_some() { "that were not updated" } else { "that would be skipped" };
-    eprintln!("{} records {what} are in {}", rejected.records, path.display());
+    terminal::say(format_args!("{} records {what} are in {}", rejected.records, path.display()));
     if let Some(reason) = &rejected.without_columns {
-        eprintln!("they are there without the columns of the golden records: {reason}");
+        terminal::say(format_args!("they are there without the columns of the golden records: {reason}"));
     }
     if !rejected.left_out.is_empty() {
         let are = if rejected.left_out.len() == 1 { "is" } else { "are" };
-        eprintln!("without {}, which {are} never written", listed(&rejected.left_out));
+        terminal::say(format_args!("without {}, which {are} never written", listed(&rejected.left_out)));
     }
     Ok(Written {
         file: path.display().to_string(),

@@ -3,7 +3,7 @@
 use crate::{
     Common,
     exit::{Exit, Failure, OrExit},
-    render,
+    render, terminal,
     workspace::Workspace,
 };
 use clap::Args;
@@ -74,7 +74,7 @@ pub(crate) async fn runs(common: &Common, args: &RunsArgs) -> Result<Exit, Failu
     if args.json {
         render::runs_json(&listed).or_exit(Exit::Usage)?;
     } else {
-        print!("{}", render::runs(&listed));
+        terminal::print(format_args!("{}", render::runs(&listed)));
     }
     Ok(Exit::Ok)
 }

@@ -4,7 +4,7 @@ use crate::{
     bundled,
     exit::{Exit, Failure, OrExit},
     state::COMMAND,
-    workspace,
+    terminal, workspace,
 };
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -156,9 +156,9 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let address = listener.local_addr().or_exit(Exit::Usage)?;
     let app = App::open(settings, component, grant, bundled::COMPONENT).await.or_exit(Exit::Usage)?;
     let resumed = Jobs::take_up(&app).await.or_exit(Exit::Usage)?;
-    println!("listening on http://{address}");
+    terminal::print(format_args!("listening on http://{address}\n"));
     if resumed > 0 {
-        println!("going on with {resumed} runs that had not come to their end");
+        terminal::print(format_args!("going on with {resumed} runs that had not come to their end\n"));
     }
     if address.ip().is_loopback() {
         welcome(&app, address).await?;
@@ -196,7 +196,7 @@ async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
         let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "me".to_owned());
         let org_id = app.store.add_org(&name, true, COMMAND).await.or_exit(Exit::Usage)?;
         let key = app.store.add_key(&org_id, &name, "made by serve", Role::Admin, COMMAND).await.or_exit(Exit::Usage)?;
-        println!("API key, shown this once: {}", key.api_key.expose_secret());
+        terminal::print(format_args!("API key, shown this once: {}\n", key.api_key.expose_secret()));
         key.row.key_id
     } else {
         let Some((org_id, _, _)) = orgs.into_iter().find(|(_, _, solo)| *solo) else { return Ok(()) };
@@ -205,7 +205,7 @@ async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
         key.key_id
     };
     let code = app.login_codes.make(&key_id);
-    println!("open http://{address}/#login={} (it works once, within the hour)", code.expose_secret());
+    terminal::print(format_args!("open http://{address}/#login={} (it works once, within the hour)\n", code.expose_secret()));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     exit::{Exit, Failure, OrExit},
     serve::StateArgs,
+    terminal,
 };
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, Subcommand};
@@ -124,18 +125,21 @@ pub(crate) async fn orgs(command: &OrgsCommand) -> Result<Exit, Failure> {
             let store = open(&args.state).await?.store;
             let org_id = store.add_org(&args.name, args.solo, COMMAND).await.or_exit(Exit::Usage)?;
             let key = store.add_key(&org_id, &args.user, &args.user, Role::Admin, COMMAND).await.or_exit(Exit::Usage)?;
-            println!("{}", json!({ "org_id": org_id, "key_id": key.row.key_id, "api_key": key.api_key.expose_secret() }));
+            terminal::print(format_args!(
+                "{}\n",
+                json!({ "org_id": org_id, "key_id": key.row.key_id, "api_key": key.api_key.expose_secret() })
+            ));
         }
         OrgsCommand::List(args) => {
             let orgs = open(args).await?.store.orgs().await.or_exit(Exit::Usage)?;
             let orgs: Vec<_> = orgs.iter().map(|(org_id, name, solo)| json!({ "org_id": org_id, "name": name, "solo": solo })).collect();
-            println!("{}", json!(orgs));
+            terminal::print(format_args!("{}\n", json!(orgs)));
         }
         OrgsCommand::Quota(args) => {
             let store = known(&args.state, &args.org).await?;
             let QuotaArgs { runs_an_hour, runs_a_month, stored_bytes, .. } = *args;
             let named = OwnQuota { runs_an_hour, runs_a_month, stored_bytes };
-            println!("{}", json!(store.set_quota(&args.org, named, COMMAND).await.or_exit(Exit::Usage)?));
+            terminal::print(format_args!("{}\n", json!(store.set_quota(&args.org, named, COMMAND).await.or_exit(Exit::Usage)?)));
         }
     }
     Ok(Exit::Ok)
@@ -145,7 +149,10 @@ pub(crate) async fn api_keys(command: &ApiKeysCommand) -> Result<Exit, Failure> 
     let ApiKeysCommand::Add(args) = command;
     let store = known(&args.state, &args.org).await?;
     let key = store.add_key(&args.org, &args.name, &args.name, args.role, COMMAND).await.or_exit(Exit::Usage)?;
-    println!("{}", json!({ "key_id": key.row.key_id, "name": key.row.name, "role": key.row.role, "api_key": key.api_key.expose_secret() }));
+    terminal::print(format_args!(
+        "{}\n",
+        json!({ "key_id": key.row.key_id, "name": key.row.name, "role": key.row.role, "api_key": key.api_key.expose_secret() })
+    ));
     Ok(Exit::Ok)
 }
 
@@ -169,7 +176,10 @@ pub(crate) async fn keys(command: &KeysCommand) -> Result<Exit, Failure> {
     for (org_id, source_id, sealed) in store.sealed_credentials().await.or_exit(Exit::Usage)? {
         sealed_again += u64::from(seal_again(&store, &keyring, &org_id, &source_id, &sealed).await?);
     }
-    println!("{}", json!({ "active_key": keyring.active_id(), "keys": keyring.ids().collect::<Vec<_>>(), "sealed_again": sealed_again }));
+    terminal::print(format_args!(
+        "{}\n",
+        json!({ "active_key": keyring.active_id(), "keys": keyring.ids().collect::<Vec<_>>(), "sealed_again": sealed_again })
+    ));
     Ok(Exit::Ok)
 }
 
@@ -194,7 +204,10 @@ async fn drop_unused(store: &Store, keyring: &Keyring) -> Result<Exit, Failure> 
     }
     let unused: Vec<&str> = keyring.ids().filter(|id| !used.contains(*id)).collect();
     let left = keyring.without(&unused).or_exit(Exit::Usage)?;
-    println!("{}", json!({ "active_key": left.active_id(), "keys": left.ids().collect::<Vec<_>>(), "dropped": unused }));
+    terminal::print(format_args!(
+        "{}\n",
+        json!({ "active_key": left.active_id(), "keys": left.ids().collect::<Vec<_>>(), "dropped": unused })
+    ));
     Ok(Exit::Ok)
 }
 
@@ -206,7 +219,7 @@ pub(crate) async fn audit(command: &AuditCommand) -> Result<Exit, Failure> {
     places.extend(StateFile::read(&dir).or_exit(Exit::Usage)?.map(|file| file.audit).filter(|head| head.seq > 0));
     match store.verify_audit_log(&places).await.or_exit(Exit::Usage)? {
         Ok(Verified { head, without_key }) => {
-            println!("{}", json!({ "ok": true, "rows": head.seq, "hash": head.hash, "without_key": without_key }));
+            terminal::print(format_args!("{}\n", json!({ "ok": true, "rows": head.seq, "hash": head.hash, "without_key": without_key })));
             Ok(Exit::Ok)
         }
         Err(broken) => Err(Failure::new(Exit::RecordsFailed, broken)),

@@ -4,7 +4,7 @@ use crate::{
     Common,
     apply::{self, ApplyArgs},
     exit::{Exit, Failure, OrExit},
-    render,
+    render, terminal,
     workspace::{OnceLink, Workspace},
 };
 use anyhow::anyhow;
@@ -59,7 +59,7 @@ pub(crate) async fn undo(common: &Common, args: &UndoArgs) -> Result<Exit, Failu
         if args.apply.json {
             render::plan_json(&plan, None).or_exit(Exit::Usage)?;
         } else {
-            print!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?);
+            terminal::print(format_args!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?));
         }
         return Ok(Exit::Ok);
     }

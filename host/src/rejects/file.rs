@@ -12,6 +12,7 @@ use crate::records::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, Seek, Write},
@@ -114,13 +115,21 @@ impl Output {
             row: entry.first_row,
             provider_id: entry.provider_id.as_deref(),
             http_status: entry.status,
-            code: &entry.code,
-            message: &entry.message,
+            code: &self.no_formula(&entry.code),
+            message: &self.no_formula(&entry.message),
         };
         let fate = serde_json::to_vec(&fate)?;
         self.line.extend_from_slice(fate.get(1..).unwrap_or_default());
         self.line.push(b'\n');
         self.lines.write_all(&self.line)
+    }
+
+    /// A word of the CRM's for a spreadsheet, which would take it for a formula if it began like one.
+    fn no_formula<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.format {
+            Format::Csv if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => Cow::Owned(format!("'{text}")),
+            _ => Cow::Borrowed(text),
+        }
     }
 
     /// The columns that are not in the file.

@@ -4,6 +4,7 @@ use reverse_sync::{
     bindings::capabilities::RequiredScopes,
     check,
     component::{Component, Effect, Phase},
+    visible::one_line,
 };
 use std::{fmt::Write as _, path::Path};
 
@@ -17,19 +18,26 @@ pub(crate) fn component(component: &Component, file: Option<&Path>) -> String {
 fn component_into(out: &mut String, component: &Component, file: Option<&Path>) -> std::fmt::Result {
     let descriptor = component.descriptor();
     let from = file.map_or_else(|| "bundled with this command".to_owned(), |file| file.display().to_string());
-    writeln!(out, "{} {} ({from})\n{}\n", descriptor.name, descriptor.version, component.digest())?;
+    writeln!(out, "{} {} ({from})\n{}\n", one_line(&descriptor.name), one_line(&descriptor.version), component.digest())?;
     writeln!(out, "It never sees a credential. While planning it has no network, apart from reads listed here for `plan`.")?;
     for served in &descriptor.destinations {
-        writeln!(out, "\n{} (for sources of provider {})\n  {}", served.name, served.provider, served.description)?;
-        writeln!(out, "  The credential needs: {}", served.required_rights)?;
+        writeln!(
+            out,
+            "\n{} (for sources of provider {})\n  {}",
+            one_line(&served.name),
+            one_line(&served.provider),
+            one_line(&served.description)
+        )?;
+        writeln!(out, "  The credential needs: {}", one_line(&served.required_rights))?;
         for line in scopes(&served.required_scopes) {
-            writeln!(out, "    {line}")?;
+            writeln!(out, "    {}", one_line(&line))?;
         }
         match &served.account {
             Some(account) => writeln!(
                 out,
                 "  The account that a credential opens is read by the host, not by the component: GET {}, at {}",
-                account.path, account.pointer
+                one_line(&account.path),
+                one_line(&account.pointer)
             )?,
             None => writeln!(out, "  It does not say how to find out which account a credential opens, so no run is held to one")?,
         }
@@ -37,7 +45,7 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
         for capability in &served.capabilities {
             let what = match capability.effect {
                 // Nothing that a host knows proves what a POST does.
-                Effect::Read if capability.method == "POST" => "read (by POST: the component's word for it)",
+                Effect::Read if capability.method == "POST" => "read by POST (the component's word for it; only if the grant names it)",
                 Effect::Read => "read",
                 Effect::Write => "UPDATE confirmed records",
                 Effect::Job => "open, close or cancel a job with a fixed text (only if the grant names it)",
@@ -46,14 +54,24 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
                 reverse_sync::bindings::capabilities::Body::Many(many) => format!(", up to {} at once", many.max),
                 reverse_sync::bindings::capabilities::Body::Csv(form) => format!(", up to {} in an upload that a job works on", form.max),
                 _ if capability.effect == Effect::Read && capability.path.contains("${job}") => " about a job that it opened".to_owned(),
-                reverse_sync::bindings::capabilities::Body::One(text) if capability.effect == Effect::Job => format!(": {text}"),
+                reverse_sync::bindings::capabilities::Body::One(text) if capability.effect == Effect::Job => {
+                    format!(": {}", one_line(text))
+                }
                 _ => ", one at a time".to_owned(),
             };
             let when = match capability.phase {
                 Phase::Plan => "while planning",
                 Phase::Run => "in a confirmed run",
             };
-            writeln!(out, "    - {what}{how_many}, {when}\n      {}", reverse_sync::capability::label(capability))?;
+            writeln!(out, "    - {what}{how_many}, {when}\n      {}", one_line(&reverse_sync::capability::label(capability)))?;
+            let body = match &capability.body {
+                reverse_sync::bindings::capabilities::Body::One(text) => text.clone(),
+                reverse_sync::bindings::capabilities::Body::Many(many) => format!("{}{} ,…{}", many.open, many.item, many.close),
+                _ => String::new(),
+            };
+            if capability.effect == Effect::Read && !body.is_empty() {
+                writeln!(out, "      {}", one_line(&body))?;
+            }
         }
         if let Some(limit) = served.pacing.limit {
             writeln!(
@@ -67,10 +85,10 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
     if file.is_some() {
         writeln!(
             out,
-            "\nTo let it do this (jobs have to be named), add to the project file:\n\n[[grants]]\ncomponent = \"{}\"",
+            "\nTo let it do this (jobs and reads by POST have to be named), add to the project file:\n\n[[grants]]\ncomponent = \"{}\"",
             component.digest()
         )?;
-        writeln!(out, "# or only some of it, or jobs too: capabilities = [\"run PATCH …\"]")?;
+        writeln!(out, "# or only some of it, or jobs and reads by POST too: capabilities = [\"run PATCH …\"]")?;
     }
     Ok(())
 }

@@ -11,6 +11,8 @@ pub(crate) use report::{applied_already, applied_already_json, nothing_to_do_jso
 pub(crate) use runs::{runs, runs_json};
 
 use crate::exit::Failure;
+use crate::terminal;
+use reverse_sync::visible::one_line;
 use serde_json::json;
 use std::io::Write;
 
@@ -26,12 +28,12 @@ pub(crate) fn error_json(failure: &Failure) {
         error.push_str(plan);
     }
     // A pipe that is closed: the exit code still tells.
-    let _ = writeln!(std::io::stdout().lock(), "{error}");
+    let _ = writeln!(terminal::out(), "{error}");
 }
 
 /// An error with its causes.
 pub(crate) fn error(failure: &Failure) {
-    eprintln!("error: {:#}", failure.error);
+    terminal::say(format_args!("error: {:#}", failure.error));
 }
 
 /// With thousands separated, as people read numbers.
@@ -47,6 +49,8 @@ fn number(value: u64) -> String {
     text
 }
 
+/// A text that is not ours, on one line and not too long.
 fn shorten(text: &str, max: usize) -> String {
-    if text.chars().count() <= max { text.to_owned() } else { text.chars().take(max).chain(['…']).collect() }
+    let text = one_line(text);
+    if text.chars().count() <= max { text.into_owned() } else { text.chars().take(max).chain(['…']).collect() }
 }

@@ -2,18 +2,16 @@
 
 use super::{number, shorten};
 use crate::rejects::Written;
+use crate::terminal;
 use reverse_sync::{
     guards,
     plan::{Guard, Header, Plan, PlanError, PlanMode, SampleChange, SkippedRows},
     values::{is_empty, members, shown},
+    visible::one_line,
 };
 use serde::Serialize;
 use serde_json::json;
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    io::{self, Write},
-};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write};
 
 /// Rows that are left out for a reason of their own, shown one by one; all of them are in the rejects file.
 const EXPLAINED_SHOWN: usize = 10;
@@ -63,7 +61,7 @@ pub(super) struct Facts<'a> {
 
 /// The JSON of a dry run.
 pub(crate) fn plan_json(plan: &Plan, rejects: Option<&Written>) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     out.write_all(json_of_plan(plan, true, rejects)?.as_bytes())?;
     Ok(out.write_all(b"\n")?)
 }
@@ -135,6 +133,7 @@ fn plan_into(out: &mut String, header: &Header, explained: &[SkippedRows], next:
         writeln!(out, "\nFields written:")?;
         let longest = header.fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
         for (field, count) in &header.fields {
+            let field = one_line(field);
             writeln!(out, "  {field:<longest$}  {} records", number(*count))?;
         }
     }
@@ -142,14 +141,14 @@ fn plan_into(out: &mut String, header: &Header, explained: &[SkippedRows], next:
         writeln!(out, "\nColumns not written:")?;
         let longest = header.dropped_fields.iter().map(|dropped| dropped.name.chars().count()).max().unwrap_or(0);
         for dropped in &header.dropped_fields {
-            writeln!(out, "  {:<longest$}  {}", dropped.name, dropped_in_words(&dropped.reason))?;
+            writeln!(out, "  {:<longest$}  {}", one_line(&dropped.name), dropped_in_words(&dropped.reason))?;
         }
     }
     let warnings = warnings(header);
     if !warnings.is_empty() {
         writeln!(out, "\nWarnings:")?;
         for warning in &warnings {
-            writeln!(out, "  ! {warning}")?;
+            writeln!(out, "  ! {}", one_line(warning))?;
         }
     }
     if !header.sample.is_empty() {
@@ -161,7 +160,7 @@ fn plan_into(out: &mut String, header: &Header, explained: &[SkippedRows], next:
     if !header.guards.is_empty() {
         writeln!(out, "\nHeld back by guards:")?;
         for guard in &header.guards {
-            writeln!(out, "  ! {}\n    if this is intended, override with --override {}", guard.message, guard.name)?;
+            writeln!(out, "  ! {}\n    if this is intended, override with --override {}", one_line(&guard.message), one_line(&guard.name))?;
         }
     }
     writeln!(out)?;
@@ -178,7 +177,7 @@ fn plan_into(out: &mut String, header: &Header, explained: &[SkippedRows], next:
 
 /// Where a plan would be written: the CRM, and the account in it, if that is known.
 pub(crate) fn place(header: &Header) -> String {
-    let account = header.account.as_ref().map(|account| format!(", account {account}"));
+    let account = header.account.as_ref().map(|account| format!(", account {}", one_line(account.as_str())));
     format!("{}{}", header.base_url, account.unwrap_or_default())
 }
 
@@ -221,9 +220,10 @@ fn sample(out: &mut String, change: &SampleChange) -> std::fmt::Result {
     writeln!(out, "  {}", change.provider_id)?;
     let longest = fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, after) in &fields {
-        let after = if is_empty(after) { "(cleared)".to_owned() } else { shown(Some(after)) };
+        let (name, after) = (one_line(name), if is_empty(after) { "(cleared)".to_owned() } else { shown(Some(after)) });
+        let after = one_line(&after);
         match &before {
-            Some(before) => writeln!(out, "    {name:<longest$}  {} -> {after}", shown(before.get(name)))?,
+            Some(before) => writeln!(out, "    {name:<longest$}  {} -> {after}", one_line(&shown(before.get(name.as_ref()))))?,
             None => writeln!(out, "    {name:<longest$}  {after}")?,
         }
     }
@@ -249,7 +249,7 @@ fn reason_in_words(reason: &str) -> String {
         "duplicate_id" => "claim a CRM record that another golden record claims too",
         _ => "",
     };
-    if words.is_empty() { reason.to_owned() } else { format!("{words} ({reason})") }
+    if words.is_empty() { one_line(reason).into_owned() } else { format!("{words} ({reason})") }
 }
 
 fn dropped_in_words(reason: &str) -> String {
@@ -262,6 +262,6 @@ fn dropped_in_words(reason: &str) -> String {
         "not_in_records" => "is in `fields`, but the golden records do not have it".to_owned(),
         "needs_compare" => "moves forward only in the CRM, so it needs a plan with --compare".to_owned(),
         "unsupported_type" => "has a type that cannot be written".to_owned(),
-        other => other.to_owned(),
+        other => one_line(other).into_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! What a run came to.
 
 use super::{number, plan::facts, shorten};
-use crate::{rejects::Written, run::Applied};
+use crate::{rejects::Written, run::Applied, terminal};
 use reverse_sync::{
     journal::{self, Ending, Problem},
     passes::{Canary, Done},
@@ -9,6 +9,7 @@ use reverse_sync::{
     run::{Report, StopReason},
     values::shown,
     verify::Verified,
+    visible::one_line,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -82,7 +83,7 @@ fn answer(
     plan: &Plan,
     rejects: Option<&Written>,
 ) -> anyhow::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(terminal::out());
     let head = head.to_string();
     write!(out, "{},\"errors\":[", &head[..head.len() - 1])?;
     let mut first = true;
@@ -154,7 +155,7 @@ pub(crate) fn report(done: &Done, header: &Header, required_rights: &str) -> any
                 "  {} (row {}) {outcome}: {status}{}: {}",
                 problem.provider_id,
                 problem.row,
-                problem.code,
+                one_line(&problem.code),
                 shorten(&problem.message, 300)
             );
         }
@@ -172,10 +173,10 @@ pub(crate) fn report(done: &Done, header: &Header, required_rights: &str) -> any
         canary_died(&mut out, canary, report, header)?;
     }
     if let Some(stopped) = &report.stopped {
-        let code = stopped.code.as_deref().map(|code| format!(" [{code}]")).unwrap_or_default();
-        writeln!(out, "\nStopped{code}: {}", stopped.message)?;
+        let code = stopped.code.as_deref().map(|code| format!(" [{}]", one_line(code))).unwrap_or_default();
+        writeln!(out, "\nStopped{code}: {}", one_line(&stopped.message))?;
         if stopped.reason == StopReason::Unauthorized {
-            writeln!(out, "The credential needs: {required_rights}")?;
+            writeln!(out, "The credential needs: {}", one_line(required_rights))?;
         }
         if report.pending > 0 {
             writeln!(out, "To go on where it stopped:\n\n  reverse-sync run {}", report.plan_id)?;
@@ -188,7 +189,7 @@ pub(crate) fn report(done: &Done, header: &Header, required_rights: &str) -> any
 fn verification(out: &mut String, verified: &Result<Verified, String>) -> std::fmt::Result {
     let verified = match verified {
         Ok(verified) => verified,
-        Err(error) => return writeln!(out, "\n  ! What was written could not be read back: {error}"),
+        Err(error) => return writeln!(out, "\n  ! What was written could not be read back: {}", one_line(error)),
     };
     writeln!(out, "\nRead back: {} of {} records hold what was written", number(verified.as_written), number(verified.verified))?;
     for difference in verified.stored_differently.iter().take(PROBLEMS_SHOWN) {
@@ -196,7 +197,11 @@ fn verification(out: &mut String, verified: &Result<Verified, String>) -> std::f
         writeln!(
             out,
             "  ! {} (row {}): {} was written as {written}, and the CRM holds {now}",
-            difference.provider_id, difference.row, difference.field
+            difference.provider_id,
+            difference.row,
+            one_line(&difference.field),
+            written = one_line(&written),
+            now = one_line(&now)
         )?;
     }
     for not_read in verified.not_read.iter().take(PROBLEMS_SHOWN) {
@@ -239,8 +244,8 @@ pub(crate) fn applied_already_json(plan: &Plan, applied: &Applied) -> anyhow::Re
 /// A stored plan that has been applied.
 pub(crate) fn applied_already(header: &Header, applied: &Applied) {
     let counts = &applied.past.counts;
-    println!(
-        "Nothing to do: this plan was applied by run {} at {} ({} updated, {} failed, {} drifted, {} unknown). To push the same values again, plan again: reverse-sync plan {}",
+    terminal::print(format_args!(
+        "Nothing to do: this plan was applied by run {} at {} ({} updated, {} failed, {} drifted, {} unknown). To push the same values again, plan again: reverse-sync plan {}\n",
         applied.run_id, applied.past.started_at, counts.updated, counts.failed, counts.drifted, counts.unknown, header.destination.name
-    );
+    ));
 }

@@ -1,7 +1,10 @@
 //! The list of runs.
 
 use super::number;
-use crate::runs::{Listed, State};
+use crate::{
+    runs::{Listed, State},
+    terminal,
+};
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
@@ -9,7 +12,7 @@ use std::{
 
 /// The list for programs.
 pub(crate) fn runs_json(runs: &[Listed]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     serde_json::to_writer(&mut out, runs)?;
     out.write_all(b"\n")
 }

@@ -6,7 +6,7 @@
 //! Where the operator names a collector, spans and what was logged in them go there too, by OTLP over HTTP: in
 //! batches, from a thread of the exporter's own, and dropped when the collector is down or slow.
 
-use crate::journal::RunId;
+use crate::{journal::RunId, visible::Visible};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
@@ -20,8 +20,7 @@ use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use std::{
-    fmt,
-    io::{self, IsTerminal},
+    fmt, io,
     pin::Pin,
     sync::{
         Arc,
@@ -91,7 +90,7 @@ impl Telemetry {
     /// # Errors
     /// If the collector's address is none, or it was started already.
     pub fn start(settings: &Settings) -> Result<Telemetry, TelemetryError> {
-        let (subscriber, telemetry) = Telemetry::with(settings, io::stderr)?;
+        let (subscriber, telemetry) = Telemetry::with(settings, || Visible::new(io::stderr()))?;
         tracing::subscriber::set_global_default(subscriber)?;
         Ok(telemetry)
     }
@@ -111,8 +110,7 @@ impl Telemetry {
             layer.with_filter(Targets::new().with_target("reverse_sync", LevelFilter::INFO))
         });
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={}", settings.level)));
-        // Colours are for a terminal alone.
-        let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(io::stderr().is_terminal()).with_target(false);
+        let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).with_target(false);
         let lines = match settings.format {
             Format::Text => lines.boxed(),
             Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed(),

@@ -62,6 +62,12 @@ function set(element, name, value) {
   else if (value !== false) element.setAttribute(name, String(value));
 }
 
+/** What is not seen and does something: control characters, and those that turn the direction of what follows. */
+const ACTING = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** A text that is not ours: what acts is shown instead. */
+const visible = (/** @type {string} */ text) => text.replace(ACTING, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /**
  * @param {readonly unknown[]} children
  * @returns {(Node | string)[]}
@@ -69,7 +75,7 @@ function set(element, name, value) {
 function nodes(children) {
   return children.flatMap(child => {
     if (child === null || child === undefined || child === false) return [];
-    return Array.isArray(child) ? nodes(child) : [child instanceof Node ? child : String(child)];
+    return Array.isArray(child) ? nodes(child) : [child instanceof Node ? child : visible(String(child))];
   });
 }
 

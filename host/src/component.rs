@@ -35,9 +35,10 @@ pub struct Grant {
 /// Which capabilities are granted, out of those asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    /// All of them, jobs too, as `plugin inspect` showed them. The digest pins what that is. What the bundled component gets.
+    /// All of them, jobs too, as `plugin inspect` showed them. The digest pins what that is. What the bundled component gets. Its reads by POST are
+    /// those that the host knows.
     Everything,
-    /// All but jobs, whose fixed texts say nothing about what they do.
+    /// Reads by GET and updates: what a fixed text of a job does, and whether a POST only reads, nobody can tell who does not know the CRM.
     ReadsAndUpdates,
     /// Those with these labels (phase, method, path template).
     Only(Vec<String>),
@@ -148,12 +149,21 @@ impl Component {
         let values = ConfigValues::new(serde_json::Value::Object(destination.config_json.clone()), schema);
         let allowed = |asked: &&wit::Capability| match &grant.allowed {
             Allowed::Everything => true,
-            Allowed::ReadsAndUpdates => asked.effect != Effect::Job,
+            Allowed::ReadsAndUpdates => match asked.effect {
+                Effect::Job => false,
+                Effect::Read => asked.method == "GET",
+                Effect::Write => true,
+            },
             Allowed::Only(labels) => labels.contains(&capability::label(asked)),
         };
         let granted =
             served.capabilities.iter().filter(allowed).map(|asked| Capability::compile(asked, &values)).collect::<Result<Vec<_>, _>>()?;
         check_jobs(&granted)?;
+        let unknown = |capability: &&Capability| capability.reads_by_post() && !capability.is_known_read(&served.provider);
+        if let (Allowed::Everything, Some(capability)) = (&grant.allowed, granted.iter().find(unknown)) {
+            let reason = "a read by POST that this host does not know; it has to be granted by its name".to_owned();
+            return Err(Unacceptable { label: capability.label().to_owned(), reason }.into());
+        }
         Ok(granted)
     }
 }

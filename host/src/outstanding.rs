@@ -25,6 +25,12 @@ const READ: u8 = 4;
 const DONE: u8 = 8;
 /// An earlier attempt may have sent it.
 const DOUBTFUL: u8 = 16;
+/// A write of it alone was answered with 2xx.
+const WRITTEN: u8 = 32;
+
+/// Writes of several records that were answered with 2xx, after which none of them is sent again: such an answer may say of one record that it was
+/// refused, and one whose row was locked is sent again a few times.
+const MAX_ACKNOWLEDGED: u8 = 8;
 
 /// Where a change stands in its batch: number of the batch, index in it.
 pub(crate) type Place = (u64, u32);
@@ -51,6 +57,8 @@ struct HandedOut {
     /// Each change's number in the plan.
     ordinals: Vec<u64>,
     state: Vec<u8>,
+    /// Writes of each change that were answered with 2xx.
+    acknowledged: Vec<u8>,
     /// The last request that named each change.
     named_by: Vec<u64>,
     left: usize,
@@ -81,6 +89,11 @@ impl Evidence {
         self.state & ACKNOWLEDGED != 0 || (written && self.state & READ != 0)
     }
 
+    /// Nothing shows that it was written.
+    pub(crate) fn allows_failed(&self) -> bool {
+        self.state & WRITTEN == 0
+    }
+
     /// A read was answered, and nothing was written. The same makes a claim of drift good.
     pub(crate) fn allows_unwritten(&self) -> bool {
         self.state & READ != 0 && self.state & SENT == 0
@@ -107,7 +120,7 @@ impl Outstanding {
         window.next_batch += 1;
         let left = ordinals.len();
         let state = vec![if doubtful { DOUBTFUL } else { 0 }; left];
-        window.batches.insert(number, HandedOut { changes, ordinals, state, named_by: vec![0; left], left });
+        window.batches.insert(number, HandedOut { changes, ordinals, state, acknowledged: vec![0; left], named_by: vec![0; left], left });
         for index in 0..left {
             let place = (number, index as u32);
             let hash = hash(window.seed, window.batches[&number].changes.id(index));
@@ -129,19 +142,42 @@ impl Outstanding {
         RequestWitness { window, named: Vec::new() }
     }
 
-    /// A write of these changes is about to leave; whether one of them may have been sent before.
-    pub(crate) fn sent(&self, named: &[Place]) -> bool {
+    /// A write of these changes is about to leave; whether one of them may have been sent before. It was admitted a while ago, so each has to
+    /// be in hand still.
+    ///
+    /// # Errors
+    /// If a change has its outcome by now, or was written already.
+    pub(crate) fn sent(&self, named: &[Place]) -> Result<bool, String> {
+        let mut guard = self.window();
+        let window = &mut *guard;
+        for (number, index) in named {
+            let (batch, index) = (window.batches.get(number), *index as usize);
+            let state = batch.and_then(|batch| batch.state.get(index)).copied().unwrap_or(DONE);
+            if state & DONE != 0 {
+                return Err("a record that it names has its outcome by now".to_owned());
+            }
+            let acknowledged = batch.and_then(|batch| batch.acknowledged.get(index)).copied().unwrap_or(u8::MAX);
+            if state & WRITTEN != 0 || acknowledged >= MAX_ACKNOWLEDGED {
+                return Err("a record that it names was written already, as the CRM's answer said".to_owned());
+            }
+        }
         let mut again = false;
-        self.mark(named, |state| {
+        window.mark(named, |state| {
             again |= state & (SENT | DOUBTFUL) != 0;
             (state | SENT) & !READ
         });
-        again
+        Ok(again)
     }
 
-    /// It was answered with 2xx.
-    pub(crate) fn acknowledged(&self, named: &[Place]) {
-        self.mark(named, |state| state | ACKNOWLEDGED);
+    /// It was answered with 2xx: to a write of one record that says that it was written, to one of several that some of them were.
+    pub(crate) fn acknowledged(&self, named: &[Place], alone: bool) {
+        let mut window = self.window();
+        window.mark(named, |state| state | ACKNOWLEDGED | if alone { WRITTEN } else { 0 });
+        for (number, index) in named {
+            if let Some(count) = window.batches.get_mut(number).and_then(|batch| batch.acknowledged.get_mut(*index as usize)) {
+                *count = count.saturating_add(1);
+            }
+        }
     }
 
     /// A write of them was answered with 412: its precondition did not hold, so it was not carried out.
@@ -183,13 +219,8 @@ impl Outstanding {
         job_names(text.as_bytes()).filter(|job| window.jobs.contains(*job)).map(str::to_owned).collect()
     }
 
-    fn mark(&self, named: &[Place], mut change: impl FnMut(u8) -> u8) {
-        let mut window = self.window();
-        for (number, index) in named {
-            if let Some(state) = window.batches.get_mut(number).and_then(|batch| batch.state.get_mut(*index as usize)) {
-                *state = change(*state);
-            }
-        }
+    fn mark(&self, named: &[Place], change: impl FnMut(u8) -> u8) {
+        self.window().mark(named, change);
     }
 
     /// Takes the change of a row out of the window, as its outcome has arrived. `None` if no such change is
@@ -251,6 +282,14 @@ impl Outstanding {
 }
 
 impl Window {
+    fn mark(&mut self, named: &[Place], mut change: impl FnMut(u8) -> u8) {
+        for (number, index) in named {
+            if let Some(state) = self.batches.get_mut(number).and_then(|batch| batch.state.get_mut(*index as usize)) {
+                *state = change(*state);
+            }
+        }
+    }
+
     fn find_id(&self, id: &str) -> Option<Place> {
         self.by_id
             .find(hash(self.seed, id), |(number, index)| self.batches.get(number).is_some_and(|batch| batch.matches(*index, id)))
@@ -308,5 +347,57 @@ impl Witness for RequestWitness<'_> {
 
     fn knows_job(&self, job: &str) -> bool {
         self.window.jobs.contains(job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_hand() -> (Outstanding, Vec<Place>) {
+        let outstanding = Outstanding::new();
+        let mut changes = ChangeBatch::new();
+        for row in 1..=3 {
+            changes.push(row, &row.to_string(), "{}", None);
+        }
+        outstanding.hand_out(changes, vec![0, 1, 2], false);
+        let mut witness = outstanding.witness();
+        for id in ["1", "2"] {
+            witness.claim(id).unwrap();
+        }
+        let named = witness.named();
+        (outstanding, named)
+    }
+
+    #[test]
+    fn a_write_that_waited_until_its_outcome_was_in_does_not_leave() {
+        let (outstanding, named) = in_hand();
+        assert_eq!(outstanding.sent(&named), Ok(false));
+        assert_eq!(outstanding.sent(&named), Ok(true), "the answer was lost");
+        outstanding.settle(2, |_| false).unwrap();
+        assert!(outstanding.sent(&named).unwrap_err().contains("its outcome"));
+        // The whole batch is gone.
+        for row in [1, 3] {
+            outstanding.settle(row, |_| false).unwrap();
+        }
+        assert!(outstanding.sent(&named).unwrap_err().contains("its outcome"));
+        assert_eq!(outstanding.held(), (0, 0));
+    }
+
+    #[test]
+    fn what_was_written_is_not_sent_again() {
+        let (outstanding, named) = in_hand();
+        let (one, other) = named.split_at(1);
+        outstanding.sent(one).unwrap();
+        outstanding.acknowledged(one, true);
+        assert!(outstanding.sent(one).unwrap_err().contains("written already"));
+        assert!(!outstanding.settle(1, |_| false).unwrap().allows_failed());
+        // Of several, some may have been refused: a locked row is tried again a few times.
+        for _ in 0..MAX_ACKNOWLEDGED {
+            outstanding.sent(other).unwrap();
+            outstanding.acknowledged(other, false);
+        }
+        assert!(outstanding.sent(other).is_err());
+        assert!(outstanding.settle(2, |_| false).unwrap().allows_failed());
     }
 }

@@ -138,7 +138,7 @@ impl Capability {
         let mut headers = Vec::with_capacity(asked.headers.len());
         for wanted in &asked.headers {
             let name = HeaderName::try_from(wanted.name.as_str()).map_err(|_| fail(format!("`{}` is no header name", wanted.name)))?;
-            if FORBIDDEN_HEADERS.contains(&name) {
+            if FORBIDDEN_HEADERS.contains(&name) || overrides_method(name.as_str()) {
                 return Err(fail(format!("a guest may not set the header `{name}`")));
             }
             let form = match wanted.value.as_str() {
@@ -148,6 +148,10 @@ impl Capability {
                 ),
             };
             headers.push((name, form));
+        }
+        // As they stand in a request: a key that is encoded might be any other.
+        if let Some(key) = asked.query.iter().find(|key| overrides_method(key) || key.contains(['%', '+'])) {
+            return Err(fail(format!("a guest may not set the query key `{key}`")));
         }
         let capability = Capability {
             label: label.clone(),
@@ -237,6 +241,11 @@ impl Capability {
         self.effect
     }
 
+    /// Whether it is about one record, which its path names.
+    pub(crate) fn is_of_one(&self) -> bool {
+        matches!(self.body, Body::One(_)) && self.path.contains(&Segment::Id)
+    }
+
     /// Whether what it names is worked on later, by a job.
     pub(crate) fn is_upload(&self) -> bool {
         matches!(self.body, Body::Csv(_))
@@ -273,6 +282,7 @@ impl Capability {
             match self.headers.iter().find(|(wanted, _)| wanted == name) {
                 Some((_, wanted)) if wanted.fits(value) => {}
                 Some(_) => return Err(format!("the header `{name}` has another value than the granted one")),
+                None if *name == header::CONTENT_TYPE => self.check_media(value)?,
                 None if PLAIN_HEADERS.contains(name) => {}
                 None => return Err(format!("the header `{name}` is not granted")),
             }
@@ -283,6 +293,31 @@ impl Capability {
             }
         }
         Ok(())
+    }
+
+    /// A body is what its template says that it is: read as a form, the same bytes might say something else.
+    fn check_media(&self, value: &HeaderValue) -> Result<(), String> {
+        let fits = match &self.body {
+            Body::None => false,
+            Body::One(_) | Body::Many { .. } => is_media(value, "application/json"),
+            Body::Csv(_) => is_media(value, "text/csv"),
+        };
+        if fits { Ok(()) } else { Err("the header `content-type` is not that of the granted body".to_owned()) }
+    }
+
+    /// Whether it is a read by POST that the host itself knows to be one.
+    pub(crate) fn is_known_read(&self, provider: &str) -> bool {
+        let path: Option<Vec<&str>> =
+            self.path.iter().map(|segment| if let Segment::Text(text) = segment { Some(text.as_str()) } else { None }).collect();
+        matches!(
+            (provider, path.as_deref()),
+            ("hubspot", Some([.., _, "batch", "read"])) | ("salesforce", Some(["services", "data", _, "composite", "sobjects", _]))
+        )
+    }
+
+    /// Whether it is called a read and sends a body, which only those who know the CRM can tell from a write.
+    pub(crate) fn reads_by_post(&self) -> bool {
+        self.effect == Effect::Read && self.method != Method::GET
     }
 
     /// Whether a body begins as the template does.
@@ -371,6 +406,19 @@ static PLAIN_HEADERS: [HeaderName; 5] = [header::ACCEPT, header::CONTENT_TYPE, h
 /// Headers no capability may ask for: they carry credentials or change what the request line means.
 static FORBIDDEN_HEADERS: [HeaderName; 6] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, header::HOST, header::TRANSFER_ENCODING, header::CONNECTION];
+
+/// Whether a header or a query key may make another method of a request: `X-HTTP-Method-Override`, Salesforce's `_HttpMethod`.
+fn overrides_method(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("method")
+}
+
+fn is_media(value: &HeaderValue, wanted: &str) -> bool {
+    let Ok(value) = value.to_str() else { return false };
+    match value.split_once(';') {
+        None => value.eq_ignore_ascii_case(wanted),
+        Some((media, rest)) => media.trim_end().eq_ignore_ascii_case(wanted) && rest.trim().eq_ignore_ascii_case("charset=utf-8"),
+    }
+}
 
 /// The capability that lets a request leave, or why it may not.
 ///

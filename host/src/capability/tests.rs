@@ -349,3 +349,53 @@ fn a_path_that_stands_for_itself_comes_before_an_id() {
     let admitted = admit(&granted, Phase::Run, &Method::GET, &uri, &HeaderMap::new(), b"", &mut plan()).unwrap();
     assert!(admitted.label().ends_with("/describe"));
 }
+
+#[test]
+fn nothing_makes_another_method_of_a_request() {
+    let patch = asked(Effect::Write, "PATCH", "${path}/${object}/${id}", one(r#"{"properties":${fields}}"#));
+    for name in ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"] {
+        let headers = vec![wit::Header { name: name.into(), value: "DELETE".into() }];
+        assert!(Capability::compile(&wit::Capability { headers, ..patch.clone() }, &config()).is_err(), "{name}");
+    }
+    let get = asked(Effect::Read, "GET", "${path}/${object}/${id}", wit::Body::None);
+    for key in ["_HttpMethod", "_method", "%5fHttp%4dethod"] {
+        let query = vec![key.to_owned()];
+        assert!(Capability::compile(&wit::Capability { query, ..get.clone() }, &config()).is_err(), "{key}");
+    }
+}
+
+#[test]
+fn a_body_is_sent_as_what_it_is() {
+    let body = r#"{"inputs":[{"id":"1","properties":{"a":"x"}}]}"#;
+    for (media, leaves) in [
+        ("application/json", true),
+        ("application/json; charset=utf-8", true),
+        ("Application/JSON;charset=UTF-8", true),
+        ("application/x-www-form-urlencoded", false),
+        ("text/csv", false),
+        ("application/json; charset=utf-7", false),
+        ("application/json, text/plain", false),
+    ] {
+        assert_eq!(send("POST", UPDATE, &[("content-type", media)], body).is_ok(), leaves, "{media}");
+    }
+    let read = "/crm/v3/objects/contacts/1?properties=a";
+    assert!(send("GET", read, &[("content-type", "application/json")], "").is_err(), "there is no body");
+}
+
+#[test]
+fn a_read_by_post_is_known_by_its_path() {
+    let read = |path: &str| Capability::compile(&asked(Effect::Read, "POST", path, one("{}")), &config()).unwrap();
+    for (provider, path, known) in [
+        ("hubspot", "${path}/${object}/batch/read", true),
+        ("hubspot", "${path}/${object}/batch/create", false),
+        ("hubspot", "${path}/${object}", false),
+        ("hubspot", "${path}/${object}/batch/${id}", false),
+        ("salesforce", "/services/data/v67.0/composite/sobjects/Contact", true),
+        ("salesforce", "/services/data/v67.0/composite/sobjects", false),
+        ("salesforce", "/services/data/v67.0/composite/tree/Contact", false),
+        ("other", "${path}/${object}/batch/read", false),
+    ] {
+        let capability = read(path);
+        assert_eq!((capability.reads_by_post(), capability.is_known_read(provider)), (true, known), "{provider} {path}");
+    }
+}

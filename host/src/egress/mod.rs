@@ -336,7 +336,13 @@ impl Open {
             if capability.effect() == Effect::Write
                 && let Some(outstanding) = &self.outstanding
             {
-                watched.repeats(outstanding.sent(&named));
+                match outstanding.sent(&named) {
+                    Ok(again) => watched.repeats(again),
+                    Err(reason) => {
+                        watched.refused(Stage::Witness, &reason);
+                        return Err(self::refuse(&self.traffic, Stage::Witness, &request, &reason));
+                    }
+                }
             }
             self.traffic.requests.fetch_add(1, Relaxed);
             let started = Instant::now();
@@ -390,7 +396,7 @@ impl Open {
         match capability.effect() {
             // The CRM has taken it in and not yet looked at it.
             Effect::Write if capability.is_upload() => {}
-            Effect::Write if status.is_success() => outstanding.acknowledged(named),
+            Effect::Write if status.is_success() => outstanding.acknowledged(named, capability.is_of_one()),
             Effect::Write if status == StatusCode::PRECONDITION_FAILED => outstanding.precondition_failed(named),
             Effect::Job if status.is_success() => outstanding.opened(answer.body()),
             Effect::Read if status.is_success() && capability.reads_job() => {

@@ -82,9 +82,10 @@ fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Resul
         let proven = |evidence: &Evidence| match status {
             wit::Status::Updated => evidence.allows_updated(),
             wit::Status::Unchanged | wit::Status::Drifted => evidence.allows_unwritten(),
-            wit::Status::Failed | wit::Status::Unknown => false,
+            wit::Status::Failed => evidence.allows_failed(),
+            wit::Status::Unknown => false,
         };
-        let needs_id = |evidence: &Evidence| *status == wit::Status::Drifted || !proven(evidence);
+        let needs_id = |evidence: &Evidence| matches!(status, wit::Status::Drifted | wit::Status::Failed) || !proven(evidence);
         let Some(evidence) = outstanding.settle(*row, needs_id) else {
             wasmtime::bail!("it reported an outcome for row {row}, which is not in hand");
         };
@@ -97,6 +98,11 @@ fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Resul
                 outcomes
                     .problems
                     .push((Ending::Unknown, Problem::new(evidence.ordinal, *row, evidence.id, None, "no_evidence".to_owned(), message)));
+            }
+            wit::Status::Failed if !proven(&evidence) => {
+                let message = "the component calls it failed, but the CRM has answered an update of it with success".to_owned();
+                let problem = Problem::new(evidence.ordinal, *row, evidence.id, None, "acknowledged".to_owned(), message);
+                outcomes.problems.push((Ending::Unknown, problem));
             }
             wit::Status::Failed => outcomes.problems.push((Ending::Failed, problem(&problems, *row, evidence))),
             wit::Status::Unknown => outcomes.problems.push((Ending::Unknown, problem(&problems, *row, evidence))),

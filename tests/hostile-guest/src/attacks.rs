@@ -108,6 +108,23 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
             report(sink, &rows[..1], Status::Failed)?;
             Err(said(send("POST", &update, &[], &one)))
         }
+        "written_again" => {
+            // The answer said that it was written.
+            let body = format!("{{\"properties\":{mine}}}");
+            let first = send("PATCH", &format!("{objects}/{id}"), &[], &body);
+            let again = send("PATCH", &format!("{objects}/{id}"), &[], &body);
+            Err(other(&format!("{first:?} then {}", said(again).message)))
+        }
+        "written_and_failed" => {
+            let body = format!("{{\"properties\":{mine}}}");
+            send("PATCH", &format!("{objects}/{id}"), &[], &body).map_err(|error| other(&error))?;
+            report(sink, &rows, Status::Failed)
+        }
+        "written_often" => {
+            let answers = (0..20).take_while(|_| send("POST", &update, &[], &one).is_ok()).count();
+            Err(other(&format!("{answers} answers")))
+        }
+        "other_media" => Err(said(send("POST", &update, &[("content-type", "application/x-www-form-urlencoded")], &one))),
         "claim_updated" => report(sink, &rows, Status::Updated),
         "claim_unchanged" => report(sink, &rows, Status::Unchanged),
         "no_outcome" => Ok(()),
@@ -117,8 +134,8 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
             report(sink, &rows[..1], Status::Updated)
         }
         "many_at_once" | "hoard_answers" => {
-            let body = format!("{{\"properties\":{mine}}}");
-            let answered = at_once("PATCH", &format!("{objects}/{id}"), &body, attack == "hoard_answers");
+            let body = format!("{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{id}\"}}]}}");
+            let answered = at_once("POST", &format!("{objects}/batch/read"), &body, attack == "hoard_answers");
             Err(other(&format!("{answered} answers")))
         }
         "hoard_requests" => {
@@ -160,7 +177,7 @@ pub(crate) fn run(attack: &str, target: &Target, confirmed: &Confirmed, sink: &O
         "hoard_bodies" => {
             let (mut kept, mut taken) = (Vec::new(), 0);
             let chunk = vec![1u8; 1 << 20];
-            for _ in 0..100 {
+            for _ in 0..20 {
                 let request = wasip2::http::types::OutgoingRequest::new(wasip2::http::types::Fields::new());
                 let body = request.body().map_err(|()| other("no body"))?;
                 let stream = body.write().map_err(|()| other("no stream"))?;

@@ -28,6 +28,7 @@ mod serve {
     mod api_fuzz;
     mod audit;
     mod authorisation;
+    mod bounds;
     mod conflicts;
     mod credentials;
     mod long_records;

@@ -136,7 +136,10 @@ impl Postgres {
 }
 
 /// Where `initdb` and `pg_ctl` are: in PATH, or where Debian has them.
-fn programs() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// If they are nowhere.
+pub fn programs() -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> =
         fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path().join("bin"))).collect();

@@ -18,6 +18,9 @@ impl Reach {
     /// Whether an address is within reach.
     pub fn allows(self, address: IpAddr) -> bool {
         let address = unmapped(address);
+        if is_metadata(address) {
+            return false;
+        }
         match self {
             Reach::Loopback => address.is_loopback(),
             Reach::Public => is_public(address),
@@ -44,6 +47,15 @@ fn unmapped(address: IpAddr) -> IpAddr {
 fn v4(hi: u16, lo: u16) -> IpAddr {
     let ([a, b], [c, d]) = (hi.to_be_bytes(), lo.to_be_bytes());
     IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+}
+
+/// Services of clouds that hand out credentials to whoever asks from within, at addresses that are private or public otherwise: Alibaba, Azure, AWS, GCP.
+/// All others are link-local.
+fn is_metadata(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => [[100, 100, 100, 200], [168, 63, 129, 16]].contains(&v4.octets()),
+        IpAddr::V6(v6) => [[0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]].contains(&v6.segments()),
+    }
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -128,7 +140,18 @@ mod tests {
         for text in ["10.1.2.3", "192.168.1.1", "fd12::1", "1.1.1.1"] {
             assert!(Reach::PrivateToo.allows(text.parse().unwrap()), "{text}");
         }
-        for text in ["169.254.169.254", "127.0.0.1", "::1", "fe80::1", "0.0.0.0"] {
+        for text in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "127.0.0.1",
+            "::1",
+            "fe80::1",
+            "0.0.0.0",
+        ] {
             assert!(!Reach::PrivateToo.allows(text.parse().unwrap()), "{text}");
         }
     }

@@ -174,6 +174,10 @@ async fn the_keys_that_seal_are_for_the_owner_alone_and_can_be_rotated(database:
     tenant.golden("person", &new_names(0..3)).await;
     let keys = service.state().join("keys");
     assert_eq!(fs::metadata(&keys).unwrap().permissions().mode() & 0o777, 0o600);
+    for file in fs::read_dir(service.state()).unwrap().map(|entry| entry.unwrap().path()) {
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0, "{}", file.display());
+    }
+    assert_eq!(tenant.admin.get("/audit-log").await.header("cache-control"), Some("no-store"));
 
     let before = fs::read_to_string(&keys).unwrap();
     let rotated = service.run(&["keys", "rotate"]).await.unwrap();

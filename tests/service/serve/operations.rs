@@ -86,6 +86,36 @@ async fn a_run_whose_end_the_database_cannot_take_ends_once_it_can() {
     assert_eq!(simulator.world().written_twice(), []);
 }
 
+// Its end
+
+#[tokio::test]
+async fn a_second_sigterm_ends_it_at_once_and_the_run_goes_on_at_the_next_start() {
+    const RECORDS: usize = 300;
+    let (mut service, simulator) = (service(Database::Sqlite).await, crm(RECORDS).await);
+    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
+    let destination = tenant.destination("person", &json!({})).await;
+    tenant.golden("person", &new_names(0..RECORDS)).await;
+    simulator.world().fault(Rule::always(Fault::Latency(NEVER)).on("/batch/update"));
+    let run = tenant.start(&destination).await;
+    let sent = async || simulator.world().requests.iter().any(|request| request.target.contains("/batch/update"));
+    until("an update to be on its way", async || sent().await.then_some(())).await;
+    let terminate = |service: &Service| {
+        let id = service.process_id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").arg(id).status().unwrap().success());
+    };
+    terminate(&service);
+    until("the service to stop", async || service.log().contains("stopping: runs come").then_some(())).await;
+    assert!(service.is_running(), "it waits for the CRM");
+    terminate(&service);
+    until("the service to end", async || (!service.is_running()).then_some(())).await;
+    assert!(service.log().contains("stopping at once"), "{}", service.log());
+    service.kill().await.unwrap();
+    simulator.world().faults.clear();
+    service.start_again().await.unwrap();
+    let ended = tenant.ended(&run).await;
+    assert_eq!((&ended["status"], &ended["pending"]), (&json!("succeeded"), &json!(0)), "{ended}");
+}
+
 // Solo use
 
 const KEY: &str = "API key, shown this once: ";

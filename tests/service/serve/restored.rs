@@ -2,7 +2,10 @@
 
 use super::world::{Tenant, crm, new_names, service, service_with, until, written};
 use crm_simulator::{Fault, Rule, Simulator};
-use reverse_sync_tests::service::{Database, Service};
+use reverse_sync_tests::{
+    postgres::programs,
+    service::{Database, Service},
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -151,6 +154,49 @@ async fn a_folder_and_a_database_that_never_belonged_together_are_refused() {
     restore_database(&one, backup.path());
     let said = refused(&mut one).await;
     assert!(said.contains("the folder is of state_") && said.contains("the database is of state_"), "{said}");
+}
+
+/// The README's commands for a backup and its restore, as they stand there.
+#[tokio::test]
+async fn what_the_readme_says_puts_both_back() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let commands: Vec<&str> = readme.lines().map(|line| line.split("  #").next().unwrap().trim_end()).collect();
+    let mut service = service(Database::Postgres).await;
+    let (simulator, tenant, destination) = three(&service).await;
+    let first = tenant.run(&destination).await.is(200);
+    let backup = service.state().with_file_name("backup");
+    fs::create_dir(&backup).unwrap();
+    let (dir, url) = (service.state().parent().unwrap().to_owned(), service.database_url());
+    let shell = |wanted: &str| {
+        let command = commands.iter().find(|line| line.starts_with(wanted)).unwrap_or_else(|| panic!("the README has no `{wanted}`"));
+        // The restored folder is at the same path.
+        let done = Command::new("sh")
+            .args(["-ec", &command.replace("DIR", "state")])
+            .current_dir(&dir)
+            .env("DATABASE", &url)
+            .env("PATH", format!("{}:{}", programs().unwrap().display(), std::env::var("PATH").unwrap()))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{command}: {done:?}");
+    };
+    shell("pg_dump ");
+    shell("cp -a DIR backup/");
+    tenant.golden("person", &new_names(3..6)).await;
+    tenant.golden("person", &new_names(0..2)).await;
+    let lost = tenant.run(&destination).await.is(200);
+    assert!(service.stop().await.unwrap());
+    shell("rm -r DIR && cp -a backup/DIR DIR");
+    shell("pg_restore ");
+
+    service.start_with(&["--restored"]).await.unwrap();
+    let runs = tenant.list("/runs").await;
+    assert_eq!((runs.len(), &runs[0]["run_id"], &runs[0]["updated"]), (1, &first["run_id"], &json!(3)), "{runs:?}");
+    let before = requests(&simulator);
+    let again = tenant.run(&destination).await.is(200);
+    assert_eq!((&again["updated"], requests(&simulator)), (&json!(3), before + 1), "{again}");
+    assert_ne!(again["run_id"], lost["run_id"]);
+    let verified = service.run(&["audit", "verify"]).await.unwrap();
+    assert!(verified.status.success(), "{verified:?}");
 }
 
 /// Whatever becomes of a journal of a run that has not ended, the run does not begin anew.

@@ -10,9 +10,11 @@
 //! - [`endpoint`]: the exchange with the token endpoint, and what its answer means
 //! - [`refresh_tokens`]: where a refresh token is kept, and how its successor replaces it
 //! - [`assertion`]: the signed statement of the JWT bearer grant
+//! - [`echo`]: looks for secrets in answers
 //! - [`well_known`]: where a provider's token endpoint is, where everybody has it at the same place, and what it calls the account
 
 pub mod assertion;
+mod echo;
 pub mod endpoint;
 pub mod grants;
 pub mod oauth;
@@ -20,11 +22,12 @@ pub mod refresh_tokens;
 pub mod well_known;
 
 use crate::{ErrorKind, account::Account};
+use echo::Answer;
 use endpoint::TokenEndpoint;
 use grants::{Client, Grant};
 use http::HeaderValue;
 use oauth::OAuth;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use std::{fmt, sync::Arc};
 
 /// What a source's requests are authorised with.
@@ -169,9 +172,10 @@ impl Credential {
     /// Whether an answer repeats a secret: the token, one of its recent predecessors, or what they are made with. Such
     /// an answer must not reach the guest.
     pub(crate) fn appears_in(&self, bytes: &[u8]) -> bool {
+        let answer = Answer::new(bytes);
         match &self.0 {
-            Kind::Fixed(bearer) => appears(&bearer.token, bytes),
-            Kind::OAuth(oauth) => oauth.appears_in(bytes),
+            Kind::Fixed(bearer) => answer.repeats(&bearer.token),
+            Kind::OAuth(oauth) => oauth.appears_in(&answer),
         }
     }
 }
@@ -206,11 +210,6 @@ impl Bearer {
 
 /// Shorter than this, a text is found everywhere and protects nothing.
 const SHORTEST_SECRET: usize = 8;
-
-fn appears(secret: &SecretString, bytes: &[u8]) -> bool {
-    let secret = secret.expose_secret().as_bytes();
-    !secret.is_empty() && memchr::memmem::find(bytes, secret).is_some()
-}
 
 #[cfg(test)]
 mod tests {

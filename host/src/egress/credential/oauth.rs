@@ -18,7 +18,8 @@
 //!   refresh token between the endpoint's answer and the disk.
 
 use super::{
-    Access, Bearer, CredentialError, SHORTEST_SECRET, appears,
+    Access, Bearer, CredentialError, SHORTEST_SECRET,
+    echo::Answer,
     endpoint::{TokenEndpoint, Unanswered},
     grants::{Client, Grant, Shown, TokenRequest},
     refresh_tokens::Held,
@@ -212,9 +213,9 @@ impl OAuth {
         }
     }
 
-    pub(super) fn appears_in(&self, bytes: &[u8]) -> bool {
+    pub(super) fn appears_in(&self, answer: &Answer<'_>) -> bool {
         let state = self.state();
-        state.secrets.iter().chain(self.client.secret()).any(|secret| appears(secret, bytes))
+        state.secrets.iter().chain(self.client.secret()).any(|secret| answer.repeats(secret))
     }
 
     /// Looks for this secret in answers from now on.
@@ -294,7 +295,7 @@ impl OAuth {
             Failure::Final(CredentialError::Unavailable(format!("{} gave no usable access token: {error}", self.endpoint)))
         })?;
         let life = granted.expires_in;
-        let scopes = granted.scopes.filter(|scopes| !scopes.iter().any(|scope| self.appears_in(scope.as_bytes())));
+        let scopes = granted.scopes.filter(|scopes| !scopes.iter().any(|scope| self.appears_in(&Answer::new(scope.as_bytes()))));
         let mut state = self.state();
         state.scopes = scopes;
         let (generation, after_401) = state.token.as_ref().map_or((1, false), |token| (token.generation + 1, token.dead));
@@ -349,7 +350,7 @@ impl OAuth {
 
     /// What an endpoint said may end in a log.
     fn without_secrets(&self, said: String) -> String {
-        if self.appears_in(said.as_bytes()) { "its answer repeats a secret and is not shown".to_owned() } else { said }
+        if self.appears_in(&Answer::new(said.as_bytes())) { "its answer repeats a secret and is not shown".to_owned() } else { said }
     }
 
     fn advice(&self, code: &str) -> String {

@@ -57,6 +57,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_method)
         .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(not_kept))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(&app.metrics), metrics::count))
         .layer(middleware::from_fn(request_id::identify))
@@ -86,6 +87,13 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .merge(runs::routes())
         .merge(events::routes())
         .merge(audit::routes())
+}
+
+/// Answers have personal data in them: nothing on the way keeps them. Pages say for themselves what may be kept.
+async fn not_kept(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn docs_policy(request: Request, next: Next) -> Response {

@@ -30,7 +30,7 @@ pub use sources::{NewSource, SourceRow};
 pub use status::Status;
 
 use sqlx::{
-    Any, AnyConnection, AnyPool, Executor, Row as _, SqlSafeStr, Transaction,
+    Any, AnyConnection, AnyPool, Connection, Executor, Row as _, SqlSafeStr, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -97,6 +97,9 @@ pub enum StoreError {
     },
 }
 
+/// How long a database may take to answer at the start.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// The result of a question to the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
@@ -113,6 +116,15 @@ impl Store {
             other => return Err(StoreError::Url(other.unwrap_or_default().chars().take(20).collect())),
         };
         let options = AnyConnectOptions::from_str(url)?;
+        if kind == Kind::Sqlite {
+            #[cfg(unix)]
+            own_alone(url).map_err(|error| StoreError::Database(sqlx::Error::Io(error)))?;
+        }
+        // A pool would try again for half a minute before it says that there is nobody.
+        let silent =
+            || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database does not answer within 10 seconds"));
+        let first = tokio::time::timeout(CONNECT, <AnyConnection as Connection>::connect_with(&options)).await.map_err(|_| silent())??;
+        first.close().await?;
         let pool = |connections: u32| {
             let pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
             // A file does not hang up.
@@ -221,6 +233,34 @@ mod turn {
     pub(super) const AUDIT: i64 = 0x7273_0001;
     pub(super) const RUNS: i64 = 0x7273_0002;
     pub(super) const GOLDEN: i64 = 0x7273_0003;
+}
+
+/// Makes the file of a SQLite database what its owner alone reads, wherever it lies; SQLite's other files beside it become like it.
+#[cfg(unix)]
+fn own_alone(url: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or_default();
+    let (path, mode) = path.split_once('?').unwrap_or((path, ""));
+    if path.is_empty() || path == ":memory:" {
+        return Ok(());
+    }
+    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let made = mode.contains("mode=rwc").then(|| std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&*path));
+    if let Some(Err(error)) = made
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(error);
+    }
+    for file in [path.to_string(), format!("{path}-wal"), format!("{path}-shm")] {
+        match std::fs::metadata(&file) {
+            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+                std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+                tracing::warn!(file, "others could read the database; now they cannot");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 async fn prepare(connection: &mut AnyConnection, kind: Kind) -> std::result::Result<(), sqlx::Error> {

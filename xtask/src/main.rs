@@ -22,6 +22,7 @@ cargo xtask COMMAND [ARGUMENTS]
   build      build the command: target/release/reverse-sync
   component  build the component: target/component/reverse_sync.wasm
              --guests: also the component that breaks the rules, for the tests
+             --record: put its digest on record, in plugin/component.digest
   tools      install what the tests of the service need beside Rust: PostgreSQL, Chromium, Node.js, Python, and packages for them
   lint       rustfmt, clippy, and TypeScript's look at the types of the page's scripts
 
@@ -46,11 +47,12 @@ fn dispatch() -> Result<()> {
     env::set_current_dir(root())?;
     match command.as_str() {
         "component" => {
-            let guests = rest.iter().any(|argument| argument == "--guests");
-            if let Some(unknown) = rest.iter().find(|argument| *argument != "--guests") {
-                bail!("component takes --guests, not `{unknown}`");
+            if let Some(unknown) = rest.iter().find(|argument| !["--guests", "--record"].contains(&argument.as_str())) {
+                bail!("component takes --guests and --record, not `{unknown}`");
             }
-            component::build(guests)
+            let given = |wanted: &str| rest.iter().any(|argument| argument == wanted);
+            component::build(given("--guests"))?;
+            if given("--record") { component::keep() } else { Ok(()) }
         }
         "build" => {
             component::build(false)?;
@@ -79,6 +81,7 @@ fn dispatch() -> Result<()> {
         }
         "lint" => {
             component::build(false)?;
+            component::check()?;
             run(cargo().args(["fmt", "--all", "--check"]))?;
             tools::check_types()?;
             let clippy =

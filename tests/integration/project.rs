@@ -37,7 +37,10 @@ impl Project {
         let mut project = Project::comparing(simulator, csv).await;
         let toml = std::fs::read_to_string(project.path("reverse-sync.toml")).unwrap();
         let digest = hostile_guest().await.digest();
-        project.write("reverse-sync.toml", &format!("{toml}\n[[grants]]\ncomponent = \"{digest}\"\n"));
+        let objects = "/crm/v3/objects/${object}";
+        let named = ["plan POST {}/batch/read", "run POST {}/batch/read", "run POST {}/batch/update", "run PATCH {}/${id}"];
+        let named = named.map(|label| label.replace("{}", objects));
+        project.write("reverse-sync.toml", &format!("{toml}\n[[grants]]\ncomponent = \"{digest}\"\ncapabilities = {named:?}\n"));
         project.plugin = Some(hostile_guest_file().unwrap());
         project
     }

@@ -171,9 +171,17 @@ where
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(if health_only { HURRY } else { HEADER }).keep_alive(!health_only);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(if health_only { HURRY } else { HEADER });
+    if health_only {
+        // HTTP/2 keeps a connection for as long as the client answers pings.
+        builder = builder.http1_only();
+    }
     let connection = graceful.watch(builder.serve_connection(TokioIo::new(Box::pin(stream)), service).into_owned());
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        let ended = match health_only {
+            true => tokio::time::timeout(2 * HURRY, connection).await.unwrap_or(Ok(())),
+            false => connection.await,
+        };
+        if let Err(error) = ended {
             tracing::debug!(error, "a connection broke off");
         }
         drop(place);

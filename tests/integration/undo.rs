@@ -4,7 +4,7 @@ use crate::{
     project::{Project, hubspot_toml},
     support::{Provider, component, config},
 };
-use crm_simulator::Simulator;
+use crm_simulator::{Fault, Rule, Simulator};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -241,6 +241,28 @@ async fn another_component_may_undo_and_says_so() {
     let undone = project.run(&["undo", &run_id, "--confirm"]).await;
     assert_eq!(undone.code, Some(0), "{undone:?}");
     assert_eq!(contacts(&simulator), before);
+}
+
+#[tokio::test]
+async fn a_run_that_another_component_began_can_be_finished_with_that() {
+    let simulator = Simulator::start(config(6)).await.unwrap();
+    let mut project = Project::comparing_with_guest(&simulator, &golden(3)).await;
+    let plan = project.run(&["plan", "people", "--compare", "--json"]).await.json();
+    let id = plan["plan_id"].as_str().unwrap();
+    simulator.world().fault(Rule::always(Fault::DropBefore).on("/batch/update"));
+    let stopped = project.run(&["run", id, "--confirm"]).await;
+    assert_ne!(stopped.code, Some(0), "{stopped:?}");
+    simulator.world().faults.clear();
+    // As after an upgrade.
+    project.plugin = None;
+    let refused = project.run(&["run", id, "--confirm"]).await;
+    let digest = plan["component"].as_str().unwrap();
+    let kept = format!(".reverse-sync/components/{}.wasm", digest.trim_start_matches("sha256:"));
+    assert!(refused.code == Some(3) && refused.stderr.contains(&format!("--plugin ./{kept}")), "{refused:?}");
+    assert!(refused.stderr.contains(digest), "{refused:?}");
+    project.plugin = Some(project.path(&kept));
+    let ended = project.run(&["run", id, "--confirm"]).await;
+    assert!(ended.code == Some(0) && ended.stdout.contains("3 updated"), "{ended:?}");
 }
 
 #[tokio::test]

@@ -104,6 +104,7 @@ pub(crate) async fn apply(
         confirmed => confirmed?,
     };
     // On disk before the first request: whatever happens to this process, it is known who said yes.
+    workspace.keep_component().or_exit(Exit::Usage)?;
     audit::append_begin(&workspace.audit_log(), &confirmed, &workspace.component).or_exit(Exit::Usage)?;
     let ended = go(workspace, target, link, &confirmed, args).await;
     audit::append(&workspace.audit_log(), &confirmed, &workspace.component, ended.as_ref().map_err(|failure| &failure.error))
@@ -123,6 +124,7 @@ pub(crate) async fn apply(
 fn confirmed(workspace: &Workspace, target: &Target<'_>, plan: Plan, args: &ApplyArgs, can_ask: bool) -> Result<ConfirmedPlan, Failure> {
     let shown = args.json.then(|| render::json_of_plan(&plan, true, None)).transpose().or_exit(Exit::Usage)?;
     let overridden: BTreeSet<String> = args.overridden.iter().cloned().collect();
+    let made_by = plan.header().component.digest;
     // Nobody is asked about a plan that a guard holds back.
     plan.check_guards(&overridden)
         .map_err(refused)
@@ -130,6 +132,17 @@ fn confirmed(workspace: &Workspace, target: &Target<'_>, plan: Plan, args: &Appl
         .map(|confirmation| confirmation.overriding(overridden))
         .and_then(|confirmation| plan.confirm(confirmation, &target.destination, &target.base_url, &workspace.component).map_err(refused))
         .map_err(|failure| Failure { plan: shown, ..failure })
+        .map_err(|failure| match workspace.kept_component(made_by).filter(|_| made_by != workspace.component.digest()) {
+            // It has begun, and can be finished.
+            Some(file) => {
+                let file = file.display();
+                let hint = format!(
+                    "its run began with another component, which is kept: grant that in the project file, by digest and by the names that `reverse-sync plugin inspect {file}` shows, and go on with --plugin {file}"
+                );
+                Failure { error: failure.error.context(hint), ..failure }
+            }
+            None => failure,
+        })
 }
 
 fn refused(error: Refused) -> Failure {

@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow};
 use reverse_sync::{
     component::{Allowed, Component, DestinationType, Grant},
     destination::Destination,
+    digest::Digest,
     egress::{
         Link,
         base_url::BaseUrl,
@@ -22,6 +23,7 @@ use reverse_sync::{
 };
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     sync::OnceLock,
     time::Duration,
@@ -32,6 +34,8 @@ pub(crate) struct Workspace {
     pub(crate) project: Project,
     pub(crate) component: Component,
     grant: Option<Grant>,
+    /// The file of the component, if it is not the bundled one.
+    plugin: Option<PathBuf>,
     state: PathBuf,
 }
 
@@ -71,7 +75,32 @@ impl Workspace {
         };
         let state = project.dir.join(".reverse-sync");
         create_private_dir(&state).with_context(|| format!("cannot create {}", state.display())).or_exit(Exit::Usage)?;
-        Ok(Workspace { project, component, grant, state })
+        Ok(Workspace { project, component, grant, plugin: common.plugin.clone(), state })
+    }
+
+    /// Keeps the component for the run that begins with it, which another version of this command could not finish with its own.
+    pub(crate) fn keep_component(&self) -> std::io::Result<()> {
+        let digest = self.component.digest();
+        if self.kept_component(digest).is_some() {
+            return Ok(());
+        }
+        let bytes = match &self.plugin {
+            None => bundled::COMPONENT.to_vec(),
+            Some(path) => fs::read(path)?,
+        };
+        let dir = self.state.join("components");
+        create_private_dir(&dir)?;
+        let mut file = tempfile::Builder::new().prefix(".component-").tempfile_in(&dir)?;
+        file.write_all(&bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(dir.join(format!("{}.wasm", digest.hex()))).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// The file of a component that a run began with.
+    pub(crate) fn kept_component(&self, digest: Digest) -> Option<PathBuf> {
+        let file = self.state.join("components").join(format!("{}.wasm", digest.hex()));
+        fs::read(&file).is_ok_and(|bytes| Digest::of(&bytes) == digest).then_some(file)
     }
 
     pub(crate) fn plans_dir(&self) -> PathBuf {

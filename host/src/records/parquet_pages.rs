@@ -14,6 +14,10 @@ use std::{
 const MAX_PAGES: u64 = 256 << 20;
 /// Bytes of the file's description of itself.
 const MAX_FOOTER: u32 = 16 << 20;
+/// Columns within columns. Whoever reads a schema calls itself for each.
+const MAX_NESTING: usize = 32;
+/// Columns, and structures that they are in.
+const MAX_ELEMENTS: u64 = 10_000;
 /// Bytes of a page's header, which may hold the least and the greatest value.
 const MAX_HEADER: u64 = 4 << 20;
 /// Structures within structures of a header.
@@ -38,17 +42,25 @@ fn malformed(error: &io::Error) -> ParquetError {
 pub(super) fn check_footer(mut file: &File) -> Result<(), ParquetError> {
     let mut end = [0; 8];
     // What is shorter is no Parquet, as the reader will say.
-    if file.seek(SeekFrom::End(-8)).is_err() || file.read_exact(&mut end).is_err() {
-        return Ok(());
-    }
+    let Ok(at) = file.seek(SeekFrom::End(-8)) else { return Ok(()) };
+    file.read_exact(&mut end)?;
     let [a, b, c, d, ..] = end;
     let length = u32::from_le_bytes([a, b, c, d]);
-    if end.ends_with(b"PAR1") && length > MAX_FOOTER {
+    if !end.ends_with(b"PAR1") || u64::from(length) > at {
+        return Ok(());
+    }
+    if length > MAX_FOOTER {
         return Err(refused(format!(
             "its description of itself has {length} bytes, more than {MAX_FOOTER}: write it with larger row groups"
         )));
     }
-    Ok(())
+    file.seek(SeekFrom::Start(at - u64::from(length)))?;
+    let mut footer = Compact { read: BufReader::new(file.take(u64::from(length))), used: 0 };
+    match footer.nesting() {
+        Ok(depth) if depth > MAX_NESTING => Err(refused(format!("its columns are nested more than {MAX_NESTING} deep"))),
+        Ok(_) => Ok(()),
+        Err(error) => Err(refused(format!("its description of itself cannot be read: {error}"))),
+    }
 }
 
 /// All pages, before any of them is unpacked.
@@ -208,6 +220,60 @@ impl<R: Read> Compact<R> {
         Ok((*last, kind))
     }
 
+    /// How deep the schema is in a description of a file, or more than [`MAX_NESTING`].
+    fn nesting(&mut self) -> io::Result<usize> {
+        let mut last = 0;
+        loop {
+            match self.field(&mut last)? {
+                (_, STOP) => return Ok(0),
+                (2, LIST) => break,
+                (_, kind) => self.skip(kind, 0)?,
+            }
+        }
+        let (length, _) = self.list()?;
+        if length > MAX_ELEMENTS {
+            return Err(invalid("it has more columns than any record"));
+        }
+        // Children that have yet to come, of each element around.
+        let (mut open, mut deepest): (Vec<i64>, usize) = (Vec::new(), 0);
+        for _ in 0..length {
+            while open.last() == Some(&0) {
+                open.pop();
+            }
+            if let Some(children) = open.last_mut() {
+                *children -= 1;
+            }
+            let children = self.children()?;
+            if children > 0 {
+                open.push(children);
+                deepest = deepest.max(open.len());
+                if deepest > MAX_NESTING {
+                    break;
+                }
+            }
+        }
+        Ok(deepest)
+    }
+
+    /// Children of an element of a schema.
+    fn children(&mut self) -> io::Result<i64> {
+        let (mut last, mut children) = (0, 0);
+        loop {
+            match self.field(&mut last)? {
+                (_, STOP) => return Ok(children),
+                (5, _) => children = self.signed()?,
+                (_, kind) => self.skip(kind, 0)?,
+            }
+        }
+    }
+
+    /// Length of a list, and the type of what is in it.
+    fn list(&mut self) -> io::Result<(u64, u8)> {
+        let head = self.byte()?;
+        let length = if head >> 4 == 15 { self.unsigned()? } else { u64::from(head >> 4) };
+        Ok((length, head & 15))
+    }
+
     fn page(&mut self) -> io::Result<Page> {
         let mut page = Page { is_packed: true, ..Page::default() };
         let mut last = 0;
@@ -254,10 +320,9 @@ impl<R: Read> Compact<R> {
                 self.pass(length)
             }
             LIST | SET => {
-                let head = self.byte()?;
-                let length = if head >> 4 == 15 { self.unsigned()? } else { u64::from(head >> 4) };
+                let (length, kind) = self.list()?;
                 // A truth in a list is a byte.
-                let kind = if matches!(head & 15, TRUE | FALSE) { BYTE } else { head & 15 };
+                let kind = if matches!(kind, TRUE | FALSE) { BYTE } else { kind };
                 (0..length).try_for_each(|_| self.skip(kind, depth + 1))
             }
             STRUCT => {
@@ -356,6 +421,40 @@ mod tests {
                 Ok(next) => next.unwrap().unwrap_err().to_string(),
             };
             assert!(error.contains("more than its header says") || error.contains("doesn't match"), "{error}");
+        }
+    }
+
+    /// A file without rows, of one column that is so many structures deep.
+    fn nested(depth: usize) -> File {
+        let mut description = vec![0x15, 2, 0x19];
+        let mut elements = vec![vec![0x48, 1, b's', 0x15, 2, 0]];
+        elements.extend((0..depth).map(|_| vec![0x35, 2, 0x18, 1, b'a', 0x15, 2, 0]));
+        elements.push(vec![0x15, 12, 0x25, 2, 0x18, 1, b'b', 0]);
+        description.push(0xfc);
+        let mut length = elements.len();
+        while length >= 0x80 {
+            description.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        description.push(length as u8);
+        description.extend(elements.concat());
+        description.extend([0x16, 0, 0x19, 0x0c, 0]);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"PAR1").unwrap();
+        file.write_all(&description).unwrap();
+        file.write_all(&u32::try_from(description.len()).unwrap().to_le_bytes()).unwrap();
+        file.write_all(b"PAR1").unwrap();
+        file
+    }
+
+    #[test]
+    fn columns_are_nested_no_deeper_than_a_stack_bears() {
+        for depth in [20, super::MAX_NESTING - 1] {
+            assert_eq!(open(nested(depth), 64).unwrap().count(), 0, "{depth}");
+        }
+        for depth in [super::MAX_NESTING, 1_000, 9_000] {
+            let error = open(nested(depth), 64).err().unwrap().to_string();
+            assert!(error.contains("nested more than 32 deep"), "{depth}: {error}");
         }
     }
 

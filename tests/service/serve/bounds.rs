@@ -8,6 +8,7 @@ use parquet::{
     file::properties::{WriterProperties, WriterPropertiesBuilder},
 };
 use reverse_sync_tests::service::{Database, Service};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
 use std::{
@@ -86,6 +87,10 @@ async fn no_request_takes_the_services_memory() {
 
 #[tokio::test]
 async fn clients_that_do_not_read_leave_room_for_others() {
+    // Each is a file of this process too.
+    let limit = getrlimit(Resource::Nofile);
+    let current = Some(limit.maximum.map_or(4_096, |most| most.min(4_096)));
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
     let service = service_with(Database::Sqlite, &[]).await;
     let address = service.place().address().replace("http://", "");
     let asks = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(50);

@@ -23,6 +23,7 @@ pub mod bindings;
 pub mod capability;
 pub mod check;
 pub mod component;
+pub mod component_files;
 mod config_values;
 pub mod destination;
 pub mod digest;

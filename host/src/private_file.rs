@@ -43,10 +43,15 @@ impl Locked {
 
     /// The new content or the old one, whenever the machine stops; never half of it.
     pub(crate) fn replace(&mut self, content: &[u8]) -> io::Result<()> {
-        let dir = self.path.parent().unwrap_or(Path::new("."));
-        new_file(dir, content)?.persist(&self.path).map_err(|error| error.error)?;
-        sync_dir(dir)
+        replace(&self.path, content)
     }
+}
+
+/// The new content of a file or the old one, whenever the machine stops; never half of it.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    new_file(dir, content)?.persist(path).map_err(|error| error.error)?;
+    sync_dir(dir)
 }
 
 /// What is in a file, without a lock. No copy of it stays in memory.

@@ -25,41 +25,12 @@ struct Row<'a> {
 
 /// Adds the row of a confirmation, before the first request of its run.
 pub(crate) fn append_begin(log: &Path, confirmed: &ConfirmedPlan, component: &Component) -> std::io::Result<()> {
-    let header = confirmed.plan().header();
-    write(
-        log,
-        &Row {
-            action: "run.begin",
-            at: jiff::Timestamp::now().to_string(),
-            who: who(),
-            destination: &header.destination.name,
-            plan_id: Some(header.plan_id.as_str()),
-            component: component.digest().to_string(),
-            overridden: confirmed.overridden(),
-            undoes: header.undoes.as_ref().map(|run| run.as_str()),
-            report: None,
-            error: None,
-        },
-    )
+    write(log, &Row { overridden: confirmed.overridden(), ..Row::of("run.begin", confirmed.plan().header(), component) })
 }
 
 /// Adds the row of a confirmation that was refused.
 pub(crate) fn append_refused(log: &Path, header: &Header, component: &Component, error: &anyhow::Error) -> std::io::Result<()> {
-    write(
-        log,
-        &Row {
-            action: "run.refused",
-            at: jiff::Timestamp::now().to_string(),
-            who: who(),
-            destination: &header.destination.name,
-            plan_id: Some(header.plan_id.as_str()),
-            component: component.digest().to_string(),
-            overridden: &[],
-            undoes: header.undoes.as_ref().map(|run| run.as_str()),
-            report: None,
-            error: Some(format!("{error:#}")),
-        },
-    )
+    write(log, &Row { error: Some(format!("{error:#}")), ..Row::of("run.refused", header, component) })
 }
 
 /// Adds the row of a run: its report, or why it could not start.
@@ -69,21 +40,32 @@ pub(crate) fn append(
     component: &Component,
     ended: Result<&Done, &anyhow::Error>,
 ) -> std::io::Result<()> {
-    let header = confirmed.plan().header();
-    let ok = ended.is_ok_and(Done::ok);
+    let action = if ended.is_ok_and(Done::ok) { "destination.reverse_run" } else { "destination.reverse_run.failed" };
     let row = Row {
-        action: if ok { "destination.reverse_run" } else { "destination.reverse_run.failed" },
-        at: jiff::Timestamp::now().to_string(),
-        who: who(),
-        destination: &header.destination.name,
-        plan_id: Some(header.plan_id.as_str()),
-        component: component.digest().to_string(),
         overridden: confirmed.overridden(),
-        undoes: header.undoes.as_ref().map(|run| run.as_str()),
         report: ended.ok().map(|done| &done.report),
         error: ended.err().map(|error| format!("{error:#}")),
+        ..Row::of(action, confirmed.plan().header(), component)
     };
     write(log, &row)
+}
+
+impl<'r> Row<'r> {
+    /// Of a plan, without anything that its run would add.
+    fn of(action: &'static str, header: &'r Header, component: &Component) -> Row<'r> {
+        Row {
+            action,
+            at: jiff::Timestamp::now().to_string(),
+            who: who(),
+            destination: &header.destination.name,
+            plan_id: Some(header.plan_id.as_str()),
+            component: component.digest().to_string(),
+            overridden: &[],
+            undoes: header.undoes.as_ref().map(|run| run.as_str()),
+            report: None,
+            error: None,
+        }
+    }
 }
 
 /// Adds the row of a confirmed run that did not get as far as a plan, because the CRM could not be asked.

@@ -223,7 +223,7 @@ async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::R
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::warn!("stopping at once; the next start goes on with what was under way");
+        tracing::warn!("stopping at once; interrupted runs resume at the next start");
         std::process::exit(Exit::Interrupted as i32);
     });
     tracing::info!("stopping: runs come to the end of their batch");

@@ -9,6 +9,7 @@ use crate::{
 use anyhow::{Context, anyhow};
 use reverse_sync::{
     component::{Allowed, Component, DestinationType, Grant},
+    component_files::ComponentFiles,
     destination::Destination,
     digest::Digest,
     egress::{
@@ -23,7 +24,6 @@ use reverse_sync::{
 };
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
     sync::OnceLock,
     time::Duration,
@@ -81,26 +81,19 @@ impl Workspace {
     /// Keeps the component for the run that begins with it, which another version of this command could not finish with its own.
     pub(crate) fn keep_component(&self) -> std::io::Result<()> {
         let digest = self.component.digest();
-        if self.kept_component(digest).is_some() {
-            return Ok(());
+        match &self.plugin {
+            None => self.components().keep(digest, bundled::COMPONENT),
+            Some(path) => self.components().keep(digest, &fs::read(path)?),
         }
-        let bytes = match &self.plugin {
-            None => bundled::COMPONENT.to_vec(),
-            Some(path) => fs::read(path)?,
-        };
-        let dir = self.state.join("components");
-        create_private_dir(&dir)?;
-        let mut file = tempfile::Builder::new().prefix(".component-").tempfile_in(&dir)?;
-        file.write_all(&bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(dir.join(format!("{}.wasm", digest.hex()))).map_err(|error| error.error)?;
-        Ok(())
     }
 
     /// The file of a component that a run began with.
     pub(crate) fn kept_component(&self, digest: Digest) -> Option<PathBuf> {
-        let file = self.state.join("components").join(format!("{}.wasm", digest.hex()));
-        fs::read(&file).is_ok_and(|bytes| Digest::of(&bytes) == digest).then_some(file)
+        self.components().read(digest).map(|_| self.components().path(digest))
+    }
+
+    fn components(&self) -> ComponentFiles {
+        ComponentFiles::new(self.state.join("components"))
     }
 
     pub(crate) fn plans_dir(&self) -> PathBuf {

@@ -122,7 +122,7 @@ pub fn runs(runs_dir: &Path) -> io::Result<Vec<(RunId, PathBuf)>> {
 /// What the journal of a run says, up to where it may be damaged. Nobody may be writing it.
 ///
 /// # Errors
-/// If there is no such run, it is under way, or its journal cannot be read.
+/// If there is no such run, it is still running, or its journal cannot be read.
 pub fn read_run(runs_dir: &Path, run_id: &RunId) -> Result<Past, JournalError> {
     let path = file(runs_dir, run_id);
     let handle = match File::open(&path) {

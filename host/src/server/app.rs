@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     component::{Component, DestinationType, Grant},
+    component_files::ComponentFiles,
     egress::{Link, base_url::BaseUrl},
     journal::{Journal, JournalError},
 };
@@ -180,7 +181,7 @@ impl State {
 }
 
 impl App {
-    /// Makes the service of its state, with a component and its bytes. Nothing is under way yet: see [`Jobs::take_up`](crate::server::jobs::Jobs::take_up).
+    /// Opens the service on its state, with a component and its bytes. No run is started yet: see [`Jobs::take_up`](crate::server::jobs::Jobs::take_up).
     ///
     /// # Errors
     /// See [`StartError`].
@@ -197,8 +198,8 @@ impl App {
         let mut query_policy = settings.query_policy;
         query_policy.protect_folder(&state).map_err(failed)?;
         query_policy.protect_database(&database).map_err(|error| StartError::Database(error.to_string()))?;
-        private_dir(&state.join("components")).map_err(failed)?;
-        let components = Components::keep(state.join("components"), store.clone(), &component, bytes).await.map_err(failed)?;
+        let files = ComponentFiles::new(state.join("components"));
+        let components = Components::keep(files, store.clone(), &component, bytes).await.map_err(failed)?;
         let database_state = store.service_state().await?;
         let epoch = begin(&store, &state, &database_state, settings.restored).await?;
         let metrics = Metrics::new();

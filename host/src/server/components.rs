@@ -3,15 +3,11 @@
 use super::store::{Store, StoreError};
 use crate::{
     component::{Allowed, Component, Grant},
+    component_files::ComponentFiles,
     digest::Digest,
     engine::Engine,
 };
-use std::{
-    collections::HashMap,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc};
 use tokio::sync::Mutex;
 
 /// A component and its grant.
@@ -42,7 +38,7 @@ pub enum NoComponent {
 
 /// What was kept.
 pub struct Components {
-    dir: PathBuf,
+    files: ComponentFiles,
     store: Store,
     engine: Arc<Engine>,
     loaded: Mutex<HashMap<Digest, Granted>>,
@@ -53,17 +49,10 @@ impl Components {
     ///
     /// # Errors
     /// If the disk or the store refuses.
-    pub async fn keep(dir: PathBuf, store: Store, component: &Component, bytes: &[u8]) -> io::Result<Components> {
-        let file = file(&dir, component.digest());
-        if fs::read(&file).map_or(true, |kept| Digest::of(&kept) != component.digest()) {
-            let mut new = tempfile::Builder::new().prefix(".component-").tempfile_in(&dir)?;
-            io::Write::write_all(&mut new, bytes)?;
-            new.as_file().sync_all()?;
-            new.persist(&file).map_err(|error| error.error)?;
-            crate::private_file::sync_dir(&dir)?;
-        }
+    pub async fn keep(files: ComponentFiles, store: Store, component: &Component, bytes: &[u8]) -> io::Result<Components> {
+        files.keep(component.digest(), bytes)?;
         store.add_component(component.digest()).await.map_err(io::Error::other)?;
-        Ok(Components { dir, store, engine: Arc::clone(component.engine()), loaded: Mutex::default() })
+        Ok(Components { files, store, engine: Arc::clone(component.engine()), loaded: Mutex::default() })
     }
 
     /// A component that the service was once started with.
@@ -78,8 +67,7 @@ impl Components {
         if !self.store.has_component(digest).await? {
             return Err(NoComponent::NotGranted(digest));
         }
-        let file = file(&self.dir, digest);
-        let bytes = fs::read(&file).ok().filter(|bytes| Digest::of(bytes) == digest).ok_or(NoComponent::NotKept(digest, file))?;
+        let bytes = self.files.read(digest).ok_or_else(|| NoComponent::NotKept(digest, self.files.path(digest)))?;
         let unusable = |error: String| NoComponent::Unusable(digest, error);
         let ready = self.engine.load(&bytes).map_err(|error| unusable(error.to_string()))?;
         let component = Component::describe(ready).await.map_err(|error| unusable(error.to_string()))?;
@@ -87,8 +75,4 @@ impl Components {
         loaded.insert(digest, granted.clone());
         Ok(granted)
     }
-}
-
-fn file(dir: &Path, digest: Digest) -> PathBuf {
-    dir.join(format!("{}.wasm", digest.hex()))
 }

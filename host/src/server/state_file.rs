@@ -2,11 +2,7 @@
 
 use super::store::{Head, ServiceState, Store, StoreError};
 use serde::{Deserialize, Serialize};
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 const NAME: &str = "state.json";
 
@@ -33,7 +29,7 @@ pub enum Differs {
         database: String,
     },
     /// The folder has no such file.
-    #[error("the database is in use since {epoch} starts, and the folder has no {NAME}: it is new, or was emptied")]
+    #[error("a service has started {epoch} times on the database, but the folder has no {NAME}: it is new, or was emptied")]
     NoFile {
         /// Starts of the database.
         epoch: i64,
@@ -72,12 +68,7 @@ impl StateFile {
     /// # Errors
     /// If the disk refuses.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".state-").tempfile_in(dir)?;
-        serde_json::to_writer(&mut file, self)?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        file.persist(dir.join(NAME)).map_err(|error| error.error)?;
-        crate::private_file::sync_dir(dir)
+        crate::private_file::replace(&dir.join(NAME), &serde_json::to_vec(self)?)
     }
 
     /// How a folder differs from the database, if it does.

@@ -1,6 +1,6 @@
 //! A folder or a database that was put back to an older state: nothing is taken for what it is not, and no way back is lost.
 
-use super::world::{Tenant, crm, new_names, service, service_with, until, written};
+use super::world::{Tenant, crm, half_written, new_names, service, service_with, until, written};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::{
     postgres::programs,
@@ -204,17 +204,12 @@ async fn a_run_whose_journal_is_gone_or_anothers_writes_nothing(database: Databa
     for replaced in [false, true] {
         let mut service = service(database).await;
         let simulator = crm(3_000).await;
-        let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-        let destination = tenant.destination("person", &json!({})).await;
-        tenant.golden("person", &new_names(0..3_000)).await;
-        simulator.world().fault(Rule::always(Fault::Latency(100)).on("/batch/update"));
-        let run = tenant.start(&destination).await;
-        written(&simulator, 100).await;
+        let (tenant, _, run) = half_written(&service, &simulator, 3_000).await;
         service.kill().await.unwrap();
         let before = simulator.world().writes.len();
         let journal = service.state().join("orgs").join(&tenant.org.id).join("runs").join(format!("{run}.jsonl"));
         if replaced {
-            // A journal of the same plan that has come to its end.
+            // Another journal of the same plan.
             let text = fs::read_to_string(&journal).unwrap();
             let plan = text.split("\"plan_id\":\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
             fs::remove_file(&journal).unwrap();
@@ -243,12 +238,7 @@ async fn a_run_whose_journal_is_gone_or_anothers_writes_nothing(database: Databa
 async fn a_damaged_journal_ends_with_what_the_crm_holds(database: Database) {
     let mut service = service(database).await;
     let simulator = crm(3_000).await;
-    let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({})).await;
-    tenant.golden("person", &new_names(0..3_000)).await;
-    simulator.world().fault(Rule::always(Fault::Latency(50)).on("/batch/update"));
-    let run = tenant.start(&destination).await;
-    written(&simulator, 500).await;
+    let (tenant, _, run) = half_written(&service, &simulator, 3_000).await;
     service.kill().await.unwrap();
     let journal = service.state().join("orgs").join(&tenant.org.id).join("runs").join(format!("{run}.jsonl"));
     let mut bytes = fs::read(&journal).unwrap();

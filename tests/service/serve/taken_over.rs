@@ -1,11 +1,8 @@
 //! A run goes on under another service: one that came with another component, or one that took the database over.
 
-use super::world::{Tenant, crm, new_names, program, service, until, written};
+use super::world::{Tenant, crm, half_written, new_names, program, service, until};
 use crm_simulator::{Fault, Rule, Simulator};
-use reverse_sync_tests::{
-    component_file,
-    service::{Database, Service},
-};
+use reverse_sync_tests::{component_file, service::Database};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -26,17 +23,6 @@ fn other_release(dir: &Path) -> PathBuf {
     fs::write(&file, bytes).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     file
-}
-
-/// A run that is under way, and has written something.
-async fn under_way(service: &Service, simulator: &Simulator) -> (Tenant, String, String) {
-    let tenant = Tenant::hubspot(service, simulator, "acme").await;
-    let destination = tenant.destination("person", &json!({})).await;
-    tenant.golden("person", &new_names(0..3_000)).await;
-    simulator.world().fault(Rule::always(Fault::Latency(100)).on("/batch/update"));
-    let run = tenant.start(&destination).await;
-    written(simulator, 100).await;
-    (tenant, destination, run)
 }
 
 /// How many records were written, and which of them twice.
@@ -63,7 +49,7 @@ async fn a_run_is_finished_by_the_component_that_began_it() {
     for kept in [true, false] {
         let mut service = service(Database::Sqlite).await;
         let simulator = crm(3_000).await;
-        let (tenant, destination, run) = under_way(&service, &simulator).await;
+        let (tenant, destination, run) = half_written(&service, &simulator, 3_000).await;
         service.kill().await.unwrap();
         let before = simulator.world().writes.len();
         let components = service.state().join("components");
@@ -103,7 +89,7 @@ const CUT: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_locks WHERE lo
 async fn a_service_whose_lock_breaks_off_takes_it_again_and_goes_on() {
     let mut service = service(Database::Postgres).await;
     let simulator = crm(3_000).await;
-    let (tenant, _, run) = under_way(&service, &simulator).await;
+    let (tenant, _, run) = half_written(&service, &simulator, 3_000).await;
     service.execute(CUT).await.unwrap();
     let ended = tenant.ended(&run).await;
     assert_eq!((&ended["status"], &ended["updated"]), (&json!("succeeded"), &json!(3_000)), "{ended}");
@@ -117,7 +103,7 @@ async fn a_service_whose_lock_breaks_off_takes_it_again_and_goes_on() {
 async fn a_service_that_was_taken_over_hands_nothing_more_out_and_ends() {
     let mut service = service(Database::Postgres).await;
     let simulator = crm(3_000).await;
-    let (tenant, _, run) = under_way(&service, &simulator).await;
+    let (tenant, _, run) = half_written(&service, &simulator, 3_000).await;
     simulator.world().faults.clear();
     simulator.world().fault(Rule::always(Fault::Latency(3_000)).on("/batch/update"));
     // As another service does that starts.

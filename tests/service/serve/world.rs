@@ -1,6 +1,6 @@
 //! A service, a CRM and a tenant who writes to it, in a line each.
 
-use crm_simulator::{Config, Simulator, Token, record_id};
+use crm_simulator::{Config, Fault, Rule, Simulator, Token, record_id};
 use reverse_sync_tests::{
     http::{Answer, Client},
     service::{Database, Org, Service},
@@ -210,4 +210,15 @@ pub(crate) async fn received(simulator: &Simulator, count: usize) {
 pub(crate) fn renamed(simulator: &Simulator, numbers: std::ops::Range<usize>) -> usize {
     let world = simulator.world();
     numbers.filter(|n| world.hubspot.value("contacts", &contact(*n), "firstname") == Some(&format!("New {n}"))).count()
+}
+
+/// An org, its destination, and a run of so many records that has written some of them and takes its time.
+pub(crate) async fn half_written(service: &Service, simulator: &Simulator, records: usize) -> (Tenant, String, String) {
+    let tenant = Tenant::hubspot(service, simulator, "acme").await;
+    let destination = tenant.destination("person", &json!({})).await;
+    tenant.golden("person", &new_names(0..records)).await;
+    simulator.world().fault(Rule::always(Fault::Latency(100)).on("/batch/update"));
+    let run = tenant.start(&destination).await;
+    written(simulator, 100).await;
+    (tenant, destination, run)
 }

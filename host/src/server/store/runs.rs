@@ -124,8 +124,18 @@ pub struct OutcomeRow {
     pub message: String,
 }
 
-const COLUMNS: &str = "org_id, run_id, plan_id, destination_id, CASE WHEN status = 'queued' AND due_at IS NOT NULL THEN 'waiting' ELSE status END AS status, options, result, request_hash, started_by, created_at, started_at, ended_at, number, \
-     due_at, journal_id, begun";
+/// Where a run stands: one that waits for a time is queued in the table.
+macro_rules! status {
+    () => {
+        "CASE WHEN status = 'queued' AND due_at IS NOT NULL THEN 'waiting' ELSE status END"
+    };
+}
+const STATUS: &str = status!();
+const COLUMNS: &str = concat!(
+    "org_id, run_id, plan_id, destination_id, ",
+    status!(),
+    " AS status, options, result, request_hash, started_by, created_at, started_at, ended_at, number, due_at, journal_id, begun"
+);
 pub(super) const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
 
 fn run(row: &Row) -> Result<RunRow> {
@@ -265,7 +275,7 @@ impl Store {
     /// If the database refuses.
     pub async fn runs(&self, org_id: &str, filter: RunFilter<'_>, limit: i64) -> Result<Vec<RunRow>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR CASE WHEN status = 'queued' AND due_at IS NOT NULL THEN 'waiting' ELSE status END = $5) AND number < $6 \
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR {STATUS} = $5) AND number < $6 \
              ORDER BY number DESC LIMIT $7"
         ));
         let (destination, status) = (filter.destination_id.unwrap_or_default(), filter.status.map_or("", Status::as_str));
@@ -294,7 +304,7 @@ impl Store {
         row.map(|row| Ok(row.try_get("run_id")?)).transpose()
     }
 
-    /// What did not come to its end before the service did, oldest first. What waits for a time is not among it before that.
+    /// Runs that had not ended when the service stopped, oldest first. A run that waits for a time is not among them before that time.
     ///
     /// # Errors
     /// If the database refuses.
@@ -327,7 +337,7 @@ impl Store {
         Ok(())
     }
 
-    /// Lets a run that is under way wait until a time. What it came to so far is kept with it.
+    /// Lets a run wait until a time, with its results so far.
     ///
     /// # Errors
     /// If the database refuses.

@@ -206,7 +206,7 @@ function attentionOf(/** @type {Run} */ run) {
       h('p', prose(capital(stopped.message)), stopped.code && [' ', code(stopped.code)]),
       unauthorized && run.required_rights && h('p', h('strong', 'The credential needs: '), run.required_rights),
       unauthorized && h('p', link('Renew it in the source', '#/sources'), ', then resume.'),
-      run.status === 'waiting' ? h('p', 'It goes on by itself', run.due_at && [' at ', time(run.due_at)], '; nothing has to be done.') : (run.pending ?? 0) > 0 && !unauthorized && h('p', `${count(run.pending ?? 0, 'record')} stay pending. Resume goes on where it stopped.`)),
+      run.status === 'waiting' ? h('p', 'It resumes by itself', run.due_at && [' at ', time(run.due_at)], '; you do not have to do anything.') : (run.pending ?? 0) > 0 && !unauthorized && h('p', `${count(run.pending ?? 0, 'record')} pending. Resume continues where the run stopped.`)),
     run.refused_requests > 0 && notice('bad', null, h('p', `${count(run.refused_requests, 'request')} of the component were refused at egress; the server's log says why.`)),
   ];
 }

@@ -15,7 +15,7 @@ use std::{
     process::Command,
 };
 
-const TARGET: &str = "wasm32-wasip2";
+pub(crate) const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "component";
 
 /// The bundled component.

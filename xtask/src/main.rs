@@ -6,6 +6,7 @@ mod apt;
 mod component;
 mod packages;
 mod process;
+mod supply_chain;
 mod toolchain;
 mod tools;
 
@@ -24,10 +25,11 @@ cargo xtask COMMAND [ARGUMENTS]
              --guests: also the component that breaks the rules, for the tests
              --record: put its digest on record, in plugin/component.digest
   tools      install what the tests of the service need beside Rust: PostgreSQL, Chromium, Node.js, Python, and packages for them
-  lint       rustfmt, clippy, and TypeScript's look at the types of the page's scripts
+  lint       rustfmt, clippy, the types of the page's scripts, the component's digest, and deny.toml: licences, sources, advisories
+  sbom       what the command and the component are made of, as CycloneDX: target/sbom
 
 The component is built for wasm32-wasip2. A toolchain for it is found, or installed, or what to install is explained.
-So is what the tests of the service need beside it: PostgreSQL, Chromium, Node.js and Python; lint needs Node.js.
+So is what the tests of the service need beside it: PostgreSQL, Chromium, Node.js and Python; lint needs Node.js and Python.
 ";
 
 fn main() -> ExitCode {
@@ -84,12 +86,14 @@ fn dispatch() -> Result<()> {
             component::check()?;
             run(cargo().args(["fmt", "--all", "--check"]))?;
             tools::check_types()?;
+            supply_chain::check()?;
             let clippy =
                 |what: &[&str]| run(cargo().args(["clippy", "--locked"]).args(what).args(["--all-targets", "--", "-D", "warnings"]));
             clippy(&["--workspace", "--exclude", "reverse-sync-hostile-guest"])?;
             // Alone, so that the library is built without the features that the command needs.
             clippy(&["--package", "embed"])
         }
+        "sbom" => supply_chain::list(),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -25,6 +25,8 @@ pub(crate) enum Packages {
     Page,
     /// What fuzzes the API: `tests/api`.
     Api,
+    /// What holds the dependencies against `deny.toml`: `xtask/deny`.
+    Deny,
 }
 
 /// What there is to do.
@@ -52,19 +54,24 @@ impl Packages {
         match self {
             Packages::Page => "page",
             Packages::Api => "api",
+            Packages::Deny => "deny",
         }
     }
 
     fn lock_file(self) -> &'static str {
         match self {
             Packages::Page => "package-lock.json",
-            Packages::Api => "requirements.txt",
+            Packages::Api | Packages::Deny => "requirements.txt",
         }
     }
 
     /// Where its lock file is.
     fn source(self) -> PathBuf {
-        root().join("tests").join(self.name())
+        let used_by = match self {
+            Packages::Page | Packages::Api => "tests",
+            Packages::Deny => "xtask",
+        };
+        root().join(used_by).join(self.name())
     }
 
     /// Where it is installed.
@@ -81,7 +88,7 @@ impl Packages {
         let lock = fs::read_to_string(self.source().join(self.lock_file())).ok()?;
         let interpreter = match self {
             Packages::Page => "node",
-            Packages::Api => "python3",
+            Packages::Api | Packages::Deny => "python3",
         };
         Some(format!("{}\n{lock}", output(interpreter, &["--version"]).unwrap_or_default()))
     }
@@ -98,7 +105,7 @@ impl Packages {
                 let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
                 Ok(succeeds_within(Command::new("npm").args(arguments).current_dir(&dir), LIMIT))
             }
-            Packages::Api => {
+            Packages::Api | Packages::Deny => {
                 let venv = |arguments: &[&str]| succeeds_within(Command::new("python3").args(arguments).arg(&dir), LIMIT);
                 let lock = self.source().join(self.lock_file());
                 let pip = || {
@@ -123,7 +130,7 @@ pub(crate) fn ensure(packages: Packages, possible: bool) -> Result<()> {
     match step(wanted.as_deref(), found.as_deref(), possible) {
         Step::UpToDate => Ok(()),
         Step::NothingToInstall => {
-            eprintln!("tests/{name} has no {}: nothing to install for it", packages.lock_file());
+            eprintln!("{name} has no {}: nothing to install for it", packages.lock_file());
             Ok(())
         }
         Step::Impossible => remove(&dir, &stamp),
@@ -132,7 +139,7 @@ pub(crate) fn ensure(packages: Packages, possible: bool) -> Result<()> {
             if packages.install()? {
                 return fs::write(&stamp, wanted.unwrap_or_default()).with_context(|| format!("cannot write {}", stamp.display()));
             }
-            eprintln!("{} of tests/{name} could not be installed; what needs it will fail", packages.lock_file());
+            eprintln!("{} of {name} could not be installed; what needs it will fail", packages.lock_file());
             remove(&dir, &stamp)
         }
     }

@@ -59,7 +59,7 @@ impl Tool {
             Tool::PostgreSql => "the tests of the service on PostgreSQL",
             Tool::Chromium => "the tests of the page",
             Tool::Node => "lint and the tests of the page",
-            Tool::Python => "the fuzzing of the API",
+            Tool::Python => "lint and the fuzzing of the API",
         }
     }
 
@@ -131,6 +131,19 @@ pub(crate) fn check_types() -> Result<()> {
         );
     }
     run(Command::new("node").arg(compiler).args(["--project", "host/src/server/page"]))
+}
+
+/// Where cargo-deny is, found or installed.
+///
+/// # Errors
+/// If it cannot be had.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    packages::ensure(Packages::Deny, find_or_install(&[Tool::Python]).is_empty())?;
+    let program = Packages::Deny.dir().join("bin/cargo-deny");
+    if !program.is_file() {
+        bail!("deny.toml cannot be checked without {}; above is said why it could not be installed", program.display());
+    }
+    Ok(program)
 }
 
 /// What cannot be had.

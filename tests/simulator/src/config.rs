@@ -24,6 +24,8 @@ pub struct Config {
     pub hubspot_window_ms: u32,
     /// HubSpot: calls a day.
     pub hubspot_daily: u64,
+    /// HubSpot: searches a second, which have a budget of their own (A9).
+    pub hubspot_search_limit: u32,
     /// Salesforce: calls a day (B8).
     pub salesforce_daily: u64,
     /// HubSpot: how long an access token lives that its endpoint gives out, in milliseconds; `expires_in` says it in whole
@@ -55,6 +57,7 @@ impl Default for Config {
             hubspot_limit: 190,
             hubspot_window_ms: 10_000,
             hubspot_daily: 625_000,
+            hubspot_search_limit: 5,
             salesforce_daily: 100_000,
             hubspot_token_ms: 1_800_000,
             salesforce_session_ms: 7_200_000,
@@ -149,6 +152,11 @@ pub struct Switches {
     pub hubspot_404_category: bool,
     /// HubSpot: a lifecycle stage that moves backwards is an error; otherwise it is ignored (A8, unverified).
     pub hubspot_backwards_is_error: bool,
+    /// HubSpot: the errors of a 207 have `links` and `errors`. Its OpenAPI documents demand them (`StandardError`), recorded traffic has
+    /// neither (A5).
+    pub hubspot_207_has_links: bool,
+    /// HubSpot: a search with a negation (`NEQ`, `NOT_IN`, `NOT_CONTAINS_TOKEN`) finds records without a value, too (not documented).
+    pub hubspot_negation_finds_empty: bool,
     /// Both: who asks which account a token opens is answered 403.
     pub account_is_forbidden: bool,
     /// Salesforce: a locked row answers 500 on single records; otherwise 400 (B5: captures differ).
@@ -171,6 +179,8 @@ impl Default for Switches {
             hubspot_old_scope_shape: false,
             hubspot_404_category: false,
             hubspot_backwards_is_error: true,
+            hubspot_207_has_links: false,
+            hubspot_negation_finds_empty: true,
             account_is_forbidden: false,
             salesforce_lock_is_500: false,
             salesforce_parse_error_refuses_all: true,

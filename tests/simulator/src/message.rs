@@ -25,6 +25,17 @@ impl Incoming {
         query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| decode(value))
     }
 
+    /// A list among the query parameters: given several times, or once with commas. HubSpot's OpenAPI documents have both, `explode`
+    /// and "a comma separated list", and its clients send either.
+    pub(crate) fn query_list(&self, key: &str) -> Vec<String> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        let values = query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| *name == key);
+        values
+            .flat_map(|(_, value)| decode(value).split(',').map(str::to_owned).collect::<Vec<_>>())
+            .filter(|name| !name.is_empty())
+            .collect()
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }

@@ -2,7 +2,10 @@
 //! (crm-apis A10, B10).
 
 use crate::{Token, World, message::Incoming};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,24 +21,38 @@ pub(crate) fn is_token_request(request: &Incoming) -> bool {
 }
 
 /// A form, or `None` if the body is not sent as one.
-pub(crate) struct Form(Vec<(String, String)>);
+pub(crate) struct Form {
+    fields: Vec<(String, String)>,
+    /// Client and secret, if they are in the header instead (RFC 6749, 2.3.1).
+    basic: Option<(String, String)>,
+}
 
 impl Form {
     pub(crate) fn of(request: &Incoming) -> Option<Form> {
         request.header("content-type").filter(|kind| kind.starts_with("application/x-www-form-urlencoded"))?;
         let body = String::from_utf8_lossy(&request.body);
         let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
-        Some(Form(pairs.map(|(name, value)| (crate::message::decode(name), crate::message::decode(value))).collect()))
+        let fields = pairs.map(|(name, value)| (crate::message::decode(name), crate::message::decode(value))).collect();
+        let encoded = request.header("authorization").and_then(|header| header.strip_prefix("Basic "));
+        let basic = encoded.and_then(|encoded| String::from_utf8(STANDARD.decode(encoded).ok()?).ok());
+        let basic = basic.and_then(|pair| pair.split_once(':').map(|(client, secret)| (client.to_owned(), secret.to_owned())));
+        Some(Form { fields, basic })
     }
 
     /// A field, empty if it is not there.
     pub(crate) fn field(&self, name: &str) -> &str {
-        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+        self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether it comes from the client that the simulator knows.
+    /// Whether it comes from the client that the simulator knows, by what the form says.
     pub(crate) fn is_from_the_client(&self, world: &World) -> bool {
         self.field("client_id") == world.config.client_id && self.field("client_secret") == world.config.client_secret
+    }
+
+    /// The same, by what the header says: Salesforce takes either (help, "OAuth 2.0 Client Credentials Flow"); simple-salesforce 1.12 sends it
+    /// there.
+    pub(crate) fn header_is_from_the_client(&self, world: &World) -> bool {
+        self.basic.as_ref().is_some_and(|(client, secret)| *client == world.config.client_id && *secret == world.config.client_secret)
     }
 }
 

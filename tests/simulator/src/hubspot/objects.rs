@@ -104,11 +104,11 @@ pub(super) fn batch_update(world: &mut World, object: &str, body: &Value) -> Ans
         results.push(record.json(&id, &answered(object, properties), &[]));
     }
     world.random.shuffle(&mut results);
-    batch_answer(object, results, &missing, &traces, &started)
+    batch_answer(world, object, results, &missing, &traces, &started)
 }
 
 /// 200, or 207 with all missing ids in one group, which echoes the trace ids they were sent with; `numErrors` counts groups.
-fn batch_answer(object: &str, results: Vec<Value>, missing: &[String], traces: &[&Value], started: &str) -> Answer {
+fn batch_answer(world: &World, object: &str, results: Vec<Value>, missing: &[String], traces: &[&Value], started: &str) -> Answer {
     let mut body = json!({"status": "COMPLETE", "results": results, "startedAt": started, "completedAt": iso(now())});
     if missing.is_empty() {
         return Answer::json(200, &body);
@@ -121,6 +121,10 @@ fn batch_answer(object: &str, results: Vec<Value>, missing: &[String], traces: &
     }]);
     if !traces.is_empty() {
         body["errors"][0]["context"]["objectWriteTraceId"] = json!(traces);
+    }
+    if world.config.switches.hubspot_207_has_links {
+        body["errors"][0]["links"] = json!({});
+        body["errors"][0]["errors"] = json!([]);
     }
     body["numErrors"] = json!(1);
     Answer::json(207, &body)
@@ -166,12 +170,12 @@ pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request:
             false => id,
         };
         match store.records.get(id).filter(|record| record.archived == archived) {
-            Some(record) => results.push(record.json(id, &defined(world, object, &wanted), &history)),
+            Some(record) => results.push(record.json(id, &shown(world, object, &wanted, &history), &history)),
             None => missing.push(id.to_owned()),
         }
     }
     world.random.shuffle(&mut results);
-    batch_answer(object, results, &missing, &[], &started)
+    batch_answer(world, object, results, &missing, &[], &started)
 }
 
 /// `GET …/{id}`: follows merged ids (A4, A6).
@@ -179,12 +183,8 @@ pub(super) fn read(world: &World, object: &str, id: &str, request: &Incoming) ->
     if id.parse::<u64>().is_err() {
         return errors::not_numeric(id);
     }
-    let list =
-        |key: &str| -> Vec<String> { request.query(key).map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default() };
-    let (mut wanted, history) = (defined(world, object, &list("properties")), list("propertiesWithHistory"));
-    if wanted.is_empty() {
-        wanted = ["createdate", "hs_object_id", modified_property(object)].map(str::to_owned).to_vec();
-    }
+    let history = request.query_list("propertiesWithHistory");
+    let wanted = shown(world, object, &request.query_list("properties"), &history);
     let archived = request.query("archived").as_deref() == Some("true");
     let store = &world.hubspot.objects[object];
     let survivor = store.aliases.get(id).map_or(id, String::as_str);
@@ -211,17 +211,21 @@ pub(super) fn archive(world: &mut World, object: &str, id: &str) -> Answer {
     Answer::empty(204)
 }
 
-/// A property that does not exist is silently left out of reads (A4).
-fn defined(world: &World, object: &str, names: &[String]) -> Vec<String> {
+/// What a read shows: what was asked for, those of which the history was asked for, and always a default set (recorded lists and batch
+/// reads: amp-labs/connectors, HubSpot/hubspot-api-nodejs issue 154). One that does not exist is silently left out (A4).
+pub(super) fn shown(world: &World, object: &str, names: &[String], history: &[String]) -> Vec<String> {
     let known = &world.hubspot.objects[object].properties;
-    names.iter().filter(|name| known.contains_key(*name)).cloned().collect()
+    let asked = names.iter().chain(history).filter(|name| known.contains_key(*name)).cloned();
+    always(object).into_iter().chain(asked).collect()
+}
+
+fn always(object: &str) -> Vec<String> {
+    ["createdate", "hs_object_id", modified_property(object)].map(str::to_owned).to_vec()
 }
 
 /// What an update answers with: a default set and what was changed, not the whole record (A3).
 fn answered(object: &str, properties: &Map<String, Value>) -> Vec<String> {
-    let mut names: Vec<String> = ["createdate", "hs_object_id", modified_property(object)].map(str::to_owned).to_vec();
-    names.extend(properties.keys().cloned());
-    names
+    always(object).into_iter().chain(properties.keys().cloned()).collect()
 }
 
 fn validate(world: &World, object: &str, id: &str, properties: &Map<String, Value>) -> Vec<Invalid> {

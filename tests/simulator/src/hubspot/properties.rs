@@ -2,7 +2,7 @@
 
 use super::{
     errors::{self, Invalid},
-    store::Object,
+    store::{Object, iso, now},
 };
 use crate::{Switches, World, message::Answer};
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,7 @@ impl Property {
             .map(|(n, (label, value))| json!({"label": label, "value": value, "displayOrder": n, "hidden": false}))
             .collect();
         let mut property = json!({
-            "name": self.name, "label": self.label, "type": self.kind, "fieldType": self.field, "groupName": "information", "options": options,
+            "name": self.name, "label": self.label, "type": self.kind, "fieldType": self.field, "groupName": "information", "description": "", "options": options,
             "calculated": self.calculated, "externalOptions": self.external_options, "hasUniqueValue": self.unique, "hidden": false,
             "hubspotDefined": !self.custom, "formField": true, "archived": false,
         });
@@ -195,7 +195,7 @@ fn datetime(text: &str) -> Option<String> {
         Ok(ms) => jiff::Timestamp::from_millisecond(ms).ok()?,
         Err(_) => text.parse::<jiff::Timestamp>().ok()?,
     };
-    Some(super::store::iso(at.as_millisecond()))
+    Some(iso(at.as_millisecond()))
 }
 
 /// What a portal has from the start.
@@ -274,5 +274,6 @@ pub(super) fn batch_read(world: &World, object: &str, body: &Value) -> Answer {
     let known = &world.hubspot.objects[object].properties;
     let inputs = body.get("inputs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let found: Vec<Value> = inputs.iter().filter_map(|input| known.get(input.get("name")?.as_str()?)).map(Property::json).collect();
-    Answer::json(200, &json!({"status": "COMPLETE", "results": found}))
+    let at = iso(now());
+    Answer::json(200, &json!({"status": "COMPLETE", "results": found, "startedAt": at, "completedAt": at}))
 }

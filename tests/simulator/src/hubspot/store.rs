@@ -19,6 +19,8 @@ pub struct HubSpot {
     pub oauth_scopes: Vec<String>,
     /// Calls of the last window.
     pub(super) calls: VecDeque<Instant>,
+    /// Searches of the last second.
+    pub(super) searches: VecDeque<Instant>,
     /// Calls of the day.
     pub(super) today: u64,
 }
@@ -81,6 +83,7 @@ impl HubSpot {
             rotate_refresh_token: false,
             oauth_scopes: ["crm.objects.contacts.read", "crm.objects.contacts.write", "oauth"].map(str::to_owned).to_vec(),
             calls: VecDeque::new(),
+            searches: VecDeque::new(),
             today: 0,
         }
     }

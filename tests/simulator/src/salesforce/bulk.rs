@@ -72,6 +72,8 @@ pub(super) struct Job {
     error: String,
     /// Polls before it is complete.
     polls: u32,
+    /// Milliseconds since 1970.
+    created: i64,
 }
 
 /// A row of the upload.
@@ -121,7 +123,8 @@ fn go_on_by_themselves(world: &mut World, asked: Option<&str>) {
 
 fn create(world: &mut World, request: &Incoming) -> Answer {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    if body["operation"] != "update" || body["contentType"] != "CSV" {
+    // CSV is the only content type, and the default.
+    if body["operation"] != "update" || body.get("contentType").is_some_and(|kind| kind != "CSV") {
         return errors::one(400, "INVALIDJOB", "this simulator takes operation update with contentType CSV");
     }
     let Some(object) = body["object"].as_str().filter(|object| world.salesforce.objects.contains_key(*object)) else {
@@ -135,8 +138,15 @@ fn create(world: &mut World, request: &Incoming) -> Answer {
     };
     let id = super::record_id("750", world.salesforce.bulk.opened);
     world.salesforce.bulk.opened += 1;
-    let job =
-        Job { object: object.to_owned(), state: "Open", polls: world.salesforce.bulk.polls, delimiter, line_ending, ..Job::default() };
+    let job = Job {
+        object: object.to_owned(),
+        state: "Open",
+        polls: world.salesforce.bulk.polls,
+        delimiter,
+        line_ending,
+        created: store::now(),
+        ..Job::default()
+    };
     let answer = status(&id, &job);
     world.salesforce.bulk.jobs.insert(id, job);
     Answer::json(200, &answer)
@@ -145,7 +155,8 @@ fn create(world: &mut World, request: &Incoming) -> Answer {
 fn status(id: &str, job: &Job) -> Value {
     json!({
         "id": id, "operation": "update", "object": job.object, "state": job.state, "contentUrl": format!("services/data/v67.0/jobs/ingest/{id}/batches"),
-        "apiVersion": 67.0, "concurrencyMode": "Parallel", "contentType": "CSV", "lineEnding": job.line_ending, "columnDelimiter": job.delimiter.0,
+        "apiVersion": 67.0, "jobType": "V2Ingest", "createdById": super::record_id("005", 0), "createdDate": store::datetime(job.created),
+        "systemModstamp": store::datetime(job.created), "concurrencyMode": "Parallel", "contentType": "CSV", "lineEnding": job.line_ending, "columnDelimiter": job.delimiter.0,
         "numberRecordsProcessed": job.succeeded.len() + job.failed.len(), "numberRecordsFailed": job.failed.len(), "retries": 0,
         "totalProcessingTime": 0, "apiActiveProcessingTime": 0, "apexProcessingTime": 0, "errorMessage": job.error,
     })

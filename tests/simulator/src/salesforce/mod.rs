@@ -5,8 +5,11 @@ mod collections;
 mod errors;
 mod ids;
 mod organization;
+mod query;
+mod resources;
 mod rows;
 mod schema;
+mod soql;
 mod store;
 
 pub use bulk::Bulk;
@@ -31,12 +34,12 @@ pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     match segments.as_slice() {
         ["services", "oauth2", "token"] => grant_token(world, request),
-        ["services", "data"] => Answer::json(200, &json!([{"label": "Summer '26", "url": "/services/data/v67.0", "version": "67.0"}])),
+        ["services", "data"] => resources::versions(),
         ["services", "data", version, rest @ ..] => {
             if let Some(refused) = gone(version).or_else(|| authenticate(world, request, fault)).or_else(|| limit(world, fault)) {
                 return with_limit_info(world, refused);
             }
-            let answer = route(world, request, rest);
+            let answer = route(world, request, version, rest);
             with_limit_info(world, answer)
         }
         _ => errors::one(404, "NOT_FOUND", "The requested resource does not exist"),
@@ -82,7 +85,7 @@ fn with_limit_info(world: &World, answer: Answer) -> Answer {
     answer.with("sforce-limit-info", format!("api-usage={}/{}", world.salesforce.today, world.config.salesforce_daily))
 }
 
-fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Answer {
+fn route(world: &mut World, request: &Incoming, version: &str, rest: &[&str]) -> Answer {
     let headers: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if request.target.len() + headers > MAX_HEAD {
         return errors::one(414, "URI_TOO_LONG", "The URI and the headers are too long");
@@ -113,7 +116,12 @@ fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Answer {
         ("POST", ["sobjects", object]) => with_body(request, |body| rows::create(world, object, &body)),
         ("DELETE", ["sobjects", object, id]) => rows::delete(world, object, id),
         ("GET", ["connect", "organization"]) => organization::answer(world, request),
-        ("GET", ["queryAll"]) => rows::query_all(world, request),
+        ("GET", []) => resources::of_version(version),
+        ("GET", ["sobjects"]) => resources::describe_global(world, version),
+        ("GET", ["sobjects", object]) => resources::basic_information(world, version, object),
+        ("GET", ["query"]) => query::run(world, request, false),
+        ("GET", ["queryAll"]) => query::run(world, request, true),
+        ("GET", ["query" | "queryAll", locator]) => query::more(world, request, locator),
         ("GET", ["limits"]) => {
             let (max, used) = (world.config.salesforce_daily, world.salesforce.today);
             Answer::json(200, &json!({"DailyApiRequests": {"Max": max, "Remaining": max.saturating_sub(used)}}))
@@ -138,6 +146,7 @@ fn grant_token(world: &mut World, request: &Incoming) -> Answer {
     let own_url = format!("http://{}", request.header("host").unwrap_or_default());
     let grant = form.field("grant_type");
     match grant {
+        "client_credentials" if form.header_is_from_the_client(world) => {}
         "refresh_token" | "client_credentials" if !form.is_from_the_client(world) => {
             return refused("invalid_client", "invalid client credentials");
         }

@@ -289,6 +289,11 @@ pub(super) fn standard() -> Vec<(&'static str, &'static str, BTreeMap<String, Fi
         .collect()
 }
 
+/// Which objects can be merged (B11).
+pub(super) fn is_mergeable(object: &str) -> bool {
+    matches!(object, "Contact" | "Lead" | "Account")
+}
+
 /// `GET …/describe`: only what the user sees (B6).
 pub(super) fn describe(world: &World, object: &str) -> Answer {
     match world.salesforce.objects.get(object) {
@@ -296,7 +301,7 @@ pub(super) fn describe(world: &World, object: &str) -> Answer {
             let fields: Vec<Value> = found.fields.values().filter(|field| field.visible).map(Field::json).collect();
             let body = json!({
                 "name": object, "label": object, "keyPrefix": found.prefix, "custom": false, "updateable": true, "queryable": true,
-                "mergeable": matches!(object, "Contact" | "Lead" | "Account"), "deletable": true, "recordTypeInfos": [], "fields": fields,
+                "mergeable": is_mergeable(object), "deletable": true, "recordTypeInfos": [], "fields": fields,
             });
             Answer::json(200, &body)
         }

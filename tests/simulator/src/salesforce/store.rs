@@ -23,6 +23,7 @@ pub struct Salesforce {
     pub today: u64,
     /// Jobs of the Bulk API, and how they are worked on.
     pub bulk: super::Bulk,
+    pub(super) cursors: super::query::Cursors,
 }
 
 /// Records and fields of one object.
@@ -70,6 +71,7 @@ impl Salesforce {
             oauth_scope: "api refresh_token".to_owned(),
             today: 0,
             bulk: super::Bulk::default(),
+            cursors: super::query::Cursors::default(),
         }
     }
 
@@ -227,6 +229,6 @@ pub(super) fn now() -> i64 {
 }
 
 /// To the second, as the API answers (B6).
-fn datetime(ms: i64) -> String {
+pub(super) fn datetime(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string()).unwrap_or_default()
 }

@@ -7,6 +7,8 @@ mod faults;
 mod hubspot;
 mod limits;
 mod oauth;
+mod queries;
+mod reading;
 mod salesforce;
 mod values;
 

@@ -25,8 +25,19 @@ pub(crate) enum Packages {
     Page,
     /// What fuzzes the API: `tests/api`.
     Api,
+    /// The vendors' clients in Python, which judge the simulator: `tests/clients`.
+    PythonClients,
+    /// Those in Node.js, beside them.
+    NodeClients,
     /// What holds the dependencies against `deny.toml`: `xtask/deny`.
     Deny,
+}
+
+/// What they are installed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Registry {
+    Npm,
+    PyPi,
 }
 
 /// What there is to do.
@@ -54,24 +65,34 @@ impl Packages {
         match self {
             Packages::Page => "page",
             Packages::Api => "api",
+            Packages::PythonClients => "clients-python",
+            Packages::NodeClients => "clients-node",
             Packages::Deny => "deny",
         }
     }
 
-    fn lock_file(self) -> &'static str {
+    fn registry(self) -> Registry {
         match self {
-            Packages::Page => "package-lock.json",
-            Packages::Api | Packages::Deny => "requirements.txt",
+            Packages::Page | Packages::NodeClients => Registry::Npm,
+            Packages::Api | Packages::PythonClients | Packages::Deny => Registry::PyPi,
+        }
+    }
+
+    fn lock_file(self) -> &'static str {
+        match self.registry() {
+            Registry::Npm => "package-lock.json",
+            Registry::PyPi => "requirements.txt",
         }
     }
 
     /// Where its lock file is.
     fn source(self) -> PathBuf {
-        let used_by = match self {
-            Packages::Page | Packages::Api => "tests",
-            Packages::Deny => "xtask",
+        let folder = match self {
+            Packages::Page | Packages::Api => Path::new("tests").join(self.name()),
+            Packages::PythonClients | Packages::NodeClients => PathBuf::from("tests/clients"),
+            Packages::Deny => PathBuf::from("xtask/deny"),
         };
-        root().join(used_by).join(self.name())
+        root().join(folder)
     }
 
     /// Where it is installed.
@@ -86,17 +107,17 @@ impl Packages {
     /// What the stamp says once it is installed: for which interpreter, and the lock file.
     fn wanted(self) -> Option<String> {
         let lock = fs::read_to_string(self.source().join(self.lock_file())).ok()?;
-        let interpreter = match self {
-            Packages::Page => "node",
-            Packages::Api | Packages::Deny => "python3",
+        let interpreter = match self.registry() {
+            Registry::Npm => "node",
+            Registry::PyPi => "python3",
         };
         Some(format!("{}\n{lock}", output(interpreter, &["--version"]).unwrap_or_default()))
     }
 
     fn install(self) -> Result<bool> {
         let dir = self.dir();
-        match self {
-            Packages::Page => {
+        match self.registry() {
+            Registry::Npm => {
                 fs::create_dir_all(&dir)?;
                 for file in ["package.json", self.lock_file()] {
                     copy(&self.source().join(file), &dir.join(file))?;
@@ -105,7 +126,7 @@ impl Packages {
                 let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
                 Ok(succeeds_within(Command::new("npm").args(arguments).current_dir(&dir), LIMIT))
             }
-            Packages::Api | Packages::Deny => {
+            Registry::PyPi => {
                 let venv = |arguments: &[&str]| succeeds_within(Command::new("python3").args(arguments).arg(&dir), LIMIT);
                 let lock = self.source().join(self.lock_file());
                 let pip = || {
@@ -123,14 +144,14 @@ impl Packages {
 /// # Errors
 /// If the target folder cannot be written. An installation that fails leaves nothing, for the tests that need it to see.
 pub(crate) fn ensure(packages: Packages, possible: bool) -> Result<()> {
-    let (name, dir, stamp) = (packages.name(), packages.dir(), packages.stamp());
+    let (name, dir, stamp) = (packages.folder(), packages.dir(), packages.stamp());
     let wanted = packages.wanted();
     // A stamp without its folder says nothing.
     let found = dir.is_dir().then(|| fs::read_to_string(&stamp).ok()).flatten();
     match step(wanted.as_deref(), found.as_deref(), possible) {
         Step::UpToDate => Ok(()),
         Step::NothingToInstall => {
-            eprintln!("{name} has no {}: nothing to install for it", packages.lock_file());
+            eprintln!("tests/{name} has no {}: nothing to install for it", packages.lock_file());
             Ok(())
         }
         Step::Impossible => remove(&dir, &stamp),
@@ -139,7 +160,7 @@ pub(crate) fn ensure(packages: Packages, possible: bool) -> Result<()> {
             if packages.install()? {
                 return fs::write(&stamp, wanted.unwrap_or_default()).with_context(|| format!("cannot write {}", stamp.display()));
             }
-            eprintln!("{} of {name} could not be installed; what needs it will fail", packages.lock_file());
+            eprintln!("{} of tests/{name} could not be installed; what needs it will fail", packages.lock_file());
             remove(&dir, &stamp)
         }
     }

@@ -1,4 +1,4 @@
-//! What the tests of the service need beside Rust: a PostgreSQL server, a browser, Node.js and Python.
+//! What the tests need beside Rust: a PostgreSQL server, a browser, Node.js and Python.
 //!
 //! As root on Debian what is missing is installed; elsewhere it is said what to install. Nothing here stops the tests: what
 //! could not be had is said, and the tests that need it fail and say so again. Nothing is skipped silently.
@@ -58,8 +58,8 @@ impl Tool {
         match self {
             Tool::PostgreSql => "the tests of the service on PostgreSQL",
             Tool::Chromium => "the tests of the page",
-            Tool::Node => "lint and the tests of the page",
-            Tool::Python => "lint and the fuzzing of the API",
+            Tool::Node => "lint, the tests of the page and the vendors' clients",
+            Tool::Python => "lint, the fuzzing of the API and the vendors' clients",
         }
     }
 
@@ -113,8 +113,11 @@ fn explanation(missing: &[Tool]) -> String {
 /// Only if the target folder cannot be written.
 pub(crate) fn prepare() -> Result<()> {
     let still = find_or_install(&TOOLS);
-    packages::ensure(Packages::Page, !still.contains(&Tool::Node))?;
-    packages::ensure(Packages::Api, !still.contains(&Tool::Python))
+    let (node, python) = (!still.contains(&Tool::Node), !still.contains(&Tool::Python));
+    packages::ensure(Packages::Page, node)?;
+    packages::ensure(Packages::Api, python)?;
+    packages::ensure(Packages::NodeClients, node)?;
+    packages::ensure(Packages::PythonClients, python)
 }
 
 /// Holds the page's scripts against their types, with what is found or installed for that.

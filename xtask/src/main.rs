@@ -24,7 +24,7 @@ cargo xtask COMMAND [ARGUMENTS]
   component  build the component: target/component/reverse_sync.wasm
              --guests: also the component that breaks the rules, for the tests
              --record: put its digest on record, in plugin/component.digest
-  tools      install what the tests of the service need beside Rust: PostgreSQL, Chromium, Node.js, Python, and packages for them
+  tools      install what the tests need beside Rust: PostgreSQL, Chromium, Node.js, Python, and packages for them
   lint       rustfmt, clippy, the types of the page's scripts, the component's digest, and deny.toml: licences, sources, advisories
   sbom       what the command and the component are made of, as CycloneDX: target/sbom
 

@@ -144,14 +144,14 @@ impl Packages {
 /// # Errors
 /// If the target folder cannot be written. An installation that fails leaves nothing, for the tests that need it to see.
 pub(crate) fn ensure(packages: Packages, possible: bool) -> Result<()> {
-    let (name, dir, stamp) = (packages.folder(), packages.dir(), packages.stamp());
+    let (name, dir, stamp) = (packages.name(), packages.dir(), packages.stamp());
     let wanted = packages.wanted();
     // A stamp without its folder says nothing.
     let found = dir.is_dir().then(|| fs::read_to_string(&stamp).ok()).flatten();
     match step(wanted.as_deref(), found.as_deref(), possible) {
         Step::UpToDate => Ok(()),
         Step::NothingToInstall => {
-            eprintln!("tests/{name} has no {}: nothing to install for it", packages.lock_file());
+            eprintln!("{name} has no {}: nothing to install for it", packages.lock_file());
             Ok(())
         }
         Step::Impossible => remove(&dir, &stamp),
@@ -160,7 +160,7 @@ pub(crate) fn ensure(packages: Packages, possible: bool) -> Result<()> {
             if packages.install()? {
                 return fs::write(&stamp, wanted.unwrap_or_default()).with_context(|| format!("cannot write {}", stamp.display()));
             }
-            eprintln!("{} of tests/{name} could not be installed; what needs it will fail", packages.lock_file());
+            eprintln!("{} of {name} could not be installed; what needs it will fail", packages.lock_file());
             remove(&dir, &stamp)
         }
     }

@@ -5,12 +5,18 @@
 //! (a deadline around the call), and of the outside world nothing but the contract's streams, clocks, randomness,
 //! and `wasi:http` through [egress](crate::egress). No file system, no sockets, no environment, no arguments.
 
+mod limits;
+mod request_line;
+
+pub(crate) use limits::PeakMemory;
+
 use crate::{
     aot,
     bindings::ReverseSync,
     digest::Digest,
     egress::{Budget, Egress},
 };
+use limits::{Limits, MAX_CORE_INSTANCES, MAX_TABLE};
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -20,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 use wasmtime::{
-    Config, ResourceLimiter, Store, UpdateDeadline,
+    Config, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline,
     component::{Component as WasmComponent, HasSelf, Linker, ResourceTable},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
@@ -37,10 +43,24 @@ const MAX_HANDLES: usize = 1_024;
 const MAX_CALL: usize = 32 << 20;
 /// Bytes of the headers of one request.
 const MAX_HEADERS: usize = 16 << 10;
+/// Random bytes of one call: a seed, an id. Drawing many takes time of the host that no epoch ends.
+const MAX_RANDOM: u64 = 64 << 10;
+
+/// Where instances live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Allocation {
+    /// In slots that are reserved when the engine starts: an instance costs microseconds, and the engine some address space for each.
+    #[default]
+    Pooled,
+    /// Each where the system has room for it, for hosts whose address space is limited. Its bounds are the same.
+    OnDemand,
+}
 
 /// Bounds of every instance of an engine.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
+    /// Where instances live. Pooled by default.
+    pub allocation: Allocation,
     /// Instances alive at the same time. Slots are address space, not memory. 64 by default.
     pub max_instances: u32,
     /// Bytes that all memories and tables of one instance may have together. 64 MiB by default; the bundled
@@ -62,6 +82,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
+            allocation: Allocation::Pooled,
             max_instances: 64,
             max_memory: 64 << 20,
             max_requests: 32,
@@ -143,23 +164,15 @@ impl Engine {
         // Only WASI 0.2 is used: without the machinery of 0.3 a call into the guest costs a third.
         wasm.concurrency_support(false);
         wasm.memory_init_cow(true);
-        let mut pool = wasmtime::PoolingAllocationConfig::default();
-        pool.total_component_instances(config.max_instances)
-            .total_core_instances(config.max_instances * 4)
-            .total_memories(config.max_instances)
-            .total_tables(config.max_instances * 4)
-            .total_stacks(config.max_instances)
-            .max_memories_per_component(1)
-            .max_core_instances_per_component(32)
-            .max_component_instance_size(4 << 20)
-            .max_core_instance_size(4 << 20)
-            .table_elements(50_000)
-            .max_memory_size(config.max_memory);
-        wasm.allocation_strategy(pool);
+        match config.allocation {
+            Allocation::Pooled => wasm.allocation_strategy(pool(&config)),
+            Allocation::OnDemand => wasm.allocation_strategy(InstanceAllocationStrategy::OnDemand),
+        };
         let wasmtime = wasmtime::Engine::new(&wasm).map_err(EngineError::Start)?;
         let mut linker = Linker::new(&wasmtime);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(EngineError::Start)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(EngineError::Start)?;
+        request_line::bound(&mut linker).map_err(EngineError::Start)?;
         ReverseSync::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(EngineError::Start)?;
         let engine = Arc::new(Engine { wasmtime, linker, config, alive: Arc::default() });
         let ticking = Arc::downgrade(&engine);
@@ -198,6 +211,22 @@ impl Engine {
         let bytes = std::fs::read(path).map_err(|error| EngineError::Read { path: path.to_owned(), error })?;
         self.load(&bytes)
     }
+}
+
+fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(config.max_instances)
+        .total_core_instances(config.max_instances * 4)
+        .total_memories(config.max_instances)
+        .total_tables(config.max_instances * 4)
+        .total_stacks(config.max_instances)
+        .max_memories_per_component(1)
+        .max_core_instances_per_component(MAX_CORE_INSTANCES)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .table_elements(MAX_TABLE)
+        .max_memory_size(config.max_memory);
+    pool
 }
 
 fn tick(engine: &Weak<Engine>) {
@@ -245,7 +274,12 @@ impl Loaded {
 
     /// A fresh instance with its own store.
     pub(crate) async fn instantiate(&self, egress: Egress) -> Result<(Store<Guest>, ReverseSync), EngineError> {
-        let mut store = Store::new(&self.engine.wasmtime, Guest::new(egress, &self.engine));
+        // A pool has so many slots; without one somebody has to count.
+        let guest = Guest::new(egress, &self.engine);
+        if self.engine.config.allocation == Allocation::OnDemand && self.engine.instances() > u64::from(self.engine.config.max_instances) {
+            return Err(wasmtime::format_err!("there are {} instances already", self.engine.config.max_instances).into());
+        }
+        let mut store = Store::new(&self.engine.wasmtime, guest);
         store.limiter(|guest| &mut guest.limits);
         store.set_hostcall_fuel(MAX_CALL);
         store.set_epoch_deadline(1);
@@ -323,13 +357,19 @@ impl Guest {
         let stderr = MemoryOutputPipe::new(MAX_STDERR);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_HEADERS);
-        let wasi = WasiCtx::builder().stderr(stderr.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).build();
+        let wasi = WasiCtx::builder()
+            .stderr(stderr.clone())
+            .max_random_size(MAX_RANDOM)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .build();
         Guest {
             table,
             wasi,
             http,
             egress,
-            limits: Limits { used: 0, max: config.max_memory, peak: PeakMemory::default() },
+            limits: Limits::new(config.max_memory),
             spun: 0,
             max_spin: (config.max_idle_spin.as_millis() / TICK.as_millis()).clamp(1, u128::from(u32::MAX)) as u32,
             asked: None,
@@ -340,7 +380,7 @@ impl Guest {
 
     /// The most that this instance has had; it can be asked when the instance is gone.
     pub(crate) fn peak_memory(&self) -> PeakMemory {
-        self.limits.peak.clone()
+        self.limits.peak()
     }
 
     /// A record went in or out.
@@ -377,44 +417,5 @@ impl WasiView for Guest {
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.egress, table: &mut self.table, ctx: &mut self.http }
-    }
-}
-
-/// Bytes over all memories and tables of one store, at the most.
-#[derive(Clone, Default)]
-pub(crate) struct PeakMemory(Arc<AtomicU64>);
-
-impl PeakMemory {
-    pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-/// Bytes over all memories and tables of one store.
-struct Limits {
-    used: usize,
-    max: usize,
-    peak: PeakMemory,
-}
-
-impl Limits {
-    fn grow(&mut self, current: usize, desired: usize) -> bool {
-        let used = self.used - current.min(self.used) + desired;
-        if used > self.max {
-            return false;
-        }
-        self.used = used;
-        self.peak.0.fetch_max(used as u64, Relaxed);
-        true
-    }
-}
-
-impl ResourceLimiter for Limits {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(current, desired))
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(current * size_of::<usize>(), desired * size_of::<usize>()))
     }
 }

@@ -28,7 +28,7 @@ const DOUBTFUL: u8 = 16;
 /// A write of it alone was answered with 2xx.
 const WRITTEN: u8 = 32;
 
-/// Writes of several records that were answered with 2xx, after which none of them is sent again: such an answer may say of one record that it was
+/// Writes of several records, and uploads, that were answered with 2xx, after which none of them is sent again: such an answer may say of one record that it was
 /// refused, and one whose row was locked is sent again a few times.
 const MAX_ACKNOWLEDGED: u8 = 8;
 
@@ -173,11 +173,12 @@ impl Outstanding {
     pub(crate) fn acknowledged(&self, named: &[Place], alone: bool) {
         let mut window = self.window();
         window.mark(named, |state| state | ACKNOWLEDGED | if alone { WRITTEN } else { 0 });
-        for (number, index) in named {
-            if let Some(count) = window.batches.get_mut(number).and_then(|batch| batch.acknowledged.get_mut(*index as usize)) {
-                *count = count.saturating_add(1);
-            }
-        }
+        window.count(named);
+    }
+
+    /// An upload of them was taken in. What its job makes of them is not known, but it may write each.
+    pub(crate) fn uploaded(&self, named: &[Place]) {
+        self.window().count(named);
     }
 
     /// A write of them was answered with 412: its precondition did not hold, so it was not carried out.
@@ -286,6 +287,15 @@ impl Window {
         for (number, index) in named {
             if let Some(state) = self.batches.get_mut(number).and_then(|batch| batch.state.get_mut(*index as usize)) {
                 *state = change(*state);
+            }
+        }
+    }
+
+    /// One more write of these was answered with 2xx.
+    fn count(&mut self, named: &[Place]) {
+        for (number, index) in named {
+            if let Some(count) = self.batches.get_mut(number).and_then(|batch| batch.acknowledged.get_mut(*index as usize)) {
+                *count = count.saturating_add(1);
             }
         }
     }
@@ -399,5 +409,16 @@ mod tests {
         }
         assert!(outstanding.sent(other).is_err());
         assert!(outstanding.settle(2, |_| false).unwrap().allows_failed());
+    }
+
+    #[test]
+    fn what_was_uploaded_often_is_not_uploaded_again_and_not_called_updated() {
+        let (outstanding, named) = in_hand();
+        for _ in 0..MAX_ACKNOWLEDGED {
+            outstanding.sent(&named).unwrap();
+            outstanding.uploaded(&named);
+        }
+        assert!(outstanding.sent(&named).is_err());
+        assert!(!outstanding.settle(1, |_| false).unwrap().allows_updated());
     }
 }

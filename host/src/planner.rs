@@ -37,6 +37,8 @@ const SLACK: usize = 2;
 const MAX_REMARKS: usize = 1_000;
 /// Bytes of all that it may say about the plan as a whole.
 const MAX_REMARK_BYTES: usize = 2 << 20;
+/// Flags for each row that was read, on average: each is kept on disk until the plan is sealed.
+const MAX_FLAGS: u64 = 16;
 
 /// Golden records as a stream of Arrow batches.
 pub trait Records: Send {
@@ -333,6 +335,8 @@ struct Shared {
     joined: Vec<String>,
     /// Bytes of all remarks that were made.
     remarks: usize,
+    /// Rows that were flagged, each as often as it was.
+    flagged: u64,
     failed: Option<PlanningError>,
 }
 
@@ -342,6 +346,16 @@ impl Shared {
         self.remarks = self.remarks.saturating_add(bytes);
         if self.remarks > MAX_REMARK_BYTES {
             wasmtime::bail!("its warnings, guards and names of columns are longer than {MAX_REMARK_BYTES} bytes");
+        }
+        Ok(())
+    }
+
+    /// Counts flagged rows, which have to be read before.
+    fn flagged(&mut self, rows: &[u64]) -> wasmtime::Result<()> {
+        let read = self.accounting.total();
+        self.flagged = self.flagged.saturating_add(rows.len() as u64);
+        if self.flagged > read.saturating_mul(MAX_FLAGS) || rows.iter().any(|row| *row > read) {
+            wasmtime::bail!("it flagged rows that it has not read, or more than {MAX_FLAGS} times as many as it has");
         }
         Ok(())
     }
@@ -468,8 +482,10 @@ impl streams::HostPlanSink for Guest {
     }
 
     async fn flag(&mut self, this: Resource<PlanSinkResource>, flagged: wit::FlaggedBatch) -> wasmtime::Result<Result<(), wit::Error>> {
-        // A row may be flagged as often as one likes, so it settles nothing.
-        self.table.get(&this)?.send(Decision::Flag(flagged)).await?;
+        // It settles nothing: a row may be flagged for several reasons. But it takes room on disk.
+        let sink = self.table.get(&this)?;
+        lock(&sink.shared).flagged(&flagged.rows)?;
+        sink.send(Decision::Flag(flagged)).await?;
         Ok(Ok(()))
     }
 

@@ -395,6 +395,7 @@ impl Open {
         let status = answer.status();
         match capability.effect() {
             // The CRM has taken it in and not yet looked at it.
+            Effect::Write if capability.is_upload() && status.is_success() => outstanding.uploaded(named),
             Effect::Write if capability.is_upload() => {}
             Effect::Write if status.is_success() => outstanding.acknowledged(named, capability.is_of_one()),
             Effect::Write if status == StatusCode::PRECONDITION_FAILED => outstanding.precondition_failed(named),

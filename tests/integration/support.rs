@@ -30,7 +30,7 @@ pub(crate) async fn component() -> Arc<Component> {
 /// The component that breaks the rules, on a short leash.
 pub(crate) async fn hostile_guest() -> Arc<Component> {
     static LOADED: OnceCell<Arc<Component>> = OnceCell::const_new();
-    let config = EngineConfig { max_idle_spin: Duration::from_millis(200), max_memory: 8 << 20, ..EngineConfig::default() };
+    let config = EngineConfig { max_idle_spin: Duration::from_millis(400), max_memory: 8 << 20, ..EngineConfig::default() };
     let loaded = LOADED.get_or_init(|| async { Arc::new(load(&hostile_guest_file().unwrap(), config).await.unwrap()) }).await;
     Arc::clone(loaded)
 }

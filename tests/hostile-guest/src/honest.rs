@@ -2,7 +2,6 @@
 //! host's own part in that can be watched alone.
 
 use crate::{
-    attacks::exchange,
     bindings::{
         exports::reverse_sync::destination::destination::Target,
         reverse_sync::destination::{
@@ -10,6 +9,7 @@ use crate::{
             types::{ChangeBatch, ColumnValues, Error, Holding, ReadingBatch, RecordBatch, SkippedBatch, Status},
         },
     },
+    http::exchange,
     nothing, other, report, strings, texts,
 };
 use serde_json::{Map, Value, json};

@@ -1,5 +1,5 @@
-//! A component that breaks the rules, one at a time: `config_json.attack` says which. It asks for the same
-//! capabilities as the bundled component, so that what stops it is the host and not a missing grant.
+//! A component that breaks the rules, one at a time: `config_json.attack` says which ([`Attack`] has their names). It asks for the
+//! same capabilities as the bundled component, so that what stops it is the host and not a missing grant.
 //!
 //! While planning it makes a change of every record, unless the attack is on planning: `{"firstname":"new 1"}`, or the column
 //! `firstname` if the records have it. `config_json.before` are the values before that it claims to have seen, for
@@ -7,7 +7,14 @@
 
 mod attacks;
 mod bulk;
+mod costs;
 mod honest;
+mod http;
+mod outcomes;
+mod planning;
+mod surroundings;
+mod verifying;
+mod wire;
 mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "reverse-sync", generate_all });
 }
@@ -20,6 +27,9 @@ use bindings::{
         types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, PlanMode, Status, StringLists, Strings},
     },
 };
+
+use hostile_attacks::{Attack, Surroundings};
+use std::sync::atomic::Ordering::Relaxed;
 
 struct Hostile;
 bindings::export!(Hostile with_types_in bindings);
@@ -123,17 +133,20 @@ impl Guest for Hostile {
             let Some(ColumnValues::Text(ids)) = ids.map(|column| &column.values) else { return Err(other("no ids")) };
             let ids: Vec<&str> = ids.offsets.windows(2).map(|pair| &ids.bytes[pair[0] as usize..pair[1] as usize]).collect();
             let rows: Vec<u64> = (0..u64::from(batch.length)).map(|n| batch.first_row + n).collect();
-            if attack.starts_with("plan_") {
-                attacks::plan(&attack, &target, &rows, &ids, sink)?;
-                continue;
-            }
-            if attack.starts_with("bulk_") {
-                sink.push(&changes(&rows, &ids, |row| format!("{{\"FirstName\":\"new {row}\",\"Title\":\"t{row}\"}}")))?;
-                continue;
-            }
-            if attack.is_empty() && mode == PlanMode::Compare {
-                honest::compare(&target, &batch, &rows, &ids, sink)?;
-                continue;
+            match attack {
+                Some(Attack::Planning(attack)) => {
+                    planning::plan(attack, &target, &rows, &ids, sink)?;
+                    continue;
+                }
+                None if mode == PlanMode::Compare => {
+                    honest::compare(&target, &batch, &rows, &ids, sink)?;
+                    continue;
+                }
+                _ if target.destination_type == "salesforce_dest" => {
+                    sink.push(&changes(&rows, &ids, |row| format!("{{\"FirstName\":\"new {row}\",\"Title\":\"t{row}\"}}")))?;
+                    continue;
+                }
+                _ => {}
             }
             let mut changes = changes(&rows, &ids, |row| format!("{{\"firstname\":\"new {row}\"}}"));
             if config["before"].is_object() {
@@ -145,23 +158,67 @@ impl Guest for Hostile {
     }
 
     fn run(target: Target, _mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
-        match attack(&target)?.as_str() {
-            "" => honest::run(&target, confirmed, sink),
-            attack if attack.starts_with("bulk_") => bulk::run(attack, &target, confirmed, sink),
-            attack => attacks::run(attack, &target, confirmed, sink),
+        let attack = attack(&target)?;
+        let jobs = target.destination_type == "salesforce_dest";
+        let waits = config(&target)?["waits"] == true;
+        if attack.is_none() && !jobs && !waits {
+            return honest::run(&target, confirmed, sink);
+        }
+        let Some(batch) = confirmed.next(10)?.map(Batch::from) else { return Ok(()) };
+        match attack {
+            None if waits => costs::wait_asking(confirmed, &batch, sink),
+            None => bulk::honest(&target, &batch, sink),
+            Some(Attack::Requests(attack)) => attacks::run(attack, &target, &batch, sink),
+            Some(Attack::Wire(attack)) => wire::run(attack, &target, &batch, sink),
+            Some(Attack::Outcomes(attack)) => outcomes::run(attack, &target, &batch, sink),
+            Some(Attack::Costs(attack)) => costs::run(attack, &target, confirmed, &batch, sink),
+            Some(Attack::Surroundings(attack)) => surroundings::run(attack, &target, &batch),
+            Some(Attack::Jobs(attack)) => bulk::run(attack, &target, confirmed, &batch, sink),
+            Some(Attack::Planning(_) | Attack::Verifying(_)) => Err(other("no attack on a run")),
         }
     }
 
     fn verify(target: Target, written: &Confirmed, sink: &VerifySink) -> Result<(), Error> {
-        match attack(&target)?.as_str() {
-            "" => honest::verify(&target, written, sink),
-            attack => attacks::verify(attack, &target, written, sink),
+        match attack(&target)? {
+            None => honest::verify(&target, written, sink),
+            Some(Attack::Verifying(attack)) => match written.next(10)?.map(Batch::from) {
+                Some(batch) => verifying::verify(attack, &target, &batch, sink),
+                None => Ok(()),
+            },
+            Some(_) => Err(other("no attack on verifying")),
         }
     }
 }
 
-fn attack(target: &Target) -> Result<String, Error> {
-    Ok(config(target)?["attack"].as_str().unwrap_or_default().to_owned())
+/// Changes that were handed out.
+struct Batch {
+    rows: Vec<u64>,
+    ids: Vec<String>,
+    fields: Vec<String>,
+}
+
+impl From<ChangeBatch> for Batch {
+    fn from(batch: ChangeBatch) -> Batch {
+        Batch { ids: texts(&batch.ids), fields: texts(&batch.fields), rows: batch.rows }
+    }
+}
+
+/// The attack that the configuration names; none if it names none.
+fn attack(target: &Target) -> Result<Option<Attack>, Error> {
+    let config = config(target)?;
+    let attack = match config["attack"].as_str().unwrap_or_default() {
+        "" => None,
+        name => Some(Attack::named(name).ok_or_else(|| other(&format!("there is no attack `{name}`")))?),
+    };
+    if attack == Some(Attack::Surroundings(Surroundings::CarriedOver)) {
+        surroundings::CALLS.fetch_add(1, Relaxed);
+    }
+    Ok(attack)
+}
+
+/// A text of the configuration.
+fn wanted(target: &Target, key: &str) -> Result<String, Error> {
+    Ok(config(target)?[key].as_str().unwrap_or_default().to_owned())
 }
 
 fn config(target: &Target) -> Result<serde_json::Value, Error> {

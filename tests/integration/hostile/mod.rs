@@ -1,4 +1,10 @@
-//! A component that breaks the rules, and the host that holds.
+//! A component that breaks the rules, and the host that holds. Every attack ends as [`expected`] beside a victim ([`table`]); what
+//! takes more than that to see is here.
+
+mod beside;
+mod expected;
+mod table;
+mod threat_model;
 
 use crate::support::{Crm, Provider, TOKEN, config, hostile_guest, problems};
 use crm_simulator::{Fault, Rule, Simulator};
@@ -62,33 +68,6 @@ impl Write for Log {
     }
 }
 
-/// The attack is refused, the log says why, and nothing reaches the CRM.
-async fn refused(name: &str, more: Value, reason: &str) {
-    let crm = crm(name, more).await;
-    let (report, log) = attack(&crm).await;
-    let stopped = report.stopped.as_ref().unwrap_or_else(|| panic!("{name}: {report:?}"));
-    assert!(stopped.message.starts_with("refused") && stopped.message.contains("HttpRequestDenied"), "{name}: {stopped:?}");
-    assert_eq!(report.refused, 1, "{name}");
-    assert!(log.contains("egress refused a request") && log.contains(reason), "{name}: {log}");
-    assert_eq!(crm.requests(), Vec::<String>::new(), "{name}");
-}
-
-#[tokio::test]
-async fn creating_deleting_and_archiving_are_refused() {
-    refused("create", json!({}), "no granted capability covers POST /crm/v3/objects/contacts").await;
-    refused("delete", json!({}), "no granted capability covers DELETE").await;
-    refused("archive", json!({}), "no granted capability covers POST /crm/v3/objects/contacts/batch/archive").await;
-}
-
-#[tokio::test]
-async fn another_host_or_object_is_refused() {
-    let elsewhere = Simulator::start(config(0)).await.unwrap();
-    let url = format!("{}/crm/v3/objects/contacts/batch/update", elsewhere.base_url());
-    refused("other_host", json!({"url": url}), "requests may go to").await;
-    assert_eq!(elsewhere.connections(), 0);
-    refused("other_object", json!({}), "no granted capability covers POST /crm/v3/objects/companies").await;
-}
-
 #[tokio::test]
 async fn an_account_that_is_more_than_a_fixed_path_is_not_asked_for() {
     let simulator = Simulator::start(config(3)).await.unwrap();
@@ -105,30 +84,6 @@ async fn an_account_that_is_more_than_a_fixed_path_is_not_asked_for() {
     assert_eq!(simulator.connections(), 0);
 }
 
-#[tokio::test]
-async fn ids_fields_and_values_outside_the_plan_are_refused() {
-    // The record exists; it is just not in the plan.
-    refused("other_id", json!({"outside": "492564112130"}), "record 492564112130 is not among the confirmed changes").await;
-    refused("other_field", json!({}), "the values are not the confirmed ones").await;
-    refused("other_value", json!({}), "are not the confirmed ones").await;
-    refused("swapped_values", json!({}), "are not the confirmed ones").await;
-    refused("id_property", json!({}), "not in the granted form").await;
-    refused("same_id_twice", json!({}), "is named twice").await;
-}
-
-#[tokio::test]
-async fn a_change_whose_outcome_is_in_cannot_be_sent() {
-    refused("settled_id", json!({}), "is not among the confirmed changes in hand").await;
-}
-
-#[tokio::test]
-async fn a_guest_that_brings_its_own_credential_is_refused() {
-    refused("own_authorization", json!({}), "the guest set `authorization` itself").await;
-    refused("own_cookie", json!({}), "the guest set `cookie` itself").await;
-    refused("method_override", json!({}), "the header `x-http-method-override` is not granted").await;
-    refused("other_media", json!({}), "the header `content-type` is not that of the granted body").await;
-}
-
 /// A Salesforce destination of the guest that attacks by jobs.
 async fn with_jobs(attack: &str, more: Value) -> Crm {
     let mut config_json = more;
@@ -141,62 +96,21 @@ fn contacts() -> String {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_not_exactly_the_confirmed_changes_is_refused() {
-    for (name, reason) in [
-        ("bulk_other_value", "are not the confirmed values"),
-        ("bulk_swapped_columns", "are not the confirmed values"),
-        ("bulk_swapped_rows", "are not the confirmed values"),
-        ("bulk_clears", "are not the confirmed values"),
-        ("bulk_extra_row", "is not among the confirmed changes in hand"),
-        ("bulk_twice", "is named twice"),
-        ("bulk_field_left_out", "the confirmed field `Title` has no column"),
-        ("bulk_other_field", "the confirmed field `Title` has no column"),
-        ("bulk_other_job", "is no job that this run has opened"),
-        ("bulk_close_words", "not in the granted form"),
-    ] {
-        let outside = Provider::Salesforce.id(7);
-        let crm = with_jobs(name, json!({"outside": outside, "job": "7505t0000000009AAA"})).await;
-        let (report, log) = attack_with(&crm, &contacts()).await;
-        let stopped = report.stopped.as_ref().unwrap_or_else(|| panic!("{name}: {report:?}"));
-        assert!(stopped.message.contains("HttpRequestDenied"), "{name}: {stopped:?}");
-        assert!(log.contains(reason), "{name}: {log}");
-        let reached = crm.requests().iter().filter(|request| !request.starts_with("POST")).count();
-        assert_eq!(
-            (report.refused, reached, crm.writes()),
-            (1, usize::from(name == "bulk_close_words"), 0),
-            "{name}: {:?}",
-            crm.requests()
-        );
-    }
-    let crm = with_jobs("bulk_open_delete", json!({})).await;
-    let (report, log) = attack_with(&crm, &contacts()).await;
-    assert!(report.refused == 1 && log.contains("not in the granted form"), "{log}");
-    assert_eq!(crm.requests(), Vec::<String>::new());
+async fn an_upload_counts_once_an_answer_about_its_job_names_the_record() {
+    let crm = with_jobs("", json!({})).await;
+    let report = crm.run(&contacts()).await;
+    assert_eq!((report.counts.updated, report.counts.unknown, &report.stopped), (3, 0, &None));
 }
 
 #[tokio::test]
-async fn a_note_about_somebody_elses_job_opens_nothing() {
-    let crm = with_jobs("bulk_recalled_job", json!({"job": "7505t0000000009AAA"})).await;
-    let confirmed = crm.confirm(&contacts()).await;
-    assert_eq!(crm.run_confirmed(&confirmed).await.stopped.unwrap().message, "on with the second attempt");
-    let report = crm.run_confirmed(&confirmed).await;
-    assert!(report.stopped.unwrap().message.contains("HttpRequestDenied"));
-    assert_eq!((report.refused, crm.requests()), (1, vec![]));
-}
-
-#[tokio::test]
-async fn an_upload_proves_nothing_before_an_answer_about_its_job_names_the_record() {
-    for (name, updated) in [("bulk_claim_uploaded", 0), ("bulk_claim_closed", 0), ("bulk_honest", 3)] {
-        let crm = with_jobs(name, json!({})).await;
-        let report = crm.run(&contacts()).await;
-        assert_eq!((report.counts.updated, report.counts.unknown, &report.stopped), (updated, 3 - updated, &None), "{name}");
-        assert!(problems(&report).iter().all(|(_, problem)| problem.code == "no_evidence"), "{name}");
-    }
+async fn waiting_is_no_spinning() {
+    let report = crm("", json!({"waits": true})).await.run(CSV).await;
+    assert_eq!((report.counts.failed, report.stopped), (3, None), "it only waited");
 }
 
 #[tokio::test]
 async fn jobs_have_to_be_granted_by_name() {
-    let mut crm = with_jobs("bulk_honest", json!({})).await;
+    let mut crm = with_jobs("", json!({})).await;
     crm.bench.grant.allowed = Allowed::ReadsAndUpdates;
     let (report, log) = attack_with(&crm, &contacts()).await;
     assert!(report.refused == 1 && log.contains("no granted capability covers POST"), "{log}");
@@ -276,39 +190,6 @@ async fn lies_about_what_the_crm_holds_are_worth_nothing() {
 }
 
 #[tokio::test]
-async fn a_plan_that_does_not_add_up_is_refused_and_not_kept() {
-    for (name, reason) in [
-        ("plan_twice", "row 1 was decided twice"),
-        ("plan_lose", "1 rows were read and neither planned nor skipped, the first is row 1"),
-        ("plan_invent", "was decided before it was read"),
-        ("plan_smuggle", "something that is no change, for row 1"),
-        ("plan_bad_id", "cannot be a record id"),
-        ("plan_panic", "a guest that panics"),
-        ("plan_eat_memory", "memory allocation"),
-        ("plan_spin", "processor time"),
-        ("plan_push_nothing", "processor time"),
-        ("plan_skip_nothing", "processor time"),
-        ("plan_remarks", "are longer than 2097152 bytes"),
-    ] {
-        let crm = crm(name, json!({})).await;
-        let error = crm.try_plan(CSV).await.unwrap_err().to_string();
-        assert!(error.contains(reason), "{name}: {error}");
-        assert_eq!(std::fs::read_dir(crm.bench.plans_dir()).unwrap().count(), 0, "{name}");
-    }
-}
-
-#[tokio::test]
-async fn lies_about_outcomes_become_unknown() {
-    for (name, code) in [("claim_updated", "no_evidence"), ("claim_unchanged", "no_evidence"), ("no_outcome", "no_outcome")] {
-        let crm = crm(name, json!({})).await;
-        let report = crm.run(CSV).await;
-        assert_eq!((report.counts.updated, report.counts.unchanged, report.counts.unknown, report.pending), (0, 0, 3, 0), "{name}");
-        assert!(problems(&report).iter().all(|(ending, problem)| *ending == Ending::Unknown && problem.code == code), "{name}");
-        assert!(!report.ok());
-    }
-}
-
-#[tokio::test]
 async fn what_was_written_is_not_written_again_and_has_not_failed() {
     let crm_of = async |name: &str| crm(name, json!({})).await;
     let crm = crm_of("written_again").await;
@@ -324,39 +205,6 @@ async fn what_was_written_is_not_written_again_and_has_not_failed() {
     let crm = crm_of("written_often").await;
     let (report, log) = attack(&crm).await;
     assert_eq!((report.stopped.unwrap().message.as_str(), crm.simulator.world().writes.len()), ("8 answers", 8), "{log}");
-}
-
-#[tokio::test]
-async fn outcomes_for_changes_that_are_not_in_hand_end_the_run() {
-    for name in ["other_row", "outcome_twice"] {
-        let report = crm(name, json!({})).await.run(CSV).await;
-        let stopped = report.stopped.unwrap();
-        assert_eq!(stopped.reason, StopReason::Component);
-        assert!(stopped.message.contains("not in hand"), "{name}: {stopped:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_guest_that_spins_or_hoards_is_stopped() {
-    for (name, reason) in [
-        ("spin", "processor time"),
-        ("spin_asking", "processor time"),
-        ("push_nothing", "processor time"),
-        ("next_nothing", "processor time"),
-        ("eat_memory", "memory allocation"),
-        ("many_problems", "20000 problems of 3 rows"),
-        ("same_bytes", "fuel"),
-    ] {
-        let report = crm(name, json!({})).await.run(CSV).await;
-        let stopped = report.stopped.unwrap();
-        assert!(stopped.message.contains(reason), "{name}: {stopped:?}");
-        assert_eq!(report.pending, 3);
-    }
-    let report = crm("wait_asking", json!({})).await.run(CSV).await;
-    assert_eq!((report.counts.failed, report.stopped), (3, None), "it only waited");
-    let crm = crm("hoard", json!({})).await;
-    let report = crm.run(&crm.new_names(70_000)).await;
-    assert!(report.stopped.unwrap().message.contains("without reporting"));
 }
 
 /// What a host gives one instance, by default.
@@ -411,7 +259,7 @@ async fn bodies_that_are_never_sent_take_little_of_the_hosts_memory() {
 async fn refusals_are_counted_and_only_the_first_ones_are_logged() {
     let crm = crm("refused_often", json!({})).await;
     let (report, log) = attack(&crm).await;
-    assert_eq!((report.stopped.unwrap().message.as_str(), report.refused), ("500 refused", 500));
+    assert_eq!((report.stopped.unwrap().message.as_str(), report.refused), ("30 refused", 30));
     assert_eq!(log.matches("egress refused a request").count(), 20);
     assert!(log.contains("they are counted") && log.len() < 40_000, "{} bytes", log.len());
     assert_eq!(crm.requests(), Vec::<String>::new());
@@ -425,16 +273,6 @@ async fn a_report_says_how_much_memory_the_component_had() {
     assert_eq!(serde_json::to_value(&report).unwrap()["peak_memory_bytes"], json!(modest));
     let report = crm("eat_memory", json!({})).await.run(CSV).await;
     assert!((6 << 20..=8 << 20).contains(&report.peak_memory), "up to its limit: {}", report.peak_memory);
-}
-
-#[tokio::test]
-async fn there_is_no_way_around_wasi_http() {
-    for (name, said) in [("tcp", "no socket"), ("files", "nothing to see")] {
-        let crm = crm(name, json!({})).await;
-        let report = crm.run(CSV).await;
-        assert!(report.stopped.unwrap().message.contains(said), "{name}");
-        assert_eq!(crm.simulator.connections(), 0, "{name}");
-    }
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub mod destination;
 pub mod digest;
 pub mod egress;
 pub mod engine;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod gate;
 pub mod guards;
 pub mod journal;

@@ -20,6 +20,8 @@ pub mod descriptor;
 pub mod encode;
 mod error;
 mod fields;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(target_arch = "wasm32")]
 mod guest;
 mod hint;

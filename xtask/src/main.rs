@@ -4,6 +4,7 @@
 
 mod apt;
 mod component;
+mod fuzz;
 mod packages;
 mod process;
 mod supply_chain;
@@ -19,6 +20,7 @@ cargo xtask COMMAND [ARGUMENTS]
 
   demo       plan and run golden records against a local CRM simulator, and show before and after
   test       build what the tests need and run every test; arguments go to `cargo test`
+  fuzz       fuzz whatever parses what is not ours, a minute each; --help says more
   bench      build in release and run the benchmarks; --help says more
   build      build the command: target/release/reverse-sync
   component  build the component: target/component/reverse_sync.wasm
@@ -33,7 +35,8 @@ So is what the tests of the service need beside it: PostgreSQL, Chromium, Node.j
 ";
 
 fn main() -> ExitCode {
-    match dispatch() {
+    let done = if env::var_os(fuzz::WRAPPER).is_some() { fuzz::rustc(env::args_os().skip(1)) } else { dispatch() };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -70,6 +73,7 @@ fn dispatch() -> Result<()> {
             run(cargo().arg("test").args(all).args(&rest))
         }
         "tools" => tools::prepare(),
+        "fuzz" => fuzz::fuzz(&rest),
         "demo" => {
             component::build(false)?;
             // The demo runs the command, as a person would.

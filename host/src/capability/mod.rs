@@ -8,6 +8,8 @@
 //! say (an `idProperty`, a second `inputs`, an `allOrNone`) therefore cannot be in the body either.
 
 pub(crate) mod csv;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod jobs;
 mod template;
 #[cfg(test)]

@@ -160,11 +160,25 @@ impl Lines {
         serde_json::to_writer(&mut *to, line)?;
         // The brace that closes it follows the checksum.
         to.pop();
+        self.seal(to, start)
+    }
+
+    /// Puts a line's checksum behind it.
+    fn seal(&mut self, to: &mut Vec<u8>, start: usize) -> io::Result<()> {
         self.sum = xxh3_64_with_seed(&to[start..], self.sum);
         to.extend_from_slice(SUM);
         write!(to, "{:0DIGITS$x}", self.sum)?;
         to.extend_from_slice(END);
         Ok(())
+    }
+
+    /// A line that is any text, without the brace that closes it; its checksum.
+    #[cfg(fuzzing)]
+    pub(super) fn write_raw(&mut self, to: &mut Vec<u8>, line: &[u8]) -> u64 {
+        let start = to.len();
+        to.extend_from_slice(line);
+        self.seal(to, start).unwrap_or_else(|error| panic!("{error}"));
+        self.sum
     }
 
     pub(super) fn write_outcomes(&mut self, to: &mut Vec<u8>, outcomes: Outcomes, counts: &mut Counts) -> io::Result<()> {
@@ -223,9 +237,14 @@ struct UnreadFormat {
 }
 
 /// Reads a journal from the start, up to its end or to where it is damaged; `problem` sees every problem in it.
-pub(super) fn scan(path: &Path, mut problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
+pub(super) fn scan(path: &Path, problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
+    let file = File::open(path).map_err(|error| JournalError::Io { path: path.to_owned(), error })?;
+    scan_lines(BufReader::with_capacity(1 << 18, file), path, problem)
+}
+
+/// [`scan`], of a journal that is open.
+pub(super) fn scan_lines(mut reader: impl BufRead, path: &Path, mut problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
     let io_error = |error| JournalError::Io { path: path.to_owned(), error };
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(io_error)?);
     let mut past = Past::default();
     let mut text = Vec::new();
     let mut number = 0;

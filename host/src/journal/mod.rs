@@ -6,6 +6,8 @@
 //! an outcome is in doubt, and a read settles it before it is written again. What stands behind damage is not believed:
 //! then every change without an outcome is in doubt.
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod lines;
 mod page;
 mod ranges;

@@ -260,6 +260,21 @@ impl Header {
         Ok(header)
     }
 
+    /// See [`crate::fuzzing`].
+    #[cfg(fuzzing)]
+    pub(super) fn reseal(plans_dir: &Path, header: &[u8], changes: &[u8], skipped: &[u8]) -> Option<PlanId> {
+        let mut header: Header = serde_json::from_slice(header).ok()?;
+        (header.changes_digest, header.skipped_digest) = (Digest::of(changes), Digest::of(skipped));
+        header.plan_id = header.id();
+        header.seal = header.seal();
+        let dir = plans_dir.join(header.plan_id.as_str());
+        fs::create_dir_all(&dir).ok()?;
+        fs::write(dir.join(spool::CHANGES), changes).ok()?;
+        fs::write(dir.join(spool::SKIPPED), skipped).ok()?;
+        fs::write(dir.join(HEADER), serde_json::to_vec(&header).ok()?).ok()?;
+        Some(header.plan_id)
+    }
+
     /// The id that these contents have.
     fn id(&self) -> PlanId {
         let contents = serde_json::json!({

@@ -12,9 +12,11 @@ mod duplicates;
 mod external_sort;
 mod fields;
 mod flags;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod header;
 mod page;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod sample;
 mod spool;
 mod spool_file;

@@ -8,6 +8,8 @@ pub(crate) mod bounds;
 mod columns;
 mod csv;
 mod csv_form;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod input;
 mod jsonl;
 pub(crate) mod marked;

@@ -137,12 +137,8 @@ pub async fn read<N: Network>(config: &Config, network: &N) -> Result<Metadata, 
     for _ in 0..3 {
         match exchange(config, network, &request, || false).await? {
             Exchange::Accepted(answer) => {
-                let parsed = match config.provider {
-                    Provider::HubSpot => hubspot::parse(&answer.body),
-                    Provider::Salesforce => salesforce::parse(&answer.body),
-                };
-                if let Some(fields) = parsed {
-                    return Ok(Metadata::new(config.provider, fields));
+                if let Some(metadata) = parsed(config.provider, &answer.body) {
+                    return Ok(metadata);
                 }
             }
             Exchange::Refused(400 | 404, error) => {
@@ -160,4 +156,13 @@ pub async fn read<N: Network>(config: &Config, network: &N) -> Result<Metadata, 
         }
     }
     Err(unavailable(config, 3, "an answer to a read of its metadata that is not in the documented form"))
+}
+
+/// What an answer in the documented form tells of.
+pub(crate) fn parsed(provider: Provider, body: &[u8]) -> Option<Metadata> {
+    let fields = match provider {
+        Provider::HubSpot => hubspot::parse(body),
+        Provider::Salesforce => salesforce::parse(body),
+    };
+    fields.map(|fields| Metadata::new(provider, fields))
 }

@@ -18,6 +18,8 @@ mod bulk;
 pub(crate) mod changes;
 mod crm_error;
 pub(crate) mod exchange;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub(crate) mod hubspot;
 mod reconcile;
 mod record_job;

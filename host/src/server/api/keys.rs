@@ -83,7 +83,7 @@ async fn list(State(app): State<Arc<App>>, Admin(member): Admin, Query(paging): 
 }
 
 /// The key after which a page begins. It may be revoked by now, so its place is told by what orders the list.
-fn position(paging: &Paging) -> Answer<Option<(i64, String)>> {
+pub(super) fn position(paging: &Paging) -> Answer<Option<(i64, String)>> {
     let after = paging.after()?;
     if after.is_empty() {
         return Ok(None);

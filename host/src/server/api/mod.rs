@@ -15,6 +15,8 @@ mod destination_body;
 mod destinations;
 mod document;
 mod events;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod golden;
 mod health;
 mod keys;

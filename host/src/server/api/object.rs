@@ -183,6 +183,13 @@ pub struct Paging {
     after: Option<String>,
 }
 
+#[cfg(fuzzing)]
+impl From<&str> for Paging {
+    fn from(after: &str) -> Paging {
+        Paging { limit: None, after: Some(after.to_owned()) }
+    }
+}
+
 impl Paging {
     /// How many entries the page has.
     ///

@@ -132,10 +132,7 @@ async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query):
     let limit = limit(query.limit)?;
     let before = match &query.after {
         None => (i64::MAX, String::new()),
-        Some(cursor) => cursor
-            .split_once('.')
-            .and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<PlanId>().ok()?.to_string())))
-            .ok_or_else(bad_cursor)?,
+        Some(cursor) => position(cursor)?,
     };
     if query.destination_id.as_deref().is_some_and(|id| !is_id(id)) {
         return Ok(Json(List { items: Vec::new(), next: None }));
@@ -145,6 +142,12 @@ async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query):
     let rows: Vec<(PlanRow, PlanJson)> = rows.into_iter().zip(shown).collect();
     let cursor = |(row, _): &(PlanRow, PlanJson)| format!("{}.{}", row.planned_at, row.plan_id);
     Ok(Json(List::page(rows, limit, cursor, |(_, plan)| PlanJson { sample: None, skipped_rows: None, ..plan })))
+}
+
+/// The plan after which a page begins.
+pub(super) fn position(cursor: &str) -> Answer<(i64, String)> {
+    let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<PlanId>().ok()?.to_string())));
+    parts.ok_or_else(bad_cursor)
 }
 
 fn shown(row: &PlanRow) -> Answer<PlanJson> {

@@ -44,7 +44,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    fn read(body: &[u8]) -> Option<Job> {
+    pub(super) fn read(body: &[u8]) -> Option<Job> {
         let told: Value = serde_json::from_slice(body).ok()?;
         let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default();
         let state = match text("state") {
@@ -212,7 +212,7 @@ impl<N: Network> Runner<'_, N> {
     }
 }
 
-fn read_rows(body: &[u8], each: &mut dyn FnMut(Row<'_>)) -> bool {
+pub(super) fn read_rows(body: &[u8], each: &mut dyn FnMut(Row<'_>)) -> bool {
     let mut rows = Rows::new(body);
     if !rows.advance() {
         return false;

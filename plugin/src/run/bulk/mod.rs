@@ -12,6 +12,8 @@
 //! is given up, one that runs is waited for, and what none of its result sets names is read before it is sent.
 
 pub(in crate::run) mod csv;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod job;
 mod load;
 mod notes;

@@ -36,7 +36,7 @@ impl fmt::Display for Note {
 }
 
 impl Note {
-    fn parse(text: &str) -> Option<Note> {
+    pub(super) fn parse(text: &str) -> Option<Note> {
         let (way, rows) = text.rsplit_once(' ')?;
         let (first, last) = rows.split_once('-')?;
         let way = match way {

@@ -5,6 +5,8 @@
 //! who use it may not. A query is one `SELECT`: it is looked at here, it is run inside another `SELECT`, where nothing else is allowed, and
 //! the database is told to write nothing. Every value passes through its text, in the spelling of the database; only then it gets a type.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod policy;
 mod postgres;
 mod sqlite;

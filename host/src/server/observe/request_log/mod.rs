@@ -7,6 +7,9 @@
 //! [`RequestLog`] writes; [`page`], [`rate`] and [`sweep`] read and remove. The latter three wait for the disk:
 //! they are for a thread that may.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
+
 use super::metrics::Metrics;
 use crate::{
     egress::{Exchange, Fate, Observer, transport::TransportError},

@@ -1,6 +1,6 @@
 //! Components compiled ahead of time. Compiling takes a second, loading the artefact a millisecond.
 //!
-//! This is the one module with unsafe code: an artefact is native code, and wasmtime can only take our word for where
+//! There is unsafe code here (and for one limit of SQLite in `server/golden/query`): an artefact is native code, and wasmtime can only take our word for where
 //! it comes from, and that it is whole. The word is good because an artefact is loaded only if its folder and file
 //! belong to this user and nobody else can write to them, and if its checksum is right: a file that a power loss tore
 //! would otherwise be run as it is. Its name carries the component's digest and the engine's compatibility hash, and

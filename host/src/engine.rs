@@ -5,17 +5,20 @@
 //! (a deadline around the call), and of the outside world nothing but the contract's streams, clocks, randomness,
 //! and `wasi:http` through [egress](crate::egress). No file system, no sockets, no environment, no arguments.
 
+mod error;
 mod limits;
 mod request_line;
 
+pub use error::{EngineError, Trapped};
 pub(crate) use limits::PeakMemory;
 
 use crate::{
     aot,
-    bindings::ReverseSync,
+    bindings::{ReverseSync, types as wit},
     digest::Digest,
     egress::{Budget, Egress},
 };
+use error::shortened;
 use limits::{Limits, MAX_CORE_INSTANCES, MAX_TABLE};
 use std::{
     path::{Path, PathBuf},
@@ -99,58 +102,6 @@ pub struct Engine {
     linker: Linker<Guest>,
     pub(crate) config: EngineConfig,
     alive: Arc<AtomicU64>,
-}
-
-/// A component could not be loaded, or an instance of it broke.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// wasmtime does not run here.
-    #[error("cannot start the WebAssembly engine: {0:#}")]
-    Start(wasmtime::Error),
-    /// The file cannot be read.
-    #[error("cannot read component {path}: {error}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// It is no component, or not one of this contract.
-    #[error("this is not a component of the contract reverse-sync:destination@0.1.0: {0:#}")]
-    Contract(wasmtime::Error),
-    /// The instance trapped, ran out of a budget or broke the contract.
-    #[error("the component broke off: {0}")]
-    Trap(Trapped),
-    /// The deadline passed.
-    #[error("the component was stopped after {0:?}, its deadline")]
-    Deadline(Duration),
-}
-
-/// Why an instance broke off, without the addresses of a backtrace that nobody can read.
-#[derive(Debug)]
-pub struct Trapped(String);
-
-impl Trapped {
-    /// The innermost cause, and what the component said on standard error (a Rust component says why it panicked).
-    pub(crate) fn new(error: &wasmtime::Error, stderr: &str) -> Trapped {
-        let cause = error.root_cause().to_string();
-        match stderr.trim() {
-            "" => Trapped(cause),
-            said => Trapped(format!("{cause}; it said: {said}")),
-        }
-    }
-}
-
-impl std::fmt::Display for Trapped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<wasmtime::Error> for EngineError {
-    fn from(error: wasmtime::Error) -> EngineError {
-        EngineError::Trap(Trapped::new(&error, ""))
-    }
 }
 
 impl Engine {
@@ -314,6 +265,15 @@ pub(crate) async fn within<T>(
     }
 }
 
+/// Runs a call that may end with an error in the component's words.
+pub(crate) async fn called(
+    deadline: Duration,
+    store: Store<Guest>,
+    call: impl AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<Result<(), wit::Error>>,
+) -> Result<Result<(), wit::Error>, EngineError> {
+    Ok(within(deadline, store, call).await?.map_err(shortened))
+}
+
 /// What one instance's store holds.
 pub(crate) struct Guest {
     pub(crate) table: ResourceTable,
@@ -346,8 +306,8 @@ impl Drop for Alive {
     }
 }
 
-/// What a component may write to standard error before the rest is dropped.
-const MAX_STDERR: usize = 16 << 10;
+/// What a component may write to standard error before the rest is dropped: it goes to a log, and into the error of a trap.
+const MAX_STDERR: usize = 4 << 10;
 
 impl Guest {
     fn new(egress: Egress, engine: &Engine) -> Guest {

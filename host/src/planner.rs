@@ -12,7 +12,7 @@ use crate::{
     component::{Component, Grant, GrantError, Phase},
     destination::Destination,
     egress::{Egress, Link, Traffic, base_url::BaseUrl, credential::CredentialError},
-    engine::{EngineError, Guest, within},
+    engine::{EngineError, Guest, called},
     plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Guard, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
     records::{RecordsError, bounds, to_columns},
     run::StopSignal,
@@ -39,6 +39,8 @@ const MAX_REMARKS: usize = 1_000;
 const MAX_REMARK_BYTES: usize = 2 << 20;
 /// Flags for each row that was read, on average: each is kept on disk until the plan is sealed.
 const MAX_FLAGS: u64 = 16;
+/// Bytes of a guard's name and of what is the matter, which are kept once for all rows.
+const MAX_MATTER: usize = 1_000;
 
 /// Golden records as a stream of Arrow batches.
 pub trait Records: Send {
@@ -307,7 +309,7 @@ async fn call(
     let records = table.push(RecordsResource { batches, rest: None, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
     let sink = table.push(PlanSinkResource { decisions, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
     let guest = instance.reverse_sync_destination_destination();
-    within(loaded.deadline(), store, async |store| guest.call_plan(store, target, mode.into(), records, sink).await).await
+    called(loaded.deadline(), store, async |store| guest.call_plan(store, target, mode.into(), records, sink).await).await
 }
 
 pub(crate) fn target(destination: &Destination, base_url: &str) -> Target {
@@ -351,10 +353,13 @@ impl Shared {
     }
 
     /// Counts flagged rows, which have to be read before.
-    fn flagged(&mut self, rows: &[u64]) -> wasmtime::Result<()> {
+    fn flagged(&mut self, flagged: &wit::FlaggedBatch) -> wasmtime::Result<()> {
+        if flagged.guard.len() + flagged.what.len() > MAX_MATTER {
+            wasmtime::bail!("it flagged rows in more than {MAX_MATTER} bytes");
+        }
         let read = self.accounting.total();
-        self.flagged = self.flagged.saturating_add(rows.len() as u64);
-        if self.flagged > read.saturating_mul(MAX_FLAGS) || rows.iter().any(|row| *row > read) {
+        self.flagged = self.flagged.saturating_add(flagged.rows.len() as u64);
+        if self.flagged > read.saturating_mul(MAX_FLAGS) || flagged.rows.iter().any(|row| *row > read) {
             wasmtime::bail!("it flagged rows that it has not read, or more than {MAX_FLAGS} times as many as it has");
         }
         Ok(())
@@ -484,7 +489,7 @@ impl streams::HostPlanSink for Guest {
     async fn flag(&mut self, this: Resource<PlanSinkResource>, flagged: wit::FlaggedBatch) -> wasmtime::Result<Result<(), wit::Error>> {
         // It settles nothing: a row may be flagged for several reasons. But it takes room on disk.
         let sink = self.table.get(&this)?;
-        lock(&sink.shared).flagged(&flagged.rows)?;
+        lock(&sink.shared).flagged(&flagged)?;
         sink.send(Decision::Flag(flagged)).await?;
         Ok(Ok(()))
     }

@@ -9,7 +9,7 @@ use crate::{
     },
     component::{Component, Grant, GrantError},
     egress::{Egress, Link, credential::CredentialError},
-    engine::{EngineError, Guest, within},
+    engine::{EngineError, Guest, called},
     journal::{Past, Ranges},
     outstanding::{Outstanding, Taken},
     plan::{Malformed, Packed, Plan},
@@ -121,7 +121,7 @@ pub async fn verify(
     let sink = table.push(sink).map_err(wasmtime::Error::from).map_err(EngineError::from)?;
     let guest = instance.reverse_sync_destination_destination();
     let target = target(&header.destination, &header.base_url);
-    let called = within(loaded.deadline(), store, async |store| guest.call_verify(store, &target, written, sink).await).await;
+    let called = called(loaded.deadline(), store, async |store| guest.call_verify(store, &target, written, sink).await).await;
     reader.await.map_err(io::Error::other)??;
     called?.map_err(|error| traffic.no_access().cloned().map_or(VerifyError::Stopped(error), VerifyError::NoAccess))?;
     match to_read.saturating_sub(read.load(Relaxed)) {

@@ -16,7 +16,7 @@ use crate::{
     bindings::types::{Error as GuestError, ErrorKind},
     component::{Component, Grant, GrantError},
     egress::{Egress, Link, Traffic, Unanswered, credential::CredentialError},
-    engine::{EngineError, PeakMemory, within},
+    engine::{EngineError, PeakMemory, called},
     gate::ConfirmedPlan,
     journal::{Closing, Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId},
     outstanding::Outstanding,
@@ -372,7 +372,7 @@ async fn call(
     let guest = instance.reverse_sync_destination_destination();
     let target = target(&header.destination, &header.base_url);
     let mode = header.mode.into();
-    within(loaded.deadline(), store, async |store| guest.call_run(store, &target, mode, changes, sink).await).await
+    called(loaded.deadline(), store, async |store| guest.call_run(store, &target, mode, changes, sink).await).await
 }
 
 /// Why a call ended before its time, if it did. The component cannot know that there was no access token for a request;

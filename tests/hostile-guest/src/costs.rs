@@ -66,16 +66,11 @@ pub(crate) fn run(attack: Costs, target: &Target, confirmed: &Confirmed, batch: 
         },
         Costs::ManyProblems => sink.push(&failed((0..20_000).map(|_| problem("y".into())).collect())),
         Costs::SameBytes => {
-            // All messages are the same bytes of this memory; the host would have each for itself.
-            let message = "x".repeat(1 << 20).leak();
-            let text = || {
-                // SAFETY: nobody writes to it, and it is never given back.
-                ManuallyDrop::new(unsafe { String::from_raw_parts(message.as_ptr().cast_mut(), message.len(), message.len()) })
-            };
-            let problems = (0..1_000).map(|_| problem(ManuallyDrop::into_inner(text()))).collect();
-            let batch = ManuallyDrop::new(failed(problems));
+            let batch = ManuallyDrop::new(failed(same_bytes().into_iter().map(problem).collect()));
             sink.push(&batch)
         }
+        Costs::SameBytesInError => Err(Error { missing_scopes: same_bytes(), ..other("many scopes") }),
+        Costs::ErrorLong => Err(other(&"x".repeat(1 << 20))),
         Costs::RefusedOften => {
             let url = format!("{base}/{}", "x".repeat(8_000));
             let refused = (0..30).filter(|_| send("DELETE", &url, &[], "").is_err()).count();
@@ -115,6 +110,13 @@ pub(crate) fn wait_asking(confirmed: &Confirmed, batch: &Batch, sink: &OutcomeSi
         confirmed.stopping();
     }
     report(sink, &batch.rows, Status::Failed)
+}
+
+/// Texts that are all the same bytes of this memory; the host would have each for itself. They must never be dropped.
+fn same_bytes() -> Vec<String> {
+    let text = "x".repeat(1 << 20).leak();
+    // SAFETY: nobody writes to it, and it is never given back: the call ends with a trap.
+    (0..1_000).map(|_| unsafe { String::from_raw_parts(text.as_ptr().cast_mut(), text.len(), text.len()) }).collect()
 }
 
 fn hoard_bodies() -> Result<(), Error> {

@@ -9,7 +9,7 @@ use crate::{
     changes,
     costs::{eat_memory, spin},
     http::{said, send},
-    strings, wanted,
+    other, strings, wanted,
 };
 use hostile_attacks::Planning;
 
@@ -96,6 +96,14 @@ pub(crate) fn plan(attack: Planning, target: &Target, rows: &[u64], ids: &[&str]
             flag(vec![rows[0] + 1_000_000])?;
             sink.push(&good)
         }
+        Planning::FlagLong => {
+            sink.push(&good)?;
+            let flagged =
+                FlaggedBatch { guard: "odd".into(), what: "x".repeat(1 << 20), rows: rows[..1].to_vec(), details: strings(["x"]) };
+            sink.flag(&flagged)
+        }
+        Planning::ReasonLong => skip(rows, &"x".repeat(1 << 20)),
+        Planning::ErrorLong => Err(other(&"x".repeat(1 << 20))),
         Planning::Reasons => rows.iter().enumerate().try_for_each(|(at, row)| skip(&[*row], &format!("reason_{at}"))),
         Planning::EatMemory => eat_memory(),
         Planning::Panic => panic!("a guest that panics"),

@@ -10,13 +10,14 @@ use crate::support::{Crm, Provider, TOKEN, config, hostile_guest, problems};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync::{
     component::Allowed,
+    engine::{Allocation, EngineConfig},
     journal::{Ending, Ranges},
     planner::{self, Asking},
     records::{RecordOptions, RecordSource},
     run::{Report, StopReason, StopSignal},
     verify::{self, Holding, Reading, VerifyError},
 };
-use reverse_sync_tests::Bench;
+use reverse_sync_tests::{Bench, hostile_guest_file, load};
 use serde_json::{Value, json};
 use std::{
     io::Write,
@@ -263,6 +264,27 @@ async fn refusals_are_counted_and_only_the_first_ones_are_logged() {
     assert_eq!(log.matches("egress refused a request").count(), 20);
     assert!(log.contains("they are counted") && log.len() < 40_000, "{} bytes", log.len());
     assert_eq!(crm.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_engine_has_as_many_instances_as_it_may_wherever_they_live() {
+    for allocation in [Allocation::Pooled, Allocation::OnDemand] {
+        let engine = EngineConfig { allocation, max_instances: 1, ..EngineConfig::default() };
+        let component = Arc::new(load(&hostile_guest_file().unwrap(), engine).await.unwrap());
+        let mut crm = Crm::of(Arc::clone(&component), Provider::HubSpot, config(10), json!({"attack": "sleep"})).await;
+        crm.bench.component = Arc::new(component.with_deadline(Duration::from_secs(1)));
+        let confirmed = crm.confirm(CSV).await;
+        let another = async {
+            while component.engine().instances() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            component.instantiate().await
+        };
+        let (report, another) = tokio::join!(crm.run_confirmed(&confirmed), another);
+        assert!(report.stopped.unwrap().message.contains("its deadline"));
+        assert!(another.is_err(), "{allocation:?}");
+        component.instantiate().await.unwrap();
+    }
 }
 
 #[tokio::test]

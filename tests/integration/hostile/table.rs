@@ -40,6 +40,9 @@ beside_a_victim! {
     verifying: Verifying,
 }
 
+/// More bytes than any word to a person has.
+const SHORT: usize = 5_000;
+
 async fn all(allocation: Allocation, attacks: impl Iterator<Item = Attack>) {
     let host = Host::of(allocation).await;
     for attack in attacks {
@@ -61,7 +64,7 @@ async fn ends_as(scene: &mut Scene, expected: &Expected) {
     match &expected.ends {
         Ends::NoPlan(says) => {
             let error = scene.crm.try_plan(&csv).await.map(|plan| plan.header().clone()).unwrap_err().to_string();
-            assert!(error.contains(says), "{name}: {error}");
+            assert!(error.contains(says) && error.len() < SHORT, "{name}: {error}");
             assert_eq!(std::fs::read_dir(scene.crm.bench.plans_dir()).unwrap().count(), 0, "{name}: something was kept");
         }
         Ends::Plans(changes) => assert_eq!(scene.crm.plan(&csv).await.header().writable, *changes, "{name}"),
@@ -72,7 +75,7 @@ async fn ends_as(scene: &mut Scene, expected: &Expected) {
             }
             let report = scene.crm.run_confirmed(&confirmed).await;
             let stopped = report.stopped.as_ref().unwrap_or_else(|| panic!("{name}: {report:?}"));
-            assert!(stopped.message.contains(says), "{name}: {stopped:?}\n{}", scene.log.text());
+            assert!(stopped.message.contains(says) && stopped.message.len() < SHORT, "{name}: {stopped:?}\n{}", scene.log.text());
             assert_eq!((report.refused, report.requests, report.counts.updated), (expected.refused, expected.requests as u64, 0), "{name}");
         }
         Ends::Runs { failed, unknown, code } => {
@@ -99,7 +102,7 @@ async fn ends_as(scene: &mut Scene, expected: &Expected) {
         }
     }
     let log = scene.log.text();
-    assert!(log.contains(expected.logs), "{name}: {log}");
+    assert!(log.contains(expected.logs) && log.len() < 10 * SHORT, "{name}: {log}");
     assert_eq!(
         (scene.crm.requests().len(), scene.crm.writes()),
         (expected.requests, expected.writes),

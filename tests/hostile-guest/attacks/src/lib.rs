@@ -96,6 +96,12 @@ attacks! {
         FlagOften = "plan_flag_often",
         /// Flags rows that nobody has read.
         FlagUnread = "plan_flag_unread",
+        /// Flags a row at length.
+        FlagLong = "plan_flag_long",
+        /// A reason to skip that is no code.
+        ReasonLong = "plan_reason_long",
+        /// An error that is longer than any report.
+        ErrorLong = "plan_error_long",
         /// More reasons to skip than there may be.
         Reasons = "plan_reasons",
         /// Takes all memory.
@@ -308,6 +314,10 @@ attacks! {
         ManyProblems = "many_problems",
         /// Gives the same bytes a thousand times.
         SameBytes = "same_bytes",
+        /// The same in an error.
+        SameBytesInError = "same_bytes_in_error",
+        /// An error that is longer than any report.
+        ErrorLong = "error_long",
         /// Is refused all the time.
         RefusedOften = "refused_often",
         /// Spins and asks whether to stop.

@@ -150,6 +150,10 @@ async fn a_client_updates_in_bulk_and_reads_which_rows_failed() {
             assert_eq!((&row["sf__Created"], &row["Title"]), (&json!("false"), &judge.field(row["Id"].as_str().unwrap(), "Title")));
         }
         let failed = &result["failed"];
+        // The columns that the guide names, before those of the upload.
+        let columns = |row: &Value| row.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(columns(&result["successful"][0]), ["Id", "Title", "sf__Created", "sf__Id"]);
+        assert_eq!(columns(&failed[0]), ["Id", "Title", "sf__Error", "sf__Id"]);
         assert_eq!(only(failed, &["Id", "Title"]), json!([{"Id": contact(99), "Title": "Director \"1\", Sales"}]));
         assert!(failed[0]["sf__Error"].as_str().unwrap().starts_with("INVALID_CROSS_REFERENCE_KEY:"), "{failed}");
         assert_eq!(judge.field(&contact(0), "Title"), "Director \"0\", Sales");

@@ -25,6 +25,7 @@ pub mod check;
 pub mod component;
 pub mod component_files;
 mod config_values;
+mod contained;
 pub mod destination;
 pub mod digest;
 pub mod egress;

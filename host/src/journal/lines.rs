@@ -24,6 +24,8 @@ const SUM: &[u8] = b",\"sum\":\"";
 /// Behind them.
 const END: &[u8] = b"\"}\n";
 const DIGITS: usize = 16;
+/// No plan has so many changes. A number beyond is none of one.
+const MAX_CHANGES: u64 = 1 << 48;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +48,17 @@ pub(super) enum Line {
     /// The process ended in order: whatever was handed out has its outcome.
     Settled {},
     Finished(Counts),
+}
+
+impl Line {
+    /// Whether what it says of changes can be.
+    fn is_possible(&self) -> bool {
+        match self {
+            Line::Updated(ranges) | Line::Unchanged(ranges) => ranges.iter().all(|(first, last)| first <= last && *last < MAX_CHANGES),
+            Line::Failed(problem) | Line::Drifted(problem) | Line::Unknown(problem) => problem.change < MAX_CHANGES,
+            _ => true,
+        }
+    }
 }
 
 /// What a component wanted a later attempt to know.
@@ -282,6 +295,10 @@ pub(super) fn scan_lines(mut reader: impl BufRead, path: &Path, mut problem: imp
                 });
             }
         };
+        if !Line::is_possible(&line) {
+            let error = "it names changes that no plan has".to_owned();
+            return Err(JournalError::Line { path: path.to_owned(), line: number, error });
+        }
         past.whole += length;
         match line {
             Line::Started(started) if started.format != FORMAT => {

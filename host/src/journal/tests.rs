@@ -126,6 +126,25 @@ async fn what_another_version_has_written_is_an_error_and_stays_as_it_is() {
     }
 }
 
+/// Such a line panicked where it was counted, or later where a range ended at the last number there is.
+#[tokio::test]
+async fn changes_that_no_plan_has_are_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, bytes) = written(dir.path()).await;
+    let sum = read(&path, |_, _| {}).unwrap().sum;
+    let unlike = |line: Line| {
+        let mut text = bytes.clone();
+        Lines::after(sum).write(&mut text, &line).unwrap();
+        fs::write(&path, &text).unwrap();
+        let error = read(&path, |_, _| {}).unwrap_err().to_string();
+        assert!(error.contains("line 5") && error.contains("changes that no plan has"), "{error}");
+    };
+    unlike(Line::Updated(vec![(4, 3)]));
+    unlike(Line::Unchanged(vec![(5, 6), (9, 0)]));
+    unlike(Line::Updated(vec![(5, u64::MAX)]));
+    unlike(Line::Failed(failed(u64::MAX - 1)));
+}
+
 #[tokio::test]
 async fn a_journal_of_another_run_is_not_taken_for_this_ones() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! A plan's file by its blocks: any of them is read without those before it, and its length without its contents.
 
+use crate::contained::contained;
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::{
@@ -53,7 +54,8 @@ impl Blocks {
         let footer = bytes(&mut file, begin, length)?;
         let footer = root_as_footer(&footer).map_err(|error| ArrowError::ParseError(error.to_string()))?;
         let schema = footer.schema().ok_or_else(|| damaged("its footer has no schema"))?;
-        let decoder = FileDecoder::new(Arc::new(try_fb_to_schema(schema)?), footer.version());
+        let schema = contained(|| try_fb_to_schema(schema), ArrowError::ParseError)?;
+        let decoder = FileDecoder::new(Arc::new(schema), footer.version());
         let blocks: Vec<Block> = footer.recordBatches().iter().flatten().copied().collect();
         let inside = |block: &Block| {
             let (offset, header, body) = parts(block)?;
@@ -76,7 +78,7 @@ impl Blocks {
         let block = self.block(number)?;
         let (offset, header, body) = parts(&block).ok_or_else(|| damaged("a block lies outside of it"))?;
         let buffer = Buffer::from_vec(bytes(&mut self.file, offset, (header + body) as usize)?);
-        self.decoder.read_record_batch(&block, &buffer)?.ok_or_else(|| damaged("a block is empty"))
+        contained(|| self.decoder.read_record_batch(&block, &buffer), ArrowError::ParseError)?.ok_or_else(|| damaged("a block is empty"))
     }
 
     /// How many entries a block has, from its header alone.
@@ -101,7 +103,7 @@ impl Blocks {
     pub(crate) fn forward(&mut self, mut place: Place, number: u64) -> Result<Place, ArrowError> {
         while place.block < self.count() {
             let begin = place.number - place.index;
-            let end = begin + self.length(place.block)?;
+            let end = begin.checked_add(self.length(place.block)?).ok_or_else(|| damaged("its blocks are longer than any plan"))?;
             if number < end {
                 return Ok(Place { index: number - begin, number, ..place });
             }

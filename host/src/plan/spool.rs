@@ -27,8 +27,7 @@ use serde_json::value::RawValue;
 use skipped::SkipWriter;
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, BufReader},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -307,8 +306,10 @@ fn close(mut file: ArrowFile) -> Result<Closed, SpoolError> {
     Ok(Closed { file, digest })
 }
 
-pub(crate) fn read(path: &Path) -> Result<FileReader<BufReader<File>>, ArrowError> {
-    FileReader::try_new(BufReader::with_capacity(1 << 18, File::open(path)?), None)
+/// All blocks of a file, one after the other.
+pub(crate) fn read(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + use<>, ArrowError> {
+    let mut blocks = Blocks::open(path)?;
+    Ok((0..blocks.count()).map(move |number| blocks.read(number)))
 }
 
 /// One block of the changes, without those before it.

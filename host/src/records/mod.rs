@@ -21,7 +21,6 @@ pub(crate) use columns::to_columns;
 pub use csv_form::CsvForm;
 
 use crate::{destination::Destination, planner::Records};
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use arrow_array::RecordBatch;
 use input::{Format, Opened};
 use std::{
@@ -99,7 +98,7 @@ enum Reader {
     Csv(Box<marked::MarkedReader>),
     JsonLines(jsonl::JsonLinesReader),
     /// The file's name, what reads it, and how many records it has read.
-    Parquet(String, ParquetRecordBatchReader, u64),
+    Parquet(String, parquet::ParquetReader, u64),
 }
 
 impl RecordOptions {

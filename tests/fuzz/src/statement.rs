@@ -43,10 +43,10 @@ fn bare(sql: &str, postgres: bool) -> Option<String> {
             };
             rest = past_quote(&rest[1..], c, escapes)?;
             // Behind a quote no word goes on.
-            out.push_str("x ");
+            out.push_str(" x ");
         } else if c == '[' && !postgres {
             rest = &rest[rest.find(']')? + 1..];
-            out.push_str("x ");
+            out.push_str(" x ");
         } else if c == '$' && postgres && !word_before {
             let tag = rest[1..].find('$').map(|end| &rest[..end + 2]);
             let is_tag = |tag: &&str| {
@@ -58,10 +58,10 @@ fn bare(sql: &str, postgres: bool) -> Option<String> {
                 Some(tag) => {
                     let behind = &rest[tag.len()..];
                     rest = &behind[behind.find(tag)? + tag.len()..];
-                    out.push_str("x ");
+                    out.push_str(" x ");
                 }
                 None => {
-                    out.push_str("? ");
+                    out.push_str(" ? ");
                     rest = &rest[1..];
                 }
             }

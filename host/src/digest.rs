@@ -49,7 +49,8 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Digest, NotADigest> {
         let bad = || NotADigest(text.chars().take(100).collect());
         let hex = text.strip_prefix("sha256:").ok_or_else(bad)?;
-        if hex.len() != 64 || !hex.is_ascii() {
+        // A sign is taken for part of a number.
+        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(bad());
         }
         let mut bytes = [0; 32];
@@ -109,6 +110,20 @@ pub(crate) fn of_reader(mut reader: impl io::Read) -> io::Result<Digest> {
         match reader.read(&mut buffer)? {
             0 => return Ok(writer.finish().1),
             n => io::Write::write_all(&mut writer, &buffer[..n])?,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_has_one_text_but_for_its_letter_case() {
+        let text = Digest::of(b"x").to_string();
+        assert_eq!(text.parse::<Digest>().unwrap().to_string(), text);
+        for bad in [format!("sha256:{}", "+a".repeat(32)), format!("sha256:0a+a{}", "0".repeat(60)), "sha256:".to_owned(), text + "0"] {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }
 }

@@ -126,6 +126,26 @@ async fn what_another_version_has_written_is_an_error_and_stays_as_it_is() {
     }
 }
 
+/// A line whose checksum begins with a zero, which a plus sign would stand for as well, and one with a letter, which might be a capital one.
+#[test]
+fn a_checksum_has_one_spelling() {
+    let note = |number: u32| Line::Remembered(Note { text: number.to_string(), jobs: vec![] });
+    let written = |number: u32| {
+        let mut text = Vec::new();
+        Lines::after(0).write(&mut text, &note(number)).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    let line = (0..).map(written).find(|line| line.contains("\"sum\":\"0") && line.contains("a\"}")).unwrap();
+    for (changed, is_whole) in
+        [(line.clone(), true), (line.replace("\"sum\":\"0", "\"sum\":\"+"), false), (line.replace("a\"}", "A\"}"), false)]
+    {
+        fs::write(&path, &changed).unwrap();
+        assert_eq!(read(&path, |_, _| {}).is_ok(), is_whole, "{changed}");
+    }
+}
+
 /// Such a line panicked where it was counted, or later where a range ended at the last number there is.
 #[tokio::test]
 async fn changes_that_no_plan_has_are_an_error() {

@@ -65,6 +65,11 @@ pub(crate) fn outline(bytes: &[u8]) {
     if let (Some(members), Some(object)) = (&members, parsed::<Members>(text)) {
         same(members, &object);
     }
+    // What is not left to the parser: names without escapes. A value may be anything.
+    if let Some(object) = parsed::<Members>(text) {
+        let plain = !text.contains("\\u") && !text.contains("\\/") && object.0.iter().all(|(name, _)| !json_outline::needs_escape(name));
+        assert!(!plain || members.is_some(), "an object that the outline does not take");
+    }
     if let (Some(list), Some(items)) = (&list, parsed::<Vec<Option<Members>>>(text)) {
         assert_eq!(list.len(), items.len());
         for (outlined, item) in list.iter().zip(&items) {

@@ -5,7 +5,7 @@ use super::{
     bounds::{self, MAX_BATCH, MAX_RECORD, TOO_LONG},
     strict::{Dialect, Fault, Strict},
 };
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch, StringArray, cast::AsArray};
 use arrow_csv::reader::Decoder;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use std::{
@@ -141,6 +141,10 @@ impl CsvReader {
             }
         }
         let batch = decoder.flush().map_err(|error| refused(strict, error))?;
+        if let Some(row) = batch.as_ref().and_then(split_character) {
+            let reason = "a character in it is in two cells, so it is no UTF-8; save the file as UTF-8";
+            return Err(malformed(strict.line(row), reason.to_owned()));
+        }
         if let Some(row) = batch.as_ref().and_then(bounds::too_long) {
             return Err(malformed(strict.line(row), format!("the record {TOO_LONG}; is a quote missing?")));
         }
@@ -149,6 +153,17 @@ impl CsvReader {
         self.records += read;
         Ok(batch)
     }
+}
+
+/// The first row with a cell that begins within a character. Arrow looks at all cells as one text, in which the end of one cell and the beginning of the next may
+/// be a character; neither is a text by itself.
+fn split_character(batch: &RecordBatch) -> Option<usize> {
+    let is_within = |column: &StringArray, row: usize| {
+        let bytes = usize::try_from(column.value_offsets()[row]).ok().and_then(|at| column.value_data().get(at));
+        column.value_length(row) > 0 && bytes.is_some_and(|byte| byte & 0xc0 == 0x80)
+    };
+    let columns = batch.columns().iter().filter_map(|column| column.as_string_opt::<i32>());
+    columns.filter_map(|column| (0..column.len()).find(|row| is_within(column, *row))).min()
 }
 
 enum HeaderError {
@@ -232,7 +247,6 @@ fn line_in(message: &str) -> Option<(usize, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Array, StringArray};
 
     fn read(text: &[u8]) -> Result<Vec<Vec<Option<String>>>, RecordsError> {
         let stream = Box::new(Cursor::new(text.to_vec()));
@@ -342,6 +356,9 @@ mod tests {
             (b"sep=;\nid;name\n1;x\n", "says that the delimiter is `;`"),
             (b"PK\x03\x04\x14\0\x06\0\n", "a zip archive, as Excel's .xlsx is"),
             (b"i\0d\0,\0x\0\n\0", "save the file as UTF-8"),
+            // One character in two cells is none, though both together are one.
+            (b"a,b\n1,x\n\xc3,\xa9\n", "x.csv, line 3: a character in it is in two cells"),
+            (b"a\n\xc3\n\xa9\n", "x.csv, line 3: a character in it is in two cells"),
             (b"a\n\xff\xfe\n", "x.csv, line 2: Encountered invalid UTF-8 data for record 1 and field 1; save the file as UTF-8"),
         ] {
             let error = read(text).unwrap_err().to_string();

@@ -39,7 +39,7 @@ mod outstanding;
 pub mod passes;
 pub mod plan;
 pub mod planner;
-mod private_file;
+pub mod private_file;
 pub mod records;
 pub mod rejects;
 pub mod run;

@@ -37,6 +37,11 @@ impl Locked {
         &self.file
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn text(&mut self) -> io::Result<SecretString> {
         read(&mut self.file)
     }
@@ -74,13 +79,25 @@ pub(crate) fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A folder that nobody else may look into, if it is not there.
-pub(crate) fn create_dir(dir: &Path) -> io::Result<()> {
+/// A folder that nobody else may look into, if it is not there, and whatever folders above it are missing. They are on disk for good: what is
+/// synced in one of them is found again only if its own name is.
+///
+/// # Errors
+/// If the disk refuses, or something else has the name.
+pub fn create_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_dir(parent)?;
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
+    match builder.create(dir) {
+        Err(_) if dir.is_dir() => {}
+        made => made?,
+    }
+    sync_dir(parent)
 }
 
 /// Mode 0600 for a file that is created.
@@ -130,12 +147,20 @@ fn same_file(_: &File, _: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Puts the names in a folder on disk for good.
+///
+/// # Errors
+/// If the disk refuses.
 #[cfg(unix)]
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Names are on disk for good without it.
+///
+/// # Errors
+/// Never.
 #[cfg(not(unix))]
-pub(crate) fn sync_dir(_: &Path) -> io::Result<()> {
+pub fn sync_dir(_: &Path) -> io::Result<()> {
     Ok(())
 }

@@ -1,8 +1,12 @@
 //! The audit log: a line for every confirmation, refused or not, and one for what became of its run. Append-only.
 
-use reverse_sync::{component::Component, gate::ConfirmedPlan, passes::Done, plan::Header, run::Report};
+use reverse_sync::{component::Component, gate::ConfirmedPlan, passes::Done, plan::Header, private_file, run::Report};
 use serde::Serialize;
-use std::{fs::OpenOptions, io::Write, path::Path};
+use std::{
+    fs::OpenOptions,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+};
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -24,22 +28,17 @@ struct Row<'a> {
 }
 
 /// Adds the row of a confirmation, before the first request of its run.
-pub(crate) fn append_begin(log: &Path, confirmed: &ConfirmedPlan, component: &Component) -> std::io::Result<()> {
+pub(crate) fn append_begin(log: &Path, confirmed: &ConfirmedPlan, component: &Component) -> io::Result<()> {
     write(log, &Row { overridden: confirmed.overridden(), ..Row::of("run.begin", confirmed.plan().header(), component) })
 }
 
 /// Adds the row of a confirmation that was refused.
-pub(crate) fn append_refused(log: &Path, header: &Header, component: &Component, error: &anyhow::Error) -> std::io::Result<()> {
+pub(crate) fn append_refused(log: &Path, header: &Header, component: &Component, error: &anyhow::Error) -> io::Result<()> {
     write(log, &Row { error: Some(format!("{error:#}")), ..Row::of("run.refused", header, component) })
 }
 
 /// Adds the row of a run: its report, or why it could not start.
-pub(crate) fn append(
-    log: &Path,
-    confirmed: &ConfirmedPlan,
-    component: &Component,
-    ended: Result<&Done, &anyhow::Error>,
-) -> std::io::Result<()> {
+pub(crate) fn append(log: &Path, confirmed: &ConfirmedPlan, component: &Component, ended: Result<&Done, &anyhow::Error>) -> io::Result<()> {
     let action = if ended.is_ok_and(Done::ok) { "destination.reverse_run" } else { "destination.reverse_run.failed" };
     let row = Row {
         overridden: confirmed.overridden(),
@@ -69,7 +68,7 @@ impl<'r> Row<'r> {
 }
 
 /// Adds the row of a confirmed run that did not get as far as a plan, because the CRM could not be asked.
-pub(crate) fn append_unplanned(log: &Path, destination: &str, component: &Component, error: &anyhow::Error) -> std::io::Result<()> {
+pub(crate) fn append_unplanned(log: &Path, destination: &str, component: &Component, error: &anyhow::Error) -> io::Result<()> {
     let row = Row {
         action: "destination.reverse_run.failed",
         at: jiff::Timestamp::now().to_string(),
@@ -85,16 +84,31 @@ pub(crate) fn append_unplanned(log: &Path, destination: &str, component: &Compon
     write(log, &row)
 }
 
-fn write(log: &Path, row: &Row<'_>) -> std::io::Result<()> {
+fn write(log: &Path, row: &Row<'_>) -> io::Result<()> {
+    add(log, row).map_err(|error| io::Error::new(error.kind(), format!("cannot write the audit log {}: {error}", log.display())))
+}
+
+fn add(log: &Path, row: &Row<'_>) -> io::Result<()> {
     let mut line = serde_json::to_vec(row)?;
     line.push(b'\n');
     let mut options = OpenOptions::new();
-    options.create(true).append(true);
+    options.create(true).read(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(log)?;
+    // What a crash has torn stays as it is, on a line of its own.
+    if file.seek(SeekFrom::End(0))? > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            line.insert(0, b'\n');
+        }
+    }
     file.write_all(&line)?;
-    file.sync_data()
+    file.sync_data()?;
+    // The row outlives the machine if the file does.
+    log.parent().map_or(Ok(()), private_file::sync_dir)
 }
 
 fn who() -> String {

@@ -249,7 +249,7 @@ impl Secret {
             Secret::File(path) => {
                 let path = dir.join(path);
                 check_private(&path, what)?;
-                fs::read_to_string(&path).map_err(|error| anyhow!("cannot read the {what} from {}: {}", path.display(), error.kind()))?
+                fs::read_to_string(&path).map_err(|error| anyhow!("cannot read the {what} from {}: {error}", path.display()))?
             }
         };
         Ok(SecretString::from(text))
@@ -268,10 +268,7 @@ impl std::fmt::Display for Secret {
 #[cfg(unix)]
 fn check_private(path: &Path, what: &str) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path)
-        .map_err(|error| anyhow!("cannot read the {what} from {}: {}", path.display(), error.kind()))?
-        .permissions()
-        .mode();
+    let mode = fs::metadata(path).map_err(|error| anyhow!("cannot read the {what} from {}: {error}", path.display()))?.permissions().mode();
     if mode & 0o077 != 0 {
         bail!("others can read the {what} in {} (mode {:04o}); run: chmod 600 {}", path.display(), mode & 0o7777, path.display());
     }

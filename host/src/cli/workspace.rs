@@ -21,6 +21,7 @@ use reverse_sync::{
     },
     engine::{Engine, EngineConfig},
     plan::PlanId,
+    private_file,
 };
 use std::{
     fs,
@@ -74,17 +75,19 @@ impl Workspace {
             }
         };
         let state = project.dir.join(".reverse-sync");
-        create_private_dir(&state).with_context(|| format!("cannot create {}", state.display())).or_exit(Exit::Usage)?;
+        private_file::create_dir(&state).with_context(|| format!("cannot create {}", state.display())).or_exit(Exit::Usage)?;
         Ok(Workspace { project, component, grant, plugin: common.plugin.clone(), state })
     }
 
     /// Keeps the component for the run that begins with it, which another version of this command could not finish with its own.
-    pub(crate) fn keep_component(&self) -> std::io::Result<()> {
+    pub(crate) fn keep_component(&self) -> anyhow::Result<()> {
         let digest = self.component.digest();
-        match &self.plugin {
+        let file = self.components().path(digest);
+        let kept = match &self.plugin {
             None => self.components().keep(digest, bundled::COMPONENT),
-            Some(path) => self.components().keep(digest, &fs::read(path)?),
-        }
+            Some(path) => fs::read(path).and_then(|bytes| self.components().keep(digest, &bytes)),
+        };
+        kept.with_context(|| format!("cannot keep the component in {}", file.display()))
     }
 
     /// The file of a component that a run began with.
@@ -237,15 +240,4 @@ pub(crate) fn cache_dir() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
     Some(cache.join("reverse-sync"))
-}
-
-#[cfg(unix)]
-fn create_private_dir(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-#[cfg(not(unix))]
-fn create_private_dir(dir: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(dir)
 }

@@ -270,7 +270,7 @@ impl Journal {
     pub fn open_run(runs_dir: &Path, run_id: RunId, plan: &PlanId, journal_id: Option<&JournalId>) -> Result<Journal, JournalError> {
         let path = file(runs_dir, &run_id);
         let io_error = |error| JournalError::Io { path: path.clone(), error };
-        fs::create_dir_all(runs_dir).map_err(io_error)?;
+        private_file::create_dir(runs_dir).map_err(io_error)?;
         let mut options = OpenOptions::new();
         options.create(true).read(true).append(true);
         #[cfg(unix)]

@@ -132,7 +132,7 @@ pub enum PlanError {
     #[error("there is no plan {0} here; plan again")]
     Unknown(String),
     /// It cannot be read.
-    #[error("cannot read plan {id}: {error}")]
+    #[error("cannot read plan {id}: {error}; plan again")]
     Unreadable {
         /// The plan.
         id: PlanId,
@@ -284,13 +284,17 @@ impl Plan {
 
     /// Puts it on disk for good. A plan that a crash has torn is refused by its digests, and made again; a run has to find its own.
     pub(crate) fn sync(&self) -> io::Result<()> {
+        let sync = |path: &Path| {
+            let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot put {} on disk: {error}", path.display()));
+            fs::File::open(path).and_then(|file| file.sync_all()).map_err(named)
+        };
         for file in [CHANGES, SKIPPED, HEADER] {
-            fs::File::open(self.dir.join(file))?.sync_all()?;
+            sync(&self.dir.join(file))?;
         }
         // The names are on disk once the folders are.
         #[cfg(unix)]
         for dir in [Some(self.dir.as_path()), self.dir.parent()].into_iter().flatten() {
-            fs::File::open(dir)?.sync_all()?;
+            sync(dir)?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::{
     destination::OnDuplicateId,
     digest::{Digest, DigestWriter},
     guards::Watcher,
+    private_file,
 };
 use arrow_array::{Array, RecordBatch, StringArray, UInt64Array};
 use arrow_ipc::{reader::FileReader, writer::FileWriter};
@@ -27,7 +28,7 @@ use serde_json::value::RawValue;
 use skipped::SkipWriter;
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -110,7 +111,7 @@ pub(crate) struct Spool {
 impl Spool {
     /// Nothing yet. What is too large for memory is written to files without a name, or with an unfinished one, in `dir`.
     pub(crate) fn new(dir: &Path) -> Result<Spool, SpoolError> {
-        fs::create_dir_all(dir)?;
+        private_file::create_dir(dir)?;
         Ok(Spool {
             dir: dir.to_owned(),
             changes: ChangeWriter::new(dir)?,

@@ -304,7 +304,7 @@ pub async fn run(
         reader.await.map_err(io::Error::other)??;
 
         if stopped.is_none() {
-            settled.fetch_add(leave_nothing_open(&outstanding, &journal.outcomes()).await?, Relaxed);
+            settled.fetch_add(leave_nothing_open(&outstanding, &journal.outcomes()).await, Relaxed);
         }
         let left = to_do.saturating_sub(settled.load(Relaxed));
         match &stopped {
@@ -414,7 +414,7 @@ async fn hold(
 }
 
 /// A component that says it is done, and is not: what it was handed and did not report is unknown.
-async fn leave_nothing_open(outstanding: &Outstanding, outcomes: &OutcomeQueue) -> io::Result<u64> {
+async fn leave_nothing_open(outstanding: &Outstanding, outcomes: &OutcomeQueue) -> u64 {
     let mut left = Outcomes::default();
     for row in outstanding.rows() {
         if let Some(evidence) = outstanding.settle(row, |_| true) {
@@ -423,6 +423,6 @@ async fn leave_nothing_open(outstanding: &Outstanding, outcomes: &OutcomeQueue) 
         }
     }
     let count = left.problems.len() as u64;
-    outcomes.push(left).await?;
-    Ok(count)
+    // If the journal's thread has failed, its own error is reported when the journal is closed.
+    if outcomes.push(left).await.is_ok() { count } else { 0 }
 }

@@ -19,11 +19,12 @@ use crate::{
     component_files::ComponentFiles,
     egress::{Link, base_url::BaseUrl},
     journal::{Journal, JournalError},
+    private_file,
 };
 use axum::extract::FromRef;
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -163,7 +164,7 @@ impl State {
     /// See [`StartError`].
     pub async fn open(dir: &Path, database: Option<&str>) -> Result<State, StartError> {
         let failed = |error| StartError::State { dir: dir.to_owned(), error };
-        private_dir(dir).map_err(failed)?;
+        private_file::create_dir(dir).map_err(failed)?;
         let dir = dir.canonicalize().map_err(failed)?;
         let database = database.map_or_else(|| Store::file_url(&dir.join("reverse-sync.db")), str::to_owned);
         let store = Store::open(&database).await?;
@@ -190,7 +191,7 @@ impl App {
         let lock = Lock::take(&state, &store, &database).await?;
         let store = store.with_default_quota(settings.quota);
         let failed = |error| StartError::State { dir: settings.state.clone(), error };
-        private_dir(&state.join("orgs")).map_err(failed)?;
+        private_file::create_dir(&state.join("orgs")).map_err(failed)?;
         for (org_id, _, _) in store.orgs().await? {
             // What a crash has left of uploads.
             GoldenFiles::open(&OrgFolder(state.join("orgs").join(org_id)).golden()).and_then(|files| files.sweep()).map_err(failed)?;
@@ -381,13 +382,4 @@ impl OrgFolder {
     pub fn requests(&self) -> PathBuf {
         self.0.join("requests")
     }
-}
-
-/// Makes a folder that nobody else may look into. One that is there already is left as its owner wants it.
-fn private_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
 }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     journal::{self, RunId},
     plan::PlanId,
+    private_file,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -112,7 +113,7 @@ fn is_run(journals: &HashSet<String>, plan: &str) -> bool {
 
 /// Puts what no row knows where nobody looks for plans.
 fn set_aside(folder: &OrgFolder, name: &str) -> io::Result<()> {
-    fs::create_dir_all(folder.strays())?;
+    private_file::create_dir(&folder.strays())?;
     let from = folder.plans().join(name);
     let mut to = folder.strays().join(name);
     for number in 2.. {

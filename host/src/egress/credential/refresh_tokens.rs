@@ -10,7 +10,11 @@ use crate::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use std::{fs::OpenOptions, io, path::PathBuf};
+use std::{
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// A place for a refresh token. Its methods are called on a thread that may block.
 pub trait RefreshTokens: Send + Sync + 'static {
@@ -106,11 +110,12 @@ impl RefreshTokens for SuccessorFile {
         if self.original.expose_secret().is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty"));
         }
-        if let Some(dir) = self.path.parent() {
-            private_file::create_dir(dir)?;
-        }
-        let mut locked = Locked::open(&self.path, private_file::private(OpenOptions::new().read(true).write(true).create(true)))?;
-        let text = locked.text()?;
+        let made = self.path.parent().map_or(Ok(()), private_file::create_dir);
+        let opened = made.and_then(|()| {
+            let mut locked = Locked::open(&self.path, private_file::private(OpenOptions::new().read(true).write(true).create(true)))?;
+            Ok((locked.text()?, locked))
+        });
+        let (text, locked) = opened.map_err(|error| of_file(&self.path, &error))?;
         let kept = match text.expose_secret() {
             "" => Successor::default(),
             // serde's own words could repeat a part of the token.
@@ -134,6 +139,11 @@ impl RefreshTokens for SuccessorFile {
     }
 }
 
+/// An error of the file, which has another place than the token that it is about.
+fn of_file(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("its successors' file {}: {error}", path.display()))
+}
+
 struct HeldSuccessor {
     locked: Locked,
     token: SecretString,
@@ -147,17 +157,15 @@ impl Held for HeldSuccessor {
 
     fn replace(&mut self, successor: &SecretString) -> io::Result<()> {
         let kept = Successor { replaces: Some(self.replaces), refresh_token: Some(successor.expose_secret().to_owned()) };
-        self.locked.replace(&serde_json::to_vec(&kept)?)
+        let kept = serde_json::to_vec(&kept)?;
+        self.locked.replace(&kept).map_err(|error| of_file(self.locked.path(), &error))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        fs::{self, File},
-        path::Path,
-    };
+    use std::fs::{self, File};
 
     fn secret(text: &str) -> SecretString {
         SecretString::from(text)

@@ -11,7 +11,7 @@ mod validate;
 pub use receive::StagedFile;
 pub use validate::Validated;
 
-use crate::records::RecordsError;
+use crate::{private_file, records::RecordsError};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -196,7 +196,7 @@ impl GoldenFiles {
     /// # Errors
     /// If it cannot be made.
     pub fn open(dir: &Path) -> io::Result<GoldenFiles> {
-        fs::create_dir_all(dir)?;
+        private_file::create_dir(dir)?;
         #[cfg(unix)]
         fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
         Ok(GoldenFiles { dir: dir.canonicalize()? })

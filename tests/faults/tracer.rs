@@ -115,7 +115,6 @@ impl Running {
             stopped.stdin(Stdio::null()).stdout(out).stderr(err);
             let disk = Disk::of(&root);
             // All calls of ptrace have to come from the thread that traces, and a child of this thread is waited for here alone.
-            #[expect(clippy::zombie_processes, reason = "it is waited for below, like all of its threads")]
             let pid = stopped.spawn().unwrap().id() as Pid;
             assert_eq!(ptrace::until_stopped(pid).unwrap(), Some(Event::Signal(pid, libc::SIGSTOP)), "it has not stopped itself");
             ptrace::seize(pid).unwrap();

@@ -5,6 +5,7 @@ use crate::{
     postgres::Postgres,
 };
 use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use std::{
@@ -41,7 +42,9 @@ pub struct Service {
     environment: Vec<(String, String)>,
     child: Option<Child>,
     printed: Arc<Mutex<Vec<String>>>,
-    dir: tempfile::TempDir,
+    /// What its log is called.
+    log: String,
+    dir: Arc<tempfile::TempDir>,
 }
 
 /// A tenant of it.
@@ -53,19 +56,39 @@ pub struct Org {
     pub admin: Client,
 }
 
+/// The program, beside the binary of the test that asks.
+///
+/// # Errors
+/// If nobody knows where that is.
+pub fn program() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    Ok(here.parent().and_then(Path::parent).context("a test in the root folder")?.join("reverse-sync"))
+}
+
 impl Service {
     /// A service without an org, with these arguments in addition to its own and these variables.
     ///
     /// # Errors
     /// If it does not start.
     pub async fn start(program: &Path, database: Database, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Service> {
-        ensure!(program.is_file(), "{} is not built; run `cargo xtask test`", program.display());
-        let dir = tempfile::Builder::new().prefix("reverse-sync-service-").tempdir()?;
         let url = match database {
             Database::Sqlite => None,
             Database::Postgres => Some(Postgres::shared()?.database().await?),
         };
-        let mut service = Service {
+        let mut service = Service::new(program, url, arguments, environment)?;
+        service.start_again().await?;
+        Ok(service)
+    }
+
+    /// A service that has not been started, on a new state and on the PostgreSQL database with this URL, or else SQLite.
+    ///
+    /// # Errors
+    /// If there is no such program, or no folder can be made.
+    pub fn new(program: &Path, url: Option<String>, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Service> {
+        ensure!(program.is_file(), "{} is not built; run `cargo xtask test`", program.display());
+        let dir = tempfile::Builder::new().prefix("reverse-sync-service-").tempdir()?;
+        let database = if url.is_some() { Database::Postgres } else { Database::Sqlite };
+        Ok(Service {
             place: Arc::default(),
             database,
             url,
@@ -77,10 +100,17 @@ impl Service {
             environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             child: None,
             printed: Arc::default(),
-            dir,
-        };
-        service.start_again().await?;
-        Ok(service)
+            log: "log".to_owned(),
+            dir: Arc::new(dir),
+        })
+    }
+
+    /// Another service on the same state, which has not been started. It may reach the database by another URL.
+    #[must_use]
+    pub fn beside(&self, url: Option<String>) -> Service {
+        let (arguments, environment, dir) = (self.arguments.clone(), self.environment.clone(), Arc::clone(&self.dir));
+        let log = format!("{}+", self.log);
+        Service { place: Arc::default(), database: self.database, url, arguments, environment, child: None, printed: Arc::default(), log, dir }
     }
 
     /// Starts it on the state that it has, after [`Service::kill`] or [`Service::stop`].
@@ -168,6 +198,15 @@ impl Service {
     /// Whether it has not ended by itself.
     pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Sends it a signal, such as those that freeze it and let it go on.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = self.process_id().and_then(|id| Pid::from_raw(id.cast_signed())).context("it is not running")?;
+        Ok(kill_process(id, signal)?)
     }
 
     /// The number of its process.
@@ -260,6 +299,6 @@ impl Service {
     }
 
     fn log_file(&self) -> PathBuf {
-        self.dir.path().join("log")
+        self.dir.path().join(&self.log)
     }
 }

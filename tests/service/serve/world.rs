@@ -7,7 +7,7 @@ use reverse_sync_tests::{
 };
 use serde_json::{Value, json};
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -37,8 +37,7 @@ pub(crate) async fn crm_with(config: Config) -> Simulator {
 
 /// The program, beside this test's own binary.
 pub(crate) fn program() -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    here.parent().and_then(Path::parent).unwrap().join("reverse-sync")
+    reverse_sync_tests::service::program().unwrap()
 }
 
 /// A service that may talk to a CRM on this machine.

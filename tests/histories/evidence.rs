@@ -2,7 +2,7 @@
 
 use crate::history::History;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A history, and what each witness says about it.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Evidence {
     pub(crate) log_is_broken: Option<String>,
     /// The entity type of each destination.
     pub(crate) entities: BTreeMap<String, String>,
+    /// Destinations that write over what somebody has changed.
+    pub(crate) overwrites: BTreeSet<String>,
 }
 
 /// A write that the CRM applied.

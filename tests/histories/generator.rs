@@ -50,20 +50,50 @@ pub(crate) struct Step<T> {
 pub(crate) enum Operation {
     /// Replaces the golden records of a destination by the records from `first` up to but without `end`. The number of the set is in
     /// each value, so that a value tells where it comes from; now and then an earlier set comes back.
-    Replace { target: usize, set: u64, first: usize, end: usize },
-    DryRun { target: usize, mode: &'static str },
+    Replace {
+        target: usize,
+        set: u64,
+        first: usize,
+        end: usize,
+    },
+    DryRun {
+        target: usize,
+        mode: &'static str,
+    },
     /// Confirms the plan that was last shown, or whatever would be planned now.
-    Confirm { target: usize, shown: bool, key: Option<u64>, at_once: bool, wait: u64, checks: Checks },
+    Confirm {
+        target: usize,
+        shown: bool,
+        key: Option<u64>,
+        at_once: bool,
+        wait: u64,
+        checks: Checks,
+    },
     /// Sends the last confirmation that had a key once more.
-    Again { target: usize },
-    Cancel { target: usize },
-    Resume { target: usize },
+    Again {
+        target: usize,
+    },
+    Cancel {
+        target: usize,
+    },
+    Resume {
+        target: usize,
+    },
     /// Plans the way back from the last run, and perhaps confirms it.
-    Undo { target: usize, confirm: bool },
-    Look { target: usize },
+    Undo {
+        target: usize,
+        confirm: bool,
+    },
+    Look {
+        target: usize,
+    },
     LookAtLog,
     /// Somebody changes a record in the CRM's own page.
-    Edit { target: usize, record: usize, value: u64 },
+    Edit {
+        target: usize,
+        record: usize,
+        value: u64,
+    },
 }
 
 /// What a run looks at beside writing.

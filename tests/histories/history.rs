@@ -4,7 +4,10 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
     time::Instant,
 };
 
@@ -23,13 +26,30 @@ pub(crate) struct Moment {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Asked {
     /// These values by record, for a field.
-    Replace { entity: String, values: BTreeMap<String, String> },
-    DryRun { destination: String },
-    Confirm { destination: String, plan: Option<String>, key: Option<String> },
-    Cancel { run: String },
-    Resume { run: String },
-    Undo { run: String },
-    Look { run: String },
+    Replace {
+        entity: String,
+        values: BTreeMap<String, String>,
+    },
+    DryRun {
+        destination: String,
+    },
+    Confirm {
+        destination: String,
+        plan: Option<String>,
+        key: Option<String>,
+    },
+    Cancel {
+        run: String,
+    },
+    Resume {
+        run: String,
+    },
+    Undo {
+        run: String,
+    },
+    Look {
+        run: String,
+    },
     LookAtLog,
 }
 
@@ -88,6 +108,7 @@ pub(crate) struct Edit {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     began: Instant,
+    moments: AtomicU64,
     inner: Mutex<History>,
 }
 
@@ -99,12 +120,11 @@ pub(crate) struct History {
     pub(crate) edits: Vec<Edit>,
     /// What was promised and did not come.
     pub(crate) overdue: Vec<String>,
-    moments: u64,
 }
 
 impl Recorder {
     pub(crate) fn new() -> Recorder {
-        Recorder { began: Instant::now(), inner: Mutex::default() }
+        Recorder { began: Instant::now(), moments: AtomicU64::new(0), inner: Mutex::default() }
     }
 
     pub(crate) fn history(&self) -> MutexGuard<'_, History> {
@@ -114,10 +134,7 @@ impl Recorder {
 
     /// Now, when the CRM has seen so many writes.
     pub(crate) fn now(&self, writes: usize) -> Moment {
-        let ms = self.began.elapsed().as_millis() as u64;
-        let mut history = self.history();
-        history.moments += 1;
-        Moment { number: history.moments, writes, ms }
+        Moment { number: self.moments.fetch_add(1, SeqCst) + 1, writes, ms: self.began.elapsed().as_millis() as u64 }
     }
 }
 
@@ -148,10 +165,26 @@ impl fmt::Display for History {
 }
 
 /// What matters of an answer.
-fn short(body: &Value) -> String {
+pub(crate) fn short(body: &Value) -> String {
     const KEYS: [&str; 18] = [
-        "run_id", "plan_id", "status", "code", "detail", "undoes", "total", "writable", "updated", "unchanged", "failed", "drifted", "unknown",
-        "pending", "stopped", "due_at", "id", "requests",
+        "run_id",
+        "plan_id",
+        "status",
+        "code",
+        "detail",
+        "undoes",
+        "total",
+        "writable",
+        "updated",
+        "unchanged",
+        "failed",
+        "drifted",
+        "unknown",
+        "pending",
+        "stopped",
+        "due_at",
+        "id",
+        "requests",
     ];
     match body {
         Value::Object(members) => {

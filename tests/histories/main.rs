@@ -118,7 +118,8 @@ async fn one(seed: u64, sum: &Mutex<Sum>) {
     };
     if let Some(failure) = failure {
         say(&format!("{failure}\n"));
-        sum.failures.push(failure.lines().filter(|line| line.starts_with("seed") || line.starts_with("  !!")).collect::<Vec<_>>().join("\n"));
+        sum.failures
+            .push(failure.lines().filter(|line| line.starts_with("seed") || line.starts_with("  !!")).collect::<Vec<_>>().join("\n"));
     }
 }
 

@@ -110,7 +110,17 @@ impl Service {
     pub fn beside(&self, url: Option<String>) -> Service {
         let (arguments, environment, dir) = (self.arguments.clone(), self.environment.clone(), Arc::clone(&self.dir));
         let log = format!("{}+", self.log);
-        Service { place: Arc::default(), database: self.database, url, arguments, environment, child: None, printed: Arc::default(), log, dir }
+        Service {
+            place: Arc::default(),
+            database: self.database,
+            url,
+            arguments,
+            environment,
+            child: None,
+            printed: Arc::default(),
+            log,
+            dir,
+        }
     }
 
     /// Starts it on the state that it has, after [`Service::kill`] or [`Service::stop`].

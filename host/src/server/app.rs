@@ -263,8 +263,10 @@ impl App {
         }
         let file = StateFile { state_id: self.state_id.clone(), epoch: self.epoch, audit: head.clone() };
         let dir = self.state.clone();
-        let written = tokio::task::spawn_blocking(move || file.write(&dir)).await.map_err(io::Error::other).and_then(|written| written);
-        written.map_err(|error| StartError::State { dir: self.state.clone(), error })?;
+        let kept_there = tokio::task::spawn_blocking(move || file.keep(&dir)).await.map_err(io::Error::other).and_then(|kept| kept);
+        if !kept_there.map_err(|error| StartError::State { dir: self.state.clone(), error })? {
+            return Ok(());
+        }
         self.metrics.audit_rows(head.seq);
         tracing::info!(seq = head.seq, hash = head.hash, "the end of the audit log");
         *kept = head;

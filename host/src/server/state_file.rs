@@ -1,6 +1,8 @@
 //! What the folder of a state knows of the database that it belongs to, so that a start notices if one of them was put back to an older one.
 
 use super::store::{Head, ServiceState, Store, StoreError};
+use crate::private_file::{self, Locked};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path};
 
@@ -63,12 +65,30 @@ impl StateFile {
         }
     }
 
-    /// Writes it, whole or not at all.
+    /// Writes it at a start, whole or not at all, whatever is there.
     ///
     /// # Errors
     /// If the disk refuses.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
-        crate::private_file::replace(&dir.join(NAME), &serde_json::to_vec(self)?)
+        match lock(dir)? {
+            Some(mut locked) => locked.replace(&serde_json::to_vec(self)?),
+            None => private_file::replace(&dir.join(NAME), &serde_json::to_vec(self)?),
+        }
+    }
+
+    /// As [`StateFile::write`], by the start that has written it last. A service that was taken over leaves it to the one that came after it,
+    /// for which the folder would look older than the database. Says whether it was written.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn keep(&self, dir: &Path) -> io::Result<bool> {
+        let Some(mut locked) = lock(dir)? else { return self.write(dir).map(|()| true) };
+        let there: StateFile = serde_json::from_str(locked.text()?.expose_secret())?;
+        let ours = there.state_id == self.state_id && there.epoch == self.epoch;
+        if ours {
+            locked.replace(&serde_json::to_vec(self)?)?;
+        }
+        Ok(ours)
     }
 
     /// How a folder differs from the database, if it does.
@@ -100,6 +120,15 @@ impl StateFile {
     }
 }
 
+/// The file, which nobody else changes meanwhile, if it is there.
+fn lock(dir: &Path) -> io::Result<Option<Locked>> {
+    match Locked::open(&dir.join(NAME), fs::OpenOptions::new().read(true)) {
+        Ok(locked) => Ok(Some(locked)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +156,19 @@ mod tests {
             assert!(matches!(differs(&older, &database).await, Some(Differs::OlderDatabase { .. })));
         }
         assert!(matches!(StateFile::differs(None, &database, &store).await.unwrap(), Some(Differs::NoFile { .. })));
+    }
+
+    #[test]
+    fn whoever_was_taken_over_leaves_the_file_to_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = StateFile { state_id: "state_1".to_owned(), epoch: 1, audit: Head::default() };
+        first.write(dir.path()).unwrap();
+        let later = StateFile { audit: Head { seq: 2, hash: "x".to_owned() }, ..first.clone() };
+        assert!(later.keep(dir.path()).unwrap());
+        assert_eq!(StateFile::read(dir.path()).unwrap().as_ref(), Some(&later));
+        let second = StateFile { epoch: 2, ..first };
+        second.write(dir.path()).unwrap();
+        assert!(!later.keep(dir.path()).unwrap());
+        assert_eq!(StateFile::read(dir.path()).unwrap(), Some(second));
     }
 }

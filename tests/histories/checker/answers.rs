@@ -3,7 +3,7 @@
 use super::{Found, Rule, view::ENDED};
 use crate::{
     evidence::Evidence,
-    history::{Asked, Call},
+    history::{Asked, Call, short},
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -86,7 +86,11 @@ fn forwards(evidence: &Evidence, found: &mut Found) {
         for (first, before) in &looks {
             for (second, after) in looks.iter().filter(|(second, _)| second.at.number > first.over.number) {
                 if let Some(what) = backwards(evidence, run, (first, before), (second, after)) {
-                    found.add(Rule::Forgotten, format!("{run} {what}: client {} was told {before}, and then client {} {after}", first.client, second.client));
+                    let (before, after) = (short(before), short(after));
+                    found.add(
+                        Rule::Forgotten,
+                        format!("{run} {what}: client {} was told {before}; then client {}: {after}", first.client, second.client),
+                    );
                 }
             }
         }
@@ -95,7 +99,7 @@ fn forwards(evidence: &Evidence, found: &mut Found) {
             if let Some(after) = last
                 && let Some(what) = shrunk(before, after)
             {
-                found.add(Rule::Forgotten, format!("{run} {what}: it was {before}, and is {after}"));
+                found.add(Rule::Forgotten, format!("{run} {what}: it was {}; now it is {}", short(before), short(after)));
             }
         }
     }
@@ -106,12 +110,22 @@ fn backwards(evidence: &Evidence, run: &str, (first, before): (&Call, &Value), (
     let (was, is) = (status(before), status(after));
     let resumed = || {
         let between = |call: &Call| call.over.number > first.at.number && call.at.number < second.over.number;
-        evidence.history.calls.iter().any(|call| matches!(&call.asked, Asked::Resume { run: of } if of == run) && !call.is_no() && between(call))
+        evidence
+            .history
+            .calls
+            .iter()
+            .any(|call| matches!(&call.asked, Asked::Resume { run: of } if of == run) && !call.is_no() && between(call))
     };
     if ENDED.contains(&was.as_str()) && is != was && !(was == "stopped" && resumed()) {
         return Some(format!("was {was} and is {is}"));
     }
-    shrunk(before, after)
+    // Of two services, the one that was taken over may be further with counting, as long as it is there.
+    let two = evidence
+        .history
+        .events
+        .iter()
+        .any(|event| event.taken_over && event.from.number < second.over.number && second.at.number < event.to.number);
+    shrunk(before, after).filter(|_| !two)
 }
 
 fn shrunk(before: &Value, after: &Value) -> Option<String> {

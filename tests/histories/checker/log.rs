@@ -48,7 +48,10 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
         }
         let is_under_way = under_way.get(run.row.destination.as_str()) == Some(&id.as_str());
         if is_under_way == ENDED.contains(&run.row.status.as_str()) {
-            found.add(Rule::Log, format!("{id} is {}, and the audit log knows it as {}", run.row.status, if is_under_way { "under way" } else { "ended" }));
+            found.add(
+                Rule::Log,
+                format!("{id} is {}, and the audit log knows it as {}", run.row.status, if is_under_way { "under way" } else { "ended" }),
+            );
         }
     }
 }

@@ -17,7 +17,10 @@ pub(super) fn check(view: &View<'_>, found: &mut Found) {
                 continue;
             };
             if of.before.as_ref() != Some(&change.fields) {
-                found.add(Rule::Undo, format!("{id} would put {:?} back to {}, where {undone} found {:?}", change.fields, change.id, of.before));
+                found.add(
+                    Rule::Undo,
+                    format!("{id} would put {:?} back to {}, where {undone} found {:?}", change.fields, change.id, of.before),
+                );
             }
             if view.writes_of(undone, of).next().is_none() {
                 found.add(Rule::Undo, format!("{id} would put {} back, which {undone} has not written", change.id));

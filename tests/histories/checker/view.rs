@@ -25,7 +25,8 @@ pub(super) const ENDED: [&str; 3] = ["succeeded", "failed", "stopped"];
 
 impl<'a> View<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> View<'a> {
-        let windows: BTreeMap<&str, Vec<Window>> = evidence.runs.iter().map(|(id, run)| (id.as_str(), windows(evidence, id, run))).collect();
+        let windows: BTreeMap<&str, Vec<Window>> =
+            evidence.runs.iter().map(|(id, run)| (id.as_str(), windows(evidence, id, run))).collect();
         let mut view = View { evidence, windows, makers: Vec::new() };
         view.makers = (0..evidence.writes.len()).map(|write| view.makers_of(write)).collect();
         view

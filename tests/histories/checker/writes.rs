@@ -4,7 +4,7 @@ use super::{
     Found, Rule,
     view::{View, confirmations},
 };
-use crate::history::Asked;
+use crate::{evidence::Change, history::Asked};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(view: &View<'_>, found: &mut Found) {
@@ -30,7 +30,10 @@ fn confirmed(view: &View<'_>, found: &mut Found) {
             let why = if plans.is_empty() {
                 "is a change of no plan that was confirmed".to_owned()
             } else {
-                format!("is a change of {plans:?}, none of which was under way: {:?}", plans.iter().map(|run| &view.windows[run]).collect::<Vec<_>>())
+                format!(
+                    "is a change of {plans:?}, none of which was under way: {:?}",
+                    plans.iter().map(|run| &view.windows[run]).collect::<Vec<_>>()
+                )
             };
             found.add(Rule::Unconfirmed, format!("write {at} of {:?} to {} {why}", seen.fields, seen.id));
         }
@@ -78,7 +81,7 @@ fn true_outcomes(view: &View<'_>, found: &mut Found) {
     }
 }
 
-/// A run writes a record once; again only if nobody could know whether it was written, and no read could tell.
+/// A run writes a record once; again only if nobody could know whether it was written, and a read has not told.
 fn once(view: &View<'_>, found: &mut Found) {
     let evidence = view.evidence;
     for (id, run) in &evidence.runs {
@@ -88,15 +91,33 @@ fn once(view: &View<'_>, found: &mut Found) {
             for pair in writes.windows(2) {
                 let (first, second) = (pair[0], pair[1]);
                 let in_doubt = evidence.writes[first].lost || view.doubt(first, second);
-                // What a record held before already says nothing about whether it was written.
-                let could_be_read = !view.held(change, first, first);
-                if !in_doubt || (could_be_read && !view.taken_over(first, second)) {
-                    let why = if in_doubt { "though a read could tell that it was" } else { "though nothing was in doubt" };
-                    found.add(Rule::Twice, format!("{id} has written {} twice, by writes {first} and {second}, {why}", change.id));
-                }
+                let why = if !in_doubt {
+                    "though nothing was in doubt"
+                } else if view.taken_over(first, second) {
+                    continue;
+                } else {
+                    match found_before(view, &run.row.destination, change, second) {
+                        Some(why) => why,
+                        None => continue,
+                    }
+                };
+                found.add(Rule::Twice, format!("{id} has written {} twice, by writes {first} and {second}, {why}", change.id));
             }
         }
     }
+}
+
+/// What a read before a second write would have found that speaks against it.
+fn found_before(view: &View<'_>, destination: &str, change: &Change, second: usize) -> Option<&'static str> {
+    let all = |is: &dyn Fn(&str, &str) -> bool| {
+        let mut fields = change.fields.iter();
+        fields.all(|(field, value)| view.values(&change.id, field, second, second).into_iter().all(|now| is(now, value)))
+    };
+    if all(&|now, value| now == value) {
+        return Some("though it still held what was written");
+    }
+    let before = change.before.as_ref().filter(|_| !view.evidence.overwrites.contains(destination))?;
+    all(&|now, _| !before.values().any(|before| before == now)).then_some("though somebody else had changed it since")
 }
 
 /// Runs of a destination do not interleave.

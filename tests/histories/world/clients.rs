@@ -100,7 +100,8 @@ impl World {
                 if let Some(plan) = self.plan(client, target, Asked::Undo { run }, request).await
                     && confirm
                 {
-                    let (path, body) = (format!("/destinations/{}/reverse-run?wait=0", known.id), json!({"confirm": true, "plan_id": plan}));
+                    let (path, body) =
+                        (format!("/destinations/{}/reverse-run?wait=0", known.id), json!({"confirm": true, "plan_id": plan}));
                     self.confirm(client, target, Confirmation { path, key: None, body }, false).await;
                 }
             }

@@ -35,7 +35,8 @@ impl Trouble {
         }
         let verified = service.run(&["audit", "verify"]).await?;
         if !verified.status.success() {
-            evidence.log_is_broken = Some(format!("{}{}", String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr)));
+            evidence.log_is_broken =
+                Some(format!("{}{}", String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr)));
         }
         let state = service.state();
         stored(&self.database_url(), &mut evidence).await?;
@@ -100,8 +101,7 @@ async fn told(world: &World, door: &Client, evidence: &mut Evidence) -> anyhow::
         let id = text(&plan, "plan_id")?;
         let changes = list(door, &format!("/plans/{id}/changes")).await?;
         let changes = changes.iter().map(change).collect::<anyhow::Result<_>>()?;
-        let planned =
-            Planned { destination: text(&plan, "destination_id")?, undoes: plan["undoes"].as_str().map(str::to_owned), changes };
+        let planned = Planned { destination: text(&plan, "destination_id")?, undoes: plan["undoes"].as_str().map(str::to_owned), changes };
         evidence.plans.insert(id, planned);
     }
     for run in list(door, "/runs").await? {
@@ -113,6 +113,7 @@ async fn told(world: &World, door: &Client, evidence: &mut Evidence) -> anyhow::
         let outcomes = outcomes.collect::<anyhow::Result<_>>()?;
         evidence.runs.insert(id, Run { told: answer.json(), outcomes, ..Run::default() });
     }
+    evidence.overwrites = world.known().iter().skip(1).map(|known| known.id.clone()).collect();
     evidence.entities = world.known().iter().map(|known| (known.id.clone(), known.entity.clone())).collect();
     Ok(())
 }
@@ -175,7 +176,8 @@ async fn stored(url: &str, evidence: &mut Evidence) -> anyhow::Result<()> {
         };
         evidence.runs.entry(row.try_get("run_id")?).or_default().row = kept;
     }
-    let rows = sqlx::query("SELECT seq, action, destination_id, run_id, counts, hash FROM audit_log ORDER BY seq").fetch_all(&mut connection);
+    let rows =
+        sqlx::query("SELECT seq, action, destination_id, run_id, counts, hash FROM audit_log ORDER BY seq").fetch_all(&mut connection);
     for row in rows.await? {
         let counts: Option<String> = row.try_get("counts")?;
         evidence.log.push(LogRow {

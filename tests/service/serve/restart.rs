@@ -1,9 +1,10 @@
 //! The service is killed at any instant, and goes on where it was.
 
-use super::world::{Tenant, contact, crm, has_ended, new_names, service, until, written};
+use super::world::{Tenant, contact, crm, half_written, has_ended, new_names, service, until, written};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::service::{Database, Service};
 use serde_json::{Value, json};
+use std::fs::File;
 
 /// How many records each run writes: ten batches.
 const RECORDS: usize = 1_000;
@@ -151,9 +152,33 @@ async fn what_was_there_before_a_kill_is_there_after_it(database: Database) {
     assert_eq!(run["updated"], 3, "{run}");
 }
 
+async fn what_was_counted_stays_counted_while_the_journal_is_in_other_hands(database: Database) {
+    let (mut service, simulator) = (service(database).await, crm(RECORDS).await);
+    let (tenant, _, run) = half_written(&service, &simulator, RECORDS).await;
+    let told = until("something to be counted", async || {
+        let state = tenant.run_state(&run).await;
+        (state["updated"].as_u64() > Some(0)).then_some(state)
+    })
+    .await;
+    service.kill().await.unwrap();
+    let journal = service.state().join("orgs").join(&tenant.org.id).join("runs").join(format!("{run}.jsonl"));
+    let held = File::open(journal).unwrap();
+    held.lock().unwrap();
+    service.start_again().await.unwrap();
+    until("the run to wait for its journal", async || service.log().contains("another process holds").then_some(())).await;
+    let state = tenant.run_state(&run).await;
+    assert!(state["updated"].as_u64() >= told["updated"].as_u64(), "{told}, and then {state}");
+    assert_eq!(state["status"], "running", "{state}");
+    drop(held);
+    simulator.world().faults.clear();
+    let ended = tenant.ended(&run).await;
+    assert_eq!((&ended["status"], &ended["updated"]), (&json!("succeeded"), &json!(RECORDS)), "{ended}");
+}
+
 on_both!(
     kill_9_in_the_middle_of_ten_runs_of_three_orgs,
     a_graceful_stop_ends_between_batches_and_goes_on_at_the_next_start,
     a_cancelled_run_stays_stopped_over_a_restart_until_it_is_resumed,
     what_was_there_before_a_kill_is_there_after_it,
+    what_was_counted_stays_counted_while_the_journal_is_in_other_hands,
 );

@@ -3,6 +3,7 @@
 use super::world::{Tenant, crm, half_written, new_names, program, service, until};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::{component_file, service::Database};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -122,4 +123,21 @@ async fn a_service_that_was_taken_over_hands_nothing_more_out_and_ends() {
     // The one that was taken over has not said how its run ended.
     let end = end_of(&tenant, &run).await;
     assert_eq!(end["counts"]["pending"], 0, "{end}");
+}
+
+#[tokio::test]
+async fn a_service_that_was_taken_over_leaves_the_folder_to_the_other() {
+    let mut first = service(Database::Postgres).await;
+    first.signal(Signal::STOP).unwrap();
+    first.execute(CUT).await.unwrap();
+    // As from another machine on a shared folder, where the lock of the first one's file does not reach.
+    fs::remove_file(first.state().join("lock")).unwrap();
+    let mut second = first.beside(Some(first.database_url()));
+    second.start_again().await.unwrap();
+    first.signal(Signal::CONT).unwrap();
+    until("the first service to end", async || (!first.is_running()).then_some(())).await;
+    assert!(first.log().contains("has taken the database over"), "{}", first.log());
+
+    second.kill().await.unwrap();
+    second.start_again().await.unwrap();
 }

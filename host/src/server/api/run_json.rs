@@ -135,9 +135,11 @@ impl RunJson {
         let result: Option<RunResult> = row.result.as_deref().map(serde_json::from_str).transpose().map_err(unexpected("runs.result"))?;
         let under_way = row.status.is_under_way();
         let now = live.and_then(Live::now);
-        // What an attempt before this one came to stands until this one's journal speaks.
+        // What an attempt before this one came to stands until this one has begun; from then on the journal has the word. Nobody has looked
+        // into it yet if a service has just taken up what another one has left.
         let counts = match (now.as_ref().and_then(|now| now.counts), &result) {
             (Some(counts), _) => Some(counts),
+            _ if row.begun && matches!(row.status, Status::Running | Status::Interrupted) => None,
             (None, Some(result)) => result.counts.known(),
             (None, None) => Some(Counts::default()),
         };

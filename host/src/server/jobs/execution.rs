@@ -105,7 +105,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn its_turn(&self, confirmed: Option<ConfirmedPlan>) {
         let running = self.app.metrics.run_running();
-        self.live.begins();
+        self.live.begins(None);
         let (options, begun) = loop {
             match self.begin().await {
                 Ok(Some(begun)) => break begun,
@@ -119,6 +119,10 @@ impl Attempt<'_> {
             }
             tokio::time::sleep(AGAIN).await;
         };
+        if begun.begun {
+            // Somebody else may hold the journal for a while; what was told once is told until then.
+            self.live.begins(self.counts());
+        }
         let over = if options.cancelled {
             Over::Ended(self.stopped("cancelled", "it was cancelled; resume it to go on"))
         } else {

@@ -24,7 +24,9 @@ pub struct Live {
 #[derive(Clone)]
 enum Stage {
     Queued,
-    Running(Option<(Watch, Arc<Pacer>)>),
+    /// With what the journal said before this attempt, once it was looked at.
+    Begins(Option<Counts>),
+    Running(Watch, Arc<Pacer>),
     Ended,
 }
 
@@ -32,7 +34,8 @@ impl std::fmt::Debug for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Stage::Queued => "Queued",
-            Stage::Running(_) => "Running",
+            Stage::Begins(_) => "Begins",
+            Stage::Running(..) => "Running",
             Stage::Ended => "Ended",
         })
     }
@@ -43,7 +46,7 @@ impl std::fmt::Debug for Stage {
 pub struct Now {
     /// Whether it has begun.
     pub running: bool,
-    /// Outcomes that are safely in the journal; `None` before the journal was opened.
+    /// Outcomes that are safely in the journal; `None` before that was looked at.
     pub counts: Option<Counts>,
     /// Requests of this attempt.
     pub requests: u64,
@@ -67,12 +70,13 @@ impl Live {
         self.cancelled.load(Relaxed)
     }
 
-    pub(super) fn begins(&self) {
-        self.stage.send_replace(Stage::Running(None));
+    /// With what earlier attempts came to, once that is known.
+    pub(super) fn begins(&self, before: Option<Counts>) {
+        self.stage.send_replace(Stage::Begins(before));
     }
 
     pub(super) fn watched(&self, watch: Watch, pacer: Arc<Pacer>) {
-        self.stage.send_replace(Stage::Running(Some((watch, pacer))));
+        self.stage.send_replace(Stage::Running(watch, pacer));
     }
 
     pub(super) fn ended(&self) {
@@ -83,8 +87,8 @@ impl Live {
     pub fn now(&self) -> Option<Now> {
         Some(match &*self.stage.borrow() {
             Stage::Queued => Now { running: false, counts: None, requests: 0, refused: 0 },
-            Stage::Running(None) => Now { running: true, counts: None, requests: 0, refused: 0 },
-            Stage::Running(Some((watch, _))) => Now {
+            Stage::Begins(before) => Now { running: true, counts: *before, requests: 0, refused: 0 },
+            Stage::Running(watch, _) => Now {
                 running: true,
                 counts: Some(*watch.counts.borrow()),
                 requests: watch.traffic.requests(),
@@ -97,7 +101,7 @@ impl Live {
     /// The pace of the source that it writes to, once it does.
     pub fn pace(&self) -> Option<Pace> {
         match &*self.stage.borrow() {
-            Stage::Running(Some((_, pacer))) => Some(pacer.pace()),
+            Stage::Running(_, pacer) => Some(pacer.pace()),
             _ => None,
         }
     }

@@ -20,18 +20,19 @@ cargo xtask COMMAND [ARGUMENTS]
 
   demo       plan and run golden records against a local CRM simulator, and show before and after
   test       build what the tests need and run every test; arguments go to `cargo test`
+             --long: 1,000 histories instead of 50, of seeds that nobody knows before
   fuzz       fuzz whatever parses what is not ours, a minute each; --help says more
   bench      build in release and run the benchmarks; --help says more
   build      build the command: target/release/reverse-sync
   component  build the component: target/component/reverse_sync.wasm
              --guests: also the component that breaks the rules, for the tests
              --record: put its digest on record, in plugin/component.digest
-  tools      install what the tests need beside Rust: PostgreSQL, Chromium, Node.js, Python, and packages for them
+  tools      install what the tests need beside Rust: PostgreSQL, Chromium, Node.js, Python, libfaketime, and packages for them
   lint       rustfmt, clippy, the types of the page's scripts, the component's digest, and deny.toml: licences, sources, advisories
   sbom       what the command and the component are made of, as CycloneDX: target/sbom
 
 The component is built for wasm32-wasip2. A toolchain for it is found, or installed, or what to install is explained.
-So is what the tests of the service need beside it: PostgreSQL, Chromium, Node.js and Python; lint needs Node.js and Python.
+So is what the tests of the service need beside it: PostgreSQL, Chromium, Node.js, Python and libfaketime; lint needs Node.js and Python.
 ";
 
 fn main() -> ExitCode {
@@ -70,7 +71,12 @@ fn dispatch() -> Result<()> {
             // and much of what was built would be built again.
             let all = ["--locked", "--workspace", "--exclude", "reverse-sync-hostile-guest"];
             run(cargo().arg("build").args(all).arg("--all-targets"))?;
-            run(cargo().arg("test").args(all).args(&rest))
+            let (long, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|argument| *argument == "--long");
+            let mut test = cargo();
+            if !long.is_empty() {
+                test.env("REVERSE_SYNC_HISTORIES", "1000");
+            }
+            run(test.arg("test").args(all).args(rest))
         }
         "tools" => tools::prepare(),
         "fuzz" => fuzz::fuzz(&rest),

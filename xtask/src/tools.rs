@@ -1,4 +1,4 @@
-//! What the tests need beside Rust: a PostgreSQL server, a browser, Node.js and Python.
+//! What the tests need beside Rust: a PostgreSQL server, a browser, Node.js, Python and a clock that jumps.
 //!
 //! As root on Debian what is missing is installed; elsewhere it is said what to install. Nothing here stops the tests: what
 //! could not be had is said, and the tests that need it fail and say so again. Nothing is skipped silently.
@@ -27,9 +27,10 @@ pub(crate) enum Tool {
     Chromium,
     Node,
     Python,
+    Faketime,
 }
 
-const TOOLS: [Tool; 4] = [Tool::PostgreSql, Tool::Chromium, Tool::Node, Tool::Python];
+const TOOLS: [Tool; 5] = [Tool::PostgreSql, Tool::Chromium, Tool::Node, Tool::Python, Tool::Faketime];
 
 impl Tool {
     /// What has it in Debian.
@@ -40,6 +41,7 @@ impl Tool {
             Tool::Chromium => &["chromium", "chromium-driver", "fonts-liberation"],
             Tool::Node => &["nodejs", "npm"],
             Tool::Python => &["python3", "python3-venv"],
+            Tool::Faketime => &["faketime"],
         }
     }
 
@@ -50,6 +52,7 @@ impl Tool {
             Tool::Chromium => "Chromium (chromium or google-chrome in PATH)".to_owned(),
             Tool::Node => format!("Node.js {NODE} or later, with npm"),
             Tool::Python => format!("Python {}.{} or later, with venv and ensurepip (python3 in PATH)", PYTHON.0, PYTHON.1),
+            Tool::Faketime => "libfaketime (faketime/libfaketimeMT.so.1 below /usr/lib)".to_owned(),
         }
     }
 
@@ -60,6 +63,7 @@ impl Tool {
             Tool::Chromium => "the tests of the page",
             Tool::Node => "lint, the tests of the page and the vendors' clients",
             Tool::Python => "lint, the fuzzing of the API and the vendors' clients",
+            Tool::Faketime => "the histories, in which clocks jump",
         }
     }
 
@@ -75,6 +79,7 @@ impl Tool {
                 output("python3", &["-c", "import venv, ensurepip"]).is_some()
                     && runs("python3").is_some_and(|version| python_will_do(&version))
             }
+            Tool::Faketime => faketime_in(Path::new("/usr/lib")),
         }
     }
 }
@@ -176,6 +181,12 @@ fn postgres_in(dir: &Path) -> Option<PathBuf> {
     Some(newest.join("bin"))
 }
 
+/// Whether libfaketime is in this folder or in one of its folders.
+fn faketime_in(dir: &Path) -> bool {
+    let folders = fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    std::iter::once(dir.to_owned()).chain(folders).any(|dir| dir.join("faketime/libfaketimeMT.so.1").is_file())
+}
+
 /// `v20.20.2`
 fn node_will_do(version: &str) -> bool {
     version
@@ -206,7 +217,9 @@ mod tests {
     fn without_apt_every_missing_tool_is_explained() {
         assert_eq!(decide(&TOOLS, false), Decision::Explain);
         let text = explanation(&TOOLS);
-        for word in ["initdb", "Chromium", "Node.js 20", "Python 3.11", "apt-get install postgresql", "the tests of the page"] {
+        for word in
+            ["initdb", "Chromium", "Node.js 20", "Python 3.11", "libfaketime", "apt-get install postgresql", "the tests of the page"]
+        {
             assert!(text.contains(word), "{word} is not in {text}");
         }
         assert!(!explanation(&[Tool::Node]).contains("postgresql"));

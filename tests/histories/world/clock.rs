@@ -1,7 +1,10 @@
 //! A machine's clock that jumps: libfaketime in front of the service, which reads from a file how far it is off.
 
 use anyhow::Context;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 const FILE: &str = "clock";
 
@@ -34,10 +37,9 @@ pub(crate) fn set(dir: &Path, seconds: i64) -> anyhow::Result<()> {
 }
 
 fn library() -> anyhow::Result<String> {
-    let folders = fs::read_dir("/usr/lib").context("there is no /usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
-    let known = folders.map(|dir| dir.join("faketime/libfaketimeMT.so.1")).find(|file| file.is_file());
-    let known = known.or_else(|| Some(Path::new("/usr/lib/faketime/libfaketimeMT.so.1").to_owned()).filter(|file| file.is_file()));
-    let known = known.context(
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let folders = std::iter::once(PathBuf::from("/usr/lib")).chain(folders);
+    let known = folders.map(|dir| dir.join("faketime/libfaketimeMT.so.1")).find(|file| file.is_file()).context(
         "clocks cannot jump without libfaketime, and there is no faketime/libfaketimeMT.so.1 below /usr/lib. `cargo xtask test` installs it as \
          root on Debian; elsewhere install faketime",
     )?;

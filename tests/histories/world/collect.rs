@@ -59,20 +59,25 @@ async fn come_to_the_end(world: &World, door: &Client) -> anyhow::Result<()> {
             match run["status"].as_str().unwrap_or_default() {
                 "succeeded" | "failed" => continue,
                 "stopped" if over.contains(&id) => continue,
+                // Somebody has changed what the canary wrote: that is its end until a person looks.
+                "stopped" if run["canary"]["held"] == false => continue,
                 "stopped" => {
                     let times = resumed.entry(id.clone()).or_default();
-                    *times += 1;
-                    let request = Request::post(format!("/runs/{id}/resume"), serde_json::json!({}));
-                    let answer = world.ask(LAST, Asked::Resume { run: id.clone() }, request).await;
-                    let code = answer.and_then(|(_, answer)| Some(answer["code"].as_str()?.to_owned()));
-                    if code.as_deref() == Some("run_superseded") {
-                        over.insert(id);
-                        continue;
-                    }
-                    if *times > RESUMES && code.as_deref() != Some("run_under_way") {
+                    if *times == RESUMES {
                         over.insert(id.clone());
                         world.recorder.history().overdue.push(format!("{id} ends early again and again: {}", run["stopped"]));
                         continue;
+                    }
+                    let request = Request::post(format!("/runs/{id}/resume"), serde_json::json!({}));
+                    let answer = world.ask(LAST, Asked::Resume { run: id.clone() }, request).await;
+                    match answer.as_ref().and_then(|(_, answer)| answer["code"].as_str()) {
+                        Some("run_superseded") => {
+                            over.insert(id);
+                            continue;
+                        }
+                        // Its time comes when that one has ended.
+                        Some("run_under_way") => {}
+                        _ => *times += 1,
                     }
                 }
                 "waiting" => {

@@ -76,8 +76,10 @@ pub(crate) enum Operation {
     Cancel {
         target: usize,
     },
+    /// Resumes the last run, or the one before it.
     Resume {
         target: usize,
+        older: bool,
     },
     /// Plans the way back from the last run, and perhaps confirms it.
     Undo {
@@ -191,7 +193,16 @@ impl Made {
         for _ in 0..self.random.within(5, 10) {
             let pause = self.random.within(20, 350);
             let what = self.operation();
+            let stops = match &what {
+                Operation::Confirm { target, .. } if self.random.percent(35) => Some(*target),
+                _ => None,
+            };
             steps.push(Step { pause, what });
+            if let Some(target) = stops {
+                // In the middle of the run, if it has begun.
+                let pause = self.random.within(20, 200);
+                steps.push(Step { pause, what: Operation::Cancel { target } });
+            }
         }
         steps
     }
@@ -227,7 +238,10 @@ impl Made {
             22..42 => self.confirm(target),
             42..49 => Operation::Again { target },
             49..57 => Operation::Cancel { target },
-            57..69 => Operation::Resume { target },
+            57..69 => {
+                let older = self.random.percent(30);
+                Operation::Resume { target, older }
+            }
             69..77 => {
                 let confirm = self.random.percent(80);
                 Operation::Undo { target, confirm }

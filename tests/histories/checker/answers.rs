@@ -8,6 +8,8 @@ use crate::{
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Milliseconds within which a service looks again whether a journal is free.
+const UNTIL_IT_LOOKS: u64 = 3_000;
 const GROWING: [&str; 5] = ["updated", "unchanged", "failed", "drifted", "unknown"];
 
 pub(super) fn check(evidence: &Evidence, found: &mut Found) {
@@ -119,12 +121,10 @@ fn backwards(evidence: &Evidence, run: &str, (first, before): (&Call, &Value), (
     if ENDED.contains(&was.as_str()) && is != was && !(was == "stopped" && resumed()) {
         return Some(format!("was {was} and is {is}"));
     }
-    // Of two services, the one that was taken over may be further with counting, as long as it is there.
-    let two = evidence
-        .history
-        .events
-        .iter()
-        .any(|event| event.taken_over && event.from.number < second.over.number && second.at.number < event.to.number);
+    // Of two services, the one that was taken over may be further with counting, until the other one has looked into the journal.
+    let mut events = evidence.history.events.iter();
+    let two =
+        events.any(|event| event.taken_over && event.from.number < second.over.number && second.at.ms < event.to.ms + UNTIL_IT_LOOKS);
     shrunk(before, after).filter(|_| !two)
 }
 

@@ -20,7 +20,8 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
         }
     }
     let mut begun: BTreeMap<&str, usize> = BTreeMap::new();
-    // The run of each destination that is under way.
+    // The run of each destination that began last, and the one that is under way.
+    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
     let mut under_way: BTreeMap<&str, &str> = BTreeMap::new();
     for row in &evidence.log {
         let (Some(run), Some(destination)) = (row.run.as_deref(), row.destination.as_deref()) else { continue };
@@ -28,6 +29,9 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
             "run.begin" | "run.resume" => {
                 if row.action == "run.begin" {
                     *begun.entry(run).or_default() += 1;
+                    last.insert(destination, run);
+                } else if let Some(last) = last.get(destination).filter(|last| **last != run) {
+                    found.add(Rule::AtOnce, format!("row {}: {run} is resumed after {last}, which came after it", row.seq));
                 } else if !begun.contains_key(run) {
                     found.add(Rule::Log, format!("row {}: {run} is resumed before it began", row.seq));
                 }

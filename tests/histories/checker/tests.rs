@@ -314,6 +314,13 @@ fn two_runs_at_a_time_are_found() {
         evidence.log[3].seq = 4;
     });
     assert!(begun.contains(&Rule::AtOnce), "{begun:?}");
+    let superseded = broken(|evidence| {
+        evidence.log.push(row(4, "run.begin", Some("run_2"), Value::Null));
+        evidence.log.push(row(5, "destination.reverse_run", Some("run_2"), Value::Null));
+        evidence.log.push(row(6, "run.resume", Some(RUN), Value::Null));
+        evidence.log.push(LogRow { seq: 7, ..evidence.log[2].clone() });
+    });
+    assert_eq!(superseded, [Rule::AtOnce]);
     let interleaved = broken(|evidence| {
         // Another run of the same destination writes between the two writes of this one.
         let mut second = evidence.runs[RUN].clone();

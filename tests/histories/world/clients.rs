@@ -3,7 +3,7 @@
 use super::{Request, World};
 use crate::{
     generator::{Checks, Operation},
-    history::Asked,
+    history::{Asked, short},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -11,6 +11,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 /// Tries at something that a key makes safe to repeat.
 const TRIES: usize = 3;
 const AGAIN: Duration = Duration::from_millis(200);
+/// Who looks at runs all the time, and how often.
+const WATCHER: usize = 8;
+const LOOKS: Duration = Duration::from_millis(40);
 
 /// What clients know of a destination.
 #[derive(Clone, Debug)]
@@ -19,8 +22,9 @@ pub(super) struct Known {
     pub(super) entity: String,
     /// The plan that was last shown.
     shown: Option<String>,
-    /// The run that was last begun.
+    /// The run that was last begun, and the one before it.
     run: Option<String>,
+    older: Option<String>,
     /// The last confirmation that had a key.
     keyed: Option<Confirmation>,
 }
@@ -34,7 +38,7 @@ struct Confirmation {
 
 impl Known {
     pub(super) fn new(id: &str, entity: &str) -> Known {
-        Known { id: id.to_owned(), entity: entity.to_owned(), shown: None, run: None, keyed: None }
+        Known { id: id.to_owned(), entity: entity.to_owned(), shown: None, run: None, older: None, keyed: None }
     }
 }
 
@@ -43,6 +47,24 @@ pub(super) async fn live(world: Arc<World>, client: usize) {
     for step in world.script.clients[client].clone() {
         tokio::time::sleep(Duration::from_millis(step.pause)).await;
         world.operate(client, step.what).await;
+    }
+}
+
+/// Somebody who looks at the last runs all the time, and writes down what is new.
+pub(super) async fn watch(world: Arc<World>) {
+    let mut seen: BTreeMap<String, (u16, String)> = BTreeMap::new();
+    loop {
+        tokio::time::sleep(LOOKS).await;
+        for target in 0..world.script.destinations.len() {
+            let Some(run) = world.knows(target).run else { continue };
+            let call = world.send(WATCHER, Asked::Look { run: run.clone() }, Request::get(format!("/runs/{run}"))).await;
+            let Some((status, body)) = &call.told else { continue };
+            let new = (*status, short(body));
+            if seen.get(&run) != Some(&new) {
+                seen.insert(run, new);
+                world.recorder.history().calls.push(call);
+            }
+        }
     }
 }
 
@@ -88,8 +110,9 @@ impl World {
                     self.ask(client, Asked::Cancel { run: run.clone() }, Request::post(format!("/runs/{run}/cancel"), json!({}))).await;
                 }
             }
-            Operation::Resume { target } => {
-                if let Some(run) = self.knows(target).run {
+            Operation::Resume { target, older } => {
+                let known = self.knows(target);
+                if let Some(run) = known.older.filter(|_| older).or(known.run) {
                     self.ask(client, Asked::Resume { run: run.clone() }, Request::post(format!("/runs/{run}/resume"), json!({}))).await;
                 }
             }
@@ -164,7 +187,11 @@ impl World {
         let request = Request { key, ..Request::post(path, body) };
         let Some((status, told)) = self.ask(client, asked, request).await else { return false };
         if let Some(run) = told["run_id"].as_str() {
-            self.learns(target, |known| known.run = Some(run.to_owned()));
+            self.learns(target, |known| {
+                if known.run.as_deref() != Some(run) {
+                    known.older = known.run.replace(run.to_owned());
+                }
+            });
         }
         status < 500
     }

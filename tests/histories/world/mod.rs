@@ -85,11 +85,13 @@ pub(crate) async fn live(script: Script) -> anyhow::Result<Evidence> {
     world.prepare().await?;
     let held = world.held();
     let clients: Vec<_> = (0..world.script.clients.len()).map(|client| tokio::spawn(clients::live(Arc::clone(&world), client))).collect();
+    let watching = tokio::spawn(clients::watch(Arc::clone(&world)));
     trouble.live(&world).await;
     for client in clients {
         client.await.context("a client broke off")?;
     }
     trouble.settle(&world).await;
+    watching.abort();
     match trouble.collect(&world).await {
         Ok(evidence) => Ok(Evidence { held, ..evidence }),
         Err(error) => {
@@ -200,6 +202,14 @@ impl World {
 
     /// Asks one of the services, and writes down what came of it.
     async fn ask(&self, client: usize, asked: Asked, request: Request<'_>) -> Option<(u16, Value)> {
+        let call = self.send(client, asked, request).await;
+        let told = call.told.clone();
+        self.recorder.history().calls.push(call);
+        told
+    }
+
+    /// Asks one of the services.
+    async fn send(&self, client: usize, asked: Asked, request: Request<'_>) -> Call {
         let door = {
             let doors = self.doors();
             doors[self.calls.fetch_add(1, Relaxed) % doors.len()].clone()
@@ -217,8 +227,7 @@ impl World {
         let answer = tokio::time::timeout(PATIENCE, call.try_send()).await;
         let over = self.now();
         let told = answer.ok().and_then(Result::ok).and_then(|answer| Some((answer.status.as_u16(), told(&answer)?)));
-        self.recorder.history().calls.push(Call { client, asked, at, over, told: told.clone() });
-        told
+        Call { client, asked, at, over, told }
     }
 }
 

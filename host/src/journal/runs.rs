@@ -142,6 +142,12 @@ pub fn file(runs_dir: &Path, run_id: &RunId) -> PathBuf {
     runs_dir.join(format!("{run_id}.jsonl"))
 }
 
+/// Whether some process holds a journal.
+pub fn is_held(file: &Path) -> bool {
+    // One that is not there, or cannot be opened, is held by nobody who could write to it.
+    File::open(file).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

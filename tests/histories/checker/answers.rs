@@ -123,8 +123,7 @@ fn backwards(evidence: &Evidence, run: &str, (first, before): (&Call, &Value), (
     }
     // Of two services, the one that was taken over may be further with counting, until the other one has looked into the journal.
     let mut events = evidence.history.events.iter();
-    let two =
-        events.any(|event| event.taken_over && event.from.number < second.over.number && second.at.ms < event.to.ms + UNTIL_IT_LOOKS);
+    let two = events.any(|event| event.taken_over && event.from.number < second.over.number && second.at.ms < event.to.ms + UNTIL_IT_LOOKS);
     shrunk(before, after).filter(|_| !two)
 }
 

@@ -143,3 +143,32 @@ async fn a_service_that_was_taken_over_leaves_the_folder_to_the_other() {
     second.kill().await.unwrap();
     second.start_again().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_cancelled_run_that_was_taken_over_ends_with_what_the_first_service_has_still_written() {
+    let mut first = service(Database::Postgres).await;
+    let simulator = crm(3_000).await;
+    let (mut tenant, _, run) = half_written(&first, &simulator, 3_000).await;
+    // Applied at once, and answered when the first service is frozen.
+    simulator.world().faults.clear();
+    simulator.world().fault(Rule::always(Fault::Latency(2_000)).on("/batch/update"));
+    let before = simulator.world().requests.len();
+    until("a request under way", async || (simulator.world().requests.len() > before).then_some(())).await;
+    tenant.admin.post(&format!("/runs/{run}/cancel"), &json!({})).await.is(202);
+    first.signal(Signal::STOP).unwrap();
+    first.execute(CUT).await.unwrap();
+    fs::remove_file(first.state().join("lock")).unwrap();
+    let mut second = first.beside(Some(first.database_url()));
+    second.start_again().await.unwrap();
+    tenant.admin = second.client(tenant.admin.key());
+    until("the run to be waited for", async || second.log().contains("another process holds").then_some(())).await;
+    assert_eq!(tenant.run_state(&run).await["status"], "running");
+
+    first.signal(Signal::CONT).unwrap();
+    until("the first service to end", async || (!first.is_running()).then_some(())).await;
+    let ended = tenant.ended(&run).await;
+    let end = end_of(&tenant, &run).await;
+    assert_eq!(ended["status"], "stopped", "{ended}");
+    assert_eq!(ended["updated"], simulator.world().writes.len(), "{ended}");
+    assert_eq!((&end["counts"]["updated"], &end["counts"]["pending"]), (&ended["updated"], &ended["pending"]), "{end}");
+}

@@ -35,6 +35,7 @@ use tracing::Instrument;
 
 /// How long to wait before a store that refuses is asked again.
 const AGAIN: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_millis(20);
 
 /// A word that says that the service itself failed; what went wrong is in its log.
 const INTERNAL: &str = "the service failed; its log says why, under this run_id. What is pending can be resumed";
@@ -70,6 +71,11 @@ pub(super) async fn ended_before_it_began(app: &Arc<App>, row: &RunRow) {
     let attempt = Attempt { app, row, run_id, live: &live };
     let ending = attempt.end(attempt.stopped("cancelled", "it was cancelled before it began; resume it to go on"));
     ending.instrument(span).await;
+}
+
+/// Whether another process holds the journal of a run that this one does not work on.
+pub(super) fn is_in_other_hands(app: &App, row: &RunRow) -> bool {
+    row.run_id.parse().is_ok_and(|run_id| journal::is_held(&journal::file(&app.folder(&row.org_id).runs(), &run_id)))
 }
 
 /// The journal of a run: its name, and whether it has to be there.
@@ -120,10 +126,11 @@ impl Attempt<'_> {
             tokio::time::sleep(AGAIN).await;
         };
         if begun.begun {
-            // Somebody else may hold the journal for a while; what was told once is told until then.
             self.live.begins(self.counts());
         }
-        let over = if options.cancelled {
+        let over = if !self.journal_is_free().await {
+            Over::Interrupted
+        } else if options.cancelled {
             Over::Ended(self.stopped("cancelled", "it was cancelled; resume it to go on"))
         } else {
             self.attempt(&options, confirmed, begun).await
@@ -154,6 +161,20 @@ impl Attempt<'_> {
             .map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
         let journal_id = row.journal_id.parse().map_err(|error| StoreError::Unexpected { place: "runs.journal_id", error })?;
         Ok(Some((options, Begun { journal_id, begun: row.begun })))
+    }
+
+    /// Waits until no other process holds the journal: a service that was taken over may have answers to come, and whatever was said about the
+    /// run before would not be its end. False if this service ends first.
+    async fn journal_is_free(&self) -> bool {
+        while is_in_other_hands(self.app, self.row) {
+            if self.app.jobs.is_ending() {
+                return false;
+            }
+            tracing::warn!("another process holds the run's journal; trying again");
+            tokio::time::sleep(AGAIN).await;
+            self.live.begins(self.counts());
+        }
+        true
     }
 
     /// The run's journal, and no other. Once it is there, it has to be.
@@ -205,11 +226,8 @@ impl Attempt<'_> {
         };
         let journal = loop {
             match self.journal(confirmed.plan().id(), &begun).await {
-                // Somebody else has it in hand: it is theirs to end.
-                Err(JournalError::Busy(_)) if !app.jobs.is_ending() && !self.live.is_cancelled() => {
-                    tracing::warn!("another process holds the run's journal; trying again");
-                    tokio::time::sleep(AGAIN).await;
-                }
+                // Whoever asks whether it is held holds it for a moment.
+                Err(JournalError::Busy(_)) if !app.jobs.is_ending() => tokio::time::sleep(SOON).await,
                 opened => break opened,
             }
         };

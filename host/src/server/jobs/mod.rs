@@ -266,13 +266,16 @@ impl Jobs {
     pub(super) async fn cancel(app: &Arc<App>, row: &RunRow, who: &str) -> Result<(), StoreError> {
         app.store.cancel_run(&row.org_id, &row.run_id, who).await?;
         let key = (row.org_id.clone(), row.run_id.clone());
+        // Then its turn is where it waits, and ends.
+        let in_other_hands = execution::is_in_other_hands(app, row);
         let (waiting, is_known) = {
             let mut state = app.jobs.state();
             let live = state.live.get(&key).cloned();
             if let Some(live) = &live {
                 live.cancel();
             }
-            (state.queue.remove(&row.org_id, |job| job.row.run_id == row.run_id), live.is_some())
+            let is_it = |job: &Job| job.row.run_id == row.run_id;
+            (if in_other_hands { None } else { state.queue.remove(&row.org_id, is_it) }, live.is_some())
         };
         match waiting {
             Some(job) => {
@@ -280,6 +283,7 @@ impl Jobs {
                 app.jobs.state().live.remove(&key);
                 job.live.ended();
             }
+            None if !is_known && in_other_hands => drop(Jobs::submit(app, row.clone(), None)),
             None if !is_known => execution::ended_before_it_began(app, row).await,
             None => {}
         }

@@ -11,7 +11,7 @@
 //! the machine too, so a failure may need some tries to come back.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod checker;
 mod evidence;

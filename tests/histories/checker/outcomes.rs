@@ -23,8 +23,8 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
         };
         one_each(id, run, plan.changes.len() as u64, found);
         add_up(id, run, plan.changes.len() as u64, found);
-        let ends = evidence.log.iter().filter(|row| row.run.as_deref() == Some(id) && super::log::is_end(row));
-        if let Some(last) = ends.last() {
+        let mut ends = evidence.log.iter().filter(|row| row.run.as_deref() == Some(id) && super::log::is_end(row));
+        if let Some(last) = ends.next_back() {
             same("the API", &run.told, "the audit log", &last.counts, id, found);
         }
         same("the API", &run.told, "the database", &run.row.result, id, found);

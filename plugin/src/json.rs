@@ -1,8 +1,32 @@
 //! Single JSON values, read from how they are spelled.
 
 use crate::encode;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+/// What is read from an object alone. A derived reader takes a list as well, for the members in their order, and no CRM answers so.
+#[derive(Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        struct OfMap<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfMap<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(OfMap(PhantomData))
+    }
+}
 
 /// A JSON string's text, or `None` for null and whatever is no string.
 pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
@@ -58,5 +82,17 @@ mod tests {
         assert_eq!(items(r#"["a",1.50,true]"#).unwrap(), ["a", "1.50", "true"]);
         assert!(items(r#"["a",null]"#).is_none() && items(r#"[["a"]]"#).is_none() && items("1").is_none());
         assert_eq!((text(r#""x\ty""#).as_deref(), text("null")), (Some("x\ty"), None));
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        #[derive(Debug, Deserialize)]
+        struct Named<'a> {
+            #[serde(borrow)]
+            id: Cow<'a, str>,
+        }
+        let read = |text: &'static str| serde_json::from_str::<Object<Named<'_>>>(text).ok().map(|Object(named)| named.id);
+        assert_eq!(read(r#"{"a":[1],"id":"17"}"#).as_deref(), Some("17"));
+        assert_eq!((read(r#"["17"]"#), read("[]"), read("null")), (None, None, None));
     }
 }

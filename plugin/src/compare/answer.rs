@@ -1,5 +1,6 @@
 //! Answers to reads of many records, borrowed from their bytes: a plan of ten thousand records reads megabytes.
 
+use crate::json::Object;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -71,7 +72,7 @@ pub(crate) fn hubspot(body: &[u8]) -> Option<Vec<(Cow<'_, str>, Members<'_>)>> {
     #[derive(Deserialize)]
     struct Found<'a> {
         #[serde(borrow)]
-        results: Vec<Record<'a>>,
+        results: Vec<Object<Record<'a>>>,
     }
     #[derive(Deserialize)]
     struct Record<'a> {
@@ -83,8 +84,8 @@ pub(crate) fn hubspot(body: &[u8]) -> Option<Vec<(Cow<'_, str>, Members<'_>)>> {
     if let Some(records) = json_outline::result_records(body) {
         return Some(records.into_iter().map(|(id, properties)| (id.into(), Members::Outlined(properties))).collect());
     }
-    let found: Found<'_> = serde_json::from_slice(body).ok()?;
-    Some(found.results.into_iter().map(|record| (record.id, record.properties)).collect())
+    let Object(found) = serde_json::from_slice::<Object<Found<'_>>>(body).ok()?;
+    Some(found.results.into_iter().map(|Object(record)| (record.id, record.properties)).collect())
 }
 
 /// Salesforce: one entry for each id, in order; `None` where there is no such record.

@@ -7,6 +7,7 @@ use super::changes::{Changes, Failure};
 use super::crm_error::{CrmError, Item};
 use super::reconcile::Reconciled;
 use crate::encode::push_json_string;
+use crate::json::Object;
 use crate::normal::Values;
 use hashbrown::{HashMap, HashSet};
 use serde::Deserialize;
@@ -17,7 +18,7 @@ use std::borrow::Cow;
 #[derive(Deserialize)]
 struct Updated<'a> {
     #[serde(borrow, default)]
-    results: Option<Vec<Named<'a>>>,
+    results: Option<Vec<Object<Named<'a>>>>,
     #[serde(default)]
     errors: Option<Value>,
 }
@@ -42,13 +43,13 @@ pub(crate) fn reconcile_accepted(changes: &Changes, members: &[usize], status: u
         }
         return Some(reconciled);
     }
-    let answer: Updated<'_> = serde_json::from_slice(body).ok()?;
+    let Object(answer) = serde_json::from_slice::<Object<Updated<'_>>>(body).ok()?;
     let groups: Vec<CrmError> = match &answer.errors {
         Some(Value::Array(groups)) => groups.iter().map(CrmError::hubspot).collect(),
         _ => Vec::new(),
     };
     let results = answer.results.unwrap_or_default();
-    let updated: HashSet<&str> = results.iter().filter_map(|result| result.id.as_deref()).collect();
+    let updated: HashSet<&str> = results.iter().filter_map(|Object(result)| result.id.as_deref()).collect();
     let refused: HashMap<&str, &CrmError> = groups.iter().flat_map(|group| group.ids.iter().map(move |id| (id.as_str(), group))).collect();
     let mut reconciled = Reconciled::new();
     for member in members {
@@ -139,12 +140,13 @@ pub(crate) struct Record {
 
 /// The answer to a read of one record, or to a PATCH.
 pub(crate) fn record(body: &[u8]) -> Option<Record> {
-    serde_json::from_slice(body).ok()
+    serde_json::from_slice(body).ok().map(|Object(record)| record)
 }
 
 /// The id in the answer to a PATCH.
 pub(crate) fn record_id(body: &[u8]) -> Option<Cow<'_, str>> {
-    serde_json::from_slice::<Named<'_>>(body).ok()?.id
+    let Object(named) = serde_json::from_slice::<Object<Named<'_>>>(body).ok()?;
+    named.id
 }
 
 /// The records in the answer to `batch/read`.
@@ -152,7 +154,8 @@ pub(crate) fn records(body: &[u8]) -> Option<Vec<Record>> {
     #[derive(Deserialize)]
     struct Found {
         #[serde(default)]
-        results: Vec<Record>,
+        results: Vec<Object<Record>>,
     }
-    serde_json::from_slice::<Found>(body).ok().map(|found| found.results)
+    let Object(found) = serde_json::from_slice::<Object<Found>>(body).ok()?;
+    Some(found.results.into_iter().map(|Object(record)| record).collect())
 }

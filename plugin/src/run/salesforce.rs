@@ -7,7 +7,7 @@ use super::changes::{Changes, Failure};
 use super::crm_error::CrmError;
 use super::reconcile::Reconciled;
 use super::verdict::is_daily;
-use crate::json;
+use crate::json::{self, Object};
 use crate::normal::Values;
 use crate::provider::Provider;
 use crate::provider_id;
@@ -35,7 +35,10 @@ pub(crate) enum Collection {
 
 /// A 2xx answer to an update of a collection.
 pub(crate) fn reconcile_accepted(changes: &Changes, members: &[usize], status: u16, body: &[u8]) -> Collection {
-    let Ok(saved) = serde_json::from_slice::<Vec<Saved<'_>>>(body) else { return Collection::Unusable("its body is no list of results") };
+    let Ok(saved) = serde_json::from_slice::<Vec<Object<Saved<'_>>>>(body) else {
+        return Collection::Unusable("its body is no list of results");
+    };
+    let saved: Vec<Saved<'_>> = saved.into_iter().map(|Object(saved)| saved).collect();
     if saved.len() != members.len() {
         return Collection::Unusable("it has another number of results than records were sent");
     }

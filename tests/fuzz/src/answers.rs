@@ -31,11 +31,6 @@ pub(crate) fn status(byte: u8) -> u16 {
     STATUSES[usize::from(byte) % STATUSES.len()]
 }
 
-/// A member of an object. serde's derived readers take a list in place of an object, and its items in order; so does this, because nothing is lost by it.
-fn part<'v>(value: &'v Value, name: &str, at: usize) -> &'v Value {
-    if value.is_array() { &value[at] } else { &value[name] }
-}
-
 /// Every member in exactly one of the groups.
 fn is_complete(settled: &Settled, members: usize) {
     let mut all: Vec<usize> = [&settled.updated, &settled.failed, &settled.again, &settled.silent].into_iter().flatten().copied().collect();
@@ -70,9 +65,9 @@ fn answer(provider: Provider, ids: &[&str; 4], bytes: &[u8]) {
     for member in settled.updated {
         let written = match provider {
             Provider::HubSpot => {
-                let named = |value: &Value| part(value, "id", 0).as_str() == Some(&sent[member].0);
-                let results = part(&answer, "results", 0).as_array().is_some_and(|results| results.iter().any(named));
-                let errors = part(&answer, "errors", 1).as_array().map(Vec::as_slice).unwrap_or_default();
+                let named = |value: &Value| value["id"].as_str() == Some(&sent[member].0);
+                let results = answer["results"].as_array().is_some_and(|results| results.iter().any(named));
+                let errors = answer["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
                 let refused = |error: &Value| {
                     let ids = &error["context"]["ids"];
                     ids.as_str() == Some(&sent[member].0)
@@ -82,8 +77,8 @@ fn answer(provider: Provider, ids: &[&str; 4], bytes: &[u8]) {
             }
             Provider::Salesforce => {
                 let saved = &answer[member];
-                let id = part(saved, "id", 0).as_str();
-                *part(saved, "success", 1) == Value::Bool(true) && id.is_none_or(|id| id.starts_with(&sent[member].0[..15]))
+                let id = saved["id"].as_str();
+                saved["success"] == Value::Bool(true) && id.is_none_or(|id| id.starts_with(&sent[member].0[..15]))
             }
         };
         assert!(written, "{} is said to be updated", sent[member].0);
@@ -93,7 +88,7 @@ fn answer(provider: Provider, ids: &[&str; 4], bytes: &[u8]) {
 /// What comparing reads, against a parser.
 fn read_alike(provider: Provider, body: &[u8]) {
     let (Some(found), Ok(answer)) = (compared(provider, body), serde_json::from_slice::<Value>(body)) else { return };
-    let list = if provider == Provider::HubSpot { part(&answer, "results", 0) } else { &answer };
+    let list = if provider == Provider::HubSpot { &answer["results"] } else { &answer };
     let list = list.as_array().expect("records are a list");
     assert_eq!(found.len(), list.len());
     for (record, expected) in found.iter().zip(list) {
@@ -103,8 +98,8 @@ fn read_alike(provider: Provider, body: &[u8]) {
         };
         let object = match provider {
             Provider::HubSpot => {
-                assert_eq!(Some(id.as_str()), part(expected, "id", 0).as_str());
-                part(expected, "properties", 1).as_object().cloned().unwrap_or_default()
+                assert_eq!(Some(id.as_str()), expected["id"].as_str());
+                expected["properties"].as_object().cloned().unwrap_or_default()
             }
             Provider::Salesforce => expected.as_object().expect("a record is an object").clone(),
         };

@@ -1,6 +1,6 @@
 //! Plans for tests that need one without a component to make it.
 
-#![cfg_attr(fuzzing, expect(clippy::unwrap_used, reason = "a plan for tests"))]
+#![expect(clippy::unwrap_used, reason = "a plan for tests")]
 
 use super::{ChangeBatch, Draft, Plan, PlanMode, PlannedBy, Spool};
 use crate::{bindings::types as wit, digest::Digest};

@@ -150,8 +150,9 @@ impl World<'_> {
     fn is_spoken_for(&self, id: &str) -> bool {
         self.answers.borrow().iter().filter(|(_, answer)| (200..300).contains(&answer.status)).any(|(request, answer)| {
             let body = String::from_utf8_lossy(&answer.body);
-            // Salesforce's ids of 15 characters are as good; and what is escaped is not looked for.
-            if body.contains(&id[..id.len().min(15)]) || body.contains("\\u") || request.path.ends_with(id) {
+            // Salesforce's ids of 15 characters are as good, and in those of 18 the end says which letters are capitals. What is escaped is not looked for.
+            let start = id[..id.len().min(15)].to_ascii_lowercase();
+            if body.to_ascii_lowercase().contains(&start) || body.contains("\\u") || request.path.ends_with(id) {
                 return true;
             }
             let Ok(Value::Array(results)) = serde_json::from_slice::<Value>(&answer.body) else { return false };

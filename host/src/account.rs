@@ -7,79 +7,21 @@
 //! What is expected is said by a plan that was made with the CRM's help, by the source ([`Link::account`]), and by earlier attempts of a run.
 //! Where nobody expects an account, nobody asks.
 
+pub use crate::ids::{Account, BadAccount};
 use crate::{
-    bindings::capabilities as wit,
     capability::Unacceptable,
-    egress::{Link, Traffic, Unanswered, credential::CredentialError, question},
-    run::StopSignal,
+    contract::capabilities as wit,
+    egress::{
+        Link, Traffic, Unanswered,
+        credential::{CredentialError, OTHER_ACCOUNT},
+        question,
+    },
+    stop::StopSignal,
 };
-use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
-use std::{fmt, str::FromStr};
 
-/// The code of a refusal of another account.
-pub(crate) const OTHER_ACCOUNT: &str = "other_account";
-/// Longest name of an account, in bytes.
-const MAX_NAME: usize = 64;
 /// Longest path and pointer of the question, in bytes.
 const MAX_TEXT: usize = 256;
-
-/// The name of an account, as its CRM spells it: a number of HubSpot's, an org id of Salesforce's. It is no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Account(String);
-
-/// What cannot be the name of an account.
-#[derive(Debug, thiserror::Error)]
-#[error("it has to be what the CRM calls the account, such as \"12345678\": 1 to {MAX_NAME} letters, digits, `_` and `.`")]
-pub struct BadAccount;
-
-impl Account {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Account {
-    type Err = BadAccount;
-
-    fn from_str(text: &str) -> Result<Account, BadAccount> {
-        let text = text.trim();
-        // No token fits, so that one which was pasted here is neither kept nor shown: HubSpot's have a `-`, Salesforce's a `!`.
-        let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
-        if text.is_empty() || text.len() > MAX_NAME || !fits { Err(BadAccount) } else { Ok(Account(text.to_owned())) }
-    }
-}
-
-impl fmt::Display for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A text, or a whole number, as people write numbers without quotation marks.
-impl<'de> Deserialize<'de> for Account {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Account, D::Error> {
-        struct Named;
-        impl de::Visitor<'_> for Named {
-            type Value = Account;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of an account, a text or a whole number")
-            }
-            // The text is not repeated: it may be a token that was pasted into the wrong place.
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Account, E> {
-                text.parse().map_err(E::custom)
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Account, E> {
-                Ok(Account(number.to_string()))
-            }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Account, E> {
-                number.to_string().parse().map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(Named)
-    }
-}
 
 /// How a component's CRM names the account, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,6 +190,7 @@ pub(crate) async fn note(question: Option<&Question>, link: &Link, warnings: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::MAX_NAME;
 
     fn question(path: &str, pointer: &str) -> Result<Question, Unacceptable> {
         Question::compile(&wit::Account { path: path.to_owned(), pointer: pointer.to_owned() })

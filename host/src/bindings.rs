@@ -1,5 +1,4 @@
-//! The host's side of the contract in `wit/`, generated. Everything else in this crate uses these types through
-//! their home modules; nothing else is generated.
+//! The host's side of the contract in `wit/`, generated: the calls, and the streams behind which [`crate::streams`] stands.
 #![expect(missing_docs, reason = "the documentation of these items is in wit/")]
 
 wasmtime::component::bindgen!({
@@ -22,12 +21,14 @@ wasmtime::component::bindgen!({
     },
     exports: { default: async },
     with: {
-        "reverse-sync:destination/streams.records": crate::planner::RecordsResource,
-        "reverse-sync:destination/streams.plan-sink": crate::planner::PlanSinkResource,
-        "reverse-sync:destination/streams.confirmed": crate::run::ConfirmedResource,
-        "reverse-sync:destination/streams.outcome-sink": crate::run::OutcomeSinkResource,
-        "reverse-sync:destination/streams.verify-sink": crate::verify::VerifySinkResource,
+        "reverse-sync:destination/types": crate::contract::types,
+        "reverse-sync:destination/capabilities": crate::contract::capabilities,
+        "reverse-sync:destination/streams.records": crate::streams::RecordsResource,
+        "reverse-sync:destination/streams.plan-sink": crate::streams::PlanSinkResource,
+        "reverse-sync:destination/streams.confirmed": crate::streams::ConfirmedResource,
+        "reverse-sync:destination/streams.outcome-sink": crate::streams::OutcomeSinkResource,
+        "reverse-sync:destination/streams.verify-sink": crate::streams::VerifySinkResource,
     },
 });
 
-pub use self::reverse_sync::destination::{capabilities, streams, types};
+pub use self::reverse_sync::destination::streams;

@@ -7,14 +7,14 @@
 use crate::{
     ErrorKind,
     account::{self, Account, Told},
-    bindings::capabilities::{RequiredScope, RequiredScopes},
     component::{Component, DestinationType, Grant, GrantError},
     config_values::ConfigValues,
+    contract::capabilities::{RequiredScope, RequiredScopes},
     destination::{Destination, OnDuplicateId},
     egress::{Link, Traffic, credential::CredentialError},
     guards::Guards,
     planner::{self, PlanningError},
-    run::StopSignal,
+    stop::StopSignal,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -2,9 +2,9 @@
 
 use crate::{
     account::Question,
-    bindings::capabilities as wit,
     capability::{self, Capability, Unacceptable, check_jobs},
     config_values::ConfigValues,
+    contract::capabilities as wit,
     destination::Destination,
     digest::Digest,
     egress::Egress,

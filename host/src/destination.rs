@@ -1,6 +1,10 @@
 //! A destination: a configured reverse target that reuses a source's credential.
 
-use crate::{guards::Guards, records::CsvForm};
+use crate::{
+    contract::types::Target,
+    guards::Guards,
+    records::{CsvForm, RecordOptions},
+};
 use serde::{Deserialize, Serialize};
 
 /// A configured destination. What `config_json` may hold is the component's business: its JSON Schema says.
@@ -23,6 +27,24 @@ pub struct Destination {
     /// How its golden records are written, where they are CSV.
     #[serde(default, skip_serializing_if = "CsvForm::is_default")]
     pub csv: CsvForm,
+}
+
+impl Destination {
+    /// How its golden records are read.
+    pub fn record_options(&self) -> RecordOptions {
+        let field = self.config_json.get("provider_id_field").and_then(|field| field.as_str());
+        RecordOptions { id_column: field.map(str::to_owned), csv: self.csv }
+    }
+
+    /// As the component is told of it.
+    pub(crate) fn target(&self, base_url: &str) -> Target {
+        Target {
+            destination_type: self.destination_type.clone(),
+            entity_type: self.entity_type.clone(),
+            config: serde_json::Value::Object(self.config_json.clone()).to_string(),
+            base_url: base_url.to_owned(),
+        }
+    }
 }
 
 /// Two golden records that claim one CRM record mean that resolution went wrong. Which of them is written?

@@ -5,6 +5,7 @@
 //! (a deadline around the call), and of the outside world nothing but the contract's streams, clocks, randomness,
 //! and `wasi:http` through [egress](crate::egress). No file system, no sockets, no environment, no arguments.
 
+mod calls;
 mod error;
 mod limits;
 mod request_line;
@@ -14,7 +15,8 @@ pub(crate) use limits::PeakMemory;
 
 use crate::{
     aot,
-    bindings::{ReverseSync, types as wit},
+    bindings::ReverseSync,
+    contract::types as wit,
     digest::Digest,
     egress::{Budget, Egress},
 };

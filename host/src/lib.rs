@@ -4,10 +4,11 @@
 //! Data flows one way through these modules:
 //!
 //! - [`records`]: golden records from files, as Arrow batches
+//! - [`contract`]: the types of the contract; [`bindings`]: its calls and streams
 //! - [`engine`], [`component`]: the sandbox, what a component asks for, what the operator grants
 //! - [`account`]: which of a CRM's accounts a credential opens, and that it is the one that was meant
 //! - [`check`]: what a credential may do, before anything is planned
-//! - [`planner`]: records in, a [`plan`] on disk out; no network, no credential
+//! - [`planner`]: records in, a [`plan`] on disk out
 //! - [`guards`]: what is suspicious about a plan as a whole
 //! - [`gate`]: the one way from a [`plan::Plan`] to a [`gate::ConfirmedPlan`]
 //! - [`mod@run`]: confirmed changes in, outcomes out, kept in a [`journal`]; [`passes`] is a run with its canary and checks
@@ -21,11 +22,13 @@ pub mod account;
 mod aot;
 pub mod bindings;
 pub mod capability;
+mod changes;
 pub mod check;
 pub mod component;
 pub mod component_files;
 mod config_values;
 mod contained;
+pub mod contract;
 pub mod destination;
 pub mod digest;
 pub mod egress;
@@ -34,6 +37,7 @@ pub mod engine;
 pub mod fuzzing;
 pub mod gate;
 pub mod guards;
+mod ids;
 pub mod journal;
 mod outstanding;
 pub mod passes;
@@ -45,9 +49,11 @@ pub mod rejects;
 pub mod run;
 #[cfg(feature = "server")]
 pub mod server;
+mod stop;
+mod streams;
 pub mod undo;
 pub mod values;
 pub mod verify;
 pub mod visible;
 
-pub use bindings::types::ErrorKind;
+pub use contract::types::ErrorKind;

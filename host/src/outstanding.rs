@@ -6,7 +6,7 @@
 
 use crate::{
     capability::{Witness, job_names},
-    plan::ChangeBatch,
+    changes::ChangeBatch,
 };
 use hashbrown::HashTable;
 use std::{

@@ -5,7 +5,8 @@ use crate::{
     egress::Link,
     gate::ConfirmedPlan,
     journal::{self, Journal, Ranges},
-    run::{self, Part, Report, RunError, StopReason, StopSignal, Stopped, Watch},
+    run::{self, Part, Report, RunError, StopReason, Stopped, Watch},
+    stop::StopSignal,
     verify::{self, Verified},
 };
 use serde::{Deserialize, Serialize};

@@ -5,51 +5,30 @@
 
 use crate::{
     account::{self, Expecting, NotHeld},
-    bindings::{
-        streams,
-        types::{self as wit, Target},
-    },
     component::{Component, Grant, GrantError, Phase},
+    contract::types::{self as wit, Target},
     destination::Destination,
     egress::{Egress, Link, Traffic, base_url::BaseUrl, credential::CredentialError},
-    engine::{EngineError, Guest, called},
-    plan::{Accounting, ChangeBatch, DroppedField, Fingerprint, Guard, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
-    records::{RecordsError, bounds, to_columns},
-    run::StopSignal,
+    engine::{EngineError, called},
+    plan::{Fingerprint, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
+    records::RecordsError,
+    stop::StopSignal,
+    streams::{Decision, Failed, PlanSinkResource, RecordsResource, Shared, lock},
 };
 use arrow_array::RecordBatch;
 use std::{
     io,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 use tokio::sync::mpsc;
-use wasmtime::component::Resource;
+
+pub use crate::records::Records;
 
 /// Records read at once. Large enough that crossing the boundary does not count, small enough to stay in the cache.
 pub const READ_ROWS: usize = 4_096;
-/// Bytes of the records that the component is given at once, about, and never fewer than one record: with long texts, batches are short,
-/// whatever it asks for.
-const HANDED_BYTES: usize = 2 << 20;
 /// Batches that may wait between reading, planning and spooling.
 const SLACK: usize = 2;
-/// Warnings and dropped columns kept of one plan.
-const MAX_REMARKS: usize = 1_000;
-/// Bytes of all that it may say about the plan as a whole.
-const MAX_REMARK_BYTES: usize = 2 << 20;
-/// Flags for each row that was read, on average: each is kept on disk until the plan is sealed.
-const MAX_FLAGS: u64 = 16;
-/// Bytes of a guard's name and of what is the matter, which are kept once for all rows.
-const MAX_MATTER: usize = 1_000;
-
-/// Golden records as a stream of Arrow batches.
-pub trait Records: Send {
-    /// The next records, `max_rows` at most, or `None` at the end.
-    ///
-    /// # Errors
-    /// Says what is wrong, where, and what to do.
-    fn next_batch(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError>;
-}
 
 /// What planning may ask of the CRM.
 pub enum Asking {
@@ -129,6 +108,16 @@ pub enum PlanningError {
     Plan(#[from] PlanError),
 }
 
+impl From<Failed> for PlanningError {
+    fn from(failed: Failed) -> PlanningError {
+        match failed {
+            Failed::Records(error) => error.into(),
+            Failed::Miscount(error) => error.into(),
+            Failed::Spool(error) => error.into(),
+        }
+    }
+}
+
 impl PlanningError {
     /// The CRM's or the component's error, if one of them ended the plan.
     pub fn kind(&self) -> Option<wit::ErrorKind> {
@@ -198,7 +187,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         spool.finish(policy)
     });
 
-    let target = target(planning.destination, planning.base_url.as_str());
+    let target = planning.destination.target(planning.base_url.as_str());
     let traffic = egress.traffic();
     let called = call(component, &target, mode, egress, read_rx, spool_tx, &shared).await;
     // Both threads end by themselves: their channels are closed now.
@@ -208,7 +197,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     let mut shared = std::mem::take(&mut *lock(&shared));
     // What went wrong first explains the rest: input, then spool, then the component's own account.
     if let Some(error) = shared.failed.take() {
-        return Err(error);
+        return Err(error.into());
     }
     let mut spooled = spooled?;
     // The component cannot know that there was no access token for its request; egress does.
@@ -282,7 +271,7 @@ async fn without_records(
     mode: PlanMode,
     egress: Egress,
 ) -> Result<(), PlanningError> {
-    let target = target(destination, base_url.as_str());
+    let target = destination.target(base_url.as_str());
     let traffic = egress.traffic();
     // Both ends are gone before it begins: there is nothing to read, and nowhere to put a change.
     let ((_, nothing), (nowhere, _)) = (mpsc::channel(1), mpsc::channel(1));
@@ -306,212 +295,8 @@ async fn call(
     let loaded = component.loaded();
     let (mut store, instance) = loaded.instantiate(egress).await?;
     let table = &mut store.data_mut().table;
-    let records = table.push(RecordsResource { batches, rest: None, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
-    let sink = table.push(PlanSinkResource { decisions, shared: Arc::clone(shared) }).map_err(wasmtime::Error::from)?;
+    let records = table.push(RecordsResource::new(batches, Arc::clone(shared))).map_err(wasmtime::Error::from)?;
+    let sink = table.push(PlanSinkResource::new(decisions, Arc::clone(shared))).map_err(wasmtime::Error::from)?;
     let guest = instance.reverse_sync_destination_destination();
     called(loaded.deadline(), store, async |store| guest.call_plan(store, target, mode.into(), records, sink).await).await
 }
-
-pub(crate) fn target(destination: &Destination, base_url: &str) -> Target {
-    Target {
-        destination_type: destination.destination_type.clone(),
-        entity_type: destination.entity_type.clone(),
-        config: serde_json::Value::Object(destination.config_json.clone()).to_string(),
-        base_url: base_url.to_owned(),
-    }
-}
-
-enum Decision {
-    Push(ChangeBatch),
-    Skip(wit::SkippedBatch),
-    Flag(wit::FlaggedBatch),
-}
-
-/// What both resources of a planning call work on.
-#[derive(Default)]
-struct Shared {
-    accounting: Accounting,
-    dropped: Vec<DroppedField>,
-    warnings: Vec<String>,
-    guards: Vec<Guard>,
-    joined: Vec<String>,
-    /// Bytes of all remarks that were made.
-    remarks: usize,
-    /// Rows that were flagged, each as often as it was.
-    flagged: u64,
-    failed: Option<PlanningError>,
-}
-
-impl Shared {
-    /// Counts a remark, whether it is kept or not.
-    fn remarked(&mut self, bytes: usize) -> wasmtime::Result<()> {
-        self.remarks = self.remarks.saturating_add(bytes);
-        if self.remarks > MAX_REMARK_BYTES {
-            wasmtime::bail!("its warnings, guards and names of columns are longer than {MAX_REMARK_BYTES} bytes");
-        }
-        Ok(())
-    }
-
-    /// Counts flagged rows, which have to be read before.
-    fn flagged(&mut self, flagged: &wit::FlaggedBatch) -> wasmtime::Result<()> {
-        if flagged.guard.len() + flagged.what.len() > MAX_MATTER {
-            wasmtime::bail!("it flagged rows in more than {MAX_MATTER} bytes");
-        }
-        let read = self.accounting.total();
-        self.flagged = self.flagged.saturating_add(flagged.rows.len() as u64);
-        if self.flagged > read.saturating_mul(MAX_FLAGS) || flagged.rows.iter().any(|row| *row > read) {
-            wasmtime::bail!("it flagged rows that it has not read, or more than {MAX_FLAGS} times as many as it has");
-        }
-        Ok(())
-    }
-}
-
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    // Each statement leaves it consistent, so a poisoned lock is still good.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Ends the call with an error that [`plan`] reports instead of the trap.
-fn fail(shared: &Mutex<Shared>, error: PlanningError) -> wasmtime::Error {
-    let text = wasmtime::format_err!("{error}");
-    lock(shared).failed.get_or_insert(error);
-    text
-}
-
-/// The golden records, as the guest sees them.
-pub struct RecordsResource {
-    batches: mpsc::Receiver<Result<RecordBatch, RecordsError>>,
-    rest: Option<RecordBatch>,
-    shared: Arc<Mutex<Shared>>,
-}
-
-/// Where the guest puts its decisions.
-pub struct PlanSinkResource {
-    decisions: mpsc::Sender<Decision>,
-    shared: Arc<Mutex<Shared>>,
-}
-
-impl PlanSinkResource {
-    async fn send(&self, decision: Decision) -> wasmtime::Result<()> {
-        // A closed channel means that the spooler has failed; its own error is reported.
-        self.decisions.send(decision).await.map_err(|_| wasmtime::format_err!("the plan cannot be written"))
-    }
-}
-
-impl streams::HostRecords for Guest {
-    async fn next(&mut self, this: Resource<RecordsResource>, max: u32) -> wasmtime::Result<Result<Option<wit::RecordBatch>, wit::Error>> {
-        let records = self.table.get_mut(&this)?;
-        let batch = loop {
-            let batch = match records.rest.take() {
-                Some(batch) => batch,
-                None => match records.batches.recv().await {
-                    Some(Ok(batch)) => batch,
-                    Some(Err(error)) => return Err(fail(&records.shared, error.into())),
-                    None => return Ok(Ok(None)),
-                },
-            };
-            if batch.num_rows() > 0 {
-                break batch;
-            }
-        };
-        let length = bounds::fitting(&batch, max.max(1) as usize, HANDED_BYTES);
-        if length < batch.num_rows() {
-            records.rest = Some(batch.slice(length, batch.num_rows() - length));
-        }
-        let first_row = lock(&records.shared).accounting.read(length as u64);
-        let first_row = first_row.map_err(|error| fail(&records.shared, error.into()))?;
-        let columns = to_columns(&batch.slice(0, length));
-        self.progressed();
-        Ok(Ok(Some(wit::RecordBatch { first_row, length: length as u32, columns })))
-    }
-
-    fn drop(&mut self, this: Resource<RecordsResource>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
-    }
-}
-
-impl streams::HostPlanSink for Guest {
-    async fn push(&mut self, this: Resource<PlanSinkResource>, changes: wit::ChangeBatch) -> wasmtime::Result<Result<(), wit::Error>> {
-        let sink = self.table.get(&this)?;
-        let changes = ChangeBatch::from_wit(changes).map_err(|error| fail(&sink.shared, SpoolError::from(error).into()))?;
-        let counted = lock(&sink.shared).accounting.plan(changes.rows());
-        counted.map_err(|error| fail(&sink.shared, error.into()))?;
-        if changes.is_empty() {
-            return Ok(Ok(()));
-        }
-        sink.send(Decision::Push(changes)).await?;
-        self.progressed();
-        Ok(Ok(()))
-    }
-
-    async fn skip(&mut self, this: Resource<PlanSinkResource>, skipped: wit::SkippedBatch) -> wasmtime::Result<Result<(), wit::Error>> {
-        let sink = self.table.get(&this)?;
-        let counted = {
-            let accounting = &mut lock(&sink.shared).accounting;
-            skipped.rows.iter().try_for_each(|row| accounting.decide(*row))
-        };
-        counted.map_err(|error| fail(&sink.shared, error.into()))?;
-        if !skipped.rows.is_empty() {
-            sink.send(Decision::Skip(skipped)).await?;
-            self.progressed();
-        }
-        Ok(Ok(()))
-    }
-
-    fn drop_column(&mut self, this: Resource<PlanSinkResource>, name: String, reason: String) -> wasmtime::Result<()> {
-        let mut shared = lock(&self.table.get(&this)?.shared);
-        shared.remarked(name.len() + reason.len())?;
-        if shared.dropped.len() < MAX_REMARKS {
-            shared.dropped.push(DroppedField { name, reason });
-        }
-        Ok(())
-    }
-
-    fn warn(&mut self, this: Resource<PlanSinkResource>, message: String) -> wasmtime::Result<()> {
-        let mut shared = lock(&self.table.get(&this)?.shared);
-        shared.remarked(message.len())?;
-        if shared.warnings.len() < MAX_REMARKS {
-            shared.warnings.push(message);
-        }
-        Ok(())
-    }
-
-    fn guard(&mut self, this: Resource<PlanSinkResource>, name: String, message: String) -> wasmtime::Result<()> {
-        let mut shared = lock(&self.table.get(&this)?.shared);
-        shared.remarked(name.len() + message.len())?;
-        if shared.guards.len() < MAX_REMARKS {
-            shared.guards.push(Guard { name, message });
-        }
-        Ok(())
-    }
-
-    async fn flag(&mut self, this: Resource<PlanSinkResource>, flagged: wit::FlaggedBatch) -> wasmtime::Result<Result<(), wit::Error>> {
-        // It settles nothing: a row may be flagged for several reasons. But it takes room on disk.
-        let sink = self.table.get(&this)?;
-        lock(&sink.shared).flagged(&flagged)?;
-        sink.send(Decision::Flag(flagged)).await?;
-        Ok(Ok(()))
-    }
-
-    fn joined(&mut self, this: Resource<PlanSinkResource>, field: String) -> wasmtime::Result<()> {
-        let mut shared = lock(&self.table.get(&this)?.shared);
-        shared.remarked(field.len())?;
-        if shared.joined.len() >= MAX_REMARKS {
-            wasmtime::bail!("it named more than {MAX_REMARKS} fields that were made of lists");
-        }
-        if !shared.joined.contains(&field) {
-            shared.joined.push(field);
-        }
-        Ok(())
-    }
-
-    fn drop(&mut self, this: Resource<PlanSinkResource>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
-    }
-}
-
-impl streams::Host for Guest {}
-impl wit::Host for Guest {}
-impl crate::bindings::capabilities::Host for Guest {}

@@ -6,14 +6,14 @@
 
 use crate::{
     account::{self, Expecting, NotHeld},
-    bindings::types as wit,
     component::{Component, GrantError},
+    contract::types as wit,
     destination::{Destination, OnDuplicateId},
     egress::{Link, Traffic, base_url::BaseUrl},
     guards::{Guards, Percent},
     journal::{Past, RunId},
     plan::{ChangeBatch, Draft, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
-    run::StopSignal,
+    stop::StopSignal,
     values::{members, shown},
     verify::{self, Holding, Reading, VerifyError},
 };

@@ -3,61 +3,28 @@
 //! [`verify`] shows every reading, [`check`] says which of them are not what was written.
 
 use crate::{
-    bindings::{
-        streams,
-        types::{self as wit, Error as GuestError},
-    },
     component::{Component, Grant, GrantError},
+    contract::types::Error as GuestError,
     egress::{Egress, Link, credential::CredentialError},
-    engine::{EngineError, Guest, called},
+    engine::{EngineError, called},
     journal::{Past, Ranges},
-    outstanding::{Outstanding, Taken},
-    plan::{Malformed, Packed, Plan},
-    planner::target,
-    run::{ConfirmedResource, MAX_OUTSTANDING, Selection, StopSignal},
+    outstanding::Outstanding,
+    plan::Plan,
+    stop::StopSignal,
+    streams::{ConfirmedResource, Selection, VerifySinkResource},
     values::members,
 };
 use serde::Serialize;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     io,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
-use wasmtime::component::Resource;
 
-pub use wit::Holding;
-
-/// Bytes of readings that wait for one before them.
-const MAX_EARLY: usize = 64 << 20;
-
-/// What one record holds now, in the fields of the change that was written to it.
-#[derive(Clone, Copy, Debug)]
-pub struct Reading<'a> {
-    /// The golden record's row.
-    pub row: u64,
-    /// The CRM's record id.
-    pub provider_id: &'a str,
-    /// The confirmed values, others, or none.
-    pub holding: Holding,
-    /// What was written, as a JSON object.
-    pub written: &'a str,
-    /// What the CRM held while planning, as a JSON object, if somebody looked.
-    pub before: Option<&'a str>,
-    /// What it holds now, as a JSON object, spelled so that writing it would put it back.
-    pub now: &'a str,
-    /// One sentence where there is something to say, else empty.
-    pub detail: &'a str,
-    /// Fields that hold another value than the one written, by the component's rule.
-    pub differing: &'a [String],
-    /// Fields that hold another value than before, by the same rule.
-    pub moved: &'a [String],
-    /// Fields that the CRM would not take back to the value before.
-    pub one_way: &'a [String],
-}
+pub use crate::streams::{Holding, Reading};
 
 /// Why records could not be verified.
 #[derive(Debug, thiserror::Error)]
@@ -104,13 +71,7 @@ pub async fn verify(
     let outstanding = Outstanding::new();
     let (to_read, read) = (changes.count(), Arc::new(AtomicU64::new(0)));
     let written = ConfirmedResource::new(blocks, Selection::Only(changes), Past::default(), None, outstanding.clone(), stop);
-    let sink = VerifySinkResource {
-        outstanding: outstanding.clone(),
-        early: BTreeMap::new(),
-        early_bytes: 0,
-        read: Arc::clone(&read),
-        show: Box::new(show),
-    };
+    let sink = VerifySinkResource::new(outstanding.clone(), Arc::clone(&read), Box::new(show));
 
     let loaded = component.loaded();
     let egress = Egress::verifying(capabilities, link.held_to(header.account.as_ref()), outstanding.clone(), loaded.budget());
@@ -120,7 +81,7 @@ pub async fn verify(
     let written = table.push(written).map_err(wasmtime::Error::from).map_err(EngineError::from)?;
     let sink = table.push(sink).map_err(wasmtime::Error::from).map_err(EngineError::from)?;
     let guest = instance.reverse_sync_destination_destination();
-    let target = target(&header.destination, &header.base_url);
+    let target = header.destination.target(&header.base_url);
     let called = called(loaded.deadline(), store, async |store| guest.call_verify(store, &target, written, sink).await).await;
     reader.await.map_err(io::Error::other)??;
     called?.map_err(|error| traffic.no_access().cloned().map_or(VerifyError::Stopped(error), VerifyError::NoAccess))?;
@@ -226,121 +187,4 @@ pub async fn check(
     verify(component, grant, plan, changes, link, stop, show).await?;
     let verified = std::mem::take(&mut *verified.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(verified)
-}
-
-/// Where the guest reports what it read.
-pub struct VerifySinkResource {
-    outstanding: Outstanding,
-    /// Readings of rows that follow one that is still outstanding.
-    early: BTreeMap<u64, Early>,
-    early_bytes: usize,
-    /// Readings shown.
-    read: Arc<AtomicU64>,
-    show: Box<dyn FnMut(Reading<'_>) + Send>,
-}
-
-/// Lists of names, one for each row.
-struct Names {
-    items: Packed,
-    offsets: Vec<u32>,
-}
-
-impl Names {
-    fn from_wit(lists: wit::StringLists, rows: usize) -> Result<Names, Malformed> {
-        let items = Packed::from_wit(lists.items)?;
-        let offsets = lists.offsets;
-        let fits = offsets.len() == rows + 1 && offsets.is_sorted() && offsets.last().is_some_and(|last| *last as usize <= items.len());
-        if fits { Ok(Names { items, offsets }) } else { Err(Malformed) }
-    }
-
-    fn get(&self, row: usize) -> Vec<String> {
-        match self.offsets.get(row..row + 2) {
-            Some(&[start, end]) => (start as usize..end as usize).map(|at| self.items.get(at).to_owned()).collect(),
-            _ => Vec::new(),
-        }
-    }
-}
-
-/// A reading that waits for its turn.
-struct Early {
-    change: Taken,
-    holding: Holding,
-    now: String,
-    detail: String,
-    /// Fields that differ, that have moved, and that go one way only.
-    names: [Vec<String>; 3],
-}
-
-impl VerifySinkResource {
-    fn take(&mut self, batch: wit::ReadingBatch) -> wasmtime::Result<()> {
-        let malformed = |_: Malformed| wasmtime::format_err!("it pushed readings that do not fit together");
-        let (values, details) = (Packed::from_wit(batch.values).map_err(malformed)?, Packed::from_wit(batch.details).map_err(malformed)?);
-        let rows = batch.rows.len();
-        if [batch.holdings.len(), values.len(), details.len()].iter().any(|length| *length != rows) {
-            return Err(malformed(Malformed));
-        }
-        let names = [batch.differing, batch.moved, batch.one_way].map(|lists| Names::from_wit(lists, rows));
-        let [Ok(differing), Ok(moved), Ok(one_way)] = names else { return Err(malformed(Malformed)) };
-        for (index, row) in batch.rows.into_iter().enumerate() {
-            let change = self.outstanding.take(row);
-            let Some(change) = change else {
-                wasmtime::bail!("it reported what row {row} holds, which is not in hand");
-            };
-            let holding = match batch.holdings[index] {
-                // Without an answer to a read, nothing is known about the record.
-                Holding::Confirmed | Holding::Other if !change.was_read => Holding::Unreadable,
-                holding => holding,
-            };
-            let (now, detail) = (values.get(index).to_owned(), details.get(index).to_owned());
-            let names = [differing.get(index), moved.get(index), one_way.get(index)];
-            self.early_bytes += now.len() + detail.len();
-            if self.early_bytes > MAX_EARLY {
-                wasmtime::bail!("it reported {} bytes of records without a word about one before them", self.early_bytes);
-            }
-            self.early.insert(row, Early { change, holding, now, detail, names });
-        }
-        self.show_in_order()
-    }
-
-    /// Shows what no outstanding row comes before.
-    fn show_in_order(&mut self) -> wasmtime::Result<()> {
-        let first = self.outstanding.first_row().unwrap_or(u64::MAX);
-        while let Some(entry) = self.early.first_entry().filter(|entry| *entry.key() < first) {
-            let (row, early) = entry.remove_entry();
-            self.early_bytes -= early.now.len() + early.detail.len();
-            (self.show)(Reading {
-                row,
-                provider_id: &early.change.id,
-                holding: early.holding,
-                written: &early.change.fields,
-                before: early.change.before.as_deref(),
-                now: &early.now,
-                detail: &early.detail,
-                differing: &early.names[0],
-                moved: &early.names[1],
-                one_way: &early.names[2],
-            });
-            self.read.fetch_add(1, Relaxed);
-        }
-        if self.early.len() > MAX_OUTSTANDING {
-            wasmtime::bail!("it read more than {MAX_OUTSTANDING} records without a word about row {first} before them");
-        }
-        Ok(())
-    }
-}
-
-impl streams::HostVerifySink for Guest {
-    async fn push(&mut self, this: Resource<VerifySinkResource>, batch: wit::ReadingBatch) -> wasmtime::Result<Result<(), GuestError>> {
-        let rows = batch.rows.len();
-        self.table.get_mut(&this)?.take(batch)?;
-        if rows > 0 {
-            self.progressed();
-        }
-        Ok(Ok(()))
-    }
-
-    fn drop(&mut self, this: Resource<VerifySinkResource>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
-    }
 }

@@ -48,7 +48,7 @@ pub(crate) fn cost(table: &mut Table) -> anyhow::Result<()> {
             let config = json!({"provider_id_field": id, "source_id": "src_1"});
             let bench = Bench::new(component, &format!("http://{address}"), destination_type, config)?;
             let mut pacing = bench.component.destination_type(destination_type)?.pacing.clone();
-            pacing.limit = Some(reverse_sync::bindings::capabilities::Rate { requests: 10_000_000, window_ms: 10_000 });
+            pacing.limit = Some(reverse_sync::contract::capabilities::Rate { requests: 10_000_000, window_ms: 10_000 });
             let link = bench.link_with("token", Pacer::new(&pacing, None), TransportLimits::default())?;
             let records = InMemory::new(RECORDS, salesforce)?;
             let (before, server) = (cpu_time::ProcessTime::now(), held.spent.load(Relaxed));

@@ -42,7 +42,7 @@ pub(crate) fn against_native(table: &mut Table, latency: Duration, reading: Read
             let native = native::send(address, "/crm/v3/objects/contacts/batch/update", Arc::clone(&bodies), IN_FLIGHT).await?;
             // The pacer is on and counts every call; only its limit is out of the way.
             let mut pacing = bench.component.destination_type("hubspot_dest")?.pacing.clone();
-            pacing.limit = Some(reverse_sync::bindings::capabilities::Rate { requests: 10_000_000, window_ms: 10_000 });
+            pacing.limit = Some(reverse_sync::contract::capabilities::Rate { requests: 10_000_000, window_ms: 10_000 });
             let link = bench.link_with("token", Pacer::new(&pacing, None), TransportLimits::default())?;
             let started = Instant::now();
             let report = bench.run(&confirmed, link, StopSignal::new(), |_| {}).await?;

@@ -16,7 +16,7 @@ use proptest::{
 };
 use reverse_sync::{
     plan::{Fingerprint, Plan},
-    records::{RecordOptions, RecordSource},
+    records::RecordSource,
     rejects,
 };
 use reverse_sync_tests::Bench;
@@ -278,7 +278,7 @@ fn write(path: &Path, id_column: &str, first: usize, input: &Input) {
 
 async fn plan(bench: &Bench, files: Vec<PathBuf>) -> Plan {
     let fingerprints = files.iter().map(|file| Fingerprint::of(file).unwrap()).collect();
-    let records = RecordSource::of(files, RecordOptions::of(&bench.destination)).unwrap();
+    let records = RecordSource::of(files, bench.destination.record_options()).unwrap();
     bench.plan(Box::new(records), fingerprints).await.unwrap()
 }
 

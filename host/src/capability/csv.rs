@@ -4,7 +4,7 @@
 //! are, and from there on each row's cells follow from the change's confirmed JSON, byte for byte.
 
 use super::{Witness, template::Cursor};
-use crate::bindings::capabilities as wit;
+use crate::contract::capabilities as wit;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::BTreeMap};
 

@@ -15,8 +15,8 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use crate::bindings::capabilities as wit;
 use crate::config_values::ConfigValues;
+use crate::contract::capabilities as wit;
 use csv::CsvForm;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use std::fmt;

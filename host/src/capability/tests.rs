@@ -1,7 +1,7 @@
 //! The policy as a table: what leaves and what does not.
 
 use super::*;
-use crate::bindings::capabilities::Many;
+use crate::contract::capabilities::Many;
 use serde_json::json;
 use std::collections::HashMap;
 

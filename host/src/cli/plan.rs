@@ -13,7 +13,7 @@ use reverse_sync::{
     destination::Destination,
     plan::{Fingerprint, Plan, PlanMode},
     planner::{self, Asking, Planning, PlanningError},
-    records::{RecordOptions, RecordSource},
+    records::RecordSource,
 };
 use std::path::{Path, PathBuf};
 
@@ -111,7 +111,7 @@ pub(crate) async fn make(
             return Err(Failure::new(Exit::Usage, error));
         }
     };
-    let source = RecordSource::open(pattern, base, RecordOptions::of(&target.destination)).or_exit(Exit::Usage)?;
+    let source = RecordSource::open(pattern, base, target.destination.record_options()).or_exit(Exit::Usage)?;
     let fingerprints = source.inputs().iter().map(|path| Fingerprint::of(path)).collect::<Result<_, _>>().or_exit(Exit::Usage)?;
     let planning = Planning {
         destination: &target.destination,

@@ -28,9 +28,9 @@ pub use observer::{Exchange, Fate, Observer, Stage};
 pub use question::Unanswered;
 
 use crate::{
-    account::Account,
-    bindings::capabilities::{Effect, Phase},
     capability::{self, AnyRecord, Capability},
+    contract::capabilities::{Effect, Phase},
+    ids::Account,
     outstanding::{Outstanding, Place},
 };
 use base_url::BaseUrl;

@@ -6,7 +6,7 @@
 //! somewhere in between. So the limit is used to the last call, and no 429 is drawn for want of synchronised clocks.
 //! The answers' headers correct the limit, and show what others on the same credential have used.
 
-use crate::bindings::capabilities::{self as wit, Rate};
+use crate::contract::capabilities::{self as wit, Rate};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use std::{
     collections::VecDeque,

@@ -4,7 +4,7 @@
 //! safe to repeat is repeated here, with growing pauses, as a component does it.
 
 use super::{Link, Traffic, credential::CredentialError, observer::Watched, transport::TransportError};
-use crate::{ErrorKind, run::StopSignal};
+use crate::{ErrorKind, stop::StopSignal};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;

@@ -1,6 +1,6 @@
 //! What can go wrong in the sandbox, and how much of what a component says about it is kept.
 
-use crate::bindings::types as wit;
+use crate::contract::types as wit;
 use std::{path::PathBuf, time::Duration};
 
 /// A component could not be loaded, or an instance of it broke.

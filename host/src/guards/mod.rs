@@ -7,10 +7,7 @@
 mod frequent;
 mod lossy;
 
-use crate::{
-    plan::Guard,
-    values::{is_empty, members, shown, text},
-};
+use crate::values::{is_empty, members, shown, text};
 use frequent::Frequent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +19,16 @@ const ENOUGH: u64 = 20;
 const MAX_FIELDS: usize = 1_000;
 /// Changes that a message shows.
 const EXAMPLES: usize = 3;
+
+/// Something that keeps a plan from being confirmed until somebody overrides it by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct Guard {
+    /// A snake_case code, such as `email_taken`.
+    pub name: String,
+    /// What was found, and what it may mean.
+    pub message: String,
+}
 
 /// The limits of the host's own guards, per destination. Each guard has the name of its limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

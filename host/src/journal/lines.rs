@@ -7,7 +7,7 @@ use super::{
     Counts, Ending, JournalError, Outcomes, Problem, RunId,
     ranges::{Ranges, runs},
 };
-use crate::{account::Account, plan::PlanId};
+use crate::ids::{Account, PlanId};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,

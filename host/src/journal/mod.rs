@@ -15,12 +15,16 @@ mod runs;
 #[cfg(test)]
 mod tests;
 
+pub use crate::ids::RunId;
 pub use lines::{Damage, JournalId, Note, Past, read};
 pub use page::{ChangeOutcome, Outcome, OutcomesError, Response, outcomes_page};
 pub use ranges::Ranges;
-pub use runs::{RunId, file, is_held, last_number, next_run, read_run, runs, runs_of};
+pub use runs::{file, is_held, last_number, next_run, read_run, runs, runs_of};
 
-use crate::{account::Account, plan::PlanId, private_file};
+use crate::{
+    ids::{Account, PlanId},
+    private_file,
+};
 use lines::{FORMAT, Line, Lines, Started, scan};
 use serde::{Deserialize, Serialize};
 use std::{

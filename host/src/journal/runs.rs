@@ -4,66 +4,12 @@ use super::{
     JournalError,
     lines::{Past, scan},
 };
-use crate::plan::PlanId;
-use serde::{Deserialize, Serialize};
+use crate::ids::{PlanId, RunId};
 use std::{
-    fmt,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    str::FromStr,
 };
-
-/// The name of a run: `run_`, the first digits of its plan, and a number.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RunId(String);
-
-impl RunId {
-    /// The run of this number of a plan.
-    pub(crate) fn new(plan: &PlanId, number: u64) -> RunId {
-        RunId(format!("{}_{number}", RunId::prefix(plan)))
-    }
-
-    /// The first digits of its plan's id.
-    #[cfg(feature = "server")]
-    pub(crate) fn plan_digits(&self) -> &str {
-        self.0["run_".len()..].split_once('_').map_or("", |(digits, _)| digits)
-    }
-
-    /// Its number among the runs of its plan.
-    pub(crate) fn number(&self) -> u64 {
-        self.0.rsplit_once('_').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
-    }
-
-    fn prefix(plan: &PlanId) -> String {
-        format!("run_{}", &plan.as_str()["plan_".len()..][..12])
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for RunId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<RunId, String> {
-        let parts = text.strip_prefix("run_").and_then(|rest| rest.split_once('_'));
-        let fits = parts.is_some_and(|(plan, number)| {
-            let hex = plan.len() == 12 && plan.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-            hex && !number.is_empty() && number.len() <= 10 && number.bytes().all(|b| b.is_ascii_digit())
-        });
-        if fits { Ok(RunId(text.to_owned())) } else { Err(format!("`{text}` is no run id; one looks like run_0f3a0f3a0f3a_1")) }
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Runs of a plan, oldest first.
 ///
@@ -72,7 +18,7 @@ impl fmt::Display for RunId {
 pub fn runs_of(runs_dir: &Path, plan: &PlanId) -> io::Result<Vec<(RunId, PathBuf)>> {
     let prefix = RunId::prefix(plan);
     let mut runs = runs(runs_dir)?;
-    runs.retain(|(run_id, _)| run_id.0.rsplit_once('_').is_some_and(|(of, _)| of == prefix));
+    runs.retain(|(run_id, _)| run_id.as_str().rsplit_once('_').is_some_and(|(of, _)| of == prefix));
     runs.sort_by_key(|(run_id, _)| run_id.number());
     Ok(runs)
 }

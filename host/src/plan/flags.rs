@@ -1,11 +1,12 @@
 //! Changes that the component wants somebody to have a second look at, by the name to override by. Only those count that are planned in the
 //! end: a row may turn out to be unchanged, or a duplicate, after it was flagged.
 
-use super::{
-    ExternalSort, Guard,
+use super::ExternalSort;
+use crate::{
     changes::{Malformed, Packed},
+    contract::types as wit,
+    guards::Guard,
 };
-use crate::bindings::types as wit;
 use std::{
     collections::BTreeMap,
     io,

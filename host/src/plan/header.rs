@@ -1,10 +1,15 @@
 //! All of a plan but its changes: what it is for, what it adds up to, and the digests that hold it together.
 
 use super::{
-    PlanError, PlanId, PlanMode, spool,
+    PlanError, PlanMode, spool,
     spool_file::{SpoolFile, write_whole},
 };
-use crate::{account::Account, destination::Destination, digest::Digest, journal::RunId};
+use crate::{
+    destination::Destination,
+    digest::Digest,
+    guards::Guard,
+    ids::{Account, PlanId, RunId},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{
@@ -30,16 +35,6 @@ pub struct SampleChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<Object>, nullable = false))]
     pub before: Option<Box<RawValue>>,
-}
-
-/// Something that keeps a plan from being confirmed until somebody overrides it by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct Guard {
-    /// A snake_case code, such as `email_taken`.
-    pub name: String,
-    /// What was found, and what it may mean.
-    pub message: String,
 }
 
 /// A column that is not written for any record.

@@ -7,7 +7,6 @@
 
 mod accounting;
 mod blocks;
-mod changes;
 mod duplicates;
 mod external_sort;
 mod fields;
@@ -21,11 +20,15 @@ pub(crate) mod sample;
 mod spool;
 mod spool_file;
 
+pub use crate::{
+    changes::{ChangeBatch, Malformed, Packed},
+    guards::Guard,
+    ids::PlanId,
+};
 pub use accounting::{Accounting, Miscount};
-pub use changes::{ChangeBatch, Malformed, Packed};
 pub(crate) use external_sort::{ExternalSort, Sorted};
 pub(crate) use header::Draft;
-pub use header::{DroppedField, Fingerprint, Guard, Header, PlannedBy, SampleChange};
+pub use header::{DroppedField, Fingerprint, Header, PlannedBy, SampleChange};
 pub(crate) use page::Opened;
 pub use page::{ChangeFilter, Cursor, MAX_LIMIT, Page, PlannedChange, changes_page, skipped_page};
 use spool::read as read_changes;
@@ -38,55 +41,10 @@ use header::HEADER;
 use serde::{Deserialize, Serialize};
 use spool::{CHANGES, SKIPPED};
 use std::{
-    fmt, fs, io,
+    fs, io,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 use tokio::{sync::mpsc, task::JoinHandle};
-
-/// The name of a plan: `plan_` and 32 hexadecimal digits of its digest.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PlanId(String);
-
-impl PlanId {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PlanId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for PlanId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<PlanId, String> {
-        let digits = text.strip_prefix("plan_").unwrap_or_default();
-        if digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            Ok(PlanId(text.to_owned()))
-        } else {
-            Err(format!("`{text}` is no plan id; one looks like plan_0f3a… with 32 hexadecimal digits"))
-        }
-    }
-}
-
-impl TryFrom<String> for PlanId {
-    type Error = String;
-    fn try_from(text: String) -> Result<PlanId, String> {
-        text.parse()
-    }
-}
-
-impl From<PlanId> for String {
-    fn from(id: PlanId) -> String {
-        id.0
-    }
-}
 
 /// One change of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +73,7 @@ pub enum PlanMode {
     Compare,
 }
 
-impl From<PlanMode> for crate::bindings::types::PlanMode {
+impl From<PlanMode> for crate::contract::types::PlanMode {
     fn from(mode: PlanMode) -> Self {
         match mode {
             PlanMode::Offline => Self::Offline,

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a plan for tests")]
 
 use super::{ChangeBatch, Draft, Plan, PlanMode, PlannedBy, Spool};
-use crate::{bindings::types as wit, digest::Digest};
+use crate::{contract::types as wit, digest::Digest};
 use std::path::Path;
 
 /// The provider id of a change.

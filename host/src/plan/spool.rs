@@ -4,20 +4,20 @@
 mod skipped;
 
 use super::{
-    Change, Guard, SampleChange,
+    Change, SampleChange,
     blocks::Blocks,
-    changes::{ChangeBatch, Malformed},
     duplicates::{DuplicateFinder, Excluded},
     fields::{self, FieldCounts},
     flags::Flags,
     spool_file::SpoolFile,
 };
 use crate::{
-    bindings::types as wit,
     capability::is_id,
+    changes::{ChangeBatch, Malformed},
+    contract::types as wit,
     destination::OnDuplicateId,
     digest::{Digest, DigestWriter},
-    guards::Watcher,
+    guards::{Guard, Watcher},
     private_file,
 };
 use arrow_array::{Array, RecordBatch, StringArray, UInt64Array};
@@ -140,7 +140,7 @@ impl Spool {
 
     pub(crate) fn skip(&mut self, mut skipped: wit::SkippedBatch) -> Result<(), SpoolError> {
         if let Some(ids) = skipped.ids.take() {
-            let ids = super::changes::Packed::from_wit(ids)?;
+            let ids = crate::changes::Packed::from_wit(ids)?;
             if ids.len() != skipped.rows.len() {
                 return Err(Malformed.into());
             }

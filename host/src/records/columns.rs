@@ -1,6 +1,6 @@
 //! Arrow arrays as the contract's columns. Text, the common case, is a copy of two buffers.
 
-use crate::bindings::types::{Column, ColumnValues, StringLists, Strings};
+use crate::contract::types::{Column, ColumnValues, StringLists, Strings};
 use arrow_array::{
     Array, ArrayRef, RecordBatch, StringArray,
     cast::AsArray,

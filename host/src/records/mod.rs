@@ -20,7 +20,6 @@ mod strict;
 pub(crate) use columns::to_columns;
 pub use csv_form::CsvForm;
 
-use crate::{destination::Destination, planner::Records};
 use arrow_array::RecordBatch;
 use input::{Format, Opened};
 use std::{
@@ -83,6 +82,15 @@ pub struct RecordOptions {
     pub csv: CsvForm,
 }
 
+/// Golden records as a stream of Arrow batches.
+pub trait Records: Send {
+    /// The next records, `max_rows` at most, or `None` at the end.
+    ///
+    /// # Errors
+    /// Says what is wrong, where, and what to do.
+    fn next_batch(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError>;
+}
+
 /// Files, one after the other, or standard input.
 pub struct RecordSource {
     files: std::vec::IntoIter<PathBuf>,
@@ -99,14 +107,6 @@ enum Reader {
     JsonLines(jsonl::JsonLinesReader),
     /// The file's name, what reads it, and how many records it has read.
     Parquet(String, parquet::ParquetReader, u64),
-}
-
-impl RecordOptions {
-    /// For the golden records of this destination.
-    pub fn of(destination: &Destination) -> RecordOptions {
-        let field = destination.config_json.get("provider_id_field").and_then(|field| field.as_str());
-        RecordOptions { id_column: field.map(str::to_owned), csv: destination.csv }
-    }
 }
 
 impl RecordSource {

@@ -14,8 +14,8 @@ pub use rows::LeftOut;
 use crate::{
     journal::JournalError,
     plan::{Plan, PlanError},
-    planner::{READ_ROWS, Records},
-    records::{RecordOptions, RecordSource, RecordsError, bounds},
+    planner::READ_ROWS,
+    records::{RecordOptions, RecordSource, Records, RecordsError, bounds},
 };
 use arrow_array::RecordBatch;
 use file::{EARLIER, Format, Output};
@@ -115,7 +115,7 @@ pub fn csv_file(dir: &Path, plan: &Plan, journal: Option<&Path>) -> Result<(File
 
 /// All rejects, with temporary files in `dir`.
 fn collect(path: &Path, format: Format, dir: &Path, plan: &Plan, journal: Option<&Path>) -> Result<(Output, Rejected), RejectsError> {
-    let options = RecordOptions::of(&plan.header().destination);
+    let options = plan.header().destination.record_options();
     let inputs: Vec<PathBuf> = plan.header().records.iter().map(|input| input.path.clone()).collect();
     let failed = |error| RejectsError::Io { path: path.to_owned(), error };
     let mut rejects = Rejects {

@@ -5,7 +5,7 @@
 //! the plan spells it, because a date or a time comes back as text, and text is planned letter for letter.
 
 use crate::{
-    bindings::types::{Column, ColumnValues, Strings},
+    contract::types::{Column, ColumnValues, Strings},
     records::to_columns,
 };
 use arrow_array::RecordBatch;

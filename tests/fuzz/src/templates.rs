@@ -5,8 +5,8 @@ use crate::{
     witness::{CONFIRMED, asked, filled, is_list_of, many, sent},
 };
 use reverse_sync::{
-    bindings::capabilities::{Body, CsvForm, Effect, Header},
     capability::Capability,
+    contract::capabilities::{Body, CsvForm, Effect, Header},
     fuzzing::{ConfigValues, are_jobs_allowed},
 };
 use serde_json::json;

@@ -3,8 +3,8 @@
 use crate::input::Input;
 use http::{HeaderMap, Method, Uri};
 use reverse_sync::{
-    bindings::capabilities::{Body, Capability as Asked, CsvForm, Effect, Header, Many, Phase},
     capability::{Capability, Witness, admit},
+    contract::capabilities::{Body, Capability as Asked, CsvForm, Effect, Header, Many, Phase},
     fuzzing::ConfigValues,
 };
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
 //! What a component asks for, in words.
 
 use reverse_sync::{
-    bindings::capabilities::RequiredScopes,
     check,
     component::{Component, Effect, Phase},
+    contract::capabilities::RequiredScopes,
     visible::one_line,
 };
 use std::{fmt::Write as _, path::Path};
@@ -51,10 +51,10 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
                 Effect::Job => "open, close or cancel a job with a fixed text (only if the grant names it)",
             };
             let how_many = match &capability.body {
-                reverse_sync::bindings::capabilities::Body::Many(many) => format!(", up to {} at once", many.max),
-                reverse_sync::bindings::capabilities::Body::Csv(form) => format!(", up to {} in an upload that a job works on", form.max),
+                reverse_sync::contract::capabilities::Body::Many(many) => format!(", up to {} at once", many.max),
+                reverse_sync::contract::capabilities::Body::Csv(form) => format!(", up to {} in an upload that a job works on", form.max),
                 _ if capability.effect == Effect::Read && capability.path.contains("${job}") => " about a job that it opened".to_owned(),
-                reverse_sync::bindings::capabilities::Body::One(text) if capability.effect == Effect::Job => {
+                reverse_sync::contract::capabilities::Body::One(text) if capability.effect == Effect::Job => {
                     format!(": {}", one_line(text))
                 }
                 _ => ", one at a time".to_owned(),
@@ -65,8 +65,8 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
             };
             writeln!(out, "    - {what}{how_many}, {when}\n      {}", one_line(&reverse_sync::capability::label(capability)))?;
             let body = match &capability.body {
-                reverse_sync::bindings::capabilities::Body::One(text) => text.clone(),
-                reverse_sync::bindings::capabilities::Body::Many(many) => format!("{}{} ,…{}", many.open, many.item, many.close),
+                reverse_sync::contract::capabilities::Body::One(text) => text.clone(),
+                reverse_sync::contract::capabilities::Body::Many(many) => format!("{}{} ,…{}", many.open, many.item, many.close),
                 _ => String::new(),
             };
             if capability.effect == Effect::Read && !body.is_empty() {

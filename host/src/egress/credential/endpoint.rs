@@ -3,12 +3,12 @@
 
 use super::{grants::TokenRequest, well_known::AccountInAnswer};
 use crate::{
-    account::Account,
     egress::{
         addresses::Reach,
         base_url::{BadBaseUrl, BaseUrl},
         transport::{BadAuthorities, Transport, TransportLimits},
     },
+    ids::Account,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};

@@ -21,7 +21,7 @@ pub mod oauth;
 pub mod refresh_tokens;
 pub mod well_known;
 
-use crate::{ErrorKind, account::Account};
+use crate::{ErrorKind, ids::Account};
 use echo::Answer;
 use endpoint::TokenEndpoint;
 use grants::{Client, Grant};
@@ -29,6 +29,9 @@ use http::HeaderValue;
 use oauth::OAuth;
 use secrecy::SecretString;
 use std::{fmt, sync::Arc};
+
+/// The code of a refusal of another account.
+pub(crate) const OTHER_ACCOUNT: &str = "other_account";
 
 /// What a source's requests are authorised with.
 #[derive(Clone)]
@@ -100,7 +103,7 @@ impl CredentialError {
     pub(crate) fn code(&self) -> Option<&str> {
         match self {
             CredentialError::Refused { code, .. } => Some(code),
-            CredentialError::OtherAccount { .. } => Some(crate::account::OTHER_ACCOUNT),
+            CredentialError::OtherAccount { .. } => Some(OTHER_ACCOUNT),
             CredentialError::Unavailable(_) | CredentialError::NotKept(_) => None,
         }
     }

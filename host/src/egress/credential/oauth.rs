@@ -24,7 +24,7 @@ use super::{
     grants::{Client, Grant, Shown, TokenRequest},
     refresh_tokens::Held,
 };
-use crate::account::Account;
+use crate::ids::Account;
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     collections::VecDeque,

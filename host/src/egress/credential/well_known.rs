@@ -3,7 +3,7 @@
 //!
 //! The one thing that the host knows about CRMs by name: a component must not be the one to say where credentials go.
 
-use crate::{account::Account, egress::base_url::BaseUrl};
+use crate::{egress::base_url::BaseUrl, ids::Account};
 use serde_json::Value;
 
 /// The base URL that all customers of a provider share, if they do.

@@ -2,8 +2,8 @@
 
 use super::{ArrowFile, BLOCK, Closed, SpoolError, arrow_file, close};
 use crate::{
-    bindings::types as wit,
-    plan::changes::{Malformed, Packed},
+    changes::{Malformed, Packed},
+    contract::types as wit,
 };
 use arrow_array::{
     Array, RecordBatch,

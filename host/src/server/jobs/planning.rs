@@ -3,14 +3,17 @@
 use super::turns::LineTooLong;
 use crate::{
     ErrorKind,
-    account::{self, NotHeld},
+    account::NotHeld,
     component::{Component, GrantError},
-    egress::{Link, credential::CredentialError},
+    egress::{
+        Link,
+        credential::{CredentialError, OTHER_ACCOUNT},
+    },
     engine::EngineError,
     journal::{self, JournalError, RunId},
     plan::{DroppedField, Fingerprint, Guard, Plan, PlanError, PlanId, PlanMode, SampleChange, SkippedRows},
     planner::{self, Asking, Planning, PlanningError},
-    records::{RecordOptions, RecordSource, RecordsError},
+    records::{RecordSource, RecordsError},
     run::StopSignal,
     server::{
         app::App,
@@ -214,7 +217,7 @@ async fn plan(
 ) -> Result<Plan, DryRunError> {
     let folder = app.folder(org_id);
     let path = folder.golden().join(&golden.file_name);
-    let records = RecordSource::of(vec![path.clone()], RecordOptions::of(&to.destination)).map_err(records_error)?;
+    let records = RecordSource::of(vec![path.clone()], to.destination.record_options()).map_err(records_error)?;
     let internal = |error: io::Error| DryRunError::Internal(format!("golden set {}: {error}", golden.set_id));
     let (base_url, asking) = if mode == PlanMode::Offline {
         let settings: SourceSettings = serde_json::from_str(&source.settings)
@@ -276,7 +279,7 @@ fn planning_error(error: PlanningError, rights: &str) -> DryRunError {
 }
 
 fn other_account(error: &CredentialError) -> DryRunError {
-    DryRunError::Account { code: account::OTHER_ACCOUNT, message: error.to_string() }
+    DryRunError::Account { code: OTHER_ACCOUNT, message: error.to_string() }
 }
 
 fn account_error(error: &NotHeld, rights: &str) -> DryRunError {

@@ -1,11 +1,7 @@
 //! The sink of a running guest: what it reports, held against what egress saw.
 
 use crate::{
-    bindings::{
-        streams,
-        types::{self as wit, Error as GuestError},
-    },
-    engine::Guest,
+    contract::types as wit,
     journal::{Ending, Note, OutcomeQueue, Outcomes, Problem},
     outstanding::{Evidence, Outstanding},
 };
@@ -16,7 +12,6 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
-use wasmtime::component::Resource;
 
 /// Longest note that a component may have remembered, in bytes, and how many of them.
 const MAX_NOTE: usize = 200;
@@ -26,40 +21,36 @@ const MAX_MESSAGE: usize = 2_000;
 
 /// Where the guest reports outcomes.
 pub struct OutcomeSinkResource {
-    pub(super) outcomes: OutcomeQueue,
-    pub(super) outstanding: Outstanding,
-    pub(super) settled: Arc<AtomicU64>,
+    outcomes: OutcomeQueue,
+    outstanding: Outstanding,
+    settled: Arc<AtomicU64>,
     /// Notes that were remembered so far.
-    pub(super) notes: usize,
+    notes: usize,
 }
 
-impl streams::HostOutcomeSink for Guest {
-    async fn push(&mut self, this: Resource<OutcomeSinkResource>, batch: wit::OutcomeBatch) -> wasmtime::Result<Result<(), GuestError>> {
-        let sink = self.table.get_mut(&this)?;
-        let outcomes = judge(batch, &sink.outstanding)?;
-        let count = outcomes.updated.len() + outcomes.unchanged.len() + outcomes.problems.len();
-        sink.outcomes.push(outcomes).await?;
-        sink.settled.fetch_add(count as u64, Relaxed);
-        if count > 0 {
-            self.progressed();
-        }
-        Ok(Ok(()))
+impl OutcomeSinkResource {
+    /// Counts in `settled`. `notes` were remembered in earlier attempts.
+    pub(crate) fn new(outcomes: OutcomeQueue, outstanding: Outstanding, settled: Arc<AtomicU64>, notes: usize) -> OutcomeSinkResource {
+        OutcomeSinkResource { outcomes, outstanding, settled, notes }
     }
 
-    async fn remember(&mut self, this: Resource<OutcomeSinkResource>, note: String) -> wasmtime::Result<Result<(), GuestError>> {
-        let sink = self.table.get_mut(&this)?;
-        sink.notes += 1;
-        if note.len() > MAX_NOTE || sink.notes > MAX_NOTES {
+    /// What became of changes; the number of them.
+    pub(crate) async fn push(&mut self, batch: wit::OutcomeBatch) -> wasmtime::Result<usize> {
+        let outcomes = judge(batch, &self.outstanding)?;
+        let count = outcomes.updated.len() + outcomes.unchanged.len() + outcomes.problems.len();
+        self.outcomes.push(outcomes).await?;
+        self.settled.fetch_add(count as u64, Relaxed);
+        Ok(count)
+    }
+
+    /// A note for later attempts.
+    pub(crate) async fn remember(&mut self, note: String) -> wasmtime::Result<()> {
+        self.notes += 1;
+        if note.len() > MAX_NOTE || self.notes > MAX_NOTES {
             wasmtime::bail!("it wanted to remember more than {MAX_NOTES} notes of {MAX_NOTE} bytes");
         }
-        let jobs = sink.outstanding.jobs_in(&note);
-        sink.outcomes.remember(Note { text: note, jobs }).await?;
-        Ok(Ok(()))
-    }
-
-    fn drop(&mut self, this: Resource<OutcomeSinkResource>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
+        let jobs = self.outstanding.jobs_in(&note);
+        Ok(self.outcomes.remember(Note { text: note, jobs }).await?)
     }
 }
 

@@ -4,24 +4,18 @@
 //! and returns when every change has an outcome or something stops it. Calling it again with the same plan and
 //! journal goes on after the last change that was acknowledged.
 
-mod confirmed;
-mod outcomes;
-
-pub use confirmed::ConfirmedResource;
-pub(crate) use confirmed::{MAX_OUTSTANDING, Selection};
-pub use outcomes::OutcomeSinkResource;
-
+pub use crate::stop::StopSignal;
 use crate::{
     account::{self, Expecting, NotHeld, Question},
-    bindings::types::{Error as GuestError, ErrorKind},
     component::{Component, Grant, GrantError},
+    contract::types::{Error as GuestError, ErrorKind},
     egress::{Egress, Link, Traffic, Unanswered, credential::CredentialError},
     engine::{EngineError, PeakMemory, called},
     gate::ConfirmedPlan,
     journal::{Closing, Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId},
     outstanding::Outstanding,
     plan::{Header, PlanId},
-    planner::target,
+    streams::{ConfirmedResource, OutcomeSinkResource, Selection},
 };
 use serde::Serialize;
 use std::{
@@ -29,54 +23,11 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 use tokio::sync::watch;
 use tracing::Instrument;
-
-/// Asks a run to stop between batches. What is in flight is finished and reported; the rest stays pending.
-#[derive(Clone, Debug, Default)]
-pub struct StopSignal {
-    stopped: Arc<AtomicBool>,
-    paused: Option<watch::Receiver<bool>>,
-}
-
-/// How often a run that pauses looks whether it is asked to stop.
-const PAUSED: Duration = Duration::from_millis(100);
-
-impl StopSignal {
-    /// Not stopped.
-    pub fn new() -> StopSignal {
-        StopSignal::default()
-    }
-
-    /// Not stopped. As long as `paused` is true, nothing more is handed out to be written.
-    pub fn paused_by(paused: watch::Receiver<bool>) -> StopSignal {
-        StopSignal { paused: Some(paused), ..StopSignal::default() }
-    }
-
-    /// Asks to stop.
-    pub fn stop(&self) {
-        self.stopped.store(true, Relaxed);
-    }
-
-    pub(crate) fn is_set(&self) -> bool {
-        self.stopped.load(Relaxed)
-    }
-
-    /// Returns once it does not pause, or is asked to stop.
-    pub(crate) async fn unpaused(&mut self) {
-        while !self.is_set()
-            && let Some(paused) = &mut self.paused
-            && *paused.borrow_and_update()
-        {
-            // Whoever pauses runs for as long as they do.
-            let _ = tokio::time::timeout(PAUSED, paused.changed()).await;
-        }
-    }
-}
 
 /// How much of a plan is run. The rest stays pending, and a later call with the same journal goes on with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,8 +227,7 @@ pub async fn run(
         let confirmed_resource =
             ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop.clone())
                 .with_joined(header.joined.clone());
-        let sink =
-            OutcomeSinkResource { outcomes: journal.outcomes(), outstanding: outstanding.clone(), settled: Arc::clone(&settled), notes };
+        let sink = OutcomeSinkResource::new(journal.outcomes(), outstanding.clone(), Arc::clone(&settled), notes);
         // Whoever expects it: a new access token that is said to open another one is not used.
         let held_to = link.held_to(header.account.as_ref().or(journal.past().account.as_ref()));
         let egress = Egress::running(capabilities, held_to, outstanding.clone(), component.loaded().budget());
@@ -370,7 +320,7 @@ async fn call(
     let changes = table.push(changes).map_err(wasmtime::Error::from)?;
     let sink = table.push(sink).map_err(wasmtime::Error::from)?;
     let guest = instance.reverse_sync_destination_destination();
-    let target = target(&header.destination, &header.base_url);
+    let target = header.destination.target(&header.base_url);
     let mode = header.mode.into();
     called(loaded.deadline(), store, async |store| guest.call_run(store, &target, mode, changes, sink).await).await
 }

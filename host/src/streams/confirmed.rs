@@ -1,18 +1,14 @@
 //! The cursor of a running or verifying guest: which changes it is handed, and when they count as handed out.
 
-use super::StopSignal;
 use crate::{
-    bindings::{
-        streams,
-        types::{self as wit, Error as GuestError, ErrorKind},
-    },
-    engine::Guest,
+    changes::ChangeBatch,
+    contract::types::{self as wit, Error as GuestError, ErrorKind},
     journal::{Marker, Past, Ranges},
     outstanding::Outstanding,
-    plan::{ChangeBatch, Stored},
+    plan::Stored,
+    stop::StopSignal,
 };
 use tokio::sync::mpsc;
-use wasmtime::component::Resource;
 
 /// Changes that an instance may hold without an outcome. The bundled component holds in_flight batches, 6,400 at most, or one job.
 pub(crate) const MAX_OUTSTANDING: usize = 50_000;
@@ -120,57 +116,45 @@ impl ConfirmedResource {
         }
         (batch, ordinals, doubtful)
     }
-}
 
-impl streams::HostConfirmed for Guest {
-    async fn next(
-        &mut self,
-        this: Resource<ConfirmedResource>,
-        max: u32,
-    ) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
-        let confirmed = self.table.get_mut(&this)?;
-        if confirmed.marking.is_some() {
-            confirmed.stop.unpaused().await;
+    /// The next changes to make or to read, or `None` at their end.
+    pub(crate) async fn next(&mut self, max: u32) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
+        if self.marking.is_some() {
+            self.stop.unpaused().await;
         }
-        if confirmed.stop.is_set() {
+        if self.stop.is_set() {
             let message = "stopped on request; the rest stays pending, run the plan again to go on".to_owned();
             return Ok(Err(GuestError { kind: ErrorKind::Cancelled, code: None, message, missing_scopes: Vec::new() }));
         }
-        let (count, bytes) = confirmed.outstanding.held();
+        let (count, bytes) = self.outstanding.held();
         if count > MAX_OUTSTANDING || bytes > MAX_OUTSTANDING_BYTES {
             wasmtime::bail!("it took {count} changes of {bytes} bytes without reporting what became of them");
         }
-        let (batch, ordinals, doubtful) = confirmed.take((max as usize).clamp(1, MAX_HAND_OUT)).await;
+        let (batch, ordinals, doubtful) = self.take((max as usize).clamp(1, MAX_HAND_OUT)).await;
         let Some(last) = ordinals.last() else { return Ok(Ok(None)) };
-        if let Some((marker, total)) = &mut confirmed.marking {
+        if let Some((marker, total)) = &mut self.marking {
             marker.hand_out(last + 1, *total).await?;
         }
-        confirmed.remaining = confirmed.remaining.saturating_sub(ordinals.len() as u64);
+        self.remaining = self.remaining.saturating_sub(ordinals.len() as u64);
         let handed = batch.to_wit(doubtful);
-        confirmed.outstanding.hand_out(batch, ordinals, doubtful);
-        self.progressed();
+        self.outstanding.hand_out(batch, ordinals, doubtful);
         Ok(Ok(Some(handed)))
     }
 
-    fn joined(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<Vec<String>> {
-        Ok(self.table.get(&this)?.joined.clone())
+    pub(crate) fn joined(&self) -> Vec<String> {
+        self.joined.clone()
     }
 
-    fn remaining(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<u64> {
-        Ok(self.table.get(&this)?.remaining)
+    pub(crate) fn remaining(&self) -> u64 {
+        self.remaining
     }
 
-    fn recall(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<Vec<String>> {
-        Ok(self.table.get(&this)?.past.notes.iter().map(|note| note.text.clone()).collect())
+    /// What earlier attempts had remembered.
+    pub(crate) fn recall(&self) -> Vec<String> {
+        self.past.notes.iter().map(|note| note.text.clone()).collect()
     }
 
-    fn stopping(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<bool> {
-        self.waited();
-        Ok(self.table.get(&this)?.stop.is_set())
-    }
-
-    fn drop(&mut self, this: Resource<ConfirmedResource>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
+    pub(crate) fn stopping(&self) -> bool {
+        self.stop.is_set()
     }
 }

@@ -1,6 +1,6 @@
 //! Changes in memory: packed columns, as they cross the boundary and as Arrow stores them.
 
-use crate::bindings::types as wit;
+use crate::contract::types as wit;
 use arrow_array::StringArray;
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 

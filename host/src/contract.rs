@@ -1,0 +1,17 @@
+//! The types of the contract in `wit/`, generated: what crosses the boundary, without the streams and calls that it crosses by.
+#![expect(missing_docs, reason = "the documentation of these items is in wit/")]
+
+wasmtime::component::bindgen!({
+    inline: "
+        package reverse-sync:host;
+        world types {
+            import reverse-sync:destination/types@0.1.0;
+            import reverse-sync:destination/capabilities@0.1.0;
+        }
+    ",
+    path: "../wit",
+    world: "reverse-sync:host/types",
+    imports: { default: trappable },
+});
+
+pub use self::reverse_sync::destination::{capabilities, types};

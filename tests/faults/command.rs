@@ -9,6 +9,7 @@ use crate::{
     subsystems::Subsystem,
     tracer::{Fault, Made, Step},
 };
+use reverse_sync_tests::say;
 use std::{
     collections::HashSet,
     path::PathBuf,
@@ -54,13 +55,13 @@ fn every_step_fails(kind: Kind, subsystems: &[Subsystem]) {
         invariants::of_the_end(&story, &ended, &last);
     });
     let missed = missed.into_inner();
-    println!(
+    say(&format!(
         "{kind:?}: {} steps, {} faults ({}); {missed} not reached; by subsystem: {}",
         made.len(),
         cases.len(),
         summed(cases.iter().map(|(_, fault)| format!("{fault:?}"))),
         summed(cases.iter().map(|(made, _)| format!("{:?}", made.step.subsystem)))
-    );
+    ));
     assert!(missed * 10 <= cases.len(), "steps are not the same each time: {missed} of {} were not reached", cases.len());
 }
 
@@ -86,14 +87,14 @@ fn the_power_goes_at_every_step(kind: Kind, subsystems: &[Subsystem]) {
         let last = story.go_on();
         invariants::of_the_end(&story, &ended, &last);
     });
-    println!(
+    say(&format!(
         "{kind:?}: power lost at {} places (seed {}), {} times, {} states; by subsystem: {}",
         places.len(),
         seed(),
         cases.len(),
         seen.lock().unwrap().len(),
         summed(cases.iter().map(|(at, ..)| at.map_or_else(|| "at the end".to_owned(), |at| format!("{:?}", at.subsystem))))
-    );
+    ));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crm_simulator::{Config, Simulator, record_id};
 use reverse_sync_tests::{
     component_file,
     http::{Client, Place},
+    say,
 };
 use serde_json::{Value, json};
 use std::{
@@ -326,7 +327,7 @@ fn every_step_of_a_service_fails() {
         assert!(!log.contains("panicked"), "{log}");
         world.check(&runtime, &said);
     });
-    println!(
+    say(&format!(
         "the service: {} steps, {} of {all} faults (seed {}; {}); {} not reached; by subsystem: {}",
         made.len(),
         cases.len(),
@@ -334,7 +335,7 @@ fn every_step_of_a_service_fails() {
         summed(cases.iter().map(|(_, fault)| format!("{fault:?}"))),
         missed.into_inner(),
         summed(cases.iter().map(|(made, _)| format!("{:?}", made.step.subsystem)))
-    );
+    ));
 }
 
 #[test]
@@ -356,13 +357,13 @@ fn the_power_goes_at_every_step_of_a_service() {
         traced.disk.state(*kept, &mut Seeded::new(*seed)).put(&world.root());
         world.check(&runtime, &said);
     });
-    println!(
+    say(&format!(
         "the service: power lost at {} places, {} of {all} states (seed {}); by subsystem: {}",
         places.len(),
         cases.len(),
         seed(),
         summed(cases.iter().map(|(at, ..)| at.map_or_else(|| "at the end".to_owned(), |at| format!("{:?}", at.subsystem))))
-    );
+    ));
 }
 
 /// An org is made in a state that is not there yet.
@@ -411,9 +412,9 @@ fn every_step_of_making_a_state_fails_and_the_power_goes() {
             org_is_made(&runtime, *at, *lost);
         },
     );
-    println!(
+    say(&format!(
         "a new state: {steps} steps, {failed} faults, power lost {lost} times (seed {}); by subsystem: {}",
         seed(),
         summed(cases.iter().map(|(at, _)| at.map_or_else(|| "at the end".to_owned(), |(at, _)| format!("{:?}", at.subsystem))))
-    );
+    ));
 }

@@ -22,11 +22,11 @@ mod world;
 
 use checker::{Checked, Violation};
 use generator::Script;
+use reverse_sync_tests::say;
 use std::{
     collections::BTreeMap,
     env,
     fmt::Write as _,
-    io::Write as _,
     sync::{Arc, Mutex},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -38,12 +38,6 @@ const FIRST_SEED: u64 = 20_261_129_000;
 const HISTORIES: u64 = 50;
 /// Histories at once: they mostly wait.
 const AT_ONCE: usize = 4;
-
-/// Says something now, also if all is well.
-fn say(text: &str) {
-    // Whoever does not read it misses nothing else.
-    let _ = std::io::stderr().write_all(text.as_bytes());
-}
 
 /// What all histories had in them.
 #[derive(Default)]
@@ -70,7 +64,7 @@ fn seeds() -> Vec<u64> {
 async fn every_history_keeps_what_is_promised() {
     let (began, seeds) = (Instant::now(), seeds());
     let (first, last) = (seeds[0], seeds[seeds.len() - 1]);
-    say(&format!("\n{} histories, seeds {first} to {last}\n", seeds.len()));
+    say(&format!("\n{} histories, seeds {first} to {last}", seeds.len()));
     let (turns, sum) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(Mutex::new(Sum::default())));
     let mut under_way = Vec::new();
     for seed in seeds {
@@ -85,7 +79,7 @@ async fn every_history_keeps_what_is_promised() {
         history.await.unwrap();
     }
     let sum = sum.lock().unwrap();
-    say(&summary(&sum, began));
+    say(summary(&sum, began).trim_end());
     assert!(sum.failures.is_empty(), "{} of {} histories:\n{}", sum.failures.len(), sum.histories, sum.failures.join("\n"));
 }
 
@@ -102,7 +96,7 @@ async fn one(seed: u64, sum: &Mutex<Sum>) {
         Ok(evidence) => {
             let (checked, violations) = checker::check(&evidence);
             let line = format!(
-                "  seed {seed}: {:?} {:?}, {} calls, {} runs, {} writes, {:.1} s{}\n",
+                "  seed {seed}: {:?} {:?}, {} calls, {} runs, {} writes, {:.1} s{}",
                 script.database,
                 script.crm,
                 checked.calls,
@@ -117,7 +111,7 @@ async fn one(seed: u64, sum: &Mutex<Sum>) {
         }
     };
     if let Some(failure) = failure {
-        say(&format!("{failure}\n"));
+        say(&failure);
         sum.failures
             .push(failure.lines().filter(|line| line.starts_with("seed") || line.starts_with("  !!")).collect::<Vec<_>>().join("\n"));
     }

@@ -30,9 +30,16 @@ use reverse_sync::{
 };
 use serde_json::Value;
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Says a line now, also if all is well: what a passing test prints is not shown.
+pub fn say(text: &str) {
+    // Whoever does not read it misses nothing else.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
 /// The bundled component, as `cargo xtask component` has built it.
 ///

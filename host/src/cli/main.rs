@@ -19,6 +19,7 @@ mod rejects;
 mod render;
 mod run;
 mod runs;
+mod secret;
 #[cfg(all(feature = "server", unix))]
 mod serve;
 #[cfg(all(feature = "server", unix))]

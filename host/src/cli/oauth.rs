@@ -1,6 +1,6 @@
 //! `oauth = { … }` of a source: how the command gets access tokens.
 
-use crate::project::Secret;
+use crate::secret::Secret;
 use anyhow::Context;
 use reverse_sync::{
     digest::Digest,

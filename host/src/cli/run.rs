@@ -6,15 +6,14 @@ use crate::{
     audit,
     exit::{Exit, Failure, NotConfirmed, OrExit},
     plan::{self, ModeArgs, RecordsArgs},
-    render,
+    render::{self, Applied},
     workspace::{OnceLink, Workspace},
 };
 use clap::Args;
 use reverse_sync::{
-    journal::{self, JournalError, RunId},
+    journal::{self, JournalError},
     plan::{Header, Plan, PlanError, PlanMode},
 };
-use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
@@ -68,13 +67,6 @@ pub(crate) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure
         return Ok(Exit::Ok);
     }
     apply::apply(&workspace, &target, &OnceLink::of(&target), plan, &args.apply, can_ask).await
-}
-
-/// The finished run of a plan.
-pub(crate) struct Applied {
-    pub(crate) run_id: RunId,
-    pub(crate) past: journal::Past,
-    pub(crate) journal: PathBuf,
 }
 
 /// A stored plan is applied once: its finished run, unless it was planned again since.

@@ -3,46 +3,21 @@
 use crate::{
     Common,
     exit::{Exit, Failure, OrExit},
-    render, terminal,
+    render::{self, Listed, State},
+    terminal,
     workspace::Workspace,
 };
 use clap::Args;
 use reverse_sync::{
-    journal::{self, JournalError, KnownCounts, RunId},
-    plan::{Header, PlanId, PlanMode},
+    journal::{self, JournalError},
+    plan::{Header, PlanMode},
 };
-use serde::Serialize;
 
 #[derive(Args)]
 pub(crate) struct RunsArgs {
     /// Print the list as JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// One run, as it is listed.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listed {
-    pub(crate) run_id: RunId,
-    pub(crate) started_at: String,
-    pub(crate) state: State,
-    pub(crate) plan_id: Option<PlanId>,
-    pub(crate) destination: Option<String>,
-    #[serde(flatten)]
-    pub(crate) counts: KnownCounts,
-    pub(crate) undoes: Option<RunId>,
-    pub(crate) can_be_undone: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    Finished,
-    /// Stopped or broken off; running the plan again goes on.
-    Pending,
-    UnderWay,
-    /// Its journal is damaged; running the plan again reads from the CRM what the journal does not say.
-    Damaged,
 }
 
 pub(crate) async fn runs(common: &Common, args: &RunsArgs) -> Result<Exit, Failure> {

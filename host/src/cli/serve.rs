@@ -3,7 +3,7 @@
 use crate::{
     bundled,
     exit::{Exit, Failure, OrExit},
-    state::COMMAND,
+    state::{COMMAND, StateArgs},
     terminal, workspace,
 };
 use anyhow::{Context, anyhow};
@@ -42,30 +42,6 @@ const REFUSED_KEYS: u64 = 12;
 const CLOSING: Duration = Duration::from_secs(5);
 /// How often it is looked for what is old.
 const SWEEP: Duration = Duration::from_secs(3600);
-
-/// Where the service keeps what lasts.
-#[derive(Args)]
-pub(crate) struct StateArgs {
-    /// The folder of its state, made if it is not there [default: ~/.local/state/reverse-sync]
-    #[arg(long, value_name = "DIR", env = "REVERSE_SYNC_STATE")]
-    state: Option<PathBuf>,
-    /// The database: sqlite:///path or postgres://user@host/database [default: SQLite in the state folder]
-    #[arg(long, value_name = "URL", env = "REVERSE_SYNC_DATABASE", hide_env_values = true)]
-    pub(crate) database: Option<String>,
-}
-
-impl StateArgs {
-    pub(crate) fn dir(&self) -> Result<PathBuf, Failure> {
-        if let Some(dir) = &self.state {
-            return Ok(dir.clone());
-        }
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
-        let dir = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-        let dir =
-            dir.ok_or_else(|| Failure::new(Exit::Usage, anyhow!("there is no home folder; say where the state goes with --state DIR")))?;
-        Ok(dir.join("reverse-sync"))
-    }
-}
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {

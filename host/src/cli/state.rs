@@ -2,7 +2,6 @@
 
 use crate::{
     exit::{Exit, Failure, OrExit},
-    serve::StateArgs,
     terminal,
 };
 use anyhow::anyhow;
@@ -16,7 +15,31 @@ use reverse_sync::server::{
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
+
+/// Where the service keeps what lasts.
+#[derive(Args)]
+pub(crate) struct StateArgs {
+    /// The folder of its state, made if it is not there [default: ~/.local/state/reverse-sync]
+    #[arg(long, value_name = "DIR", env = "REVERSE_SYNC_STATE")]
+    state: Option<PathBuf>,
+    /// The database: sqlite:///path or postgres://user@host/database [default: SQLite in the state folder]
+    #[arg(long, value_name = "URL", env = "REVERSE_SYNC_DATABASE", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+}
+
+impl StateArgs {
+    pub(crate) fn dir(&self) -> Result<PathBuf, Failure> {
+        if let Some(dir) = &self.state {
+            return Ok(dir.clone());
+        }
+        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let dir = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+        let dir =
+            dir.ok_or_else(|| Failure::new(Exit::Usage, anyhow!("there is no home folder; say where the state goes with --state DIR")))?;
+        Ok(dir.join("reverse-sync"))
+    }
+}
 
 #[derive(Subcommand)]
 pub(crate) enum OrgsCommand {

@@ -7,8 +7,8 @@ mod runs;
 
 pub(crate) use component::component;
 pub(crate) use plan::{json_of_plan, place, plan, plan_json};
-pub(crate) use report::{applied_already, applied_already_json, nothing_to_do_json, report, report_json};
-pub(crate) use runs::{runs, runs_json};
+pub(crate) use report::{Applied, applied_already, applied_already_json, nothing_to_do_json, report, report_json};
+pub(crate) use runs::{Listed, State, runs, runs_json};
 
 use crate::exit::Failure;
 use crate::terminal;

@@ -1,9 +1,9 @@
 //! What a run came to.
 
 use super::{number, plan::facts, shorten};
-use crate::{rejects::Written, run::Applied, terminal};
+use crate::{rejects::Written, terminal};
 use reverse_sync::{
-    journal::{self, Ending, Problem},
+    journal::{self, Ending, Problem, RunId},
     passes::{Canary, Done},
     plan::{Header, Plan, PlanMode},
     run::{Report, StopReason},
@@ -16,11 +16,18 @@ use serde_json::json;
 use std::{
     fmt::Write as _,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Problems shown in the report; all of them are in the JSON and in the rejects file.
 const PROBLEMS_SHOWN: usize = 10;
+
+/// The finished run of a plan.
+pub(crate) struct Applied {
+    pub(crate) run_id: RunId,
+    pub(crate) past: journal::Past,
+    pub(crate) journal: PathBuf,
+}
 
 /// A plan that needs no run.
 pub(crate) fn nothing_to_do_json(plan: &Plan, rejects: Option<&Written>) -> anyhow::Result<()> {

@@ -1,14 +1,41 @@
 //! The list of runs.
 
 use super::number;
-use crate::{
-    runs::{Listed, State},
-    terminal,
+use crate::terminal;
+use reverse_sync::{
+    journal::{KnownCounts, RunId},
+    plan::PlanId,
 };
+use serde::Serialize;
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
 };
+
+/// One run, as it is listed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    pub(crate) run_id: RunId,
+    pub(crate) started_at: String,
+    pub(crate) state: State,
+    pub(crate) plan_id: Option<PlanId>,
+    pub(crate) destination: Option<String>,
+    #[serde(flatten)]
+    pub(crate) counts: KnownCounts,
+    pub(crate) undoes: Option<RunId>,
+    pub(crate) can_be_undone: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Finished,
+    /// Stopped or broken off; running the plan again goes on.
+    Pending,
+    UnderWay,
+    /// Its journal is damaged; running the plan again reads from the CRM what the journal does not say.
+    Damaged,
+}
 
 /// The list for programs.
 pub(crate) fn runs_json(runs: &[Listed]) -> io::Result<()> {

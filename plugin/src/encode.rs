@@ -82,7 +82,8 @@ pub fn without_exponent(text: &str) -> Option<String> {
     if !is_plain_decimal(mantissa) {
         return None;
     }
-    let exponent: i64 = exponent.strip_prefix('+').unwrap_or(exponent).parse::<i32>().ok()?.into();
+    // One sign at most, which `parse` takes; it would take a second one behind a sign that was cut off.
+    let exponent: i64 = exponent.parse::<i32>().ok()?.into();
     let (sign, unsigned) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let all = format!("{whole}{fraction}");
@@ -268,6 +269,16 @@ mod tests {
         #[test]
         fn days_count_up(days in -719_162i64..2_932_896) {
             prop_assert!(date_text(days) < date_text(days + 1));
+        }
+    }
+
+    #[test]
+    fn an_exponent_has_one_sign_at_most() {
+        for (text, expected) in [("5E+2", Some("500")), ("5e2", Some("500")), ("5e-1", Some("0.5"))] {
+            assert_eq!(without_exponent(text).as_deref(), expected, "{text}");
+        }
+        for text in ["5E++2", "5e+-2", "5e--2", "0E++0888", "5e", "5e+", "5e 2"] {
+            assert_eq!(without_exponent(text), None, "{text}");
         }
     }
 }

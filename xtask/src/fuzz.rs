@@ -17,12 +17,13 @@ use std::{
 };
 
 const HELP: &str = "\
-cargo xtask fuzz [TARGET…] [--seconds N] [--executions N] [--jobs N] [--keep]
+cargo xtask fuzz [TARGET…] [--seconds N] [--executions N] [--seed N] [--jobs N] [--keep]
 
 Fuzzes each target, or those that are named, beginning with the inputs in tests/fuzz/corpus.
 
   --seconds N     how long each of them (default 60)
   --executions N  how many inputs each of them, in place of seconds
+  --seed N        what chance begins with; a run of as many executions is the same again (default: another one each time)
   --jobs N        how many targets at a time, a process each (default 2)
   --keep          put what was found into tests/fuzz/corpus, as few inputs as reach the same code
 ";
@@ -63,6 +64,7 @@ struct Options {
     targets: Vec<String>,
     seconds: u64,
     executions: Option<u64>,
+    seed: Option<u64>,
     jobs: usize,
     keep: bool,
 }
@@ -80,7 +82,7 @@ fn known() -> Result<Vec<String>> {
 
 impl Options {
     fn read(arguments: &[String], known: &[String]) -> Result<Options> {
-        let mut options = Options { targets: Vec::new(), seconds: 60, executions: None, jobs: 2, keep: false };
+        let mut options = Options { targets: Vec::new(), seconds: 60, executions: None, seed: None, jobs: 2, keep: false };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut number = || -> Result<u64> {
@@ -90,6 +92,7 @@ impl Options {
             match argument.as_str() {
                 "--seconds" => options.seconds = number()?.max(1),
                 "--executions" => options.executions = Some(number()?.max(1)),
+                "--seed" => options.seed = Some(number()?),
                 "--jobs" => options.jobs = number()?.max(1) as usize,
                 "--keep" => options.keep = true,
                 name if known.iter().any(|target| target == name) => options.targets.push(name.to_owned()),
@@ -210,6 +213,9 @@ impl Running {
             Some(executions) => command.arg(format!("-runs={executions}")),
             None => command.arg(format!("-max_total_time={}", options.seconds)),
         };
+        if let Some(seed) = options.seed {
+            command.arg(format!("-seed={seed}"));
+        }
         command.args(["-print_final_stats=1", "-reload=0"]).arg(dir("corpus", target)?).arg(kept(target));
         let file = fs::File::create(&log)?;
         let child = command.stdout(Stdio::null()).stdin(Stdio::null()).stderr(file).spawn().context("cannot start the fuzz targets")?;

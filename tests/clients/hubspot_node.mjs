@@ -31,7 +31,7 @@ function client(accessToken = 'test-token', numberOfApiCallRetries = 1) {
   return new Client({ accessToken, basePath, numberOfApiCallRetries }).crm;
 }
 
-/** What the client returned, after its answer was held against the types. */
+/** What the client returned, after its answer was validated against the types. */
 function checked(area, type, returned) {
   findings(area, type, raw.body).forEach((finding) => found.add(`${type} ${finding}`));
   return returned;
@@ -58,7 +58,7 @@ function batch(answer) {
   };
 }
 
-/** The exception, its status and its body, which is held against the type of errors. */
+/** The exception, its status and its body, which is validated against the type of errors. */
 async function error(call) {
   try {
     await call();

@@ -27,7 +27,7 @@ def raw(api):
 
 
 def checked(api, package, kind, returned):
-    """What the client returned, after its answer was held against the types."""
+    """What the client returned, after its answer was validated against the types."""
     FINDINGS.extend(f"{kind} {found}" for found in typed.findings(package.models, kind, raw(api)))
     return returned
 
@@ -148,7 +148,7 @@ def definitions():
 
 
 def error(call, *arguments, token="test-token", **more):
-    """The exception, its status and its body, which is held against the type of errors."""
+    """The exception, its status and its body, which is validated against the type of errors."""
     api = client(token).crm.contacts
     try:
         call(api, *arguments, **more)

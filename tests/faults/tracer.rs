@@ -148,7 +148,7 @@ impl Running {
 
 /// What is to become of a call between its entry and its exit.
 enum UnderWay {
-    /// It is none of those that are looked at.
+    /// It is not one of the watched ones.
     Other,
     /// It is done, and the disk learns of it.
     Done(Call, u64),

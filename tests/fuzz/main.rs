@@ -13,7 +13,7 @@ use std::{
 
 static TARGET: OnceLock<Target> = OnceLock::new();
 
-/// What the last panic said. One that is caught on its way is none that was found.
+/// What the last panic said. A panic that is caught is not a finding.
 static SAID: Mutex<String> = Mutex::new(String::new());
 
 /// Address space of the process. libFuzzer looks at memory once a second, and an allocation that is too large is there for less.

@@ -4,7 +4,7 @@
 //! - `world`: carries it out, with the real service, the real component and a CRM
 //! - `history`: what clients asked and were told, and what went wrong when
 //! - `evidence`: that, and what CRM, plans, journals, database and audit log say in the end
-//! - `checker`: holds the one against the other
+//! - `checker`: compares them
 //!
 //! `REVERSE_SYNC_HISTORIES=1000` makes so many, of seeds that are drawn (`cargo xtask test --long` says so); without it there are 50, of
 //! the same seeds each time. `REVERSE_SYNC_HISTORY_SEED=…` replays one. What a seed decides is what is tried; what happens depends on
@@ -49,7 +49,8 @@ struct Sum {
 }
 
 fn seeds() -> Vec<u64> {
-    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is no number: {text}")));
+    let number =
+        |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is not a number: {text}")));
     match (number("REVERSE_SYNC_HISTORY_SEED"), number("REVERSE_SYNC_HISTORIES")) {
         (Some(seed), times) => vec![seed; times.unwrap_or(1) as usize],
         (None, Some(histories)) => {
@@ -141,7 +142,7 @@ fn summary(sum: &Sum, began: Instant) -> String {
     let Checked { calls, answered, runs, ended, changes, writes, log, .. } = sum.checked;
     let _ = writeln!(
         text,
-        "{calls} calls of clients, {answered} of them answered; {runs} runs, {ended} of them came to their end; {changes} outcomes, {writes} writes and \
+        "{calls} client calls, {answered} of them answered; {runs} runs, {ended} of them finished; {changes} outcomes, {writes} writes and \
          {log} rows of audit logs were checked"
     );
     text

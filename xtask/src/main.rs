@@ -20,8 +20,8 @@ cargo xtask COMMAND [ARGUMENTS]
 
   demo       plan and run golden records against a local CRM simulator, and show before and after
   test       build what the tests need and run every test; arguments go to `cargo test`
-             --long: 1,000 histories instead of 50, of seeds that nobody knows before
-  fuzz       fuzz whatever parses what is not ours, a minute each; --help says more
+             --long: 1,000 histories with new seeds instead of 50 with fixed ones
+  fuzz       fuzz the parsers of untrusted input, a minute each; --help says more
   bench      build in release and run the benchmarks; --help says more
   build      build the command: target/release/reverse-sync
   component  build the component: target/component/reverse_sync.wasm
@@ -29,7 +29,7 @@ cargo xtask COMMAND [ARGUMENTS]
              --record: put its digest on record, in plugin/component.digest
   tools      install what the tests need beside Rust: PostgreSQL, Chromium, Node.js, Python, libfaketime, and packages for them
   lint       rustfmt, clippy, the types of the page's scripts, the component's digest, and deny.toml: licences, sources, advisories
-  sbom       what the command and the component are made of, as CycloneDX: target/sbom
+  sbom       write the SBOMs (CycloneDX) of the command and the component to target/sbom
 
 The component is built for wasm32-wasip2. A toolchain for it is found, or installed, or what to install is explained.
 So is what the tests of the service need beside it: PostgreSQL, Chromium, Node.js, Python and libfaketime; lint needs Node.js and Python.

@@ -29,7 +29,7 @@ pub(crate) enum Packages {
     PythonClients,
     /// Those in Node.js, beside them.
     NodeClients,
-    /// What holds the dependencies against `deny.toml`: `xtask/deny`.
+    /// cargo-deny, which checks the dependencies against `deny.toml`: `xtask/deny`.
     Deny,
 }
 

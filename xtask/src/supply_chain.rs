@@ -1,4 +1,4 @@
-//! What the command and the component are made of: whether it may be used, and the list of it.
+//! The dependencies of the command and the component: the check of `deny.toml`, and the SBOM.
 
 use crate::{
     component,
@@ -11,7 +11,7 @@ use std::{fs, path::Path, process::Command, time::Duration};
 /// A clone of the RustSec database takes a few seconds.
 const DATABASE: Duration = Duration::from_secs(120);
 
-/// Holds the dependencies against `deny.toml`. Advisories come from RustSec's database on GitHub; where that cannot be reached, this is said.
+/// Checks the dependencies against `deny.toml`. Advisories come from RustSec's database on GitHub; if it cannot be downloaded, says so.
 pub(crate) fn check() -> Result<()> {
     let program = tools::cargo_deny()?;
     let deny = || {
@@ -21,10 +21,10 @@ pub(crate) fn check() -> Result<()> {
     };
     run(deny().args(["check", "bans", "licenses", "sources"]))?;
     if !succeeds_within(deny().args(["fetch", "db"]), DATABASE) {
-        eprintln!("advisories: NOT CHECKED, since the database of RustSec cannot be reached");
+        eprintln!("advisories: NOT CHECKED, RustSec's database cannot be downloaded");
         return Ok(());
     }
-    run(deny().args(["check", "--", "advisories"]))
+    run(deny().args(["check", "advisories"]))
 }
 
 /// The version of cargo-cyclonedx: built when it is first needed, since nobody offers it built.
@@ -33,7 +33,7 @@ const CYCLONEDX: &str = "0.5.9";
 const PRODUCTS: [(&str, &str, Option<&str>); 2] =
     [("reverse-sync", "host", None), ("reverse_sync.wasm", "plugin", Some(component::TARGET))];
 
-/// Writes what the command and the component are made of.
+/// Writes the SBOMs.
 pub(crate) fn list() -> Result<()> {
     let tools = target_dir().join("tools/cyclonedx");
     run(Command::new("cargo").args(["install", "--locked", "--quiet", "cargo-cyclonedx", "--version", CYCLONEDX, "--root"]).arg(&tools))?;

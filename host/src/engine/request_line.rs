@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{
     },
 };
 
-/// Longest method that is none of the known ones.
+/// Longest custom method.
 const MAX_METHOD: usize = 32;
 /// Longest host with its port: a name has 253 characters at most.
 const MAX_HOST: usize = 300;
@@ -25,7 +25,7 @@ const TYPES: &str = "wasi:http/types@0.2.12";
 type Set<T> = (Resource<HostOutgoingRequest>, T);
 type Done = (Result<(), ()>,);
 
-/// Puts functions with bounds in the place of those without.
+/// Replaces the two unbounded functions.
 pub(super) fn bound(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance(TYPES)?;

@@ -24,7 +24,7 @@ const SUM: &[u8] = b",\"sum\":\"";
 /// Behind them.
 const END: &[u8] = b"\"}\n";
 const DIGITS: usize = 16;
-/// No plan has so many changes. A number beyond is none of one.
+/// No plan has this many changes, so a larger number is invalid.
 const MAX_CHANGES: u64 = 1 << 48;
 
 /// One line.

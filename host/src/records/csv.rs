@@ -356,7 +356,7 @@ mod tests {
             (b"sep=;\nid;name\n1;x\n", "says that the delimiter is `;`"),
             (b"PK\x03\x04\x14\0\x06\0\n", "a zip archive, as Excel's .xlsx is"),
             (b"i\0d\0,\0x\0\n\0", "save the file as UTF-8"),
-            // One character in two cells is none, though both together are one.
+            // Split between two cells, a character is invalid in each, though valid in both together.
             (b"a,b\n1,x\n\xc3,\xa9\n", "x.csv, line 3: a character in it is in two cells"),
             (b"a\n\xc3\n\xa9\n", "x.csv, line 3: a character in it is in two cells"),
             (b"a\n\xff\xfe\n", "x.csv, line 2: Encountered invalid UTF-8 data for record 1 and field 1; save the file as UTF-8"),

@@ -44,7 +44,7 @@ fn cells(input: &mut Input<'_>) {
         writer.write_record(row).unwrap();
     }
     let text = writer.into_inner().unwrap();
-    // A mark in front is none of the first cell.
+    // A byte order mark is not part of the first cell.
     if !text.starts_with(b"\xef\xbb\xbf") {
         assert_eq!(bulk::rows(&text, width), rows, "{}", String::from_utf8_lossy(&text));
     }

@@ -51,7 +51,7 @@ pub(crate) const HUBSPOT: [&str; 3] = [r#"{"inputs":["#, r#"{"id":"${id}","prope
 pub(crate) const SALESFORCE: [&str; 3] =
     [r#"{"allOrNone":false,"records":["#, r#"{"attributes":{"type":"Contact"},"id":"${id}",${members}}"#, "]}"];
 
-/// What a component is granted: both CRMs at once, so that requests of one are held against the capabilities of the other too.
+/// What a component is granted: both CRMs at once, so that requests to one are also matched against the capabilities of the other.
 pub(crate) fn granted() -> &'static [Capability] {
     static GRANTED: OnceLock<Vec<Capability>> = OnceLock::new();
     GRANTED.get_or_init(|| {

@@ -20,7 +20,7 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
         }
     }
     let mut begun: BTreeMap<&str, usize> = BTreeMap::new();
-    // The run of each destination that began last, and the one that is under way.
+    // The run of each destination that began last, and the one that is running.
     let mut last: BTreeMap<&str, &str> = BTreeMap::new();
     let mut under_way: BTreeMap<&str, &str> = BTreeMap::new();
     for row in &evidence.log {
@@ -36,11 +36,11 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
                     found.add(Rule::Log, format!("row {}: {run} is resumed before it began", row.seq));
                 }
                 if let Some(other) = under_way.insert(destination, run) {
-                    found.add(Rule::AtOnce, format!("row {}: {run} begins while {other} is under way", row.seq));
+                    found.add(Rule::AtOnce, format!("row {}: {run} begins while {other} is running", row.seq));
                 }
             }
             _ if is_end(row) && under_way.remove(destination) != Some(run) => {
-                found.add(Rule::Log, format!("row {}: {run} ends, and was not under way", row.seq));
+                found.add(Rule::Log, format!("row {}: {run} ends, but was not running", row.seq));
             }
             _ => {}
         }
@@ -54,7 +54,7 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
         if is_under_way == ENDED.contains(&run.row.status.as_str()) {
             found.add(
                 Rule::Log,
-                format!("{id} is {}, and the audit log knows it as {}", run.row.status, if is_under_way { "under way" } else { "ended" }),
+                format!("{id} is {}, but {} in the audit log", run.row.status, if is_under_way { "running" } else { "ended" }),
             );
         }
     }

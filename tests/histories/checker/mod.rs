@@ -48,7 +48,7 @@ pub(crate) enum Rule {
     AtOnce,
     /// An audit log that is broken, or lacks something, or has it twice.
     Log,
-    /// Something that does not come to its end.
+    /// Something that does not finish.
     Hangs,
     /// An undo of what its run has not written.
     Undo,

@@ -31,7 +31,7 @@ fn confirmed(view: &View<'_>, found: &mut Found) {
                 "is a change of no plan that was confirmed".to_owned()
             } else {
                 format!(
-                    "is a change of {plans:?}, none of which was under way: {:?}",
+                    "is a change of {plans:?}, none of which was running: {:?}",
                     plans.iter().map(|run| &view.windows[run]).collect::<Vec<_>>()
                 )
             };

@@ -174,7 +174,7 @@ fn sort(store: &Object, body: &Map<String, Value>) -> Result<(Option<(String, Ki
     let descending = match rule["direction"].as_str() {
         None | Some("ASCENDING") => false,
         Some("DESCENDING") => true,
-        Some(other) => return Err(Refused::unreadable(&format!("{other} is no direction"))),
+        Some(other) => return Err(Refused::unreadable(&format!("{other} is not a direction"))),
     };
     let name = name.ok_or_else(|| Refused::unreadable("Cannot build Sort, some of required attributes are not set [propertyName]"))?;
     Ok((Some((name.to_owned(), Kind::of(store, name)?)), descending))
@@ -249,7 +249,7 @@ impl<'b> Filter<'b> {
             "HAS_PROPERTY" | "NOT_HAS_PROPERTY" if value.is_some() || values.is_some() => return needs("that there is no value"),
             "EQ" | "NEQ" | "LT" | "LTE" | "GT" | "GTE" | "BETWEEN" | "IN" | "NOT_IN" | "HAS_PROPERTY" | "NOT_HAS_PROPERTY"
             | "CONTAINS_TOKEN" | "NOT_CONTAINS_TOKEN" => {}
-            other => return Err(Refused::unreadable(&format!("{other} is no operator"))),
+            other => return Err(Refused::unreadable(&format!("{other} is not an operator"))),
         }
         let not_text = || Refused::unreadable("Cannot deserialize instance of java.lang.String: value");
         let string = |value: Option<&'b Value>| value.map_or(Ok(""), |value| value.as_str().ok_or_else(not_text));

@@ -193,7 +193,7 @@ async fn what_is_no_search_is_refused_as_such() {
     let unreadable = [
         (filters(json!([{"operator": "EQ"}])), "some of required attributes are not set [propertyName, operator]"),
         (json!({"filterGroups": [{}]}), "some of required attributes are not set [filters]"),
-        (filters(json!([{"propertyName": "city", "operator": "LIKE", "value": "x"}])), "LIKE is no operator"),
+        (filters(json!([{"propertyName": "city", "operator": "LIKE", "value": "x"}])), "LIKE is not an operator"),
         (filters(json!([{"propertyName": "city", "operator": "BETWEEN", "value": "1"}])), "operator BETWEEN requires a highValue"),
         (filters(json!([{"propertyName": "city", "operator": "IN", "value": "1"}])), "operator IN requires values"),
         (filters(json!([{"propertyName": "city", "operator": "HAS_PROPERTY", "value": "1"}])), "operator HAS_PROPERTY requires"),
@@ -201,7 +201,7 @@ async fn what_is_no_search_is_refused_as_such() {
         (filters(json!([{"propertyName": "city", "operator": "EQ", "value": ["a"]}])), "java.lang.String"),
         (json!({"filterGroups": {}}), "java.util.HashSet"),
         (json!({"after": "soon"}), "after"),
-        (json!({"sorts": [{"propertyName": "city", "direction": "UP"}]}), "UP is no direction"),
+        (json!({"sorts": [{"propertyName": "city", "direction": "UP"}]}), "UP is not a direction"),
     ];
     for (body, contains) in unreadable {
         refused(&api.post(SEARCH, &body).await, contains, None);

@@ -1,5 +1,5 @@
 //! The simulator judged by its vendors' own clients, as real programs over real HTTP: hubspot-api-client in Python and Node.js,
-//! simple-salesforce and jsforce (`tests/clients`). What a client returned is held against what the simulator has stored, and HubSpot's answers
+//! simple-salesforce and jsforce (`tests/clients`). What a client returned is compared with what the simulator has stored, and HubSpot's answers
 //! against the types that its clients were generated with from its OpenAPI documents.
 #![expect(clippy::unwrap_used, reason = "a test")]
 

@@ -37,7 +37,7 @@ pub struct Checking<'a> {
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Check {
     /// Nothing was found that would keep a run from updating the object.
     pub ok: bool,
@@ -48,7 +48,7 @@ pub struct Check {
     /// What the credential may do.
     pub scopes: Scopes,
     /// The account that it opens, in the CRM's own name; null if the CRM did not say.
-    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub account: Option<Account>,
     /// What that means, and what to do.
     pub detail: String,
@@ -56,7 +56,7 @@ pub struct Check {
 
 /// The scopes of a credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Scopes {
     /// Those that its token endpoint lists.
     pub present: Vec<String>,

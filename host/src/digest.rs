@@ -75,17 +75,19 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 /// A writer that digests what passes through it.
-pub(crate) struct DigestWriter<W> {
+pub struct DigestWriter<W> {
     inner: W,
     state: Sha256,
 }
 
 impl<W: io::Write> DigestWriter<W> {
-    pub(crate) fn new(inner: W) -> DigestWriter<W> {
+    /// Around a writer.
+    pub fn new(inner: W) -> DigestWriter<W> {
         DigestWriter { inner, state: Sha256::new() }
     }
 
-    pub(crate) fn finish(self) -> (W, Digest) {
+    /// The writer, and the digest of what passed.
+    pub fn finish(self) -> (W, Digest) {
         (self.inner, Digest(self.state.finalize().into()))
     }
 }

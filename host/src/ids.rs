@@ -57,18 +57,17 @@ pub struct RunId(pub(crate) String);
 
 impl RunId {
     /// The run of this number of a plan.
-    pub(crate) fn new(plan: &PlanId, number: u64) -> RunId {
+    pub fn new(plan: &PlanId, number: u64) -> RunId {
         RunId(format!("{}_{number}", RunId::prefix(plan)))
     }
 
     /// The first digits of its plan's id.
-    #[cfg(feature = "server")]
-    pub(crate) fn plan_digits(&self) -> &str {
+    pub fn plan_digits(&self) -> &str {
         self.0["run_".len()..].split_once('_').map_or("", |(digits, _)| digits)
     }
 
     /// Its number among the runs of its plan.
-    pub(crate) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.0.rsplit_once('_').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
     }
 

@@ -16,7 +16,7 @@
 //! - [`rejects`]: the golden records that were not written, to be mended and fed back
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
 //!
-//! The `reverse-sync` command on top of it is in `cli/`, behind the `cli` feature; the service is in `server/`, behind `server`.
+//! The `reverse-sync` command on top of it is the crate `reverse-sync-cli`, the service `reverse-sync-service`.
 
 pub mod account;
 mod aot;
@@ -47,8 +47,6 @@ pub mod private_file;
 pub mod records;
 pub mod rejects;
 pub mod run;
-#[cfg(feature = "server")]
-pub mod server;
 mod stop;
 mod streams;
 pub mod undo;

@@ -27,7 +27,7 @@ pub struct Checks {
 /// How many of the written records are read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum HowMany {
     /// 100 of them, spread over all.
     Sample,
@@ -49,7 +49,7 @@ impl FromStr for HowMany {
 
 /// What the first changes came to, which were written before all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Canary {
     /// So many were asked for.
     pub size: u64,

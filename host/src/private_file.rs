@@ -12,14 +12,18 @@ use std::{
 const LONGEST: u64 = 64 << 10;
 
 /// A file under an exclusive lock, which ends with it (and with the process, however that ends).
-pub(crate) struct Locked {
+pub struct Locked {
     file: File,
     /// Without symbolic links, so that the file is replaced and not the link to it.
     path: PathBuf,
 }
 
 impl Locked {
-    pub(crate) fn open(path: &Path, options: &OpenOptions) -> io::Result<Locked> {
+    /// Opens a file with these options, and waits for its lock.
+    ///
+    /// # Errors
+    /// If it cannot be opened or locked.
+    pub fn open(path: &Path, options: &OpenOptions) -> io::Result<Locked> {
         loop {
             let file = options.open(path)?;
             file.lock()?;
@@ -32,35 +36,38 @@ impl Locked {
     }
 
     /// The file, for what its metadata say.
-    #[cfg(feature = "server")]
-    pub(crate) fn file(&self) -> &File {
+    pub fn file(&self) -> &File {
         &self.file
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn text(&mut self) -> io::Result<SecretString> {
+    /// What is in it.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no text.
+    pub fn text(&mut self) -> io::Result<SecretString> {
         read(&mut self.file)
     }
 
     /// The new content or the old one, whenever the machine stops; never half of it.
-    pub(crate) fn replace(&mut self, content: &[u8]) -> io::Result<()> {
+    pub fn replace(&mut self, content: &[u8]) -> io::Result<()> {
         replace(&self.path, content)
     }
 }
 
 /// The new content of a file or the old one, whenever the machine stops; never half of it.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     new_file(dir, content)?.persist(path).map_err(|error| error.error)?;
     sync_dir(dir)
 }
 
 /// What is in a file, without a lock. No copy of it stays in memory.
-pub(crate) fn read(file: &mut File) -> io::Result<SecretString> {
+pub fn read(file: &mut File) -> io::Result<SecretString> {
     let length = file.metadata()?.len().min(LONGEST) as usize;
     let mut text = Zeroizing::new(String::with_capacity(length + 64));
     file.take(LONGEST).read_to_string(&mut text)?;
@@ -68,8 +75,7 @@ pub(crate) fn read(file: &mut File) -> io::Result<SecretString> {
 }
 
 /// A file that was not there, with this content from the beginning. If somebody else has made it meanwhile, that one stays.
-#[cfg(feature = "server")]
-pub(crate) fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_dir(dir)?;
     match new_file(dir, content)?.persist_noclobber(path) {
@@ -102,24 +108,24 @@ pub fn create_dir(dir: &Path) -> io::Result<()> {
 
 /// Mode 0600 for a file that is created.
 #[cfg(unix)]
-pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
 }
 
 #[cfg(not(unix))]
-pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
 /// The mode of a file that others may read or write.
-#[cfg(all(unix, feature = "server"))]
-pub(crate) fn open_to_others(file: &File) -> io::Result<Option<u32>> {
+#[cfg(unix)]
+pub fn open_to_others(file: &File) -> io::Result<Option<u32>> {
     let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions()) & 0o7777;
     Ok((mode & 0o077 != 0).then_some(mode))
 }
 
-#[cfg(all(not(unix), feature = "server"))]
-pub(crate) fn open_to_others(_: &File) -> io::Result<Option<u32>> {
+#[cfg(not(unix))]
+pub fn open_to_others(_: &File) -> io::Result<Option<u32>> {
     Ok(None)
 }
 

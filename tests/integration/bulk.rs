@@ -1,23 +1,20 @@
 //! Salesforce's Bulk API 2.0: jobs instead of collections. (crm-apis B9)
 
-mod killed;
-
-use crate::{
-    project::{Ended, Project},
-    support::{Crm, Provider, config, problem, problems},
-};
-use crm_simulator::{Fault, Field, Rule, Simulator, World};
+use crm_simulator::{Fault, Field, Rule};
 use reverse_sync::{
     component::Allowed,
     engine::EngineConfig,
-    journal::{self, Counts, Ending},
+    journal::Counts,
     run::{StopReason, StopSignal},
 };
-use reverse_sync_tests::{component_file, load};
+use reverse_sync_tests::{
+    bulk::{calls, golden, one_percent_failed, until},
+    component_file,
+    crm::{Crm, Provider, config, problem, problems},
+    load,
+};
 use serde_json::{Value, json};
-use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
-
-const JOBS: &str = "/services/data/v67.0/jobs/ingest";
+use std::sync::Arc;
 
 async fn crm(contacts: usize) -> Crm {
     Crm::with(Provider::Salesforce, config(contacts), json!({"write_mode": "bulk"})).await
@@ -27,46 +24,8 @@ fn counts(updated: u64, failed: u64) -> Counts {
     Counts { updated, failed, ..Counts::default() }
 }
 
-/// Requests that are no polls, and polls.
-fn calls(world: &World) -> (usize, usize) {
-    let poll = |target: &str| target.strip_prefix(JOBS).is_some_and(|rest| rest.matches('/').count() == 1);
-    let polls = world.requests.iter().filter(|request| request.method == "GET" && poll(&request.target)).count();
-    (world.requests.len() - polls, polls)
-}
-
 fn stored(crm: &Crm, n: usize, field: &str) -> Option<Value> {
     crm.simulator.world().salesforce.value("Contact", &Provider::Salesforce.id(n), field).cloned()
-}
-
-/// `Id,FirstName,Level__c` for contacts `0..count`; a rule of Salesforce's stops updates of each hundredth.
-fn golden(simulator: &Simulator, count: usize) -> String {
-    let mut world = simulator.world();
-    let mut csv = "Id,FirstName,Level__c\n".to_owned();
-    for n in 0..count {
-        let id = Provider::Salesforce.id(n);
-        world.salesforce.record_mut("Contact", &id).unwrap().duplicate = n % 100 == 57;
-        csv.push_str(&format!("{id},New {n},Primary\n"));
-    }
-    csv
-}
-
-/// Exactly the bad ones have failed, exactly the others hold what was confirmed, and none was written twice.
-#[track_caller]
-fn one_percent_failed(world: &World, count: usize, problems: &[(Ending, journal::Problem)]) {
-    let mut failed: Vec<usize> = problems.iter().map(|(_, problem)| problem.row as usize - 1).collect();
-    failed.sort_unstable();
-    assert_eq!(failed, (0..count).filter(|n| n % 100 == 57).collect::<Vec<_>>());
-    for (ending, problem) in problems {
-        assert_eq!((*ending, problem.code.as_str(), problem.status), (Ending::Failed, "DUPLICATES_DETECTED", Some(200)));
-        assert!(problem.message.contains("Use one of these records?"), "{}", problem.message);
-        assert_eq!(problem.provider_id, Provider::Salesforce.id(problem.row as usize - 1));
-    }
-    for n in 0..count {
-        let name = world.salesforce.value("Contact", &Provider::Salesforce.id(n), "FirstName").and_then(Value::as_str).unwrap_or_default();
-        assert_eq!(name == format!("New {n}"), n % 100 != 57, "{n}: {name}");
-    }
-    assert_eq!(world.written_twice(), []);
-    assert_eq!(world.writes.len(), count - count / 100);
 }
 
 #[tokio::test]
@@ -363,14 +322,4 @@ async fn without_a_grant_for_jobs_collections_do_it() {
     let report = crm.run(&golden(&crm.simulator, 120)).await;
     assert_eq!((report.counts, report.refused), (counts(119, 1), 1));
     assert_eq!(crm.simulator.world().salesforce.bulk.states(), [""; 0]);
-}
-
-/// Waits until the CRM has come so far.
-async fn until(simulator: &Simulator, far: impl Fn(&World) -> bool) {
-    let wait = async {
-        while !far(&simulator.world()) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(120), wait).await.expect("the run makes no progress");
 }

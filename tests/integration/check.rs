@@ -1,9 +1,5 @@
 //! What a credential may do, found out before anything is planned: with the real component, from the real answers.
 
-use crate::{
-    oauth::{link, quick, refreshing, without_tokens},
-    support::{Crm, Provider, TOKEN, component, config},
-};
 use crm_simulator::{Config, Fault, Rule, Switches, Token};
 use reverse_sync::{
     check::{self, Check, Checking, Scopes},
@@ -11,7 +7,11 @@ use reverse_sync::{
     egress::{Link, credential::Credential},
     planner::PlanningError,
 };
-use reverse_sync_tests::Bench;
+use reverse_sync_tests::{
+    Bench,
+    crm::{Crm, Provider, TOKEN, component, config},
+    oauth::{link, quick, refreshing, without_tokens},
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 

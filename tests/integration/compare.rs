@@ -1,8 +1,8 @@
 //! Comparing while planning: old and new values, nothing that is not needed, and what has become of records.
 
-use crate::support::{Crm, Provider, changes, config, skipped};
 use crm_simulator::{Fault, Rule};
 use reverse_sync::{destination::OnDuplicateId, plan::PlanMode};
+use reverse_sync_tests::crm::{Crm, Provider, changes, config, skipped};
 use serde_json::{Value, json};
 
 /// Contacts `0..count`, of which every 33rd gets another first name than the CRM holds.

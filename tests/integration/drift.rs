@@ -1,12 +1,12 @@
 //! Between the plan and the run somebody changes a record: it is not written over.
 
-use crate::support::{Crm, Provider, config, problem, problems};
 use crm_simulator::{Fault, Rule};
 use reverse_sync::{
     journal::{Ending, Ranges},
     run::StopSignal,
     verify::{self, Holding},
 };
+use reverse_sync_tests::crm::{Crm, Provider, config, problem, problems};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 

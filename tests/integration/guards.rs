@@ -1,17 +1,12 @@
 //! Guards: what keeps a whole plan from being confirmed until somebody overrides it by name.
 
-use crate::{
-    project::{Project, hubspot_toml},
-    support::{Crm, Provider, config, hostile_guest},
-};
-use crm_simulator::Simulator;
 use reverse_sync::{
     gate::{Confirmation, Refused},
     plan::Plan,
     planner::Asking,
 };
+use reverse_sync_tests::crm::{Crm, Provider, config, hostile_guest};
 use serde_json::{Value, json};
-use std::fs;
 
 fn names(plan: &Plan) -> Vec<&str> {
     plan.header().guards.iter().map(|guard| guard.name.as_str()).collect()
@@ -103,75 +98,4 @@ async fn changes_that_duplicates_took_out_do_not_count() {
     assert_eq!((plan.header().writable, names(&plan)), (1, vec![]));
     let plan = crm.plan(&format!("hs_object_id,firstname\n{0},A\n{1},C\n", id(0), id(1))).await;
     assert_eq!((plan.header().writable, names(&plan)), (2, vec!["max_changes"]));
-}
-
-fn three_records() -> String {
-    let mut csv = "hs_object_id,firstname\n".to_owned();
-    (0..3).for_each(|n| csv.push_str(&format!("{},New {n}\n", Provider::HubSpot.id(n))));
-    csv
-}
-
-#[tokio::test]
-async fn the_command_says_what_was_found_and_what_to_type() {
-    let simulator = Simulator::start(config(10)).await.unwrap();
-    let project = Project::hubspot(&simulator, &three_records()).await;
-    let toml =
-        hubspot_toml(&simulator.base_url()).replace("[destinations.people]\n", "[destinations.people]\nguards = { max_changes = 2 }\n");
-    project.write("reverse-sync.toml", &toml);
-
-    let plan = project.run(&["plan", "people"]).await;
-    assert_eq!(plan.code, Some(0), "planning is never held back: {plan:?}");
-    assert!(plan.stdout.contains("3 records would be updated; the limit is 2"), "{plan:?}");
-    assert!(plan.stdout.contains("--override max_changes\n"), "{plan:?}");
-    let json = project.run(&["plan", "people", "--json"]).await.json();
-    assert_eq!((json["guards"][0]["name"].as_str(), json["mode"].as_str()), (Some("max_changes"), Some("offline")), "{json}");
-    let id = json["plan_id"].as_str().unwrap();
-
-    let held = project.run(&["run", id, "--confirm"]).await;
-    assert_eq!(held.code, Some(3), "{held:?}");
-    assert!(held.stderr.contains("--override max_changes"), "{held:?}");
-    let mistyped = project.run(&["run", id, "--confirm", "--override", "max_change"]).await;
-    assert!(mistyped.code == Some(2) && mistyped.stderr.contains("no guard `max_change`"), "{mistyped:?}");
-    assert_eq!(simulator.world().writes.len(), 0);
-
-    let ran = project.run(&["run", id, "--confirm", "--override", "max_changes"]).await;
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(simulator.world().writes.len(), 3);
-    let log = fs::read_to_string(project.path(".reverse-sync/audit_log.jsonl")).unwrap();
-    let row: Value = serde_json::from_str(log.lines().next_back().unwrap()).unwrap();
-    assert_eq!(row["overridden"], json!(["max_changes"]), "{row}");
-}
-
-#[tokio::test]
-async fn a_limit_that_is_no_percentage_is_an_error() {
-    let simulator = Simulator::start(config(0)).await.unwrap();
-    let project = Project::hubspot(&simulator, &three_records()).await;
-    for (guards, says) in [("{ max_lossy_percent = 101 }", "no percentage"), ("{ max_change = 1 }", "max_change")] {
-        let toml = hubspot_toml(&simulator.base_url());
-        project
-            .write("reverse-sync.toml", &toml.replace("[destinations.people]\n", &format!("[destinations.people]\nguards = {guards}\n")));
-        let ended = project.run(&["plan", "people"]).await;
-        assert!(ended.code == Some(2) && ended.stderr.contains(says), "{guards}: {ended:?}");
-    }
-}
-
-#[tokio::test]
-async fn telephone_numbers_that_would_lose_their_format_hold_the_plan_back() {
-    let simulator = Simulator::start(config(100)).await.unwrap();
-    let mut csv = "hs_object_id,phone\n".to_owned();
-    for n in 0..30 {
-        let id = Provider::HubSpot.id(n);
-        simulator.world().hubspot.edit("contacts", &id, "phone", &format!("+1 406-555-{n:04}"));
-        csv.push_str(&format!("{id},406555{n:04}\n"));
-    }
-    for n in 30..100 {
-        csv.push_str(&format!(",{n}\n"));
-    }
-    let project = Project::comparing(&simulator, &csv).await;
-    let plan = project.run(&["plan", "people"]).await;
-    assert!(plan.stdout.contains("(compared with the CRM's records)"), "{plan:?}");
-    assert!(plan.stdout.contains("phone  +1 406-555-0000 -> 4065550000"), "before and after: {plan:?}");
-    assert!(plan.stdout.contains("phone would be cut off or lose its format in 30 of 30 records"), "{plan:?}");
-    assert!(plan.stdout.contains("--override max_lossy_percent"), "{plan:?}");
-    assert_eq!(simulator.world().writes.len(), 0);
 }

@@ -1,7 +1,7 @@
 //! What the CRM says about its fields: which are written, and in which form.
 
-use crate::support::{Crm, Provider, changes, config, problem, skipped};
 use reverse_sync::journal::Ending;
+use reverse_sync_tests::crm::{Crm, Provider, changes, config, problem, skipped};
 use serde_json::{Value, json};
 
 fn dropped(plan: &reverse_sync::plan::Plan) -> Vec<(&str, &str)> {

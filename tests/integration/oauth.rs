@@ -1,101 +1,27 @@
 //! Access tokens that end during a run, and token endpoints that do not do what they should.
 
-use crate::support::{Crm, Provider, config, impatient};
 use crm_simulator::{Config, Fault, Rule, World};
 use reverse_sync::{
-    egress::{
-        Link,
-        credential::{
-            Credential,
-            assertion::SigningKey,
-            endpoint::TokenEndpoint,
-            grants::{Client, ClientAuthentication, Grant},
-            refresh_tokens::{Held, RefreshTokens, TokenFile},
-            well_known,
-        },
-        transport::TransportLimits,
+    egress::credential::{
+        assertion::SigningKey,
+        endpoint::TokenEndpoint,
+        grants::Grant,
+        refresh_tokens::{Held, RefreshTokens, TokenFile},
     },
     run::{Report, StopReason, StopSignal, Stopped},
+};
+use reverse_sync_tests::{
+    crm::{Crm, Provider},
+    oauth::{REFRESH_TOKEN, credential, link, quick, refreshing, run, secret, token_file, token_requests, token_url, without_tokens},
 };
 use secrecy::SecretString;
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
-
-pub(crate) const CLIENT_SECRET: &str = "test-client-secret";
-pub(crate) const REFRESH_TOKEN: &str = "test-refresh-token";
-
-/// Nothing but the token endpoint's own tokens is accepted.
-pub(crate) fn without_tokens(contacts: usize) -> Config {
-    Config { tokens: vec![], ..config(contacts) }
-}
-
-impl Provider {
-    fn token_path(self) -> &'static str {
-        match self {
-            Provider::HubSpot => "/oauth/v3/token",
-            Provider::Salesforce => "/services/oauth2/token",
-        }
-    }
-
-    /// Where a run's own requests go.
-    fn api_path(self) -> &'static str {
-        match self {
-            Provider::HubSpot => "/crm/",
-            Provider::Salesforce => "/services/data/",
-        }
-    }
-}
-
-fn secret(text: &str) -> SecretString {
-    SecretString::from(text)
-}
-
-pub(crate) fn quick() -> TransportLimits {
-    TransportLimits { answer_timeout: Duration::from_millis(400), ..TokenEndpoint::limits() }
-}
-
-fn credential(url: &str, limits: TransportLimits, grant: Grant) -> Credential {
-    let provider = if url.contains("/services/") { "salesforce" } else { "hubspot" };
-    let endpoint = TokenEndpoint::new(url, false, None, limits).unwrap().naming(well_known::account_in_answer(provider));
-    let client = Client::new("test-client", Some(&secret(CLIENT_SECRET)), ClientAuthentication::Body).unwrap();
-    Credential::oauth(endpoint, client, grant)
-}
-
-fn token_url(crm: &Crm, provider: Provider) -> String {
-    format!("{}{}", crm.simulator.base_url(), provider.token_path())
-}
-
-pub(crate) fn token_file(crm: &Crm) -> PathBuf {
-    let file = crm.bench.state.path().join("refresh-token");
-    if !file.exists() {
-        std::fs::write(&file, REFRESH_TOKEN).unwrap();
-    }
-    file
-}
-
-pub(crate) fn refreshing(crm: &Crm, provider: Provider, limits: TransportLimits) -> Credential {
-    credential(&token_url(crm, provider), limits, Grant::RefreshToken(Arc::new(TokenFile::new(token_file(crm)))))
-}
-
-pub(crate) fn link(crm: &Crm, credential: Credential) -> Link {
-    crm.bench.link_by(credential, crm.link().pacer, impatient()).unwrap()
-}
-
-fn token_requests(crm: &Crm) -> u64 {
-    crm.simulator.world().token_requests
-}
-
-/// Plans and runs so many records.
-pub(crate) async fn run(crm: &Crm, count: usize, credential: Credential) -> Report {
-    let confirmed = crm.confirm(&crm.new_names(count)).await;
-    crm.bench.run(&confirmed, link(crm, credential), StopSignal::new(), |_| {}).await.unwrap()
-}
 
 /// Why a run stopped that wrote nothing and lost nothing.
 fn stopped(report: &Report) -> Stopped {

@@ -1,11 +1,11 @@
 //! What becomes of each change, when all goes well and when it does not.
 
-use crate::support::{Crm, Provider, config, problem, problems};
 use crm_simulator::{Fault, Rule, Switches};
 use reverse_sync::{
     journal::{Counts, Ending},
     run::StopReason,
 };
+use reverse_sync_tests::crm::{Crm, Provider, config, problem, problems};
 use serde_json::json;
 
 fn counts(updated: u64, failed: u64, unknown: u64) -> Counts {

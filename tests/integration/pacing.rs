@@ -1,12 +1,12 @@
 //! Limits: storms, days, shared budgets. That a limit is used to the last call is measured in `limits/`, alone on the machine.
 
-use crate::support::{Crm, Provider, TOKEN, config, impatient};
 use crm_simulator::{Config, Fault, Rule};
 use reverse_sync::{
     egress::pacing::Pacer,
     journal::Journal,
     run::{self, StopReason, StopSignal},
 };
+use reverse_sync_tests::crm::{Crm, Provider, TOKEN, config, impatient};
 use serde_json::json;
 use std::{
     sync::Arc,

@@ -1,7 +1,6 @@
 //! A file of rejects is planned as the golden records were that it was made of: whatever their types are, in both forms, nothing is changed on the
 //! way, and nothing that was not planned comes back.
 
-use crate::support::{Provider, component};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, ListArray, NullArray, RecordBatch, StringArray,
     StructArray,
@@ -19,7 +18,10 @@ use reverse_sync::{
     records::RecordSource,
     rejects,
 };
-use reverse_sync_tests::Bench;
+use reverse_sync_tests::{
+    Bench,
+    crm::{Provider, component},
+};
 use serde_json::{Value, json, value::RawValue};
 use std::{
     collections::BTreeMap,

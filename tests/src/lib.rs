@@ -1,13 +1,14 @@
 //! What tests, demo and benchmarks share: the real component, plans and runs in a temporary folder; and the service.
 
+pub mod bulk;
 pub mod collector;
+pub mod crm;
 pub mod http;
+pub mod oauth;
 #[cfg(unix)]
 pub mod postgres;
 #[cfg(unix)]
 pub mod service;
-
-pub mod golden_query;
 
 use anyhow::Context;
 use reverse_sync::{
@@ -34,6 +35,20 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Runs each of these on SQLite and on PostgreSQL. A test that is forgotten here is an unused function, which does not compile
+/// in CI.
+#[macro_export]
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name($crate::service::Database::Sqlite).await })+
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() { super::$name($crate::service::Database::Postgres).await })+
+        }
+    };
+}
 
 /// Says a line now, also if all is well: what a passing test prints is not shown.
 pub fn say(text: &str) {

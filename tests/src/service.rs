@@ -56,15 +56,6 @@ pub struct Org {
     pub admin: Client,
 }
 
-/// The program, beside the binary of the test that asks.
-///
-/// # Errors
-/// If nobody knows where that is.
-pub fn program() -> anyhow::Result<PathBuf> {
-    let here = std::env::current_exe()?;
-    Ok(here.parent().and_then(Path::parent).context("a test in the root folder")?.join("reverse-sync"))
-}
-
 impl Service {
     /// A service without an org, with these arguments in addition to its own and these variables.
     ///

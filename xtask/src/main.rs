@@ -62,7 +62,7 @@ fn dispatch() -> Result<()> {
         }
         "build" => {
             component::build(false)?;
-            run(cargo().args(["build", "--release", "--locked", "--package", "reverse-sync"]).args(&rest))
+            run(cargo().args(["build", "--release", "--locked", "--package", "reverse-sync-cli"]).args(&rest))
         }
         "test" => {
             component::build(true)?;
@@ -83,12 +83,12 @@ fn dispatch() -> Result<()> {
         "demo" => {
             component::build(false)?;
             // The demo runs the command, as a person would.
-            run(cargo().args(["build", "--locked", "--package", "reverse-sync"]))?;
-            run(cargo().args(["run", "--locked", "--quiet", "--package", "reverse-sync-tests", "--bin", "demo", "--"]).args(&rest))
+            run(cargo().args(["build", "--locked", "--package", "reverse-sync-cli"]))?;
+            run(cargo().args(["run", "--locked", "--quiet", "--package", "reverse-sync-demo", "--bin", "demo", "--"]).args(&rest))
         }
         "bench" => {
             component::build(false)?;
-            run(cargo().args(["build", "--release", "--locked", "--package", "reverse-sync"]))?;
+            run(cargo().args(["build", "--release", "--locked", "--package", "reverse-sync-cli"]))?;
             run(cargo().args(["run", "--release", "--locked", "--package", "reverse-sync-tests", "--bin", "bench", "--"]).args(&rest))
         }
         "lint" => {

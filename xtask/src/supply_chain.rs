@@ -31,7 +31,7 @@ pub(crate) fn check() -> Result<()> {
 const CYCLONEDX: &str = "0.5.9";
 /// What is made: its name in `target/sbom`, its package, and the target it is built for if that is not this machine.
 const PRODUCTS: [(&str, &str, Option<&str>); 2] =
-    [("reverse-sync", "host", None), ("reverse_sync.wasm", "plugin", Some(component::TARGET))];
+    [("reverse-sync", "host/cli", None), ("reverse_sync.wasm", "plugin", Some(component::TARGET))];
 
 /// Writes the SBOMs.
 pub(crate) fn list() -> Result<()> {

@@ -138,7 +138,7 @@ pub(crate) fn check_types() -> Result<()> {
             compiler.display()
         );
     }
-    run(Command::new("node").arg(compiler).args(["--project", "host/src/server/page"]))
+    run(Command::new("node").arg(compiler).args(["--project", "host/service/src/page"]))
 }
 
 /// Where cargo-deny is, found or installed.

@@ -33,7 +33,7 @@ pub enum Unanswered {
     #[error("the CRM cannot be used: {MAX_ATTEMPTS} attempts failed, the last with: {0}")]
     Unavailable(String),
     /// Somebody asked to stop.
-    #[error("stopped on request before anything was sent")]
+    #[error("stopped on request before the CRM had answered")]
     Stopped,
 }
 
@@ -66,7 +66,8 @@ pub(crate) async fn ask(link: &Link, path: &str, traffic: &Traffic, stop: &StopS
             return Err(Unanswered::Stopped);
         }
         let mut watched = Watched::new(link.observer.as_deref(), &Method::GET, uri.path(), 0);
-        let turn = link.pacer.turn().await.map_err(|error| Unanswered::RateLimited(error.to_string()))?;
+        let turn = stop.or_stopped(link.pacer.turn()).await.ok_or(Unanswered::Stopped)?;
+        let turn = turn.map_err(|error| Unanswered::RateLimited(error.to_string()))?;
         watched.waited(turn.waited());
         let access = traffic.access(link).await.map_err(Unanswered::NoAccess)?;
         let mut request = Request::new(Full::new(Bytes::new()));
@@ -119,6 +120,6 @@ pub(crate) async fn ask(link: &Link, path: &str, traffic: &Traffic, stop: &StopS
         if attempts >= MAX_ATTEMPTS {
             return Err(failed);
         }
-        tokio::time::sleep(backoff(attempts)).await;
+        stop.or_stopped(tokio::time::sleep(backoff(attempts))).await.ok_or(Unanswered::Stopped)?;
     }
 }

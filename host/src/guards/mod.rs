@@ -22,7 +22,7 @@ const EXAMPLES: usize = 3;
 
 /// Something that keeps a plan from being confirmed until somebody overrides it by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Guard {
     /// A snake_case code, such as `email_taken`.
     pub name: String,

@@ -14,7 +14,7 @@ const MAX_BLOCKS: usize = 64;
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Outcome {
     /// Acknowledged by the CRM, or proved by a read.
     Updated,
@@ -42,7 +42,7 @@ impl From<Ending> for Outcome {
 
 /// A change, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangeOutcome {
     /// Its number in the plan, counted from 0.
     pub change: u64,
@@ -58,8 +58,8 @@ pub struct ChangeOutcome {
 
 /// The CRM's answer to a change that was not updated, or the host's words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "server", schema(as = CrmResponse))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = CrmResponse))]
 pub struct Response {
     /// HTTP status of the CRM's answer, if there was one.
     pub status: Option<u16>,

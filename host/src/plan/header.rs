@@ -24,22 +24,22 @@ const FORMAT: u32 = 1;
 
 /// One of the changes shown to the person who confirms.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SampleChange {
     /// The CRM's record id.
     pub provider_id: String,
     /// The values as they will be written.
-    #[cfg_attr(feature = "server", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub fields: Box<RawValue>,
     /// The values that the CRM held while planning, if somebody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "server", schema(value_type = Option<Object>, nullable = false))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, nullable = false))]
     pub before: Option<Box<RawValue>>,
 }
 
 /// A column that is not written for any record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DroppedField {
     /// Its name.
     pub name: String,

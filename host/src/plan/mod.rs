@@ -62,7 +62,7 @@ pub struct Change<'a> {
 /// How a plan was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum PlanMode {
     /// Without a request to the CRM.
     #[default]

@@ -87,7 +87,7 @@ pub struct Page<T> {
 
 /// A change of a plan, with its number.
 #[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlannedChange {
     /// Its number in the plan, counted from 0.
     pub change: u64,
@@ -96,10 +96,10 @@ pub struct PlannedChange {
     /// The CRM's record id.
     pub provider_id: String,
     /// The values as they will be written.
-    #[cfg_attr(feature = "server", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub fields: Box<RawValue>,
     /// The values that the CRM held while planning, if somebody looked.
-    #[cfg_attr(feature = "server", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub before: Option<Box<RawValue>>,
 }
 

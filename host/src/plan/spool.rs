@@ -364,7 +364,7 @@ fn column<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Result
 
 /// Skipped rows as they are stored: consecutive rows with the same reason are one entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SkippedRows {
     /// The first row.
     pub first_row: u64,

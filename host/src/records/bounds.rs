@@ -8,24 +8,24 @@ use arrow_array::{Array, ArrayRef, RecordBatch, cast::AsArray, types::ByteViewTy
 use arrow_schema::DataType;
 
 /// Bytes of all values of one record. A text of a CRM has 131,072 characters at most.
-pub(crate) const MAX_RECORD: usize = 1 << 20;
+pub const MAX_RECORD: usize = 1 << 20;
 /// Bytes of the records that are read at once, about, and never fewer than one record: they are held in memory, and a few such batches wait.
 pub(super) const MAX_BATCH: usize = 8 << 20;
 /// More columns than this are no records of a CRM.
-pub(crate) const MAX_COLUMNS: usize = 2_000;
+pub const MAX_COLUMNS: usize = 2_000;
 /// Records of a Parquet file that are read at once. It repeats values by reference, so their size is known only when they are there.
-pub(crate) const PARQUET_ROWS: usize = 1_024;
+pub const PARQUET_ROWS: usize = 1_024;
 
 /// What to say of a record that is longer.
 pub(super) const TOO_LONG: &str = "is longer than 1 MiB, which no CRM's record is";
 
 /// Bytes of these rows in the component.
-pub(crate) fn size(batch: &RecordBatch, from: usize, rows: usize) -> usize {
+pub fn size(batch: &RecordBatch, from: usize, rows: usize) -> usize {
     batch.columns().iter().map(|column| bytes(column, from, rows)).sum()
 }
 
 /// How many of the first rows have so many bytes at most; one at least.
-pub(crate) fn fitting(batch: &RecordBatch, most: usize, limit: usize) -> usize {
+pub fn fitting(batch: &RecordBatch, most: usize, limit: usize) -> usize {
     let mut rows = most.min(batch.num_rows());
     while rows > 1 && size(batch, 0, rows) > limit {
         rows /= 2;

@@ -4,7 +4,7 @@
 //! its zeros; JSON Lines are JSON values, so that an id written as `4.92564112121e11` can be judged for what it is; Parquet brings its own
 //! types.
 
-pub(crate) mod bounds;
+pub mod bounds;
 mod columns;
 mod csv;
 mod csv_form;

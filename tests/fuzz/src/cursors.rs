@@ -3,10 +3,10 @@
 use crate::plan::{COUNT, sample};
 use reverse_sync::{
     digest::Digest,
-    fuzzing::{keys_cursor, log_page, number_cursor, plans_cursor},
     journal::{JournalId, RunId, outcomes_page},
     plan::{ChangeFilter, Cursor, PlanError, PlanId, changes_page, skipped_page},
 };
+use reverse_sync_service::fuzzing::{keys_cursor, log_page, number_cursor, plans_cursor};
 use std::sync::OnceLock;
 
 /// A request log: entries, what was dropped, a line that a crash has torn, and one that is being written.

@@ -1,7 +1,7 @@
 //! SQL: what is taken for one `SELECT` is one to a reader that was written otherwise.
 
 use crate::input::Input;
-use reverse_sync::fuzzing::single_select;
+use reverse_sync_service::fuzzing::single_select;
 
 pub(crate) fn statement(bytes: &[u8]) {
     let mut input = Input(bytes);

@@ -2,7 +2,6 @@
 //! thread, with its own CRM and token. It runs again and again until the attack is over, and every run has to be as if it were alone.
 
 use super::Log;
-use crate::support::{Crm, Provider, TOKEN, config};
 use crm_simulator::{Config, Simulator, Token};
 use hostile_attacks::Attack;
 use reverse_sync::{
@@ -11,7 +10,11 @@ use reverse_sync::{
     engine::{Allocation, Engine, EngineConfig},
     run::StopSignal,
 };
-use reverse_sync_tests::{component_file, hostile_guest_file};
+use reverse_sync_tests::{
+    component_file,
+    crm::{Crm, Provider, TOKEN, config},
+    hostile_guest_file,
+};
 use serde_json::{Value, json};
 use std::{
     cell::Cell,

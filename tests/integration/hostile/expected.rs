@@ -1,8 +1,8 @@
 //! How each attack ends. Each `match` has an arm for each attack: one without does not compile.
 
-use crate::support::TOKEN;
 use crm_simulator::Fault;
 use hostile_attacks::{Attack, Costs, Jobs, Outcomes, Planning, Requests, Surroundings, Verifying, Wire};
+use reverse_sync_tests::crm::TOKEN;
 use std::time::Duration;
 
 /// How a call ends.

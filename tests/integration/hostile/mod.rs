@@ -6,7 +6,6 @@ mod expected;
 mod table;
 mod threat_model;
 
-use crate::support::{Crm, Provider, TOKEN, config, hostile_guest, problems};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync::{
     component::Allowed,
@@ -17,7 +16,11 @@ use reverse_sync::{
     run::{Report, StopReason, StopSignal},
     verify::{self, Holding, Reading, VerifyError},
 };
-use reverse_sync_tests::{Bench, hostile_guest_file, load};
+use reverse_sync_tests::{
+    Bench,
+    crm::{Crm, Provider, TOKEN, config, hostile_guest, problems},
+    hostile_guest_file, load,
+};
 use serde_json::{Value, json};
 use std::{
     io::Write,

@@ -5,10 +5,10 @@ use super::{
     expected::{Ends, Expected, expected},
     verify,
 };
-use crate::support::problems;
 use crm_simulator::Rule;
 use hostile_attacks::{Attack, Costs, Jobs, Outcomes, Planning, Requests, Surroundings, Verifying, Wire};
 use reverse_sync::{engine::Allocation, journal::Ending, verify::Holding};
+use reverse_sync_tests::crm::problems;
 use std::sync::Arc;
 
 macro_rules! beside_a_victim {

@@ -41,7 +41,7 @@ impl Grant {
 /// The three grants, by the names that people write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum GrantKind {
     /// See [`Grant::RefreshToken`].
     RefreshToken,

@@ -31,7 +31,7 @@ use secrecy::SecretString;
 use std::{fmt, sync::Arc};
 
 /// The code of a refusal of another account.
-pub(crate) const OTHER_ACCOUNT: &str = "other_account";
+pub const OTHER_ACCOUNT: &str = "other_account";
 
 /// What a source's requests are authorised with.
 #[derive(Clone)]

@@ -1,0 +1,183 @@
+//! The `reverse-sync` command.
+//!
+//! `main` parses arguments and turns errors into exit codes; each command has its module. [`project`] is the file
+//! people write, [`workspace`] what it comes to, [`render`] what people read.
+
+#![warn(clippy::print_stderr)]
+
+mod apply;
+mod audit;
+mod bundled;
+mod exit;
+mod inspect;
+mod logging;
+mod oauth;
+mod plan;
+mod progress;
+mod project;
+mod rejects;
+mod render;
+mod run;
+mod runs;
+mod secret;
+#[cfg(all(feature = "service", unix))]
+mod serve;
+#[cfg(all(feature = "service", unix))]
+mod state;
+mod terminal;
+mod undo;
+mod workspace;
+
+use clap::{Args, Parser, Subcommand};
+use exit::{Exit, Failure};
+use logging::{LogArgs, Logging};
+use std::path::PathBuf;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Writes golden records back to HubSpot and Salesforce: UPDATE only, behind a dry run and a confirmation.
+///
+/// Exit codes: 0 all updated or nothing to do, 1 some records failed or hold something else, 2 usage or configuration, 3 refused by the gate,
+/// 4 CRM or credential unavailable, 130 stopped by Ctrl-C (run the same command again to go on).
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+pub(crate) struct Common {
+    /// The project file
+    #[arg(long, global = true, value_name = "FILE", default_value = "reverse-sync.toml")]
+    project: PathBuf,
+    /// Use this component instead of the bundled one; the project file has to grant what it asks for
+    #[arg(long, global = true, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Dry run: show what would be written, and keep it as a plan. Writes nothing; offline, the default, needs no credential
+    Plan(plan::PlanArgs),
+    /// Write a confirmed plan: plan and run a destination in one go, or run a stored plan
+    Run(run::RunArgs),
+    /// Plan the way back from a run that was planned with --compare, and write it once confirmed
+    Undo(undo::UndoArgs),
+    /// List the runs that were made here, and which of them can be undone
+    Runs(runs::RunsArgs),
+    /// Look at components
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// The service: the API, and the page people use
+    #[cfg(all(feature = "service", unix))]
+    Serve(serve::ServeArgs),
+    /// Orgs of a service
+    #[cfg(all(feature = "service", unix))]
+    #[command(subcommand)]
+    Orgs(state::OrgsCommand),
+    /// API keys of a service's orgs
+    #[cfg(all(feature = "service", unix))]
+    #[command(subcommand)]
+    ApiKeys(state::ApiKeysCommand),
+    /// Keys that a service seals credentials with
+    #[cfg(all(feature = "service", unix))]
+    #[command(subcommand)]
+    Keys(state::KeysCommand),
+    /// The audit log of a service
+    #[cfg(all(feature = "service", unix))]
+    #[command(subcommand)]
+    Audit(state::AuditCommand),
+}
+
+impl Command {
+    /// Whether standard output belongs to a program.
+    fn wants_json(&self) -> bool {
+        match self {
+            Command::Plan(args) => args.json,
+            Command::Run(args) => args.apply.json,
+            Command::Undo(args) => args.apply.json,
+            Command::Runs(args) => args.json,
+            _ => false,
+        }
+    }
+
+    /// The level of the log without `-v`.
+    fn quiet(&self) -> LevelFilter {
+        match self {
+            #[cfg(all(feature = "service", unix))]
+            Command::Serve(_) => LevelFilter::INFO,
+            _ => LevelFilter::WARN,
+        }
+    }
+}
+
+#[derive(Subcommand)]
+enum PluginCommand {
+    /// Say in words what a component asks for
+    Inspect(inspect::InspectArgs),
+}
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    // What a crash leaves on disk would have keys and tokens in it. Where the system refuses, there is nothing to be done about it.
+    #[cfg(unix)]
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, rustix::process::Rlimit { current: Some(0), maximum: Some(0) });
+    let exit = match runtime().and_then(|runtime| run_in(runtime, &cli)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if cli.command.wants_json() {
+                render::error_json(&failure);
+            }
+            render::error(&failure);
+            failure.exit
+        }
+    };
+    exit.into()
+}
+
+/// How long threads have to come back when the command has ended.
+const STUCK: std::time::Duration = std::time::Duration::from_secs(5);
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    // Each run of the service has a thread that mostly waits.
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(2_048)
+        .build()
+        .map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+fn run_in(runtime: tokio::runtime::Runtime, cli: &Cli) -> Result<Exit, Failure> {
+    let within = runtime.enter();
+    let logging = Logging::start(&cli.common.log, cli.command.quiet())?;
+    drop(within);
+    let exit = runtime.block_on(dispatch(cli));
+    logging.end();
+    // A thread that is stuck, as on a disk that does not answer, keeps nobody here.
+    runtime.shutdown_timeout(STUCK);
+    exit
+}
+
+async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
+    match &cli.command {
+        Command::Plan(args) => plan::plan(&cli.common, args).await,
+        Command::Run(args) => run::run(&cli.common, args).await,
+        Command::Undo(args) => undo::undo(&cli.common, args).await,
+        Command::Runs(args) => runs::runs(&cli.common, args).await,
+        Command::Plugin(PluginCommand::Inspect(args)) => inspect::inspect(args).await,
+        #[cfg(all(feature = "service", unix))]
+        Command::Serve(args) => serve::serve(args).await,
+        #[cfg(all(feature = "service", unix))]
+        Command::Orgs(command) => state::orgs(command).await,
+        #[cfg(all(feature = "service", unix))]
+        Command::ApiKeys(command) => state::api_keys(command).await,
+        #[cfg(all(feature = "service", unix))]
+        Command::Keys(command) => state::keys(command).await,
+        #[cfg(all(feature = "service", unix))]
+        Command::Audit(command) => state::audit(command).await,
+    }
+}

@@ -1,0 +1,452 @@
+//! Sources: connected CRM accounts. Their credential goes in and never comes out.
+
+use super::{
+    auth::{Admin, Viewer},
+    body::{JsonBody, List, PathId, Query},
+    object::{Object, Paging, listed},
+    problem::{Answer, Problem, ProblemJson},
+};
+use crate::{
+    app::App,
+    links::{self, LinkError, SourceLimit, SourceSettings},
+    secrets::{
+        CredentialDocument,
+        credential::{Around, CredentialKind},
+    },
+    store::{Changed, NewSource, SourceRow, Store, time_text},
+};
+use axum::{Json, extract::State, http::StatusCode};
+use reverse_sync::{
+    account::BadAccount,
+    egress::{
+        base_url::BaseUrl,
+        credential::grants::GrantKind,
+        transport::{Transport, TransportLimits},
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+const KEYS: [&str; 8] = ["name", "provider", "base_url", "allow_private_network", "limit", "ca_pem", "account", "credential"];
+/// Longest window of a limit, in seconds, and the shortest: what egress can keep to.
+const WINDOWS: std::ops::RangeInclusive<f64> = 0.001..=120.0;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change, remove))
+}
+
+/// A source.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Source)]
+pub(super) struct SourceJson {
+    /// Its id.
+    id: String,
+    /// The name people use.
+    name: String,
+    /// The CRM, such as `hubspot`.
+    provider: String,
+    /// The CRM's base URL; null where all its customers share one.
+    base_url: Option<String>,
+    /// Whether the base URL's name may resolve to addresses of a private network.
+    allow_private_network: bool,
+    /// The limit that is kept to, whatever the CRM allows; null if there is none.
+    limit: Option<SourceLimit>,
+    /// Additional certificate authorities in PEM form, or null.
+    ca_pem: Option<String>,
+    /// The account that its credential has to open, in the CRM's own name; null until somebody says so, or a check finds it out.
+    account: Option<String>,
+    /// What may be said about its credential.
+    credential: CredentialJson,
+    /// When it was made.
+    created_at: String,
+    /// When it was last changed.
+    updated_at: String,
+}
+
+/// What may be said about a credential.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Credential)]
+pub(super) struct CredentialJson {
+    /// Which of the two kinds it is.
+    #[schema(value_type = CredentialKind)]
+    kind: String,
+    /// Of OAuth: how the client gets access tokens.
+    #[schema(value_type = Option<GrantKind>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<String>,
+    /// When it was set.
+    set_at: String,
+}
+
+/// A source that is about to be made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewSource)]
+pub(super) struct NewSourceJson {
+    /// The name people use.
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// The CRM, such as `hubspot`.
+    provider: String,
+    /// The CRM's base URL; Salesforce needs it, HubSpot has one for all its customers.
+    base_url: Option<String>,
+    /// Whether the base URL's name may resolve to addresses of a private network.
+    allow_private_network: Option<bool>,
+    /// Stay below this, whatever the CRM allows.
+    limit: Option<SourceLimit>,
+    /// Additional certificate authorities in PEM form.
+    ca_pem: Option<String>,
+    /// The account that the credential has to open, in the CRM's own name, such as HubSpot's number or Salesforce's org id: with another one nothing is
+    /// planned or written. If it is not named, the first check finds it out.
+    #[schema(min_length = 1, max_length = 128)]
+    account: Option<String>,
+    /// The credential. It is sealed, and nothing shows it again.
+    #[schema(value_type = CredentialDocument)]
+    credential: (),
+}
+
+/// Changes of a source: the keys that are there are replaced, and null takes a key away that need not be there.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SourceChanges)]
+pub(super) struct SourceChangesJson {
+    /// The name people use.
+    #[schema(min_length = 1, max_length = 100, nullable = false)]
+    name: Option<String>,
+    /// The CRM's base URL. The credential has to come along: the stored one is for the CRM where it was.
+    base_url: Option<String>,
+    /// Whether the base URL's name may resolve to addresses of a private network.
+    allow_private_network: Option<bool>,
+    /// Stay below this, whatever the CRM allows.
+    limit: Option<SourceLimit>,
+    /// Additional certificate authorities in PEM form.
+    ca_pem: Option<String>,
+    /// The account that the credential has to open; null takes it away, and so does another `base_url`. Another credential leaves it as it is.
+    #[schema(min_length = 1, max_length = 128)]
+    account: Option<String>,
+    /// The credential. It is sealed, and nothing shows it again.
+    #[schema(value_type = CredentialDocument, required = false)]
+    credential: (),
+}
+
+fn shown(row: SourceRow) -> Answer<SourceJson> {
+    /// A [`CredentialSummary`](crate::secrets::credential::CredentialSummary) as it is stored.
+    #[derive(Deserialize)]
+    struct Summary {
+        kind: String,
+        grant: Option<String>,
+    }
+    let bad = |error: serde_json::Error| Problem::internal(&format!("the source {} is stored in an unknown form: {error}", row.source_id));
+    let settings: SourceSettings = serde_json::from_str(&row.settings).map_err(bad)?;
+    let Summary { kind, grant } = serde_json::from_str(&row.credential_summary).map_err(bad)?;
+    Ok(SourceJson {
+        id: row.source_id,
+        name: row.name,
+        provider: row.provider,
+        base_url: settings.base_url,
+        allow_private_network: settings.allow_private_network,
+        limit: settings.limit,
+        ca_pem: settings.ca_pem,
+        account: settings.account.map(|account| account.to_string()),
+        credential: CredentialJson { kind, grant, set_at: time_text(row.credential_set_at) },
+        created_at: time_text(row.created_at),
+        updated_at: time_text(row.updated_at),
+    })
+}
+
+/// The source of this id, or 404.
+pub(super) async fn found(app: &App, org_id: &str, source_id: &str) -> Answer<SourceRow> {
+    app.store.source(org_id, source_id).await?.ok_or_else(|| Problem::missing("source", source_id))
+}
+
+/// Takes the settings out of a body; those that are not there stay.
+fn settings(object: &mut Object, mut settings: SourceSettings) -> Answer<SourceSettings> {
+    if object.has("base_url") {
+        settings.base_url = object.text("base_url")?.map(|url| url.trim().to_owned());
+    }
+    if object.has("allow_private_network") {
+        settings.allow_private_network = object.flag("allow_private_network")?.unwrap_or_default();
+    }
+    if object.has("limit") {
+        settings.limit = object.take("limit").map(limit).transpose()?;
+    }
+    if object.has("ca_pem") {
+        settings.ca_pem = object.text("ca_pem")?;
+    }
+    if object.has("account") {
+        let account = object.text("account")?.map(|account| account.parse()).transpose();
+        settings.account = account.map_err(|wrong: BadAccount| object.wrong("account", &format!("no name of an account; {wrong}")))?;
+    }
+    Ok(settings)
+}
+
+fn limit(value: Value) -> Answer<SourceLimit> {
+    const CALLS: &str = "a whole number of at least 1";
+    const SECONDS: &str = "a number of seconds, at most 120";
+    let mut object = Object::within(value, "/limit", &["calls", "per_seconds"])?;
+    let whole = |number: f64| number.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&number);
+    let calls = object.number("calls", CALLS, whole)?.ok_or_else(|| object.missing("calls", CALLS))?;
+    let seconds = object.number("per_seconds", SECONDS, |number| WINDOWS.contains(&number))?;
+    let per_seconds = seconds.ok_or_else(|| object.missing("per_seconds", SECONDS))?;
+    Ok(SourceLimit { calls: calls as u32, per_seconds })
+}
+
+/// Takes the credential out of a body.
+fn credential(object: &mut Object) -> Answer<Option<CredentialDocument>> {
+    let document = object.take("credential").map(serde_json::from_value).transpose();
+    document.map_err(|error: serde_json::Error| wrong_credential(&error.to_string()))
+}
+
+/// What is wrong with a credential begins with where it is, such as `credential.oauth.grant`.
+fn wrong_credential(text: &str) -> Problem {
+    let place = text.strip_prefix('`').and_then(|rest| rest.split_once('`')).map(|(place, _)| place);
+    let pointer = format!("/{}", place.filter(|place| place.starts_with("credential")).unwrap_or("credential").replace('.', "/"));
+    Problem::invalid(if text.contains("` is missing") { "missing_key" } else { "invalid" }, pointer, text)
+}
+
+/// Whether a source can be reached so. No request leaves.
+async fn reachable(app: &App, org_id: &str, provider: &str, settings: &SourceSettings) -> Answer<BaseUrl> {
+    let wrong = |key: &str, code, detail: String| Problem::invalid(code, format!("/{key}"), detail);
+    // What does not even look like a URL may be a secret that was pasted into the wrong place.
+    if settings.base_url.as_deref().is_some_and(|url| !url.contains("://")) {
+        return Err(wrong("base_url", "invalid", "`base_url` is no URL that begins with https://".to_owned()));
+    }
+    let code = if settings.base_url.is_none() { "missing_key" } else { "invalid" };
+    let base_url = app.base_url(org_id, provider, settings).await.map_err(|error| wrong("base_url", code, error.to_string()))?;
+    if let Some(pem) = &settings.ca_pem {
+        if pem.contains("PRIVATE KEY") {
+            return Err(wrong("ca_pem", "invalid", "`ca_pem` has a private key in it; it takes certificates alone".to_owned()));
+        }
+        Transport::trusting(&base_url, Some(pem.as_bytes()), TransportLimits::default())
+            .map_err(|error| wrong("ca_pem", "invalid", error.to_string()))?;
+    }
+    Ok(base_url)
+}
+
+/// A credential that was checked and sealed, and what may be said about it.
+struct SealedCredential {
+    sealed: String,
+    summary: String,
+}
+
+fn seal(
+    app: &App,
+    context: &str,
+    document: &CredentialDocument,
+    provider: &str,
+    base_url: &BaseUrl,
+    ca_pem: Option<&str>,
+) -> Answer<SealedCredential> {
+    document.check(&Around { provider, base_url, ca_pem }).map_err(|error| wrong_credential(&error.to_string()))?;
+    let summary = serde_json::to_string(&document.summary()).map_err(|error| Problem::internal(&error))?;
+    Ok(SealedCredential { sealed: document.seal(&app.keyring.current(), context).to_string(), summary })
+}
+
+pub(super) fn stored(settings: &SourceSettings) -> Answer<String> {
+    serde_json::to_string(settings).map_err(|error| Problem::internal(&error))
+}
+
+/// The sources of the org.
+#[utoipa::path(get, path = "/sources", tag = "sources", params(Paging),
+    responses((status = 200, description = "A page of them, in the order of their ids", body = List<SourceJson>)),
+    extensions(("x-role" = json!("viewer"))))]
+async fn list(State(app): State<Arc<App>>, Viewer(member): Viewer, Query(paging): Query<Paging>) -> Answer<Json<List<SourceJson>>> {
+    let limit = paging.limit()?;
+    let rows = app.store.sources(&member.org_id, paging.after()?, limit as i64 + 1).await?;
+    let List { items, next } = List::page(rows, limit, |row| row.source_id.clone(), shown);
+    Ok(Json(List { items: items.into_iter().collect::<Answer<_>>()?, next }))
+}
+
+/// Makes a source.
+#[utoipa::path(post, path = "/sources", tag = "sources",
+    request_body(content = NewSourceJson,
+        example = json!({"name": "HubSpot", "provider": "hubspot", "credential": {"access_token": "pat-na1-00000000"}})),
+    responses((status = 201, description = "The source", body = SourceJson)),
+    extensions(("x-role" = json!("admin"))))]
+async fn create(
+    State(app): State<Arc<App>>,
+    Admin(member): Admin,
+    JsonBody(body): JsonBody<Map<String, Value>>,
+) -> Answer<(StatusCode, Json<SourceJson>)> {
+    let mut object = Object::body(body, &KEYS)?;
+    let providers = || listed(app.component.descriptor().destinations.iter().map(|served| &served.provider));
+    let name = object.name("name")?.ok_or_else(|| object.missing("name", "it is the name people use"))?;
+    let provider = object.text("provider")?.ok_or_else(|| object.missing("provider", &format!("it is one of {}", providers())))?;
+    if app.served(&provider).is_none() {
+        return Err(object.wrong("provider", &format!("no CRM that there are destinations for; it has to be one of {}", providers())));
+    }
+    let settings = settings(&mut object, SourceSettings::default())?;
+    let document = credential(&mut object)?
+        .ok_or_else(|| object.missing("credential", r#"it is an object such as {"access_token": "…"} or {"oauth": {…}}"#))?;
+    let base_url = reachable(&app, &member.org_id, &provider, &settings).await?;
+
+    let source_id = Store::new_source_id();
+    let context = links::context(&member.org_id, &source_id);
+    let credential = seal(&app, &context, &document, &provider, &base_url, settings.ca_pem.as_deref())?;
+    let new = NewSource {
+        name: &name,
+        provider: &provider,
+        settings: &stored(&settings)?,
+        credential: &credential.sealed,
+        credential_summary: &credential.summary,
+    };
+    app.store.add_source(&member.org_id, &source_id, new, &member.who()).await?;
+    Ok((StatusCode::CREATED, Json(shown(found(&app, &member.org_id, &source_id).await?)?)))
+}
+
+/// One source.
+#[utoipa::path(get, path = "/sources/{source_id}", tag = "sources", params(("source_id" = String, Path, description = "The source")),
+    responses((status = 200, description = "The source", body = SourceJson)),
+    extensions(("x-role" = json!("viewer"))))]
+async fn show(State(app): State<Arc<App>>, Viewer(member): Viewer, PathId(source_id): PathId) -> Answer<Json<SourceJson>> {
+    Ok(Json(shown(found(&app, &member.org_id, &source_id).await?)?))
+}
+
+/// Changes a source: the keys that are there are replaced.
+#[utoipa::path(patch, path = "/sources/{source_id}", tag = "sources", params(("source_id" = String, Path, description = "The source")),
+    request_body = SourceChangesJson,
+    responses(
+        (status = 200, description = "The source as it is now", body = SourceJson),
+        (status = 409, description = "A run uses the credential that would be replaced", body = ProblemJson,
+            content_type = "application/problem+json")),
+    extensions(("x-role" = json!("admin"))))]
+async fn change(
+    State(app): State<Arc<App>>,
+    Admin(member): Admin,
+    PathId(source_id): PathId,
+    JsonBody(body): JsonBody<Map<String, Value>>,
+) -> Answer<Json<SourceJson>> {
+    // Before its hold is taken: nobody holds another org's.
+    found(&app, &member.org_id, &source_id).await?;
+    let hold = app.holds.of(&source_id);
+    let held = hold.lock().await;
+    let row = found(&app, &member.org_id, &source_id).await?;
+    let mut object = Object::body(body, &KEYS)?;
+    let changed = object.keys();
+    if changed.is_empty() {
+        return Ok(Json(shown(row)?));
+    }
+
+    let name = if object.has("name") {
+        object.name("name")?.ok_or_else(|| object.wrong("name", "null; a source has a name"))?
+    } else {
+        row.name.clone()
+    };
+    if object.has("provider") && object.text("provider")?.as_deref() != Some(row.provider.as_str()) {
+        return Err(object.wrong("provider", "another one; a source stays with its CRM. Make a new source"));
+    }
+    let before: SourceSettings = serde_json::from_str(&row.settings).map_err(|error| Problem::internal(&error))?;
+    let named = object.has("account");
+    let mut settings = settings(&mut object, before.clone())?;
+    let document = credential(&mut object)?;
+    if document.is_none() && changed.iter().any(|key| key == "credential") {
+        return Err(object.wrong("credential", "null; a source has a credential"));
+    }
+    let base_url = reachable(&app, &member.org_id, &row.provider, &settings).await?;
+    let moved = app.base_url(&member.org_id, &row.provider, &before).await.ok().is_none_or(|before| before != base_url);
+    if moved && document.is_none() {
+        let why = "a new `base_url` takes the credential along: the stored one is for the CRM where it was";
+        return Err(object.missing("credential", why));
+    }
+    if moved && !named {
+        settings.account = None;
+    }
+    let context = links::context(&member.org_id, &source_id);
+    let sealed = match &document {
+        Some(document) => Some(seal(&app, &context, document, &row.provider, &base_url, settings.ca_pem.as_deref())?),
+        None => None,
+    };
+    let (credential, credential_summary) =
+        sealed.as_ref().map_or((&row.credential, &row.credential_summary), |new| (&new.sealed, &new.summary));
+    let new = NewSource { name: &name, provider: &row.provider, settings: &stored(&settings)?, credential, credential_summary };
+    match app.store.change_source(&member.org_id, &source_id, new, sealed.is_some(), &changed, &member.who()).await? {
+        Changed::Done => {}
+        Changed::Missing => return Err(Problem::missing("source", &source_id)),
+        Changed::UnderWay(run_id) => {
+            let detail =
+                format!("run {run_id} uses this source's credential; wait for its end, or stop it with POST /runs/{run_id}/cancel");
+            return Err(Problem::conflict("run_under_way", detail));
+        }
+    }
+    drop(held);
+    app.links.forget(&member.org_id, &source_id);
+    Ok(Json(shown(found(&app, &member.org_id, &source_id).await?)?))
+}
+
+/// Removes a source that no destination uses.
+#[utoipa::path(delete, path = "/sources/{source_id}", tag = "sources", params(("source_id" = String, Path, description = "The source")),
+    responses(
+        (status = 204, description = "It is gone, and its credential with it"),
+        (status = 409, description = "A destination uses it", body = ProblemJson, content_type = "application/problem+json")),
+    extensions(("x-role" = json!("admin"))))]
+async fn remove(State(app): State<Arc<App>>, Admin(member): Admin, PathId(source_id): PathId) -> Answer<StatusCode> {
+    in_use(&app, &member.org_id, &source_id).await?;
+    match app.store.remove_source(&member.org_id, &source_id, &member.who()).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Problem::missing("source", &source_id)),
+        // A destination that was made meanwhile: the database lets no source go that one refers to.
+        Err(error) => {
+            in_use(&app, &member.org_id, &source_id).await?;
+            return Err(error.into());
+        }
+    }
+    app.links.forget(&member.org_id, &source_id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// 409 if destinations use the source.
+async fn in_use(app: &App, org_id: &str, source_id: &str) -> Answer<()> {
+    let users = app.store.users_of_source(org_id, source_id).await?;
+    if users.is_empty() {
+        return Ok(());
+    }
+    let some = listed(users.iter().take(10));
+    let more = if users.len() > 10 { format!(" and {} more", users.len() - 10) } else { String::new() };
+    let detail = format!("the source is used by the destinations {some}{more}; give them another source or delete them first");
+    Err(Problem::conflict("source_in_use", detail))
+}
+
+/// Why there is no way to a source's CRM, as an answer.
+pub(super) fn unusable(error: LinkError) -> Problem {
+    match error {
+        LinkError::Store(error) => error.into(),
+        other => Problem::conflict("source_unusable", format!("the source cannot be used: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::problem::tests::refused;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_wrong_with_a_credential_has_its_pointer() {
+        for (text, code, pointer) in [
+            ("`credential.oauth.grant` is none of `refresh_token`", "invalid", "/credential/oauth/grant"),
+            ("`credential.oauth.client_id` is missing", "missing_key", "/credential/oauth/client_id"),
+            ("`credential` is empty; it has to be an object", "invalid", "/credential"),
+            ("something else", "invalid", "/credential"),
+        ] {
+            assert_eq!(refused(&wrong_credential(text)), (code.to_owned(), pointer.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_one_that_can_be_kept() {
+        let good = limit(json!({"calls": 100_000.0, "per_seconds": 10})).ok().unwrap();
+        assert_eq!(good, SourceLimit { calls: 100_000, per_seconds: 10.0 });
+        for (bad, pointer) in [
+            (json!({"calls": 0, "per_seconds": 10}), "/limit/calls"),
+            (json!({"calls": 1.5, "per_seconds": 10}), "/limit/calls"),
+            (json!({"calls": 1, "per_seconds": 121}), "/limit/per_seconds"),
+            (json!({"calls": 1, "per_seconds": 0}), "/limit/per_seconds"),
+            (json!({"calls": 1}), "/limit/per_seconds"),
+            (json!({"calls": 1, "per_seconds": 1, "per_minutes": 1}), "/limit/per_minutes"),
+            (json!("much"), "/limit"),
+        ] {
+            assert_eq!(refused(&limit(bad.clone()).unwrap_err()).1, pointer, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! Dry runs of the service: an org's golden records in, a plan that is kept out. And undoing, which is a plan too.
+
+use super::turns::LineTooLong;
+use crate::{
+    app::App,
+    links::{LinkError, SourceSettings},
+    storage::{self, NoRoom},
+    store::{DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, now_ms, time_text},
+};
+use reverse_sync::{
+    ErrorKind,
+    account::NotHeld,
+    component::{Component, GrantError},
+    egress::{
+        Link,
+        credential::{CredentialError, OTHER_ACCOUNT},
+    },
+    engine::EngineError,
+    journal::{self, JournalError, RunId},
+    plan::{DroppedField, Fingerprint, Guard, Plan, PlanError, PlanId, PlanMode, SampleChange, SkippedRows},
+    planner::{self, Asking, Planning, PlanningError},
+    records::{RecordSource, RecordsError},
+    run::StopSignal,
+    undo::{self, UndoError, Undoing},
+    verify::VerifyError,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, io, sync::Arc, time::Instant};
+
+/// Skipped rows that are shown with a plan, and the longest sentence about one of them, in characters.
+const EXPLAINED: usize = 10;
+const LONGEST_DETAIL: usize = 500;
+
+/// A plan, for people and programs: what a dry run is answered with.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = Plan)]
+pub struct PlanJson {
+    /// Always true: nothing was written.
+    pub dry_run: bool,
+    /// Golden records.
+    pub total: u64,
+    /// Records that would be updated.
+    pub writable: u64,
+    /// All others.
+    pub skipped: u64,
+    /// The first changes; left out of lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub sample: Option<Vec<SampleChange>>,
+    /// Names the plan: the same for the same golden records, destination and component.
+    pub plan_id: String,
+    /// Where it would be written.
+    pub destination_id: String,
+    /// What that is called.
+    pub destination: PlannedFor,
+    /// The account that it was made with, and that its runs are held to, in the CRM's own name; null if nobody has asked (offline), or nobody knows.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// `offline`: without asking the CRM; `online`: with its metadata; `compare`: with its records.
+    pub mode: PlanMode,
+    /// Records that are not written, by reason.
+    pub skipped_by_reason: BTreeMap<String, u64>,
+    /// The first 10 of them that are left out for a reason of their own, such as a value that cannot be written; of an undo, those that somebody
+    /// changed since. Left out of lists; `GET /plans/{plan_id}/skipped` has all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub skipped_rows: Option<Vec<SkippedRows>>,
+    /// How many records each field would be written for.
+    pub fields: BTreeMap<String, u64>,
+    /// Columns that are not written.
+    pub dropped_fields: Vec<DroppedField>,
+    /// What the person who confirms should know.
+    pub warnings: Vec<String>,
+    /// What the person who confirms has to override by name.
+    pub guards: Vec<Guard>,
+    /// The run that it undoes.
+    pub undoes: Option<String>,
+    /// When it was made.
+    pub planned_at: String,
+    /// Who had it made.
+    pub planned_by: String,
+    /// The component that made it, and alone may run it.
+    pub component: String,
+    /// The likely cause, if there is nothing to write.
+    pub hint: Option<String>,
+}
+
+/// The destination of a plan, as it was.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PlannedFor {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub destination_type: String,
+}
+
+/// Why there is no plan. Nothing was written anywhere.
+#[derive(Debug, thiserror::Error)]
+pub enum DryRunError {
+    /// The org has no golden records of the destination's type.
+    #[error("there are no golden records of type `{0}` in this org; bring them with PUT /golden/{0}")]
+    NoGoldenRecords(String),
+    /// They were replaced while they were read.
+    #[error("the golden records were replaced while they were read; plan again")]
+    Replaced,
+    /// They cannot be read as this destination wants them.
+    #[error("golden records{}: {reason}", line.map_or_else(String::new, |line| format!(", line {line}")))]
+    Records {
+        /// The line, where there are lines.
+        line: Option<u64>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The source is gone.
+    #[error("the destination's source is gone; give it another one with PATCH /destinations/{{id}}")]
+    NoSource,
+    /// There is no way to the CRM.
+    #[error(transparent)]
+    Link(LinkError),
+    /// The destination's configuration.
+    #[error("{0}")]
+    Config(String),
+    /// The credential opens another account than the one that is meant, or nobody knows which.
+    #[error("{message}")]
+    Account {
+        /// `other_account` or `account_unknown`.
+        code: &'static str,
+        /// What happened.
+        message: String,
+    },
+    /// The CRM, or the credential.
+    #[error("{message}")]
+    Crm {
+        /// What kind of trouble.
+        kind: ErrorKind,
+        /// What happened and what to do.
+        message: String,
+    },
+    /// The run cannot be undone.
+    #[error("{0}")]
+    NotUndoable(String),
+    /// It took too long.
+    #[error("it took longer than this service lets a dry run take; plan fewer golden records, or have the limit raised")]
+    TooLong,
+    /// Too many wait.
+    #[error(transparent)]
+    Line(#[from] LineTooLong),
+    /// The org keeps as much as it may.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The service itself.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// A plan that was made.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// How it is shown.
+    pub json: PlanJson,
+    /// The golden set that it was made from.
+    pub set_id: Option<String>,
+}
+
+/// Plans a destination, and keeps the plan.
+///
+/// # Errors
+/// See [`DryRunError`].
+pub async fn dry_run(app: &Arc<App>, member: &Member, to: &DestinationRow, mode: PlanMode) -> Result<Planned, DryRunError> {
+    let org_id = &member.org_id;
+    let golden = app.store.golden(org_id, &to.destination.entity_type).await?;
+    let golden = golden.ok_or_else(|| DryRunError::NoGoldenRecords(to.destination.entity_type.clone()))?;
+    let source = source_of(app, org_id, to).await?;
+    // Before its turn: it may wait for a walk of the org's folder, which is nobody else's business.
+    has_room(app, org_id).await?;
+    let turns = if mode == PlanMode::Offline { &app.jobs.offline_plans } else { &app.jobs.online_plans };
+    let _turn = turns.take(org_id).await?;
+    let began = Instant::now();
+    let planned = plan(app, org_id, to, &source, &golden, mode).await;
+    app.metrics.planned(mode, planned.is_ok(), began.elapsed());
+    let plan = match planned {
+        Err(DryRunError::Records { .. } | DryRunError::Internal(_)) if is_replaced(app, org_id, &golden).await? => {
+            return Err(DryRunError::Replaced);
+        }
+        planned => planned?,
+    };
+    let set_id = Some(golden.set_id);
+    let json = keep(app, member, to, &plan, set_id.clone()).await?;
+    Ok(Planned { plan, json, set_id })
+}
+
+/// Whether an org may keep one more plan, however large it becomes: nobody knows that before it is made.
+async fn has_room(app: &App, org_id: &str) -> Result<(), DryRunError> {
+    let allowed = u64::try_from(app.store.quota(org_id).await?.stored_bytes).unwrap_or(0);
+    Ok(app.storage.has_room(org_id, allowed).await?)
+}
+
+async fn source_of(app: &App, org_id: &str, to: &DestinationRow) -> Result<SourceRow, DryRunError> {
+    app.store.source(org_id, &to.source_id).await?.ok_or(DryRunError::NoSource)
+}
+
+async fn is_replaced(app: &App, org_id: &str, golden: &GoldenRow) -> Result<bool, StoreError> {
+    Ok(app.store.golden(org_id, &golden.entity_type).await?.is_none_or(|now| now.set_id != golden.set_id))
+}
+
+async fn plan(
+    app: &App,
+    org_id: &str,
+    to: &DestinationRow,
+    source: &SourceRow,
+    golden: &GoldenRow,
+    mode: PlanMode,
+) -> Result<Plan, DryRunError> {
+    let folder = app.folder(org_id);
+    let path = folder.golden().join(&golden.file_name);
+    let records = RecordSource::of(vec![path.clone()], to.destination.record_options()).map_err(records_error)?;
+    let internal = |error: io::Error| DryRunError::Internal(format!("golden set {}: {error}", golden.set_id));
+    let (base_url, asking) = if mode == PlanMode::Offline {
+        let settings: SourceSettings = serde_json::from_str(&source.settings)
+            .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
+        let base_url = app.base_url(org_id, &source.provider, &settings).await.map_err(DryRunError::Link)?;
+        (base_url, Asking::Nothing)
+    } else {
+        let link = observed(app, org_id, source).await?;
+        let asking = if mode == PlanMode::Online { Asking::Metadata(link.clone()) } else { Asking::Records(link.clone()) };
+        (link.base_url, asking)
+    };
+    let planning = Planning {
+        destination: &to.destination,
+        base_url: &base_url,
+        asking,
+        grant: &app.grant,
+        records: Box::new(records),
+        fingerprints: vec![Fingerprint::of(&path).map_err(internal)?],
+        plans_dir: &folder.plans(),
+    };
+    let component = app.component.with_deadline(app.jobs.limits.plan_time);
+    let rights = rights(&component, to);
+    planner::plan(&component, planning).await.map_err(|error| planning_error(error, &rights))
+}
+
+/// The way to the CRM, whose requests are counted.
+async fn observed(app: &App, org_id: &str, source: &SourceRow) -> Result<Link, DryRunError> {
+    let link = app.link(org_id, source).await.map_err(DryRunError::Link)?;
+    Ok(Link { observer: Some(Arc::new(app.metrics.crm(&source.provider))), ..link })
+}
+
+fn rights(component: &Component, to: &DestinationRow) -> String {
+    component.destination_type(&to.destination.destination_type).map_or_else(|_| String::new(), |served| served.required_rights.clone())
+}
+
+fn records_error(error: RecordsError) -> DryRunError {
+    match error {
+        RecordsError::Malformed { line, reason, .. } => DryRunError::Records { line, reason },
+        // It may name a file, which is nobody's business.
+        other => DryRunError::Internal(other.to_string()),
+    }
+}
+
+fn planning_error(error: PlanningError, rights: &str) -> DryRunError {
+    if error.is_config() {
+        return DryRunError::Config(error.to_string());
+    }
+    match (error.kind(), error) {
+        (None, PlanningError::Account(error)) => account_error(&error, rights),
+        (_, PlanningError::NoAccess(error)) if error.is_other_account() => other_account(&error),
+        (Some(kind), error) => {
+            let needs = if kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
+            DryRunError::Crm { kind, message: format!("{error}{needs}") }
+        }
+        (None, PlanningError::Records(error)) => records_error(error),
+        (None, PlanningError::Engine(EngineError::Deadline(_))) => DryRunError::TooLong,
+        (None, error) => DryRunError::Internal(error.to_string()),
+    }
+}
+
+fn other_account(error: &CredentialError) -> DryRunError {
+    DryRunError::Account { code: OTHER_ACCOUNT, message: error.to_string() }
+}
+
+fn account_error(error: &NotHeld, rights: &str) -> DryRunError {
+    match (error, error.code()) {
+        (_, Some(code)) => DryRunError::Account { code, message: error.to_string() },
+        (NotHeld::Unanswered(unanswered), None) => {
+            let kind = unanswered.kind();
+            let needs = if kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
+            DryRunError::Crm { kind, message: format!("{error}{needs}") }
+        }
+        (_, None) => DryRunError::Internal(error.to_string()),
+    }
+}
+
+/// A sentence of no more than so many characters: the row is kept with the plan's.
+fn short(rows: SkippedRows) -> SkippedRows {
+    SkippedRows { detail: rows.detail.map(|detail| detail.chars().take(LONGEST_DETAIL).collect()), ..rows }
+}
+
+/// Keeps a plan's row, so that it is listed and its golden set stays.
+async fn keep(app: &App, member: &Member, to: &DestinationRow, plan: &Plan, set_id: Option<String>) -> Result<PlanJson, DryRunError> {
+    let of = plan.clone();
+    let rows = tokio::task::spawn_blocking(move || of.explained_rows(EXPLAINED))
+        .await
+        .map_err(|error| DryRunError::Internal(error.to_string()))?;
+    let skipped_rows = rows.map_err(|error| DryRunError::Internal(error.to_string()))?.into_iter().map(short).collect();
+    let header = plan.header();
+    let planned_at = header.planned_at.parse::<jiff::Timestamp>().map_or_else(|_| now_ms(), jiff::Timestamp::as_millisecond);
+    let json = PlanJson {
+        dry_run: true,
+        total: header.total,
+        writable: header.writable,
+        skipped: header.skipped,
+        sample: Some(header.sample.clone()),
+        plan_id: header.plan_id.to_string(),
+        destination_id: to.destination_id.clone(),
+        destination: PlannedFor { name: header.destination.name.clone(), destination_type: header.destination.destination_type.clone() },
+        account: header.account.as_ref().map(ToString::to_string),
+        mode: header.mode,
+        skipped_by_reason: header.skipped_by_reason.clone(),
+        skipped_rows: Some(skipped_rows),
+        fields: header.fields.clone(),
+        dropped_fields: header.dropped_fields.clone(),
+        warnings: header.warnings.clone(),
+        guards: header.guards.clone(),
+        undoes: header.undoes.as_ref().map(ToString::to_string),
+        planned_at: time_text(planned_at),
+        planned_by: member.who(),
+        component: header.component.digest.to_string(),
+        hint: header.hint(),
+    };
+    let row = PlanRow {
+        plan_id: json.plan_id.clone(),
+        destination_id: to.destination_id.clone(),
+        set_id,
+        undoes: json.undoes.clone(),
+        summary: serde_json::to_string(&json).map_err(|error| DryRunError::Internal(error.to_string()))?,
+        planned_at,
+        planned_by: json.planned_by.clone(),
+    };
+    if app.store.keep_plan(&member.org_id, &row).await? {
+        // Three files, whose names are in the cache.
+        let bytes = storage::size(&app.folder(&member.org_id).plans().join(&row.plan_id));
+        app.storage.added(&member.org_id, bytes.map_err(|error| DryRunError::Internal(error.to_string()))?);
+    }
+    Ok(json)
+}
+
+/// Plans the way back from a run. Only reads leave. An org that keeps as much as it may can do this too: no undo is larger than the plan that it
+/// undoes, which is kept.
+///
+/// # Errors
+/// See [`DryRunError`].
+pub async fn undo(app: &Arc<App>, member: &Member, run: &RunRow, to: &DestinationRow) -> Result<PlanJson, DryRunError> {
+    let org_id = &member.org_id;
+    let not = |what: String| DryRunError::NotUndoable(what);
+    let folder = app.folder(org_id);
+    let run_id: RunId = run.run_id.parse().map_err(DryRunError::Internal)?;
+    let plan_id: PlanId = run.plan_id.parse().map_err(DryRunError::Internal)?;
+    let (runs_dir, plans_dir, of) = (folder.runs(), folder.plans(), run_id.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let past = journal::read_run(&runs_dir, &of)?;
+        Ok::<_, JournalError>((past, Plan::load(&plans_dir, &plan_id)))
+    });
+    let read = read.await.map_err(|error| DryRunError::Internal(error.to_string()))?;
+    let (past, made) = read.map_err(|error| match error {
+        JournalError::Unknown(_) => not(format!("run {run_id} has written nothing; there is nothing to undo")),
+        JournalError::Busy(_) => not(format!("run {run_id} is under way; wait for its end, or cancel it")),
+        error => DryRunError::Internal(error.to_string()),
+    })?;
+    let made = made.map_err(|error| match error {
+        PlanError::Io(_) | PlanError::Unreadable { .. } => DryRunError::Internal(error.to_string()),
+        error => not(error.to_string()),
+    })?;
+    let source = source_of(app, org_id, to).await?;
+    let _turn = app.jobs.online_plans.take(org_id).await?;
+    let link = observed(app, org_id, &source).await?;
+    let base_url = link.base_url.clone();
+    let undoing = Undoing {
+        run_id: &run_id,
+        past: &past,
+        plan: &made,
+        destination: &to.destination,
+        base_url: &base_url,
+        grant: &app.grant,
+        link,
+        plans_dir: &folder.plans(),
+    };
+    let component = app.component.with_deadline(app.jobs.limits.plan_time);
+    let plan = undo::plan(&component, undoing, StopSignal::new()).await.map_err(|error| undo_error(error, &rights(&component, to)))?;
+    keep(app, member, to, &plan, None).await
+}
+
+fn undo_error(error: UndoError, rights: &str) -> DryRunError {
+    match error {
+        UndoError::NoValuesBefore(run_id) => DryRunError::NotUndoable(format!(
+            "run {run_id} cannot be undone: its plan was made without looking at the CRM's records, so nobody knows what they held; plan with \"mode\": \"compare\" to be able to undo"
+        )),
+        UndoError::OtherTarget { run_id, name, what } => {
+            DryRunError::NotUndoable(format!("run {run_id} wrote to another target than `{name}` is now: {what}; set that back first"))
+        }
+        UndoError::NothingWritten(_) => DryRunError::NotUndoable(error.to_string()),
+        UndoError::Account(error) => account_error(&error, rights),
+        UndoError::Grant(GrantError::NotServed { .. }) | UndoError::Verify(VerifyError::Grant(GrantError::NotServed { .. })) => {
+            DryRunError::NotUndoable(error.to_string())
+        }
+        UndoError::Verify(VerifyError::Stopped(stopped)) => {
+            let needs = if stopped.kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
+            DryRunError::Crm { kind: stopped.kind, message: format!("{}{needs}", stopped.message) }
+        }
+        UndoError::Verify(VerifyError::NoAccess(error)) if error.is_other_account() => other_account(&error),
+        UndoError::Verify(VerifyError::NoAccess(error)) => DryRunError::Crm { kind: ErrorKind::Unauthorized, message: error.to_string() },
+        UndoError::Verify(VerifyError::Engine(EngineError::Deadline(_))) => DryRunError::TooLong,
+        error => DryRunError::Internal(error.to_string()),
+    }
+}

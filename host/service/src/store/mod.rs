@@ -1,0 +1,333 @@
+//! The state of the service: SQLite by default, PostgreSQL by URL, one set of statements for both.
+//!
+//! Every function that reads or writes what belongs to an org takes the org's id, and every statement names it: another
+//! org's ids find nothing. Writers take turns where the database does not order them by itself, so that a count that was
+//! looked at still holds when something is written because of it.
+
+mod audit;
+mod destinations;
+mod golden;
+mod ids;
+mod members;
+mod plans;
+mod quotas;
+mod refused_keys;
+mod runs;
+mod service;
+mod sources;
+mod status;
+
+pub use audit::{AuditEntry, AuditRow, Broken, Head, Sign, Verified};
+pub use destinations::{Changed, DestinationRow};
+pub use golden::{GoldenRow, NewGolden};
+pub use ids::{now_ms, random_id, time_text};
+pub use members::{ApiKeyRow, Member, NewKey, Revoked, Role};
+pub use plans::PlanRow;
+pub use quotas::{OwnQuota, Quota, Usage};
+pub use runs::{Begun, NewRun, OutcomeRow, Resumed, RunFilter, RunRow};
+pub use service::ServiceState;
+pub use sources::{NewSource, SourceRow};
+pub use status::Status;
+
+use sqlx::{
+    Any, AnyConnection, AnyPool, Connection, Executor, Row as _, SqlSafeStr, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers},
+    migrate::{Migration, MigrationType, Migrator},
+};
+use std::{
+    path::Path,
+    str::FromStr,
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
+
+/// How long the connection that holds the database may take to say that it does.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A row of any table.
+type Row = AnyRow;
+/// A write in progress.
+type Write = Transaction<'static, Any>;
+
+/// Where the state is kept.
+#[derive(Clone)]
+pub struct Store {
+    reads: AnyPool,
+    writes: AnyPool,
+    kind: Kind,
+    default_quota: Quota,
+    /// Makes the hashes of the audit log.
+    sign: Arc<dyn Sign>,
+    /// The start of the service that this is, once it has begun. Whatever says where a run stands is refused once another one has.
+    epoch: Arc<AtomicI64>,
+    refused: Arc<refused_keys::RefusedKeys>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// Why the state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no database that is supported.
+    #[error("--database takes sqlite:///path/to/file.db or postgres://user@host/database, not `{0}:…`")]
+    Url(String),
+    /// The database refuses, or is not there.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Its tables are not those of this version.
+    #[error("the database cannot be brought to this version's tables: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Another service has started on this state since.
+    #[error("another service has taken this state over; this one says nothing more about its runs")]
+    TakenOver,
+    /// The audit log's key.
+    #[error("no row can be added to the audit log: {0}")]
+    Unsigned(String),
+    /// A value in it is not what this version writes.
+    #[error("the database holds something unexpected in {place}: {error}")]
+    Unexpected {
+        /// Table and column.
+        place: &'static str,
+        /// What is wrong.
+        error: String,
+    },
+}
+
+/// How long a database may take to answer at the start.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The result of a question to the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+impl Store {
+    /// Connects, and brings the tables to this version. Nothing can be logged before it [has a key](Store::signed_by).
+    ///
+    /// # Errors
+    /// If the database cannot be reached, or belongs to a newer version.
+    pub async fn open(url: &str) -> Result<Store> {
+        install_default_drivers();
+        let kind = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Kind::Sqlite,
+            Some("postgres" | "postgresql") => Kind::Postgres,
+            other => return Err(StoreError::Url(other.unwrap_or_default().chars().take(20).collect())),
+        };
+        let options = AnyConnectOptions::from_str(url)?;
+        if kind == Kind::Sqlite {
+            #[cfg(unix)]
+            own_alone(url).map_err(|error| StoreError::Database(sqlx::Error::Io(error)))?;
+        }
+        // A pool would try again for half a minute before it says that there is nobody.
+        let silent =
+            || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database does not answer within 10 seconds"));
+        let first = tokio::time::timeout(CONNECT, <AnyConnection as Connection>::connect_with(&options)).await.map_err(|_| silent())??;
+        first.close().await?;
+        let pool = |connections: u32| {
+            let pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
+            // A file does not hang up.
+            let pool = pool.test_before_acquire(kind == Kind::Postgres);
+            pool.after_connect(move |connection, _| Box::pin(prepare(connection, kind)))
+        };
+        // SQLite has one writer at a time; with one connection for it they queue instead of failing.
+        let writes = pool(if kind == Kind::Sqlite { 1 } else { 8 }).connect_with(options.clone()).await?;
+        Migrator::with_migrations(migrations(kind)).run(&writes).await?;
+        let reads = pool(8).connect_with(options).await?;
+        Ok(Store {
+            reads,
+            writes,
+            kind,
+            default_quota: Quota::default(),
+            sign: Arc::new(audit::NoKey),
+            epoch: Arc::default(),
+            refused: Arc::default(),
+        })
+    }
+
+    /// With this to make the hashes of the audit log.
+    #[must_use]
+    pub fn signed_by(self, sign: Arc<dyn Sign>) -> Store {
+        Store { sign, ..self }
+    }
+
+    /// With these limits for orgs that have none of their own.
+    #[must_use]
+    pub fn with_default_quota(self, default_quota: Quota) -> Store {
+        Store { default_quota, ..self }
+    }
+
+    /// SQLite in a file, which is made if it is not there.
+    pub fn file_url(path: &Path) -> String {
+        format!("sqlite://{}?mode=rwc", path.display())
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(&self.reads).await?;
+        Ok(())
+    }
+
+    /// Holds the database as a service, on a connection of its own, or `None` if another one does. PostgreSQL only; SQLite has a lock
+    /// file beside it.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn hold_service(&self) -> Result<Option<ServiceHold>> {
+        let mut connection = self.reads.acquire().await?.detach();
+        let sql = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END AS held";
+        let held: i32 = sqlx::query(sql).bind(turn::SERVICE).fetch_one(&mut connection).await?.try_get("held")?;
+        Ok((held == 1).then_some(ServiceHold(connection)))
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+
+    /// Begins to write. What is read within it stays true until it ends.
+    async fn write(&self) -> Result<Write> {
+        Ok(match self.kind {
+            Kind::Sqlite => self.writes.begin_with("BEGIN IMMEDIATE").await?,
+            Kind::Postgres => self.writes.begin().await?,
+        })
+    }
+
+    /// Holds everybody else off from what `what` stands for, until the write ends.
+    async fn take_turn(&self, write: &mut Write, what: i64) -> Result<()> {
+        if self.kind == Kind::Postgres {
+            // Its answer is void, which has no Rust type here.
+            sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS turn").bind(what).execute(&mut **write).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The database is held by a service as long as this connection lives.
+pub struct ServiceHold(AnyConnection);
+
+impl ServiceHold {
+    /// Whether the database is still held. A connection that does not answer holds nothing that anybody could rely on.
+    pub async fn is_held(&mut self) -> bool {
+        let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted \
+                   AND (classid::bigint << 32 | objid::bigint) = $1) THEN 1 ELSE 0 END AS held";
+        let asked = sqlx::query(sql).bind(turn::SERVICE).fetch_one(&mut self.0);
+        matches!(tokio::time::timeout(ANSWER, asked).await, Ok(Ok(row)) if row.try_get::<i32, _>("held").is_ok_and(|held| held == 1))
+    }
+}
+
+impl std::fmt::Debug for ServiceHold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ServiceHold")
+    }
+}
+
+/// Turns of [`Store::take_turn`].
+mod turn {
+    pub(super) const SERVICE: i64 = 0x7273_0011;
+    pub(super) const AUDIT: i64 = 0x7273_0001;
+    pub(super) const RUNS: i64 = 0x7273_0002;
+    pub(super) const GOLDEN: i64 = 0x7273_0003;
+}
+
+/// Makes the file of a SQLite database what its owner alone reads, wherever it lies; SQLite's other files beside it become like it.
+#[cfg(unix)]
+fn own_alone(url: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or_default();
+    let (path, mode) = path.split_once('?').unwrap_or((path, ""));
+    if path.is_empty() || path == ":memory:" {
+        return Ok(());
+    }
+    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let made = mode.contains("mode=rwc").then(|| std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&*path));
+    if let Some(Err(error)) = made
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(error);
+    }
+    for file in [path.to_string(), format!("{path}-wal"), format!("{path}-shm")] {
+        match std::fs::metadata(&file) {
+            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+                std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+                tracing::warn!(file, "others could read the database; now they cannot");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn prepare(connection: &mut AnyConnection, kind: Kind) -> std::result::Result<(), sqlx::Error> {
+    if kind == Kind::Sqlite {
+        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 30000;";
+        connection.execute(pragmas).await?;
+    }
+    Ok(())
+}
+
+fn migrations(kind: Kind) -> Vec<Migration> {
+    let guard = match kind {
+        Kind::Sqlite => include_str!("../../migrations/2_audit_log_sqlite.sql"),
+        Kind::Postgres => include_str!("../../migrations/2_audit_log_postgres.sql"),
+    };
+    let hold = include_str!("../../migrations/3_hold.sql");
+    [(1, "tables", include_str!("../../migrations/1_tables.sql")), (2, "audit log", guard), (3, "hold", hold)]
+        .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false))
+        .into()
+}
+
+/// What JSON text in a column says.
+fn json<T: serde::de::DeserializeOwned>(place: &'static str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| StoreError::Unexpected { place, error: error.to_string() })
+}
+
+/// JSON text for a column.
+fn to_json(value: &impl serde::Serialize) -> String {
+    // What is stored are maps and lists of plain values.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// What the word in a column stands for.
+fn word<T: FromStr<Err = String>>(place: &'static str, text: &str) -> Result<T> {
+    text.parse().map_err(|error| StoreError::Unexpected { place, error })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// An empty store in a folder of its own.
+    pub(crate) async fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&Store::file_url(&dir.path().join("test.db"))).await.unwrap().signed_by(Arc::new(TestKey));
+        (dir, store)
+    }
+
+    /// A key that everybody knows.
+    pub(crate) struct TestKey;
+
+    impl Sign for TestKey {
+        fn active(&self) -> std::result::Result<String, String> {
+            Ok("test".to_owned())
+        }
+
+        fn mac(&self, key_id: &str, text: &[u8]) -> Option<String> {
+            (key_id == "test").then(|| reverse_sync::digest::Digest::of(&[b"key", text].concat()).hex())
+        }
+    }
+
+    #[tokio::test]
+    async fn it_opens_again_and_refuses_what_is_no_database() {
+        let (dir, store) = store().await;
+        store.ping().await.unwrap();
+        store.close().await;
+        Store::open(&Store::file_url(&dir.path().join("test.db"))).await.unwrap().ping().await.unwrap();
+        assert!(matches!(Store::open("mysql://root:sesame@localhost/x").await, Err(StoreError::Url(scheme)) if scheme == "mysql"));
+    }
+}

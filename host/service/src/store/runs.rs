@@ -1,0 +1,526 @@
+//! Runs: what was confirmed, where it stands, what it came to.
+
+use super::{AuditEntry, Result, Row, Status, Store, now_ms, quotas::count_start, to_json, turn, word};
+use reverse_sync::{
+    journal::{Ending, JournalId, Problem, RunId},
+    plan::PlanId,
+};
+use serde_json::{Value, json};
+use sqlx::Row as _;
+
+/// A run as it is stored.
+#[derive(Clone, Debug)]
+pub struct RunRow {
+    /// The org.
+    pub org_id: String,
+    /// Its id.
+    pub run_id: String,
+    /// Its plan.
+    pub plan_id: String,
+    /// Its destination.
+    pub destination_id: String,
+    /// Where it stands.
+    pub status: Status,
+    /// What was asked for, as JSON.
+    pub options: String,
+    /// What it came to, as JSON.
+    pub result: Option<String>,
+    /// The digest of the request that came with an idempotency key.
+    pub request_hash: Option<String>,
+    /// Who confirmed it.
+    pub started_by: String,
+    /// When it was confirmed.
+    pub created_at: i64,
+    /// When it began.
+    pub started_at: Option<i64>,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// When it goes on, if it is queued and waits for that.
+    pub due_at: Option<i64>,
+    /// The name of its journal.
+    pub journal_id: String,
+    /// Whether the journal has begun, so that it has to be there.
+    pub begun: bool,
+    /// Orders the runs of an org.
+    pub number: i64,
+}
+
+/// A run that somebody has confirmed.
+pub struct NewRun<'a> {
+    /// The org.
+    pub org_id: &'a str,
+    /// Its plan.
+    pub plan_id: &'a PlanId,
+    /// Its destination.
+    pub destination_id: &'a str,
+    /// When that was last changed, as it was read to be planned and confirmed.
+    pub destination_updated_at: i64,
+    /// What was asked for, as JSON.
+    pub options: &'a str,
+    /// The key that the request came with, and the digest of the request.
+    pub idempotency: Option<(&'a str, &'a str)>,
+    /// Who confirmed it.
+    pub started_by: &'a str,
+    /// The largest number of a run of this plan whose journal is there, whatever the database says.
+    pub last_number: u64,
+    /// What is logged about the confirmation, as JSON.
+    pub detail: &'a Value,
+}
+
+/// Whether a run may begin.
+pub enum Begun {
+    /// It is queued.
+    Queued(Box<RunRow>),
+    /// A request with the same key has begun this one.
+    Already(Box<RunRow>),
+    /// The destination is not what it was.
+    Changed,
+    /// Another run of the destination, or of this plan, is under way.
+    UnderWay(String),
+    /// The org has to wait for so many milliseconds.
+    Wait(i64),
+}
+
+/// Whether a run goes on.
+#[derive(Clone, Debug)]
+pub enum Resumed {
+    /// It is queued.
+    Queued(Box<RunRow>),
+    /// It has not ended early.
+    Ended,
+    /// This run of its destination, or of its plan, came after it.
+    Superseded(String),
+    /// The org has to wait for so many milliseconds.
+    Wait(i64),
+    /// This run of its destination is under way.
+    UnderWay(String),
+}
+
+/// Which runs are listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunFilter<'a> {
+    /// Only of this destination.
+    pub destination_id: Option<&'a str>,
+    /// Only in this state.
+    pub status: Option<Status>,
+    /// Only older ones than this number.
+    pub before: Option<i64>,
+}
+
+/// A change that was not updated.
+#[derive(Clone, Debug)]
+pub struct OutcomeRow {
+    /// How it ended: `failed`, `drifted` or `unknown`.
+    pub outcome: String,
+    /// The golden record's row.
+    pub row: i64,
+    /// The CRM's record id.
+    pub provider_id: String,
+    /// HTTP status of the CRM's answer, if there was one.
+    pub http_status: Option<i64>,
+    /// The CRM's code, or one of ours.
+    pub code: String,
+    /// The CRM's words, or ours.
+    pub message: String,
+}
+
+/// Where a run stands: one that waits for a time is queued in the table.
+macro_rules! status {
+    () => {
+        "CASE WHEN status = 'queued' AND due_at IS NOT NULL THEN 'waiting' ELSE status END"
+    };
+}
+const STATUS: &str = status!();
+const COLUMNS: &str = concat!(
+    "org_id, run_id, plan_id, destination_id, ",
+    status!(),
+    " AS status, options, result, request_hash, started_by, created_at, started_at, ended_at, number, due_at, journal_id, begun"
+);
+pub(super) const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
+
+fn run(row: &Row) -> Result<RunRow> {
+    Ok(RunRow {
+        org_id: row.try_get("org_id")?,
+        run_id: row.try_get("run_id")?,
+        plan_id: row.try_get("plan_id")?,
+        destination_id: row.try_get("destination_id")?,
+        status: word("runs.status", row.try_get("status")?)?,
+        options: row.try_get("options")?,
+        result: row.try_get("result")?,
+        request_hash: row.try_get("request_hash")?,
+        started_by: row.try_get("started_by")?,
+        created_at: row.try_get("created_at")?,
+        started_at: row.try_get("started_at")?,
+        ended_at: row.try_get("ended_at")?,
+        number: row.try_get("number")?,
+        due_at: row.try_get("due_at")?,
+        journal_id: row.try_get("journal_id")?,
+        begun: row.try_get::<i64, _>("begun")? != 0,
+    })
+}
+
+/// What is logged about what somebody does to a run.
+fn entry(row: &RunRow, who: &str, action: &str, detail: &Value) -> AuditEntry {
+    AuditEntry {
+        destination_id: Some(row.destination_id.clone()),
+        plan_id: Some(row.plan_id.clone()),
+        run_id: Some(row.run_id.clone()),
+        ..AuditEntry::new(&row.org_id, who, action, detail)
+    }
+}
+
+impl Store {
+    /// Queues a run, if nothing stands against it, and logs who has confirmed it. All runs of the service take turns here, so what was counted holds.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn begin_run(&self, new: &NewRun<'_>) -> Result<Begun> {
+        let mut write = self.write().await?;
+        self.take_turn(&mut write, turn::RUNS).await?;
+        self.fence(&mut write).await?;
+        if let Some((key, _)) = new.idempotency {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"));
+            if let Some(row) = sqlx::query(sql).bind(new.org_id).bind(key).fetch_optional(&mut *write).await? {
+                return Ok(Begun::Already(Box::new(run(&row)?)));
+            }
+        }
+        // Whatever was planned and confirmed was for the destination as it was read then.
+        let now = sqlx::query("SELECT updated_at FROM destinations WHERE org_id = $1 AND destination_id = $2")
+            .bind(new.org_id)
+            .bind(new.destination_id)
+            .fetch_optional(&mut *write)
+            .await?;
+        if now.map(|row| row.try_get::<i64, _>("updated_at")).transpose()? != Some(new.destination_updated_at) {
+            return Ok(Begun::Changed);
+        }
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT run_id FROM runs WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND status IN {UNDER_WAY} LIMIT 1"
+        ));
+        let other =
+            sqlx::query(sql).bind(new.org_id).bind(new.destination_id).bind(new.plan_id.as_str()).fetch_optional(&mut *write).await?;
+        if let Some(row) = other {
+            return Ok(Begun::UnderWay(row.try_get("run_id")?));
+        }
+        if let Some(wait) = self.must_wait(&mut write, new.org_id).await? {
+            return Ok(Begun::Wait(wait));
+        }
+        let earlier = sqlx::query("SELECT run_id FROM runs WHERE org_id = $1 AND plan_id = $2")
+            .bind(new.org_id)
+            .bind(new.plan_id.as_str())
+            .fetch_all(&mut *write)
+            .await?;
+        let mut last_number = new.last_number;
+        for row in earlier {
+            last_number = last_number.max(word::<RunId>("runs.run_id", row.try_get("run_id")?)?.number());
+        }
+        let run_id = RunId::new(new.plan_id, last_number + 1);
+        let now = now_ms();
+        sqlx::query(
+            "INSERT INTO runs (org_id, run_id, plan_id, destination_id, status, options, idempotency_key, request_hash, started_by, created_at, \
+             number, journal_id) \
+             VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, (SELECT COALESCE(MAX(number), 0) + 1 FROM runs WHERE org_id = $10), $11)",
+        )
+        .bind(new.org_id)
+        .bind(run_id.as_str())
+        .bind(new.plan_id.as_str())
+        .bind(new.destination_id)
+        .bind(new.options)
+        .bind(new.idempotency.map(|(key, _)| key))
+        .bind(new.idempotency.map(|(_, hash)| hash))
+        .bind(new.started_by)
+        .bind(now)
+        .bind(new.org_id)
+        .bind(JournalId::random().as_str())
+        .execute(&mut *write)
+        .await?;
+        count_start(&mut write, new.org_id, now).await?;
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
+        let row = run(&sqlx::query(sql).bind(new.org_id).bind(run_id.as_str()).fetch_one(&mut *write).await?)?;
+        self.log_within(&mut write, &entry(&row, new.started_by, "run.begin", new.detail)).await?;
+        write.commit().await?;
+        Ok(Begun::Queued(Box::new(row)))
+    }
+
+    /// The run that a request with this key has begun.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn run_by_key(&self, org_id: &str, idempotency_key: &str) -> Result<Option<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"));
+        sqlx::query(sql).bind(org_id).bind(idempotency_key).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn run(&self, org_id: &str, run_id: &str) -> Result<Option<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
+        sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
+    }
+
+    /// The newest run of a plan.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn last_run_of_plan(&self, org_id: &str, plan_id: &str) -> Result<Option<RunRow>> {
+        let sql =
+            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND plan_id = $2 ORDER BY number DESC LIMIT 1"));
+        sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
+    }
+
+    /// Runs, the newest first.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn runs(&self, org_id: &str, filter: RunFilter<'_>, limit: i64) -> Result<Vec<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR {STATUS} = $5) AND number < $6 \
+             ORDER BY number DESC LIMIT $7"
+        ));
+        let (destination, status) = (filter.destination_id.unwrap_or_default(), filter.status.map_or("", Status::as_str));
+        let rows = sqlx::query(sql)
+            .bind(org_id)
+            .bind(destination)
+            .bind(destination)
+            .bind(status)
+            .bind(status)
+            .bind(filter.before.unwrap_or(i64::MAX))
+            .bind(limit)
+            .fetch_all(&self.reads)
+            .await?;
+        rows.iter().map(run).collect()
+    }
+
+    /// The run of a destination that is under way, if there is one.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn run_under_way(&self, org_id: &str, destination_id: &str) -> Result<Option<String>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNDER_WAY} LIMIT 1"
+        ));
+        let row = sqlx::query(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?;
+        row.map(|row| Ok(row.try_get("run_id")?)).transpose()
+    }
+
+    /// Runs that had not ended when the service stopped, oldest first. A run that waits for a time is not among them before that time.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn unfinished_runs(&self) -> Result<Vec<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} AND (due_at IS NULL OR due_at <= $1) ORDER BY created_at, org_id, number"
+        ));
+        sqlx::query(sql).bind(now_ms()).fetch_all(&self.reads).await?.iter().map(run).collect()
+    }
+
+    /// Runs that have something left to do, whether by themselves or when somebody resumes them.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn pending_runs(&self) -> Result<Vec<RunRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} OR status = 'stopped'"));
+        sqlx::query(sql).fetch_all(&self.reads).await?.iter().map(run).collect()
+    }
+
+    /// Says that the journal of a run has begun: from now on it has to be there.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn run_has_journal(&self, org_id: &str, run_id: &str) -> Result<()> {
+        let mut write = self.write().await?;
+        self.fence(&mut write).await?;
+        let sql = "UPDATE runs SET begun = 1 WHERE org_id = $1 AND run_id = $2";
+        sqlx::query(sql).bind(org_id).bind(run_id).execute(&mut *write).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// Lets a run wait until a time, with its results so far.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn wait_run(&self, org_id: &str, run_id: &str, due_at: i64, result: &str) -> Result<()> {
+        let mut write = self.write().await?;
+        self.fence(&mut write).await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "UPDATE runs SET status = 'queued', due_at = $1, result = $2 WHERE org_id = $3 AND run_id = $4 AND status IN {UNDER_WAY}"
+        ));
+        sqlx::query(sql).bind(due_at).bind(result).bind(org_id).bind(run_id).execute(&mut *write).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// Says where a run stands now, while it has not ended.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn set_run_status(&self, org_id: &str, run_id: &str, status: Status) -> Result<()> {
+        let mut write = self.write().await?;
+        self.fence(&mut write).await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "UPDATE runs SET status = $1, ended_at = NULL, due_at = NULL, started_at = CASE WHEN $2 = 1 THEN COALESCE(started_at, $3) ELSE started_at END \
+             WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
+        ));
+        sqlx::query(sql)
+            .bind(status.as_str())
+            .bind(i64::from(status == Status::Running))
+            .bind(now_ms())
+            .bind(org_id)
+            .bind(run_id)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// Queues a run again that ended early, unless another run of its destination is under way or has begun since: what that one has
+    /// written would be taken for this one's. What was asked for is put in its place, and it is logged.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn resume_run(&self, org_id: &str, run_id: &str, options: &str, who: &str) -> Result<Resumed> {
+        let mut write = self.write().await?;
+        self.take_turn(&mut write, turn::RUNS).await?;
+        self.fence(&mut write).await?;
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
+        let Some(row) = sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? else { return Ok(Resumed::Ended) };
+        let stopped = run(&row)?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT run_id, CASE WHEN status IN {UNDER_WAY} THEN 1 ELSE 0 END AS under_way FROM runs \
+             WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND (status IN {UNDER_WAY} OR number > $4) ORDER BY number DESC LIMIT 1"
+        ));
+        let other = sqlx::query(sql)
+            .bind(org_id)
+            .bind(&stopped.destination_id)
+            .bind(&stopped.plan_id)
+            .bind(stopped.number)
+            .fetch_optional(&mut *write)
+            .await?;
+        if let Some(other) = other {
+            let run_id = other.try_get("run_id")?;
+            return Ok(if other.try_get::<i64, _>("under_way")? == 1 { Resumed::UnderWay(run_id) } else { Resumed::Superseded(run_id) });
+        }
+        if stopped.status != Status::Stopped {
+            return Ok(Resumed::Ended);
+        }
+        if let Some(wait) = self.must_wait(&mut write, org_id).await? {
+            return Ok(Resumed::Wait(wait));
+        }
+        sqlx::query("UPDATE runs SET status = 'queued', options = $1, ended_at = NULL WHERE org_id = $2 AND run_id = $3")
+            .bind(options)
+            .bind(org_id)
+            .bind(run_id)
+            .execute(&mut *write)
+            .await?;
+        count_start(&mut write, org_id, now_ms()).await?;
+        self.log_within(&mut write, &entry(&stopped, who, "run.resume", &json!({}))).await?;
+        write.commit().await?;
+        let queued = RunRow { status: Status::Queued, options: options.to_owned(), ended_at: None, ..stopped };
+        Ok(Resumed::Queued(Box::new(queued)))
+    }
+
+    /// Keeps in mind, and logs, that somebody has asked a run to stop, so that it does not go on by itself after a restart.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn cancel_run(&self, org_id: &str, run_id: &str, who: &str) -> Result<()> {
+        let mut write = self.write().await?;
+        self.take_turn(&mut write, turn::RUNS).await?;
+        self.fence(&mut write).await?;
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"));
+        let Some(row) = sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? else { return Ok(()) };
+        let row = run(&row)?;
+        let mut options: serde_json::Map<String, Value> = super::json("runs.options", &row.options)?;
+        options.insert("cancelled".to_owned(), true.into());
+        sqlx::query("UPDATE runs SET options = $1 WHERE org_id = $2 AND run_id = $3")
+            .bind(to_json(&options))
+            .bind(org_id)
+            .bind(run_id)
+            .execute(&mut *write)
+            .await?;
+        self.log_within(&mut write, &entry(&row, who, "run.cancel", &json!({}))).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// Ends a run: its state, its problems and its row in the audit log, all or nothing.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn end_run(
+        &self,
+        org_id: &str,
+        run_id: &str,
+        status: Status,
+        result: &str,
+        problems: &[(Ending, Problem)],
+        audit: &AuditEntry,
+    ) -> Result<()> {
+        let mut write = self.write().await?;
+        self.fence(&mut write).await?;
+        let done = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE runs SET status = $1, result = $2, ended_at = $3, due_at = NULL WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
+        )))
+        .bind(status.as_str())
+        .bind(result)
+        .bind(now_ms())
+        .bind(org_id)
+        .bind(run_id)
+        .execute(&mut *write)
+        .await?;
+        if done.rows_affected() == 0 {
+            // Its end is on record already.
+            return Ok(());
+        }
+        sqlx::query("DELETE FROM outcomes WHERE org_id = $1 AND run_id = $2").bind(org_id).bind(run_id).execute(&mut *write).await?;
+        for (ending, problem) in problems {
+            sqlx::query(
+                "INSERT INTO outcomes (org_id, run_id, change_number, outcome, row_number, provider_id, http_status, code, message) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            )
+            .bind(org_id)
+            .bind(run_id)
+            .bind(problem.change() as i64)
+            .bind(match ending {
+                Ending::Failed => "failed",
+                Ending::Drifted => "drifted",
+                Ending::Unknown => "unknown",
+            })
+            .bind(problem.row as i64)
+            // PostgreSQL's text has no zero characters.
+            .bind(problem.provider_id.replace('\0', ""))
+            .bind(problem.status.map(i64::from))
+            .bind(problem.code.replace('\0', ""))
+            .bind(problem.message.replace('\0', ""))
+            .execute(&mut *write)
+            .await?;
+        }
+        self.log_within(&mut write, audit).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// The first changes of a run that were not updated.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn problems(&self, org_id: &str, run_id: &str, limit: i64) -> Result<Vec<OutcomeRow>> {
+        let sql = "SELECT outcome, row_number, provider_id, http_status, code, message FROM outcomes WHERE org_id = $1 AND run_id = $2 \
+                   ORDER BY change_number LIMIT $3";
+        let rows = sqlx::query(sql).bind(org_id).bind(run_id).bind(limit).fetch_all(&self.reads).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(OutcomeRow {
+                    outcome: row.try_get("outcome")?,
+                    row: row.try_get("row_number")?,
+                    provider_id: row.try_get("provider_id")?,
+                    http_status: row.try_get("http_status")?,
+                    code: row.try_get("code")?,
+                    message: row.try_get("message")?,
+                })
+            })
+            .collect()
+    }
+}

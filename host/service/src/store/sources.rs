@@ -1,0 +1,272 @@
+//! Sources: connected CRM accounts. Their credential is sealed before it comes here.
+
+use super::{AuditEntry, Changed, Result, Row, Store, now_ms, random_id, runs::UNDER_WAY, turn};
+use reverse_sync::account::Account;
+use serde_json::json;
+use sqlx::Row as _;
+
+/// A source as it is stored.
+#[derive(Clone, Debug)]
+pub struct SourceRow {
+    /// Its id.
+    pub source_id: String,
+    /// The name people use.
+    pub name: String,
+    /// Such as `hubspot`.
+    pub provider: String,
+    /// Where it is and how it may be reached, as JSON.
+    pub settings: String,
+    /// Sealed.
+    pub credential: String,
+    /// What may be shown of it, as JSON.
+    pub credential_summary: String,
+    /// When it was set.
+    pub credential_set_at: i64,
+    /// Counts what was changed, so that what was made from an older one is not used on.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it was last changed.
+    pub updated_at: i64,
+}
+
+/// What is written of a source.
+#[derive(Clone, Copy)]
+pub struct NewSource<'a> {
+    /// The name people use.
+    pub name: &'a str,
+    /// Such as `hubspot`.
+    pub provider: &'a str,
+    /// As JSON.
+    pub settings: &'a str,
+    /// Sealed for the id that it will have.
+    pub credential: &'a str,
+    /// As JSON.
+    pub credential_summary: &'a str,
+}
+
+const COLUMNS: &str =
+    "source_id, name, provider, settings, credential, credential_summary, credential_set_at, version, created_at, updated_at";
+
+fn source(row: &Row) -> Result<SourceRow> {
+    Ok(SourceRow {
+        source_id: row.try_get("source_id")?,
+        name: row.try_get("name")?,
+        provider: row.try_get("provider")?,
+        settings: row.try_get("settings")?,
+        credential: row.try_get("credential")?,
+        credential_summary: row.try_get("credential_summary")?,
+        credential_set_at: row.try_get("credential_set_at")?,
+        version: row.try_get("version")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+impl Store {
+    /// An id for a source that is about to be made.
+    pub fn new_source_id() -> String {
+        random_id("src_", 10)
+    }
+
+    /// Adds a source, and its row in the audit log.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn add_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>, who: &str) -> Result<()> {
+        let now = now_ms();
+        let mut write = self.write().await?;
+        sqlx::query(
+            "INSERT INTO sources (org_id, source_id, name, provider, settings, credential, credential_summary, credential_set_at, version, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10)",
+        )
+        .bind(org_id)
+        .bind(source_id)
+        .bind(new.name)
+        .bind(new.provider)
+        .bind(new.settings)
+        .bind(new.credential)
+        .bind(new.credential_summary)
+        .bind(now)
+        .bind(now)
+        .bind(now)
+        .execute(&mut *write)
+        .await?;
+        let detail = json!({"source_id": source_id, "name": new.name, "provider": new.provider});
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.create", &detail)).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// The sources of an org, in the order of their ids, after one of them.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn sources(&self, org_id: &str, after: &str, limit: i64) -> Result<Vec<SourceRow>> {
+        let sql =
+            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id > $2 ORDER BY source_id LIMIT $3"));
+        let rows = sqlx::query(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?;
+        rows.iter().map(source).collect()
+    }
+
+    /// One source.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn source(&self, org_id: &str, source_id: &str) -> Result<Option<SourceRow>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id = $2"));
+        sqlx::query(sql).bind(org_id).bind(source_id).fetch_optional(&self.reads).await?.as_ref().map(source).transpose()
+    }
+
+    /// Changes all of a source but its provider, and logs which of its `keys` these were. `credential_changed` says whether that is another
+    /// one now; that has to wait while a run uses the source, which asks once an attempt whose account it opens.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn change_source(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        new: NewSource<'_>,
+        credential_changed: bool,
+        keys: &[String],
+        who: &str,
+    ) -> Result<Changed> {
+        let now = now_ms();
+        let mut write = self.write().await?;
+        self.take_turn(&mut write, turn::RUNS).await?;
+        if credential_changed {
+            let sql = sqlx::AssertSqlSafe(format!(
+                "SELECT r.run_id FROM runs r JOIN destinations d ON d.org_id = r.org_id AND d.destination_id = r.destination_id \
+                 WHERE r.org_id = $1 AND d.source_id = $2 AND r.status IN {UNDER_WAY} LIMIT 1"
+            ));
+            if let Some(row) = sqlx::query(sql).bind(org_id).bind(source_id).fetch_optional(&mut *write).await? {
+                return Ok(Changed::UnderWay(row.try_get("run_id")?));
+            }
+        }
+        let done = sqlx::query(
+            "UPDATE sources SET name = $1, settings = $2, credential = CASE WHEN $5 = 1 THEN $3 ELSE credential END, credential_summary = $4, \
+             credential_set_at = CASE WHEN $5 = 1 THEN $6 ELSE credential_set_at END, version = version + 1, updated_at = $7 \
+             WHERE org_id = $8 AND source_id = $9",
+        )
+        .bind(new.name)
+        .bind(new.settings)
+        .bind(new.credential)
+        .bind(new.credential_summary)
+        .bind(i64::from(credential_changed))
+        .bind(now)
+        .bind(now)
+        .bind(org_id)
+        .bind(source_id)
+        .execute(&mut *write)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(Changed::Missing);
+        }
+        let detail = json!({"source_id": source_id, "changed": keys});
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail)).await?;
+        write.commit().await?;
+        Ok(Changed::Done)
+    }
+
+    /// Keeps, and logs, the account that a check has found behind a source of this version; it is in `settings`. It counts as no change: what
+    /// was made from this version is used on. If the source has another version by now, nothing is kept.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn learn_account(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        version: i64,
+        settings: &str,
+        account: &Account,
+        who: &str,
+    ) -> Result<()> {
+        let mut write = self.write().await?;
+        let done = sqlx::query("UPDATE sources SET settings = $1, updated_at = $2 WHERE org_id = $3 AND source_id = $4 AND version = $5")
+            .bind(settings)
+            .bind(now_ms())
+            .bind(org_id)
+            .bind(source_id)
+            .bind(version)
+            .execute(&mut *write)
+            .await?;
+        if done.rows_affected() > 0 {
+            let detail = json!({"source_id": source_id, "changed": ["account"], "account": account, "by": "check"});
+            self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail)).await?;
+        }
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// Puts the successor of a credential in its place, as a token endpoint has handed it out.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn replace_credential(&self, org_id: &str, source_id: &str, sealed: &str) -> Result<()> {
+        sqlx::query("UPDATE sources SET credential = $1 WHERE org_id = $2 AND source_id = $3")
+            .bind(sealed)
+            .bind(org_id)
+            .bind(source_id)
+            .execute(&self.writes)
+            .await?;
+        Ok(())
+    }
+
+    /// Puts another sealing of the same credential in its place, unless it was replaced meanwhile. Whether it was the same.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn seal_again(&self, org_id: &str, source_id: &str, before: &str, after: &str) -> Result<bool> {
+        let done = sqlx::query("UPDATE sources SET credential = $1 WHERE org_id = $2 AND source_id = $3 AND credential = $4")
+            .bind(after)
+            .bind(org_id)
+            .bind(source_id)
+            .bind(before)
+            .execute(&self.writes)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Removes a source that no destination uses. Whether there was one.
+    ///
+    /// # Errors
+    /// If the database refuses, as it does while a destination uses it.
+    pub async fn remove_source(&self, org_id: &str, source_id: &str, who: &str) -> Result<bool> {
+        let mut write = self.write().await?;
+        let done = sqlx::query("DELETE FROM sources WHERE org_id = $1 AND source_id = $2")
+            .bind(org_id)
+            .bind(source_id)
+            .execute(&mut *write)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.delete", &json!({"source_id": source_id}))).await?;
+        write.commit().await?;
+        Ok(true)
+    }
+
+    /// Names of the destinations that use a source.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn users_of_source(&self, org_id: &str, source_id: &str) -> Result<Vec<String>> {
+        let rows = sqlx::query("SELECT destination_id FROM destinations WHERE org_id = $1 AND source_id = $2 ORDER BY destination_id")
+            .bind(org_id)
+            .bind(source_id)
+            .fetch_all(&self.reads)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("destination_id")?)).collect()
+    }
+
+    /// Everything that is sealed: org, source, credential.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn sealed_credentials(&self) -> Result<Vec<(String, String, String)>> {
+        let rows = sqlx::query("SELECT org_id, source_id, credential FROM sources").fetch_all(&self.reads).await?;
+        rows.iter().map(|row| Ok((row.try_get("org_id")?, row.try_get("source_id")?, row.try_get("credential")?))).collect()
+    }
+}

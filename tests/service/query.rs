@@ -1,9 +1,0 @@
-//! Golden records from a query over a real PostgreSQL.
-
-use reverse_sync_tests::{golden_query, postgres::Postgres};
-
-#[tokio::test]
-async fn a_query_over_postgresql_gives_what_its_types_say() {
-    let url = Postgres::shared().unwrap().database().await.unwrap();
-    golden_query::over_postgres(&url).await.unwrap();
-}

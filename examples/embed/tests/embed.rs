@@ -1,7 +1,5 @@
 //! The example, as its README runs it.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use reverse_sync_tests::{
     component_file,
     crm::{Crm, TOKEN},

@@ -44,7 +44,7 @@ pub(crate) fn cost(table: &mut Table) -> anyhow::Result<()> {
         let address = serve(Arc::clone(&held))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (spent, skipped) = runtime.block_on(async {
-            let component = Arc::new(load(&component_file()?, EngineConfig::default()).await?);
+            let component = Arc::new(load(component_file(), EngineConfig::default()).await?);
             let config = json!({"provider_id_field": id, "source_id": "src_1"});
             let bench = Bench::new(component, &format!("http://{address}"), destination_type, config)?;
             let mut pacing = bench.component.destination_type(destination_type)?.pacing.clone();

@@ -54,7 +54,7 @@ pub(crate) fn speed(table: &mut Table) -> anyhow::Result<()> {
 
 /// The component itself.
 pub(crate) fn component(table: &mut Table) -> anyhow::Result<()> {
-    let size = std::fs::metadata(component_file()?)?.len();
+    let size = std::fs::metadata(component_file())?.len();
     table.add("component, size", format!("{} KB", size / 1_000), "600 KB", size < 600_000);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let component = runtime.block_on(load_component())?;
@@ -70,7 +70,7 @@ pub(crate) fn component(table: &mut Table) -> anyhow::Result<()> {
 }
 
 async fn load_component() -> anyhow::Result<reverse_sync::component::Component> {
-    load(&component_file()?, EngineConfig::default()).await
+    load(component_file(), EngineConfig::default()).await
 }
 
 fn open(file: &Path) -> anyhow::Result<RecordSource> {

@@ -30,7 +30,7 @@ fn project(rows: usize) -> anyhow::Result<tempfile::TempDir> {
 
 /// 53 records, the artefact cached.
 pub(crate) fn small_plan(table: &mut Table, binary: &Path) -> anyhow::Result<()> {
-    let binary = binary.canonicalize().with_context(|| format!("{}: run `cargo xtask build`", binary.display()))?;
+    let binary = binary.canonicalize().with_context(|| format!("{}: run `cargo xtask bench`", binary.display()))?;
     let dir = project(53)?;
     let mut times = Vec::new();
     for turn in 0..21 {

@@ -31,7 +31,7 @@ pub(crate) fn against_native(table: &mut Table, latency: Duration, reading: Read
     let mut ratios = Vec::new();
     let mut rates = Vec::new();
     runtime.block_on(async {
-        let component = Arc::new(load(&component_file()?, EngineConfig::default()).await?);
+        let component = Arc::new(load(component_file(), EngineConfig::default()).await?);
         let config = json!({"provider_id_field": "hs_object_id", "source_id": "src_1", "in_flight": IN_FLIGHT});
         let bench = Bench::new(component, &format!("http://{address}"), "hubspot_dest", config)?;
         // As `run NAME` plans: with the CRM's metadata.
@@ -98,7 +98,7 @@ pub(crate) fn calls(table: &mut Table) -> anyhow::Result<()> {
     let address = null_crm::start(Duration::ZERO, Reading::Parses)?;
     for (destination_type, id, expected) in [("hubspot_dest", "hs_object_id", 100), ("salesforce_dest", "Id", 50)] {
         let calls = runtime.block_on(async {
-            let component = Arc::new(load(&component_file()?, EngineConfig::default()).await?);
+            let component = Arc::new(load(component_file(), EngineConfig::default()).await?);
             let mut config = json!({"provider_id_field": id, "source_id": "src_1"});
             if destination_type == "salesforce_dest" {
                 // Collections are counted here, and no jobs.

@@ -159,7 +159,7 @@ async fn ask(asks: Vec<Ask>) -> anyhow::Result<Seen> {
 
 /// Dry runs a second, beside what the same server does for requests that need nothing.
 pub(crate) fn dry_runs(table: &mut Table, binary: &Path) -> anyhow::Result<()> {
-    let binary = binary.canonicalize().with_context(|| format!("{}: run `cargo xtask build`", binary.display()))?;
+    let binary = binary.canonicalize().with_context(|| format!("{}: run `cargo xtask bench`", binary.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let service = Service::start(&binary, Database::Sqlite, &[], &[]).await?;

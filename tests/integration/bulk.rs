@@ -55,7 +55,7 @@ async fn few_changes_go_in_collections_unless_jobs_are_asked_for() {
 #[tokio::test]
 async fn long_records_take_more_jobs_in_memory_that_does_not_grow() {
     let engine = EngineConfig { max_memory: 36 << 20, ..EngineConfig::default() };
-    let component = Arc::new(load(&component_file().unwrap(), engine).await.unwrap());
+    let component = Arc::new(load(component_file(), engine).await.unwrap());
     let crm = Crm::of(component, Provider::Salesforce, config(5_000), json!({"write_mode": "bulk"})).await;
     crm.simulator
         .world()

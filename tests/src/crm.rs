@@ -2,7 +2,7 @@
 
 #![expect(missing_docs, clippy::unwrap_used, reason = "helpers of tests: their names say it, and one that panics has failed")]
 
-use crate::{Bench, component_file, hostile_guest_file, load};
+use crate::{Bench, component_file, load};
 use crm_simulator::{Config, Simulator, record_id};
 use reverse_sync::{
     component::Component,
@@ -25,7 +25,7 @@ pub const TOKEN: &str = "test-token";
 /// The bundled component, compiled once for all tests.
 pub async fn component() -> Arc<Component> {
     static LOADED: OnceCell<Arc<Component>> = OnceCell::const_new();
-    let loaded = LOADED.get_or_init(|| async { Arc::new(load(&component_file().unwrap(), EngineConfig::default()).await.unwrap()) }).await;
+    let loaded = LOADED.get_or_init(|| async { Arc::new(load(component_file(), EngineConfig::default()).await.unwrap()) }).await;
     Arc::clone(loaded)
 }
 
@@ -33,7 +33,7 @@ pub async fn component() -> Arc<Component> {
 pub async fn hostile_guest() -> Arc<Component> {
     static LOADED: OnceCell<Arc<Component>> = OnceCell::const_new();
     let config = EngineConfig { max_idle_spin: Duration::from_millis(400), max_memory: 8 << 20, ..EngineConfig::default() };
-    let loaded = LOADED.get_or_init(|| async { Arc::new(load(&hostile_guest_file().unwrap(), config).await.unwrap()) }).await;
+    let loaded = LOADED.get_or_init(|| async { Arc::new(load(Path::new(hostile_guest_component::FILE), config).await.unwrap()) }).await;
     Arc::clone(loaded)
 }
 

@@ -10,7 +10,6 @@ pub mod postgres;
 #[cfg(unix)]
 pub mod service;
 
-use anyhow::Context;
 use reverse_sync::{
     component::{Allowed, Component, Grant},
     destination::{Destination, OnDuplicateId},
@@ -40,12 +39,20 @@ use std::{
 /// in CI.
 #[macro_export]
 macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
+    ($($(#[$on_sqlite:meta])? $name:ident),+ $(,)?) => {
         mod sqlite {
-            $(#[tokio::test] async fn $name() { super::$name($crate::service::Database::Sqlite).await })+
+            $(
+                #[tokio::test]
+                $(#[$on_sqlite])?
+                async fn $name() { super::$name($crate::service::Database::Sqlite).await }
+            )+
         }
         mod postgres {
-            $(#[tokio::test] async fn $name() { super::$name($crate::service::Database::Postgres).await })+
+            $(
+                #[tokio::test]
+                #[ignore = "needs PostgreSQL: .ci/install test"]
+                async fn $name() { super::$name($crate::service::Database::Postgres).await }
+            )+
         }
     };
 }
@@ -56,25 +63,10 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// The bundled component, as `cargo xtask component` has built it.
-///
-/// # Errors
-/// Says what to run if it is not there.
-pub fn component_file() -> anyhow::Result<PathBuf> {
-    let path = std::env::var_os("REVERSE_SYNC_COMPONENT").context("REVERSE_SYNC_COMPONENT is not set; run `cargo xtask test`")?;
-    let path = PathBuf::from(path);
-    anyhow::ensure!(path.is_file(), "{} is not built; run `cargo xtask component --guests`", path.display());
-    Ok(path)
-}
-
-/// The component that breaks the rules.
-///
-/// # Errors
-/// Says what to run if it is not there.
-pub fn hostile_guest_file() -> anyhow::Result<PathBuf> {
-    let path = component_file()?.with_file_name("hostile_guest.wasm");
-    anyhow::ensure!(path.is_file(), "{} is not built; run `cargo xtask component --guests`", path.display());
-    Ok(path)
+/// The bundled component.
+#[must_use]
+pub fn component_file() -> &'static Path {
+    Path::new(reverse_sync_component::FILE)
 }
 
 /// Loads a component with small budgets and a cache beside it.

@@ -148,7 +148,7 @@ pub fn programs() -> anyhow::Result<PathBuf> {
     let has_server = |dir: &PathBuf| dir.join("initdb").is_file() && dir.join("pg_ctl").is_file();
     debian.into_iter().rev().chain(std::env::split_paths(&path)).find(has_server).context(
         "this test needs PostgreSQL's initdb and pg_ctl, and they are neither in PATH nor in /usr/lib/postgresql/*/bin. \
-         `cargo xtask test` installs them as root on Debian; elsewhere install PostgreSQL's server",
+         `.ci/install test` installs them as root on Debian; elsewhere install PostgreSQL's server",
     )
 }
 

@@ -224,9 +224,7 @@ impl Service {
         }
         command.current_dir(self.dir.path()).stdin(Stdio::null()).kill_on_drop(true);
         // What is compiled once is compiled for all tests.
-        if let Ok(component) = crate::component_file() {
-            command.env("REVERSE_SYNC_CACHE_DIR", component.with_file_name("cache"));
-        }
+        command.env("REVERSE_SYNC_CACHE_DIR", crate::component_file().with_file_name("cache"));
         command
     }
 

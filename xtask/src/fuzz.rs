@@ -50,7 +50,8 @@ pub(crate) fn rustc(mut arguments: impl Iterator<Item = OsString>) -> Result<()>
     let arguments: Vec<OsString> = arguments.collect();
     let text = |at: usize| arguments.get(at).and_then(|argument| argument.to_str()).unwrap_or_default();
     let value = |name: &str| (0..arguments.len()).find(|at| text(*at) == name).map(|at| text(at + 1));
-    let while_building = value("--crate-type") == Some("proc-macro") || value("--crate-name") == Some("build_script_build");
+    let while_building =
+        value("--crate-type") == Some("proc-macro") || matches!(value("--crate-name"), Some("build_script_build" | "component_build"));
     let mut command = Command::new(&rustc);
     command.args(&arguments);
     // Without a crate it is asked about itself.
@@ -157,9 +158,8 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
 /// The program that has all targets in it.
 fn build() -> Result<PathBuf> {
     let mut command = cargo();
-    // The packages in the words of the tests, so that what they depend on has the same features and is not built again.
-    command.args(["build", "--locked", "--workspace", "--exclude", "reverse-sync-hostile-guest"]);
-    command.args(["--features", "reverse-sync-fuzz/libfuzzer", "--test", "fuzz"]);
+    // All packages, as in the tests, so that what they depend on has the same features and is not built again.
+    command.args(["build", "--locked", "--features", "reverse-sync-fuzz/libfuzzer", "--test", "fuzz"]);
     command.args(["--message-format", "json-render-diagnostics"]);
     command.env("RUSTC_WORKSPACE_WRAPPER", env::current_exe()?).env(WRAPPER, "1");
     eprintln!("building the fuzz targets");

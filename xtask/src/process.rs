@@ -1,4 +1,4 @@
-//! Running other programs: shown before, their failure explained after, and never waited for longer than they may take.
+//! Running other programs: shown before, their failure explained after.
 
 use anyhow::{Context, Result, bail};
 use std::{
@@ -7,10 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The cargo that runs this. It knows where the component is.
+/// The cargo that runs this.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.env("REVERSE_SYNC_COMPONENT", crate::component::file());
     // What the cargo that runs this says of this package. Some build scripts look at it, and would build anew what plain cargo has built.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
@@ -29,12 +28,6 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{shown}` ended with {status}");
     }
     Ok(())
-}
-
-/// What a program prints, if it succeeds.
-pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Whether a program succeeds within this time. It is killed when the time is over.

@@ -124,8 +124,7 @@ fn remove_outer_variables(cargo: &mut Command) {
 }
 
 /// What cargo, rustc and build scripts read.
-const READ: [&str; 11] =
-    ["CARGO", "CLIPPY_", "DEBUG", "DEP_", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR", "PROFILE", "RUST", "TARGET"];
+const READ: [&str; 11] = ["CARGO", "CLIPPY_", "DEBUG", "DEP_", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR", "PROFILE", "RUST", "TARGET"];
 /// Of these, what says where things come from, and how many jobs there may be.
 const KEPT: [&str; 8] =
     ["CARGO_HOME", "CARGO_MAKEFLAGS", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_", "RUSTUP_"];
@@ -151,12 +150,18 @@ mod tests {
 
     #[test]
     fn what_another_cargo_has_set_is_removed() {
-        for name in
-            ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_BOOTSTRAP", "CARGO_PROFILE_RELEASE_LTO"]
-        {
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "RUSTC_BOOTSTRAP",
+            "CARGO_PROFILE_RELEASE_LTO",
+        ] {
             assert!(is_outer(name), "{name}");
         }
-        for name in ["CLIPPY_ARGS", "CARGO_FEATURE_DEFAULT", "CARGO_BUILD_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_CFG_UNIX", "RUSTDOCFLAGS"] {
+        for name in ["CLIPPY_ARGS", "CARGO_FEATURE_DEFAULT", "CARGO_BUILD_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_CFG_UNIX", "RUSTDOCFLAGS"]
+        {
             assert!(is_outer(name), "{name}");
         }
         for name in ["PATH", "HOME", "CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_MAKEFLAGS", "RUSTUP_TOOLCHAIN", "HTTPS_PROXY"] {

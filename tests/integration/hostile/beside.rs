@@ -13,11 +13,11 @@ use reverse_sync::{
 use reverse_sync_tests::{
     component_file,
     crm::{Crm, Provider, TOKEN, config},
-    hostile_guest_file,
 };
 use serde_json::{Value, json};
 use std::{
     cell::Cell,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -50,7 +50,7 @@ impl Host {
     }
 
     async fn start(allocation: Allocation) -> Host {
-        let file = hostile_guest_file().unwrap();
+        let file = Path::new(hostile_guest_component::FILE);
         let cache_dir = file.parent().map(|dir| dir.join("cache"));
         let engine = EngineConfig {
             allocation,
@@ -61,7 +61,7 @@ impl Host {
         };
         let engine = Engine::new(engine).unwrap();
         let load = async |file| Arc::new(Component::describe(engine.load_file(file).unwrap()).await.unwrap());
-        Host { guest: load(&file).await, bundled: load(&component_file().unwrap()).await }
+        Host { guest: load(file).await, bundled: load(component_file()).await }
     }
 }
 

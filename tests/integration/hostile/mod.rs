@@ -19,11 +19,12 @@ use reverse_sync::{
 use reverse_sync_tests::{
     Bench,
     crm::{Crm, Provider, TOKEN, config, hostile_guest, problems},
-    hostile_guest_file, load,
+    load,
 };
 use serde_json::{Value, json};
 use std::{
     io::Write,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -273,7 +274,7 @@ async fn refusals_are_counted_and_only_the_first_ones_are_logged() {
 async fn an_engine_has_as_many_instances_as_it_may_wherever_they_live() {
     for allocation in [Allocation::Pooled, Allocation::OnDemand] {
         let engine = EngineConfig { allocation, max_instances: 1, ..EngineConfig::default() };
-        let component = Arc::new(load(&hostile_guest_file().unwrap(), engine).await.unwrap());
+        let component = Arc::new(load(Path::new(hostile_guest_component::FILE), engine).await.unwrap());
         let mut crm = Crm::of(Arc::clone(&component), Provider::HubSpot, config(10), json!({"attack": "sleep"})).await;
         crm.bench.component = Arc::new(component.with_deadline(Duration::from_secs(1)));
         let confirmed = crm.confirm(CSV).await;

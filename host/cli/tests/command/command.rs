@@ -2,10 +2,7 @@
 
 use crate::project::{Project, hubspot_toml};
 use crm_simulator::{Fault, Rule, Simulator};
-use reverse_sync_tests::{
-    crm::{Provider, component, config},
-    hostile_guest_file,
-};
+use reverse_sync_tests::crm::{Provider, component, config};
 use serde_json::{Value, json};
 use std::fs;
 use tokio::io::AsyncWriteExt;
@@ -112,15 +109,15 @@ async fn bad_golden_records_are_an_error_with_file_and_line() {
 #[tokio::test]
 async fn a_component_from_elsewhere_needs_a_grant_for_its_digest() {
     let (simulator, project) = project(&ids(3)).await;
-    let guest = hostile_guest_file().unwrap().display().to_string();
-    let inspect = project.run(&["plugin", "inspect", &guest]).await;
+    let guest = hostile_guest_component::FILE;
+    let inspect = project.run(&["plugin", "inspect", guest]).await;
     assert!(inspect.code == Some(0) && inspect.stdout.contains("UPDATE confirmed records, up to 100 at once"), "{inspect:?}");
-    let ended = project.run(&["plan", "people", "--plugin", &guest]).await;
+    let ended = project.run(&["plan", "people", "--plugin", guest]).await;
     assert!(ended.code == Some(3) && ended.stderr.contains("has no grant"), "{ended:?}");
 
     let digest = inspect.stdout.lines().find(|line| line.starts_with("sha256:")).unwrap().to_owned();
     project.write("reverse-sync.toml", &format!("{}\n[[grants]]\ncomponent = \"{digest}\"\n", hubspot_toml(&simulator.base_url())));
-    let ended = project.run(&["plan", "people", "--plugin", &guest]).await;
+    let ended = project.run(&["plan", "people", "--plugin", guest]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
 
     // A grant of less than everything: the batch update is not in it.
@@ -128,7 +125,7 @@ async fn a_component_from_elsewhere_needs_a_grant_for_its_digest() {
     let mut toml = hubspot_toml(&simulator.base_url()).replace("fields = [\"firstname\"]", "attack = \"same_id_twice\"");
     toml.push_str(&format!("\n[[grants]]\ncomponent = \"{digest}\"\n{only}"));
     project.write("reverse-sync.toml", &toml);
-    let ended = project.run(&["run", "people", "--confirm", "--plugin", &guest]).await;
+    let ended = project.run(&["run", "people", "--confirm", "--plugin", guest]).await;
     assert!(ended.stderr.contains("no granted capability covers POST"), "{ended:?}");
     assert_eq!(simulator.connections(), 0);
 }

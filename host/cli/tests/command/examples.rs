@@ -1,4 +1,4 @@
-//! The examples, as their READMEs run them.
+//! The example project, as its README runs it.
 
 use crate::project::Project;
 use crm_simulator::Simulator;

@@ -1,10 +1,7 @@
 //! A project folder and the command that runs in it.
 
 use crm_simulator::Simulator;
-use reverse_sync_tests::{
-    crm::{TOKEN, hostile_guest},
-    hostile_guest_file,
-};
+use reverse_sync_tests::crm::{TOKEN, hostile_guest};
 use serde_json::Value;
 use std::{path::PathBuf, process::Output};
 use tokio::process::Command;
@@ -40,7 +37,7 @@ impl Project {
         let named = ["plan POST {}/batch/read", "run POST {}/batch/read", "run POST {}/batch/update", "run PATCH {}/${id}"];
         let named = named.map(|label| label.replace("{}", objects));
         project.write("reverse-sync.toml", &format!("{toml}\n[[grants]]\ncomponent = \"{digest}\"\ncapabilities = {named:?}\n"));
-        project.plugin = Some(hostile_guest_file().unwrap());
+        project.plugin = Some(hostile_guest_component::FILE.into());
         project
     }
 

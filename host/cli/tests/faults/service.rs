@@ -88,7 +88,7 @@ impl World {
     fn build(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(arguments).arg("--state").arg(self.root().join("state")).current_dir(self.dir.path());
-        command.env("REVERSE_SYNC_CACHE_DIR", component_file().unwrap().with_file_name("cache"));
+        command.env("REVERSE_SYNC_CACHE_DIR", component_file().with_file_name("cache"));
         command
     }
 

@@ -181,7 +181,7 @@ impl Story {
         match self.kind {
             Kind::Compile => command.env("REVERSE_SYNC_CACHE_DIR", self.root().join("cache")),
             // What is compiled once is compiled for all.
-            _ => command.env("REVERSE_SYNC_CACHE_DIR", component_file().unwrap().with_file_name("cache")),
+            _ => command.env("REVERSE_SYNC_CACHE_DIR", component_file().with_file_name("cache")),
         };
         command
     }

@@ -62,6 +62,7 @@ fn seeds() -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs PostgreSQL and libfaketime: .ci/install test"]
 async fn every_history_keeps_what_is_promised() {
     let (began, seeds) = (Instant::now(), seeds());
     let (first, last) = (seeds[0], seeds[seeds.len() - 1]);

@@ -37,7 +37,7 @@ async fn nineteen_hundred_calls_under_a_limit_of_190_a_window_take_nine_windows_
     // HubSpot's ten seconds are one here.
     let config = Config { hubspot_contacts: RECORDS, hubspot_limit: 190, hubspot_window_ms: 1_000, ..Config::default() };
     let simulator = Simulator::start(config).await.unwrap();
-    let component = Arc::new(load(&component_file().unwrap(), EngineConfig::default()).await.unwrap());
+    let component = Arc::new(load(component_file(), EngineConfig::default()).await.unwrap());
     let config = json!({"provider_id_field": "hs_object_id", "source_id": "src_1", "write_mode": "record"});
     let bench = Bench::new(component, &simulator.base_url(), "hubspot_dest", config).unwrap();
     let mut csv = "hs_object_id,firstname\n".to_owned();

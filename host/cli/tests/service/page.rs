@@ -10,13 +10,13 @@ use std::{
 };
 use tokio::process::Command;
 
-/// The folder in which `cargo xtask test` has put what drives the browser, with the scripts beside it, where Node.js looks for the packages.
+/// The folder in which `.ci/install test` has put what drives the browser, with the scripts beside it, where Node.js looks for the packages.
 static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
     let dir = target.join("tools/page");
     assert!(
         dir.join("node_modules").is_dir(),
-        "this test needs {}, which is not there. `cargo xtask tools` installs it, and says what is missing for that (Node.js with npm)",
+        "this test needs {}, which is not there. `.ci/install test` installs it",
         dir.join("node_modules").display()
     );
     for entry in std::fs::read_dir(repository().join("tests/page")).unwrap() {
@@ -34,7 +34,7 @@ fn chromium() -> PathBuf {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let found = std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name))).find(|file| file.is_file());
     found.expect(
-        "this test needs Chromium, and there is none in PATH. `cargo xtask tools` installs it as root on Debian; elsewhere install it",
+        "this test needs Chromium, and there is none in PATH. `.ci/install test` installs it as root on Debian; elsewhere install it",
     )
 }
 
@@ -56,6 +56,7 @@ async fn succeeds(mut command: Command) {
 }
 
 #[tokio::test]
+#[ignore = "needs Chromium and Node.js: .ci/install test"]
 async fn a_person_creates_a_destination_looks_says_yes_and_undoes() {
     let service = service(Database::Sqlite).await;
     // As many contacts as `tests/page/crm.mjs` says, and its token.
@@ -69,6 +70,7 @@ async fn a_person_creates_a_destination_looks_says_yes_and_undoes() {
 
 /// What its scripts are type-checked against is made from the description and kept, so that lint needs no service.
 #[tokio::test]
+#[ignore = "needs Node.js: .ci/install test"]
 async fn the_page_knows_the_api_as_it_is() {
     let service = service(Database::Sqlite).await;
     let made = TOOLS.join("description.d.ts");

@@ -13,7 +13,7 @@ use std::{
 
 /// The program with another component in it: the same but for one digit of the version of a tool that has made it.
 fn other_release(dir: &Path) -> PathBuf {
-    let component = fs::read(component_file().unwrap()).unwrap();
+    let component = fs::read(component_file()).unwrap();
     let mut bytes = fs::read(program()).unwrap();
     let place = |bytes: &[u8], needle: &[u8]| memchr::memmem::find(bytes, needle).unwrap();
     let at = place(&bytes, &component);
@@ -87,6 +87,7 @@ const CUT: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_locks WHERE lo
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: .ci/install test"]
 async fn a_service_whose_lock_breaks_off_takes_it_again_and_goes_on() {
     let mut service = service(Database::Postgres).await;
     let simulator = crm(3_000).await;
@@ -101,6 +102,7 @@ async fn a_service_whose_lock_breaks_off_takes_it_again_and_goes_on() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: .ci/install test"]
 async fn a_service_that_was_taken_over_hands_nothing_more_out_and_ends() {
     let mut service = service(Database::Postgres).await;
     let simulator = crm(3_000).await;
@@ -126,6 +128,7 @@ async fn a_service_that_was_taken_over_hands_nothing_more_out_and_ends() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: .ci/install test"]
 async fn a_service_that_was_taken_over_leaves_the_folder_to_the_other() {
     let mut first = service(Database::Postgres).await;
     first.signal(Signal::STOP).unwrap();
@@ -145,6 +148,7 @@ async fn a_service_that_was_taken_over_leaves_the_folder_to_the_other() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: .ci/install test"]
 async fn a_cancelled_run_that_was_taken_over_ends_with_what_the_first_service_has_still_written() {
     let mut first = service(Database::Postgres).await;
     let simulator = crm(3_000).await;

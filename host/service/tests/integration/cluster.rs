@@ -26,6 +26,7 @@ async fn hold_a_cluster() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: .ci/install test"]
 fn a_cluster_ends_with_a_process_that_is_killed() {
     use std::io::{BufRead, BufReader};
     // Where there is no PostgreSQL, this says so.

@@ -230,7 +230,7 @@ async fn the_request_log_and_the_metrics_of_a_run_have_what_the_crm_saw() {
 #[tokio::test]
 async fn instances_are_counted_while_they_live() {
     // An engine of its own: the instances of other tests are not counted.
-    let component = reverse_sync_tests::load(&reverse_sync_tests::component_file().unwrap(), EngineConfig::default()).await.unwrap();
+    let component = reverse_sync_tests::load(reverse_sync_tests::component_file(), EngineConfig::default()).await.unwrap();
     let metrics = Metrics::new();
     metrics.watch(component.engine());
     let crm = Crm::of(Arc::new(component), Provider::HubSpot, config(3), json!({})).await;

@@ -50,6 +50,7 @@ impl Judge {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_client_reads_a_record_and_its_history() {
     for language in BOTH {
         let judge = judge(language).await;
@@ -66,6 +67,7 @@ async fn a_client_reads_a_record_and_its_history() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_client_reads_all_records_by_its_own_paging() {
     for language in BOTH {
         let judge = many(language, 230).await;
@@ -81,6 +83,7 @@ async fn a_client_reads_all_records_by_its_own_paging() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_page_and_the_one_after_it_fit_the_types() {
     for language in BOTH {
         let judge = many(language, 102).await;
@@ -91,6 +94,7 @@ async fn a_page_and_the_one_after_it_fit_the_types() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_client_searches_page_by_page() {
     for language in BOTH {
         let judge = many(language, 50).await;
@@ -111,6 +115,7 @@ async fn a_client_searches_page_by_page() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_client_updates_a_record() {
     for language in BOTH {
         let judge = judge(language).await;
@@ -122,6 +127,7 @@ async fn a_client_updates_a_record() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_client_updates_and_reads_a_batch_whole() {
     for language in BOTH {
         let judge = judge(language).await;
@@ -136,6 +142,7 @@ async fn a_client_updates_and_reads_a_batch_whole() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_client_sees_which_part_of_a_batch_failed() {
     for language in BOTH {
         let judge = judge(language).await;
@@ -156,6 +163,7 @@ async fn a_client_sees_which_part_of_a_batch_failed() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_client_reads_the_definitions() {
     for language in BOTH {
         let judge = judge(language).await;
@@ -178,6 +186,7 @@ fn raised(error: &Value, language: Language, class: &str, status: u16) {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_client_raises_what_the_documents_say_of_errors() {
     for language in BOTH {
         let judge = judge(language).await;
@@ -204,6 +213,7 @@ async fn a_client_raises_what_the_documents_say_of_errors() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn a_client_raises_that_a_limit_is_reached() {
     for language in BOTH {
         let judge = judge(language).await;
@@ -223,6 +233,7 @@ async fn a_client_raises_that_a_limit_is_reached() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python and Node.js: .ci/install test"]
 async fn the_client_for_node_knows_the_limit_of_searches_by_its_words_and_repeats() {
     let judge = judge(Language::Node).await;
     judge.simulator.world().fault(Rule::next(1, Fault::Throttle));

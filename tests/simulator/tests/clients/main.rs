@@ -20,15 +20,11 @@ enum Language {
 
 const BOTH: [Language; 2] = [Language::Python, Language::Node];
 
-/// Where `cargo xtask tools` has put the clients.
+/// Where `.ci/install test` has put the clients.
 fn tools(name: &str, needed: &str) -> PathBuf {
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("tools").join(name);
     let found = target.join(needed);
-    assert!(
-        found.exists(),
-        "this test needs {}, which is not there. `cargo xtask tools` installs it, and says what is missing for that (Python with venv, Node.js with npm)",
-        found.display()
-    );
+    assert!(found.exists(), "this test needs {}, which is not there. `.ci/install test` installs it", found.display());
     target
 }
 

@@ -40,7 +40,7 @@ fn library() -> anyhow::Result<String> {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let folders = std::iter::once(PathBuf::from("/usr/lib")).chain(folders);
     let known = folders.map(|dir| dir.join("faketime/libfaketimeMT.so.1")).find(|file| file.is_file()).context(
-        "clocks cannot jump without libfaketime, and there is no faketime/libfaketimeMT.so.1 below /usr/lib. `cargo xtask test` installs it as \
+        "clocks cannot jump without libfaketime, and there is no faketime/libfaketimeMT.so.1 below /usr/lib. `.ci/install test` installs it as \
          root on Debian; elsewhere install faketime",
     )?;
     Ok(known.to_str().context("a path that is no text")?.to_owned())

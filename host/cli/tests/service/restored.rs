@@ -156,12 +156,12 @@ async fn a_folder_and_a_database_that_never_belonged_together_are_refused() {
     assert!(said.contains("the folder is of state_") && said.contains("the database is of state_"), "{said}");
 }
 
-/// The README's commands for a backup and its restore, as they stand there.
+/// The documented commands for a backup and its restore, as they stand there.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: .ci/install test"]
-async fn what_the_readme_says_puts_both_back() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
-    let commands: Vec<&str> = readme.lines().map(|line| line.split("  #").next().unwrap().trim_end()).collect();
+async fn the_documented_backup_puts_both_back() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/service.md")).unwrap();
+    let commands: Vec<&str> = page.lines().map(|line| line.split("  #").next().unwrap().trim_end()).collect();
     let mut service = service(Database::Postgres).await;
     let (simulator, tenant, destination) = three(&service).await;
     let first = tenant.run(&destination).await.is(200);
@@ -169,7 +169,7 @@ async fn what_the_readme_says_puts_both_back() {
     fs::create_dir(&backup).unwrap();
     let (dir, url) = (service.state().parent().unwrap().to_owned(), service.database_url());
     let shell = |wanted: &str| {
-        let command = commands.iter().find(|line| line.starts_with(wanted)).unwrap_or_else(|| panic!("the README has no `{wanted}`"));
+        let command = commands.iter().find(|line| line.starts_with(wanted)).unwrap_or_else(|| panic!("docs/service.md has no `{wanted}`"));
         // The restored folder is at the same path.
         let done = Command::new("sh")
             .args(["-ec", &command.replace("DIR", "state")])

@@ -332,3 +332,29 @@ async fn an_id_column_that_is_not_there_is_named_with_those_that_are() {
     let words = ["no column `hs_object_id`", "`hubspot_id`", "`provider_id_field`", "ingest and resolve"];
     assert!(words.iter().all(|word| shown.stdout.contains(word)), "{shown:?}");
 }
+
+/// Starts the command with standard output into a pipe that nobody reads.
+#[cfg(unix)]
+async fn unread(project: &Project, arguments: &[&str]) -> std::process::Output {
+    let mut child = project.command(arguments).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    child.wait_with_output().await.unwrap()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_reader_that_leaves_changes_neither_the_run_nor_its_exit_code() {
+    let (simulator, project) = project(&ids(100)).await;
+    for arguments in [&["plan", "people"][..], &["plan", "people", "--json"], &["plugin", "inspect"], &["runs"], &["runs", "--json"]] {
+        let ended = unread(&project, arguments).await;
+        assert!(ended.status.success() && ended.stderr.is_empty(), "{arguments:?} {ended:?}");
+    }
+    let ended = unread(&project, &["run", "people", "--confirm", "--json"]).await;
+    assert!(ended.status.success() && !String::from_utf8_lossy(&ended.stderr).contains("pipe"), "{ended:?}");
+    assert_eq!(simulator.world().writes.len(), 100);
+    // Some have failed: the code says so, read or not.
+    project.write("golden.csv", &(ids(3).replace("New", "Newer") + "999,Nobody\n"));
+    for arguments in [&["run", "people", "--confirm"][..], &["run", "people", "--confirm", "--json"]] {
+        assert_eq!(unread(&project, arguments).await.status.code(), Some(1), "{arguments:?}");
+    }
+}

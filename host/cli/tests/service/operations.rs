@@ -2,13 +2,15 @@
 
 use super::{
     observing::{assert_has_lines, lines, span},
-    world::{Tenant, crm, hubspot_source, id, new_names, received, renamed, service, service_with, until, written},
+    world::{Tenant, crm, hubspot_source, id, new_names, program, received, renamed, service, service_with, until, written},
 };
 use crm_simulator::{Fault, Rule};
 use reverse_sync_tests::service::{Database, Org, Service};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{fs, process::Output};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// Longer than any test: an answer that comes so late does not come.
 const NEVER: u64 = 3_600_000;
@@ -421,6 +423,30 @@ async fn orgs_are_listed_with_the_one_that_serve_made(database: Database) {
     );
     let ada = service.client(single["api_key"].as_str()).get("/me").await.is(200);
     assert_eq!((&ada["user"]["name"], &ada["org"]["id"]), (&json!("ada"), &single["org_id"]), "{ada}");
+}
+
+#[tokio::test]
+async fn a_service_whose_output_nobody_reads_any_more_lives_on() {
+    let service = Service::new(&program(), None, &[], &[]).unwrap();
+    let mut command = service.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = loop {
+        let line = lines.next_line().await.unwrap().expect("it ended");
+        if let Some((_, address)) = line.split_once("listening on ") {
+            break address.trim().to_owned();
+        }
+    };
+    // As `serve 2>&1 | head -1` does.
+    drop(lines);
+    drop(child.stderr.take());
+    service.place().moved_to(&address);
+    for path in ["/healthz", "/me", "/nowhere", "/healthz"] {
+        let expected = if path == "/healthz" { 200 } else { 401 };
+        assert_eq!(service.client(None).get(path).await.status, expected, "{path}");
+    }
+    kill_process(Pid::from_raw(child.id().unwrap().cast_signed()).unwrap(), Signal::TERM).unwrap();
+    assert!(child.wait().await.unwrap().success());
 }
 
 reverse_sync_tests::on_both!(

@@ -1,11 +1,14 @@
 //! What the component says about itself: the types it serves, the requests it asks for, how fast a CRM may be called.
 
-use crate::bindings::reverse_sync::destination::capabilities::{
+use crate::config;
+use crate::contract::capabilities::{
     Account, Body, Capability, Descriptor, DestinationType, Effect, Header, Many, Pacing, Phase, Rate, RateHeaders, Throttle,
 };
+use crate::crm::rights::{required_rights, required_scopes};
+use crate::crm::route::{BodyForm, Route};
+use crate::crm::routes;
+use crate::crm::salesforce::bulk::step;
 use crate::provider::Provider;
-use crate::routes::{BodyForm, Route, Routes};
-use crate::{config, jobs, scopes};
 
 /// The descriptor. The same every time.
 pub fn describe() -> Descriptor {
@@ -29,7 +32,7 @@ fn destination_type(provider: Provider) -> DestinationType {
         capabilities: capabilities(provider),
         pacing: pacing(provider),
         required_rights: required_rights(provider).to_owned(),
-        required_scopes: scopes::required(provider),
+        required_scopes: required_scopes(provider),
         account: Some(account(provider)),
     }
 }
@@ -45,23 +48,11 @@ fn account(provider: Provider) -> Account {
     Account { path: path.to_owned(), pointer: pointer.to_owned() }
 }
 
-/// The rights a credential needs, in the CRM's own words.
-pub(crate) fn required_rights(provider: Provider) -> &'static str {
-    match provider {
-        Provider::HubSpot => {
-            "the scopes crm.objects.<object>.write and crm.objects.<object>.read, such as crm.objects.contacts.write (tickets: the scope tickets; custom objects: crm.objects.custom.write and .read)"
-        }
-        Provider::Salesforce => {
-            "the OAuth scope api, and for its user: API Enabled, Edit on the object, Edit on each written field, access to the records"
-        }
-    }
-}
-
 /// Everything in a run; while planning the reads alone.
 fn capabilities(provider: Provider) -> Vec<Capability> {
-    let routes = Routes::of(provider);
+    let routes = routes::of(provider);
     let planning = routes.all().filter(|route| !route.writes).map(|route| capability(Phase::Plan, route));
-    let jobs = (provider == Provider::Salesforce).then(jobs::capabilities).into_iter().flatten();
+    let jobs = (provider == Provider::Salesforce).then(step::capabilities).into_iter().flatten();
     routes.all().map(|route| capability(Phase::Run, route)).chain(jobs).chain(planning).collect()
 }
 

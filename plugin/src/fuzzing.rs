@@ -1,12 +1,16 @@
 //! What the fuzz targets reach of the inside: thin functions around parsers that are private. Only in builds of `cargo xtask fuzz`.
 
-pub use crate::run::fuzzing::{Confirmed, Settled, bulk, is_judged};
+pub use crate::run::bulk::fuzzing as bulk;
+pub use crate::run::fuzzing::{Confirmed, Settled, is_judged};
 
-use crate::compare::answer;
-use crate::metadata::{Kind, Metadata, parsed};
-use crate::normal::{self, Likeness};
+use crate::crm::metadata::parsed;
+use crate::crm::{hubspot, salesforce};
 use crate::provider::Provider;
-use crate::{json, provider_id};
+use crate::provider_id;
+use crate::values::field::{Kind, Metadata};
+use crate::values::members::Members;
+use crate::values::normal::{self, Likeness};
+use crate::values::{json, times};
 
 /// The fields that an answer about metadata tells of.
 pub fn metadata(provider: Provider, body: &[u8]) -> Option<Metadata> {
@@ -25,12 +29,12 @@ pub fn likeness(provider: Provider, kind: Option<&Kind>, wanted: &str, held: &st
 
 /// Milliseconds since 1970.
 pub fn instant(text: &str) -> Option<i64> {
-    normal::instant(text)
+    times::instant(text)
 }
 
 /// Minutes east of UTC.
 pub fn offset(text: &str) -> Option<i64> {
-    normal::offset(text)
+    times::offset(text)
 }
 
 /// A JSON value as text.
@@ -54,14 +58,14 @@ pub fn record_id(provider: Provider, text: &str) -> Result<String, String> {
 
 /// The records of an answer to a read while comparing: HubSpot's with their ids, Salesforce's by their places.
 pub fn compared(provider: Provider, body: &[u8]) -> Option<Vec<Option<(String, Vec<(String, String)>)>>> {
-    let texts = |members: &answer::Members<'_>| members.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let texts = |members: &Members<'_>| members.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     match provider {
         Provider::HubSpot => {
-            let records = answer::hubspot(body)?;
+            let records = hubspot::answers::held(body)?;
             Some(records.iter().map(|(id, members)| Some((id.to_string(), texts(members)))).collect())
         }
         Provider::Salesforce => {
-            let records = answer::salesforce(body)?;
+            let records = salesforce::answers::held(body)?;
             Some(records.iter().map(|record| record.as_ref().map(|members| (String::new(), texts(members)))).collect())
         }
     }

@@ -1,11 +1,13 @@
 //! The component's exports: the contract's functions, handed on to the modules that do the work.
 
-use crate::bindings::exports::reverse_sync::destination::destination::Guest;
-use crate::bindings::reverse_sync::destination::capabilities::Descriptor;
-use crate::bindings::reverse_sync::destination::streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink};
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, FlaggedBatch, PlanMode, RecordBatch, SkippedBatch, Target};
-use crate::http::{Outside, Running, block_on};
-use crate::{bindings, config, descriptor, plan, run};
+use crate::contract::bindings::{self, exports::reverse_sync::destination::destination::Guest};
+use crate::contract::capabilities::Descriptor;
+use crate::contract::streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink};
+use crate::contract::types::{ChangeBatch, Error, FlaggedBatch, OutcomeBatch, PlanMode, RecordBatch, SkippedBatch, Target};
+use crate::crm::http::{Outside, block_on};
+use crate::plan::host::PlanHost;
+use crate::run::stream::Stream;
+use crate::{config, descriptor, plan, run};
 
 struct Component;
 
@@ -44,7 +46,7 @@ struct Planning<'a> {
     sink: &'a PlanSink,
 }
 
-impl plan::PlanHost for Planning<'_> {
+impl PlanHost for Planning<'_> {
     fn next(&mut self, max: u32) -> Result<Option<RecordBatch>, Error> {
         self.records.next(max)
     }
@@ -75,5 +77,40 @@ impl plan::PlanHost for Planning<'_> {
 
     fn joined(&mut self, field: &str) {
         self.sink.joined(field);
+    }
+}
+
+struct Running<'a> {
+    confirmed: &'a Confirmed,
+    sink: &'a OutcomeSink,
+}
+
+impl Stream for Running<'_> {
+    fn next(&self, max: u32) -> Result<Option<ChangeBatch>, Error> {
+        self.confirmed.next(max)
+    }
+
+    fn push(&self, outcomes: &OutcomeBatch) -> Result<(), Error> {
+        self.sink.push(outcomes)
+    }
+
+    fn remaining(&self) -> u64 {
+        self.confirmed.remaining()
+    }
+
+    fn joined(&self) -> Vec<String> {
+        self.confirmed.joined()
+    }
+
+    fn recall(&self) -> Vec<String> {
+        self.confirmed.recall()
+    }
+
+    fn remember(&self, note: &str) -> Result<(), Error> {
+        self.sink.remember(note)
+    }
+
+    fn stopping(&self) -> bool {
+        self.confirmed.stopping()
     }
 }

@@ -93,18 +93,3 @@ impl Provider {
         }
     }
 }
-
-/// What to say if an object holds other records than the golden ones, such as people instead of companies. Ids of both may be the same numbers.
-pub(crate) fn misfit(entity_type: &str, object: &str) -> Option<String> {
-    const PEOPLE: [&[&str]; 2] = [&["person", "people", "contact", "lead"], &["contacts", "0-1", "Contact", "Lead"]];
-    const COMPANIES: [&[&str]; 2] = [&["company", "organization", "organisation", "account"], &["companies", "0-2", "Account"]];
-    let is = |[entities, _]: [&[&str]; 2]| entities.iter().any(|name| name.eq_ignore_ascii_case(entity_type));
-    let holds = |[_, objects]: [&[&str]; 2]| objects.iter().any(|name| name.eq_ignore_ascii_case(object));
-    let differ = (is(PEOPLE) && holds(COMPANIES)) || (is(COMPANIES) && holds(PEOPLE));
-    differ.then(|| {
-        format!(
-            "the golden records are of entity type `{}`, and the CRM's object `{object}` holds something else; check `object`",
-            crate::provider_id::shown(entity_type)
-        )
-    })
-}

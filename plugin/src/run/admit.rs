@@ -4,18 +4,19 @@
 //! that was planned offline is held against the CRM's metadata: a value that the CRM would need in another form fails here,
 //! with the advice to plan online, rather than being sent as something else than was confirmed.
 
-use super::changes::{Changes, Failure};
-use super::settle::{Held, confirmed, restorable};
-use super::world::Network;
-use super::{Outcomes, Runner};
-use crate::bindings::reverse_sync::destination::types::Error;
-use crate::compare::answer::Members;
-use crate::json;
-use crate::metadata::{Kind, Metadata, coerce};
-use crate::normal::{Likeness, NOTHING, Rules, Values, likeness, member};
-use crate::policy::OnDrift;
+use super::doubt::{changed_in_doubt, gone_in_doubt, unreadable};
+use super::runner::Runner;
+use crate::config::policy::OnDrift;
+use crate::contract::changes::{Changes, Failure, Outcomes};
+use crate::contract::types::Error;
+use crate::crm::held::{Held, confirmed, restorable};
+use crate::crm::network::Network;
 use crate::provider::Provider;
 use crate::provider_id::shown;
+use crate::values::field::{Kind, Metadata};
+use crate::values::members::Members;
+use crate::values::normal::{Likeness, NOTHING, Rules, Values, likeness, member};
+use crate::values::{coerce, encode, json, times};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -30,8 +31,8 @@ impl<N: Network> Runner<'_, N> {
     pub(super) async fn admit(&self, changes: &Changes, members: Vec<usize>, doubtful: bool) -> Result<Admitted, Error> {
         let mut outcomes = Outcomes::new();
         let mut rest = members;
-        if let Some(metadata) = self.metadata.get().filter(|_| self.offline) {
-            rest.retain(|member| match unfit(self.config.provider, metadata, &self.joined, changes.fields(*member)) {
+        if let Some(metadata) = self.crm.metadata().filter(|_| self.offline) {
+            rest.retain(|member| match unfit(self.crm.config.provider, metadata, &self.joined, changes.fields(*member)) {
                 None => true,
                 Some(why) => {
                     let message = format!("{why}. The plan was made offline: plan with --online, which brings values into the CRM's form");
@@ -40,7 +41,8 @@ impl<N: Network> Runner<'_, N> {
                 }
             });
         }
-        let compares = self.config.policy.on_drift == OnDrift::Skip && rest.first().is_some_and(|first| changes.before(*first).is_some());
+        let compares =
+            self.crm.config.policy.on_drift == OnDrift::Skip && rest.first().is_some_and(|first| changes.before(*first).is_some());
         let admitted = if compares {
             self.undrifted(changes, &rest, doubtful, &mut outcomes).await?
         } else {
@@ -52,13 +54,13 @@ impl<N: Network> Runner<'_, N> {
 
     async fn undrifted(&self, changes: &Changes, members: &[usize], doubtful: bool, outcomes: &mut Outcomes) -> Result<Admitted, Error> {
         let mut wanted = confirmed(changes, members);
-        let conditional = self.requests.update_one_unmodified.is_some() && self.one_by_one();
+        let conditional = self.crm.requests.update_one_unmodified.is_some() && self.one_by_one();
         if conditional {
             // Asked for in the same read; it is no part of the change.
             wanted.values_mut().for_each(|fields| drop(fields.insert(MODIFIED.to_owned(), RawValue::NULL.to_owned())));
         }
-        let held = self.held(changes, members, &wanted).await?;
-        let rules = self.rules().await?;
+        let held = self.crm.held(changes, members, &wanted).await?;
+        let rules = self.crm.rules().await?;
         let mut admitted = Vec::with_capacity(members.len());
         for (at, held) in held {
             let row = changes.row(at);
@@ -66,7 +68,7 @@ impl<N: Network> Runner<'_, N> {
                 Held::Values(held) => match self.drift(&rules, changes, at, doubtful, &held) {
                     Drift::None => {
                         let modified = held.get(MODIFIED).filter(|_| conditional).and_then(|value| json::text(value.get()));
-                        admitted.push((at, modified.and_then(|date| crate::normal::instant(&date)).map(http_date)));
+                        admitted.push((at, modified.and_then(|date| times::instant(&date)).map(http_date)));
                     }
                     Drift::Already if doubtful => outcomes.updated(row),
                     Drift::Already => outcomes.unchanged(row),
@@ -76,16 +78,16 @@ impl<N: Network> Runner<'_, N> {
                         outcomes.drifted(row, &Failure::ours("drifted", message));
                     }
                 },
-                Held::Gone(failure) if doubtful => outcomes.unknown(row, &super::batch_job::gone_in_doubt(failure)),
+                Held::Gone(failure) if doubtful => outcomes.unknown(row, &gone_in_doubt(failure)),
                 Held::Gone(failure) => outcomes.failed(row, &failure),
                 Held::Unreadable(why) => {
                     let message = format!(
                         "record {} was not written, because {} would not show whether it has changed since it was planned ({why})",
                         changes.id(at),
-                        self.config.provider.name()
+                        self.crm.config.provider.name()
                     );
                     match doubtful {
-                        true => outcomes.unknown(row, &super::batch_job::unreadable(changes.id(at), &why)),
+                        true => outcomes.unknown(row, &unreadable(changes.id(at), &why)),
                         false => outcomes.failed(row, &Failure::ours("unreadable", message)),
                     }
                 }
@@ -112,23 +114,13 @@ impl<N: Network> Runner<'_, N> {
                 return Drift::None;
             }
         }
-        let now: Values = serde_json::from_str(&restorable(self.config.provider, &before, held)).unwrap_or_default();
+        let now: Values = serde_json::from_str(&restorable(self.crm.config.provider, &before, held)).unwrap_or_default();
         let told = changed.into_iter().map(|name| {
             let (was, is) = (member(&before, name).unwrap_or(NOTHING), member(&now, name).unwrap_or(NOTHING));
             format!("`{name}` was {was} when planned and is {is} now")
         });
         Drift::Changed(told.collect::<Vec<_>>().join(", "))
     }
-}
-
-/// What may have been written, and holds neither that nor what was there before.
-pub(super) fn changed_in_doubt(id: &str, what: &str) -> Failure {
-    Failure::ours(
-        "changed_in_doubt",
-        format!(
-            "record {id} may have been written; no answer came, and it has changed since: {what}. It is not written again. Look at it in the CRM, then plan again"
-        ),
-    )
 }
 
 enum Drift {
@@ -145,7 +137,7 @@ fn http_date(milliseconds: i64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut iso = String::new();
-    if !crate::encode::push_timestamp(&mut iso, milliseconds.saturating_mul(1_000)) {
+    if !encode::push_timestamp(&mut iso, milliseconds.saturating_mul(1_000)) {
         return iso;
     }
     let weekday = DAYS[milliseconds.div_euclid(86_400_000).rem_euclid(7) as usize];
@@ -192,7 +184,7 @@ fn unfit(provider: Provider, metadata: &Metadata, joined: &[String], fields: &st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::{Choice, CrmOption, Field};
+    use crate::values::field::{Choice, CrmOption, Field};
 
     #[test]
     fn http_dates_have_their_form() {

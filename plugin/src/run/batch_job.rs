@@ -1,16 +1,17 @@
 //! One batch of changes, many records in a call, until each has its outcome.
 
-use super::admit::changed_in_doubt;
-use super::changes::{Changes, Failure};
-use super::exchange::{Exchange, backoff};
-use super::reconcile::Reconciled;
+use super::doubt::{changed_in_doubt, gone_in_doubt, no_answer, refused, silent, unreadable};
 use super::refusals::{Next, Reason, Refusals};
-use super::salesforce::Collection;
+use super::runner::Runner;
 use super::settle::Finding;
-use super::verdict::exhausted;
-use super::world::Network;
-use super::{Outcomes, Runner, hubspot, salesforce};
-use crate::bindings::reverse_sync::destination::types::Error;
+use crate::contract::changes::{Changes, Failure, Outcomes};
+use crate::contract::types::Error;
+use crate::crm::exchange::Exchange;
+use crate::crm::network::Network;
+use crate::crm::reconciled::Reconciled;
+use crate::crm::salesforce::answers::Collection;
+use crate::crm::verdict::exhausted;
+use crate::crm::{hubspot::answers as hubspot, salesforce::answers as salesforce};
 use crate::provider::Provider;
 
 /// Writes without an answer before the fate of a change stays unknown.
@@ -84,15 +85,15 @@ impl<N: Network> Runner<'_, N> {
                 self.settle(changes, group, doubt, &mut groups).await?;
                 continue;
             }
-            let request = self.requests.update_many(changes, &group.members);
-            let exchanged = self.exchange(&request).await?;
+            let request = self.crm.requests.update_many(changes, &group.members);
+            let exchanged = self.crm.exchange(&request).await?;
             drop(request);
             match exchanged {
                 Exchange::Doubtful(why) => self.doubt(why, group, &mut groups).await,
                 Exchange::Refused(status, error) => {
                     let reason = Reason::of(status, &error);
                     let next = refusals.refused(group.members.len(), reason.as_ref(), &self.refused);
-                    let reconciled = match self.config.provider {
+                    let reconciled = match self.crm.config.provider {
                         Provider::HubSpot => hubspot::reconcile_refused(changes, &group.members, status, &error),
                         Provider::Salesforce => salesforce::reconcile_refused(changes, &group.members, status, &error),
                     };
@@ -107,7 +108,7 @@ impl<N: Network> Runner<'_, N> {
                         _ => {}
                     }
                 }
-                Exchange::Accepted(answer) => match self.config.provider {
+                Exchange::Accepted(answer) => match self.crm.config.provider {
                     Provider::HubSpot => match hubspot::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
                         Some(reconciled) => {
                             refusals.accepted();
@@ -122,7 +123,7 @@ impl<N: Network> Runner<'_, N> {
                         }
                         Collection::Exhausted(reconciled, error) => {
                             self.push(&self.after_doubt(changes, &group, reconciled.outcomes).await?)?;
-                            return Err(exhausted(self.config, &error, "within the next 24 hours"));
+                            return Err(exhausted(self.crm.config, &error, "within the next 24 hours"));
                         }
                         Collection::Unusable(why) => self.doubt(why.to_owned(), group, &mut groups).await,
                     },
@@ -144,7 +145,7 @@ impl<N: Network> Runner<'_, N> {
         group.doubts += 1;
         group.doubted = true;
         group.doubt = Some(Doubt::Lost(why));
-        self.network.pause(backoff(group.doubts, self.network.random())).await;
+        self.crm.back_off(group.doubts).await;
         groups.push(group);
     }
 
@@ -166,7 +167,7 @@ impl<N: Network> Runner<'_, N> {
             groups.push(Group { doubt: Some(Doubt::Silent), ..group.with(silent) });
         }
         if !again.members.is_empty() {
-            self.network.pause(backoff(again.locks, self.network.random())).await;
+            self.crm.back_off(again.locks).await;
             groups.push(again);
         }
         Ok(())
@@ -181,7 +182,7 @@ impl<N: Network> Runner<'_, N> {
                 let message = format!(
                     "record {} was not written: {} refused its batch, and other records of it that were sent one by one, for the same reason ({}); so it was not sent again",
                     changes.id(*member),
-                    self.config.provider.name(),
+                    self.crm.config.provider.name(),
                     reason.told()
                 );
                 outcomes.failed(changes.row(*member), &Failure { http_status: Some(status), code: reason.code().to_owned(), message });
@@ -264,46 +265,4 @@ fn sample(groups: &mut Vec<Group>, reason: &Reason) {
     let member = largest.members.remove(largest.members.len() / 2);
     let alone = Group { refused_for: largest.refused_for.clone(), ..largest.with(vec![member]) };
     groups.push(alone);
-}
-
-/// Nothing can be read about a change that may have been written.
-pub(super) fn unreadable(id: &str, why: &str) -> Failure {
-    Failure::ours(
-        "unsettled",
-        format!("record {id} may have been written; no answer came, and it cannot be read ({why}). Look at it in the CRM"),
-    )
-}
-
-/// A record that may have been written is gone since.
-pub(super) fn gone_in_doubt(failure: Failure) -> Failure {
-    let message = format!("{}. It may have been written before that, because an update of it got no answer", failure.message);
-    Failure { message, ..failure }
-}
-
-/// A write got no answer, and its repetition was refused.
-fn refused(id: &str, failure: &Failure) -> Failure {
-    let message = format!(
-        "an update of record {id} got no answer and may have been applied; sent again, it was refused ({}). Look at it in the CRM",
-        failure.message
-    );
-    Failure { message, ..failure.clone() }
-}
-
-/// Sent several times, and never answered.
-pub(super) fn no_answer(id: &str, times: u32, why: &str) -> Failure {
-    Failure::ours(
-        "no_answer",
-        format!(
-            "record {id} was sent {times} times without an answer (the last time: {why}), and nothing shows that it was written. Plan again to see what it holds"
-        ),
-    )
-}
-
-fn silent(id: &str) -> Failure {
-    Failure::ours(
-        "not_acknowledged",
-        format!(
-            "the CRM took the update of record {id} twice without naming it in its answer, and nothing shows that it was written. Look at it in the CRM"
-        ),
-    )
 }

@@ -1,17 +1,15 @@
 //! See [`crate::fuzzing`].
 
-use super::changes::{Changes, Outcomes};
-use super::crm_error::CrmError;
-use super::reconcile::Reconciled;
-use super::salesforce::Collection;
-use super::verdict::judge;
-use super::world::{Answer, Media, Request};
-use super::{hubspot, salesforce};
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Status, Strings};
 use crate::config::Config;
+use crate::contract::changes::{Changes, Outcomes};
+use crate::contract::types::{ChangeBatch, Status, Strings};
+use crate::crm::error::CrmError;
+use crate::crm::network::{Answer, Media, Request};
+use crate::crm::reconciled::Reconciled;
+use crate::crm::salesforce::answers::Collection;
+use crate::crm::verdict::judge;
+use crate::crm::{hubspot::answers as hubspot, salesforce::answers as salesforce};
 use crate::provider::Provider;
-
-pub use super::bulk::fuzzing as bulk;
 
 /// Confirmed changes; their members are named by their places.
 pub struct Confirmed(pub(in crate::run) Changes);

@@ -1,13 +1,15 @@
 //! One batch of changes, one record in a call (`write_mode: record`), several calls on their way.
 
-use super::admit::changed_in_doubt;
-use super::batch_job::{MAX_DOUBTS, MAX_LOCKS, gone_in_doubt, no_answer, unreadable};
-use super::changes::Changes;
-use super::exchange::{Exchange, backoff};
-use super::settle::{Finding, Held, merged};
-use super::world::{Answer, Network};
-use super::{Outcomes, Runner, hubspot, salesforce};
-use crate::bindings::reverse_sync::destination::types::Error;
+use super::batch_job::{MAX_DOUBTS, MAX_LOCKS};
+use super::doubt::{changed_in_doubt, gone_in_doubt, no_answer, unreadable};
+use super::runner::Runner;
+use super::settle::Finding;
+use crate::contract::changes::{Changes, Failure, Outcomes};
+use crate::contract::types::Error;
+use crate::crm::exchange::Exchange;
+use crate::crm::held::{Held, merged};
+use crate::crm::network::{Answer, Network};
+use crate::crm::{hubspot::answers as hubspot, salesforce::answers as salesforce};
 use crate::provider::Provider;
 use futures_util::stream::{StreamExt, iter};
 
@@ -18,7 +20,7 @@ impl<N: Network> Runner<'_, N> {
         let members = self.admit(changes, members, changes.doubtful()).await?;
         let mut writes = iter(members)
             .map(|(member, unmodified_since)| self.write_one(changes, member, unmodified_since))
-            .buffer_unordered(self.config.in_flight);
+            .buffer_unordered(self.crm.config.in_flight);
         let mut end = Ok(());
         while let Some(done) = writes.next().await {
             if let Err(error) = done {
@@ -26,12 +28,12 @@ impl<N: Network> Runner<'_, N> {
                     end = Err(error);
                 }
                 // Those on their way are finished; none is begun.
-                self.stopped.set(true);
+                self.crm.stopped.set(true);
             }
         }
         if end.is_err() {
             // The scheduler stops the run, and reports the first error it sees.
-            self.stopped.set(false);
+            self.crm.stopped.set(false);
         }
         end
     }
@@ -52,9 +54,9 @@ impl<N: Network> Runner<'_, N> {
                 }
             }
             members = rest;
-        } else if self.config.provider == Provider::HubSpot {
+        } else if self.crm.config.provider == Provider::HubSpot {
             let mut rest = Vec::new();
-            for (member, held) in self.look_at_ids(changes, &members).await? {
+            for (member, held) in self.crm.look_at_ids(changes, &members).await? {
                 match held {
                     Held::Gone(failure) => outcomes.failed(changes.row(member), &failure),
                     Held::Unreadable(why) => {
@@ -62,7 +64,7 @@ impl<N: Network> Runner<'_, N> {
                             "record {} was not written, because HubSpot would not show whether it was merged ({why})",
                             changes.id(member)
                         );
-                        outcomes.failed(changes.row(member), &super::changes::Failure::ours("unreadable", message));
+                        outcomes.failed(changes.row(member), &Failure::ours("unreadable", message));
                     }
                     Held::Values(_) => rest.push(member),
                 }
@@ -76,12 +78,12 @@ impl<N: Network> Runner<'_, N> {
     /// Writes one record, if the CRM can tell by its date that nobody has modified it.
     async fn write_one(&self, changes: &Changes, member: usize, unmodified_since: Option<String>) -> Result<(), Error> {
         let conditional = unmodified_since.is_some();
-        let request = self.requests.update_one(changes, member, unmodified_since);
+        let request = self.crm.requests.update_one(changes, member, unmodified_since);
         let row = changes.row(member);
         let mut outcomes = Outcomes::new();
         let (mut doubts, mut locks) = (0, 0);
         loop {
-            let why = match self.exchange(&request).await? {
+            let why = match self.crm.exchange(&request).await? {
                 Exchange::Accepted(answer) => match self.written(changes.id(member), &answer) {
                     Written::Yes => {
                         outcomes.updated(row);
@@ -100,10 +102,10 @@ impl<N: Network> Runner<'_, N> {
                     Written::Unclear => "the answer is not in the documented form".to_owned(),
                 },
                 Exchange::Refused(_, error)
-                    if self.config.provider == Provider::Salesforce && salesforce::is_transient(&error) && locks < MAX_LOCKS =>
+                    if self.crm.config.provider == Provider::Salesforce && salesforce::is_transient(&error) && locks < MAX_LOCKS =>
                 {
                     locks += 1;
-                    self.network.pause(backoff(locks, self.network.random())).await;
+                    self.crm.back_off(locks).await;
                     continue;
                 }
                 // Our own write, applied late, may be what has modified it.
@@ -115,11 +117,11 @@ impl<N: Network> Runner<'_, N> {
                 Exchange::Refused(412, _) if conditional => {
                     let message =
                         format!("record {} was modified between reading and writing it; plan again to see it", changes.id(member));
-                    outcomes.drifted(row, &super::changes::Failure { http_status: Some(412), code: "drifted".to_owned(), message });
+                    outcomes.drifted(row, &Failure { http_status: Some(412), code: "drifted".to_owned(), message });
                     break;
                 }
                 Exchange::Refused(status, error) => {
-                    let failure = match self.config.provider {
+                    let failure = match self.crm.config.provider {
                         Provider::HubSpot => error.failure(status),
                         Provider::Salesforce => salesforce::failure(&error, status),
                     };
@@ -132,7 +134,7 @@ impl<N: Network> Runner<'_, N> {
                 Exchange::Doubtful(why) => why,
             };
             doubts += 1;
-            self.network.pause(backoff(doubts, self.network.random())).await;
+            self.crm.back_off(doubts).await;
             match self.look(changes, &[member]).await?.pop() {
                 Some((_, Finding::Again | Finding::Untouched)) if doubts < MAX_DOUBTS => continue,
                 Some((_, Finding::Again | Finding::Untouched)) => outcomes.unknown(row, &no_answer(changes.id(member), doubts, &why)),
@@ -160,7 +162,7 @@ impl<N: Network> Runner<'_, N> {
 
     /// Whether an accepted PATCH wrote the record it was for.
     fn written(&self, id: &str, answer: &Answer) -> Written {
-        match self.config.provider {
+        match self.crm.config.provider {
             // 204 without a body; a page of some gateway proves nothing.
             Provider::Salesforce if answer.body.is_empty() => Written::Yes,
             Provider::Salesforce => Written::Unclear,

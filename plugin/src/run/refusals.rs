@@ -4,8 +4,8 @@
 //! one by one for the reason that their batch was refused for, with none written in between, the next ones are taken from the middle of
 //! what is left. If those fail too, the rest is not tried.
 
-use super::crm_error::CrmError;
-use super::salesforce::is_transient;
+use crate::crm::error::CrmError;
+use crate::crm::salesforce::answers::is_transient;
 use std::cell::RefCell;
 
 /// Records refused one by one for one reason, after which the next ones are taken from the middle of what is left.

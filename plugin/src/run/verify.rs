@@ -1,15 +1,13 @@
 //! Verifying: what the CRM holds now in the fields that were written.
 
-use super::Runner;
-use super::changes::Changes;
-use super::settle::{Held, confirmed, restorable};
-use super::world::{Network, Stream};
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, Holding, OutcomeBatch, ReadingBatch, StringLists, Strings};
-use crate::compare::judge::goes_back;
 use crate::config::Config;
-use crate::normal::{NOTHING, Values, member as member_of};
-use crate::provider::Provider;
-use crate::routes::{BodyForm, Routes};
+use crate::contract::changes::Changes;
+use crate::contract::types::{ChangeBatch, Error, Holding, ReadingBatch, StringLists, Strings};
+use crate::crm::conversation::Conversation;
+use crate::crm::held::{Held, confirmed, restorable};
+use crate::crm::network::Network;
+use crate::crm::routes;
+use crate::values::normal::{NOTHING, Values, member as member_of};
 
 /// Reads the records of all changes that `next` hands out, and tells `push` what they hold.
 ///
@@ -21,18 +19,15 @@ pub async fn verify<N: Network>(
     mut next: impl FnMut(u32) -> Result<Option<ChangeBatch>, Error>,
     mut push: impl FnMut(&ReadingBatch) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let runner = Runner::new(config, network, &ReadsOnly);
-    let most = match Routes::of(config.provider).read_many.body {
-        BodyForm::Many { max, .. } => max,
-        _ => 1,
-    };
-    let rules = runner.rules().await?;
+    let crm = Conversation::new(config, network);
+    let most = routes::of(config.provider).read_many.most();
+    let rules = crm.rules().await?;
     while let Some(batch) = next(most)? {
         let changes = Changes::new(batch)?;
         let members = changes.members();
         let confirmed = confirmed(&changes, &members);
         let mut readings = Readings::new();
-        for (member, held) in runner.held(&changes, &members, &confirmed).await? {
+        for (member, held) in crm.held(&changes, &members, &confirmed).await? {
             let row = changes.row(member);
             match (held, confirmed.get(&member)) {
                 (Held::Values(held), Some(wanted)) => {
@@ -42,7 +37,7 @@ pub async fn verify<N: Network>(
                     let moved = before.as_ref().map(|before| rules.differing(before, &held)).unwrap_or_default();
                     let one_way = before.iter().flatten().filter(|(name, was)| {
                         let now = member_of(&held, name).unwrap_or(NOTHING);
-                        config.provider == Provider::HubSpot && goes_back(rules.metadata, name, was.get(), now)
+                        rules.metadata.goes_back(config.provider, name, was.get(), now)
                     });
                     let one_way = one_way.map(|(name, _)| name.as_str()).collect();
                     readings.push(row, holding, Some(restorable(config.provider, wanted, &held)), "", [differing, moved, one_way]);
@@ -55,19 +50,6 @@ pub async fn verify<N: Network>(
         push(&readings.0)?;
     }
     Ok(())
-}
-
-/// Where nothing is written, nothing is handed out and nothing settled.
-pub(crate) struct ReadsOnly;
-
-impl Stream for ReadsOnly {
-    fn next(&self, _: u32) -> Result<Option<ChangeBatch>, Error> {
-        Ok(None)
-    }
-
-    fn push(&self, _: &OutcomeBatch) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 struct Readings(ReadingBatch);

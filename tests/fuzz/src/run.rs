@@ -6,12 +6,10 @@ use crate::{
     input::Input,
 };
 use reverse_sync_plugin::{
-    bindings::reverse_sync::destination::types::{ChangeBatch, Error, OutcomeBatch, PlanMode, Status, Strings},
     config::parse,
-    run::{
-        run,
-        world::{Answer, Lost, Network, Request, Stream},
-    },
+    contract::types::{ChangeBatch, Error, OutcomeBatch, PlanMode, Status, Strings},
+    crm::network::{Answer, Lost, Network, Request},
+    run::{run, stream::Stream},
 };
 use serde_json::{Value, json};
 use std::{

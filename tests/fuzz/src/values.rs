@@ -2,10 +2,13 @@
 
 use crate::input::Input;
 use reverse_sync_plugin::{
-    encode::{is_plain_decimal, without_exponent},
     fuzzing::{instant, items, likeness, metadata as read, offset, record_id, scalar},
-    metadata::{Choice, CrmOption, Field, Kind, coerce},
     provider::Provider,
+    values::{
+        coerce,
+        encode::{is_plain_decimal, without_exponent},
+        field::{Choice, CrmOption, Field, Kind},
+    },
 };
 use serde_json::{Value, value::RawValue};
 

@@ -1,8 +1,8 @@
 //! See [`crate::fuzzing`].
 
-use super::csv::{Rows, split, upload};
-use super::job::{Job, job_error, read_rows, row_error, unknown_column};
 use super::notes::{Note, Notes};
+use crate::crm::salesforce::bulk::csv::{Rows, split, upload};
+use crate::crm::salesforce::bulk::job::{Job, job_error, read_rows, row_error, unknown_column};
 use crate::run::fuzzing::Confirmed;
 
 /// The rows of a CSV.

@@ -1,10 +1,10 @@
 //! Changes pulled together until they are enough for a job.
 
 use super::notes::{Note, Way};
-use crate::bindings::reverse_sync::destination::types::Error;
-use crate::jobs::MAX_ROWS;
-use crate::run::changes::Changes;
-use crate::run::world::Stream;
+use crate::contract::changes::Changes;
+use crate::contract::types::Error;
+use crate::crm::salesforce::bulk::step::MAX_ROWS;
+use crate::run::stream::Stream;
 
 /// Bytes of changes that are pulled together. A run has one load at a time, beside its upload or an answer about it.
 const LOAD_BYTES: usize = 8 << 20;

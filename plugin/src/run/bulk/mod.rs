@@ -11,27 +11,29 @@
 //! that takes up changes in doubt asks the job that they were sent with: one that is still open was never worked on and
 //! is given up, one that runs is waited for, and what none of its result sets names is read before it is sent.
 
-pub(in crate::run) mod csv;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod job;
 mod load;
 mod notes;
 
-use super::admit::changed_in_doubt;
-use super::batch_job::{gone_in_doubt, unreadable};
-use super::changes::{Changes, Failure, Outcomes};
+use super::doubt::{changed_in_doubt, gone_in_doubt, unreadable};
+use super::runner::{Runner, Task};
 use super::settle::Finding;
-use super::world::{Network, Stream};
-use super::{REQUEST_BYTES, Runner, Task, salesforce};
-use crate::bindings::reverse_sync::destination::types::Error;
+use super::stream::Stream;
 use crate::config::{Config, WriteMode};
-use crate::jobs::Step;
+use crate::contract::changes::{Changes, Failure, Outcomes};
+use crate::contract::types::Error;
+use crate::crm::network::Network;
+use crate::crm::requests::REQUEST_BYTES;
+use crate::crm::routes;
+use crate::crm::salesforce::answers as salesforce;
+use crate::crm::salesforce::bulk::csv;
+use crate::crm::salesforce::bulk::job::{Job, State, job_error, row_error, unknown_column};
+use crate::crm::salesforce::bulk::step::Step;
 use crate::provider::Provider;
-use crate::routes::{BodyForm, Routes};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hashbrown::HashMap;
-use job::{Job, State, job_error, row_error, unknown_column};
 use load::{Load, Loads};
 use notes::{Notes, Way};
 
@@ -147,7 +149,7 @@ impl<N: Network> Runner<'_, N> {
         let members = admitted;
         let Some(all) = rows(changes, &members) else { return Ok(()) };
         let left = members.len() as u64 + self.stream.remaining();
-        let few = self.config.write_mode == WriteMode::Batch && left <= self.config.bulk_above;
+        let few = self.crm.config.write_mode == WriteMode::Batch && left <= self.crm.config.bulk_above;
         if few || self.no_bulk.get() {
             return self.collections(changes, members, false).await;
         }
@@ -271,8 +273,8 @@ impl<N: Network> Runner<'_, N> {
         let mut calls = FuturesUnordered::new();
         let mut end = Ok(());
         loop {
-            while !self.stopped.get()
-                && calls.len() < self.config.in_flight
+            while !self.crm.stopped.get()
+                && calls.len() < self.crm.config.in_flight
                 && let Some(members) = portions.next()
             {
                 let call = async move {
@@ -285,7 +287,7 @@ impl<N: Network> Runner<'_, N> {
             }
             match calls.next().await {
                 // The first error tells why; those on their way are finished.
-                Some((Err(error), _)) if !self.stopped.replace(true) => end = Err(error),
+                Some((Err(error), _)) if !self.crm.stopped.replace(true) => end = Err(error),
                 Some(_) => {}
                 None => return end,
             }
@@ -329,18 +331,12 @@ fn rows(changes: &Changes, members: &[usize]) -> Option<(u64, u64)> {
 
 /// What one read takes.
 fn most_read() -> usize {
-    match Routes::of(Provider::Salesforce).read_many.body {
-        BodyForm::Many { max, .. } => max as usize,
-        _ => 1,
-    }
+    routes::of(Provider::Salesforce).read_many.most() as usize
 }
 
 /// What one collection takes, in number and bytes.
 fn portions(changes: &Changes, members: Vec<usize>) -> Vec<Vec<usize>> {
-    let most = match Routes::of(Provider::Salesforce).update_many.body {
-        BodyForm::Many { max, .. } => max as usize,
-        _ => 1,
-    };
+    let most = routes::of(Provider::Salesforce).update_many.most() as usize;
     let mut portions: Vec<Vec<usize>> = Vec::new();
     let mut bytes = 0;
     for member in members {

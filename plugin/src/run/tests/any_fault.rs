@@ -1,8 +1,8 @@
 //! What must hold whatever the network and the CRM do.
 
 use super::crm::{Fake, Fault};
-use crate::bindings::reverse_sync::destination::types::Status;
-use crate::run::world::Lost;
+use crate::contract::types::Status;
+use crate::crm::network::Lost;
 use proptest::prelude::*;
 
 pub(super) fn any_fault() -> impl Strategy<Value = Fault> {

@@ -1,7 +1,7 @@
 //! A firewall or proxy between the host and the CRM, which takes a value for an attack. (crm-apis B5: a page is possible with any 4xx)
 
 use super::crm::Fake;
-use crate::bindings::reverse_sync::destination::types::{ErrorKind, Status};
+use crate::contract::types::{ErrorKind, Status};
 
 const PAGE: &str = "<html><head><title>403</title></head><body><h1>Request blocked</h1></body></html>";
 /// CRM and write mode.

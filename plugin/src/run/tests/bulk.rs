@@ -2,8 +2,8 @@
 
 use super::any_fault::any_fault;
 use super::crm::{Fake, Fault};
-use crate::bindings::reverse_sync::destination::types::{ErrorKind, Status};
-use crate::run::world::Lost;
+use crate::contract::types::{ErrorKind, Status};
+use crate::crm::network::Lost;
 use proptest::prelude::*;
 
 const BULK: &str = r#","write_mode":"bulk""#;

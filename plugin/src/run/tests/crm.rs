@@ -4,11 +4,12 @@
 mod hubspot;
 mod salesforce;
 
-use crate::bindings::reverse_sync::destination::types::{ChangeBatch, Error, ErrorKind, OutcomeBatch, PlanMode, Problem, Status, Strings};
 use crate::config::{Config, parse};
+use crate::contract::types::{ChangeBatch, Error, ErrorKind, OutcomeBatch, PlanMode, Problem, Status, Strings};
+use crate::crm::network::{Answer, Lost, Network, Request};
 use crate::provider::Provider;
 use crate::run::run;
-use crate::run::world::{Answer, Lost, Network, Request, Stream};
+use crate::run::stream::Stream;
 use serde_json::{Map, Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,11 +1,11 @@
 //! What counts as proof: a change is `updated` only if the CRM holds what was wanted, and not written only if nothing of it was.
 
 use super::crm::{Fake, Fault};
-use crate::bindings::reverse_sync::destination::types::Status;
-use crate::metadata::Kind;
-use crate::normal::{Likeness, likeness};
+use crate::contract::types::Status;
+use crate::crm::network::Lost;
 use crate::provider::Provider;
-use crate::run::world::Lost;
+use crate::values::field::Kind;
+use crate::values::normal::{Likeness, likeness};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

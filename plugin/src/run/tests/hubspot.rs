@@ -1,8 +1,8 @@
 //! HubSpot, case by case. (crm-apis A3 to A9)
 
 use super::crm::{Fake, Fault, error};
-use crate::bindings::reverse_sync::destination::types::{ErrorKind, Status};
-use crate::run::world::Lost;
+use crate::contract::types::{ErrorKind, Status};
+use crate::crm::network::Lost;
 
 fn fake(more: &str) -> Fake {
     Fake::new("hubspot_dest", more)

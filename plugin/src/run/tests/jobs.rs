@@ -1,8 +1,8 @@
 //! The Bulk API of the CRM in memory. (crm-apis B9)
 
 use super::crm::Fake;
-use crate::run::bulk::csv::Rows;
-use crate::run::world::{Media, Request};
+use crate::crm::network::{Media, Request};
+use crate::crm::salesforce::bulk::csv::Rows;
 use serde_json::{Value, json};
 
 #[derive(Clone, Debug)]

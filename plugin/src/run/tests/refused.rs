@@ -1,7 +1,7 @@
 //! Batches that are refused as a whole: halving costs a few calls for each reason, and finds those that can be written.
 
 use super::crm::Fake;
-use crate::bindings::reverse_sync::destination::types::Status;
+use crate::contract::types::Status;
 
 const REFUSALS: [(&str, &str); 2] = [
     (

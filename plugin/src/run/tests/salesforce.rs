@@ -1,9 +1,9 @@
 //! Salesforce, case by case. (crm-apis B2 to B8)
 
 use super::crm::{Fake, Fault};
-use crate::bindings::reverse_sync::destination::types::{ErrorKind, Status};
+use crate::contract::types::{ErrorKind, Status};
+use crate::crm::network::Lost;
 use crate::provider_id::checksum;
-use crate::run::world::Lost;
 
 fn fake(more: &str) -> Fake {
     Fake::new("salesforce_dest", more)

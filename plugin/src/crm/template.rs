@@ -1,0 +1,142 @@
+//! The templates of `routes`, filled in. Egress holds every request against the same text byte for byte.
+
+use crate::config::{Config, api_key};
+use crate::values::encode::push_json_string;
+
+/// A template with the configuration's values put in.
+#[derive(Clone, Debug)]
+pub(crate) struct Template(Vec<Piece>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Id,
+    Fields,
+    Members,
+    Names,
+}
+
+impl Template {
+    /// Reads a template.
+    pub(crate) fn new(text: &str, config: &Config) -> Template {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            literal.push_str(before);
+            let (key, after) = after.split_once('}').unwrap_or((after, ""));
+            let piece = match key {
+                "id" => Some(Piece::Id),
+                "fields" => Some(Piece::Fields),
+                "members" => Some(Piece::Members),
+                "names" => Some(Piece::Names),
+                "object" => {
+                    literal.push_str(&config.object);
+                    None
+                }
+                "properties_path" => {
+                    literal.push_str(&config.properties_path);
+                    None
+                }
+                key => {
+                    debug_assert_eq!(key, api_key(config.provider).0);
+                    literal.push_str(&config.api);
+                    None
+                }
+            };
+            if let Some(piece) = piece {
+                if !literal.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut literal)));
+                }
+                pieces.push(piece);
+            }
+            rest = after;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Text(literal));
+        }
+        Template(pieces)
+    }
+
+    /// Appends the template's text for one record. `names` is a JSON array.
+    pub(crate) fn push(&self, out: &mut String, id: &str, fields: &str, names: &str) {
+        for piece in &self.0 {
+            out.push_str(match piece {
+                Piece::Text(text) => text,
+                Piece::Id => id,
+                Piece::Fields => fields,
+                Piece::Members => fields.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(fields),
+                Piece::Names => names,
+            });
+        }
+    }
+}
+
+/// Field names as a JSON array. `]` is escaped, so that the list's end is the first one there is.
+pub(crate) fn json_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut out = String::from("[");
+    for name in names {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        let start = out.len();
+        push_json_string(&mut out, name);
+        if out[start..].contains(']') {
+            let escaped = out[start..].replace(']', "\\u005d");
+            out.truncate(start);
+            out.push_str(&escaped);
+        }
+    }
+    out.push(']');
+    out
+}
+
+/// Appends a query value, percent-encoded but for what RFC 3986 calls unreserved.
+pub(crate) fn push_query_value(out: &mut String, value: &str) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    fn filled(template: &str, fields: &str) -> String {
+        let config = parse("salesforce_dest", r#"{"provider_id_field":"Id","source_id":"s","object":"Lead"}"#).unwrap();
+        let mut out = String::new();
+        Template::new(template, &config).push(&mut out, "7", fields, r#"["a"]"#);
+        out
+    }
+
+    #[test]
+    fn placeholders_are_filled_and_the_rest_stands_for_itself() {
+        assert_eq!(filled("/x/${api_version}/${object}/${id}", "{}"), "/x/v67.0/Lead/7");
+        assert_eq!(filled(r#"{"id":"${id}",${members}}"#, r#"{"a":1,"b":"}"}"#), r#"{"id":"7","a":1,"b":"}"}"#);
+        assert_eq!(filled("${fields}", r#"{"a":1}"#), r#"{"a":1}"#);
+        assert_eq!(filled(r#"{"f":${names}}"#, ""), r#"{"f":["a"]}"#);
+    }
+
+    #[test]
+    fn names_cannot_end_their_list() {
+        let names = json_names(["a\"b", "c]d", "e"].into_iter());
+        assert_eq!(names, r#"["a\"b","c\u005dd","e"]"#);
+        assert_eq!(serde_json::from_str::<Vec<String>>(&names).unwrap(), ["a\"b", "c]d", "e"]);
+    }
+
+    #[test]
+    fn query_values_are_percent_encoded() {
+        let mut out = String::new();
+        push_query_value(&mut out, "a_b,c&d=ü");
+        assert_eq!(out, "a_b%2Cc%26d%3D%C3%BC");
+    }
+}

@@ -1,0 +1,283 @@
+//! A golden value in the form that a field takes, or why there is none.
+
+use super::encode::{self, push_escaped};
+use super::field::{Choice, Field, Kind};
+use super::times;
+use crate::provider::Provider;
+use crate::provider_id::shown;
+use std::borrow::Cow;
+
+/// Options that a refusal lists.
+const OPTIONS_SHOWN: usize = 8;
+
+/// What was done to a value beyond spelling it differently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remark {
+    /// Decimals that the field cannot hold were cut off.
+    pub cut: bool,
+    /// It is none of the options, and the CRM takes it all the same.
+    pub unlisted: bool,
+}
+
+/// Whether a field's values are JSON strings.
+pub fn in_quotes(provider: Provider, kind: &Kind) -> bool {
+    match provider {
+        Provider::HubSpot => true,
+        Provider::Salesforce => !matches!(kind, Kind::Number { .. } | Kind::Bool),
+    }
+}
+
+/// The value as the field takes it, without quotation marks. `Ok(None)`: nothing is left of it. `zone`: how many minutes a time
+/// without a zone is ahead of UTC.
+///
+/// # Errors
+/// What is wrong with it, and what would be accepted.
+pub fn coerce<'t>(field: &Field, zone: Option<i64>, text: &'t str) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
+    let plain = |text: Cow<'t, str>| Ok(Some((text, Remark::default())));
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Ok(None);
+    }
+    match &field.kind {
+        Kind::Other | Kind::Time | Kind::Reference | Kind::Masked => plain(text.into()),
+        Kind::Text { max, trimmed: trims } | Kind::Email { max, trimmed: trims } => {
+            let text = if *trims { trimmed } else { text };
+            if matches!(field.kind, Kind::Email { .. }) && !is_address(trimmed) {
+                return Err("is no e-mail address (accepted: name@example.com)".to_owned());
+            }
+            match max {
+                // There are at most as many characters as bytes.
+                Some(max) if text.len() > *max && text.chars().count() > *max => {
+                    Err(format!("has {} characters, and the field takes {max}", text.chars().count()))
+                }
+                _ => plain(text.into()),
+            }
+        }
+        Kind::Bool => match trimmed.to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "1" | "on" => plain("true".into()),
+            "false" | "f" | "no" | "n" | "0" | "off" => plain("false".into()),
+            _ => Err("is neither true nor false (accepted: true, false, yes, no, 1, 0)".to_owned()),
+        },
+        Kind::Number { scale } => number(trimmed, *scale),
+        Kind::Date => match times::date(trimmed) {
+            Some(date) => plain(date.into()),
+            None => match times::midnight(trimmed, zone) {
+                Some(date) => plain(date.into()),
+                None => Err("is no date (accepted: YYYY-MM-DD, or an instant at midnight UTC)".to_owned()),
+            },
+        },
+        Kind::DateTime => match times::in_utc(trimmed, zone) {
+            Some(instant) => plain(instant.into()),
+            None if matches!(trimmed.len(), 10 | 11) && trimmed.bytes().all(|b| b.is_ascii_digit()) => {
+                Err("may be seconds or milliseconds since 1970, which is not guessed (accepted: ISO 8601 with a zone, or milliseconds of 12 digits or more)".to_owned())
+            }
+            None => {
+                Err("is no instant (accepted: ISO 8601 with a zone, such as 2026-10-02T08:15:30Z, or milliseconds since 1970; `time_zone` says what times without one mean)".to_owned())
+            }
+        },
+        Kind::Choice(choice) if choice.multi => several(choice, text),
+        Kind::Choice(choice) => match one(choice, trimmed) {
+            Ok(value) => plain(value.to_owned().into()),
+            Err(_) if choice.open => Ok(Some((trimmed.into(), Remark { unlisted: true, ..Remark::default() }))),
+            Err(why) => Err(why),
+        },
+    }
+}
+
+fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Remark)>, String> {
+    let refused =
+        || "is no plain decimal number (accepted: such as 1250000.5, without separators for thousands, unit or exponent)".to_owned();
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let text = if encode::is_plain_decimal(text) {
+        Cow::Borrowed(text)
+    } else {
+        // An exponent, as floating-point columns print large numbers. Its digits are kept.
+        Cow::Owned(encode::without_exponent(text).ok_or_else(refused)?)
+    };
+    let Some(scale) = scale else { return Ok(Some((text, Remark::default()))) };
+    let Some(point) = text.find('.') else { return Ok(Some((text, Remark::default()))) };
+    let decimals = &text[point + 1..];
+    if decimals.len() <= scale {
+        return Ok(Some((text, Remark::default())));
+    }
+    // The CRM would cut them off without a word (crm-apis B2): what is confirmed has to be what is stored.
+    let cut = decimals[scale..].bytes().any(|b| b != b'0');
+    let end = if scale == 0 { point } else { point + 1 + scale };
+    let kept = match text[..end].to_owned() {
+        kept if kept == "-0" => "0".to_owned(),
+        kept => kept,
+    };
+    Ok(Some((kept.into(), Remark { cut, ..Remark::default() })))
+}
+
+/// The internal value of one option: by value, by label, then whatever the letter case if only one fits.
+fn one<'c>(choice: &'c Choice, text: &str) -> Result<&'c str, String> {
+    if let Some(option) = choice.options.iter().find(|option| option.value == text) {
+        return Ok(&option.value);
+    }
+    let by_label: Vec<&str> = choice.options.iter().filter(|option| option.label == text).map(|option| option.value.as_str()).collect();
+    if let [value] = by_label.as_slice() {
+        return Ok(value);
+    }
+    let lower = text.to_lowercase();
+    let mut loosely: Vec<&str> = choice
+        .options
+        .iter()
+        .filter(|option| option.value.to_lowercase() == lower || option.label.to_lowercase() == lower)
+        .map(|option| option.value.as_str())
+        .collect();
+    loosely.dedup();
+    if let ([value], true) = (loosely.as_slice(), by_label.is_empty()) {
+        return Ok(value);
+    }
+    if loosely.len() > 1 || by_label.len() > 1 {
+        return Err(format!("could be each of {}; use the internal value, or value_map", listed(loosely.iter().chain(&by_label).copied())));
+    }
+    if choice.options.is_empty() {
+        return Err("is not among the options, of which the field has none".to_owned());
+    }
+    Err(format!("is none of the options: {}", listed(choice.options.iter().map(|option| option.value.as_str()))))
+}
+
+fn listed<'o>(options: impl Iterator<Item = &'o str>) -> String {
+    let mut texts: Vec<String> = options.map(|option| format!("`{}`", shown(option))).collect();
+    texts.dedup();
+    let more = texts.len().saturating_sub(OPTIONS_SHOWN);
+    texts.truncate(OPTIONS_SHOWN);
+    let text = texts.join(", ");
+    if more > 0 { format!("{text} and {more} more") } else { text }
+}
+
+/// Options separated by `;`. A leading one, which tells HubSpot to append, is dropped: the golden value is the whole set.
+fn several<'t>(choice: &Choice, text: &str) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
+    let mut remark = Remark::default();
+    let mut values: Vec<String> = Vec::new();
+    for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
+        let value = match one(choice, item) {
+            Ok(value) => value.to_owned(),
+            Err(_) if choice.open => {
+                remark.unlisted = true;
+                item.to_owned()
+            }
+            Err(why) => return Err(format!("has the option `{}`, which {why}", shown(item))),
+        };
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    Ok((!values.is_empty()).then(|| (values.join(";").into(), remark)))
+}
+
+/// Appends a value as JSON.
+pub fn push_json(provider: Provider, kind: &Kind, value: &str, out: &mut String) {
+    if in_quotes(provider, kind) {
+        out.push('"');
+        push_escaped(out, value);
+        out.push('"');
+    } else {
+        out.push_str(value);
+    }
+}
+
+/// Whether it can be one at all; what else it has to have is for the CRM to say.
+fn is_address(text: &str) -> bool {
+    let parts = text.split_once('@').filter(|(_, domain)| !domain.contains('@'));
+    parts.is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty()) && !text.contains(char::is_whitespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::field::CrmOption;
+
+    fn field(kind: Kind) -> Field {
+        Field { name: "f".to_owned(), kind, barred: None, may_be_empty: true }
+    }
+
+    fn choice(multi: bool, open: bool) -> Kind {
+        let options = [("lead", "Lead"), ("mql", "Marketing Qualified"), ("red", "Red"), ("RED2", "red")];
+        let options = options.map(|(value, label)| CrmOption { value: value.to_owned(), label: label.to_owned() });
+        Kind::Choice(Choice { multi, open, options: options.into() })
+    }
+
+    fn to(kind: Kind, text: &str) -> Result<Option<String>, String> {
+        coerce(&field(kind), None, text).map(|value| value.map(|(text, _)| text.into_owned()))
+    }
+
+    #[test]
+    fn what_can_be_no_address_is_refused() {
+        let email = || Kind::Email { max: Some(80), trimmed: false };
+        for text in ["not-an-email", "@x.com", "a@", "a@b@c.com", "a b@c.com"] {
+            assert!(to(email(), text).unwrap_err().contains("no e-mail address"), "{text}");
+        }
+        for text in ["ada@example.com", "a+b@intranet", "ü@müller.de"] {
+            assert_eq!(to(email(), text).unwrap().as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn values_are_brought_into_the_form_that_a_field_takes() {
+        let text = |max, trimmed| Kind::Text { max: Some(max), trimmed };
+        for (kind, from, expected) in [
+            (text(5, true), "  Łódź  ", "Łódź"),
+            (text(20, false), " kept ", " kept "),
+            (Kind::Bool, "Yes", "true"),
+            (Kind::Bool, "0", "false"),
+            (Kind::Bool, "t", "true"),
+            (Kind::Bool, "F", "false"),
+            (Kind::Number { scale: None }, "+1250000.50", "1250000.50"),
+            (Kind::Number { scale: None }, "1.5e3", "1500"),
+            (Kind::Number { scale: None }, "12345678901234567.89e2", "1234567890123456789"),
+            (Kind::Number { scale: None }, "-1.25E-3", "-0.00125"),
+            (Kind::Number { scale: Some(2) }, "12.349", "12.34"),
+            (Kind::Number { scale: Some(0) }, "-0.9", "0"),
+            (Kind::Number { scale: Some(0) }, "7.000", "7"),
+            (Kind::Date, "2026-10-02T00:00:00Z", "2026-10-02"),
+            (Kind::DateTime, "2026-10-02 08:15:30+00:00", "2026-10-02T08:15:30.000Z"),
+            (choice(false, false), "lead", "lead"),
+            (choice(false, false), "Lead", "lead"),
+            (choice(false, false), "marketing qualified", "mql"),
+            (choice(false, false), "Red", "red"),
+            (choice(true, false), ";Lead; mql;lead", "lead;mql"),
+            (choice(false, true), "New one", "New one"),
+        ] {
+            assert_eq!(to(kind, from), Ok(Some(expected.to_owned())), "{from}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_would_be_accepted() {
+        for (kind, from, says) in [
+            (Kind::Text { max: Some(3), trimmed: false }, "Łódź", "has 4 characters, and the field takes 3"),
+            (Kind::Bool, "maybe", "accepted: true"),
+            (Kind::Number { scale: None }, "1,250", "no plain decimal"),
+            (Kind::Number { scale: None }, "007", "no plain decimal"),
+            (Kind::Number { scale: None }, "inf", "no plain decimal"),
+            (Kind::Number { scale: None }, "12 EUR", "no plain decimal"),
+            (Kind::Number { scale: None }, "1e-500", "no plain decimal"),
+            (Kind::DateTime, "1790899200", "seconds or milliseconds"),
+            (Kind::Date, "10/02/2026", "YYYY-MM-DD"),
+            (Kind::DateTime, "2026-10-02T08:15:30", "with a zone"),
+            (choice(false, false), "Customer", "none of the options: `lead`, `mql`"),
+            (choice(false, false), "rED", "could be each of `red`, `RED2`"),
+            (choice(true, false), "lead;nope", "has the option `nope`, which is none"),
+        ] {
+            let told = to(kind, from).unwrap_err();
+            assert!(told.contains(says), "{from}: {told}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_blanks() {
+        assert_eq!(to(choice(true, false), " ; "), Ok(None));
+        assert_eq!(to(Kind::Bool, "  "), Ok(None));
+    }
+
+    #[test]
+    fn what_was_done_to_a_value_is_remarked() {
+        let remark = |kind, text| coerce(&field(kind), None, text).unwrap().unwrap().1;
+        assert!(remark(Kind::Number { scale: Some(2) }, "1.239").cut);
+        assert!(!remark(Kind::Number { scale: Some(2) }, "1.230").cut);
+        assert!(remark(choice(false, true), "x").unlisted && remark(choice(true, true), "lead;x").unlisted);
+    }
+}

@@ -1,6 +1,6 @@
 //! Faults: what goes wrong between a client and a CRM, each on the requests that a rule picks.
 
-use crate::message::{Answer, Incoming};
+use crate::message::{Answer, Request};
 use serde::{Deserialize, Serialize};
 
 /// What goes wrong.
@@ -94,7 +94,7 @@ impl Rule {
     }
 
     /// Whether it happens to this request; counts it.
-    pub(crate) fn strikes(&mut self, request: &Incoming, chance: f64) -> bool {
+    pub(crate) fn strikes(&mut self, request: &Request, chance: f64) -> bool {
         let fits = self.method.as_ref().is_none_or(|method| method == request.method.as_str())
             && self.path.as_ref().is_none_or(|path| request.target.contains(path.as_str()))
             && self.body.as_ref().is_none_or(|text| String::from_utf8_lossy(&request.body).contains(text.as_str()));
@@ -114,7 +114,7 @@ impl Rule {
 }
 
 /// A whole-request answer that needs no CRM to make.
-pub(crate) fn gateway(request: &Incoming, status: u16, html: bool) -> Answer {
+pub(crate) fn gateway(request: &Request, status: u16, html: bool) -> Answer {
     if html {
         return Answer::text(status, "text/html", format!("<html><head><title>{status}</title></head><body>Bad gateway</body></html>"));
     }

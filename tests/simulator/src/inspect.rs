@@ -4,11 +4,11 @@
 use crate::{
     Switches, World,
     faults::Rule,
-    message::{Answer, Incoming},
+    message::{Answer, Request},
 };
 use serde_json::{Map, Value, json};
 
-pub(crate) fn answer(world: &mut World, request: &Incoming) -> Answer {
+pub(crate) fn answer(world: &mut World, request: &Request) -> Answer {
     let path = request.path().trim_start_matches("/_sim/").to_owned();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();

@@ -1,26 +1,29 @@
-//! HubSpot and Salesforce as a local server, for tests and demos.
+//! HubSpot and Salesforce for tests and demos: a pure core, and a local server around it (feature `http`, on by default).
 //!
 //! It is built from the CRMs' documentation and from recorded traffic (the fact sheet `crm-apis`, whose paragraphs are
 //! cited where they are followed), never from the plugin: where the two disagree, one of them is wrong. It is strict; what
 //! the facts leave open is a switch in [`Switches`].
 //!
-//! - [`Simulator`] starts it and gives tests direct access to its [`World`]
-//! - `server`: sockets, faults on the wire, the request log
+//! - [`World`]: a request in, an answer out, with the faults that strike it; the records, and the log of what was received
 //! - `hubspot`, `salesforce`: the two CRMs, as functions from a request to an answer
 //! - `oauth`: what their token endpoints have in common
 //! - [`faults`]: what can be switched on; [`mod@log`]: what was received
-//! - `inspect`: the same for other processes, under `/_sim/`
+//! - `Simulator` serves a world over HTTP (`server`), and lets other processes look into it under `/_sim/` (`inspect`)
 
 pub mod config;
 pub mod faults;
 pub mod hubspot;
+#[cfg(feature = "http")]
 mod inspect;
 pub mod log;
-mod message;
+pub mod message;
 mod oauth;
 pub mod salesforce;
 mod seed;
+#[cfg(feature = "http")]
 mod server;
+#[cfg(feature = "http")]
+mod simulator;
 mod world;
 
 pub use config::{Config, Switches, Token};
@@ -28,77 +31,6 @@ pub use faults::{Fault, Rule};
 pub use hubspot::HubSpot;
 pub use log::{LoggedRequest, Write};
 pub use salesforce::{Bulk, Field, Salesforce, record_id};
+#[cfg(feature = "http")]
+pub use simulator::Simulator;
 pub use world::World;
-
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
-use tokio::{net::TcpListener, task::JoinHandle};
-
-/// A running simulator. It stops when it is dropped.
-pub struct Simulator {
-    address: SocketAddr,
-    world: Arc<Mutex<World>>,
-    connections: Arc<AtomicU64>,
-    serving: JoinHandle<()>,
-}
-
-impl Simulator {
-    /// Starts on a free loopback port.
-    ///
-    /// # Errors
-    /// If no socket can be had.
-    pub async fn start(config: Config) -> anyhow::Result<Simulator> {
-        Simulator::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), config).await
-    }
-
-    /// Starts on this address.
-    ///
-    /// # Errors
-    /// If it is taken.
-    pub async fn start_at(address: SocketAddr, config: Config) -> anyhow::Result<Simulator> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        let world = Arc::new(Mutex::new(World::new(config)));
-        let connections = Arc::new(AtomicU64::new(0));
-        let serving = tokio::spawn(server::serve(listener, Arc::clone(&world), Arc::clone(&connections)));
-        Ok(Simulator { address, world, connections, serving })
-    }
-
-    /// Such as `http://127.0.0.1:40123`.
-    pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// The address.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Connections that were ever accepted.
-    pub fn connections(&self) -> u64 {
-        self.connections.load(Relaxed)
-    }
-
-    /// Records, log and faults. Requests wait while the guard is held.
-    pub fn world(&self) -> MutexGuard<'_, World> {
-        // A request that panics leaves a world worth looking at.
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Serves until the process ends.
-    pub async fn forever(mut self) {
-        // The task ends only when it is aborted.
-        let _ = (&mut self.serving).await;
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}

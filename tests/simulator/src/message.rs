@@ -1,4 +1,4 @@
-//! Requests and answers, free of any HTTP library.
+//! Requests and answers, without sockets.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -6,15 +6,18 @@ use serde_json::Value;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub(crate) struct Incoming {
-    pub(crate) method: Method,
+pub struct Request {
+    /// Such as `POST`.
+    pub method: Method,
     /// Path and query.
-    pub(crate) target: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub target: String,
+    /// By name.
+    pub headers: HeaderMap,
+    /// Whole.
+    pub body: Bytes,
 }
 
-impl Incoming {
+impl Request {
     pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or("")
     }
@@ -68,10 +71,39 @@ pub(crate) fn decode(text: &str) -> String {
 
 /// An answer before it goes onto the wire.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Bytes,
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Name and value.
+    pub headers: Vec<(String, String)>,
+    /// Whole.
+    pub body: Bytes,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// Of the request in the log.
+    pub(crate) number: u64,
+    /// Its client waits so long. What was applied is applied by now: a client that stops waiting has still written (C14).
+    pub latency_ms: u64,
+    /// The answer's status, if it came to one.
+    pub(crate) status: Option<u16>,
+    /// What the client gets.
+    pub delivery: Delivery,
+}
+
+/// How much of an answer its client gets.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// All of it.
+    Whole(Answer),
+    /// The first half of its body, then the connection is cut.
+    Half(Answer),
+    /// The first half of its body, and nothing more for ever.
+    Hanging(Answer),
+    /// Nothing: the connection is cut.
+    Cut,
 }
 
 impl Answer {

@@ -1,7 +1,7 @@
 //! What the token endpoints of both CRMs have in common: forms, clients, assertions, and tokens that end by themselves
 //! (crm-apis A10, B10).
 
-use crate::{Token, World, message::Incoming};
+use crate::{Token, World, message::Request};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -15,7 +15,7 @@ use webpki::{EndEntityCert, ring::RSA_PKCS1_2048_8192_SHA256};
 const LONGEST_ASSERTION: u64 = 180;
 
 /// Whether a request is one for a token.
-pub(crate) fn is_token_request(request: &Incoming) -> bool {
+pub(crate) fn is_token_request(request: &Request) -> bool {
     let segments: Vec<&str> = request.path().trim_matches('/').split('/').collect();
     request.method == http::Method::POST && matches!(segments.as_slice(), ["oauth", _, "token"] | ["services", "oauth2", "token"])
 }
@@ -28,7 +28,7 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    pub(crate) fn of(request: &Incoming) -> Option<Form> {
+    pub(crate) fn of(request: &Request) -> Option<Form> {
         request.header("content-type").filter(|kind| kind.starts_with("application/x-www-form-urlencoded"))?;
         let body = String::from_utf8_lossy(&request.body);
         let pairs = body.split('&').filter_map(|pair| pair.split_once('='));

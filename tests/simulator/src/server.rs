@@ -1,14 +1,12 @@
-//! Sockets: one HTTP/1.1 connection after the other, and the faults that happen on the wire.
+//! Sockets: one HTTP/1.1 connection after the other, and answers that are cut on the wire.
 
 use crate::{
-    World,
-    faults::{self, Fault},
-    inspect,
-    message::{Answer, Incoming},
+    World, inspect,
+    message::{Answer, Delivery, Request},
 };
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Request, Response};
+use http::Response;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     body::{Frame, Incoming as HyperBody},
@@ -50,76 +48,29 @@ pub(crate) async fn serve(listener: TcpListener, world: Shared, connections: Arc
     }
 }
 
-async fn exchange(request: Request<HyperBody>, world: &Shared) -> Result<Response<Body>, io::Error> {
+async fn exchange(request: http::Request<HyperBody>, world: &Shared) -> Result<Response<Body>, io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     if body.len() > MAX_BODY {
         return Ok(send(Answer::empty(413)));
     }
     let target = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-    let request = Incoming { method: parts.method, target, headers: parts.headers, body };
+    let request = Request { method: parts.method, target, headers: parts.headers, body };
     let lock = || world.lock().unwrap_or_else(PoisonError::into_inner);
     if request.path().starts_with("/_sim/") {
         return Ok(send(inspect::answer(&mut lock(), &request)));
     }
-    let (number, latency, fault) = {
-        let mut world = lock();
-        let number = world.receive(&request);
-        let (latency, fault) = world.strike(&request);
-        (number, latency, fault)
-    };
-    // Before the answer, and after the request was applied: a client that stops waiting has still written (C14).
-    let late = async || {
-        if latency > 0 {
-            tokio::time::sleep(Duration::from_millis(latency)).await;
-        }
-    };
-    let done = |status: u16, answered: bool| {
-        let mut world = lock();
-        if let Some(logged) = world.requests.iter_mut().rev().find(|logged| logged.number == number) {
-            logged.status = Some(status);
-            logged.answered = answered;
-        }
-    };
+    let response = lock().respond(&request);
+    if response.latency_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(response.latency_ms)).await;
+    }
+    lock().delivered(&response);
     let cut = || io::Error::new(io::ErrorKind::ConnectionAborted, "cut on purpose");
-    let unapplied = match &fault {
-        Some(Fault::DropBefore) => {
-            late().await;
-            return Err(cut());
-        }
-        Some(Fault::Status(status)) => Some(faults::gateway(&request, *status, false)),
-        Some(Fault::Html(status)) => Some(faults::gateway(&request, *status, true)),
-        Some(Fault::Migration(seconds)) => Some(faults::gateway(&request, 477, false).with("retry-after", seconds)),
-        _ => None,
-    };
-    let mut answer = unapplied.unwrap_or_else(|| lock().answer(&request, number, fault.as_ref()));
-    late().await;
-    match fault {
-        Some(Fault::DropAfter) => {
-            done(answer.status, false);
-            Err(cut())
-        }
-        Some(Fault::StatusAfter(status)) => {
-            done(status, true);
-            Ok(send(faults::gateway(&request, status, false)))
-        }
-        Some(Fault::Truncate) => {
-            done(answer.status, false);
-            Ok(half(&answer, Some(cut())))
-        }
-        Some(Fault::NeverEnding) => {
-            done(answer.status, false);
-            Ok(half(&answer, None))
-        }
-        Some(Fault::WrongBody(text)) => {
-            done(answer.status, true);
-            answer.body = Bytes::from(text);
-            Ok(send(answer))
-        }
-        _ => {
-            done(answer.status, true);
-            Ok(send(answer))
-        }
+    match response.delivery {
+        Delivery::Whole(answer) => Ok(send(answer)),
+        Delivery::Half(answer) => Ok(half(&answer, Some(cut()))),
+        Delivery::Hanging(answer) => Ok(half(&answer, None)),
+        Delivery::Cut => Err(cut()),
     }
 }
 

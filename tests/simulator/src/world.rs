@@ -2,10 +2,10 @@
 
 use crate::{
     config::{Config, Token},
-    faults::{Fault, Rule},
+    faults::{self, Fault, Rule},
     hubspot::HubSpot,
     log::{LoggedRequest, Write},
-    message::{Answer, Incoming},
+    message::{Answer, Delivery, Request, Response},
     salesforce::Salesforce,
     seed::{self, Random},
 };
@@ -38,7 +38,8 @@ pub struct World {
 }
 
 impl World {
-    pub(crate) fn new(config: Config) -> World {
+    /// What a configuration says it starts with.
+    pub fn new(config: Config) -> World {
         let mut random = Random::new(config.seed);
         let mut hubspot = HubSpot::new();
         let mut salesforce = Salesforce::new();
@@ -85,7 +86,43 @@ impl World {
         Some((token, token.is_expired(self.started.elapsed().as_millis() as u64)))
     }
 
-    pub(crate) fn receive(&mut self, request: &Incoming) -> u64 {
+    /// Takes a request: it is logged, applied as far as its fault lets it, and answered.
+    pub fn respond(&mut self, request: &Request) -> Response {
+        let number = self.receive(request);
+        let (latency_ms, fault) = self.strike(request);
+        let unapplied = match &fault {
+            Some(Fault::DropBefore) => return Response { number, latency_ms, status: None, delivery: Delivery::Cut },
+            Some(Fault::Status(status)) => Some(faults::gateway(request, *status, false)),
+            Some(Fault::Html(status)) => Some(faults::gateway(request, *status, true)),
+            Some(Fault::Migration(seconds)) => Some(faults::gateway(request, 477, false).with("retry-after", seconds)),
+            _ => None,
+        };
+        let answer = unapplied.unwrap_or_else(|| self.answer(request, number, fault.as_ref()));
+        let status = Some(answer.status);
+        match fault {
+            Some(Fault::DropAfter) => Response { number, latency_ms, status, delivery: Delivery::Cut },
+            Some(Fault::StatusAfter(status)) => {
+                let answer = faults::gateway(request, status, false);
+                Response { number, latency_ms, status: Some(status), delivery: Delivery::Whole(answer) }
+            }
+            Some(Fault::Truncate) => Response { number, latency_ms, status, delivery: Delivery::Half(answer) },
+            Some(Fault::NeverEnding) => Response { number, latency_ms, status, delivery: Delivery::Hanging(answer) },
+            Some(Fault::WrongBody(text)) => {
+                Response { number, latency_ms, status, delivery: Delivery::Whole(Answer { body: text.into(), ..answer }) }
+            }
+            _ => Response { number, latency_ms, status, delivery: Delivery::Whole(answer) },
+        }
+    }
+
+    /// Logs that a response went out, once its latency has passed.
+    pub fn delivered(&mut self, response: &Response) {
+        if let Some(logged) = self.requests.iter_mut().rev().find(|logged| logged.number == response.number) {
+            logged.status = response.status;
+            logged.answered = matches!(response.delivery, Delivery::Whole(_));
+        }
+    }
+
+    fn receive(&mut self, request: &Request) -> u64 {
         self.token_requests += u64::from(crate::oauth::is_token_request(request));
         let number = self.requests.len() as u64 + 1;
         let headers =
@@ -104,7 +141,7 @@ impl World {
     }
 
     /// The faults that strike a request: milliseconds of latency, and what else goes wrong.
-    pub(crate) fn strike(&mut self, request: &Incoming) -> (u64, Option<Fault>) {
+    fn strike(&mut self, request: &Request) -> (u64, Option<Fault>) {
         let mut latency = 0;
         let mut fault = None;
         for rule in &mut self.faults {
@@ -120,7 +157,7 @@ impl World {
     }
 
     /// Answers a request as the CRM it is for would.
-    pub(crate) fn answer(&mut self, request: &Incoming, number: u64, fault: Option<&Fault>) -> Answer {
+    fn answer(&mut self, request: &Request, number: u64, fault: Option<&Fault>) -> Answer {
         self.current = number;
         if request.path().starts_with("/services/") {
             crate::salesforce::answer(self, request, fault)

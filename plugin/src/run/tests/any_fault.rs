@@ -1,6 +1,6 @@
 //! What must hold whatever the network and the CRM do.
 
-use super::crm::{Fake, Fault};
+use super::fixture::{Fault, Fixture};
 use crate::contract::types::Status;
 use crate::crm::network::Lost;
 use proptest::prelude::*;
@@ -45,16 +45,24 @@ pub(super) fn any_fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-/// Ids that are pristine for both CRMs' simulators; the fields as either encodes them.
+/// A CRM with a field `a` that refuses some of the values below.
+fn fake(salesforce: bool, more: &str) -> Fixture {
+    let crm = Fixture::new(if salesforce { "salesforce_dest" } else { "hubspot_dest" }, more);
+    crm.define("a", if salesforce { "string" } else { "number" });
+    crm
+}
+
+/// Ids that are pristine for either CRM; the fields as either encodes them.
 fn changes(from: u64, count: u64, salesforce: bool) -> Vec<(String, String)> {
     (from..from + count)
         .map(|n| {
             let id = if salesforce { format!("0035t00000{n:05}AAA") } else { (1000 + n).to_string() };
             let fields = match n % 5 {
                 0 => format!(r#"{{"a":"{n}","b":"x"}}"#),
+                1 if salesforce => format!(r#"{{"a":"{}"}}"#, "x".repeat(300)),
                 1 => r#"{"a":"bad"}"#.to_owned(),
                 2 if n % 3 == 0 => format!(r#"{{"nope":"{n}"}}"#),
-                _ => format!(r#"{{"a":"v{n}"}}"#),
+                _ => format!(r#"{{"a":"7{n}"}}"#),
             };
             (id, fields)
         })
@@ -72,7 +80,7 @@ fn hostile_answers_are_no_answers_and_no_panic() {
     for (salesforce, body) in
         [&deep, &ignored, &long, &talkative, &typed, &numbers].into_iter().flat_map(|body| [(false, body), (true, body)])
     {
-        let crm = Fake::new(if salesforce { "salesforce_dest" } else { "hubspot_dest" }, "");
+        let crm = fake(salesforce, "");
         crm.confirm(&changes(3, 1, salesforce), false);
         crm.fault(Fault::Answered(200, body.clone())).run().unwrap();
         let expected = if salesforce && *body == talkative { Status::Failed } else { Status::Updated };
@@ -84,7 +92,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     /// No change has two outcomes, "updated" is true, and a run that ends well has left nothing out. (That every write
-    /// carries confirmed values only, and every failure its reason, the simulator checks.)
+    /// carries confirmed values only, and every failure its reason, the fixture checks.)
     #[test]
     fn outcomes_are_true_and_complete(
         salesforce in any::<bool>(),
@@ -96,24 +104,20 @@ proptest! {
         doubtful in any::<bool>(),
     ) {
         let more = if record_mode { r#","write_mode":"record","in_flight":3"# } else { r#","in_flight":3"# };
-        let crm = Fake::new(if salesforce { "salesforce_dest" } else { "hubspot_dest" }, more);
+        let crm = fake(salesforce, more);
         crm.confirm(&changes(1, 12, salesforce), doubtful);
         crm.confirm(&changes(13, 16, salesforce), false);
         let ids = crm.ids();
-        crm.records.borrow_mut().entry("9000".to_owned()).or_default();
-        for n in &merged {
-            if let Some(id) = ids.get(*n as usize - 1) {
-                crm.records.borrow_mut().remove(id);
-                crm.merged.borrow_mut().insert(id.clone(), "9000".to_owned());
-            }
+        for id in merged.iter().filter_map(|n| ids.get(*n as usize - 1)) {
+            crm.merge(id);
         }
         for id in gone.iter().filter_map(|n| ids.get(*n as usize - 1)) {
-            crm.records.borrow_mut().remove(id);
+            crm.delete(id);
         }
         crm.write_faults.borrow_mut().extend(write_faults);
         crm.read_faults.borrow_mut().extend(read_faults);
         let done = crm.run();
-        prop_assert!(crm.records.borrow()["9000"].is_empty(), "a survivor was written");
+        prop_assert!(!crm.survivor_is_written(), "a survivor was written");
         for (at, id) in ids.iter().enumerate() {
             match crm.status(at as u64 + 1) {
                 Some(Status::Updated) => prop_assert!(crm.is_written(id), "{} is told updated and is not", id),

@@ -1,6 +1,6 @@
 //! A firewall or proxy between the host and the CRM, which takes a value for an attack. (crm-apis B5: a page is possible with any 4xx)
 
-use super::crm::Fake;
+use super::fixture::Fixture;
 use crate::contract::types::{ErrorKind, Status};
 
 const PAGE: &str = "<html><head><title>403</title></head><body><h1>Request blocked</h1></body></html>";
@@ -13,8 +13,8 @@ const MODES: [(&str, &str); 5] = [
     ("salesforce_dest", r#","write_mode":"bulk""#),
 ];
 
-fn fake(destination_type: &str, mode: &str, count: u64, culprits: &[u64]) -> Fake {
-    let crm = Fake::new(destination_type, mode);
+fn fake(destination_type: &str, mode: &str, count: u64, culprits: &[u64]) -> Fixture {
+    let crm = Fixture::new(destination_type, mode);
     let changes: Vec<(String, String)> = (1..=count)
         .map(|n| {
             let id = if destination_type == "hubspot_dest" { (1000 + n).to_string() } else { format!("0035t00000{n:05}AAA") };

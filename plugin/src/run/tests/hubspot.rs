@@ -1,16 +1,21 @@
 //! HubSpot, case by case. (crm-apis A3 to A9)
 
-use super::crm::{Fake, Fault, error};
+use super::fixture::{Fault, Fixture, error};
 use crate::contract::types::{ErrorKind, Status};
 use crate::crm::network::Lost;
 
-fn fake(more: &str) -> Fake {
-    Fake::new("hubspot_dest", more)
+fn fake(more: &str) -> Fixture {
+    Fixture::new("hubspot_dest", more)
 }
 
 /// Changes of `city` for the records 1001, 1002, …
 fn cities(from: u64, count: u64) -> Vec<(String, String)> {
     (from..from + count).map(|n| ((1000 + n).to_string(), format!(r#"{{"city":"c{n}"}}"#))).collect()
+}
+
+/// The same of a number.
+fn revenues(from: u64, count: u64) -> Vec<(String, String)> {
+    (from..from + count).map(|n| ((1000 + n).to_string(), format!(r#"{{"annualrevenue":"{n}"}}"#))).collect()
 }
 
 fn broken() -> Lost {
@@ -38,8 +43,8 @@ fn records_are_written_a_hundred_at_a_time_in_the_granted_form() {
 fn unknown_ids_fail_and_their_neighbours_are_updated() {
     let crm = fake("");
     crm.confirm(&cities(1, 5), false);
-    crm.records.borrow_mut().remove("1002");
-    crm.records.borrow_mut().remove("1004");
+    crm.delete("1002");
+    crm.delete("1004");
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.count(Status::Failed)), (3, 2));
     let problem = crm.problem(2);
@@ -50,29 +55,28 @@ fn unknown_ids_fail_and_their_neighbours_are_updated() {
 #[test]
 fn a_record_that_was_merged_away_is_found_out_and_the_survivor_is_left_alone() {
     let crm = fake("");
-    crm.merged.borrow_mut().insert("1002".to_owned(), "9000".to_owned());
-    crm.records.borrow_mut().entry("9000".to_owned()).or_default();
     crm.confirm(&cities(1, 3), false);
+    let survivor = crm.merge("1002");
     crm.run().unwrap();
     assert_eq!(crm.count(Status::Updated), 2);
     let problem = crm.problem(2);
     assert_eq!(problem.code, "merged");
-    assert!(problem.message.contains("9000"), "{}", problem.message);
-    assert!(crm.records.borrow()["9000"].is_empty());
+    assert!(problem.message.contains(&survivor), "{}", problem.message);
+    assert!(!crm.survivor_is_written());
 }
 
 #[test]
 fn one_bad_value_fails_alone() {
     let crm = fake("");
-    let mut changes = cities(1, 100);
-    changes[36].1 = r#"{"city":"bad"}"#.to_owned();
+    let mut changes = revenues(1, 100);
+    changes[36].1 = r#"{"annualrevenue":"bad"}"#.to_owned();
     crm.confirm(&changes, false);
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.count(Status::Failed)), (99, 1));
     let problem = crm.problem(37);
     assert_eq!(
         (problem.http_status, problem.code.as_str(), problem.message.as_str()),
-        (Some(400), "INVALID_OPTION", "city: INVALID_OPTION")
+        (Some(400), "INVALID_LONG", "bad was not a valid long.")
     );
     assert!(crm.writes().len() <= 15, "{}", crm.writes().len());
 }
@@ -81,7 +85,7 @@ fn one_bad_value_fails_alone() {
 fn only_records_with_the_property_complained_about_are_searched() {
     let crm = fake("");
     let mut changes = cities(1, 64);
-    changes[10].1 = r#"{"city":"x","stage":"bad"}"#.to_owned();
+    changes[10].1 = r#"{"city":"x","annualrevenue":"bad"}"#.to_owned();
     crm.confirm(&changes, false);
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.count(Status::Failed)), (63, 1));
@@ -265,10 +269,9 @@ fn doubtful_changes_are_read_before_anything_is_written() {
     for mode in ["", r#","write_mode":"record""#] {
         let crm = fake(mode);
         crm.confirm(&cities(1, 4), true);
-        crm.records.borrow_mut().get_mut("1001").unwrap().insert("city".to_owned(), "c1".into());
-        crm.records.borrow_mut().remove("1003");
-        crm.merged.borrow_mut().insert("1004".to_owned(), "1001".to_owned());
-        crm.records.borrow_mut().remove("1004");
+        crm.edit("1001", "city", "c1".into());
+        crm.delete("1003");
+        crm.merge("1004");
         crm.run().unwrap();
         assert_eq!(crm.status(1), Some(Status::Updated));
         assert_eq!(crm.status(2), Some(Status::Updated));
@@ -323,19 +326,18 @@ fn outcomes_that_the_host_does_not_take_end_the_run() {
 #[test]
 fn in_record_mode_only_ids_that_are_still_their_own_are_written() {
     let crm = fake(r#","write_mode":"record""#);
-    crm.merged.borrow_mut().insert("1002".to_owned(), "9000".to_owned());
-    crm.records.borrow_mut().entry("9000".to_owned()).or_default();
-    let mut changes = cities(1, 12);
-    changes[5].1 = r#"{"city":"bad"}"#.to_owned();
+    let mut changes = revenues(1, 12);
+    changes[5].1 = r#"{"annualrevenue":"bad"}"#.to_owned();
     crm.confirm(&changes, false);
-    crm.records.borrow_mut().remove("1003");
+    crm.merge("1002");
+    crm.delete("1003");
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.count(Status::Failed)), (9, 3));
     assert_eq!(crm.problem(2).code, "merged");
     assert_eq!((crm.problem(3).http_status, crm.problem(3).code.as_str()), (Some(404), "not_found"));
-    assert_eq!(crm.problem(6).code, "INVALID_OPTION");
-    assert!(crm.records.borrow()["9000"].is_empty());
-    assert_eq!(crm.writes()[0], r#"{"properties":{"city":"c1"}}"#);
+    assert_eq!(crm.problem(6).code, "INVALID_LONG");
+    assert!(!crm.survivor_is_written());
+    assert_eq!(crm.writes()[0], r#"{"properties":{"annualrevenue":"1"}}"#);
     assert_eq!(
         crm.log.borrow()[0].body,
         format!(
@@ -349,11 +351,11 @@ fn in_record_mode_only_ids_that_are_still_their_own_are_written() {
 fn a_merge_between_read_and_write_is_told_as_what_it_is() {
     let crm = fake(r#","write_mode":"record""#);
     crm.confirm(&cities(1, 2), false);
-    crm.records.borrow_mut().entry("9000".to_owned()).or_default();
-    *crm.merge_after_read.borrow_mut() = Some(("1002".to_owned(), "9000".to_owned()));
+    *crm.merge_after_read.borrow_mut() = Some("1002".to_owned());
     crm.run().unwrap();
     let problem = crm.problem(2);
-    assert!(problem.code == "merged" && problem.message.contains("wrote the values to 9000"), "{problem:?}");
+    assert!(problem.code == "merged" && problem.message.contains("wrote the values to "), "{problem:?}");
+    assert!(crm.survivor_is_written());
 }
 
 #[test]

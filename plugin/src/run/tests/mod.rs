@@ -1,11 +1,10 @@
-//! Runs as a whole, against a small CRM in memory.
+//! Runs as a whole, against the CRM simulator's core.
 
 mod any_fault;
 mod blocked;
 mod bulk;
-mod crm;
 mod evidence;
+mod fixture;
 mod hubspot;
-mod jobs;
 mod refused;
 mod salesforce;

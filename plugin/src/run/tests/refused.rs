@@ -1,6 +1,6 @@
 //! Batches that are refused as a whole: halving costs a few calls for each reason, and finds those that can be written.
 
-use super::crm::Fake;
+use super::fixture::Fixture;
 use crate::contract::types::Status;
 
 const REFUSALS: [(&str, &str); 2] = [
@@ -12,8 +12,8 @@ const REFUSALS: [(&str, &str); 2] = [
 ];
 
 /// A CRM that refuses what has one of these rows' values in it.
-fn fake(destination_type: &str, body: &'static str, count: u64, is_bad: impl Fn(u64) -> bool) -> Fake {
-    let crm = Fake::new(destination_type, "");
+fn fake(destination_type: &str, body: &'static str, count: u64, is_bad: impl Fn(u64) -> bool) -> Fixture {
+    let crm = Fixture::new(destination_type, "");
     let changes: Vec<(String, String)> = (1..=count)
         .map(|n| {
             let id = if destination_type == "hubspot_dest" { (1000 + n).to_string() } else { format!("0035t00000{n:05}AAA") };

@@ -1,12 +1,12 @@
 //! Salesforce, case by case. (crm-apis B2 to B8)
 
-use super::crm::{Fake, Fault};
+use super::fixture::{Fault, Fixture};
 use crate::contract::types::{ErrorKind, Status};
 use crate::crm::network::Lost;
 use crate::provider_id::checksum;
 
-fn fake(more: &str) -> Fake {
-    Fake::new("salesforce_dest", more)
+fn fake(more: &str) -> Fixture {
+    Fixture::new("salesforce_dest", more)
 }
 
 fn id(n: u64) -> String {
@@ -31,7 +31,9 @@ fn records_are_written_two_hundred_at_a_time_in_the_granted_form() {
     let first =
         format!(r#"{{"allOrNone":false,"records":[{{"attributes":{{"type":"Contact"}},"id":"{}","Title":"t1","Active__c":true}},"#, id(1));
     assert!(crm.writes()[0].starts_with(&first), "{}", &crm.writes()[0][..200]);
-    assert_eq!(crm.log.borrow()[0].path, "/services/data/v67.0/composite/sobjects");
+    let log = crm.log.borrow();
+    assert_eq!(log[0].path, "/services/data/v67.0/composite/sobjects");
+    assert!(log.iter().all(|request| request.headers == [("Sforce-Auto-Assign", "FALSE".into())]));
 }
 
 #[test]
@@ -39,10 +41,10 @@ fn each_record_has_its_own_answer_by_position() {
     for mode in ["", RECORD] {
         let crm = fake(mode);
         let mut changes = titles(1, 6);
-        changes[1].1 = r#"{"Title":"bad"}"#.to_owned();
+        changes[1].1 = format!(r#"{{"Title":"{}"}}"#, "x".repeat(300));
         changes[4].1 = r#"{"nope":1}"#.to_owned();
         crm.confirm(&changes, false);
-        crm.records.borrow_mut().remove(&id(3));
+        crm.delete(&id(3));
         crm.run().unwrap();
         assert_eq!((crm.count(Status::Updated), crm.count(Status::Failed)), (3, 3));
         assert_eq!(crm.problem(2).code, "STRING_TOO_LONG");
@@ -55,11 +57,11 @@ fn each_record_has_its_own_answer_by_position() {
 #[test]
 fn a_locked_record_is_tried_again_five_times() {
     for (mode, lock_status) in [("", 400), (RECORD, 400), (RECORD, 500)] {
-        let mut crm = fake(mode);
-        crm.lock_status = lock_status;
+        let crm = fake(mode);
+        crm.world.borrow_mut().config.switches.salesforce_lock_is_500 = lock_status == 500;
         crm.confirm(&titles(1, 3), false);
-        crm.locks.borrow_mut().insert(id(1), 5);
-        crm.locks.borrow_mut().insert(id(2), 6);
+        crm.lock(&id(1), 5);
+        crm.lock(&id(2), 6);
         crm.run().unwrap();
         assert_eq!((crm.status(1), crm.status(2), crm.status(3)), (Some(Status::Updated), Some(Status::Failed), Some(Status::Updated)));
         assert_eq!(crm.problem(2).code, "UNABLE_TO_LOCK_ROW");
@@ -116,11 +118,7 @@ fn a_field_that_cannot_be_read_does_not_keep_the_others_from_being_settled() {
     let mut changes = titles(1, 3);
     changes[2].1 = r#"{"nope":"1","Title":"x"}"#.to_owned();
     crm.confirm(&changes, true);
-    crm.records
-        .borrow_mut()
-        .get_mut(&id(1))
-        .unwrap()
-        .extend(serde_json::from_str::<serde_json::Map<_, _>>(r#"{"Title":"t1","Active__c":true}"#).unwrap());
+    crm.put(&id(1), &serde_json::json!({"Title": "t1", "Active__c": true}));
     crm.run().unwrap();
     assert_eq!((crm.status(1), crm.status(2), crm.status(3)), (Some(Status::Updated), Some(Status::Updated), Some(Status::Unknown)));
     assert!(!crm.writes()[0].contains("\"t1\""));
@@ -132,7 +130,7 @@ fn a_field_that_cannot_be_read_does_not_keep_the_others_from_being_settled() {
 fn a_doubtful_change_whose_record_is_gone_is_unknown() {
     let crm = fake("");
     crm.confirm(&titles(1, 2), true);
-    crm.records.borrow_mut().remove(&id(1));
+    crm.delete(&id(1));
     crm.run().unwrap();
     assert_eq!((crm.status(1), crm.status(2)), (Some(Status::Unknown), Some(Status::Updated)));
     assert_eq!(crm.problem(1).code, "not_found");

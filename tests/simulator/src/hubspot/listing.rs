@@ -6,7 +6,7 @@
 use super::{errors, objects::shown};
 use crate::{
     World,
-    message::{Answer, Incoming},
+    message::{Answer, Request},
 };
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ const MAX_PAGE: usize = 100;
 /// With property history.
 const MAX_HISTORY_PAGE: usize = 50;
 
-pub(super) fn list(world: &World, object: &str, request: &Incoming) -> Answer {
+pub(super) fn list(world: &World, object: &str, request: &Request) -> Answer {
     let history = request.query_list("propertiesWithHistory");
     let most = if history.is_empty() { MAX_PAGE } else { MAX_HISTORY_PAGE };
     let limit = match request.query("limit").map(|text| text.parse::<usize>()) {
@@ -46,7 +46,7 @@ pub(super) fn list(world: &World, object: &str, request: &Incoming) -> Answer {
 }
 
 /// The same request for what comes after.
-fn link(request: &Incoming, after: &str) -> String {
+fn link(request: &Request, after: &str) -> String {
     let query = request.target.split_once('?').map_or("", |(_, query)| query);
     let kept = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("after=")).map(str::to_owned);
     let query: Vec<String> = kept.chain([format!("after={after}")]).collect();

@@ -15,14 +15,14 @@ pub use store::{HubSpot, Object, Record};
 use crate::{
     World,
     faults::Fault,
-    message::{Answer, Incoming},
+    message::{Answer, Request},
     oauth::{self, Form},
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Answers a request to HubSpot: authentication, limits, route, headers (A1, A7, A9, A10).
-pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault>) -> Answer {
+pub(crate) fn answer(world: &mut World, request: &Request, fault: Option<&Fault>) -> Answer {
     let segments: Vec<&str> = request.path().trim_matches('/').split('/').collect();
     if let (&http::Method::POST, ["oauth", _, "token"]) = (&request.method, segments.as_slice()) {
         return grant_token(world, request);
@@ -34,7 +34,7 @@ pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault
     errors::correlated(answer, world.current)
 }
 
-fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Option<Answer> {
+fn authenticate(world: &World, request: &Request, fault: Option<&Fault>) -> Option<Answer> {
     let Some((token, expired)) = request.bearer().and_then(|bearer| world.token(bearer)) else {
         return Some(errors::unauthenticated());
     };
@@ -53,13 +53,13 @@ fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Opt
     (!may).then(|| errors::missing_scopes(&one_of, world.config.switches.hubspot_old_scope_shape))
 }
 
-fn is_search(request: &Incoming) -> bool {
+fn is_search(request: &Request) -> bool {
     request.method == http::Method::POST && request.path().ends_with("/search")
 }
 
 /// A token bucket per window and per day, and another one for searches, which are exempt from the window (A9; OpenAPI documents of the
 /// objects, `x-hubspot-rate-limit-exemptions: ["ten-secondly"]`). Whether they count for the day is not known; here they do.
-fn limit(world: &mut World, request: &Incoming, fault: Option<&Fault>) -> Option<Answer> {
+fn limit(world: &mut World, request: &Request, fault: Option<&Fault>) -> Option<Answer> {
     let now = Instant::now();
     let hubspot = &mut world.hubspot;
     let (calls, window_ms, most, policy, message) = if is_search(request) {
@@ -101,7 +101,7 @@ fn with_limits(world: &World, answer: Answer) -> Answer {
 }
 
 /// `/crm/v3/objects/…` and `/crm/objects/2026-03/…` are the same (A1).
-fn route(world: &mut World, request: &Incoming) -> Answer {
+fn route(world: &mut World, request: &Request) -> Answer {
     let path = request.path().to_owned();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     if account::is_asked(&path) && request.method == http::Method::GET {
@@ -142,7 +142,7 @@ fn is_dated(version: &str) -> bool {
     version.len() >= 7 && version.as_bytes()[4] == b'-' && version.starts_with("20")
 }
 
-fn with_body(request: &Incoming, handle: impl FnOnce(Value) -> Answer) -> Answer {
+fn with_body(request: &Request, handle: impl FnOnce(Value) -> Answer) -> Answer {
     match serde_json::from_slice::<Value>(&request.body) {
         Ok(body) => handle(body),
         Err(error) => {
@@ -154,7 +154,7 @@ fn with_body(request: &Incoming, handle: impl FnOnce(Value) -> Answer) -> Answer
 
 /// Refresh tokens (A10): a refresh gives a new access token, which is accepted from then on, until it ends. What is said about
 /// a form or a client that is none is RFC 6749's, as the facts do not tell HubSpot's own words.
-fn grant_token(world: &mut World, request: &Incoming) -> Answer {
+fn grant_token(world: &mut World, request: &Request) -> Answer {
     let Some(form) = Form::of(request) else {
         return Answer::json(400, &json!({"error": "invalid_request", "error_description": "the body is no form"}));
     };

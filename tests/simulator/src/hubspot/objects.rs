@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     World,
-    message::{Answer, Incoming},
+    message::{Answer, Request},
 };
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ const MAX_BATCH: usize = 100;
 const MAX_HISTORY_BATCH: usize = 50;
 
 /// `PATCH …/{id}`: follows merged ids, answers with the surviving one (A3, A6).
-pub(super) fn update(world: &mut World, object: &str, id: &str, request: &Incoming, body: &Value) -> Answer {
+pub(super) fn update(world: &mut World, object: &str, id: &str, request: &Request, body: &Value) -> Answer {
     if let Some(property) = request.query("idProperty") {
         let message = format!("Unable to perform update/upsert by non-unique property {property}");
         return errors::whole(400, &message, Some("VALIDATION_ERROR"));
@@ -131,7 +131,7 @@ fn batch_answer(world: &World, object: &str, results: Vec<Value>, missing: &[Str
 }
 
 /// `POST …/batch/read` (A4).
-pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request: &Incoming) -> Answer {
+pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request: &Request) -> Answer {
     let Some(inputs) = body.get("inputs").and_then(Value::as_array) else {
         return errors::whole(400, "Some required fields were not set: [inputs]", Some("VALIDATION_ERROR"));
     };
@@ -179,7 +179,7 @@ pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request:
 }
 
 /// `GET …/{id}`: follows merged ids (A4, A6).
-pub(super) fn read(world: &World, object: &str, id: &str, request: &Incoming) -> Answer {
+pub(super) fn read(world: &World, object: &str, id: &str, request: &Request) -> Answer {
     if id.parse::<u64>().is_err() {
         return errors::not_numeric(id);
     }

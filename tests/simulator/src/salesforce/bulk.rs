@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     World,
-    message::{Answer, Incoming},
+    message::{Answer, Request},
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ const DELIMITERS: [(&str, char); 6] =
     [("COMMA", ','), ("SEMICOLON", ';'), ("TAB", '\t'), ("PIPE", '|'), ("BACKQUOTE", '`'), ("CARET", '^')];
 
 /// `…/jobs/ingest…`.
-pub(super) fn route(world: &mut World, request: &Incoming, rest: &[&str]) -> Answer {
+pub(super) fn route(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
     go_on_by_themselves(world, rest.first().copied());
     match (request.method.as_str(), rest) {
         ("POST", []) => create(world, request),
@@ -121,7 +121,7 @@ fn go_on_by_themselves(world: &mut World, asked: Option<&str>) {
     }
 }
 
-fn create(world: &mut World, request: &Incoming) -> Answer {
+fn create(world: &mut World, request: &Request) -> Answer {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     // CSV is the only content type, and the default.
     if body["operation"] != "update" || body.get("contentType").is_some_and(|kind| kind != "CSV") {
@@ -162,7 +162,7 @@ fn status(id: &str, job: &Job) -> Value {
     })
 }
 
-fn upload(world: &mut World, id: &str, request: &Incoming) -> Answer {
+fn upload(world: &mut World, id: &str, request: &Request) -> Answer {
     let Some(job) = world.salesforce.bulk.jobs.get_mut(id) else {
         return errors::one(404, "NOT_FOUND", "The requested resource does not exist");
     };
@@ -185,7 +185,7 @@ fn upload(world: &mut World, id: &str, request: &Incoming) -> Answer {
     Answer::empty(201)
 }
 
-fn set_state(world: &mut World, id: &str, request: &Incoming) -> Answer {
+fn set_state(world: &mut World, id: &str, request: &Request) -> Answer {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let Some(job) = world.salesforce.bulk.jobs.get_mut(id) else {
         return errors::one(404, "NOT_FOUND", "The requested resource does not exist");

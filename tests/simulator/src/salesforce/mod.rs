@@ -20,7 +20,7 @@ pub use store::{Record, SObject, Salesforce};
 use crate::{
     World,
     faults::Fault,
-    message::{Answer, Incoming},
+    message::{Answer, Request},
     oauth::{self, Form},
 };
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 const MAX_HEAD: usize = 16_384;
 
 /// Answers a request to Salesforce (B1, B5, B7, B8).
-pub(crate) fn answer(world: &mut World, request: &Incoming, fault: Option<&Fault>) -> Answer {
+pub(crate) fn answer(world: &mut World, request: &Request, fault: Option<&Fault>) -> Answer {
     let path = request.path().to_owned();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     match segments.as_slice() {
@@ -52,7 +52,7 @@ fn gone(version: &str) -> Option<Answer> {
     (number <= 30.0).then(|| errors::one(410, "UNSUPPORTED_API_VERSION", "This API version has been retired"))
 }
 
-fn authenticate(world: &World, request: &Incoming, fault: Option<&Fault>) -> Option<Answer> {
+fn authenticate(world: &World, request: &Request, fault: Option<&Fault>) -> Option<Answer> {
     let Some(bearer) = request.bearer() else {
         return Some(errors::one(401, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE"));
     };
@@ -85,7 +85,7 @@ fn with_limit_info(world: &World, answer: Answer) -> Answer {
     answer.with("sforce-limit-info", format!("api-usage={}/{}", world.salesforce.today, world.config.salesforce_daily))
 }
 
-fn route(world: &mut World, request: &Incoming, version: &str, rest: &[&str]) -> Answer {
+fn route(world: &mut World, request: &Request, version: &str, rest: &[&str]) -> Answer {
     let headers: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if request.target.len() + headers > MAX_HEAD {
         return errors::one(414, "URI_TOO_LONG", "The URI and the headers are too long");
@@ -131,7 +131,7 @@ fn route(world: &mut World, request: &Incoming, version: &str, rest: &[&str]) ->
     }
 }
 
-fn with_body(request: &Incoming, handle: impl FnOnce(Value) -> Answer) -> Answer {
+fn with_body(request: &Request, handle: impl FnOnce(Value) -> Answer) -> Answer {
     match serde_json::from_slice::<Value>(&request.body) {
         Ok(body) => handle(body),
         Err(error) => errors::one(400, "JSON_PARSER_ERROR", &format!("{error} at [line:{}, column:{}]", error.line(), error.column())),
@@ -140,7 +140,7 @@ fn with_body(request: &Incoming, handle: impl FnOnce(Value) -> Answer) -> Answer
 
 /// Refresh token, client credentials, JWT bearer (B10). Errors here are an object, not a list. What is said about a form or a
 /// client that is none is RFC 6749's, and what about an assertion is a guess: the facts do not tell Salesforce's own words.
-fn grant_token(world: &mut World, request: &Incoming) -> Answer {
+fn grant_token(world: &mut World, request: &Request) -> Answer {
     let refused = |error: &str, description: &str| Answer::json(400, &json!({"error": error, "error_description": description}));
     let Some(form) = Form::of(request) else { return refused("invalid_request", "the body is no form") };
     let own_url = format!("http://{}", request.header("host").unwrap_or_default());

@@ -7,11 +7,11 @@
 use super::errors;
 use crate::{
     World,
-    message::{Answer, Incoming},
+    message::{Answer, Request},
 };
 use serde_json::json;
 
-pub(super) fn answer(world: &World, request: &Incoming) -> Answer {
+pub(super) fn answer(world: &World, request: &Request) -> Answer {
     if world.config.switches.account_is_forbidden {
         return errors::one(403, "INSUFFICIENT_ACCESS", "You don't have access to this resource");
     }

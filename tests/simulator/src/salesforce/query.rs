@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     World,
-    message::{Answer, Incoming},
+    message::{Answer, Request},
 };
 use serde_json::{Value, json};
 use std::{cmp::Ordering, collections::VecDeque};
@@ -56,7 +56,7 @@ impl Refused {
 }
 
 /// `query` leaves out what is in the recycle bin, `queryAll` does not (B11).
-pub(super) fn run(world: &mut World, request: &Incoming, with_deleted: bool) -> Answer {
+pub(super) fn run(world: &mut World, request: &Request, with_deleted: bool) -> Answer {
     let Some(query) = request.query("q") else {
         return errors::one(400, "MALFORMED_QUERY", "unexpected token: '<EOF>'");
     };
@@ -73,7 +73,7 @@ pub(super) fn run(world: &mut World, request: &Incoming, with_deleted: bool) -> 
     }
 }
 
-fn first_batch(world: &mut World, request: &Incoming, records: Vec<Value>, size: usize) -> Answer {
+fn first_batch(world: &mut World, request: &Request, records: Vec<Value>, size: usize) -> Answer {
     if records.len() <= size {
         return Answer::json(200, &json!({"totalSize": records.len(), "done": true, "records": records}));
     }
@@ -88,7 +88,7 @@ fn first_batch(world: &mut World, request: &Incoming, records: Vec<Value>, size:
 }
 
 /// `…/query/01g…-2000`.
-pub(super) fn more(world: &mut World, request: &Incoming, locator: &str) -> Answer {
+pub(super) fn more(world: &mut World, request: &Request, locator: &str) -> Answer {
     match locator.split_once('-').and_then(|(locator, first)| Some((locator, first.parse().ok()?))) {
         Some((locator, first)) => batch(world, request, locator, first),
         None => gone(),
@@ -100,7 +100,7 @@ fn gone() -> Answer {
     errors::one(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
 }
 
-fn batch(world: &World, request: &Incoming, locator: &str, first: usize) -> Answer {
+fn batch(world: &World, request: &Request, locator: &str, first: usize) -> Answer {
     let open = world.salesforce.cursors.open.iter().find(|(known, ..)| known == locator);
     let Some((_, records, size)) = open.filter(|(_, records, _)| first < records.len()) else { return gone() };
     let end = (first + size).min(records.len());

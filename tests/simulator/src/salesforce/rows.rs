@@ -7,12 +7,12 @@ use super::{
 };
 use crate::{
     World,
-    message::{Answer, Incoming},
+    message::{Answer, Request},
 };
 use serde_json::{Map, Value, json};
 
 /// `PATCH …/sobjects/{Object}/{id}`: 204 without a body.
-pub(super) fn update(world: &mut World, object: &str, id: &str, request: &Incoming, body: &Value) -> Answer {
+pub(super) fn update(world: &mut World, object: &str, id: &str, request: &Request, body: &Value) -> Answer {
     let Some(fields) = body.as_object() else {
         return errors::one(400, "JSON_PARSER_ERROR", "Cannot deserialize the request body [line:1, column:1]");
     };
@@ -44,7 +44,7 @@ fn not_an_id(text: &str) -> Answer {
 }
 
 /// `If-Unmodified-Since`, to the second; `If-Match` for accounts only (B3).
-fn precondition(world: &World, object: &str, id: &str, request: &Incoming) -> Option<Answer> {
+fn precondition(world: &World, object: &str, id: &str, request: &Request) -> Option<Answer> {
     let record = world.salesforce.record(object, id).filter(|record| !record.deleted)?;
     if let Some(text) = request.header("if-unmodified-since") {
         let Ok(since) = jiff::fmt::rfc2822::parse(text) else {
@@ -61,7 +61,7 @@ fn precondition(world: &World, object: &str, id: &str, request: &Incoming) -> Op
 }
 
 /// `GET …/sobjects/{Object}/{id}?fields=…`.
-pub(super) fn read(world: &World, object: &str, id: &str, request: &Incoming) -> Answer {
+pub(super) fn read(world: &World, object: &str, id: &str, request: &Request) -> Answer {
     let Some(id) = ids::canonical(id) else {
         return not_an_id(id);
     };
@@ -87,7 +87,7 @@ pub(super) fn read(world: &World, object: &str, id: &str, request: &Incoming) ->
 }
 
 /// `If-Modified-Since`, to the second; `If-None-Match` for accounts only (B3).
-fn unchanged(record: &Record, object: &str, request: &Incoming) -> bool {
+fn unchanged(record: &Record, object: &str, request: &Request) -> bool {
     let since = request.header("if-modified-since").and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
     since.is_some_and(|since| record.modified / 1_000 <= since.timestamp().as_second())
         || object == "Account" && request.header("if-none-match").is_some_and(|tag| tag.trim_matches('"') == record.modified.to_string())

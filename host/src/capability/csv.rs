@@ -5,11 +5,9 @@
 
 use super::{Witness, template::Cursor};
 use crate::contract::capabilities as wit;
+use reverse_sync_wire::csv::{Cell, MAX_COLUMNS};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::BTreeMap};
-
-/// Most columns of an upload.
-const MAX_COLUMNS: usize = 5_000;
 
 /// What an upload has to look like. See `csv-form` in `wit/capabilities.wit`.
 #[derive(Debug)]
@@ -39,7 +37,7 @@ impl CsvForm {
         let mut cursor = Cursor { rest: body };
         let columns = self.header(&mut cursor)?;
         let mut rows = 0;
-        let mut expected = Vec::new();
+        let mut expected = String::new();
         while rows == 0 || !cursor.rest.is_empty() {
             rows += 1;
             if rows > self.max {
@@ -51,7 +49,7 @@ impl CsvForm {
             let id = cursor.id()?;
             expected.clear();
             self.push_row(&mut expected, witness.claim(id)?, &columns).map_err(|reason| format!("{reason}, for record {id}"))?;
-            if !cursor.take(&expected) {
+            if !cursor.take(expected.as_bytes()) {
                 return Err(format!("the cells for record {id} are not the confirmed values, at `{}`", cursor.here()));
             }
         }
@@ -87,40 +85,24 @@ impl CsvForm {
     }
 
     /// What has to follow the id: the end of its cell, the cells of all columns, the end of the row.
-    fn push_row(&self, out: &mut Vec<u8>, confirmed: &[u8], columns: &[String]) -> Result<(), String> {
+    fn push_row(&self, out: &mut String, confirmed: &[u8], columns: &[String]) -> Result<(), String> {
         let fields: BTreeMap<Name<'_>, &RawValue> =
             serde_json::from_slice(confirmed).map_err(|_| "its confirmed values are no JSON object".to_owned())?;
-        out.push(b'"');
+        out.push('"');
         let mut written = 0;
         for column in columns {
-            out.push(b',');
+            out.push(',');
             if let Some(value) = fields.get(column.as_str()) {
                 written += 1;
-                self.push_cell(out, value.get()).map_err(|reason| format!("the field `{column}` {reason}"))?;
+                Cell::of(value.get(), &self.null).map_err(|reason| format!("the field `{column}` {reason}"))?.push(out);
             }
         }
-        out.push(b'\n');
+        out.push('\n');
         if written == fields.len() {
             return Ok(());
         }
         let missing = fields.keys().find(|name| !columns.iter().any(|column| *column == name.0));
         Err(format!("the confirmed field `{}` has no column", missing.map_or("", |name| &name.0)))
-    }
-
-    fn push_cell(&self, out: &mut Vec<u8>, json: &str) -> Result<(), String> {
-        match json.as_bytes().first() {
-            Some(b'"') => {
-                let text: Cow<'_, str> = serde_json::from_str::<Name<'_>>(json).map_err(|error| error.to_string())?.0;
-                if text.is_empty() || text == self.null {
-                    return Err(format!("is `{text}`, which an upload cannot say"));
-                }
-                push_quoted(out, &text);
-            }
-            Some(b'{' | b'[') => return Err("is a list or an object, which an upload cannot say".to_owned()),
-            Some(b'n') => out.extend_from_slice(self.null.as_bytes()),
-            _ => out.extend_from_slice(json.as_bytes()),
-        }
-        Ok(())
     }
 }
 
@@ -132,18 +114,6 @@ impl std::borrow::Borrow<str> for Name<'_> {
     fn borrow(&self) -> &str {
         &self.0
     }
-}
-
-/// A cell in quotation marks; those within it are doubled.
-fn push_quoted(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    for (at, part) in text.split('"').enumerate() {
-        if at > 0 {
-            out.extend_from_slice(b"\"\"");
-        }
-        out.extend_from_slice(part.as_bytes());
-    }
-    out.push(b'"');
 }
 
 /// Takes a cell in quotation marks.
@@ -181,6 +151,7 @@ pub(crate) fn ids(answer: &[u8], id_column: &str, mut each: impl FnMut(&str)) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use reverse_sync_wire::csv::push_quoted;
     use serde_json::{Map, Value, json};
     use std::collections::HashMap;
 
@@ -304,13 +275,14 @@ mod tests {
             let form = form();
             let confirmed = Value::Object(Map::from_iter(fields.clone())).to_string();
             let names: Vec<String> = fields.keys().cloned().collect();
-            let mut body = b"\"Id\"".to_vec();
+            let mut body = "\"Id\"".to_owned();
             for name in &names {
-                body.push(b',');
+                body.push(',');
                 push_quoted(&mut body, name);
             }
-            body.extend_from_slice(b"\n\"17");
+            body.push_str("\n\"17");
             form.push_row(&mut body, confirmed.as_bytes(), &names).unwrap();
+            let mut body = body.into_bytes();
             let plan = || Plan(HashMap::from([("17".to_owned(), confirmed.clone())]));
             prop_assert_eq!(form.check(&body, &mut plan()), Ok(()));
 

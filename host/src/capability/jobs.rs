@@ -35,9 +35,7 @@ impl Capability {
             return Err("a job is opened by a POST, or changed by a PATCH whose path ends with `${job}`, in a confirmed run".to_owned());
         }
         let fixed = match &self.body {
-            Body::One(template) => {
-                literal(template).filter(|text| text.len() <= MAX_BODY).and_then(|text| serde_json::from_slice(text).ok())
-            }
+            Body::One(template) => literal(template).filter(|text| text.len() <= MAX_BODY).and_then(|text| serde_json::from_str(text).ok()),
             _ => None,
         };
         let Some(serde_json::Value::Object(members)) = fixed else {
@@ -50,7 +48,7 @@ impl Capability {
     }
 }
 
-fn literal(template: &Template) -> Option<&[u8]> {
+fn literal(template: &Template) -> Option<&str> {
     match template.as_slice() {
         [Piece::Literal(text)] => Some(text),
         _ => None,

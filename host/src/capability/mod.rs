@@ -326,7 +326,7 @@ impl Capability {
     fn check_beginning(&self, body: &[u8]) -> Result<(), String> {
         let (Body::One(template) | Body::Many { open: template, .. }) = &self.body else { return Ok(()) };
         match template.first() {
-            Some(Piece::Literal(text)) => Cursor { rest: body }.literal(text),
+            Some(Piece::Literal(text)) => Cursor { rest: body }.literal(text.as_bytes()),
             _ => Ok(()),
         }
     }

@@ -3,6 +3,8 @@
 
 use super::{Witness, is_id};
 use crate::config_values::ConfigValues;
+pub(super) use reverse_sync_wire::template::Piece;
+use reverse_sync_wire::template::parse;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Segment {
@@ -12,17 +14,6 @@ pub(super) enum Segment {
 }
 
 pub(super) type Template = Vec<Piece>;
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
-    Literal(Box<[u8]>),
-    Id,
-    Fields,
-    Members,
-    Names,
-    Text,
-    Job,
-}
 
 /// Longest `${text}`, in bytes as it stands in the body.
 const MAX_TEXT: usize = 1_000;
@@ -56,7 +47,7 @@ impl<'a> Cursor<'a> {
         let mut id: Option<&'a str> = None;
         for (at, piece) in template.iter().enumerate() {
             match piece {
-                Piece::Literal(text) => self.literal(text)?,
+                Piece::Literal(text) => self.literal(text.as_bytes())?,
                 Piece::Id => {
                     let text = self.id()?;
                     let wants_values = template[at..].iter().any(|piece| matches!(piece, Piece::Fields | Piece::Members));
@@ -130,52 +121,17 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// `${key}` from the configuration, `${id}` and the rest as pieces.
-fn compile_template(text: &str, config: &ConfigValues) -> Result<Template, String> {
-    let mut pieces: Template = Vec::new();
-    let mut literal = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        literal.push_str(&rest[..at]);
-        let end = rest[at..].find('}').ok_or_else(|| format!("`{text}` has a placeholder that does not end"))? + at;
-        let piece = match &rest[at + 2..end] {
-            "id" => Some(Piece::Id),
-            "fields" => Some(Piece::Fields),
-            "members" => Some(Piece::Members),
-            "names" => Some(Piece::Names),
-            "text" => Some(Piece::Text),
-            "job" => Some(Piece::Job),
-            key => {
-                literal.push_str(&config.plain(key)?);
-                None
-            }
-        };
-        if let Some(piece) = piece {
-            if !literal.is_empty() {
-                pieces.push(Piece::Literal(std::mem::take(&mut literal).into_bytes().into()));
-            }
-            pieces.push(piece);
-        }
-        rest = &rest[end + 1..];
-    }
-    literal.push_str(rest);
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal.into_bytes().into()));
-    }
-    Ok(pieces)
-}
-
 /// The template of a body. What a body says about a job would be nobody's to check.
 pub(super) fn compile_body(text: &str, config: &ConfigValues) -> Result<Template, String> {
-    let template = compile_template(text, config)?;
+    let template = parse(text, |key| config.plain(key))?;
     if template.contains(&Piece::Job) { Err("a job outside the path".to_owned()) } else { Ok(template) }
 }
 
 pub(super) fn compile_path(text: &str, config: &ConfigValues) -> Result<Vec<Segment>, String> {
     let mut path = String::new();
-    for piece in compile_template(text, config)? {
+    for piece in parse(text, |key| config.plain(key))? {
         match piece {
-            Piece::Literal(text) => path.push_str(&String::from_utf8_lossy(&text)),
+            Piece::Literal(text) => path.push_str(&text),
             Piece::Id => path.push_str("${id}"),
             Piece::Job => path.push_str("${job}"),
             Piece::Fields | Piece::Members | Piece::Names | Piece::Text => return Err("values in the path".to_owned()),

@@ -2,7 +2,7 @@
 
 use super::exchange::{Exchange, exchange, unavailable};
 use super::network::{Network, Request};
-use super::template::Template;
+use super::template::{Filling, Template};
 use super::{hubspot, routes, salesforce};
 use crate::config::{Config, invalid};
 use crate::contract::types::{Error, ErrorKind};
@@ -15,8 +15,7 @@ use crate::values::field::Metadata;
 /// If it cannot be had: an object that does not exist, a missing right, a CRM that is down.
 pub(crate) async fn read<N: Network>(config: &Config, network: &N) -> Result<Metadata, Error> {
     let route = &routes::of(config.provider).describe;
-    let mut path = String::new();
-    Template::new(route.path, config).push(&mut path, "", "", "");
+    let path = Template::new(route.path, config).filled(Filling::default());
     let request = Request::read(route.method, path, String::new());
     let crm = config.provider.name();
     for _ in 0..3 {

@@ -3,7 +3,7 @@
 use super::network::{Media, Request};
 use super::route::{BodyForm, HTTP_DATE, Route};
 use super::routes;
-use super::template::{Template, push_query_value};
+use super::template::{Filling, Template, push_query_value};
 use crate::config::Config;
 use crate::contract::changes::Changes;
 
@@ -100,21 +100,23 @@ impl Writer {
     fn request(&self, changes: &Changes, members: &[usize], names: &str) -> Request {
         let first = members.first().copied().unwrap_or_default();
         let mut path = String::with_capacity(96);
-        self.path.push(&mut path, changes.id(first), "", "");
+        self.path.push(&mut path, Filling { id: changes.id(first), ..Filling::default() });
         let size: usize = members.iter().map(|member| changes.fields(*member).len() + changes.id(*member).len() + 64).sum();
         let mut body = String::with_capacity(if self.route.writes { size + 64 } else { members.len() * 32 + names.len() + 64 });
+        let around = Filling { names, ..Filling::default() };
+        let filling = |member: usize| Filling { id: changes.id(member), fields: changes.fields(member), ..around };
         match &self.body {
             Body::None => {}
-            Body::One(template) => template.push(&mut body, changes.id(first), changes.fields(first), names),
+            Body::One(template) => template.push(&mut body, filling(first)),
             Body::Many { open, item, close } => {
-                open.push(&mut body, "", "", names);
+                open.push(&mut body, around);
                 for (at, member) in members.iter().enumerate() {
                     if at > 0 {
                         body.push(',');
                     }
-                    item.push(&mut body, changes.id(*member), changes.fields(*member), names);
+                    item.push(&mut body, filling(*member));
                 }
-                close.push(&mut body, "", "", names);
+                close.push(&mut body, around);
             }
         }
         Request {

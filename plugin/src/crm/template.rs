@@ -2,74 +2,60 @@
 
 use crate::config::{Config, api_key};
 use crate::values::encode::push_json_string;
+use reverse_sync_wire::template::{Piece, members, parse};
 
 /// A template with the configuration's values put in.
 #[derive(Clone, Debug)]
 pub(crate) struct Template(Vec<Piece>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    Id,
-    Fields,
-    Members,
-    Names,
+/// What a template is filled in with; names and text are JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Filling<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) fields: &'a str,
+    pub(crate) names: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) job: &'a str,
 }
 
 impl Template {
     /// Reads a template.
     pub(crate) fn new(text: &str, config: &Config) -> Template {
-        let mut pieces = Vec::new();
-        let mut literal = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("${") {
-            literal.push_str(before);
-            let (key, after) = after.split_once('}').unwrap_or((after, ""));
-            let piece = match key {
-                "id" => Some(Piece::Id),
-                "fields" => Some(Piece::Fields),
-                "members" => Some(Piece::Members),
-                "names" => Some(Piece::Names),
-                "object" => {
-                    literal.push_str(&config.object);
-                    None
-                }
-                "properties_path" => {
-                    literal.push_str(&config.properties_path);
-                    None
-                }
+        let value = |key: &str| {
+            Ok(match key {
+                "object" => config.object.clone(),
+                "properties_path" => config.properties_path.clone(),
                 key => {
                     debug_assert_eq!(key, api_key(config.provider).0);
-                    literal.push_str(&config.api);
-                    None
+                    config.api.clone()
                 }
-            };
-            if let Some(piece) = piece {
-                if !literal.is_empty() {
-                    pieces.push(Piece::Text(std::mem::take(&mut literal)));
-                }
-                pieces.push(piece);
-            }
-            rest = after;
-        }
-        literal.push_str(rest);
-        if !literal.is_empty() {
-            pieces.push(Piece::Text(literal));
-        }
-        Template(pieces)
+            })
+        };
+        let pieces = parse(text, value);
+        debug_assert!(pieces.is_ok(), "{pieces:?}");
+        Template(pieces.unwrap_or_default())
     }
 
-    /// Appends the template's text for one record. `names` is a JSON array.
-    pub(crate) fn push(&self, out: &mut String, id: &str, fields: &str, names: &str) {
+    /// Appends the template's text.
+    pub(crate) fn push(&self, out: &mut String, filling: Filling<'_>) {
         for piece in &self.0 {
             out.push_str(match piece {
-                Piece::Text(text) => text,
-                Piece::Id => id,
-                Piece::Fields => fields,
-                Piece::Members => fields.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(fields),
-                Piece::Names => names,
+                Piece::Literal(text) => text,
+                Piece::Id => filling.id,
+                Piece::Fields => filling.fields,
+                Piece::Members => members(filling.fields),
+                Piece::Names => filling.names,
+                Piece::Text => filling.text,
+                Piece::Job => filling.job,
             });
         }
+    }
+
+    /// The template's text.
+    pub(crate) fn filled(&self, filling: Filling<'_>) -> String {
+        let mut out = String::new();
+        self.push(&mut out, filling);
+        out
     }
 }
 
@@ -113,9 +99,7 @@ mod tests {
 
     fn filled(template: &str, fields: &str) -> String {
         let config = parse("salesforce_dest", r#"{"provider_id_field":"Id","source_id":"s","object":"Lead"}"#).unwrap();
-        let mut out = String::new();
-        Template::new(template, &config).push(&mut out, "7", fields, r#"["a"]"#);
-        out
+        Template::new(template, &config).filled(Filling { id: "7", fields, names: r#"["a"]"#, text: r#""t""#, job: "750" })
     }
 
     #[test]
@@ -123,7 +107,8 @@ mod tests {
         assert_eq!(filled("/x/${api_version}/${object}/${id}", "{}"), "/x/v67.0/Lead/7");
         assert_eq!(filled(r#"{"id":"${id}",${members}}"#, r#"{"a":1,"b":"}"}"#), r#"{"id":"7","a":1,"b":"}"}"#);
         assert_eq!(filled("${fields}", r#"{"a":1}"#), r#"{"a":1}"#);
-        assert_eq!(filled(r#"{"f":${names}}"#, ""), r#"{"f":["a"]}"#);
+        assert_eq!(filled(r#"{"f":${names},"t":${text}}"#, ""), r#"{"f":["a"],"t":"t"}"#);
+        assert_eq!(filled("/x/${job}/y/", ""), "/x/750/y/");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use super::comparer::{Compared, Comparer};
 use crate::contract::types::Error;
 use crate::crm::exchange::Exchange;
 use crate::crm::network::{Network, Request};
-use crate::crm::template::{Template, push_query_value};
+use crate::crm::route::BodyForm;
+use crate::crm::template::{Filling, Template, push_query_value};
 use crate::crm::{hubspot::answers as hubspot, routes, salesforce::answers as salesforce};
 use crate::provider::Provider;
 use crate::provider_id::shown;
@@ -91,17 +92,23 @@ impl<N: Network> Comparer<'_, N> {
     /// The records that have these addresses: id and address. `Err`: why the CRM does not tell.
     async fn owners(&self, name: &str, addresses: &[Address]) -> Result<Result<Vec<(String, String)>, String>, Error> {
         let Some(route) = &routes::of(self.crm.config.provider).by_email else { return Ok(Ok(Vec::new())) };
-        let (mut path, mut body) = (String::new(), String::new());
-        Template::new(route.path, self.crm.config).push(&mut path, "", "", "");
+        let config = self.crm.config;
+        let template = |text: &str| Template::new(text, config);
+        let (mut path, mut body) = (template(route.path).filled(Filling::default()), String::new());
         match self.crm.config.provider {
             Provider::HubSpot => {
-                body.push_str(r#"{"idProperty":"email","properties":["email"],"inputs":["#);
+                let BodyForm::Many { open, item, close, .. } = route.body else { return Ok(Ok(Vec::new())) };
+                body.push_str(open);
+                let item = template(item);
                 for (at, wanted) in addresses.iter().enumerate() {
-                    body.push_str(if at > 0 { r#",{"id":"# } else { r#"{"id":"# });
-                    push_json_string(&mut body, &wanted.address);
-                    body.push('}');
+                    if at > 0 {
+                        body.push(',');
+                    }
+                    let mut text = String::new();
+                    push_json_string(&mut text, &wanted.address);
+                    item.push(&mut body, Filling { text: &text, ..Filling::default() });
                 }
-                body.push_str("]}");
+                body.push_str(close);
             }
             Provider::Salesforce => {
                 let quoted = |wanted: &Address| format!("'{}'", wanted.address.replace('\\', "\\\\").replace('\'', "\\'"));

@@ -6,7 +6,7 @@ use crate::contract::changes::Changes;
 use crate::contract::types::Error;
 use crate::crm::exchange::{Exchange, unavailable};
 use crate::crm::network::{Network, Request};
-use crate::crm::template::{Template, json_names, push_query_value};
+use crate::crm::template::{Filling, Template, json_names, push_query_value};
 use crate::crm::{hubspot::answers as hubspot, routes, salesforce::answers as salesforce};
 use crate::provider::Provider;
 use crate::values::json::text;
@@ -169,8 +169,7 @@ impl<N: Network> Comparer<'_, N> {
         for ids in missing.chunks(QUERY_IDS) {
             let listed: Vec<String> = ids.iter().map(|member| format!("'{}'", changes.id(*member))).collect();
             let query = format!("SELECT Id,IsDeleted,MasterRecordId FROM {} WHERE Id IN ({})", self.crm.config.object, listed.join(","));
-            let mut path = String::new();
-            Template::new(route.path, self.crm.config).push(&mut path, "", "", "");
+            let mut path = Template::new(route.path, self.crm.config).filled(Filling::default());
             path.push_str("?q=");
             push_query_value(&mut path, &query);
             let request = Request::read(route.method, path, String::new());

@@ -3,13 +3,10 @@
 
 use super::step::{ID_COLUMN, MAX_ROWS, NULL};
 use crate::contract::changes::Changes;
-use std::borrow::Cow;
-use std::cell::Cell;
+use reverse_sync_wire::csv::{Cell, MAX_COLUMNS, push_quoted, text};
 
 /// Bytes of one upload, about. The host checks all of an upload before it lets it out, and takes 16 MiB.
 pub(crate) const UPLOAD_BYTES: usize = 10 << 20;
-/// Most columns of an upload: Salesforce's limit of fields in a record.
-const MAX_COLUMNS: usize = 5_000;
 
 /// An upload of the first of some members.
 pub(crate) struct Upload {
@@ -18,8 +15,7 @@ pub(crate) struct Upload {
     pub(crate) members: usize,
 }
 
-/// Splits members into those that an upload can say and those that it cannot: an empty text would be ignored, and the
-/// text of a null would clear.
+/// Splits members into those that an upload can say and those that it cannot.
 pub(crate) fn split(changes: &Changes, members: Vec<usize>) -> (Vec<usize>, Vec<usize>) {
     let mut columns = Columns::default();
     members.into_iter().partition(|member| {
@@ -64,9 +60,11 @@ pub(crate) fn upload(changes: &Changes, members: &[usize]) -> Upload {
             }
         });
         push_quoted(&mut text, changes.id(*member));
-        for cell in &cells {
+        for value in &cells {
             text.push(',');
-            push_cell(&mut text, *cell);
+            if let Some(cell) = value.and_then(cell) {
+                cell.push(&mut text);
+            }
         }
         text.push('\n');
     }
@@ -84,7 +82,7 @@ pub(crate) fn has_field(fields: &str, wanted: &str) -> bool {
 struct Columns {
     names: Vec<String>,
     /// Where the next name is looked for first: records mostly have their fields in the same order.
-    next: Cell<usize>,
+    next: std::cell::Cell<usize>,
 }
 
 impl Columns {
@@ -111,41 +109,16 @@ impl Columns {
     }
 }
 
+/// Whether an upload can say a value. A text of blanks may be trimmed to nothing, so it goes in a collection.
 fn can_say(json: &str) -> bool {
-    match json.as_bytes().first() {
-        // A text of blanks may be trimmed to nothing.
-        Some(b'"') => text(json).is_some_and(|text| !text.trim().is_empty() && text != NULL),
-        Some(b'{' | b'[') | None => false,
-        Some(_) => true,
+    match cell(json) {
+        Some(Cell::Text(text)) => !text.trim().is_empty(),
+        other => other.is_some(),
     }
 }
 
-fn push_cell(out: &mut String, json: Option<&str>) {
-    match json {
-        None => {}
-        Some("null") => out.push_str(NULL),
-        Some(json) if json.starts_with('"') => push_quoted(out, &text(json).unwrap_or_default()),
-        Some(json) => out.push_str(json),
-    }
-}
-
-fn push_quoted(out: &mut String, text: &str) {
-    out.push('"');
-    for (at, part) in text.split('"').enumerate() {
-        if at > 0 {
-            out.push_str("\"\"");
-        }
-        out.push_str(part);
-    }
-    out.push('"');
-}
-
-/// The text of a JSON string, borrowed where it has no escapes.
-fn text(json: &str) -> Option<Cow<'_, str>> {
-    match json.strip_prefix('"')?.strip_suffix('"')? {
-        plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        _ => serde_json::from_str::<String>(json).ok().map(Cow::Owned),
-    }
+fn cell(json: &str) -> Option<Cell<'_>> {
+    Cell::of(json, NULL).ok()
 }
 
 /// Name and JSON of each member of an object, in order. `false`: it is no compact object, as changes are.

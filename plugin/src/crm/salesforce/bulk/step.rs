@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::contract::capabilities::{Body, Capability, CsvForm, Effect, Header, Phase};
 use crate::crm::network::{Media, Request};
 use crate::crm::salesforce::routes::NO_ASSIGNMENT;
+use crate::crm::template::{Filling, Template};
 
 /// The column that holds the record's id.
 pub(crate) const ID_COLUMN: &str = "Id";
@@ -70,7 +71,7 @@ impl Step {
 
     /// The request. `upload` is the body of an upload.
     pub(crate) fn request(self, config: &Config, job: &str, upload: String) -> Request {
-        let fill = |text: &str| text.replace("${api_version}", &config.api).replace("${object}", &config.object).replace("${job}", job);
+        let fill = |text: &str| Template::new(text, config).filled(Filling { job, ..Filling::default() });
         Request {
             // Only an upload carries records. The others may be repeated: a job that was opened twice is filled once.
             writes: self == Step::Upload,

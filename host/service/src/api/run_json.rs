@@ -240,6 +240,6 @@ impl From<OutcomeRow> for ErrorJson {
     fn from(row: OutcomeRow) -> ErrorJson {
         let response =
             Response { status: row.http_status.and_then(|status| u16::try_from(status).ok()), code: row.code, message: row.message };
-        ErrorJson { provider_id: row.provider_id, row: row.row, outcome: row.outcome, response }
+        ErrorJson { provider_id: row.provider_id, row: row.row_number, outcome: row.outcome, response }
     }
 }

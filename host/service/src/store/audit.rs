@@ -4,11 +4,11 @@
 //! the database, so that whoever edits its files can neither change a row nor make the chain anew. What was cut off at the end shows by
 //! an older [`Head`], which the service keeps outside the database.
 
-use super::{Result, Row, Store, StoreError, Write, now_ms, turn};
+use super::{Result, Store, StoreError, Write, now_ms, turn};
 use futures_util::TryStreamExt;
 use reverse_sync::digest::Digest;
 use serde_json::{Value, json};
-use sqlx::Row as _;
+use sqlx::{Row as _, any::AnyRow};
 
 /// Makes the hashes of rows.
 pub trait Sign: Send + Sync {
@@ -106,6 +106,8 @@ impl std::str::FromStr for Head {
     }
 }
 
+super::from_row!(Head { seq, hash });
+
 /// What holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -127,25 +129,17 @@ pub struct Broken {
 
 const COLUMNS: &str = "seq, at, action, who, org_id, destination_id, plan_id, run_id, component, counts, detail, hash, key_id";
 
-fn audit(row: &Row) -> Result<AuditRow> {
-    Ok(AuditRow {
-        seq: row.try_get("seq")?,
-        at: row.try_get("at")?,
-        entry: AuditEntry {
-            action: row.try_get("action")?,
-            who: row.try_get("who")?,
-            org_id: row.try_get("org_id")?,
-            destination_id: row.try_get("destination_id")?,
-            plan_id: row.try_get("plan_id")?,
-            run_id: row.try_get("run_id")?,
-            component: row.try_get("component")?,
-            counts: row.try_get("counts")?,
-            detail: row.try_get("detail")?,
-        },
-        hash: row.try_get("hash")?,
-        key_id: row.try_get("key_id")?,
-    })
+super::from_row!(AuditEntry { action, who, org_id, destination_id, plan_id, run_id, component, counts, detail });
+
+impl sqlx::FromRow<'_, AnyRow> for AuditRow {
+    fn from_row(row: &AnyRow) -> sqlx::Result<AuditRow> {
+        let entry = AuditEntry::from_row(row)?;
+        Ok(AuditRow { seq: row.try_get("seq")?, at: row.try_get("at")?, entry, hash: row.try_get("hash")?, key_id: row.try_get("key_id")? })
+    }
 }
+
+/// The end of the log.
+pub(super) const LAST: &str = "SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1";
 
 /// What a row's hash is made of.
 fn hashed(before: &str, seq: i64, at: i64, entry: &AuditEntry) -> Vec<u8> {
@@ -181,14 +175,10 @@ impl Store {
     /// Adds a row that is there only if the rest of the write is. It comes last in a write: whoever logs holds all others off.
     pub(super) async fn log_within(&self, write: &mut Write, entry: &AuditEntry) -> Result<()> {
         self.take_turn(write, turn::AUDIT).await?;
-        let last = sqlx::query("SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1").fetch_optional(&mut **write).await?;
-        let (seq, before) = match last {
-            Some(row) => (row.try_get::<i64, _>("seq")? + 1, row.try_get::<String, _>("hash")?),
-            None => (1, String::new()),
-        };
-        let at = now_ms();
+        let last: Head = sqlx::query_as(LAST).fetch_optional(&mut **write).await?.unwrap_or_default();
+        let (seq, at) = (last.seq + 1, now_ms());
         let key_id = self.sign.active().map_err(StoreError::Unsigned)?;
-        let hash = self.sign.mac(&key_id, &hashed(&before, seq, at, entry));
+        let hash = self.sign.mac(&key_id, &hashed(&last.hash, seq, at, entry));
         let hash = hash.ok_or_else(|| StoreError::Unsigned(format!("the key {key_id} is gone")))?;
         sqlx::query(
             "INSERT INTO audit_log (seq, at, action, who, org_id, destination_id, plan_id, run_id, component, counts, detail, hash, key_id) \
@@ -218,7 +208,7 @@ impl Store {
     /// If the database refuses.
     pub async fn audit_log(&self, org_id: &str, before: i64, limit: i64) -> Result<Vec<AuditRow>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM audit_log WHERE org_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"));
-        sqlx::query(sql).bind(org_id).bind(before).bind(limit).fetch_all(&self.reads).await?.iter().map(audit).collect()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(before).bind(limit).fetch_all(&self.reads).await?)
     }
 
     /// Ids of the keys that rows were hashed with.
@@ -226,8 +216,7 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn audit_key_ids(&self) -> Result<Vec<String>> {
-        let rows = sqlx::query("SELECT DISTINCT key_id FROM audit_log").fetch_all(&self.reads).await?;
-        rows.iter().map(|row| Ok(row.try_get("key_id")?)).collect()
+        Ok(sqlx::query_scalar("SELECT DISTINCT key_id FROM audit_log").fetch_all(&self.reads).await?)
     }
 
     /// Goes through the whole chain, which has to go through these places. Where it ends, or where it does not hold. Rows of versions that
@@ -237,10 +226,9 @@ impl Store {
     /// If the database refuses.
     pub async fn verify_audit_log(&self, places: &[Head]) -> Result<std::result::Result<Verified, Broken>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM audit_log ORDER BY seq"));
-        let mut rows = sqlx::query(sql).fetch(&self.reads);
+        let mut rows = sqlx::query_as::<_, AuditRow>(sql).fetch(&self.reads);
         let (mut head, mut without_key) = (Head::default(), 0);
         while let Some(row) = rows.try_next().await? {
-            let row = audit(&row)?;
             let broken = |seq, what: &str| Ok(Err(Broken { seq, what: what.to_owned() }));
             if row.seq != head.seq + 1 {
                 return broken(head.seq + 1, "is missing");

@@ -1,9 +1,9 @@
 //! Destinations.
 
-use super::{AuditEntry, Result, Row, Store, Write, json, now_ms, random_id, runs::UNDER_WAY, to_json, turn};
+use super::{AuditEntry, Result, Store, Write, now_ms, random_id, runs::UNDER_WAY, to_json, turn};
 use reverse_sync::destination::Destination;
-use serde_json::{Value, json as value};
-use sqlx::Row as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// A destination as it is stored.
 #[derive(Clone, Debug)]
@@ -31,17 +31,16 @@ pub enum Changed {
     UnderWay(String),
 }
 
-const COLUMNS: &str = "destination_id, source_id, definition, created_at, updated_at";
+#[derive(Deserialize)]
+struct Definition(Destination);
 
-fn destination(row: &Row) -> Result<DestinationRow> {
-    Ok(DestinationRow {
-        destination_id: row.try_get("destination_id")?,
-        source_id: row.try_get("source_id")?,
-        destination: json("destinations.definition", row.try_get("definition")?)?,
-        created_at: row.try_get("created_at")?,
-        updated_at: row.try_get("updated_at")?,
-    })
-}
+super::decode!(Definition, "destinations.definition", serde_json::from_str::<Definition>);
+
+const COLUMNS: &str = "destination_id, source_id, definition AS destination, created_at, updated_at";
+
+super::from_row!(DestinationRow {
+    destination_id, source_id, destination => |Definition(destination)| destination, created_at, updated_at
+});
 
 /// What is logged about a destination.
 fn entry(org_id: &str, destination_id: &str, who: &str, action: &str, detail: &Value) -> AuditEntry {
@@ -67,7 +66,7 @@ impl Store {
         .bind(now)
         .execute(&mut *write)
         .await?;
-        let detail = value!({"name": destination.name, "destination_type": destination.destination_type, "source_id": source_id});
+        let detail = json!({"name": destination.name, "destination_type": destination.destination_type, "source_id": source_id});
         self.log_within(&mut write, &entry(org_id, &destination_id, who, "destination.create", &detail)).await?;
         write.commit().await?;
         Ok(DestinationRow {
@@ -87,8 +86,7 @@ impl Store {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM destinations WHERE org_id = $1 AND destination_id > $2 ORDER BY destination_id LIMIT $3"
         ));
-        let rows = sqlx::query(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?;
-        rows.iter().map(destination).collect()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?)
     }
 
     /// One destination.
@@ -97,7 +95,7 @@ impl Store {
     /// If the database refuses.
     pub async fn destination(&self, org_id: &str, destination_id: &str) -> Result<Option<DestinationRow>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM destinations WHERE org_id = $1 AND destination_id = $2"));
-        sqlx::query(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?.as_ref().map(destination).transpose()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?)
     }
 
     /// Changes a destination that no run writes to, and logs which of its `keys` these were.
@@ -129,7 +127,7 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(Changed::Missing);
         }
-        let detail = value!({ "changed": keys });
+        let detail = json!({ "changed": keys });
         self.log_within(&mut write, &entry(org_id, destination_id, who, "destination.update", &detail)).await?;
         write.commit().await?;
         Ok(Changed::Done)
@@ -152,7 +150,7 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(Changed::Missing);
         }
-        self.log_within(&mut write, &entry(org_id, destination_id, who, "destination.delete", &value!({}))).await?;
+        self.log_within(&mut write, &entry(org_id, destination_id, who, "destination.delete", &json!({}))).await?;
         write.commit().await?;
         Ok(Changed::Done)
     }
@@ -163,7 +161,6 @@ impl Store {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNDER_WAY} LIMIT 1"
         ));
-        let row = sqlx::query(sql).bind(org_id).bind(destination_id).fetch_optional(&mut **write).await?;
-        row.map(|row| Ok(row.try_get("run_id")?)).transpose()
+        Ok(sqlx::query_scalar(sql).bind(org_id).bind(destination_id).fetch_optional(&mut **write).await?)
     }
 }

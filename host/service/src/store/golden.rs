@@ -1,8 +1,8 @@
 //! Golden record sets: which file is the current one of each entity type.
 
-use super::{AuditEntry, Result, Row, Store, json, now_ms, to_json, turn};
-use serde_json::json as value;
-use sqlx::Row as _;
+use super::{AuditEntry, Result, Store, now_ms, to_json, turn};
+use serde::Deserialize;
+use serde_json::json;
 
 /// A golden set as it is stored.
 #[derive(Clone, Debug)]
@@ -55,23 +55,16 @@ pub struct NewGolden<'a> {
     pub created_by: &'a str,
 }
 
+#[derive(Deserialize)]
+struct Columns(Vec<String>);
+
+super::decode!(Columns, "golden_sets.columns", serde_json::from_str::<Columns>);
+
 const COLUMNS: &str = "set_id, entity_type, format, file_name, query, records, bytes, columns, sha256, created_at, created_by";
 
-fn golden(row: &Row) -> Result<GoldenRow> {
-    Ok(GoldenRow {
-        set_id: row.try_get("set_id")?,
-        entity_type: row.try_get("entity_type")?,
-        format: row.try_get("format")?,
-        file_name: row.try_get("file_name")?,
-        query: row.try_get("query")?,
-        records: row.try_get("records")?,
-        bytes: row.try_get("bytes")?,
-        columns: json("golden_sets.columns", row.try_get("columns")?)?,
-        sha256: row.try_get("sha256")?,
-        created_at: row.try_get("created_at")?,
-        created_by: row.try_get("created_by")?,
-    })
-}
+super::from_row!(GoldenRow {
+    set_id, entity_type, format, file_name, query, records, bytes, columns => |Columns(names)| names, sha256, created_at, created_by
+});
 
 impl Store {
     /// Makes a set the current one of its entity type, and logs it. Files of sets that nothing refers to any more are returned.
@@ -107,17 +100,13 @@ impl Store {
         .await?;
         let sql = "SELECT set_id, file_name FROM golden_sets g WHERE org_id = $1 AND entity_type = $2 AND is_current = 0 \
                    AND NOT EXISTS (SELECT 1 FROM plans p WHERE p.org_id = g.org_id AND p.set_id = g.set_id)";
-        let unused = sqlx::query(sql).bind(org_id).bind(new.entity_type).fetch_all(&mut *write).await?;
+        let unused: Vec<(String, String)> = sqlx::query_as(sql).bind(org_id).bind(new.entity_type).fetch_all(&mut *write).await?;
         let mut files = Vec::new();
-        for row in unused {
-            files.push(row.try_get("file_name")?);
-            sqlx::query("DELETE FROM golden_sets WHERE org_id = $1 AND set_id = $2")
-                .bind(org_id)
-                .bind(row.try_get::<String, _>("set_id")?)
-                .execute(&mut *write)
-                .await?;
+        for (set_id, file_name) in unused {
+            files.push(file_name);
+            sqlx::query("DELETE FROM golden_sets WHERE org_id = $1 AND set_id = $2").bind(org_id).bind(set_id).execute(&mut *write).await?;
         }
-        let detail = value!({"entity_type": new.entity_type, "set_id": new.set_id, "records": new.records, "format": new.format});
+        let detail = json!({"entity_type": new.entity_type, "set_id": new.set_id, "records": new.records, "format": new.format});
         self.log_within(&mut write, &AuditEntry::new(org_id, new.created_by, "golden.replace", &detail)).await?;
         write.commit().await?;
         let row = GoldenRow {
@@ -145,16 +134,15 @@ impl Store {
         self.take_turn(&mut write, turn::GOLDEN).await?;
         let sql = "SELECT org_id, set_id, file_name FROM golden_sets g WHERE is_current = 0 \
                    AND NOT EXISTS (SELECT 1 FROM plans p WHERE p.org_id = g.org_id AND p.set_id = g.set_id)";
-        let rows = sqlx::query(sql).fetch_all(&mut *write).await?;
+        let rows: Vec<(String, String, String)> = sqlx::query_as(sql).fetch_all(&mut *write).await?;
         let mut removed = Vec::new();
-        for row in rows {
-            let (org_id, set_id): (String, String) = (row.try_get("org_id")?, row.try_get("set_id")?);
+        for (org_id, set_id, file_name) in rows {
             sqlx::query("DELETE FROM golden_sets WHERE org_id = $1 AND set_id = $2")
                 .bind(&org_id)
                 .bind(&set_id)
                 .execute(&mut *write)
                 .await?;
-            removed.push((org_id, row.try_get("file_name")?));
+            removed.push((org_id, file_name));
         }
         write.commit().await?;
         Ok(removed)
@@ -167,7 +155,7 @@ impl Store {
     pub async fn golden_sets(&self, org_id: &str) -> Result<Vec<GoldenRow>> {
         let sql =
             sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND is_current = 1 ORDER BY entity_type"));
-        sqlx::query(sql).bind(org_id).fetch_all(&self.reads).await?.iter().map(golden).collect()
+        Ok(sqlx::query_as(sql).bind(org_id).fetch_all(&self.reads).await?)
     }
 
     /// The current set of an entity type.
@@ -177,6 +165,6 @@ impl Store {
     pub async fn golden(&self, org_id: &str, entity_type: &str) -> Result<Option<GoldenRow>> {
         let sql =
             sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND entity_type = $2 AND is_current = 1"));
-        sqlx::query(sql).bind(org_id).bind(entity_type).fetch_optional(&self.reads).await?.as_ref().map(golden).transpose()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(entity_type).fetch_optional(&self.reads).await?)
     }
 }

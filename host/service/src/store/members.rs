@@ -1,9 +1,9 @@
 //! Orgs, their users, and the keys and sessions that users come with.
 
-use super::{AuditEntry, Result, Row, Store, now_ms, random_id, word};
+use super::{AuditEntry, Result, Store, now_ms, random_id};
 use reverse_sync::digest::Digest;
 use serde_json::json;
-use sqlx::Row as _;
+use sqlx::{FromRow as _, Row as _};
 use std::{fmt, str::FromStr};
 use subtle::ConstantTimeEq;
 
@@ -18,6 +18,8 @@ pub enum Role {
     /// Sets up sources, destinations and keys.
     Admin,
 }
+
+super::decode!(Role, "api_keys.role", str::parse::<Role>);
 
 impl Role {
     /// The word in JSON and SQL.
@@ -120,26 +122,9 @@ fn hash(secret: &str) -> String {
     Digest::of(secret.as_bytes()).hex()
 }
 
-fn member(row: &Row) -> Result<Member> {
-    Ok(Member {
-        org_id: row.try_get("org_id")?,
-        org_name: row.try_get("org_name")?,
-        solo: row.try_get::<i64, _>("solo")? != 0,
-        user_id: row.try_get("user_id")?,
-        user_name: row.try_get("user_name")?,
-        key_id: row.try_get("key_id")?,
-        role: word("api_keys.role", row.try_get("role")?)?,
-    })
-}
+super::from_row!(ApiKeyRow { key_id, name, role, created_at });
 
-fn api_key(row: &Row) -> Result<ApiKeyRow> {
-    Ok(ApiKeyRow {
-        key_id: row.try_get("key_id")?,
-        name: row.try_get("name")?,
-        role: word("api_keys.role", row.try_get("role")?)?,
-        created_at: row.try_get("created_at")?,
-    })
-}
+super::from_row!(Member { org_id, org_name, solo => |solo: i64| solo != 0, user_id, user_name, key_id, role });
 
 impl Store {
     /// Makes an org, and its row in the audit log.
@@ -167,8 +152,9 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn orgs(&self) -> Result<Vec<(String, String, bool)>> {
-        let rows = sqlx::query("SELECT org_id, name, solo FROM orgs ORDER BY created_at, org_id").fetch_all(&self.reads).await?;
-        rows.iter().map(|row| Ok((row.try_get("org_id")?, row.try_get("name")?, row.try_get::<i64, _>("solo")? != 0))).collect()
+        let sql = "SELECT org_id, name, solo FROM orgs ORDER BY created_at, org_id";
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(sql).fetch_all(&self.reads).await?;
+        Ok(rows.into_iter().map(|(org_id, name, solo)| (org_id, name, solo != 0)).collect())
     }
 
     /// The org of this id, if there is one: its name, and whether it is of one person.
@@ -176,8 +162,9 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn org(&self, org_id: &str) -> Result<Option<(String, bool)>> {
-        let row = sqlx::query("SELECT name, solo FROM orgs WHERE org_id = $1").bind(org_id).fetch_optional(&self.reads).await?;
-        row.map(|row| Ok((row.try_get("name")?, row.try_get::<i64, _>("solo")? != 0))).transpose()
+        let sql = "SELECT name, solo FROM orgs WHERE org_id = $1";
+        let row: Option<(String, i64)> = sqlx::query_as(sql).bind(org_id).fetch_optional(&self.reads).await?;
+        Ok(row.map(|(name, solo)| (name, solo != 0)))
     }
 
     /// Makes a key for the user of this name, who is made too if there is none. All keys of the org of one person are theirs.
@@ -190,9 +177,9 @@ impl Store {
         self.take_turn(&mut write, USERS).await?;
         let sql = "SELECT u.user_id FROM users u JOIN orgs o ON o.org_id = u.org_id WHERE u.org_id = $1 AND (u.name = $2 OR o.solo = 1) \
                    ORDER BY u.created_at, u.user_id LIMIT 1";
-        let known = sqlx::query(sql).bind(org_id).bind(user_name).fetch_optional(&mut *write).await?;
-        let user_id = match known {
-            Some(row) => row.try_get("user_id")?,
+        let known = sqlx::query_scalar(sql).bind(org_id).bind(user_name).fetch_optional(&mut *write).await?;
+        let user_id: String = match known {
+            Some(user_id) => user_id,
             None => {
                 let user_id = random_id("usr_", 10);
                 sqlx::query("INSERT INTO users (user_id, org_id, name, created_at) VALUES ($1, $2, $3, $4)")
@@ -233,8 +220,7 @@ impl Store {
     pub async fn keys(&self, org_id: &str) -> Result<Vec<ApiKeyRow>> {
         let sql =
             "SELECT key_id, name, role, created_at FROM api_keys WHERE org_id = $1 AND revoked_at IS NULL ORDER BY created_at, key_id";
-        let rows = sqlx::query(sql).bind(org_id).fetch_all(&self.reads).await?;
-        rows.iter().map(api_key).collect()
+        Ok(sqlx::query_as(sql).bind(org_id).fetch_all(&self.reads).await?)
     }
 
     /// Revokes a key that is not the org's last admin key, and the sessions that were opened with it.
@@ -246,9 +232,10 @@ impl Store {
         self.take_turn(&mut write, USERS).await?;
         let sql = "SELECT k.role, (SELECT COUNT(*) FROM api_keys o WHERE o.org_id = k.org_id AND o.role = 'admin' AND o.revoked_at IS NULL) AS admins \
                    FROM api_keys k WHERE k.org_id = $1 AND k.key_id = $2 AND k.revoked_at IS NULL";
-        let Some(row) = sqlx::query(sql).bind(org_id).bind(key_id).fetch_optional(&mut *write).await? else { return Ok(Revoked::Missing) };
-        if word::<Role>("api_keys.role", row.try_get("role")?)? == Role::Admin && row.try_get::<i64, _>("admins")? < 2 {
-            return Ok(Revoked::LastAdmin);
+        match sqlx::query_as::<_, (Role, i64)>(sql).bind(org_id).bind(key_id).fetch_optional(&mut *write).await? {
+            None => return Ok(Revoked::Missing),
+            Some((Role::Admin, admins)) if admins < 2 => return Ok(Revoked::LastAdmin),
+            Some(_) => {}
         }
         sqlx::query("UPDATE api_keys SET revoked_at = $1 WHERE org_id = $2 AND key_id = $3")
             .bind(now_ms())
@@ -271,7 +258,7 @@ impl Store {
         let sql = sqlx::AssertSqlSafe(format!("{MEMBER} $1"));
         let Some(row) = sqlx::query(sql).bind(format!("key_{id}")).fetch_optional(&self.reads).await? else { return Ok(None) };
         let kept: String = row.try_get("secret_hash")?;
-        if bool::from(kept.as_bytes().ct_eq(hash(secret).as_bytes())) { member(&row).map(Some) } else { Ok(None) }
+        if bool::from(kept.as_bytes().ct_eq(hash(secret).as_bytes())) { Ok(Some(Member::from_row(&row)?)) } else { Ok(None) }
     }
 
     /// Opens a session for a key, and logs it with what it was opened by. What is returned is the cookie's value; nothing, if there is no such
@@ -284,8 +271,7 @@ impl Store {
         let mut write = self.write().await?;
         self.take_turn(&mut write, USERS).await?;
         let sql = sqlx::AssertSqlSafe(format!("{MEMBER} $1"));
-        let Some(row) = sqlx::query(sql).bind(key_id).fetch_optional(&mut *write).await? else { return Ok(None) };
-        let member = member(&row)?;
+        let Some(member) = sqlx::query_as::<_, Member>(sql).bind(key_id).fetch_optional(&mut *write).await? else { return Ok(None) };
         sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(now_ms()).execute(&mut *write).await?;
         sqlx::query("INSERT INTO sessions (session_hash, key_id, expires_at) VALUES ($1, $2, $3)")
             .bind(hash(&secret))
@@ -305,8 +291,7 @@ impl Store {
     /// If the database refuses.
     pub async fn member_by_session(&self, session: &str) -> Result<Option<Member>> {
         let sql = sqlx::AssertSqlSafe(format!("{MEMBER} (SELECT key_id FROM sessions WHERE session_hash = $1 AND expires_at >= $2)"));
-        let row = sqlx::query(sql).bind(hash(session)).bind(now_ms()).fetch_optional(&self.reads).await?;
-        row.as_ref().map(member).transpose()
+        Ok(sqlx::query_as(sql).bind(hash(session)).bind(now_ms()).fetch_optional(&self.reads).await?)
     }
 
     /// Ends a session.

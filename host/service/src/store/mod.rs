@@ -30,8 +30,8 @@ pub use sources::{NewSource, SourceRow};
 pub use status::Status;
 
 use sqlx::{
-    Any, AnyConnection, AnyPool, Connection, Executor, Row as _, SqlSafeStr, Transaction,
-    any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers},
+    Any, AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
 use std::{
@@ -44,8 +44,6 @@ use std::{
 /// How long the connection that holds the database may take to say that it does.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// A row of any table.
-type Row = AnyRow;
 /// A write in progress.
 type Write = Transaction<'static, Any>;
 
@@ -77,7 +75,7 @@ pub enum StoreError {
     Url(String),
     /// The database refuses, or is not there.
     #[error("the database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
     /// Its tables are not those of this version.
     #[error("the database cannot be brought to this version's tables: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -95,6 +93,19 @@ pub enum StoreError {
         /// What is wrong.
         error: String,
     },
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// What a column could not be decoded from names its table, too, where this module decodes it.
+    fn from(error: sqlx::Error) -> StoreError {
+        match error {
+            sqlx::Error::ColumnDecode { index, source } => match source.downcast::<StoreError>() {
+                Ok(unexpected) => *unexpected,
+                Err(source) => StoreError::Database(sqlx::Error::ColumnDecode { index, source }),
+            },
+            error => StoreError::Database(error),
+        }
+    }
 }
 
 /// How long a database may take to answer at the start.
@@ -180,7 +191,7 @@ impl Store {
     pub async fn hold_service(&self) -> Result<Option<ServiceHold>> {
         let mut connection = self.reads.acquire().await?.detach();
         let sql = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END AS held";
-        let held: i32 = sqlx::query(sql).bind(turn::SERVICE).fetch_one(&mut connection).await?.try_get("held")?;
+        let held: i32 = sqlx::query_scalar(sql).bind(turn::SERVICE).fetch_one(&mut connection).await?;
         Ok((held == 1).then_some(ServiceHold(connection)))
     }
 
@@ -216,8 +227,8 @@ impl ServiceHold {
     pub async fn is_held(&mut self) -> bool {
         let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted \
                    AND (classid::bigint << 32 | objid::bigint) = $1) THEN 1 ELSE 0 END AS held";
-        let asked = sqlx::query(sql).bind(turn::SERVICE).fetch_one(&mut self.0);
-        matches!(tokio::time::timeout(ANSWER, asked).await, Ok(Ok(row)) if row.try_get::<i32, _>("held").is_ok_and(|held| held == 1))
+        let asked = sqlx::query_scalar::<_, i32>(sql).bind(turn::SERVICE).fetch_one(&mut self.0);
+        matches!(tokio::time::timeout(ANSWER, asked).await, Ok(Ok(1)))
     }
 }
 
@@ -282,20 +293,47 @@ fn migrations(kind: Kind) -> Vec<Migration> {
         .into()
 }
 
-/// What JSON text in a column says.
-fn json<T: serde::de::DeserializeOwned>(place: &'static str, text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| StoreError::Unexpected { place, error: error.to_string() })
+/// A type is in a column as text, which this function makes it from.
+macro_rules! decode {
+    ($type:ty, $place:literal, $from_text:expr) => {
+        impl sqlx::Type<sqlx::Any> for $type {
+            fn type_info() -> sqlx::any::AnyTypeInfo {
+                <str as sqlx::Type<sqlx::Any>>::type_info()
+            }
+        }
+
+        impl sqlx::Decode<'_, sqlx::Any> for $type {
+            fn decode(value: sqlx::any::AnyValueRef<'_>) -> std::result::Result<Self, sqlx::error::BoxDynError> {
+                let text = <&str as sqlx::Decode<'_, sqlx::Any>>::decode(value)?;
+                $from_text(text).map_err(|error| crate::store::StoreError::Unexpected { place: $place, error: error.to_string() }.into())
+            }
+        }
+    };
 }
+use decode;
+
+/// A row is read field by field, each from the column of its name, and made from what that holds if a function is given. The columns are a
+/// constant, where it has a name.
+macro_rules! from_row {
+    ($row:ident { $($field:ident $(=> $made:expr)?),+ $(,)? }) => {
+        impl sqlx::FromRow<'_, sqlx::any::AnyRow> for $row {
+            fn from_row(row: &sqlx::any::AnyRow) -> sqlx::Result<$row> {
+                use sqlx::Row as _;
+                Ok($row { $($field: $(($made))?(row.try_get(stringify!($field))?)),+ })
+            }
+        }
+    };
+    ($columns:ident, $row:ident { $first:ident, $($field:ident),+ $(,)? }) => {
+        const $columns: &str = concat!(stringify!($first), $(", ", stringify!($field)),+);
+        $crate::store::from_row!($row { $first, $($field),+ });
+    };
+}
+use from_row;
 
 /// JSON text for a column.
 fn to_json(value: &impl serde::Serialize) -> String {
     // What is stored are maps and lists of plain values.
     serde_json::to_string(value).unwrap_or_default()
-}
-
-/// What the word in a column stands for.
-fn word<T: FromStr<Err = String>>(place: &'static str, text: &str) -> Result<T> {
-    text.parse().map_err(|error| StoreError::Unexpected { place, error })
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Plans: which there are, and what each was made from. Their changes are files.
 
-use super::{Result, Row, Store, turn};
-use sqlx::Row as _;
+use super::{Result, Store, turn};
 
 /// A plan as it is listed.
 #[derive(Clone, Debug)]
@@ -22,19 +21,7 @@ pub struct PlanRow {
     pub planned_by: String,
 }
 
-const COLUMNS: &str = "plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by";
-
-fn plan(row: &Row) -> Result<PlanRow> {
-    Ok(PlanRow {
-        plan_id: row.try_get("plan_id")?,
-        destination_id: row.try_get("destination_id")?,
-        set_id: row.try_get("set_id")?,
-        undoes: row.try_get("undoes")?,
-        summary: row.try_get("summary")?,
-        planned_at: row.try_get("planned_at")?,
-        planned_by: row.try_get("planned_by")?,
-    })
-}
+super::from_row!(COLUMNS, PlanRow { plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by });
 
 impl Store {
     /// Keeps a plan; one with the same id was made again. Whether it is new: two at the same moment may both be.
@@ -68,7 +55,7 @@ impl Store {
     /// If the database refuses.
     pub async fn plan(&self, org_id: &str, plan_id: &str) -> Result<Option<PlanRow>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM plans WHERE org_id = $1 AND plan_id = $2"));
-        sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?.as_ref().map(plan).transpose()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?)
     }
 
     /// Forgets plans that were made before a time and that nobody has run, as far as the store or `was_run` knows: org and plan of each.
@@ -81,10 +68,9 @@ impl Store {
         self.take_turn(&mut write, turn::RUNS).await?;
         let sql = "SELECT org_id, plan_id FROM plans p WHERE planned_at < $1 \
                    AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.org_id = p.org_id AND r.plan_id = p.plan_id)";
-        let rows = sqlx::query(sql).bind(before).fetch_all(&mut *write).await?;
+        let rows: Vec<(String, String)> = sqlx::query_as(sql).bind(before).fetch_all(&mut *write).await?;
         let mut removed = Vec::new();
-        for row in rows {
-            let (org_id, plan_id): (String, String) = (row.try_get("org_id")?, row.try_get("plan_id")?);
+        for (org_id, plan_id) in rows {
             if was_run(&org_id, &plan_id) {
                 continue;
             }
@@ -104,7 +90,7 @@ impl Store {
             "SELECT {COLUMNS} FROM plans WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) \
              AND (planned_at < $4 OR (planned_at = $5 AND plan_id < $6)) ORDER BY planned_at DESC, plan_id DESC LIMIT $7"
         ));
-        let rows = sqlx::query(sql)
+        Ok(sqlx::query_as(sql)
             .bind(org_id)
             .bind(destination_id.unwrap_or_default())
             .bind(destination_id.unwrap_or_default())
@@ -113,7 +99,6 @@ impl Store {
             .bind(before.1)
             .bind(limit)
             .fetch_all(&self.reads)
-            .await?;
-        rows.iter().map(plan).collect()
+            .await?)
     }
 }

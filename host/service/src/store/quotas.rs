@@ -1,9 +1,8 @@
 //! How many runs an org may start, and how much it may keep.
 
-use super::{AuditEntry, Result, Row, Store, Write, now_ms};
+use super::{AuditEntry, Result, Store, Write, now_ms};
 use serde::Serialize;
 use serde_json::json;
-use sqlx::Row as _;
 
 /// What an org may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,15 +33,9 @@ pub struct OwnQuota {
     pub stored_bytes: Option<i64>,
 }
 
-impl OwnQuota {
-    fn read(row: &Row) -> Result<OwnQuota> {
-        Ok(OwnQuota {
-            runs_an_hour: row.try_get("runs_an_hour")?,
-            runs_a_month: row.try_get("runs_a_month")?,
-            stored_bytes: row.try_get("stored_bytes")?,
-        })
-    }
+super::from_row!(OwnQuota { runs_an_hour, runs_a_month, stored_bytes });
 
+impl OwnQuota {
     fn or(self, service: Quota) -> Quota {
         Quota {
             runs_an_hour: self.runs_an_hour.unwrap_or(service.runs_an_hour),
@@ -98,7 +91,7 @@ impl Store {
         .bind(named.stored_bytes)
         .execute(&mut *write)
         .await?;
-        let now = OwnQuota::read(&sqlx::query(QUOTA).bind(org_id).fetch_one(&mut *write).await?)?;
+        let now: OwnQuota = sqlx::query_as(QUOTA).bind(org_id).fetch_one(&mut *write).await?;
         self.log_within(&mut write, &AuditEntry::new(org_id, who, "org.quota", &json!(now))).await?;
         write.commit().await?;
         Ok(now)
@@ -109,12 +102,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn quota(&self, org_id: &str) -> Result<Quota> {
-        let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&self.reads).await?;
-        self.or_default(quota.as_ref())
-    }
-
-    fn or_default(&self, own: Option<&Row>) -> Result<Quota> {
-        Ok(own.map(OwnQuota::read).transpose()?.unwrap_or_default().or(self.default_quota))
+        let own: Option<OwnQuota> = sqlx::query_as(QUOTA).bind(org_id).fetch_optional(&self.reads).await?;
+        Ok(own.unwrap_or_default().or(self.default_quota))
     }
 
     /// What an org may do, and has done.
@@ -125,26 +114,25 @@ impl Store {
         let quota = self.quota(org_id).await?;
         let mut used = [0; 2];
         for (count, window) in used.iter_mut().zip([HOUR_MS, MONTH_MS]) {
-            *count = sqlx::query(COUNT).bind(org_id).bind(now_ms() - window).fetch_one(&self.reads).await?.try_get("runs")?;
+            *count = sqlx::query_scalar(COUNT).bind(org_id).bind(now_ms() - window).fetch_one(&self.reads).await?;
         }
         Ok(Usage { quota, used: used[0], used_this_month: used[1] })
     }
 
     /// Milliseconds until an org may start a run, if it may not now. Everybody else has to wait until the write ends.
     pub(super) async fn must_wait(&self, write: &mut Write, org_id: &str) -> Result<Option<i64>> {
-        let quota = sqlx::query(QUOTA).bind(org_id).fetch_optional(&mut **write).await?;
-        let quota = self.or_default(quota.as_ref())?;
+        let own: Option<OwnQuota> = sqlx::query_as(QUOTA).bind(org_id).fetch_optional(&mut **write).await?;
+        let quota = own.unwrap_or_default().or(self.default_quota);
         let now = now_ms();
         for (limit, window) in [(quota.runs_an_hour, HOUR_MS), (quota.runs_a_month, MONTH_MS)] {
-            let used: i64 = sqlx::query(COUNT).bind(org_id).bind(now - window).fetch_one(&mut **write).await?.try_get("runs")?;
+            let used: i64 = sqlx::query_scalar(COUNT).bind(org_id).bind(now - window).fetch_one(&mut **write).await?;
             if used < limit {
                 continue;
             }
             // It may go on when enough of the oldest have left the window.
             let sql = "SELECT started_at FROM run_starts WHERE org_id = $1 AND started_at > $2 ORDER BY started_at LIMIT 1 OFFSET $3";
-            let oldest = sqlx::query(sql).bind(org_id).bind(now - window).bind(used - limit).fetch_optional(&mut **write).await?;
-            let oldest = oldest.map_or(Ok(now), |row| row.try_get("started_at"))?;
-            return Ok(Some((oldest + window - now).max(1_000)));
+            let oldest = sqlx::query_scalar(sql).bind(org_id).bind(now - window).bind(used - limit).fetch_optional(&mut **write).await?;
+            return Ok(Some((oldest.unwrap_or(now) + window - now).max(1_000)));
         }
         Ok(None)
     }

@@ -2,7 +2,6 @@
 
 use super::{AuditEntry, Result, Store};
 use serde_json::json;
-use sqlx::Row as _;
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -51,8 +50,7 @@ impl Store {
     async fn log_refused(&self, id: &str, from: &str, count: u64) -> Result<()> {
         let sql = "SELECT org_id FROM api_keys WHERE key_id = $1";
         let key_id = format!("key_{id}");
-        let known = sqlx::query(sql).bind(&key_id).fetch_optional(&self.reads).await?;
-        let org_id: String = known.map_or(Ok(String::new()), |row| row.try_get("org_id"))?;
+        let org_id: String = sqlx::query_scalar(sql).bind(&key_id).fetch_optional(&self.reads).await?.unwrap_or_default();
         let detail = json!({ "key_id": key_id, "address": from, "requests": count });
         self.log(&AuditEntry::new(&org_id, "unknown", "api_key.refused", &detail)).await
     }

@@ -1,12 +1,11 @@
 //! Runs: what was confirmed, where it stands, what it came to.
 
-use super::{AuditEntry, Result, Row, Status, Store, now_ms, quotas::count_start, to_json, turn, word};
+use super::{AuditEntry, Result, Status, Store, now_ms, quotas::count_start, to_json, turn};
 use reverse_sync::{
     journal::{Ending, JournalId, Problem, RunId},
     plan::PlanId,
 };
 use serde_json::{Value, json};
-use sqlx::Row as _;
 
 /// A run as it is stored.
 #[derive(Clone, Debug)]
@@ -113,7 +112,7 @@ pub struct OutcomeRow {
     /// How it ended: `failed`, `drifted` or `unknown`.
     pub outcome: String,
     /// The golden record's row.
-    pub row: i64,
+    pub row_number: i64,
     /// The CRM's record id.
     pub provider_id: String,
     /// HTTP status of the CRM's answer, if there was one.
@@ -138,26 +137,16 @@ const COLUMNS: &str = concat!(
 );
 pub(super) const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
 
-fn run(row: &Row) -> Result<RunRow> {
-    Ok(RunRow {
-        org_id: row.try_get("org_id")?,
-        run_id: row.try_get("run_id")?,
-        plan_id: row.try_get("plan_id")?,
-        destination_id: row.try_get("destination_id")?,
-        status: word("runs.status", row.try_get("status")?)?,
-        options: row.try_get("options")?,
-        result: row.try_get("result")?,
-        request_hash: row.try_get("request_hash")?,
-        started_by: row.try_get("started_by")?,
-        created_at: row.try_get("created_at")?,
-        started_at: row.try_get("started_at")?,
-        ended_at: row.try_get("ended_at")?,
-        number: row.try_get("number")?,
-        due_at: row.try_get("due_at")?,
-        journal_id: row.try_get("journal_id")?,
-        begun: row.try_get::<i64, _>("begun")? != 0,
-    })
-}
+super::from_row!(RunRow {
+    org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, due_at, journal_id, begun => |begun: i64| begun != 0, number
+});
+
+super::from_row!(OutcomeRow { outcome, row_number, provider_id, http_status, code, message });
+
+/// Of a run among those of its plan.
+struct Number(u64);
+
+super::decode!(Number, "runs.run_id", |text: &str| text.parse().map(|run_id: RunId| Number(run_id.number())));
 
 /// What is logged about what somebody does to a run.
 fn entry(row: &RunRow, who: &str, action: &str, detail: &Value) -> AuditEntry {
@@ -180,39 +169,29 @@ impl Store {
         self.fence(&mut write).await?;
         if let Some((key, _)) = new.idempotency {
             let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"));
-            if let Some(row) = sqlx::query(sql).bind(new.org_id).bind(key).fetch_optional(&mut *write).await? {
-                return Ok(Begun::Already(Box::new(run(&row)?)));
+            if let Some(row) = sqlx::query_as(sql).bind(new.org_id).bind(key).fetch_optional(&mut *write).await? {
+                return Ok(Begun::Already(Box::new(row)));
             }
         }
         // Whatever was planned and confirmed was for the destination as it was read then.
-        let now = sqlx::query("SELECT updated_at FROM destinations WHERE org_id = $1 AND destination_id = $2")
-            .bind(new.org_id)
-            .bind(new.destination_id)
-            .fetch_optional(&mut *write)
-            .await?;
-        if now.map(|row| row.try_get::<i64, _>("updated_at")).transpose()? != Some(new.destination_updated_at) {
+        let sql = "SELECT updated_at FROM destinations WHERE org_id = $1 AND destination_id = $2";
+        let now = sqlx::query_scalar(sql).bind(new.org_id).bind(new.destination_id).fetch_optional(&mut *write).await?;
+        if now != Some(new.destination_updated_at) {
             return Ok(Begun::Changed);
         }
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT run_id FROM runs WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND status IN {UNDER_WAY} LIMIT 1"
         ));
-        let other =
-            sqlx::query(sql).bind(new.org_id).bind(new.destination_id).bind(new.plan_id.as_str()).fetch_optional(&mut *write).await?;
-        if let Some(row) = other {
-            return Ok(Begun::UnderWay(row.try_get("run_id")?));
+        let asked = sqlx::query_scalar(sql).bind(new.org_id).bind(new.destination_id).bind(new.plan_id.as_str());
+        if let Some(run_id) = asked.fetch_optional(&mut *write).await? {
+            return Ok(Begun::UnderWay(run_id));
         }
         if let Some(wait) = self.must_wait(&mut write, new.org_id).await? {
             return Ok(Begun::Wait(wait));
         }
-        let earlier = sqlx::query("SELECT run_id FROM runs WHERE org_id = $1 AND plan_id = $2")
-            .bind(new.org_id)
-            .bind(new.plan_id.as_str())
-            .fetch_all(&mut *write)
-            .await?;
-        let mut last_number = new.last_number;
-        for row in earlier {
-            last_number = last_number.max(word::<RunId>("runs.run_id", row.try_get("run_id")?)?.number());
-        }
+        let sql = "SELECT run_id FROM runs WHERE org_id = $1 AND plan_id = $2";
+        let earlier: Vec<Number> = sqlx::query_scalar(sql).bind(new.org_id).bind(new.plan_id.as_str()).fetch_all(&mut *write).await?;
+        let last_number = earlier.into_iter().map(|Number(number)| number).fold(new.last_number, u64::max);
         let run_id = RunId::new(new.plan_id, last_number + 1);
         let now = now_ms();
         sqlx::query(
@@ -235,7 +214,7 @@ impl Store {
         .await?;
         count_start(&mut write, new.org_id, now).await?;
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
-        let row = run(&sqlx::query(sql).bind(new.org_id).bind(run_id.as_str()).fetch_one(&mut *write).await?)?;
+        let row: RunRow = sqlx::query_as(sql).bind(new.org_id).bind(run_id.as_str()).fetch_one(&mut *write).await?;
         self.log_within(&mut write, &entry(&row, new.started_by, "run.begin", new.detail)).await?;
         write.commit().await?;
         Ok(Begun::Queued(Box::new(row)))
@@ -247,7 +226,7 @@ impl Store {
     /// If the database refuses.
     pub async fn run_by_key(&self, org_id: &str, idempotency_key: &str) -> Result<Option<RunRow>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"));
-        sqlx::query(sql).bind(org_id).bind(idempotency_key).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(idempotency_key).fetch_optional(&self.reads).await?)
     }
 
     /// One run.
@@ -256,7 +235,7 @@ impl Store {
     /// If the database refuses.
     pub async fn run(&self, org_id: &str, run_id: &str) -> Result<Option<RunRow>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
-        sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&self.reads).await?)
     }
 
     /// The newest run of a plan.
@@ -266,7 +245,7 @@ impl Store {
     pub async fn last_run_of_plan(&self, org_id: &str, plan_id: &str) -> Result<Option<RunRow>> {
         let sql =
             sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND plan_id = $2 ORDER BY number DESC LIMIT 1"));
-        sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?.as_ref().map(run).transpose()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?)
     }
 
     /// Runs, the newest first.
@@ -279,7 +258,7 @@ impl Store {
              ORDER BY number DESC LIMIT $7"
         ));
         let (destination, status) = (filter.destination_id.unwrap_or_default(), filter.status.map_or("", Status::as_str));
-        let rows = sqlx::query(sql)
+        Ok(sqlx::query_as(sql)
             .bind(org_id)
             .bind(destination)
             .bind(destination)
@@ -288,8 +267,7 @@ impl Store {
             .bind(filter.before.unwrap_or(i64::MAX))
             .bind(limit)
             .fetch_all(&self.reads)
-            .await?;
-        rows.iter().map(run).collect()
+            .await?)
     }
 
     /// The run of a destination that is under way, if there is one.
@@ -300,8 +278,7 @@ impl Store {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNDER_WAY} LIMIT 1"
         ));
-        let row = sqlx::query(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?;
-        row.map(|row| Ok(row.try_get("run_id")?)).transpose()
+        Ok(sqlx::query_scalar(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?)
     }
 
     /// Runs that had not ended when the service stopped, oldest first. A run that waits for a time is not among them before that time.
@@ -312,7 +289,7 @@ impl Store {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} AND (due_at IS NULL OR due_at <= $1) ORDER BY created_at, org_id, number"
         ));
-        sqlx::query(sql).bind(now_ms()).fetch_all(&self.reads).await?.iter().map(run).collect()
+        Ok(sqlx::query_as(sql).bind(now_ms()).fetch_all(&self.reads).await?)
     }
 
     /// Runs that have something left to do, whether by themselves or when somebody resumes them.
@@ -321,7 +298,7 @@ impl Store {
     /// If the database refuses.
     pub async fn pending_runs(&self) -> Result<Vec<RunRow>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} OR status = 'stopped'"));
-        sqlx::query(sql).fetch_all(&self.reads).await?.iter().map(run).collect()
+        Ok(sqlx::query_as(sql).fetch_all(&self.reads).await?)
     }
 
     /// Says that the journal of a run has begun: from now on it has to be there.
@@ -385,22 +362,16 @@ impl Store {
         self.take_turn(&mut write, turn::RUNS).await?;
         self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
-        let Some(row) = sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? else { return Ok(Resumed::Ended) };
-        let stopped = run(&row)?;
+        let stopped: Option<RunRow> = sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await?;
+        let Some(stopped) = stopped else { return Ok(Resumed::Ended) };
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT run_id, CASE WHEN status IN {UNDER_WAY} THEN 1 ELSE 0 END AS under_way FROM runs \
              WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND (status IN {UNDER_WAY} OR number > $4) ORDER BY number DESC LIMIT 1"
         ));
-        let other = sqlx::query(sql)
-            .bind(org_id)
-            .bind(&stopped.destination_id)
-            .bind(&stopped.plan_id)
-            .bind(stopped.number)
-            .fetch_optional(&mut *write)
-            .await?;
-        if let Some(other) = other {
-            let run_id = other.try_get("run_id")?;
-            return Ok(if other.try_get::<i64, _>("under_way")? == 1 { Resumed::UnderWay(run_id) } else { Resumed::Superseded(run_id) });
+        let asked =
+            sqlx::query_as::<_, (String, i64)>(sql).bind(org_id).bind(&stopped.destination_id).bind(&stopped.plan_id).bind(stopped.number);
+        if let Some((run_id, under_way)) = asked.fetch_optional(&mut *write).await? {
+            return Ok(if under_way == 1 { Resumed::UnderWay(run_id) } else { Resumed::Superseded(run_id) });
         }
         if stopped.status != Status::Stopped {
             return Ok(Resumed::Ended);
@@ -430,9 +401,10 @@ impl Store {
         self.take_turn(&mut write, turn::RUNS).await?;
         self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"));
-        let Some(row) = sqlx::query(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await? else { return Ok(()) };
-        let row = run(&row)?;
-        let mut options: serde_json::Map<String, Value> = super::json("runs.options", &row.options)?;
+        let row: Option<RunRow> = sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await?;
+        let Some(row) = row else { return Ok(()) };
+        let mut options: serde_json::Map<String, Value> = serde_json::from_str(&row.options)
+            .map_err(|error| super::StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
         options.insert("cancelled".to_owned(), true.into());
         sqlx::query("UPDATE runs SET options = $1 WHERE org_id = $2 AND run_id = $3")
             .bind(to_json(&options))
@@ -509,18 +481,6 @@ impl Store {
     pub async fn problems(&self, org_id: &str, run_id: &str, limit: i64) -> Result<Vec<OutcomeRow>> {
         let sql = "SELECT outcome, row_number, provider_id, http_status, code, message FROM outcomes WHERE org_id = $1 AND run_id = $2 \
                    ORDER BY change_number LIMIT $3";
-        let rows = sqlx::query(sql).bind(org_id).bind(run_id).bind(limit).fetch_all(&self.reads).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(OutcomeRow {
-                    outcome: row.try_get("outcome")?,
-                    row: row.try_get("row_number")?,
-                    provider_id: row.try_get("provider_id")?,
-                    http_status: row.try_get("http_status")?,
-                    code: row.try_get("code")?,
-                    message: row.try_get("message")?,
-                })
-            })
-            .collect()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(run_id).bind(limit).fetch_all(&self.reads).await?)
     }
 }

@@ -1,8 +1,7 @@
 //! Which state this is, how often a service has started on it, and with which components.
 
-use super::{AuditEntry, Head, Result, Row, ServiceHold, Store, StoreError, Write, now_ms, random_id};
+use super::{AuditEntry, Head, Result, ServiceHold, Store, StoreError, Write, now_ms, random_id};
 use reverse_sync::digest::Digest;
-use sqlx::Row as _;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A state, as the database knows it.
@@ -14,9 +13,7 @@ pub struct ServiceState {
     pub epoch: i64,
 }
 
-fn state(row: &Row) -> Result<ServiceState> {
-    Ok(ServiceState { state_id: row.try_get("state_id")?, epoch: row.try_get("epoch")? })
-}
+super::from_row!(ServiceState { state_id, epoch });
 
 const STATE: &str = "SELECT state_id, epoch FROM service";
 
@@ -26,14 +23,14 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn service_state(&self) -> Result<ServiceState> {
-        if let Some(row) = sqlx::query(STATE).fetch_optional(&self.reads).await? {
-            return state(&row);
+        if let Some(state) = sqlx::query_as(STATE).fetch_optional(&self.reads).await? {
+            return Ok(state);
         }
         sqlx::query("INSERT INTO service (id, state_id, epoch) VALUES (1, $1, 0) ON CONFLICT (id) DO NOTHING")
             .bind(random_id("state_", 10))
             .execute(&self.writes)
             .await?;
-        state(&sqlx::query(STATE).fetch_one(&self.reads).await?)
+        Ok(sqlx::query_as(STATE).fetch_one(&self.reads).await?)
     }
 
     /// Begins as the service of this state: from now on, whatever an earlier one says about runs is refused. What is logged is logged with it.
@@ -65,7 +62,7 @@ impl Store {
         if ours == 0 {
             return Ok(());
         }
-        let now: i64 = sqlx::query(sql).fetch_one(&mut **write).await?.try_get("epoch")?;
+        let now: i64 = sqlx::query_scalar(sql).fetch_one(&mut **write).await?;
         if now == ours { Ok(()) } else { Err(StoreError::TakenOver) }
     }
 
@@ -108,8 +105,7 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn audit_head(&self) -> Result<Head> {
-        let row = sqlx::query("SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1").fetch_optional(&self.reads).await?;
-        row.map_or(Ok(Head::default()), |row| Ok(Head { seq: row.try_get("seq")?, hash: row.try_get("hash")? }))
+        Ok(sqlx::query_as(super::audit::LAST).fetch_optional(&self.reads).await?.unwrap_or_default())
     }
 
     /// The hash of a row of the audit log, if there is one of this number.
@@ -117,8 +113,7 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn audit_hash(&self, seq: i64) -> Result<Option<String>> {
-        let row = sqlx::query("SELECT hash FROM audit_log WHERE seq = $1").bind(seq).fetch_optional(&self.reads).await?;
-        row.map(|row| Ok(row.try_get("hash")?)).transpose()
+        Ok(sqlx::query_scalar("SELECT hash FROM audit_log WHERE seq = $1").bind(seq).fetch_optional(&self.reads).await?)
     }
 }
 

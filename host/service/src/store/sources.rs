@@ -1,9 +1,8 @@
 //! Sources: connected CRM accounts. Their credential is sealed before it comes here.
 
-use super::{AuditEntry, Changed, Result, Row, Store, now_ms, random_id, runs::UNDER_WAY, turn};
+use super::{AuditEntry, Changed, Result, Store, now_ms, random_id, runs::UNDER_WAY, turn};
 use reverse_sync::account::Account;
 use serde_json::json;
-use sqlx::Row as _;
 
 /// A source as it is stored.
 #[derive(Clone, Debug)]
@@ -45,23 +44,10 @@ pub struct NewSource<'a> {
     pub credential_summary: &'a str,
 }
 
-const COLUMNS: &str =
-    "source_id, name, provider, settings, credential, credential_summary, credential_set_at, version, created_at, updated_at";
-
-fn source(row: &Row) -> Result<SourceRow> {
-    Ok(SourceRow {
-        source_id: row.try_get("source_id")?,
-        name: row.try_get("name")?,
-        provider: row.try_get("provider")?,
-        settings: row.try_get("settings")?,
-        credential: row.try_get("credential")?,
-        credential_summary: row.try_get("credential_summary")?,
-        credential_set_at: row.try_get("credential_set_at")?,
-        version: row.try_get("version")?,
-        created_at: row.try_get("created_at")?,
-        updated_at: row.try_get("updated_at")?,
-    })
-}
+super::from_row!(
+    COLUMNS,
+    SourceRow { source_id, name, provider, settings, credential, credential_summary, credential_set_at, version, created_at, updated_at }
+);
 
 impl Store {
     /// An id for a source that is about to be made.
@@ -105,8 +91,7 @@ impl Store {
     pub async fn sources(&self, org_id: &str, after: &str, limit: i64) -> Result<Vec<SourceRow>> {
         let sql =
             sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id > $2 ORDER BY source_id LIMIT $3"));
-        let rows = sqlx::query(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?;
-        rows.iter().map(source).collect()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?)
     }
 
     /// One source.
@@ -115,7 +100,7 @@ impl Store {
     /// If the database refuses.
     pub async fn source(&self, org_id: &str, source_id: &str) -> Result<Option<SourceRow>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id = $2"));
-        sqlx::query(sql).bind(org_id).bind(source_id).fetch_optional(&self.reads).await?.as_ref().map(source).transpose()
+        Ok(sqlx::query_as(sql).bind(org_id).bind(source_id).fetch_optional(&self.reads).await?)
     }
 
     /// Changes all of a source but its provider, and logs which of its `keys` these were. `credential_changed` says whether that is another
@@ -140,8 +125,8 @@ impl Store {
                 "SELECT r.run_id FROM runs r JOIN destinations d ON d.org_id = r.org_id AND d.destination_id = r.destination_id \
                  WHERE r.org_id = $1 AND d.source_id = $2 AND r.status IN {UNDER_WAY} LIMIT 1"
             ));
-            if let Some(row) = sqlx::query(sql).bind(org_id).bind(source_id).fetch_optional(&mut *write).await? {
-                return Ok(Changed::UnderWay(row.try_get("run_id")?));
+            if let Some(run_id) = sqlx::query_scalar(sql).bind(org_id).bind(source_id).fetch_optional(&mut *write).await? {
+                return Ok(Changed::UnderWay(run_id));
             }
         }
         let done = sqlx::query(
@@ -253,12 +238,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn users_of_source(&self, org_id: &str, source_id: &str) -> Result<Vec<String>> {
-        let rows = sqlx::query("SELECT destination_id FROM destinations WHERE org_id = $1 AND source_id = $2 ORDER BY destination_id")
-            .bind(org_id)
-            .bind(source_id)
-            .fetch_all(&self.reads)
-            .await?;
-        rows.iter().map(|row| Ok(row.try_get("destination_id")?)).collect()
+        let sql = "SELECT destination_id FROM destinations WHERE org_id = $1 AND source_id = $2 ORDER BY destination_id";
+        Ok(sqlx::query_scalar(sql).bind(org_id).bind(source_id).fetch_all(&self.reads).await?)
     }
 
     /// Everything that is sealed: org, source, credential.
@@ -266,7 +247,6 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn sealed_credentials(&self) -> Result<Vec<(String, String, String)>> {
-        let rows = sqlx::query("SELECT org_id, source_id, credential FROM sources").fetch_all(&self.reads).await?;
-        rows.iter().map(|row| Ok((row.try_get("org_id")?, row.try_get("source_id")?, row.try_get("credential")?))).collect()
+        Ok(sqlx::query_as("SELECT org_id, source_id, credential FROM sources").fetch_all(&self.reads).await?)
     }
 }

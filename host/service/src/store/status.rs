@@ -22,6 +22,8 @@ pub enum Status {
     Stopped,
 }
 
+super::decode!(Status, "runs.status", str::parse::<Status>);
+
 impl Status {
     /// The word in JSON and SQL.
     pub fn as_str(self) -> &'static str {

@@ -240,7 +240,10 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
             .unwrap();
     }
     let found = store.problems(&org, id, 10).await.unwrap();
-    assert_eq!(found.iter().map(|problem| (problem.outcome.as_str(), problem.row)).collect::<Vec<_>>(), [("failed", 4), ("unknown", 6)]);
+    assert_eq!(
+        found.iter().map(|problem| (problem.outcome.as_str(), problem.row_number)).collect::<Vec<_>>(),
+        [("failed", 4), ("unknown", 6)]
+    );
     assert_eq!((found[0].code.as_str(), found[0].message.as_str(), found[0].http_status), ("BAD", "é", Some(400)));
     let rows = store.audit_log(&org, i64::MAX, 10).await.unwrap();
     assert_eq!(rows.iter().filter(|row| row.entry.action == "destination.reverse_run.failed").count(), 1);

@@ -5,14 +5,14 @@ use super::{
     components::Components,
     golden::{GoldenFiles, GoldenLimits, query::QueryPolicy},
     jobs::{Jobs, Limits},
-    links::{self, LinkError, Links, SourceSettings},
+    links::{self, LinkError, Links},
     lock::{Held, Lock, LockError},
     login_codes::LoginCodes,
     observe::metrics::Metrics,
     secrets::{Holds, KEYS_VARIABLE, Keyring, KeysError, SharedKeyring},
     state_file::{Differs, StateFile},
     storage::Storage,
-    store::{AuditEntry, Head, Quota, ServiceState, SourceRow, Store, StoreError},
+    store::{AuditEntry, Head, Quota, ServiceState, SourceRow, SourceSettings, Store, StoreError},
 };
 use axum::extract::FromRef;
 use reverse_sync::{

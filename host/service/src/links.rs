@@ -7,10 +7,9 @@ use super::{
         credential::{Around, BadStored, UnusableCredential},
         refreshing::Stored,
     },
-    store::{SourceRow, Store, StoreError},
+    store::{SourceRow, SourceSettings, Store, StoreError},
 };
 use reverse_sync::{
-    account::Account,
     component::Pacing,
     egress::{
         Link,
@@ -22,7 +21,6 @@ use reverse_sync::{
     },
 };
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     io,
@@ -30,35 +28,6 @@ use std::{
     time::Duration,
 };
 use tokio::runtime::Handle;
-use utoipa::ToSchema;
-
-/// Where a source is, and how it may be reached.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SourceSettings {
-    /// The CRM's base URL, where its customers do not all share one.
-    pub base_url: Option<String>,
-    /// Lets the base URL's name resolve to addresses of a private network.
-    #[serde(default)]
-    pub allow_private_network: bool,
-    /// Stay below this, whatever the CRM allows.
-    pub limit: Option<SourceLimit>,
-    /// Additional certificate authorities in PEM form.
-    pub ca_pem: Option<String>,
-    /// The account that its credential has to open.
-    #[schema(value_type = Option<String>)]
-    pub account: Option<Account>,
-}
-
-/// So many calls within any window of this length.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SourceLimit {
-    /// Calls.
-    pub calls: u32,
-    /// Seconds.
-    pub per_seconds: f64,
-}
 
 /// Why there is no way to a source's CRM.
 #[derive(Debug, thiserror::Error)]
@@ -144,16 +113,14 @@ impl Links {
     /// See [`LinkError`].
     pub fn link(&self, org_id: &str, source: &SourceRow, pacing: &Pacing, local_sources: bool) -> Result<Link, LinkError> {
         let key = (org_id.to_owned(), source.source_id.clone());
-        let settings: SourceSettings = serde_json::from_str(&source.settings)
-            .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
         // An account that is learned makes no other source of it: what is shared stays shared.
-        let of_now = |link: &Link| Link { account: settings.account.clone(), ..link.clone() };
+        let of_now = |link: &Link| Link { account: source.settings.account.clone(), ..link.clone() };
         if let Some((version, link)) = self.links().get(&key)
             && *version == source.version
         {
             return Ok(of_now(link));
         }
-        let link = self.make(org_id, source, &settings, pacing, local_sources)?;
+        let link = self.make(org_id, source, pacing, local_sources)?;
         // Two who made it at the same time use one.
         let mut links = self.links();
         match links.get(&key) {
@@ -172,14 +139,8 @@ impl Links {
         self.links().remove(&(org_id.to_owned(), source_id.to_owned()));
     }
 
-    fn make(
-        &self,
-        org_id: &str,
-        source: &SourceRow,
-        settings: &SourceSettings,
-        pacing: &Pacing,
-        local_sources: bool,
-    ) -> Result<Link, LinkError> {
+    fn make(&self, org_id: &str, source: &SourceRow, pacing: &Pacing, local_sources: bool) -> Result<Link, LinkError> {
+        let settings = &source.settings;
         let base_url = base_url(&source.provider, settings, local_sources)?;
         let context = context(org_id, &source.source_id);
         let sealed: Sealed = source
@@ -249,7 +210,7 @@ mod tests {
         let document: CredentialDocument = serde_json::from_str(r#"{"access_token": "pat-na1-sesame"}"#).unwrap();
         let context = if sealed_for.is_empty() { context(org_id, &source_id) } else { sealed_for.to_owned() };
         let credential = document.seal(&links.keyring.current(), &context).to_string();
-        let settings = r#"{"base_url": "http://127.0.0.1:9"}"#;
+        let settings = &SourceSettings { base_url: Some("http://127.0.0.1:9".to_owned()), ..SourceSettings::default() };
         let new = NewSource { name: "HubSpot", provider: "hubspot", settings, credential: &credential, credential_summary: "{}" };
         links.store.add_source(org_id, &source_id, new, "ada").await.unwrap();
         links.store.source(org_id, &source_id).await.unwrap().unwrap()
@@ -270,7 +231,7 @@ mod tests {
         let second = links.link(&org, &changed, &pacing, true).unwrap();
         assert!(!Arc::ptr_eq(&first.pacer, &second.pacer));
         // Who still has the row of before gets the link of now, whole.
-        let settings = r#"{"base_url": "http://127.0.0.1:9", "account": "1"}"#.to_owned();
+        let settings = SourceSettings { account: Some("1".parse().unwrap()), ..source.settings.clone() };
         let old = links.link(&org, &SourceRow { settings, ..source.clone() }, &pacing, true).unwrap();
         assert!(Arc::ptr_eq(&second.pacer, &old.pacer) && old.account.is_none());
         links.forget(&org, &source.source_id);

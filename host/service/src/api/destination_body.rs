@@ -4,7 +4,7 @@ use super::{
     object::{self, Object, kind, listed, step},
     problem::{Answer, Problem},
 };
-use crate::{app::App, links::SourceSettings, store::SourceRow};
+use crate::{app::App, store::SourceRow};
 use reverse_sync::{
     component::DestinationType,
     destination::{Destination, OnDuplicateId},
@@ -133,8 +133,7 @@ async fn fitting(app: &App, org_id: &str, served: &DestinationType, destination:
         return Err(no_connection(&format!("/config_json/{}", step(key))));
     }
     let source = source_of(app, org_id, served, config).await?;
-    let settings: SourceSettings = serde_json::from_str(&source.settings).map_err(|error| Problem::internal(&error))?;
-    let base_url = app.base_url(org_id, &source.provider, &settings).await.map_err(|error| {
+    let base_url = app.base_url(org_id, &source.provider, &source.settings).await.map_err(|error| {
         let detail = format!("the source `{}` cannot be used: {error}", source.source_id);
         Problem::invalid("source_unusable", "/config_json/source_id", detail)
     })?;

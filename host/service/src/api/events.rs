@@ -68,8 +68,6 @@ async fn events(
     PathId(id): PathId,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let row = run(&app, &member, &id).await?;
-    // What is wrong with it is said now, while there can still be another answer.
-    RunJson::of(&app, &row)?;
     let turn = app.jobs.following(&member.org_id).ok_or_else(|| {
         let detail = "as many runs of this org are followed as may be at once; end another stream, or ask GET /runs/{run_id} now and then";
         Problem::too_many_of("too_many_streams", detail, 5)
@@ -96,7 +94,7 @@ async fn follow(app: &Arc<App>, mut row: RunRow, events: &mpsc::Sender<Event>) -
     loop {
         let live = app.jobs.live(&row.org_id, &row.run_id);
         row = app.store.run(&row.org_id, &row.run_id).await?.ok_or_else(|| Problem::missing("run", &row.run_id))?;
-        let run = RunJson::of(app, &row)?;
+        let run = RunJson::of(app, &row);
         if shown.as_ref() != Some(&run) {
             if send(events, "run", &run).await.is_err() {
                 return Ok(());

@@ -15,11 +15,9 @@ use crate::{
     jobs::{
         Jobs,
         live::Live,
-        outcome::RunOptions,
         planning::{self, PlanJson},
     },
-    links::SourceSettings,
-    store::{AuditEntry, Begun, DestinationRow, Member, NewRun, Resumed, RunRow, Status, StoreError},
+    store::{AuditEntry, Begun, DestinationRow, Member, NewRun, Resumed, RunOptions, RunRow, Status, StoreError},
 };
 use axum::{
     Json,
@@ -212,7 +210,7 @@ async fn answer(app: &Arc<App>, row: RunRow, live: Option<Arc<Live>>, wait: u64)
         }
     }
     let row = app.store.run(&row.org_id, &row.run_id).await?.unwrap_or(row);
-    let run = RunJson::of(app, &row)?;
+    let run = RunJson::of(app, &row);
     if row.status.is_under_way() {
         let location = format!("/runs/{}", row.run_id);
         return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(run)).into_response());
@@ -261,7 +259,7 @@ async fn begin(
         plan_id: confirmed.plan().id(),
         destination_id: &to.destination_id,
         destination_updated_at: to.updated_at,
-        options: &json!(options).to_string(),
+        options: &options,
         idempotency,
         started_by: &who,
         last_number,
@@ -379,10 +377,10 @@ fn unplanned(app: &App, member: &Member, to: &DestinationRow, message: &str) -> 
 async fn confirm(app: &App, org_id: &str, to: &DestinationRow, plan: Plan, options: &RunOptions) -> Answer<ConfirmedPlan> {
     let overridden: BTreeSet<String> = options.overridden.iter().cloned().collect();
     let source = app.store.source(org_id, &to.source_id).await?.ok_or_else(|| Problem::conflict("no_source", "the source is gone"))?;
-    let settings: SourceSettings = serde_json::from_str(&source.settings)
-        .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
-    let base_url =
-        app.base_url(org_id, &source.provider, &settings).await.map_err(|error| Problem::conflict("source_unusable", error.to_string()))?;
+    let base_url = app
+        .base_url(org_id, &source.provider, &source.settings)
+        .await
+        .map_err(|error| Problem::conflict("source_unusable", error.to_string()))?;
     let confirmation = Confirmation::explicit(plan.id().clone()).overriding(overridden);
     plan.confirm(confirmation, &to.destination, &base_url, &app.component).map_err(|error| match error {
         Refused::NoSuchGuard { .. } => Problem::invalid("unknown_guard", "/override", error.to_string()),
@@ -440,7 +438,7 @@ async fn cancel(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
         }
         Jobs::cancel(&app, &row, &member.who()).await?;
         let row = run(&app, &member, &id).await?;
-        Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
+        Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row))))
     })
     .await
 }
@@ -463,11 +461,8 @@ async fn whatever_the_client_does<T: Send + 'static>(work: impl Future<Output = 
 async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<(StatusCode, Json<RunJson>)> {
     whatever_the_client_does(async move {
         let row = run(&app, &member, &id).await?;
-        let mut options: RunOptions = serde_json::from_str(&row.options)
-            .map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
-        options.cancelled = false;
         let _turn = app.jobs.beginning(&member.org_id, &row.destination_id).await;
-        let row = match app.store.resume_run(&member.org_id, &id, &json!(options).to_string(), &member.who()).await? {
+        let row = match app.store.resume_run(&member.org_id, &id, &member.who()).await? {
             Resumed::Queued(row) => *row,
             Resumed::UnderWay(run_id) => return Err(under_way(&run_id)),
             Resumed::Ended => {
@@ -483,7 +478,7 @@ async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
             Resumed::Wait(ms) => return Err(wait(&app, &member.org_id, ms).await?),
         };
         Jobs::submit(&app, row.clone(), None);
-        Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row)?)))
+        Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row))))
     })
     .await
 }

@@ -2,11 +2,8 @@
 
 use crate::{
     app::App,
-    jobs::{
-        live::{Live, Now},
-        outcome::{RunOptions, RunResult, Stopped},
-    },
-    store::{OutcomeRow, RunRow, Status, StoreError, time_text},
+    jobs::live::{Live, Now},
+    store::{OutcomeRow, RunRow, Status, Stopped, time_text},
 };
 use reverse_sync::{
     journal::{Counts, KnownCounts, Response},
@@ -124,40 +121,38 @@ struct CanaryJson {
 
 impl RunJson {
     /// Of a row, which may be under way in this process.
-    pub(super) fn of(app: &App, row: &RunRow) -> Result<RunJson, StoreError> {
+    pub(super) fn of(app: &App, row: &RunRow) -> RunJson {
         let live = app.jobs.live(&row.org_id, &row.run_id).filter(|_| row.status.is_under_way());
         RunJson::at(row, live.as_deref())
     }
 
-    fn at(row: &RunRow, live: Option<&Live>) -> Result<RunJson, StoreError> {
-        let unexpected = |place| move |error: serde_json::Error| StoreError::Unexpected { place, error: error.to_string() };
-        let options: RunOptions = serde_json::from_str(&row.options).map_err(unexpected("runs.options"))?;
-        let result: Option<RunResult> = row.result.as_deref().map(serde_json::from_str).transpose().map_err(unexpected("runs.result"))?;
+    fn at(row: &RunRow, live: Option<&Live>) -> RunJson {
+        let options = &row.options;
         let under_way = row.status.is_under_way();
         let now = live.and_then(Live::now);
         // What an attempt before this one came to stands until this one has begun; from then on the journal has the word. Nobody has looked
         // into it yet if a service has just taken up what another one has left.
-        let counts = match (now.as_ref().and_then(|now| now.counts), &result) {
+        let counts = match (now.as_ref().and_then(|now| now.counts), &row.result) {
             (Some(counts), _) => Some(counts),
             _ if row.begun && matches!(row.status, Status::Running | Status::Interrupted) => None,
             (None, Some(result)) => result.counts.known(),
             (None, None) => Some(Counts::default()),
         };
         // A run that waits says what it waits for.
-        let ended = result.filter(|_| !under_way || (row.status == Status::Waiting && now.is_none()));
+        let ended = row.result.as_ref().filter(|_| !under_way || (row.status == Status::Waiting && now.is_none()));
         let (requests, refused_requests) = match (&now, &ended) {
             (Some(now), _) => (now.requests, now.refused),
             (None, Some(ended)) => (ended.requests, ended.refused_requests),
             (None, None) => (0, 0),
         };
         let KnownCounts { updated, unchanged, failed, drifted, unknown } = counts.into();
-        let held = ended.as_ref().and_then(|ended| ended.canary).map(|canary| canary.held);
-        Ok(RunJson {
+        let held = ended.and_then(|ended| ended.canary).map(|canary| canary.held);
+        RunJson {
             run_id: row.run_id.clone(),
             plan_id: row.plan_id.clone(),
             destination_id: row.destination_id.clone(),
             status: status(row, live, now.as_ref()),
-            ok: ended.as_ref().filter(|_| !under_way).map(|ended| ended.ok),
+            ok: ended.filter(|_| !under_way).map(|ended| ended.ok),
             total: options.total,
             writable: options.writable,
             updated,
@@ -171,19 +166,19 @@ impl RunJson {
             refused_requests,
             canary: options.checks.canary.map(|size| CanaryJson { size: size.get(), held }),
             verify: options.checks.verify,
-            overridden: options.overridden,
-            undoes: options.undoes,
+            overridden: options.overridden.clone(),
+            undoes: options.undoes.clone(),
             can_undo: !under_way && options.mode == PlanMode::Compare && counts.is_none_or(|counts| counts.updated + counts.unknown > 0),
             started_by: row.started_by.clone(),
             created_at: time_text(row.created_at),
             started_at: row.started_at.map(time_text),
             ended_at: row.ended_at.map(time_text),
             due_at: row.due_at.map(time_text),
-            peak_memory_bytes: ended.as_ref().map(|ended| ended.peak_memory_bytes),
-            required_rights: ended.as_ref().and_then(|ended| ended.required_rights.clone()),
-            verified: ended.as_ref().and_then(|ended| ended.verified.clone()),
-            stopped: ended.and_then(|ended| ended.stopped),
-        })
+            peak_memory_bytes: ended.map(|ended| ended.peak_memory_bytes),
+            required_rights: ended.and_then(|ended| ended.required_rights.clone()),
+            verified: ended.and_then(|ended| ended.verified.clone()),
+            stopped: ended.and_then(|ended| ended.stopped.clone()),
+        }
     }
 
     /// Records that were not updated.

@@ -89,9 +89,7 @@ async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query):
     }
     let filter = RunFilter { destination_id: query.destination_id.as_deref(), status: query.status, before };
     let rows = app.store.runs(&member.org_id, filter, limit as i64 + 1).await?;
-    let shown = rows.iter().map(|row| RunJson::of(&app, row)).collect::<Result<Vec<_>, _>>()?;
-    let rows: Vec<(i64, RunJson)> = rows.iter().map(|row| row.number).zip(shown).collect();
-    Ok(Json(List::page(rows, limit, |(number, _)| number.to_string(), |(_, run)| run)))
+    Ok(Json(List::page(rows, limit, |row| row.number.to_string(), |row| RunJson::of(&app, &row))))
 }
 
 /// A run.
@@ -102,7 +100,7 @@ async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query):
 )]
 async fn one(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Json<RunJson>> {
     let row = run(&app, &member, &id).await?;
-    Ok(Json(RunJson::of(&app, &row)?))
+    Ok(Json(RunJson::of(&app, &row)))
 }
 
 /// Where the files of a run are.

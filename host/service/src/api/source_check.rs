@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     app::App,
-    links::{LinkError, SourceSettings},
-    store::{Member, SourceRow},
+    links::LinkError,
+    store::{Member, SourceRow, SourceSettings},
 };
 use axum::{Json, extract::State};
 use reverse_sync::{
@@ -88,12 +88,11 @@ async fn learn(app: &App, member: &Member, checked: &SourceRow, account: &Accoun
     let hold = app.holds.of(source_id);
     let _held = hold.lock().await;
     let Some(row) = app.store.source(&member.org_id, source_id).await? else { return Ok(()) };
-    let settings: SourceSettings = serde_json::from_str(&row.settings).map_err(|error| Problem::internal(&error))?;
-    if row.version != checked.version || settings.account.is_some() {
+    if row.version != checked.version || row.settings.account.is_some() {
         return Ok(());
     }
-    let settings = SourceSettings { account: Some(account.clone()), ..settings };
-    app.store.learn_account(&member.org_id, source_id, row.version, &sources::stored(&settings)?, account, &member.who()).await?;
+    let settings = SourceSettings { account: Some(account.clone()), ..row.settings };
+    app.store.learn_account(&member.org_id, source_id, row.version, &settings, &member.who()).await?;
     Ok(())
 }
 

@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{
     app::App,
-    links::{self, LinkError, SourceLimit, SourceSettings},
+    links::{self, LinkError},
     secrets::{
         CredentialDocument,
         credential::{Around, CredentialKind},
     },
-    store::{Changed, NewSource, SourceRow, Store, time_text},
+    store::{Changed, NewSource, SourceLimit, SourceRow, SourceSettings, Store, time_text},
 };
 use axum::{Json, extract::State, http::StatusCode};
 use reverse_sync::{
@@ -138,7 +138,7 @@ fn shown(row: SourceRow) -> Answer<SourceJson> {
         grant: Option<String>,
     }
     let bad = |error: serde_json::Error| Problem::internal(&format!("the source {} is stored in an unknown form: {error}", row.source_id));
-    let settings: SourceSettings = serde_json::from_str(&row.settings).map_err(bad)?;
+    let settings = row.settings;
     let Summary { kind, grant } = serde_json::from_str(&row.credential_summary).map_err(bad)?;
     Ok(SourceJson {
         id: row.source_id,
@@ -243,10 +243,6 @@ fn seal(
     Ok(SealedCredential { sealed: document.seal(&app.keyring.current(), context).to_string(), summary })
 }
 
-pub(super) fn stored(settings: &SourceSettings) -> Answer<String> {
-    serde_json::to_string(settings).map_err(|error| Problem::internal(&error))
-}
-
 /// The sources of the org.
 #[utoipa::path(get, path = "/sources", tag = "sources", params(Paging),
     responses((status = 200, description = "A page of them, in the order of their ids", body = List<SourceJson>)),
@@ -287,7 +283,7 @@ async fn create(
     let new = NewSource {
         name: &name,
         provider: &provider,
-        settings: &stored(&settings)?,
+        settings: &settings,
         credential: &credential.sealed,
         credential_summary: &credential.summary,
     };
@@ -336,15 +332,14 @@ async fn change(
     if object.has("provider") && object.text("provider")?.as_deref() != Some(row.provider.as_str()) {
         return Err(object.wrong("provider", "another one; a source stays with its CRM. Make a new source"));
     }
-    let before: SourceSettings = serde_json::from_str(&row.settings).map_err(|error| Problem::internal(&error))?;
     let named = object.has("account");
-    let mut settings = settings(&mut object, before.clone())?;
+    let mut settings = settings(&mut object, row.settings.clone())?;
     let document = credential(&mut object)?;
     if document.is_none() && changed.iter().any(|key| key == "credential") {
         return Err(object.wrong("credential", "null; a source has a credential"));
     }
     let base_url = reachable(&app, &member.org_id, &row.provider, &settings).await?;
-    let moved = app.base_url(&member.org_id, &row.provider, &before).await.ok().is_none_or(|before| before != base_url);
+    let moved = app.base_url(&member.org_id, &row.provider, &row.settings).await.ok().is_none_or(|before| before != base_url);
     if moved && document.is_none() {
         let why = "a new `base_url` takes the credential along: the stored one is for the CRM where it was";
         return Err(object.missing("credential", why));
@@ -359,7 +354,7 @@ async fn change(
     };
     let (credential, credential_summary) =
         sealed.as_ref().map_or((&row.credential, &row.credential_summary), |new| (&new.sealed, &new.summary));
-    let new = NewSource { name: &name, provider: &row.provider, settings: &stored(&settings)?, credential, credential_summary };
+    let new = NewSource { name: &name, provider: &row.provider, settings: &settings, credential, credential_summary };
     match app.store.change_source(&member.org_id, &source_id, new, sealed.is_some(), &changed, &member.who()).await? {
         Changed::Done => {}
         Changed::Missing => return Err(Problem::missing("source", &source_id)),

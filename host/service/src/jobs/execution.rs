@@ -3,11 +3,7 @@
 //! A run may begin anew any number of times: its journal says what is left to do, and its end is written in one transaction. So whatever
 //! instant the process dies at, the next start either takes the run up again or finds that it has ended.
 
-use super::{
-    Job, Jobs,
-    live::Live,
-    outcome::{Problems, RunOptions, RunResult, Stopped},
-};
+use super::{Job, Jobs, live::Live};
 use crate::{
     app::App,
     components::Granted,
@@ -17,14 +13,14 @@ use crate::{
         request_log::RequestLog,
         telemetry::run_span,
     },
-    store::{AuditEntry, RunRow, Status, StoreError, now_ms, time_text},
+    store::{AuditEntry, RunOptions, RunResult, RunRow, Status, Stopped, StoreError, now_ms, time_text},
 };
 use futures_util::FutureExt;
 use reverse_sync::{
     component::Component,
     egress::{Link, pacing::Pacer},
     gate::{Confirmation, ConfirmedPlan},
-    journal::{self, Counts, Journal, JournalError, JournalId, RunId},
+    journal::{self, Counts, Ending, Journal, JournalError, JournalId, Problem, RunId},
     passes::{Done, Passes},
     plan::{Plan, PlanId},
     run::{RunError, StopReason, Watch},
@@ -33,6 +29,8 @@ use serde_json::json;
 use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tracing::Instrument;
 
+/// Problems that are kept in the store; the journal has all.
+const PROBLEMS: usize = 1_000;
 /// How long to wait before a store that refuses is asked again.
 const AGAIN: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_millis(20);
@@ -157,10 +155,8 @@ impl Attempt<'_> {
             return Ok(None);
         }
         store.set_run_status(&row.org_id, &row.run_id, Status::Running).await?;
-        let options = serde_json::from_str(&row.options)
-            .map_err(|error| StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
         let journal_id = row.journal_id.parse().map_err(|error| StoreError::Unexpected { place: "runs.journal_id", error })?;
-        Ok(Some((options, Begun { journal_id, begun: row.begun })))
+        Ok(Some((row.options, Begun { journal_id, begun: row.begun })))
     }
 
     /// Waits until no other process holds the journal: a service that was taken over may have answers to come, and whatever was said about the
@@ -269,7 +265,6 @@ impl Attempt<'_> {
         let (app, row) = (self.app, self.row);
         app.metrics.run_ended(RunEnd::Waiting);
         let due_at = now_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)).saturating_add(1);
-        let result = json!(result).to_string();
         while let Err(error) = app.store.wait_run(&row.org_id, &row.run_id, due_at, &result).await {
             tracing::error!(%error, "that a run waits cannot be written down; trying again");
             if app.jobs.is_ending() || matches!(error, StoreError::TakenOver) {
@@ -350,8 +345,7 @@ impl Attempt<'_> {
     }
 
     fn stopped(&self, reason: &str, message: &str) -> RunResult {
-        let writable = serde_json::from_str::<RunOptions>(&self.row.options).map_or(0, |options| options.writable);
-        RunResult::not_begun(self.counts(), writable, Stopped::new(reason, message))
+        RunResult::not_begun(self.counts(), self.row.options.writable, Stopped::new(reason, message))
     }
 
     /// Writes its end down: its state, its first problems and its row in the audit log, all or nothing.
@@ -373,7 +367,6 @@ impl Attempt<'_> {
             tracing::debug!(%error, "the run has no journal to read problems from");
         }
         let entry = self.audited(&result);
-        let result = json!(result).to_string();
         while let Err(error) = app.store.end_run(&row.org_id, &row.run_id, status, &result, &problems.0, &entry).await {
             tracing::error!(%error, "the end of a run cannot be written down; trying again");
             if app.jobs.is_ending() || matches!(error, StoreError::TakenOver) {
@@ -387,7 +380,7 @@ impl Attempt<'_> {
 
     fn audited(&self, result: &RunResult) -> AuditEntry {
         let row = self.row;
-        let options: Option<RunOptions> = serde_json::from_str(&row.options).ok();
+        let options = &row.options;
         AuditEntry {
             action: if result.ok { "destination.reverse_run" } else { "destination.reverse_run.failed" }.to_owned(),
             who: row.started_by.clone(),
@@ -395,13 +388,25 @@ impl Attempt<'_> {
             destination_id: Some(row.destination_id.clone()),
             plan_id: Some(row.plan_id.clone()),
             run_id: Some(row.run_id.clone()),
-            component: options.as_ref().and_then(|options| options.component.clone()),
-            counts: options.as_ref().map(|options| result.audited(options).to_string()),
+            component: options.component.clone(),
+            counts: Some(result.audited(options).to_string()),
             detail: json!({
-                "override": options.as_ref().map(|options| &options.overridden), "undoes": options.as_ref().and_then(|options| options.undoes.as_ref()),
+                "override": options.overridden, "undoes": options.undoes,
                 "requests": result.requests, "stopped": result.stopped,
             })
             .to_string(),
+        }
+    }
+}
+
+/// The first problems of a run.
+#[derive(Default)]
+struct Problems(Vec<(Ending, Problem)>);
+
+impl Problems {
+    fn see(&mut self, ending: Ending, problem: Problem) {
+        if self.0.len() < PROBLEMS {
+            self.0.push((ending, problem));
         }
     }
 }

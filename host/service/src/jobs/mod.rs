@@ -4,12 +4,10 @@
 //! - `queue`: which run is next
 //! - `execution`: one run, from its turn to its row in the audit log
 //! - [`live`]: a run as it is watched and stopped
-//! - [`outcome`]: what was asked for and what it came to, as it is stored
 //! - [`turns`]: turns at what many want at once
 
 mod execution;
 pub mod live;
-pub mod outcome;
 pub mod planning;
 mod queue;
 pub mod turns;

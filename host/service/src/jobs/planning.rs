@@ -3,7 +3,7 @@
 use super::turns::LineTooLong;
 use crate::{
     app::App,
-    links::{LinkError, SourceSettings},
+    links::LinkError,
     storage::{self, NoRoom},
     store::{DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, now_ms, time_text},
 };
@@ -220,9 +220,7 @@ async fn plan(
     let records = RecordSource::of(vec![path.clone()], to.destination.record_options()).map_err(records_error)?;
     let internal = |error: io::Error| DryRunError::Internal(format!("golden set {}: {error}", golden.set_id));
     let (base_url, asking) = if mode == PlanMode::Offline {
-        let settings: SourceSettings = serde_json::from_str(&source.settings)
-            .map_err(|error| StoreError::Unexpected { place: "sources.settings", error: error.to_string() })?;
-        let base_url = app.base_url(org_id, &source.provider, &settings).await.map_err(DryRunError::Link)?;
+        let base_url = app.base_url(org_id, &source.provider, &source.settings).await.map_err(DryRunError::Link)?;
         (base_url, Asking::Nothing)
     } else {
         let link = observed(app, org_id, source).await?;

@@ -9,6 +9,7 @@ mod destinations;
 mod golden;
 mod ids;
 mod members;
+mod outcome;
 mod plans;
 mod quotas;
 mod refused_keys;
@@ -22,11 +23,12 @@ pub use destinations::{Changed, DestinationRow};
 pub use golden::{GoldenRow, NewGolden};
 pub use ids::{now_ms, random_id, time_text};
 pub use members::{ApiKeyRow, Member, NewKey, Revoked, Role};
+pub use outcome::{RunOptions, RunResult, Stopped};
 pub use plans::PlanRow;
 pub use quotas::{OwnQuota, Quota, Usage};
 pub use runs::{Begun, NewRun, OutcomeRow, Resumed, RunFilter, RunRow};
 pub use service::ServiceState;
-pub use sources::{NewSource, SourceRow};
+pub use sources::{NewSource, SourceLimit, SourceRow, SourceSettings};
 pub use status::Status;
 
 use sqlx::{

@@ -1,6 +1,6 @@
 //! Runs: what was confirmed, where it stands, what it came to.
 
-use super::{AuditEntry, Result, Status, Store, now_ms, quotas::count_start, to_json, turn};
+use super::{AuditEntry, Result, RunOptions, RunResult, Status, Store, now_ms, quotas::count_start, to_json, turn};
 use reverse_sync::{
     journal::{Ending, JournalId, Problem, RunId},
     plan::PlanId,
@@ -20,10 +20,10 @@ pub struct RunRow {
     pub destination_id: String,
     /// Where it stands.
     pub status: Status,
-    /// What was asked for, as JSON.
-    pub options: String,
-    /// What it came to, as JSON.
-    pub result: Option<String>,
+    /// What was asked for.
+    pub options: RunOptions,
+    /// What it came to.
+    pub result: Option<RunResult>,
     /// The digest of the request that came with an idempotency key.
     pub request_hash: Option<String>,
     /// Who confirmed it.
@@ -54,8 +54,8 @@ pub struct NewRun<'a> {
     pub destination_id: &'a str,
     /// When that was last changed, as it was read to be planned and confirmed.
     pub destination_updated_at: i64,
-    /// What was asked for, as JSON.
-    pub options: &'a str,
+    /// What was asked for.
+    pub options: &'a RunOptions,
     /// The key that the request came with, and the digest of the request.
     pub idempotency: Option<(&'a str, &'a str)>,
     /// Who confirmed it.
@@ -203,7 +203,7 @@ impl Store {
         .bind(run_id.as_str())
         .bind(new.plan_id.as_str())
         .bind(new.destination_id)
-        .bind(new.options)
+        .bind(to_json(new.options))
         .bind(new.idempotency.map(|(key, _)| key))
         .bind(new.idempotency.map(|(_, hash)| hash))
         .bind(new.started_by)
@@ -318,13 +318,13 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn wait_run(&self, org_id: &str, run_id: &str, due_at: i64, result: &str) -> Result<()> {
+    pub async fn wait_run(&self, org_id: &str, run_id: &str, due_at: i64, result: &RunResult) -> Result<()> {
         let mut write = self.write().await?;
         self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!(
             "UPDATE runs SET status = 'queued', due_at = $1, result = $2 WHERE org_id = $3 AND run_id = $4 AND status IN {UNDER_WAY}"
         ));
-        sqlx::query(sql).bind(due_at).bind(result).bind(org_id).bind(run_id).execute(&mut *write).await?;
+        sqlx::query(sql).bind(due_at).bind(to_json(result)).bind(org_id).bind(run_id).execute(&mut *write).await?;
         write.commit().await?;
         Ok(())
     }
@@ -353,11 +353,11 @@ impl Store {
     }
 
     /// Queues a run again that ended early, unless another run of its destination is under way or has begun since: what that one has
-    /// written would be taken for this one's. What was asked for is put in its place, and it is logged.
+    /// written would be taken for this one's. Whoever asked it to stop has no word any more, and it is logged.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn resume_run(&self, org_id: &str, run_id: &str, options: &str, who: &str) -> Result<Resumed> {
+    pub async fn resume_run(&self, org_id: &str, run_id: &str, who: &str) -> Result<Resumed> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
         self.fence(&mut write).await?;
@@ -379,8 +379,9 @@ impl Store {
         if let Some(wait) = self.must_wait(&mut write, org_id).await? {
             return Ok(Resumed::Wait(wait));
         }
+        let options = RunOptions { cancelled: false, ..stopped.options.clone() };
         sqlx::query("UPDATE runs SET status = 'queued', options = $1, ended_at = NULL WHERE org_id = $2 AND run_id = $3")
-            .bind(options)
+            .bind(to_json(&options))
             .bind(org_id)
             .bind(run_id)
             .execute(&mut *write)
@@ -388,7 +389,7 @@ impl Store {
         count_start(&mut write, org_id, now_ms()).await?;
         self.log_within(&mut write, &entry(&stopped, who, "run.resume", &json!({}))).await?;
         write.commit().await?;
-        let queued = RunRow { status: Status::Queued, options: options.to_owned(), ended_at: None, ..stopped };
+        let queued = RunRow { status: Status::Queued, options, ended_at: None, ..stopped };
         Ok(Resumed::Queued(Box::new(queued)))
     }
 
@@ -403,9 +404,7 @@ impl Store {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"));
         let row: Option<RunRow> = sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await?;
         let Some(row) = row else { return Ok(()) };
-        let mut options: serde_json::Map<String, Value> = serde_json::from_str(&row.options)
-            .map_err(|error| super::StoreError::Unexpected { place: "runs.options", error: error.to_string() })?;
-        options.insert("cancelled".to_owned(), true.into());
+        let options = RunOptions { cancelled: true, ..row.options.clone() };
         sqlx::query("UPDATE runs SET options = $1 WHERE org_id = $2 AND run_id = $3")
             .bind(to_json(&options))
             .bind(org_id)
@@ -426,7 +425,7 @@ impl Store {
         org_id: &str,
         run_id: &str,
         status: Status,
-        result: &str,
+        result: &RunResult,
         problems: &[(Ending, Problem)],
         audit: &AuditEntry,
     ) -> Result<()> {
@@ -436,7 +435,7 @@ impl Store {
             "UPDATE runs SET status = $1, result = $2, ended_at = $3, due_at = NULL WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
         )))
         .bind(status.as_str())
-        .bind(result)
+        .bind(to_json(result))
         .bind(now_ms())
         .bind(org_id)
         .bind(run_id)

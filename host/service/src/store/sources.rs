@@ -1,8 +1,40 @@
 //! Sources: connected CRM accounts. Their credential is sealed before it comes here.
 
-use super::{AuditEntry, Changed, Result, Store, now_ms, random_id, runs::UNDER_WAY, turn};
+use super::{AuditEntry, Changed, Result, Store, now_ms, random_id, runs::UNDER_WAY, to_json, turn};
 use reverse_sync::account::Account;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
+
+/// Where a source is, and how it may be reached.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSettings {
+    /// The CRM's base URL, where its customers do not all share one.
+    pub base_url: Option<String>,
+    /// Lets the base URL's name resolve to addresses of a private network.
+    #[serde(default)]
+    pub allow_private_network: bool,
+    /// Stay below this, whatever the CRM allows.
+    pub limit: Option<SourceLimit>,
+    /// Additional certificate authorities in PEM form.
+    pub ca_pem: Option<String>,
+    /// The account that its credential has to open.
+    #[schema(value_type = Option<String>)]
+    pub account: Option<Account>,
+}
+
+/// So many calls within any window of this length.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceLimit {
+    /// Calls.
+    pub calls: u32,
+    /// Seconds.
+    pub per_seconds: f64,
+}
+
+super::decode!(SourceSettings, "sources.settings", serde_json::from_str::<SourceSettings>);
 
 /// A source as it is stored.
 #[derive(Clone, Debug)]
@@ -13,8 +45,8 @@ pub struct SourceRow {
     pub name: String,
     /// Such as `hubspot`.
     pub provider: String,
-    /// Where it is and how it may be reached, as JSON.
-    pub settings: String,
+    /// Where it is and how it may be reached.
+    pub settings: SourceSettings,
     /// Sealed.
     pub credential: String,
     /// What may be shown of it, as JSON.
@@ -36,8 +68,8 @@ pub struct NewSource<'a> {
     pub name: &'a str,
     /// Such as `hubspot`.
     pub provider: &'a str,
-    /// As JSON.
-    pub settings: &'a str,
+    /// Where it is and how it may be reached.
+    pub settings: &'a SourceSettings,
     /// Sealed for the id that it will have.
     pub credential: &'a str,
     /// As JSON.
@@ -70,7 +102,7 @@ impl Store {
         .bind(source_id)
         .bind(new.name)
         .bind(new.provider)
-        .bind(new.settings)
+        .bind(to_json(new.settings))
         .bind(new.credential)
         .bind(new.credential_summary)
         .bind(now)
@@ -135,7 +167,7 @@ impl Store {
              WHERE org_id = $8 AND source_id = $9",
         )
         .bind(new.name)
-        .bind(new.settings)
+        .bind(to_json(new.settings))
         .bind(new.credential)
         .bind(new.credential_summary)
         .bind(i64::from(credential_changed))
@@ -159,18 +191,10 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn learn_account(
-        &self,
-        org_id: &str,
-        source_id: &str,
-        version: i64,
-        settings: &str,
-        account: &Account,
-        who: &str,
-    ) -> Result<()> {
+    pub async fn learn_account(&self, org_id: &str, source_id: &str, version: i64, settings: &SourceSettings, who: &str) -> Result<()> {
         let mut write = self.write().await?;
         let done = sqlx::query("UPDATE sources SET settings = $1, updated_at = $2 WHERE org_id = $3 AND source_id = $4 AND version = $5")
-            .bind(settings)
+            .bind(to_json(settings))
             .bind(now_ms())
             .bind(org_id)
             .bind(source_id)
@@ -178,7 +202,7 @@ impl Store {
             .execute(&mut *write)
             .await?;
         if done.rows_affected() > 0 {
-            let detail = json!({"source_id": source_id, "changed": ["account"], "account": account, "by": "check"});
+            let detail = json!({"source_id": source_id, "changed": ["account"], "account": settings.account, "by": "check"});
             self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail)).await?;
         }
         write.commit().await?;

@@ -9,13 +9,14 @@ use reverse_sync::{
 use reverse_sync_service::{
     app::State,
     store::{
-        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, OwnQuota, Resumed, Revoked, Role, RunFilter, Status,
-        Store,
+        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, OwnQuota, Resumed, Revoked, Role, RunFilter, RunOptions,
+        RunResult, SourceSettings, Status, Store,
     },
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
 use serde_json::{Map, Value, json};
 use sqlx::Connection;
+use std::sync::LazyLock;
 
 /// A store of its own; the folder is its life.
 async fn open(database: Database) -> (tempfile::TempDir, Store, String) {
@@ -49,9 +50,24 @@ fn destination(source_id: &str) -> Destination {
 
 async fn source(store: &Store, org: &str) -> String {
     let id = Store::new_source_id();
-    let new = NewSource { name: "HubSpot", provider: "hubspot", settings: "{}", credential: "v1.k.c2VhbGVk", credential_summary: "{}" };
+    let new = NewSource {
+        name: "HubSpot",
+        provider: "hubspot",
+        settings: &SourceSettings::default(),
+        credential: "v1.k.c2VhbGVk",
+        credential_summary: "{}",
+    };
     store.add_source(org, &id, new, "ada").await.unwrap();
     id
+}
+
+static OPTIONS: LazyLock<RunOptions> = LazyLock::new(|| {
+    serde_json::from_value(json!({"override": [], "mode": "offline", "total": 1, "writable": 1, "skipped": 0, "undoes": null})).unwrap()
+});
+
+fn result(updated: u64) -> RunResult {
+    let numbers = json!({"ok": true, "updated": updated, "requests": 1, "refused_requests": 0, "peak_memory_bytes": 0});
+    serde_json::from_value(numbers).unwrap()
 }
 
 /// A plan of this first digit, whose runs are `run_n123456789ab_1` and so on.
@@ -65,7 +81,7 @@ fn run<'a>(org: &'a str, plan_id: &'a PlanId, to: &'a DestinationRow, idempotenc
         plan_id,
         destination_id: &to.destination_id,
         destination_updated_at: to.updated_at,
-        options: "{}",
+        options: &OPTIONS,
         idempotency,
         started_by: "ada",
         last_number: 0,
@@ -117,7 +133,7 @@ async fn org(store: &Store) -> (String, DestinationRow) {
 }
 
 async fn end(store: &Store, org: &str, run_id: &str, status: Status) {
-    store.end_run(org, run_id, status, "{}", &[], &entry(org, "destination.reverse_run")).await.unwrap();
+    store.end_run(org, run_id, status, &result(0), &[], &entry(org, "destination.reverse_run")).await.unwrap();
 }
 
 /// The id of a run that has begun.
@@ -185,7 +201,8 @@ async fn what_a_run_was_confirmed_for_stays_as_it_was(database: Database) {
     let under_way = Changed::UnderWay(run_id.clone());
     assert_eq!(store.change_destination(&org_id, &to.destination_id, &to.source_id, &to.destination, &[], "ada").await.unwrap(), under_way);
     assert_eq!(store.remove_destination(&org_id, &to.destination_id, "ada").await.unwrap(), under_way);
-    let new = |name| NewSource { name, provider: "hubspot", settings: "{}", credential: "v1.k.b3RoZXI", credential_summary: "{}" };
+    let settings = SourceSettings::default();
+    let new = |name| NewSource { name, provider: "hubspot", settings: &settings, credential: "v1.k.b3RoZXI", credential_summary: "{}" };
     assert_eq!(store.change_source(&org_id, &to.source_id, new("other"), true, &[], "ada").await.unwrap(), under_way);
     // Its name is nobody's danger, and what is not to be changed is not.
     assert_eq!(store.change_source(&org_id, &to.source_id, new("renamed"), false, &[], "ada").await.unwrap(), Changed::Done);
@@ -204,18 +221,20 @@ async fn a_run_is_resumed_only_while_it_is_the_last_of_its_destination(database:
     let (org_id, to) = org(&store).await;
     let (first, second) = (plan('0'), plan('1'));
     let stopped = queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap());
-    assert!(matches!(store.resume_run(&org_id, &stopped, "{}", "ada").await.unwrap(), Resumed::UnderWay(id) if id == stopped));
+    assert!(matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::UnderWay(id) if id == stopped));
+    store.cancel_run(&org_id, &stopped, "ada").await.unwrap();
+    assert!(store.run(&org_id, &stopped).await.unwrap().unwrap().options.cancelled);
     end(&store, &org_id, &stopped, Status::Stopped).await;
-    assert!(
-        matches!(store.resume_run(&org_id, &stopped, "{\"x\":1}", "ada").await.unwrap(), Resumed::Queued(row) if row.options == "{\"x\":1}")
-    );
+    let resumed = store.resume_run(&org_id, &stopped, "ada").await.unwrap();
+    assert!(matches!(resumed, Resumed::Queued(row) if !row.options.cancelled), "whoever resumes it wants it to run");
+    assert!(!store.run(&org_id, &stopped).await.unwrap().unwrap().options.cancelled);
     assert_eq!(store.usage(&org_id).await.unwrap().used, 2, "going on is a start too");
     end(&store, &org_id, &stopped, Status::Stopped).await;
 
     let later = queued(store.begin_run(&run(&org_id, &second, &to, None)).await.unwrap());
-    assert!(matches!(store.resume_run(&org_id, &stopped, "{}", "ada").await.unwrap(), Resumed::UnderWay(id) if id == later));
+    assert!(matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::UnderWay(id) if id == later));
     end(&store, &org_id, &later, Status::Succeeded).await;
-    assert!(matches!(store.resume_run(&org_id, &stopped, "{}", "ada").await.unwrap(), Resumed::Superseded(id) if id == later));
+    assert!(matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::Superseded(id) if id == later));
     // What is begun anew is another run, whatever the first one came to.
     assert_eq!(queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap()), "run_0123456789ab_2");
 }
@@ -234,10 +253,7 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
     let problems = [(Ending::Failed, problem(3)), (Ending::Unknown, problem(5))];
     for _ in 0..2 {
         // The second time, its end is on record already.
-        store
-            .end_run(&org, id, Status::Failed, "{\"updated\":1}", &problems, &entry(&org, "destination.reverse_run.failed"))
-            .await
-            .unwrap();
+        store.end_run(&org, id, Status::Failed, &result(1), &problems, &entry(&org, "destination.reverse_run.failed")).await.unwrap();
     }
     let found = store.problems(&org, id, 10).await.unwrap();
     assert_eq!(
@@ -250,7 +266,7 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
     assert!(store.unfinished_runs().await.unwrap().is_empty());
     let row = store.run(&org, id).await.unwrap().unwrap();
     assert!(row.status == Status::Failed && row.started_at.is_some() && row.ended_at.is_some());
-    assert!(matches!(store.resume_run(&org, id, "{}", "ada").await.unwrap(), Resumed::Ended), "it has come to its end");
+    assert!(matches!(store.resume_run(&org, id, "ada").await.unwrap(), Resumed::Ended), "it has come to its end");
     assert_eq!(store.runs(&org, RunFilter { status: Some(Status::Failed), ..RunFilter::default() }, 10).await.unwrap().len(), 1);
 }
 
@@ -348,7 +364,13 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
     let rows = store.audit_log(&org, i64::MAX, 100).await.unwrap().len();
 
     execute(&url, "ALTER TABLE audit_log RENAME TO audit_log_away").await;
-    let new = NewSource { name: "new", provider: "hubspot", settings: "{}", credential: "v1.k.b3RoZXI", credential_summary: "{}" };
+    let new = NewSource {
+        name: "new",
+        provider: "hubspot",
+        settings: &SourceSettings::default(),
+        credential: "v1.k.b3RoZXI",
+        credential_summary: "{}",
+    };
     let quota = OwnQuota { runs_an_hour: Some(1), ..OwnQuota::default() };
     let refused = [
         ("add_org", store.add_org("Other", false, "ada").await.map(drop)),
@@ -363,7 +385,7 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
         ("remove_destination", store.remove_destination(&org, &other.destination_id, "ada").await.map(drop)),
         ("set_golden", store.set_golden(&org, set("set_2")).await.map(drop)),
         ("begin_run", store.begin_run(&run(&org, &under_way, &to, None)).await.map(drop)),
-        ("resume_run", store.resume_run(&org, &stopped, "{}", "ada").await.map(drop)),
+        ("resume_run", store.resume_run(&org, &stopped, "ada").await.map(drop)),
     ];
     for (what, result) in refused {
         assert!(result.is_err(), "{what} was not refused");
@@ -373,13 +395,13 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
     let run_id = queued(store.begin_run(&run(&org, &under_way, &to, None)).await.unwrap());
     execute(&url, "ALTER TABLE audit_log RENAME TO audit_log_away").await;
     assert!(store.cancel_run(&org, &run_id, "ada").await.is_err());
-    assert_eq!(store.run(&org, &run_id).await.unwrap().unwrap().options, "{}");
+    assert!(!store.run(&org, &run_id).await.unwrap().unwrap().options.cancelled);
 
     // With the log, all of it can be done, and each has left its row.
     execute(&url, "ALTER TABLE audit_log_away RENAME TO audit_log").await;
     store.cancel_run(&org, &run_id, "ada").await.unwrap();
     end(&store, &org, &run_id, Status::Stopped).await;
-    store.resume_run(&org, &run_id, "{}", "ada").await.unwrap();
+    store.resume_run(&org, &run_id, "ada").await.unwrap();
     store.revoke_key(&org, &key, "ada").await.unwrap();
     store.set_quota(&org, quota, "ada").await.unwrap();
     store.set_golden(&org, set("set_2")).await.unwrap();

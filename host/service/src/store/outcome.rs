@@ -1,16 +1,13 @@
 //! What a run was asked to do, and what it came to: the JSON in the columns `runs.options` and `runs.result`.
 
 use reverse_sync::{
-    journal::{Counts, Ending, KnownCounts, Problem},
+    journal::{Counts, KnownCounts},
     passes::{Canary, Checks, Done},
     plan::{Header, PlanMode},
     run::StopReason,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-/// Problems that are kept in the store; the journal has all.
-pub(super) const PROBLEMS: usize = 1_000;
 
 /// What was confirmed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +35,9 @@ pub struct RunOptions {
     #[serde(default)]
     pub cancelled: bool,
 }
+
+super::decode!(RunOptions, "runs.options", serde_json::from_str::<RunOptions>);
+super::decode!(RunResult, "runs.result", serde_json::from_str::<RunResult>);
 
 impl RunOptions {
     /// For a plan.
@@ -69,7 +69,7 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    pub(super) fn new(reason: &str, message: impl Into<String>) -> Stopped {
+    pub(crate) fn new(reason: &str, message: impl Into<String>) -> Stopped {
         Stopped { reason: reason.to_owned(), code: None, message: message.into() }
     }
 }
@@ -102,7 +102,7 @@ pub struct RunResult {
 
 impl RunResult {
     /// A run that has not got as far as writing, with what its journal says by now, if that can be read.
-    pub(super) fn not_begun(counts: Option<Counts>, writable: u64, stopped: Stopped) -> RunResult {
+    pub(crate) fn not_begun(counts: Option<Counts>, writable: u64, stopped: Stopped) -> RunResult {
         RunResult {
             ok: false,
             counts: counts.into(),
@@ -117,7 +117,7 @@ impl RunResult {
         }
     }
 
-    pub(super) fn of(done: &Done, required_rights: &str) -> RunResult {
+    pub(crate) fn of(done: &Done, required_rights: &str) -> RunResult {
         let report = &done.report;
         let stopped = report.stopped.as_ref().map(|stopped| Stopped {
             reason: serde_json::to_value(stopped.reason).ok().and_then(|reason| Some(reason.as_str()?.to_owned())).unwrap_or_default(),
@@ -143,23 +143,11 @@ impl RunResult {
     }
 
     /// The counts of its row in the audit log.
-    pub(super) fn audited(&self, options: &RunOptions) -> Value {
+    pub(crate) fn audited(&self, options: &RunOptions) -> Value {
         let counts = &self.counts;
         json!({
             "total": options.total, "writable": options.writable, "updated": counts.updated, "unchanged": counts.unchanged, "failed": counts.failed,
             "drifted": counts.drifted, "unknown": counts.unknown, "pending": self.pending, "skipped": options.skipped,
         })
-    }
-}
-
-/// The first problems of a run.
-#[derive(Default)]
-pub(super) struct Problems(pub(super) Vec<(Ending, Problem)>);
-
-impl Problems {
-    pub(super) fn see(&mut self, ending: Ending, problem: Problem) {
-        if self.0.len() < PROBLEMS {
-            self.0.push((ending, problem));
-        }
     }
 }

@@ -13,6 +13,7 @@
 //! - [`gate`]: the one way from a [`plan::Plan`] to a [`gate::ConfirmedPlan`]
 //! - [`mod@run`]: confirmed changes in, outcomes out, kept in a [`journal`]; [`passes`] is a run with its canary and checks
 //! - [`verify`]: what the CRM holds now of what was written; [`undo`]: a plan of the way back
+//! - [`summary`]: a plan and a run as JSON, the same in each front end
 //! - [`rejects`]: the golden records that were not written, to be mended and fed back
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
 //!
@@ -49,6 +50,7 @@ pub mod rejects;
 pub mod run;
 mod stop;
 mod streams;
+pub mod summary;
 pub mod undo;
 pub mod values;
 pub mod verify;

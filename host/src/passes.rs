@@ -53,8 +53,8 @@ impl FromStr for HowMany {
 pub struct Canary {
     /// So many were asked for.
     pub size: u64,
-    /// Whether all of them hold what was written, so that the rest followed.
-    pub held: bool,
+    /// Whether all of them hold what was written, so that the rest followed; null before that is known.
+    pub held: Option<bool>,
 }
 
 /// A run, and what was read back of it.
@@ -117,7 +117,7 @@ impl Passes<'_> {
                 return Ok(Done { report: Report { stopped, ..report }, canary, verified, unread: true });
             }
             let held = problems == 0 && checked.as_ref().is_ok_and(Verified::ok);
-            (canary, verified) = (Some(Canary { size, held }), Some(checked));
+            (canary, verified) = (Some(Canary { size, held: Some(held) }), Some(checked));
             if !held {
                 return Ok(Done { report, canary, verified, unread: false });
             }

@@ -17,7 +17,7 @@ use crate::{
     plan::{Header, PlanId},
     streams::{ConfirmedResource, OutcomeSinkResource, Selection},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     io,
     path::PathBuf,
@@ -61,7 +61,7 @@ pub struct Watch {
 
 /// What a run came to. The numbers add up: `updated + unchanged + failed + drifted + unknown + pending = writable`, and with
 /// `skipped` they make `total`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Report {
     /// The run.
     pub run_id: RunId,
@@ -74,7 +74,6 @@ pub struct Report {
     /// Golden records that were not in the plan's changes.
     pub skipped: u64,
     /// How changes ended, over all attempts of this run.
-    #[serde(flatten)]
     pub counts: Counts,
     /// Changes without an outcome, because the run was stopped. Run the plan again to go on.
     pub pending: u64,
@@ -83,12 +82,10 @@ pub struct Report {
     /// Requests of this attempt that egress refused.
     pub refused: u64,
     /// The most bytes of memory that the component had in this attempt; 0 if nothing was left to ask of it.
-    #[serde(rename = "peak_memory_bytes")]
     pub peak_memory: u64,
     /// Why the run did not come to its end, if it did not.
     pub stopped: Option<Stopped>,
     /// The journal.
-    #[serde(skip)]
     pub journal: PathBuf,
 }
 
@@ -101,7 +98,8 @@ impl Report {
 }
 
 /// Why a run ended early. Pending changes stay pending.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stopped {
     /// What kind of reason.
     pub reason: StopReason,
@@ -112,8 +110,9 @@ pub struct Stopped {
 }
 
 /// Kinds of reasons to end early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum StopReason {
     /// Somebody asked for it.
     Cancelled,
@@ -123,12 +122,19 @@ pub enum StopReason {
     RateLimited,
     /// The CRM cannot be reached.
     Unavailable,
-    /// The credential opens another account than the one that was meant (`other_account`), or nobody knows which (`account_unknown`).
+    /// The gate did not open, or the credential opens another account than the one that was meant (`other_account`), or it is not known which
+    /// (`account_unknown`).
     Refused,
     /// Egress or the CRM refused a request as such.
     Rejected,
-    /// The component broke off or broke the contract.
+    /// The component broke off or broke the contract, or is not there.
     Component,
+    /// There is no usable credential.
+    Credential,
+    /// The run's journal is gone, another run's, or of another version.
+    Journal,
+    /// The program that runs it failed.
+    Internal,
 }
 
 impl Stopped {

@@ -14,7 +14,7 @@ use crate::{
     streams::{ConfirmedResource, Selection, VerifySinkResource},
     values::members,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     io,
@@ -95,7 +95,8 @@ pub async fn verify(
 const MAX_DETAILS: usize = 1_000;
 
 /// What a check of written records came to.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verified {
     /// Records that were to be read.
     pub verified: u64,
@@ -110,7 +111,8 @@ pub struct Verified {
 }
 
 /// A field that does not hold what was written.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Difference {
     /// The golden record's row.
     pub row: u64,
@@ -125,7 +127,8 @@ pub struct Difference {
 }
 
 /// A record that could not be read.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NotRead {
     /// The golden record's row.
     pub row: u64,

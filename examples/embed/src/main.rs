@@ -22,9 +22,11 @@ use reverse_sync::{
     gate::Confirmation,
     guards::Guards,
     journal::Journal,
+    passes::{Checks, Passes},
     planner::{self, Asking, Planning, Records},
     records::RecordsError,
-    run::{self, Part, StopSignal},
+    run::StopSignal,
+    summary::RunSummary,
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -97,8 +99,11 @@ async fn main() -> Result<()> {
     let pacer = Pacer::new(&component.destination_type(&destination.destination_type)?.pacing, None);
     let transport = Transport::new(&base_url, None, TransportLimits::default())?;
     let link = Link { base_url, credential, pacer, transport, observer: None, account: None };
-    let journal = Journal::open(&state.join("runs"), confirmed.plan().id())?;
-    let report = run::run(&component, &grant, &confirmed, Part::Whole, link, journal, StopSignal::new(), |_| {}).await?;
-    println!("{}", serde_json::to_string_pretty(&report)?);
+    let runs_dir = state.join("runs");
+    let journal = Journal::open(&runs_dir, confirmed.plan().id())?;
+    let passes = Passes { component: &component, grant: &grant, confirmed: &confirmed, runs_dir: &runs_dir, link, stop: StopSignal::new() };
+    let done = passes.all(Checks::default(), journal, |_| {}).await?;
+    let rights = &component.destination_type(&destination.destination_type)?.required_rights;
+    println!("{}", serde_json::to_string_pretty(&RunSummary::of(&done, confirmed.plan().header(), rights))?);
     Ok(())
 }

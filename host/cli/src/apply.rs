@@ -13,6 +13,7 @@ use reverse_sync::{
     passes::{Checks, Done, HowMany, Passes},
     plan::{Header, Plan},
     run::{RunError, StopReason, StopSignal},
+    summary::RunSummary,
 };
 use std::{
     collections::BTreeSet,
@@ -57,9 +58,10 @@ impl ApplyArgs {
 fn exit(done: &Done) -> Exit {
     match done.report.stopped.as_ref().map(|stopped| stopped.reason) {
         Some(StopReason::Cancelled) => Exit::Interrupted,
-        Some(StopReason::Unauthorized | StopReason::RateLimited | StopReason::Unavailable) => Exit::Unavailable,
+        Some(StopReason::Unauthorized | StopReason::RateLimited | StopReason::Unavailable | StopReason::Credential) => Exit::Unavailable,
         Some(StopReason::Refused) => Exit::Refused,
         Some(StopReason::Rejected | StopReason::Component) => Exit::RecordsFailed,
+        Some(StopReason::Journal | StopReason::Internal) => Exit::Usage,
         None if done.ok() => Exit::Ok,
         None if matches!(done.verified, Some(Err(_))) && done.report.ok() => Exit::Unavailable,
         None => Exit::RecordsFailed,
@@ -92,7 +94,8 @@ pub(crate) async fn apply(
         // Whoever asked for the rejects gets those of the plan: all of it is skipped.
         let rejects = args.rejects.as_deref().map(|path| rejects::write(path, &plan, None)).transpose().or_exit(Exit::Usage)?;
         if args.json {
-            render::nothing_to_do_json(&plan, rejects.as_ref()).or_exit(Exit::Usage)?;
+            let nothing = RunSummary { ok: Some(true), ..RunSummary::begun(&header) };
+            render::run_json(&nothing, None, &plan, rejects.as_ref()).or_exit(Exit::Usage)?;
         }
         return Ok(Exit::Ok);
     }
@@ -107,22 +110,24 @@ pub(crate) async fn apply(
     workspace.keep_component().or_exit(Exit::Usage)?;
     audit::append_begin(&workspace.audit_log(), &confirmed, &workspace.component).or_exit(Exit::Usage)?;
     let ended = go(workspace, target, link, &confirmed, args).await;
-    audit::append(&workspace.audit_log(), &confirmed, &workspace.component, ended.as_ref().map_err(|failure| &failure.error))
+    let rights = &target.served.required_rights;
+    let summary = ended.as_ref().map(|done| RunSummary::of(done, &header, rights));
+    audit::append(&workspace.audit_log(), &confirmed, &workspace.component, summary.as_ref().map_err(|failure| &failure.error))
         .or_exit(Exit::Usage)?;
+    let summary = summary.ok();
     let done = ended?;
     let plan = confirmed.plan();
     let rejects = args.rejects.as_deref().map(|path| rejects::write(path, plan, Some(&done.report))).transpose().or_exit(Exit::Usage)?;
-    if args.json {
-        render::report_json(&done, plan, rejects.as_ref(), &target.served.required_rights).or_exit(Exit::Usage)?;
-    } else {
-        terminal::print(format_args!("{}", render::report(&done, &header, &target.served.required_rights).or_exit(Exit::Usage)?));
+    match summary.filter(|_| args.json) {
+        Some(summary) => render::run_json(&summary, Some(&done.report.journal), plan, rejects.as_ref()).or_exit(Exit::Usage)?,
+        None => terminal::print(format_args!("{}", render::report(&done, &header, rights).or_exit(Exit::Usage)?)),
     }
     Ok(exit(&done))
 }
 
 /// The plan, once somebody has said yes to it.
 fn confirmed(workspace: &Workspace, target: &Target<'_>, plan: Plan, args: &ApplyArgs, can_ask: bool) -> Result<ConfirmedPlan, Failure> {
-    let shown = args.json.then(|| render::json_of_plan(&plan, true, None)).transpose().or_exit(Exit::Usage)?;
+    let shown = args.json.then(|| render::plan_summary(&plan).map(Box::new)).transpose().or_exit(Exit::Usage)?;
     let overridden: BTreeSet<String> = args.overridden.iter().cloned().collect();
     let made_by = plan.header().component.digest;
     // Nobody is asked about a plan that a guard holds back.

@@ -1,6 +1,6 @@
 //! The audit log: a line for every confirmation, refused or not, and one for what became of its run. Append-only.
 
-use reverse_sync::{component::Component, gate::ConfirmedPlan, passes::Done, plan::Header, private_file, run::Report};
+use reverse_sync::{component::Component, gate::ConfirmedPlan, plan::Header, private_file, summary::RunSummary};
 use serde::Serialize;
 use std::{
     fs::OpenOptions,
@@ -22,7 +22,7 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     undoes: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<&'a Report>,
+    report: Option<RunSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -37,12 +37,17 @@ pub(crate) fn append_refused(log: &Path, header: &Header, component: &Component,
     write(log, &Row { error: Some(format!("{error:#}")), ..Row::of("run.refused", header, component) })
 }
 
-/// Adds the row of a run: its report, or why it could not start.
-pub(crate) fn append(log: &Path, confirmed: &ConfirmedPlan, component: &Component, ended: Result<&Done, &anyhow::Error>) -> io::Result<()> {
-    let action = if ended.is_ok_and(Done::ok) { "destination.reverse_run" } else { "destination.reverse_run.failed" };
+/// Adds the row of a run: its summary without the records that were read back, or why it could not start.
+pub(crate) fn append(
+    log: &Path,
+    confirmed: &ConfirmedPlan,
+    component: &Component,
+    ended: Result<&RunSummary, &anyhow::Error>,
+) -> io::Result<()> {
+    let action = if ended.is_ok_and(|run| run.ok == Some(true)) { "destination.reverse_run" } else { "destination.reverse_run.failed" };
     let row = Row {
         overridden: confirmed.overridden(),
-        report: ended.ok().map(|done| &done.report),
+        report: ended.ok().map(|run| RunSummary { verified: None, ..run.clone() }),
         error: ended.err().map(|error| format!("{error:#}")),
         ..Row::of(action, confirmed.plan().header(), component)
     };

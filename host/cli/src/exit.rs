@@ -1,6 +1,6 @@
 //! How the command ends.
 
-use reverse_sync::{account::NotHeld, gate::Refused, planner::PlanningError};
+use reverse_sync::{account::NotHeld, gate::Refused, planner::PlanningError, summary::PlanSummary};
 use std::process::ExitCode;
 
 /// Exit codes, as documented in the README and in `--help`.
@@ -36,8 +36,8 @@ pub(crate) struct NotConfirmed(pub(crate) String);
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) error: anyhow::Error,
-    /// The JSON of the plan that it is about.
-    pub(crate) plan: Option<String>,
+    /// The plan that it is about, for programs.
+    pub(crate) plan: Option<Box<PlanSummary>>,
 }
 
 impl Failure {

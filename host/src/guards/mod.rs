@@ -9,7 +9,7 @@ mod lossy;
 
 use crate::values::{is_empty, members, shown, text};
 use frequent::Frequent;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -35,6 +35,7 @@ pub struct Guard {
 #[serde(default, deny_unknown_fields)]
 pub struct Guards {
     /// Most records that a plan updates.
+    #[serde(deserialize_with = "whole")]
     pub max_changes: u64,
     /// Largest share of the records read from the CRM that would lose a value. Filling what is empty loses none.
     pub max_changed_percent: Percent,
@@ -44,6 +45,13 @@ pub struct Guards {
     pub max_same_value_percent: Percent,
     /// Largest share of a field's changes that cuts a value off or takes its format away.
     pub max_lossy_percent: Percent,
+}
+
+/// A whole number, also if it is written `5.0`. As many as are counted exactly.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    let is_whole = number.fract() == 0.0 && (0.0..=9e15).contains(&number);
+    if is_whole { Ok(number as u64) } else { Err(D::Error::custom("it is a whole number of records")) }
 }
 
 /// Names of the host's own guards.
@@ -96,7 +104,7 @@ impl TryFrom<f64> for Percent {
     type Error = String;
 
     fn try_from(number: f64) -> Result<Percent, String> {
-        if (0.0..=100.0).contains(&number) { Ok(Percent(number)) } else { Err(format!("{number} is no percentage; use 0 to 100")) }
+        if (0.0..=100.0).contains(&number) { Ok(Percent(number)) } else { Err("it is a percentage, 0 to 100".to_owned()) }
     }
 }
 

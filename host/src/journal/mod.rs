@@ -72,12 +72,17 @@ impl Counts {
 
 /// [`Counts`], or null each if the journal that has them cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "see `Counts`")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KnownCounts {
+    /// Changes that the CRM has confirmed.
     pub updated: Option<u64>,
+    /// Records that held the values already.
     pub unchanged: Option<u64>,
+    /// Records that the CRM refused.
     pub failed: Option<u64>,
+    /// Records that were changed in the CRM since they were planned, and so were not written.
     pub drifted: Option<u64>,
+    /// Changes that were sent, and no answer says whether they were applied.
     pub unknown: Option<u64>,
 }
 
@@ -121,6 +126,7 @@ pub struct Problem {
 /// How a change with a problem ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Ending {
     /// It was not written.
     Failed,

@@ -296,7 +296,6 @@ async fn a_report_says_how_much_memory_the_component_had() {
     let report = crm("claim_updated", json!({})).await.run(CSV).await;
     let modest = report.peak_memory;
     assert!((64 << 10..4 << 20).contains(&modest), "{modest}");
-    assert_eq!(serde_json::to_value(&report).unwrap()["peak_memory_bytes"], json!(modest));
     let report = crm("eat_memory", json!({})).await.run(CSV).await;
     assert!((6 << 20..=8 << 20).contains(&report.peak_memory), "up to its limit: {}", report.peak_memory);
 }

@@ -6,29 +6,36 @@ mod report;
 mod runs;
 
 pub(crate) use component::component;
-pub(crate) use plan::{json_of_plan, place, plan, plan_json};
-pub(crate) use report::{Applied, applied_already, applied_already_json, nothing_to_do_json, report, report_json};
-pub(crate) use runs::{Listed, State, runs, runs_json};
+pub(crate) use plan::{place, plan, plan_json, plan_summary};
+pub(crate) use report::{Applied, applied_already, applied_already_json, report, run_json};
+pub(crate) use runs::{Listed, Status, runs, runs_json};
 
 use crate::exit::Failure;
 use crate::terminal;
-use reverse_sync::visible::one_line;
+use reverse_sync::{summary::PlanSummary, visible::one_line};
+use serde::Serialize;
 use serde_json::json;
 use std::io::Write;
 
 /// An error for programs that asked for JSON, with the plan that it is about, if there is one.
 pub(crate) fn error_json(failure: &Failure) {
-    let error = json!({
-        "ok": false, "exit_code": failure.exit as u8, "error": {"code": failure.code(), "message": format!("{:#}", failure.error)},
-    });
-    let mut error = error.to_string();
-    if let Some(plan) = failure.plan.as_deref().and_then(|plan| plan.strip_prefix('{')) {
-        error.pop();
-        error.push(',');
-        error.push_str(plan);
-    }
+    let error = ErrorJson {
+        ok: false,
+        exit_code: failure.exit as u8,
+        error: json!({"code": failure.code(), "message": format!("{:#}", failure.error)}),
+        plan: failure.plan.as_deref(),
+    };
     // A pipe that is closed: the exit code still tells.
-    let _ = writeln!(terminal::out(), "{error}");
+    let _ = serde_json::to_string(&error).map(|error| writeln!(terminal::out(), "{error}"));
+}
+
+#[derive(Serialize)]
+struct ErrorJson<'a> {
+    ok: bool,
+    exit_code: u8,
+    error: serde_json::Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a PlanSummary>,
 }
 
 /// An error with its causes.

@@ -5,13 +5,13 @@ use crate::rejects::Written;
 use crate::terminal;
 use reverse_sync::{
     guards,
-    plan::{Guard, Header, Plan, PlanError, PlanMode, SampleChange, SkippedRows},
+    plan::{Header, Plan, PlanError, PlanMode, SampleChange, SkippedRows},
+    summary::PlanSummary,
     values::{is_empty, members, shown},
     visible::one_line,
 };
 use serde::Serialize;
-use serde_json::json;
-use std::{collections::BTreeMap, fmt::Write as _, io::Write};
+use std::{fmt::Write as _, io::Write};
 
 /// Rows that are left out for a reason of their own, shown one by one; all of them are in the rejects file.
 const EXPLAINED_SHOWN: usize = 10;
@@ -21,85 +21,21 @@ const EXPLAINED_IN_JSON: usize = 1_000;
 /// The JSON of a dry run.
 #[derive(Serialize)]
 struct PlanJson<'a> {
-    dry_run: bool,
-    total: u64,
-    writable: u64,
-    skipped: u64,
-    plan_id: &'a str,
     #[serde(flatten)]
-    facts: Facts<'a>,
+    plan: PlanSummary,
     #[serde(skip_serializing_if = "Option::is_none")]
     rejects: Option<&'a Written>,
 }
 
-/// What a person reads of a plan beside its counts. The JSON of its run has it too: with `--confirm` nobody else shows it.
-#[derive(Serialize)]
-pub(super) struct Facts<'a> {
-    sample: &'a [SampleChange],
-    mode: PlanMode,
-    skipped_by_reason: &'a BTreeMap<String, u64>,
-    fields: &'a BTreeMap<String, u64>,
-    dropped_fields: Vec<serde_json::Value>,
-    warnings: Vec<String>,
-    guards: &'a [Guard],
-    destination: &'a str,
-    destination_type: &'a str,
-    base_url: &'a str,
-    account: Option<&'a str>,
-    component: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    undoes: Option<&'a str>,
-    /// Of an undo: the records that somebody changed since, and others that cannot be put back.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left_alone: Option<Vec<serde_json::Value>>,
-    /// Of any other plan: the rows that were skipped for a reason of their own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    skipped_rows: Option<Vec<serde_json::Value>>,
-    /// Whether there are more of them than are listed.
-    more_skipped_rows: bool,
-}
-
 /// The JSON of a dry run.
 pub(crate) fn plan_json(plan: &Plan, rejects: Option<&Written>) -> anyhow::Result<()> {
-    let mut out = terminal::out();
-    out.write_all(json_of_plan(plan, true, rejects)?.as_bytes())?;
-    Ok(out.write_all(b"\n")?)
+    let json = serde_json::to_string(&PlanJson { plan: plan_summary(plan)?, rejects })?;
+    Ok(writeln!(terminal::out(), "{json}")?)
 }
 
-/// The JSON of a plan that was not run.
-pub(crate) fn json_of_plan(plan: &Plan, dry_run: bool, rejects: Option<&Written>) -> anyhow::Result<String> {
-    let header = plan.header();
-    let Header { total, writable, skipped, .. } = *header;
-    let json = PlanJson { dry_run, total, writable, skipped, plan_id: header.plan_id.as_str(), facts: facts(plan)?, rejects };
-    Ok(serde_json::to_string(&json)?)
-}
-
-pub(super) fn facts(plan: &Plan) -> anyhow::Result<Facts<'_>> {
-    let header = plan.header();
-    let mut rows = plan.explained_rows(EXPLAINED_IN_JSON + 1)?;
-    let more_skipped_rows = rows.len() > EXPLAINED_IN_JSON;
-    rows.truncate(EXPLAINED_IN_JSON);
-    let rows =
-        rows.iter().map(|rows| json!({"row": rows.first_row, "rows": rows.rows, "reason": rows.reason, "detail": rows.detail})).collect();
-    let (left_alone, skipped_rows) = if header.undoes.is_some() { (Some(rows), None) } else { (None, Some(rows)) };
-    Ok(Facts {
-        sample: &header.sample,
-        mode: header.mode,
-        skipped_by_reason: &header.skipped_by_reason,
-        fields: &header.fields,
-        dropped_fields: header.dropped_fields.iter().map(|dropped| json!({"name": dropped.name, "reason": dropped.reason})).collect(),
-        warnings: warnings(header),
-        guards: &header.guards,
-        destination: &header.destination.name,
-        destination_type: &header.destination.destination_type,
-        base_url: &header.base_url,
-        account: header.account.as_ref().map(|account| account.as_str()),
-        component: header.component.digest.to_string(),
-        undoes: header.undoes.as_ref().map(|run| run.as_str()),
-        left_alone,
-        skipped_rows,
-        more_skipped_rows,
-    })
+/// A plan, for programs.
+pub(crate) fn plan_summary(plan: &Plan) -> Result<PlanSummary, PlanError> {
+    PlanSummary::of(plan, EXPLAINED_IN_JSON)
 }
 
 /// The plan's warnings, and the likely cause when there is nothing to write.

@@ -1,18 +1,21 @@
 //! What a run came to.
 
-use super::{number, plan::facts, shorten};
+use super::{number, plan_summary, shorten};
 use crate::{rejects::Written, terminal};
 use reverse_sync::{
-    journal::{self, Ending, Problem, RunId},
+    journal::{self, Ending, RunId},
     passes::{Canary, Done},
     plan::{Header, Plan, PlanMode},
     run::{Report, StopReason},
+    summary::{ErrorEntry, PlanSummary, RunSummary},
     values::shown,
     verify::Verified,
     visible::one_line,
 };
-use serde::Serialize;
-use serde_json::json;
+use serde::{
+    Serialize, Serializer,
+    ser::{Error as _, SerializeSeq},
+};
 use std::{
     fmt::Write as _,
     io::{self, Write},
@@ -29,97 +32,50 @@ pub(crate) struct Applied {
     pub(crate) journal: PathBuf,
 }
 
-/// A plan that needs no run.
-pub(crate) fn nothing_to_do_json(plan: &Plan, rejects: Option<&Written>) -> anyhow::Result<()> {
-    let header = plan.header();
-    let rest = json!({
-        "total": header.total, "writable": 0, "unchanged": 0, "failed": 0, "drifted": 0, "unknown": 0, "pending": 0, "plan_id": header.plan_id,
-    });
-    let head = json!({"ok": true, "dry_run": false, "updated": 0, "skipped": header.skipped});
-    answer(&head, None, rest, plan, rejects)
-}
-
-#[derive(Serialize)]
-struct ErrorJson<'a> {
-    provider_id: &'a str,
-    row: u64,
-    outcome: Ending,
-    response: ResponseJson<'a>,
-}
-
-#[derive(Serialize)]
-struct ResponseJson<'a> {
-    status: Option<u16>,
-    code: &'a str,
-    message: &'a str,
-}
-
 /// The JSON of a run, with that of its plan: nobody has shown it where it was confirmed by a flag.
-pub(crate) fn report_json(done: &Done, plan: &Plan, rejects: Option<&Written>, required_rights: &str) -> anyhow::Result<()> {
-    let report = &done.report;
-    let counts = &report.counts;
-    let mut rest = json!({
-        "total": report.total, "writable": report.writable, "unchanged": counts.unchanged, "failed": counts.failed, "drifted": counts.drifted, "unknown": counts.unknown, "pending": report.pending,
-        "plan_id": report.plan_id, "run_id": report.run_id, "requests": report.requests, "refused_requests": report.refused, "stopped": report.stopped,
-    });
-    if report.stopped.as_ref().is_some_and(|stopped| stopped.reason == StopReason::Unauthorized) {
-        rest["required_rights"] = json!(required_rights);
-    }
-    if let Some(canary) = &done.canary {
-        rest["canary"] = json!(canary);
-    }
-    match &done.verified {
-        // Its keys stand beside the others.
-        Some(Ok(verified)) => {
-            if let (Some(rest), Ok(serde_json::Value::Object(verified))) = (rest.as_object_mut(), serde_json::to_value(verified)) {
-                rest.extend(verified);
-            }
+#[derive(Serialize)]
+struct RunJson<'a> {
+    #[serde(flatten)]
+    run: &'a RunSummary,
+    errors: Errors<'a>,
+    /// When it was run, if that was before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejects: Option<&'a Written>,
+    plan: PlanSummary,
+}
+
+/// The records that a run did not update, read from its journal while they are written, so that there may be any number of them.
+struct Errors<'a>(Option<&'a Path>);
+
+impl Serialize for Errors<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut errors = serializer.serialize_seq(None)?;
+        let mut written = Ok(());
+        if let Some(journal) = self.0 {
+            let read = journal::read(journal, |ending, problem| {
+                if written.is_ok() {
+                    written = errors.serialize_element(&ErrorEntry::new(ending, problem));
+                }
+            });
+            read.map_err(S::Error::custom)?;
         }
-        Some(Err(error)) => rest["not_verified"] = json!(error),
-        None => {}
+        written?;
+        errors.end()
     }
-    let head = json!({"ok": done.ok(), "dry_run": false, "updated": counts.updated, "skipped": report.skipped});
-    answer(&head, Some(&report.journal), rest, plan, rejects)
 }
 
-/// Prints counts, errors, and what the plan says. Errors are streamed from the journal, so that there may be any number of them.
-fn answer(
-    head: &serde_json::Value,
-    journal: Option<&Path>,
-    mut rest: serde_json::Value,
-    plan: &Plan,
-    rejects: Option<&Written>,
-) -> anyhow::Result<()> {
+/// Prints a run, with the errors in its journal.
+pub(crate) fn run_json(run: &RunSummary, journal: Option<&Path>, plan: &Plan, rejects: Option<&Written>) -> anyhow::Result<()> {
+    print(&RunJson { run, errors: Errors(journal), applied_at: None, rejects, plan: plan_summary(plan)? })
+}
+
+fn print(run: &RunJson<'_>) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(terminal::out());
-    let head = head.to_string();
-    write!(out, "{},\"errors\":[", &head[..head.len() - 1])?;
-    let mut first = true;
-    let mut failed: anyhow::Result<()> = Ok(());
-    if let Some(journal) = journal {
-        journal::read(journal, |ending, problem| {
-            if failed.is_ok() {
-                failed = error_json(&mut out, ending, &problem, std::mem::replace(&mut first, false)).map_err(Into::into);
-            }
-        })?;
-    }
-    failed?;
-    if let Some(rejects) = rejects {
-        rest["rejects"] = json!(rejects);
-    }
-    let rest = rest.to_string();
-    write!(out, "],{},", &rest[1..rest.len() - 1])?;
-    // In its own text, so that numbers keep their digits.
-    let facts = serde_json::to_string(&facts(plan)?)?;
-    writeln!(out, "{}", &facts[1..])?;
+    serde_json::to_writer(&mut out, run)?;
+    out.write_all(b"\n")?;
     Ok(out.flush()?)
-}
-
-fn error_json(out: &mut impl Write, outcome: Ending, problem: &Problem, first: bool) -> io::Result<()> {
-    if !first {
-        out.write_all(b",")?;
-    }
-    let response = ResponseJson { status: problem.status, code: &problem.code, message: &problem.message };
-    Ok(serde_json::to_writer(out, &ErrorJson { provider_id: &problem.provider_id, row: problem.row, outcome, response })?)
 }
 
 /// A report for people.
@@ -176,7 +132,7 @@ pub(crate) fn report(done: &Done, header: &Header, required_rights: &str) -> any
     if let Some(verified) = &done.verified {
         verification(&mut out, verified)?;
     }
-    if let Some(canary) = done.canary.filter(|canary| !canary.held) {
+    if let Some(canary) = done.canary.filter(|canary| canary.held == Some(false)) {
         canary_died(&mut out, canary, report, header)?;
     }
     if let Some(stopped) = &report.stopped {
@@ -238,14 +194,10 @@ fn canary_died(out: &mut String, canary: Canary, report: &Report, header: &Heade
 
 /// The JSON of a stored plan that has been applied: what its run came to, and that nothing was sent now.
 pub(crate) fn applied_already_json(plan: &Plan, applied: &Applied) -> anyhow::Result<()> {
-    let (header, counts) = (plan.header(), &applied.past.counts);
-    let ok = counts.failed + counts.drifted + counts.unknown == 0;
-    let rest = json!({
-        "total": header.total, "writable": header.writable, "unchanged": counts.unchanged, "failed": counts.failed, "drifted": counts.drifted, "unknown": counts.unknown, "pending": 0,
-        "plan_id": header.plan_id, "run_id": applied.run_id, "requests": 0, "applied_at": applied.past.started_at,
-    });
-    let head = json!({"ok": ok, "dry_run": false, "updated": counts.updated, "skipped": header.skipped});
-    answer(&head, Some(&applied.journal), rest, plan, None)
+    let run = RunSummary::past(applied.run_id.clone(), &applied.past, Some(plan.header()));
+    let run = RunSummary { requests: Some(0), refused_requests: Some(0), ..run };
+    let (errors, applied_at) = (Errors(Some(&applied.journal)), Some(applied.past.started_at.as_str()));
+    print(&RunJson { run: &run, errors, applied_at, rejects: None, plan: plan_summary(plan)? })
 }
 
 /// A stored plan that has been applied.

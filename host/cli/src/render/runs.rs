@@ -2,10 +2,7 @@
 
 use super::number;
 use crate::terminal;
-use reverse_sync::{
-    journal::{KnownCounts, RunId},
-    plan::PlanId,
-};
+use reverse_sync::summary::RunSummary;
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -15,24 +12,23 @@ use std::{
 /// One run, as it is listed.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
-    pub(crate) run_id: RunId,
-    pub(crate) started_at: String,
-    pub(crate) state: State,
-    pub(crate) plan_id: Option<PlanId>,
-    pub(crate) destination: Option<String>,
     #[serde(flatten)]
-    pub(crate) counts: KnownCounts,
-    pub(crate) undoes: Option<RunId>,
-    pub(crate) can_be_undone: bool,
+    pub(crate) run: RunSummary,
+    pub(crate) started_at: String,
+    pub(crate) status: Status,
+    pub(crate) destination: Option<String>,
+    pub(crate) can_undo: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    Finished,
-    /// Stopped or broken off; running the plan again goes on.
-    Pending,
-    UnderWay,
+pub(crate) enum Status {
+    Succeeded,
+    /// It has ended, and some records failed, drifted or are unknown.
+    Failed,
+    /// Stopped or interrupted; running the plan again resumes it.
+    Stopped,
+    Running,
     /// Its journal is damaged; running the plan again reads from the CRM what the journal does not say.
     Damaged,
 }
@@ -59,8 +55,9 @@ pub(crate) fn runs(runs: &[Listed]) -> String {
 
 fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
     let started_at = run.started_at.split('.').next().unwrap_or_default().trim_end_matches('Z');
-    write!(out, "{}  {started_at}Z  {}", run.run_id, run.destination.as_deref().unwrap_or("(its plan is not here)"))?;
-    if let Some(counts) = run.counts.known() {
+    let run_id = run.run.run_id.as_ref().map_or("", |run_id| run_id.as_str());
+    write!(out, "{run_id}  {started_at}Z  {}", run.destination.as_deref().unwrap_or("(its plan is not here)"))?;
+    if let Some(counts) = run.run.counts.known() {
         write!(out, "  {} updated", number(counts.updated))?;
         for (count, what) in
             [(counts.unchanged, "unchanged"), (counts.failed, "failed"), (counts.drifted, "drifted"), (counts.unknown, "unknown")]
@@ -70,18 +67,18 @@ fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
             }
         }
     }
-    match (run.state, &run.plan_id) {
-        (State::Finished, _) => {}
-        (State::Pending, Some(plan)) => write!(out, "  (not finished; go on with: reverse-sync run {plan})")?,
-        (State::Pending, None) => write!(out, "  (not finished)")?,
-        (State::UnderWay, _) => write!(out, "  (under way)")?,
-        (State::Damaged, Some(plan)) => {
+    match (run.status, &run.run.plan_id) {
+        (Status::Succeeded | Status::Failed, _) => {}
+        (Status::Stopped, Some(plan)) => write!(out, "  (not finished; go on with: reverse-sync run {plan})")?,
+        (Status::Stopped, None) => write!(out, "  (not finished)")?,
+        (Status::Running, _) => write!(out, "  (running)")?,
+        (Status::Damaged, Some(plan)) => {
             write!(out, "  (its journal is damaged, so nobody knows what it wrote; go on with: reverse-sync run {plan})")?;
         }
-        (State::Damaged, None) => write!(out, "  (its journal is damaged, so nobody knows what it wrote; run its plan again)")?,
+        (Status::Damaged, None) => write!(out, "  (its journal is damaged, so nobody knows what it wrote; run its plan again)")?,
     }
-    if let Some(undone) = &run.undoes {
+    if let Some(undone) = &run.run.undoes {
         write!(out, "  (undid {undone})")?;
     }
-    writeln!(out, "{}", if run.can_be_undone { "  can be undone" } else { "" })
+    writeln!(out, "{}", if run.can_undo { "  can be undone" } else { "" })
 }

@@ -62,7 +62,7 @@ async fn without_any_setting_a_compared_plan_and_its_undo_stay_in_their_account(
     assert_eq!(simulator.world().writes.len(), 0);
 
     let run = project.run(&["run", id, "--confirm", "--json", "--verify=all"]).await;
-    assert_eq!((run.code, &run.json()["as_written"]), (Some(0), &json!(2)), "{run:?}");
+    assert_eq!((run.code, &run.json()["verified"]["as_written"]), (Some(0), &json!(2)), "{run:?}");
     let run_id = run.json()["run_id"].as_str().unwrap().to_owned();
     simulator.world().clear_log();
     let undo = run_with(&project, SECOND, &["undo", &run_id, "--confirm", "--json"]).await;

@@ -217,7 +217,7 @@ async fn a_plan_names_the_rows_that_it_refuses_with_their_values_and_what_would_
             let json = project.run(&["plan", "people", mode, "--json"]).await.json();
             let rows = json["skipped_rows"].as_array().unwrap();
             assert_eq!((rows.len(), &json["more_skipped_rows"]), (12, &json!(false)), "{json}");
-            assert_eq!((&rows[11]["row"], &rows[11]["reason"]), (&json!(13), &json!("value_not_encodable")), "{json}");
+            assert_eq!((&rows[11]["first_row"], &rows[11]["reason"]), (&json!(13), &json!("value_not_encodable")), "{json}");
             assert!(rows[11]["detail"].as_str().unwrap().contains("31/12/1992"), "{json}");
         }
     }
@@ -237,13 +237,15 @@ async fn a_confirmed_run_says_in_its_json_what_its_plan_would_have_said() {
             let rejects = project.path("rejects.csv");
             let run = project.run(&["run", "people", mode, "--confirm", "--json", "--rejects", rejects.to_str().unwrap()]).await;
             let run = run.json();
-            for key in plan.as_object().unwrap().keys().filter(|key| *key != "dry_run") {
+            for key in plan.as_object().unwrap().keys().filter(|key| *key != "planned_at") {
+                assert_eq!(run["plan"][key], plan[key], "{key} of {provider:?} {mode}");
+            }
+            for key in ["plan_id", "total", "writable", "skipped", "undoes"] {
                 assert_eq!(run[key], plan[key], "{key} of {provider:?} {mode}");
             }
             assert_eq!((&run["dry_run"], &run["updated"], &run["writable"]), (&json!(false), &json!(1), &json!(1)), "{run}");
             assert_eq!(run["rejects"]["records"], run["skipped"], "{run}");
-            for key in ["base_url", "destination_type", "mode", "guards", "warnings", "fields", "dropped_fields", "skipped_rows", "sample"]
-            {
+            for key in ["base_url", "destination", "mode", "guards", "warnings", "fields", "dropped_fields", "skipped_rows", "sample"] {
                 assert!(plan.get(key).is_some(), "{key}: {plan}");
             }
         }
@@ -267,7 +269,7 @@ async fn what_is_refused_is_said_in_json_where_json_was_asked_for() {
     let plan = project.run(&["plan", "people", "--json"]).await.json();
     let id = plan["plan_id"].as_str().unwrap();
     let kept = refused(&["run", id, "--json"], 3, "not_confirmed").await;
-    assert_eq!((&kept["plan_id"], &kept["writable"]), (&plan["plan_id"], &json!(3)), "{kept}");
+    assert_eq!((&kept["plan"]["plan_id"], &kept["plan"]["writable"]), (&plan["plan_id"], &json!(3)), "{kept}");
     refused(&["run", id, "--confirm", "--json", "--override", "nonsense"], 2, "unknown_guard").await;
     refused(&["plan", "nobody", "--json"], 2, "usage").await;
     refused(&["plan", "people", "--json", "--records", "nothing/*.csv"], 2, "usage").await;
@@ -276,7 +278,8 @@ async fn what_is_refused_is_said_in_json_where_json_was_asked_for() {
     refused(&["run", id, "--confirm", "--json"], 3, "stale_plan").await;
 
     project.write("reverse-sync.toml", &format!("{toml}\n[destinations.people.guards]\nmax_changes = 2\n"));
-    let held = refused(&["run", "people", "--confirm", "--json"], 3, "guarded").await;
+    let refusal = refused(&["run", "people", "--confirm", "--json"], 3, "guarded").await;
+    let held = &refusal["plan"];
     assert_eq!(
         (&held["guards"][0]["name"], &held["writable"], &held["dry_run"]),
         (&json!("max_changes"), &json!(4), &json!(true)),

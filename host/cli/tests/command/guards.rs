@@ -47,7 +47,7 @@ async fn the_command_says_what_was_found_and_what_to_type() {
 async fn a_limit_that_is_no_percentage_is_an_error() {
     let simulator = Simulator::start(config(0)).await.unwrap();
     let project = Project::hubspot(&simulator, &three_records()).await;
-    for (guards, says) in [("{ max_lossy_percent = 101 }", "no percentage"), ("{ max_change = 1 }", "max_change")] {
+    for (guards, says) in [("{ max_lossy_percent = 101 }", "line 8: it is a percentage, 0 to 100"), ("{ max_change = 1 }", "max_change")] {
         let toml = hubspot_toml(&simulator.base_url());
         project
             .write("reverse-sync.toml", &toml.replace("[destinations.people]\n", &format!("[destinations.people]\nguards = {guards}\n")));

@@ -58,7 +58,7 @@ async fn a_plan_that_writes_nothing_says_why() {
     let project = Project::hubspot(&simulator, "hs_object_id,firstname\n,A\n,B\n").await;
     let plan = project.run(&["plan", "people", "--json"]).await.json();
     assert_eq!(plan["writable"], 0);
-    assert!(plan["warnings"].to_string().contains("ingest and resolve"), "{plan}");
+    assert!(plan["hint"].to_string().contains("ingest and resolve"), "{plan}");
     let run = project.run(&["run", "people", "--confirm", "--json"]).await;
     assert_eq!((run.code, run.json()["updated"].clone()), (Some(0), json!(0)));
     assert_eq!(simulator.world().writes.len(), 0);

@@ -57,10 +57,14 @@ async fn undo_brings_the_crm_back_except_for_records_edited_since_which_are_name
     let json = plan.json();
     assert_eq!((json["total"].as_u64(), json["writable"].as_u64(), json["skipped"].as_u64()), (Some(12), Some(10), Some(2)), "{json}");
     assert_eq!((json["undoes"].as_str(), json["mode"].as_str()), (Some(run_id.as_str()), Some("compare")));
-    assert_eq!(json["left_alone"][0]["reason"], "changed_since", "{json}");
-    let named = json["left_alone"][0]["detail"].as_str().unwrap();
+    assert_eq!(json["skipped_rows"][0]["reason"], "changed_since", "{json}");
+    let named = json["skipped_rows"][0]["detail"].as_str().unwrap();
     assert!(named.contains(&edited) && named.contains("firstname was written as Golden 3, and is Somebody now"), "{named}");
-    assert_eq!((json["left_alone"][1]["reason"].as_str(), json["left_alone"][1]["row"].as_u64()), (Some("gone"), Some(6)), "{json}");
+    assert_eq!(
+        (json["skipped_rows"][1]["reason"].as_str(), json["skipped_rows"][1]["first_row"].as_u64()),
+        (Some("gone"), Some(6)),
+        "{json}"
+    );
     assert_eq!(json["sample"][0]["before"], json!({"firstname": "Golden 0", "phone": "+1 406-555-0000"}), "{json}");
     let wrote = simulator.world().writes.len();
 
@@ -92,8 +96,8 @@ async fn what_a_confirmed_undo_has_left_alone_is_named_to_programs_too() {
         let undone = project.run(&["undo", &run_id, "--confirm", "--json", "--rejects", file.to_str().unwrap()]).await;
         let json = undone.json();
         assert_eq!((undone.code, &json["updated"], &json["skipped"]), (Some(0), &json!(3 - edited), &json!(edited)), "{undone:?}");
-        assert_eq!((&json["undoes"], &json["skipped_by_reason"]), (&json!(run_id), &json!({"changed_since": edited})), "{json}");
-        let left = json["left_alone"].as_array().unwrap();
+        assert_eq!((&json["undoes"], &json["plan"]["skipped_by_reason"]), (&json!(run_id), &json!({"changed_since": edited})), "{json}");
+        let left = json["plan"]["skipped_rows"].as_array().unwrap();
         assert_eq!(left.len(), edited, "{json}");
         for (left, id) in left.iter().zip(&ids) {
             let detail = left["detail"].as_str().unwrap();
@@ -269,13 +273,13 @@ async fn runs_are_listed_with_what_can_be_undone() {
     let undo = project.run(&["undo", &run_id, "--confirm", "--json"]).await.json();
     let listed = project.run(&["runs", "--json"]).await.json();
     let keys = |run: &Value| {
-        (run["run_id"].clone(), run["state"].clone(), run["updated"].clone(), run["can_be_undone"].clone(), run["undoes"].clone())
+        (run["run_id"].clone(), run["status"].clone(), run["updated"].clone(), run["can_undo"].clone(), run["undoes"].clone())
     };
     assert_eq!(
         listed.as_array().unwrap().iter().map(keys).collect::<Vec<_>>(),
         [
-            (json!(run_id), json!("finished"), json!(2), json!(true), Value::Null),
-            (undo["run_id"].clone(), json!("finished"), json!(2), json!(true), json!(run_id)),
+            (json!(run_id), json!("succeeded"), json!(2), json!(true), Value::Null),
+            (undo["run_id"].clone(), json!("succeeded"), json!(2), json!(true), json!(run_id)),
         ]
     );
     let words = project.run(&["runs"]).await;

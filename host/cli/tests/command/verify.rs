@@ -43,9 +43,9 @@ async fn values_that_the_crm_stored_differently_are_reported() {
     let run = project.run(&["run", &planned(&project).await, "--confirm", "--json", "--verify"]).await;
     let json = run.json();
     assert_eq!((run.code, json["ok"].as_bool(), json["updated"].as_u64()), (Some(1), Some(false), Some(3)), "{run:?}");
-    assert_eq!((json["verified"].as_u64(), json["as_written"].as_u64()), (Some(3), Some(2)), "{json}");
+    assert_eq!((json["verified"]["verified"].as_u64(), json["verified"]["as_written"].as_u64()), (Some(3), Some(2)), "{json}");
     let difference = json!([{"row": 2, "provider_id": Provider::Salesforce.id(1), "field": "Title", "written": "Head of Sales", "now": "HEAD OF SALES"}]);
-    assert_eq!(json["stored_differently"], difference, "{json}");
+    assert_eq!(json["verified"]["stored_differently"], difference, "{json}");
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn what_was_stored_as_written_is_said_too() {
     assert!(run.code == Some(0) && run.stdout.contains("Read back: 100 of 100 records hold what was written"), "{run:?}");
     let plan = planned(&project).await;
     let run = project.run(&["run", &plan, "--confirm", "--verify=all", "--json"]).await;
-    assert_eq!((run.code, run.json()["verified"].as_u64()), (Some(0), Some(250)), "{run:?}");
+    assert_eq!((run.code, run.json()["verified"]["verified"].as_u64()), (Some(0), Some(250)), "{run:?}");
     let mistyped = project.run(&["run", &plan, "--confirm", "--verify=some"]).await;
     assert_eq!(mistyped.code, Some(2), "{mistyped:?}");
 }
@@ -83,7 +83,7 @@ async fn a_record_that_is_gone_after_the_run_and_a_crm_that_cannot_be_read_are_n
     simulator.world().fault(Rule::always(Fault::ExpiredToken).on("batch/read"));
     let run = project.run(&["run", &plan, "--confirm", "--json", "--verify"]).await;
     assert_eq!((run.code, run.json()["updated"].as_u64()), (Some(4), Some(2)), "the run itself is reported: {run:?}");
-    assert!(run.json()["not_verified"].is_string(), "{run:?}");
+    assert!(run.json()["verified"]["error"].is_string(), "{run:?}");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_canary_that_holds_is_followed_by_the_rest() {
     let run = project.run(&["run", &planned(&project).await, "--confirm", "--json", "--canary", "5"]).await;
     let json = run.json();
     assert_eq!((run.code, json["updated"].as_u64(), json["pending"].as_u64()), (Some(0), Some(25), Some(0)), "{run:?}");
-    assert_eq!((json["canary"].clone(), json["verified"].as_u64()), (json!({"size": 5, "held": true}), Some(5)), "{json}");
+    assert_eq!((json["canary"].clone(), json["verified"]["verified"].as_u64()), (json!({"size": 5, "held": true}), Some(5)), "{json}");
     let world = simulator.world();
     // What is asked about the object itself is left out here.
     let requests: Vec<_> = world.requests.iter().filter(|request| request.target.contains("/batch/")).collect();
@@ -139,8 +139,12 @@ async fn a_canary_as_large_as_the_plan_is_the_whole_run() {
     let simulator = Simulator::start(config(5)).await.unwrap();
     let project = Project::hubspot(&simulator, &renames(5)).await;
     let run = project.run(&["run", &planned(&project).await, "--confirm", "--json", "--canary", "50"]).await;
-    assert_eq!((run.code, run.json()["updated"].as_u64(), run.json()["verified"].as_u64()), (Some(0), Some(5), Some(5)), "{run:?}");
+    assert_eq!(
+        (run.code, run.json()["updated"].as_u64(), run.json()["verified"]["verified"].as_u64()),
+        (Some(0), Some(5), Some(5)),
+        "{run:?}"
+    );
     let listed = project.run(&["runs", "--json"]).await.json();
-    assert_eq!((listed.as_array().unwrap().len(), listed[0]["state"].as_str()), (1, Some("finished")), "{listed}");
+    assert_eq!((listed.as_array().unwrap().len(), listed[0]["status"].as_str()), (1, Some("succeeded")), "{listed}");
     assert!(TOKEN.len() > 1 && !run.stdout.contains(TOKEN));
 }

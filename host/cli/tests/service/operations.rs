@@ -441,8 +441,7 @@ async fn a_service_whose_output_nobody_reads_any_more_lives_on() {
     drop(lines);
     drop(child.stderr.take());
     service.place().moved_to(&address);
-    for path in ["/healthz", "/me", "/nowhere", "/healthz"] {
-        let expected = if path == "/healthz" { 200 } else { 401 };
+    for (path, expected) in [("/healthz", 200), ("/me", 401), ("/nowhere", 404), ("/healthz", 200)] {
         assert_eq!(service.client(None).get(path).await.status, expected, "{path}");
     }
     kill_process(Pid::from_raw(child.id().unwrap().cast_signed()).unwrap(), Signal::TERM).unwrap();

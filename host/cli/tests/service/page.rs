@@ -75,7 +75,7 @@ async fn the_page_knows_the_api_as_it_is() {
     let service = service(Database::Sqlite).await;
     let made = TOOLS.join("description.d.ts");
     succeeds(node("describe.mjs", &["--url", &service.place().address(), "--out", made.to_str().unwrap()])).await;
-    let kept = repository().join("host/src/server/page/types/description.d.ts");
+    let kept = repository().join("host/service/src/page/types/description.d.ts");
     let read = |file: &Path| std::fs::read_to_string(file).unwrap();
     assert!(
         read(&made) == read(&kept),

@@ -3,7 +3,7 @@
 use super::{
     auth::Viewer,
     body::{List, Query},
-    object::Paging,
+    paging::Paging,
     problem::{Answer, Problem},
 };
 use crate::{

@@ -1,6 +1,9 @@
 //! Reading what a request carries, with errors that say where it is wrong.
 
-use super::problem::{Answer, Problem};
+use super::{
+    fields::{Object, kind, listed, nearest, step},
+    problem::{Answer, Problem},
+};
 use axum::{
     body::BodyDataStream,
     extract::{FromRequest, FromRequestParts, Request},
@@ -8,8 +11,14 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 use std::time::Duration;
 use tokio::time::timeout;
+use utoipa::{
+    PartialSchema,
+    openapi::{RefOr, Schema},
+};
 
 /// Largest JSON body, in bytes. Golden records are not JSON bodies.
 pub const MAX_JSON: usize = 1 << 20;
@@ -26,7 +35,7 @@ const MAX_PAGE: usize = 500;
 /// A JSON body. An empty one counts as `{}`.
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned + PartialSchema, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -79,36 +88,88 @@ pub async fn throw_away(mut stream: BodyDataStream) {
 }
 
 /// Reads JSON. No message repeats a value: it may be a secret.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
-    let value: serde_json::Value = serde_json::from_slice(bytes)
-        .map_err(|error| Problem::bad("bad_json", format!("the body is no JSON: line {}, column {}", error.line(), error.column())))?;
-    from_value(value, "")
+pub fn parse<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Answer<T> {
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::bad("bad_json", format!("the body is not JSON: line {}, column {}", error.line(), error.column())))?;
+    read(&value)
 }
 
-/// Reads a value that was JSON already. `pointer` says where it stood.
-pub fn from_value<T: DeserializeOwned>(value: serde_json::Value, pointer: &str) -> Answer<T> {
-    serde_json::from_value(value).map_err(|error| {
-        let text = error.to_string();
-        let key = text.split('`').nth(1).filter(|key| text.contains("field") && !key.is_empty());
-        let pointer = key.map_or_else(|| pointer.to_owned(), |key| format!("{pointer}/{key}"));
-        let code = match () {
-            () if text.starts_with("missing field") => "missing_key",
-            () if text.starts_with("unknown field") => "unknown_key",
-            () => "invalid",
-        };
-        Problem::invalid(code, pointer, without_values(&text))
-    })
-}
-
-/// serde's message without the value that it complains about.
-fn without_values(text: &str) -> String {
-    match (text.split_once("invalid type: "), text.split_once("invalid value: ")) {
-        (Some((_, rest)), _) | (_, Some((_, rest))) => {
-            let kind = rest.split([' ', ',']).next().unwrap_or_default();
-            let expected = rest.rsplit_once("expected ").map_or("", |(_, expected)| expected);
-            format!("found a value of the wrong kind ({kind}); expected {expected}")
+/// Reads a body that was parsed already.
+pub fn read<T: DeserializeOwned + PartialSchema>(body: &Value) -> Answer<T> {
+    match serde_path_to_error::deserialize::<_, Object<T>>(body) {
+        Ok(Object(read)) => Ok(read),
+        Err(error) => {
+            let steps = error.path().iter().filter_map(|segment| match segment {
+                Segment::Map { key } => Some(step(key)),
+                Segment::Seq { index } => Some(index.to_string()),
+                Segment::Enum { .. } | Segment::Unknown => None,
+            });
+            Err(refused(body, steps.collect(), &error.inner().to_string(), &T::schema()))
         }
-        _ => text.to_owned(),
+    }
+}
+
+/// The keys of a body.
+pub fn keys(body: &Value) -> Vec<String> {
+    body.as_object().into_iter().flat_map(Map::keys).cloned().collect()
+}
+
+/// What serde says about what is at the end of these steps, without the value that it repeats.
+fn refused(body: &Value, mut steps: Vec<String>, text: &str, schema: &RefOr<Schema>) -> Problem {
+    let pointer = |steps: &[String]| steps.iter().map(|step| format!("/{step}")).collect::<String>();
+    let expected = text.rsplit_once("expected ").map_or("", |(_, expected)| expected);
+    if let Some(key) = text.strip_prefix("missing field `").map(|key| key.trim_end_matches('`')) {
+        steps.push(key.to_owned());
+        let detail = format!("Required: `{}`{}", steps.join("."), described(&pointer(&steps), schema));
+        return Problem::invalid("missing_key", pointer(&steps), detail);
+    }
+    if text.starts_with("unknown field ") {
+        let keys: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+        let key = steps.last().map_or("", String::as_str);
+        let within = steps.split_last().map(|(_, within)| within.join(".")).filter(|within| !within.is_empty());
+        let within = within.map_or_else(String::new, |within| format!(" in `{within}`"));
+        let hint = match nearest(key, keys.iter().copied()) {
+            Some(meant) => format!("(did you mean `{meant}`?)"),
+            None => format!("(the keys are {})", listed(keys)),
+        };
+        return Problem::invalid("unknown_key", pointer(&steps), format!("unknown key `{key}`{within} {hint}"));
+    }
+    let named = if steps.is_empty() { "the body".to_owned() } else { format!("`{}`", steps.join(".")) };
+    let detail = match body.pointer(&pointer(&steps)) {
+        Some(found) if text.starts_with("invalid type: ") => format!("{named} is {}; it has to be {}", kind(found), json_name(expected)),
+        _ if text.starts_with("unknown variant ") => format!("{named} has to be {expected}"),
+        _ if text.starts_with("invalid ") => format!("{named} has to be {}", json_name(expected)),
+        _ if text.starts_with('`') => return wrong(text, &pointer(&steps)),
+        _ => format!("{named} is invalid: {text}"),
+    };
+    Problem::invalid("invalid", pointer(&steps), detail)
+}
+
+/// What a part of a body that reads itself says. It repeats no value, and begins with the place, such as `credential.oauth.grant`.
+pub fn wrong(text: &str, pointer: &str) -> Problem {
+    let place = text.strip_prefix('`').and_then(|rest| rest.split_once('`')).map(|(place, _)| format!("/{}", place.replace('.', "/")));
+    let pointer = place.filter(|place| place.starts_with(pointer)).unwrap_or_else(|| pointer.to_owned());
+    Problem::invalid(if text.contains("` is missing") { "missing_key" } else { "invalid" }, pointer, text)
+}
+
+/// What the description of the API says about a key, and its example.
+fn described(pointer: &str, schema: &RefOr<Schema>) -> String {
+    let schema = serde_json::to_value(schema).unwrap_or_default();
+    let Some(property) = schema.pointer(&format!("/properties{pointer}")) else { return String::new() };
+    let description = property["description"].as_str().map_or_else(String::new, |text| format!(". {text}"));
+    let example = property.get("example").map_or_else(String::new, |example| format!(" Example: {example}"));
+    description + &example
+}
+
+/// A type of Rust, as JSON names it.
+fn json_name(expected: &str) -> &str {
+    match expected {
+        "f64" => "a number",
+        "u32" | "u64" => "a whole number",
+        "a boolean" => "true or false",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        other => other,
     }
 }
 
@@ -189,14 +250,37 @@ impl<T> List<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::fields::{Name, present};
     use axum::body::Body;
     use serde::Deserialize;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, utoipa::ToSchema)]
     #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "what is in it does not matter")]
     struct Wanted {
-        #[expect(dead_code, reason = "what is in it does not matter")]
+        /// How many.
+        #[schema(example = 3)]
         count: u32,
+        #[schema(value_type = Part)]
+        part: Option<Object<Part>>,
+        #[serde(default, deserialize_with = "present")]
+        #[schema(value_type = String)]
+        named: Option<Option<Name>>,
+    }
+
+    #[derive(Debug, Deserialize, utoipa::ToSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "what is in it does not matter")]
+    struct Part {
+        size: f64,
+        mode: Option<Mode>,
+    }
+
+    #[derive(Debug, Deserialize, utoipa::ToSchema)]
+    #[serde(rename_all = "snake_case")]
+    enum Mode {
+        Fast,
+        Slow,
     }
 
     async fn read(kind: Option<&str>, body: &str) -> Result<JsonBody<Wanted>, serde_json::Value> {
@@ -217,7 +301,8 @@ mod tests {
             (None, "{\"count\": sesame", 400, "bad_json", None),
             (None, "", 422, "missing_key", Some("/count")),
             (None, r#"{"count": 1, "sesame": 2}"#, 422, "unknown_key", Some("/sesame")),
-            (None, r#"{"count": "sesame"}"#, 422, "invalid", Some("")),
+            (None, r#"{"count": "sesame"}"#, 422, "invalid", Some("/count")),
+            (None, r#"["sesame"]"#, 422, "invalid", Some("")),
             (None, large.as_str(), 413, "too_large", None),
         ] {
             let problem = read(kind, body).await.err().unwrap();
@@ -225,6 +310,33 @@ mod tests {
             assert_eq!(problem.get("pointer").and_then(|pointer| pointer.as_str()), pointer, "{problem}");
             assert!(!problem["detail"].as_str().unwrap().contains("sesame") || code == "unknown_key", "{problem}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_has_its_pointer_and_says_what_would_be_right() {
+        for (body, pointer, detail) in [
+            ("{}", "/count", "Required: `count`. How many. Example: 3"),
+            (r#"{"cuont": 1}"#, "/cuont", "unknown key `cuont` (did you mean `count`?)"),
+            (r#"{"sesame": 1}"#, "/sesame", "unknown key `sesame` (the keys are `count`, `part`, `named`)"),
+            (r#"{"count": ["sesame"]}"#, "/count", "`count` is a list; it has to be a whole number"),
+            (r#"{"count": 1, "part": [1]}"#, "/part", "`part` is a list; it has to be an object"),
+            (r#"{"count": 1, "part": {}}"#, "/part/size", "Required: `part.size`"),
+            (r#"{"count": 1, "part": {"a/b": 1}}"#, "/part/a~1b", "unknown key `a~1b` in `part` (the keys are `size`, `mode`)"),
+            (r#"{"count": 1, "part": {"size": "expected sesame"}}"#, "/part/size", "`part.size` is a string; it has to be a number"),
+            (r#"{"count": 1, "part": {"size": 1, "mode": "sesame"}}"#, "/part/mode", "`part.mode` has to be `fast` or `slow`"),
+            (r#"{"count": 1, "named": "sesame\n1"}"#, "/named", "`named` is invalid: a name has 1 to 100 characters on one line"),
+        ] {
+            let problem = serde_json::to_value(parse::<Wanted>(body.as_bytes()).err().unwrap()).unwrap();
+            assert_eq!((problem["pointer"].as_str(), problem["detail"].as_str()), (Some(pointer), Some(detail)), "{body}");
+        }
+    }
+
+    #[test]
+    fn null_is_something_else_than_nothing() {
+        let named = |body: &str| parse::<Wanted>(body.as_bytes()).ok().unwrap().named.map(|name| name.map(|Name(name)| name));
+        assert_eq!(named(r#"{"count": 1}"#), None);
+        assert_eq!(named(r#"{"count": 1, "named": null}"#), Some(None));
+        assert_eq!(named(r#"{"count": 1, "named": " x "}"#), Some(Some("x".to_owned())));
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,9 +2,10 @@
 
 use super::{
     auth::{Admin, Viewer},
-    body::{JsonBody, List, PathId, Query},
-    destination_body::{MAX_CHANGES, judged, properties, schema_of, source_of},
-    object::Paging,
+    body::{JsonBody, List, PathId, Query, keys},
+    destination_body::{judged, properties, read, schema_of, source_of},
+    fields::{EntityType, Name, Object, present},
+    paging::Paging,
     problem::{Answer, Problem, ProblemJson},
 };
 use crate::{
@@ -15,8 +16,9 @@ use axum::{Json, extract::State, http::StatusCode};
 use reverse_sync::{
     destination::{Destination, OnDuplicateId},
     guards::{self, Guards},
+    records::CsvForm,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use utoipa::{
@@ -57,51 +59,87 @@ pub(super) struct DestinationJson {
 }
 
 /// A destination that is about to be made.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = NewDestination)]
 pub(super) struct NewDestinationJson {
     /// The name people use.
-    #[schema(min_length = 1, max_length = 100, example = "HubSpot reverse")]
-    name: String,
+    #[schema(value_type = String, min_length = 1, max_length = 100, example = "HubSpot reverse")]
+    name: Name,
     /// One of `GET /destination-types`.
     #[schema(example = "hubspot_dest")]
     destination_type: String,
     /// What the golden records are.
-    #[schema(pattern = "^[A-Za-z0-9_-]{1,100}$", example = "person")]
-    entity_type: String,
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{1,100}$", example = "person")]
+    entity_type: EntityType,
     /// What `GET /destination-types` has a JSON Schema for.
     #[schema(value_type = Object, example = json!({"provider_id_field": "hs_object_id", "source_id": "src_1"}))]
     config_json: Map<String, Value>,
     /// What happens when several golden records claim one CRM record.
     #[schema(schema_with = duplicates_schema, required = false)]
-    on_duplicate_id: OnDuplicateId,
+    on_duplicate_id: Option<OnDuplicateId>,
     /// What keeps a plan from being confirmed without a second look.
     #[schema(schema_with = guards_schema, required = false)]
-    guards: Guards,
+    guards: Option<Object<Guards>>,
 }
 
 /// Changes of a destination: the keys that are there are replaced, `config_json` as a whole.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = DestinationChanges)]
 pub(super) struct DestinationChangesJson {
     /// The name people use.
-    #[schema(min_length = 1, max_length = 100, required = false)]
-    name: String,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, min_length = 1, max_length = 100, required = false)]
+    name: Option<Name>,
     /// One of `GET /destination-types`.
-    #[schema(required = false)]
-    destination_type: String,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, required = false)]
+    destination_type: Option<String>,
     /// What the golden records are.
-    #[schema(pattern = "^[A-Za-z0-9_-]{1,100}$", required = false)]
-    entity_type: String,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{1,100}$", required = false)]
+    entity_type: Option<EntityType>,
     /// What `GET /destination-types` has a JSON Schema for.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Object, required = false)]
-    config_json: Map<String, Value>,
+    config_json: Option<Map<String, Value>>,
     /// What happens when several golden records claim one CRM record.
+    #[serde(default, deserialize_with = "present")]
     #[schema(schema_with = duplicates_schema, required = false)]
-    on_duplicate_id: OnDuplicateId,
+    on_duplicate_id: Option<Option<OnDuplicateId>>,
     /// What keeps a plan from being confirmed without a second look.
+    #[serde(default, deserialize_with = "present")]
     #[schema(schema_with = guards_schema, required = false)]
-    guards: Guards,
+    pub(super) guards: Option<Option<Object<Guards>>>,
+}
+
+impl NewDestinationJson {
+    fn destination(self) -> Destination {
+        Destination {
+            name: self.name.0,
+            destination_type: self.destination_type,
+            entity_type: self.entity_type.0,
+            config_json: self.config_json,
+            on_duplicate_id: self.on_duplicate_id.unwrap_or_default(),
+            guards: self.guards.map(|Object(guards)| guards).unwrap_or_default(),
+            csv: CsvForm::default(),
+        }
+    }
+}
+
+impl DestinationChangesJson {
+    fn of(self, before: Destination) -> Destination {
+        Destination {
+            name: self.name.map_or(before.name, |Name(name)| name),
+            destination_type: self.destination_type.unwrap_or(before.destination_type),
+            entity_type: self.entity_type.map_or(before.entity_type, |EntityType(name)| name),
+            config_json: self.config_json.unwrap_or(before.config_json),
+            on_duplicate_id: self.on_duplicate_id.map_or(before.on_duplicate_id, Option::unwrap_or_default),
+            guards: self.guards.map_or(before.guards, |guards| guards.map(|Object(guards)| guards).unwrap_or_default()),
+            csv: before.csv,
+        }
+    }
 }
 
 /// A destination type.
@@ -135,7 +173,7 @@ fn duplicates_schema() -> schema::Object {
 fn guards_schema() -> schema::Object {
     let builder = ObjectBuilder::new().description(Some("The limits of a plan; past one of them it needs an override by that name"));
     let limits = guards::NAMES.iter().fold(builder, |builder, name| {
-        let limit = if *name == MAX_CHANGES {
+        let limit = if *name == "max_changes" {
             ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))
         } else {
             ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(100))
@@ -219,9 +257,10 @@ async fn list(State(app): State<Arc<App>>, Viewer(member): Viewer, Query(paging)
 async fn create(
     State(app): State<Arc<App>>,
     Admin(member): Admin,
-    JsonBody(body): JsonBody<Map<String, Value>>,
+    JsonBody(body): JsonBody<Value>,
 ) -> Answer<(StatusCode, Json<DestinationJson>)> {
-    let (destination, source_id) = judged(&app, &member.org_id, body, None).await?;
+    let destination = read::<NewDestinationJson>(&body)?.destination();
+    let source_id = judged(&app, &member.org_id, &destination).await?;
     let row = match app.store.add_destination(&member.org_id, &source_id, &destination, &member.who()).await {
         Ok(row) => row,
         Err(error) => return Err(source_gone(&app, &member.org_id, &destination).await.unwrap_or_else(|| error.into())),
@@ -255,14 +294,16 @@ async fn change(
     State(app): State<Arc<App>>,
     Admin(member): Admin,
     PathId(destination_id): PathId,
-    JsonBody(body): JsonBody<Map<String, Value>>,
+    JsonBody(body): JsonBody<Value>,
 ) -> Answer<Json<DestinationJson>> {
     let before = found(&app, &member.org_id, &destination_id).await?;
-    if body.is_empty() {
+    let changes: DestinationChangesJson = read(&body)?;
+    let changed = keys(&body);
+    if changed.is_empty() {
         return Ok(Json(shown(before)));
     }
-    let changed: Vec<String> = body.keys().cloned().collect();
-    let (destination, source_id) = judged(&app, &member.org_id, body, Some(before.destination)).await?;
+    let destination = changes.of(before.destination);
+    let source_id = judged(&app, &member.org_id, &destination).await?;
     match app.store.change_destination(&member.org_id, &destination_id, &source_id, &destination, &changed, &member.who()).await {
         Ok(change) => done(change, &destination_id)?,
         Err(error) => return Err(source_gone(&app, &member.org_id, &destination).await.unwrap_or_else(|| error.into())),

@@ -1,6 +1,6 @@
 //! See [`crate::fuzzing`].
 
-use super::{keys, object::Paging, plans};
+use super::{keys, paging::Paging, plans};
 
 /// What a list of keys reads out of its cursor, as it would write it.
 pub fn keys_cursor(text: &str) -> Option<String> {

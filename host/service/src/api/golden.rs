@@ -3,7 +3,8 @@
 use super::{
     auth::{Operator, Viewer},
     body::{JsonBody, List, PathId, Query, throw_away},
-    object::{self, Object, Paging},
+    fields::{ENTITY_TYPE, Secret, is_entity_type},
+    paging::Paging,
     problem::{Answer, Problem, ProblemJson},
 };
 use crate::{
@@ -20,9 +21,7 @@ use axum::{
     extract::{FromRequest, Request, State},
     http::{HeaderName, StatusCode, header},
 };
-use secrecy::SecretString;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 use std::{fmt::Display, io, path::Path, sync::Arc};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -59,13 +58,14 @@ pub(super) struct GoldenJson {
 }
 
 /// A query whose answer becomes the golden set.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = GoldenQuery)]
 pub(super) struct GoldenQueryJson {
     /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE` or `sqlite:///ABSOLUTE/PATH`; which of them may be read is the operator's decision. It is
     /// used once and not kept.
-    #[schema(example = "postgres://reader@db.example.com/crm")]
-    database_url: String,
+    #[schema(value_type = String, example = "postgres://reader@db.example.com/crm")]
+    database_url: Secret,
     /// One `SELECT`.
     #[schema(example = "SELECT * FROM golden_person")]
     query: String,
@@ -171,7 +171,7 @@ async fn replace(
     let kind = header(header::CONTENT_TYPE);
     if kind.is_some_and(is_json) {
         let turn = app.jobs.receiving(&member.org_id).await.map_err(busy)?;
-        let JsonBody(body) = JsonBody::<Map<String, Value>>::from_request(Request::from_parts(parts, body), &()).await?;
+        let JsonBody(body) = JsonBody::<GoldenQueryJson>::from_request(Request::from_parts(parts, body), &()).await?;
         let named = named(&entity_type)?;
         let room = room(&app, &member, None).await?;
         let incoming = queried(&app, &member, named, body, room).await?;
@@ -241,32 +241,23 @@ fn is_json(kind: &str) -> bool {
 }
 
 fn named(entity_type: &str) -> Answer<&str> {
-    if object::is_entity_type(entity_type) {
+    if is_entity_type(entity_type) {
         return Ok(entity_type);
     }
-    let detail = "an entity type is 1 to 100 letters, digits, `_` and `-`, such as `person`";
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail))
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", ENTITY_TYPE))
 }
 
 fn files(app: &App, member: &Member) -> Answer<GoldenFiles> {
     GoldenFiles::open(&app.folder(&member.org_id).golden()).map_err(|error| GoldenError::Io(error).into())
 }
 
-async fn queried(app: &App, member: &Member, entity_type: &str, body: Map<String, Value>, mut room: Room) -> Answer<Incoming> {
-    let mut object = Object::body(body, &["database_url", "query"])?;
-    let database_url = object.text("database_url")?;
-    let query = object.text("query")?;
-    let database_url = database_url
-        .ok_or_else(|| object.missing("database_url", "it says where to ask, such as `postgres://USER:PASSWORD@HOST:PORT/DATABASE`"))?;
-    let query = query.ok_or_else(|| object.missing("query", "it is one SELECT that gives the golden records"))?;
+async fn queried(app: &App, member: &Member, entity_type: &str, body: GoldenQueryJson, mut room: Room) -> Answer<Incoming> {
+    let GoldenQueryJson { database_url: Secret(database_url), query } = body;
     if query.contains('\0') {
-        return Err(object.wrong("query", "no query; it has a NUL in it"));
+        return Err(Problem::invalid("invalid", "/query", "`query` has a NUL in it"));
     }
-    let asked = GoldenQuery {
-        database_url: SecretString::from(database_url),
-        query,
-        id_columns: id_columns(app, &member.org_id, entity_type).await?,
-    };
+    let id_columns = id_columns(app, &member.org_id, entity_type).await?;
+    let asked = GoldenQuery { database_url, query, id_columns };
     let limits = QueryLimits { bytes: room.bytes.min(app.golden_limits.bytes), ..QueryLimits::default() };
     let answer = files(app, member)?.query(&app.query_policy, &asked, limits).await;
     let (staged, validated) = answer.map_err(|error| match error {

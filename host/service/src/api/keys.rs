@@ -3,7 +3,8 @@
 use super::{
     auth::Admin,
     body::{JsonBody, List, PathId, Query, bad_cursor},
-    object::{Object, Paging},
+    fields::Name,
+    paging::Paging,
     problem::{Answer, Problem, ProblemJson},
 };
 use crate::{
@@ -16,8 +17,7 @@ use axum::{
     http::{HeaderName, StatusCode, header},
 };
 use secrecy::ExposeSecret;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -57,12 +57,13 @@ pub(super) struct CreatedApiKeyJson {
 }
 
 /// An API key that is about to be made.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = NewApiKey)]
 pub(super) struct NewApiKeyJson {
     /// Whose it is, or what for. Keys of one name are of one user.
-    #[schema(min_length = 1, max_length = 100, example = "nightly")]
-    name: String,
+    #[schema(value_type = String, min_length = 1, max_length = 100, example = "nightly")]
+    name: Name,
     /// What it may be used for.
     role: Role,
 }
@@ -99,13 +100,8 @@ pub(super) fn position(paging: &Paging) -> Answer<Option<(i64, String)>> {
 async fn create(
     State(app): State<Arc<App>>,
     Admin(member): Admin,
-    JsonBody(body): JsonBody<Map<String, Value>>,
+    JsonBody(NewApiKeyJson { name: Name(name), role }): JsonBody<NewApiKeyJson>,
 ) -> Answer<(StatusCode, [(HeaderName, &'static str); 1], Json<CreatedApiKeyJson>)> {
-    const ROLES: &str = "it has to be `viewer`, `operator` or `admin`";
-    let mut object = Object::body(body, &["name", "role"])?;
-    let name = object.name("name")?.ok_or_else(|| object.missing("name", "it says whose key it is, or what for"))?;
-    let role = object.text("role")?.ok_or_else(|| object.missing("role", ROLES))?;
-    let role: Role = role.parse().map_err(|_| object.wrong("role", &format!("no role; {ROLES}")))?;
     let key = app.store.add_key(&member.org_id, &name, &name, role, &member.who()).await?;
     let created = CreatedApiKeyJson {
         id: key.row.key_id,

@@ -1,7 +1,7 @@
 //! The API: what every route is built from, and the routes.
 //!
 //! - [`auth`]: who sends a request, and whether they may
-//! - [`body`], [`object`]: what it carries
+//! - [`body`], [`fields`], [`paging`]: what it carries
 //! - [`problem`]: what is answered when something cannot be done
 //! - [`router`]: all routes, with the page, and the description that is generated from them
 //!
@@ -15,12 +15,13 @@ mod destination_body;
 mod destinations;
 mod document;
 mod events;
+pub mod fields;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod golden;
 mod health;
 mod keys;
-pub mod object;
+pub mod paging;
 mod plans;
 pub mod problem;
 mod reverse_run;

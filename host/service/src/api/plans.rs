@@ -3,7 +3,6 @@
 use super::{
     body::{JsonBody, PathId, Query, bad_cursor, is_id, limit},
     destinations,
-    object::Object,
     problem::{Answer, Problem, ProblemJson},
 };
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     },
     app::App,
     jobs::planning::{self, DryRunError, PlanJson},
-    store::{Member, PlanRow, StoreError},
+    store::{Member, PlanRow},
 };
 use axum::{Json, extract::State, http::StatusCode};
 use reverse_sync::{
@@ -21,7 +20,6 @@ use reverse_sync::{
     plan::{self, ChangeFilter, Cursor, Page, PlanError, PlanId, PlanMode, PlannedChange, SkippedRows},
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -36,22 +34,13 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// What a dry run may ask.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what is read key by key, so that each error has its place")]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct DryRunRequest {
     /// `offline` (the default) needs no credential and asks nobody; `online` reads the CRM's metadata; `compare` its records too, so that the
     /// run can be undone.
-    #[schema(required = false)]
-    mode: PlanMode,
-}
-
-fn mode(body: Map<String, Value>) -> Answer<PlanMode> {
-    let mut body = Object::body(body, &["mode"])?;
-    match body.take("mode").map(serde_json::from_value) {
-        None => Ok(PlanMode::default()),
-        Some(Ok(mode)) => Ok(mode),
-        Some(Err(_)) => Err(body.wrong("mode", "none of `offline`, `online` and `compare`; it has to be one of these")),
-    }
+    #[schema(value_type = PlanMode, required = false)]
+    mode: Option<PlanMode>,
 }
 
 /// Plans, and writes nothing.
@@ -72,10 +61,10 @@ async fn dry_run(
     Operator(member): Operator,
     State(app): State<Arc<App>>,
     PathId(id): PathId,
-    JsonBody(body): JsonBody<Map<String, Value>>,
+    JsonBody(request): JsonBody<DryRunRequest>,
 ) -> Answer<Json<PlanJson>> {
     let to = destinations::found(&app, &member.org_id, &id).await?;
-    Ok(Json(planning::dry_run(&app, &member, &to, mode(body)?).await?.json))
+    Ok(Json(planning::dry_run(&app, &member, &to, request.mode.unwrap_or_default()).await?.json))
 }
 
 impl From<DryRunError> for Problem {
@@ -138,20 +127,16 @@ async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query):
         return Ok(Json(List { items: Vec::new(), next: None }));
     }
     let rows = app.store.plans(&member.org_id, query.destination_id.as_deref(), (before.0, &before.1), limit as i64 + 1).await?;
-    let shown = rows.iter().map(shown).collect::<Answer<Vec<_>>>()?;
+    let shown = rows.iter().map(PlanJson::of).collect::<Result<Vec<_>, _>>()?;
     let rows: Vec<(PlanRow, PlanJson)> = rows.into_iter().zip(shown).collect();
     let cursor = |(row, _): &(PlanRow, PlanJson)| format!("{}.{}", row.planned_at, row.plan_id);
-    Ok(Json(List::page(rows, limit, cursor, |(_, plan)| PlanJson { sample: None, skipped_rows: None, ..plan })))
+    Ok(Json(List::page(rows, limit, cursor, |(_, json)| PlanJson { plan: json.plan.listed(), ..json })))
 }
 
 /// The plan after which a page begins.
 pub(super) fn position(cursor: &str) -> Answer<(i64, String)> {
     let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<PlanId>().ok()?.to_string())));
     parts.ok_or_else(bad_cursor)
-}
-
-fn shown(row: &PlanRow) -> Answer<PlanJson> {
-    serde_json::from_str(&row.summary).map_err(|error| StoreError::Unexpected { place: "plans.summary", error: error.to_string() }.into())
 }
 
 /// A plan of the member's org.
@@ -166,7 +151,7 @@ pub(super) async fn plan(app: &App, member: &Member, id: &str) -> Answer<PlanRow
     extensions(("x-role" = json!("viewer")))
 )]
 async fn one(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Json<PlanJson>> {
-    Ok(Json(shown(&plan(&app, &member, &id).await?)?))
+    Ok(Json(PlanJson::of(&plan(&app, &member, &id).await?)?))
 }
 
 /// Which changes are shown.

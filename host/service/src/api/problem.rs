@@ -73,6 +73,12 @@ impl Problem {
         (StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), self.0.code)
     }
 
+    /// The pointer of a key that is unknown, and the key.
+    pub fn unknown_key(&self) -> Option<(&str, &str)> {
+        let pointer = self.0.pointer.as_deref().filter(|_| self.0.code == "unknown_key")?;
+        Some((pointer, pointer.rsplit('/').next().unwrap_or_default()))
+    }
+
     /// 400.
     pub fn bad(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, code, detail)

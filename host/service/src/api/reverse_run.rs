@@ -1,10 +1,9 @@
 //! Confirmed runs: begun, cancelled, resumed, undone.
 
 use super::{
-    body::{JsonBody, PathId, Query},
+    body::{JsonBody, PathId, Query, read},
     destinations,
-    object::Object,
-    plans::{plan, plan_error},
+    plans::plan_error,
     problem::{Answer, Problem, ProblemJson},
     run_json::{ERRORS, RunAnswer, RunJson},
     runs::run,
@@ -14,10 +13,11 @@ use crate::{
     app::App,
     jobs::{
         Jobs,
+        beginning::{self, NotBegun, RunRequest},
         live::Live,
         planning::{self, PlanJson},
     },
-    store::{AuditEntry, Begun, DestinationRow, Member, NewRun, Resumed, RunOptions, RunRow, Status, StoreError},
+    store::{AuditEntry, DestinationRow, Member, RunRow},
 };
 use axum::{
     Json,
@@ -27,14 +27,12 @@ use axum::{
 };
 use reverse_sync::{
     digest::Digest,
-    gate::{Confirmation, ConfirmedPlan, Refused},
-    journal,
     passes::{Checks, HowMany},
-    plan::{Plan, PlanId, PlanMode},
+    plan::PlanId,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, num::NonZeroU64, sync::Arc, time::Duration};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use tracing::Instrument;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -57,10 +55,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// The confirmation of a run.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what is read key by key, so that each error has its place")]
-struct RunRequest {
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RunRequest)]
+struct RunRequestJson {
     /// Has to be true: somebody has looked, and says yes.
+    #[expect(dead_code, reason = "it is looked at before all else")]
     confirm: bool,
     /// Exactly this plan. Left out, the destination is planned now, and what comes out is written.
     #[schema(nullable = false)]
@@ -69,11 +69,17 @@ struct RunRequest {
     #[schema(nullable = false)]
     r#override: Option<Vec<String>>,
     /// Write this many changes first, read them back, and go on only if each holds what was written.
-    #[schema(nullable = false, minimum = 1)]
-    canary: Option<u64>,
+    #[serde(default, deserialize_with = "canary")]
+    #[schema(value_type = Option<u64>, nullable = false, minimum = 1)]
+    canary: Option<NonZeroU64>,
     /// Read records back after the run: 100 of them, or all.
     #[schema(nullable = false)]
     verify: Option<HowMany>,
+}
+
+fn canary<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU64>, D::Error> {
+    let Some(size) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
+    size.as_u64().and_then(NonZeroU64::new).map(Some).ok_or_else(|| D::Error::custom("it is a whole number of at least 1"))
 }
 
 /// How long to wait.
@@ -85,46 +91,15 @@ struct WaitQuery {
     wait: Option<u64>,
 }
 
-/// What was asked for.
-struct Asked {
-    plan_id: Option<String>,
-    overridden: Vec<String>,
-    checks: Checks,
-}
-
-impl Asked {
-    /// Reads a confirmation. Without it, nothing else is looked at.
-    fn read(body: serde_json::Map<String, Value>, destination_id: &str) -> Answer<Asked> {
-        if body.get("confirm") != Some(&Value::Bool(true)) {
-            return Err(Problem::bad(
-                "not_confirmed",
-                format!(
-                    "nothing was written: look at what would be, with POST /destinations/{destination_id}/reverse-dry-run, then send {{\"confirm\": true}} (and the plan_id of what you saw)"
-                ),
-            ));
-        }
-        let mut body = Object::body(body, &["confirm", "plan_id", "override", "canary", "verify"])?;
-        let plan_id = body.text("plan_id")?;
-        let names = |value| serde_json::from_value::<Vec<String>>(value).ok();
-        let overridden = match body.take("override").map(names) {
-            None => Vec::new(),
-            Some(Some(names)) => names,
-            Some(None) => return Err(body.wrong("override", "no list of texts; it has to be the names of guards")),
-        };
-        let canary = match body.take("canary") {
-            None => None,
-            Some(value) => match value.as_u64().and_then(NonZeroU64::new) {
-                None => return Err(body.wrong("canary", "no whole number from 1")),
-                size => size,
-            },
-        };
-        let verify = match body.text("verify")?.map(|how| how.parse::<HowMany>()) {
-            None => None,
-            Some(Ok(how)) => Some(how),
-            Some(Err(right)) => return Err(body.wrong("verify", &format!("something else; {right}"))),
-        };
-        Ok(Asked { plan_id, overridden, checks: Checks { canary, verify } })
+/// Reads a confirmation. Without it, nothing else is looked at.
+fn confirmed(body: &Value, destination_id: &str) -> Answer<RunRequestJson> {
+    if body.get("confirm") == Some(&Value::Bool(true)) {
+        return read(body);
     }
+    let detail = format!(
+        "nothing was written: look at what would be, with POST /destinations/{destination_id}/reverse-dry-run, then send {{\"confirm\": true}} (and the plan_id of what you saw)"
+    );
+    Err(Problem::bad("not_confirmed", detail))
 }
 
 /// Writes what was confirmed.
@@ -134,7 +109,7 @@ impl Asked {
         ("destination_id" = String, Path, description = "The destination"), WaitQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "The same key never starts a second run: 1 to 255 visible ASCII characters"),
     ),
-    request_body = RunRequest,
+    request_body = RunRequestJson,
     responses(
         (status = 200, description = "The run has ended", body = RunAnswer),
         (status = 202, description = "The run is under way; `Location` says where to follow it", body = RunJson, headers(("location" = String, description = "The run"))),
@@ -151,7 +126,7 @@ async fn reverse_run(
     PathId(id): PathId,
     Query(query): Query<WaitQuery>,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<serde_json::Map<String, Value>>,
+    JsonBody(body): JsonBody<Value>,
 ) -> Answer<Response> {
     let to = destinations::found(&app, &member.org_id, &id).await?;
     let key = idempotency_key(&headers)?;
@@ -160,14 +135,19 @@ async fn reverse_run(
         return Err(Problem::bad("bad_query", format!("`wait` is a number of seconds from 0 to {MAX_WAIT}")));
     }
     let digest = Digest::of(json!([id, body]).to_string().as_bytes()).hex();
-    let asked = Asked::read(body, &id)?;
+    let RunRequestJson { plan_id, r#override, canary, verify, .. } = confirmed(&body, &id)?;
+    let request = RunRequest {
+        plan_id,
+        overridden: r#override.unwrap_or_default(),
+        checks: Checks { canary, verify },
+        idempotency: key.map(|key| (key, digest)),
+    };
     let beginning = {
         let (app, member) = (Arc::clone(&app), member.clone());
         async move {
-            let plan_id = asked.plan_id.clone();
-            let begun = begin(&app, &member, &to, asked, key.as_deref().map(|key| (key, digest.as_str()))).await;
+            let begun = beginning::begin(&app, &member, &to, &request).await.map_err(Problem::from);
             if let Err(problem) = &begun {
-                log_refused(&app, &member, &to, plan_id, problem).await?;
+                log_refused(&app, &member, &to, request.plan_id, problem).await?;
             }
             begun
         }
@@ -217,192 +197,25 @@ async fn answer(app: &Arc<App>, row: RunRow, live: Option<Arc<Live>>, wait: u64)
     }
     let errors = app.store.problems(&row.org_id, &row.run_id, ERRORS as i64).await?;
     let errors_truncated = run.problems() > errors.len() as u64;
-    let errors = errors.into_iter().map(Into::into).collect();
-    Ok(Json(RunAnswer { run, dry_run: false, errors, errors_truncated }).into_response())
+    Ok(Json(RunAnswer { run, errors, errors_truncated }).into_response())
 }
 
-/// From a confirmation to a run that is queued, or to the run that the same request has begun before.
-async fn begin(
-    app: &Arc<App>,
-    member: &Member,
-    to: &DestinationRow,
-    asked: Asked,
-    idempotency: Option<(&str, &str)>,
-) -> Answer<(RunRow, Option<Arc<Live>>)> {
-    let org_id = &member.org_id;
-    let _turn = app.jobs.beginning(org_id, &to.destination_id).await;
-    if let Some((key, digest)) = idempotency
-        && let Some(row) = app.store.run_by_key(org_id, key).await?
-    {
-        return already(app, row, digest);
-    }
-    if let Some(run_id) = app.store.run_under_way(org_id, &to.destination_id).await? {
-        return Err(under_way(&run_id));
-    }
-    let plan = match &asked.plan_id {
-        Some(plan_id) => kept_plan(app, member, to, plan_id).await?,
-        None => fresh_plan(app, member, to).await?,
-    };
-    let options = RunOptions::new(plan.header(), asked.overridden, asked.checks);
-    let confirmed = confirm(app, org_id, to, plan, &options).await?;
-    let who = member.who();
-    let (runs_dir, plan_id) = (app.folder(org_id).runs(), confirmed.plan().id().clone());
-    let last_number = tokio::task::spawn_blocking(move || journal::last_number(&runs_dir, &plan_id)).await;
-    let last_number = last_number.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
-    let header = confirmed.plan().header();
-    let detail = json!({
-        "override": confirmed.overridden(), "canary": options.checks.canary, "verify": options.checks.verify, "total": header.total,
-        "writable": header.writable, "undoes": options.undoes, "component": header.component.digest,
-    });
-    let new = NewRun {
-        org_id,
-        plan_id: confirmed.plan().id(),
-        destination_id: &to.destination_id,
-        destination_updated_at: to.updated_at,
-        options: &options,
-        idempotency,
-        started_by: &who,
-        last_number,
-        detail: &detail,
-    };
-    match app.store.begin_run(&new).await? {
-        Begun::Queued(row) => {
-            let live = Jobs::submit(app, (*row).clone(), Some(confirmed));
-            Ok((*row, Some(live)))
-        }
-        Begun::Already(row) => already(app, *row, idempotency.map_or("", |(_, digest)| digest)),
-        Begun::UnderWay(run_id) => Err(under_way(&run_id)),
-        Begun::Changed => {
-            let detail = format!(
-                "the destination was changed while it was planned; look at it again with POST /destinations/{}/reverse-dry-run",
-                to.destination_id
-            );
-            Err(Problem::conflict("stale_plan", detail))
-        }
-        Begun::Wait(ms) => Err(wait(app, org_id, ms).await?),
-    }
-}
-
-fn already(app: &App, row: RunRow, digest: &str) -> Answer<(RunRow, Option<Arc<Live>>)> {
-    if row.request_hash.as_deref() != Some(digest) {
-        let detail = format!("this Idempotency-Key came with another request before, which began run {}; take a new key", row.run_id);
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail));
-    }
-    let live = app.jobs.live(&row.org_id, &row.run_id);
-    Ok((row, live))
-}
-
-fn under_way(run_id: &str) -> Problem {
-    let detail = format!(
-        "run {run_id} of this destination, or of one that is defined alike, is under way; wait for its end, or stop it with POST /runs/{run_id}/cancel"
-    );
-    Problem::conflict("run_under_way", detail)
-}
-
-async fn wait(app: &App, org_id: &str, ms: i64) -> Result<Problem, StoreError> {
-    let quota = app.store.usage(org_id).await?.quota;
-    let seconds = u64::try_from(ms).unwrap_or(0).div_ceil(1_000).max(1);
-    let detail = format!(
-        "an org may start {} runs an hour and {} in 30 days, and this one has; come back in {seconds} s",
-        quota.runs_an_hour, quota.runs_a_month
-    );
-    Ok(Problem::too_many(detail, seconds))
-}
-
-/// The plan that was confirmed by its id.
-async fn kept_plan(app: &App, member: &Member, to: &DestinationRow, id: &str) -> Answer<Plan> {
-    let unknown = || Problem::missing("plan", id);
-    let plan_id: PlanId = id.parse().map_err(|_| unknown())?;
-    let row = plan(app, member, id).await?;
-    let made = load(app, &member.org_id, plan_id).await?;
-    // Two destinations of the same definition share their plans; any other one's plan is not there.
-    if row.destination_id != to.destination_id && made.header().destination != to.destination {
-        return Err(unknown());
-    }
-    let again = format!("make a new one with POST /destinations/{}/reverse-dry-run", to.destination_id);
-    // What was planned again after its last run has ended may be run again.
-    if let Some(run) = app.store.last_run_of_plan(&member.org_id, id).await?
-        && run.ended_at.is_none_or(|ended_at| ended_at >= row.planned_at)
-    {
-        let run_id = run.run_id;
-        return Err(match run.status {
-            Status::Stopped => {
-                let detail = format!("run {run_id} of this plan ended early; go on with it by POST /runs/{run_id}/resume, or {again}");
-                Problem::conflict("run_stopped", detail)
-            }
-            _ => Problem::conflict("plan_applied", format!("plan {id} was applied already, by run {run_id}; {again}")),
-        });
-    }
-    if let Some(set_id) = &row.set_id {
-        let now = app.store.golden(&member.org_id, &made.header().destination.entity_type).await?;
-        if now.is_none_or(|now| now.set_id != *set_id) {
-            return Err(Problem::conflict("stale_plan", format!("plan {id} is stale: the golden records were replaced since; {again}")));
+impl From<NotBegun> for Problem {
+    fn from(error: NotBegun) -> Problem {
+        let text = error.to_string();
+        match error {
+            NotBegun::Conflict { code, .. } => Problem::conflict(code, text),
+            NotBegun::KeyReused(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", text),
+            NotBegun::UnknownPlan(id) => Problem::missing("plan", &id),
+            NotBegun::UnknownGuard(_) => Problem::invalid("unknown_guard", "/override", text),
+            NotBegun::Guarded { plan, guards, .. } => Problem::guarded(&plan, guards, text),
+            NotBegun::Wait { seconds, .. } => Problem::too_many(text, seconds),
+            NotBegun::Plan(error) => plan_error(error),
+            NotBegun::Planning(error) => error.into(),
+            NotBegun::Store(error) => error.into(),
+            NotBegun::Internal(_) => Problem::internal(&text),
         }
     }
-    Ok(made)
-}
-
-async fn load(app: &App, org_id: &str, plan_id: PlanId) -> Answer<Plan> {
-    let plans_dir = app.folder(org_id).plans();
-    let loaded = tokio::task::spawn_blocking(move || Plan::load(&plans_dir, &plan_id));
-    loaded.await.map_err(|error| Problem::internal(&error))?.map_err(plan_error)
-}
-
-/// A plan of the golden records as they are now. It asks the CRM only if the destination wants to be compared: the run itself reads the
-/// metadata before it writes.
-async fn fresh_plan(app: &Arc<App>, member: &Member, to: &DestinationRow) -> Answer<Plan> {
-    let compares = to.destination.config_json.get("compare").and_then(Value::as_bool) == Some(true);
-    let mode = if compares { PlanMode::Compare } else { PlanMode::Offline };
-    match planning::dry_run(app, member, to, mode).await {
-        Ok(planned) => Ok(planned.plan),
-        Err(error) => {
-            if let planning::DryRunError::Crm { message, .. } | planning::DryRunError::Account { message, .. } = &error {
-                // A run that somebody confirmed and that could not begin is a run all the same.
-                app.store.log(&unplanned(app, member, to, message)).await?;
-            }
-            Err(error.into())
-        }
-    }
-}
-
-fn unplanned(app: &App, member: &Member, to: &DestinationRow, message: &str) -> AuditEntry {
-    AuditEntry {
-        destination_id: Some(to.destination_id.clone()),
-        component: Some(app.component.digest().to_string()),
-        ..AuditEntry::new(&member.org_id, &member.who(), "destination.reverse_run.failed", &json!({ "error": message }))
-    }
-}
-
-/// Opens the gate.
-async fn confirm(app: &App, org_id: &str, to: &DestinationRow, plan: Plan, options: &RunOptions) -> Answer<ConfirmedPlan> {
-    let overridden: BTreeSet<String> = options.overridden.iter().cloned().collect();
-    let source = app.store.source(org_id, &to.source_id).await?.ok_or_else(|| Problem::conflict("no_source", "the source is gone"))?;
-    let base_url = app
-        .base_url(org_id, &source.provider, &source.settings)
-        .await
-        .map_err(|error| Problem::conflict("source_unusable", error.to_string()))?;
-    let confirmation = Confirmation::explicit(plan.id().clone()).overriding(overridden);
-    plan.confirm(confirmation, &to.destination, &base_url, &app.component).map_err(|error| match error {
-        Refused::NoSuchGuard { .. } => Problem::invalid("unknown_guard", "/override", error.to_string()),
-        Refused::Guarded { guards, plan } => {
-            let found: Vec<String> = guards.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect();
-            let names: Vec<&str> = reverse_sync::guards::name_list(&guards);
-            let detail = format!(
-                "nothing was written: {}. Look at the plan, then go on in spite of it with \"override\": {}",
-                found.join(", "),
-                json!(names)
-            );
-            Problem::guarded(&plan, guards, detail)
-        }
-        Refused::Plan(reverse_sync::plan::PlanError::Stale { id, what }) => {
-            // The command's words name a file; whose golden records these are was looked at before.
-            let what = if what.starts_with("golden records") { "the golden records were replaced since".to_owned() } else { what };
-            let again = format!("make a new one with POST /destinations/{}/reverse-dry-run and look at what changed", to.destination_id);
-            Problem::conflict("stale_plan", format!("plan {id} is stale: {what}; {again}"))
-        }
-        Refused::Plan(error) => plan_error(error),
-        Refused::OtherPlan { .. } => Problem::conflict("stale_plan", error.to_string()),
-    })
 }
 
 /// The forward path, which a reverse destination does not have.
@@ -461,23 +274,7 @@ async fn whatever_the_client_does<T: Send + 'static>(work: impl Future<Output = 
 async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<(StatusCode, Json<RunJson>)> {
     whatever_the_client_does(async move {
         let row = run(&app, &member, &id).await?;
-        let _turn = app.jobs.beginning(&member.org_id, &row.destination_id).await;
-        let row = match app.store.resume_run(&member.org_id, &id, &member.who()).await? {
-            Resumed::Queued(row) => *row,
-            Resumed::UnderWay(run_id) => return Err(under_way(&run_id)),
-            Resumed::Ended => {
-                return Err(Problem::conflict("run_ended", format!("run {id} has come to its end: nothing is pending")));
-            }
-            Resumed::Superseded(run_id) => {
-                let detail = format!(
-                    "run {run_id} came after it, and may have written the same records; make a new plan with POST /destinations/{}/reverse-dry-run",
-                    row.destination_id
-                );
-                return Err(Problem::conflict("run_superseded", detail));
-            }
-            Resumed::Wait(ms) => return Err(wait(&app, &member.org_id, ms).await?),
-        };
-        Jobs::submit(&app, row.clone(), None);
+        let row = beginning::resume(&app, &member, &row).await?;
         Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row))))
     })
     .await

@@ -3,7 +3,7 @@
 use super::{
     auth::{COOKIE, Viewer, session},
     body::JsonBody,
-    object::Object,
+    fields::Secret,
     problem::{Answer, Problem, ProblemJson},
 };
 use crate::{
@@ -17,8 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use secrecy::ExposeSecret;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::Arc};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -31,16 +30,16 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// What opens a session: one of the two.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = NewSession)]
 pub struct NewSessionJson {
     /// An API key.
-    #[schema(example = "rsk_…")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api_key: Option<String>,
+    #[schema(value_type = Option<String>, example = "rsk_…")]
+    api_key: Option<Secret>,
     /// The code of the link that `reverse-sync serve` prints. It works once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    login_code: Option<String>,
+    #[schema(value_type = Option<String>)]
+    login_code: Option<Secret>,
 }
 
 /// Who one is, and what one may do.
@@ -107,31 +106,33 @@ async fn open(
     State(app): State<Arc<App>>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<Map<String, Value>>,
+    JsonBody(body): JsonBody<NewSessionJson>,
 ) -> Answer<Response> {
-    let mut object = Object::body(body, &["api_key", "login_code"])?;
     let refused = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
     let no_key = || refused("there is no such API key, or it was revoked");
     let from = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
-    let (key_id, by) = match (object.text("api_key")?, object.text("login_code")?) {
-        (Some(api_key), None) => {
+    let (key_id, by) = match (body.api_key, body.login_code) {
+        (Some(Secret(api_key)), None) => {
             // PostgreSQL's text has no zero characters.
-            let api_key = Some(api_key.trim()).filter(|key| key.bytes().all(|b| b.is_ascii_graphic())).ok_or_else(no_key)?;
+            let api_key =
+                Some(api_key.expose_secret().trim()).filter(|key| key.bytes().all(|b| b.is_ascii_graphic())).ok_or_else(no_key)?;
             let Some(member) = app.store.member_by_key(api_key).await? else {
                 app.store.key_refused(api_key, from);
                 return Err(no_key());
             };
             (member.key_id, "api_key")
         }
-        (None, Some(code)) => match app.login_codes.redeem(code.trim()) {
+        (None, Some(Secret(code))) => match app.login_codes.redeem(code.expose_secret().trim()) {
             Some(key_id) => (key_id, "login_code"),
             None => {
                 app.store.key_refused("", from);
                 return Err(refused("this link was used already, or is too old; sign in with an API key, or start the service again"));
             }
         },
-        (None, None) => return Err(object.missing("api_key", "a session is opened with an `api_key` or a `login_code`")),
-        (Some(_), Some(_)) => return Err(object.wrong("login_code", "there beside `api_key`; send one of them")),
+        (None, None) => return Err(Problem::invalid("missing_key", "/api_key", "Required: `api_key` or `login_code`")),
+        (Some(_), Some(_)) => {
+            return Err(Problem::invalid("invalid", "/login_code", "`api_key` and `login_code` exclude each other; send one of them"));
+        }
     };
     // The key of a code may have been revoked since.
     let session = app.store.open_session(&key_id, by).await?.ok_or_else(no_key)?;

@@ -3,7 +3,7 @@
 use super::{
     auth::Operator,
     body::{JsonBody, PathId},
-    object::{Object, listed},
+    fields::listed,
     problem::{Answer, Problem, ProblemJson},
     sources,
 };
@@ -18,8 +18,8 @@ use reverse_sync::{
     check::{self, Check, Checking},
     component::DestinationType,
 };
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::Deserialize;
+use serde_json::{Map, json};
 use std::{sync::Arc, time::Duration};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -32,7 +32,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// What to check of a source.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = CheckOptions)]
 pub(super) struct CheckOptionsJson {
     /// The object that is to be updated; the destination type's usual one if it is not named.
@@ -58,13 +59,12 @@ async fn check_one(
     State(app): State<Arc<App>>,
     Operator(member): Operator,
     PathId(source_id): PathId,
-    JsonBody(body): JsonBody<Map<String, Value>>,
+    JsonBody(options): JsonBody<CheckOptionsJson>,
 ) -> Answer<Json<Check>> {
     let row = sources::found(&app, &member.org_id, &source_id).await?;
-    let mut object = Object::body(body, &["object", "destination_type"])?;
-    let served = served(&app, &row, &mut object)?;
+    let served = served(&app, &row, options.destination_type.as_deref())?;
     let mut config_json = Map::from_iter([("source_id".to_owned(), json!(source_id))]);
-    if let Some(name) = object.text("object")? {
+    if let Some(name) = options.object {
         config_json.insert("object".to_owned(), json!(name));
     }
     let link = app.link(&member.org_id, &row).await.map_err(sources::unusable)?;
@@ -97,14 +97,14 @@ async fn learn(app: &App, member: &Member, checked: &SourceRow, account: &Accoun
 }
 
 /// The destination type to check a source for.
-fn served<'a>(app: &'a App, row: &SourceRow, object: &mut Object) -> Answer<&'a DestinationType> {
-    let Some(name) = object.text("destination_type")? else {
+fn served<'a>(app: &'a App, row: &SourceRow, name: Option<&str>) -> Answer<&'a DestinationType> {
+    let Some(name) = name else {
         return app.served(&row.provider).ok_or_else(|| sources::unusable(LinkError::Provider(row.provider.clone())));
     };
     let mut fitting = app.component.descriptor().destinations.iter().filter(|served| served.provider == row.provider);
     let names = listed(fitting.clone().map(|served| &served.name));
     fitting.find(|served| served.name == name).ok_or_else(|| {
-        let what = format!("no destination type for a {} source; it has to be one of {names}", row.provider);
-        object.wrong("destination_type", &what)
+        let detail = format!("`destination_type` of a {} source has to be one of {names}", row.provider);
+        Problem::invalid("invalid", "/destination_type", detail)
     })
 }

@@ -2,8 +2,9 @@
 
 use super::{
     auth::{Admin, Viewer},
-    body::{JsonBody, List, PathId, Query},
-    object::{Object, Paging, listed},
+    body::{JsonBody, List, PathId, Query, keys, read, wrong},
+    fields::{Name, Object, Parsed, listed, present},
+    paging::Paging,
     problem::{Answer, Problem, ProblemJson},
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 };
 use axum::{Json, extract::State, http::StatusCode};
 use reverse_sync::{
-    account::BadAccount,
+    account::Account,
     egress::{
         base_url::BaseUrl,
         credential::grants::GrantKind,
@@ -25,14 +26,10 @@ use reverse_sync::{
     },
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-const KEYS: [&str; 8] = ["name", "provider", "base_url", "allow_private_network", "limit", "ca_pem", "account", "credential"];
-/// Longest window of a limit, in seconds, and the shortest: what egress can keep to.
-const WINDOWS: std::ops::RangeInclusive<f64> = 0.001..=120.0;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change, remove))
@@ -82,12 +79,13 @@ pub(super) struct CredentialJson {
 }
 
 /// A source that is about to be made.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = NewSource)]
 pub(super) struct NewSourceJson {
     /// The name people use.
-    #[schema(min_length = 1, max_length = 100)]
-    name: String,
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    name: Name,
     /// The CRM, such as `hubspot`.
     provider: String,
     /// The CRM's base URL; Salesforce needs it, HubSpot has one for all its customers.
@@ -95,39 +93,55 @@ pub(super) struct NewSourceJson {
     /// Whether the base URL's name may resolve to addresses of a private network.
     allow_private_network: Option<bool>,
     /// Stay below this, whatever the CRM allows.
-    limit: Option<SourceLimit>,
+    #[schema(value_type = Option<SourceLimit>)]
+    limit: Option<Object<SourceLimit>>,
     /// Additional certificate authorities in PEM form.
     ca_pem: Option<String>,
     /// The account that the credential has to open, in the CRM's own name, such as HubSpot's number or Salesforce's org id: with another one nothing is
     /// planned or written. If it is not named, the first check finds it out.
-    #[schema(min_length = 1, max_length = 128)]
-    account: Option<String>,
-    /// The credential. It is sealed, and nothing shows it again.
-    #[schema(value_type = CredentialDocument)]
-    credential: (),
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
+    account: Option<Parsed<Account>>,
+    /// The credential, such as `{"access_token": "…"}` or `{"oauth": {…}}`. It is sealed, and nothing shows it again.
+    credential: CredentialDocument,
 }
 
 /// Changes of a source: the keys that are there are replaced, and null takes a key away that need not be there.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = SourceChanges)]
 pub(super) struct SourceChangesJson {
     /// The name people use.
-    #[schema(min_length = 1, max_length = 100, nullable = false)]
-    name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 100)]
+    name: Option<Name>,
+    /// The CRM, which stays what it is.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, required = false)]
+    provider: Option<String>,
     /// The CRM's base URL. The credential has to come along: the stored one is for the CRM where it was.
-    base_url: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    base_url: Option<Option<String>>,
     /// Whether the base URL's name may resolve to addresses of a private network.
-    allow_private_network: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<bool>)]
+    allow_private_network: Option<Option<bool>>,
     /// Stay below this, whatever the CRM allows.
-    limit: Option<SourceLimit>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<SourceLimit>)]
+    limit: Option<Option<Object<SourceLimit>>>,
     /// Additional certificate authorities in PEM form.
-    ca_pem: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    ca_pem: Option<Option<String>>,
     /// The account that the credential has to open; null takes it away, and so does another `base_url`. Another credential leaves it as it is.
-    #[schema(min_length = 1, max_length = 128)]
-    account: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
+    account: Option<Option<Parsed<Account>>>,
     /// The credential. It is sealed, and nothing shows it again.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = CredentialDocument, required = false)]
-    credential: (),
+    credential: Option<CredentialDocument>,
 }
 
 fn shown(row: SourceRow) -> Answer<SourceJson> {
@@ -160,49 +174,8 @@ pub(super) async fn found(app: &App, org_id: &str, source_id: &str) -> Answer<So
     app.store.source(org_id, source_id).await?.ok_or_else(|| Problem::missing("source", source_id))
 }
 
-/// Takes the settings out of a body; those that are not there stay.
-fn settings(object: &mut Object, mut settings: SourceSettings) -> Answer<SourceSettings> {
-    if object.has("base_url") {
-        settings.base_url = object.text("base_url")?.map(|url| url.trim().to_owned());
-    }
-    if object.has("allow_private_network") {
-        settings.allow_private_network = object.flag("allow_private_network")?.unwrap_or_default();
-    }
-    if object.has("limit") {
-        settings.limit = object.take("limit").map(limit).transpose()?;
-    }
-    if object.has("ca_pem") {
-        settings.ca_pem = object.text("ca_pem")?;
-    }
-    if object.has("account") {
-        let account = object.text("account")?.map(|account| account.parse()).transpose();
-        settings.account = account.map_err(|wrong: BadAccount| object.wrong("account", &format!("no name of an account; {wrong}")))?;
-    }
-    Ok(settings)
-}
-
-fn limit(value: Value) -> Answer<SourceLimit> {
-    const CALLS: &str = "a whole number of at least 1";
-    const SECONDS: &str = "a number of seconds, at most 120";
-    let mut object = Object::within(value, "/limit", &["calls", "per_seconds"])?;
-    let whole = |number: f64| number.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&number);
-    let calls = object.number("calls", CALLS, whole)?.ok_or_else(|| object.missing("calls", CALLS))?;
-    let seconds = object.number("per_seconds", SECONDS, |number| WINDOWS.contains(&number))?;
-    let per_seconds = seconds.ok_or_else(|| object.missing("per_seconds", SECONDS))?;
-    Ok(SourceLimit { calls: calls as u32, per_seconds })
-}
-
-/// Takes the credential out of a body.
-fn credential(object: &mut Object) -> Answer<Option<CredentialDocument>> {
-    let document = object.take("credential").map(serde_json::from_value).transpose();
-    document.map_err(|error: serde_json::Error| wrong_credential(&error.to_string()))
-}
-
-/// What is wrong with a credential begins with where it is, such as `credential.oauth.grant`.
-fn wrong_credential(text: &str) -> Problem {
-    let place = text.strip_prefix('`').and_then(|rest| rest.split_once('`')).map(|(place, _)| place);
-    let pointer = format!("/{}", place.filter(|place| place.starts_with("credential")).unwrap_or("credential").replace('.', "/"));
-    Problem::invalid(if text.contains("` is missing") { "missing_key" } else { "invalid" }, pointer, text)
+fn trimmed(url: Option<String>) -> Option<String> {
+    url.map(|url| url.trim().to_owned())
 }
 
 /// Whether a source can be reached so. No request leaves.
@@ -238,7 +211,7 @@ fn seal(
     base_url: &BaseUrl,
     ca_pem: Option<&str>,
 ) -> Answer<SealedCredential> {
-    document.check(&Around { provider, base_url, ca_pem }).map_err(|error| wrong_credential(&error.to_string()))?;
+    document.check(&Around { provider, base_url, ca_pem }).map_err(|error| wrong(&error.to_string(), "/credential"))?;
     let summary = serde_json::to_string(&document.summary()).map_err(|error| Problem::internal(&error))?;
     Ok(SealedCredential { sealed: document.seal(&app.keyring.current(), context).to_string(), summary })
 }
@@ -263,18 +236,21 @@ async fn list(State(app): State<Arc<App>>, Viewer(member): Viewer, Query(paging)
 async fn create(
     State(app): State<Arc<App>>,
     Admin(member): Admin,
-    JsonBody(body): JsonBody<Map<String, Value>>,
+    JsonBody(source): JsonBody<NewSourceJson>,
 ) -> Answer<(StatusCode, Json<SourceJson>)> {
-    let mut object = Object::body(body, &KEYS)?;
-    let providers = || listed(app.component.descriptor().destinations.iter().map(|served| &served.provider));
-    let name = object.name("name")?.ok_or_else(|| object.missing("name", "it is the name people use"))?;
-    let provider = object.text("provider")?.ok_or_else(|| object.missing("provider", &format!("it is one of {}", providers())))?;
+    let NewSourceJson { name: Name(name), provider, base_url, allow_private_network, limit, ca_pem, account, credential: document } =
+        source;
     if app.served(&provider).is_none() {
-        return Err(object.wrong("provider", &format!("no CRM that there are destinations for; it has to be one of {}", providers())));
+        let providers = listed(app.component.descriptor().destinations.iter().map(|served| &served.provider));
+        return Err(Problem::invalid("invalid", "/provider", format!("`provider` has to be one of {providers}")));
     }
-    let settings = settings(&mut object, SourceSettings::default())?;
-    let document = credential(&mut object)?
-        .ok_or_else(|| object.missing("credential", r#"it is an object such as {"access_token": "…"} or {"oauth": {…}}"#))?;
+    let settings = SourceSettings {
+        base_url: trimmed(base_url),
+        allow_private_network: allow_private_network.unwrap_or_default(),
+        limit: limit.map(|Object(limit)| limit),
+        ca_pem,
+        account: account.map(|Parsed(account)| account),
+    };
     let base_url = reachable(&app, &member.org_id, &provider, &settings).await?;
 
     let source_id = Store::new_source_id();
@@ -311,38 +287,39 @@ async fn change(
     State(app): State<Arc<App>>,
     Admin(member): Admin,
     PathId(source_id): PathId,
-    JsonBody(body): JsonBody<Map<String, Value>>,
+    JsonBody(body): JsonBody<Value>,
 ) -> Answer<Json<SourceJson>> {
+    let changes: SourceChangesJson = read(&body)?;
+    let changed = keys(&body);
     // Before its hold is taken: nobody holds another org's.
     found(&app, &member.org_id, &source_id).await?;
     let hold = app.holds.of(&source_id);
     let held = hold.lock().await;
     let row = found(&app, &member.org_id, &source_id).await?;
-    let mut object = Object::body(body, &KEYS)?;
-    let changed = object.keys();
     if changed.is_empty() {
         return Ok(Json(shown(row)?));
     }
 
-    let name = if object.has("name") {
-        object.name("name")?.ok_or_else(|| object.wrong("name", "null; a source has a name"))?
-    } else {
-        row.name.clone()
+    let name = changes.name.map_or_else(|| row.name.clone(), |Name(name)| name);
+    if changes.provider.is_some_and(|provider| provider != row.provider) {
+        let detail = format!("`provider` stays `{}`: a source stays with its CRM. Make a new source", row.provider);
+        return Err(Problem::invalid("invalid", "/provider", detail));
+    }
+    let before = &row.settings;
+    let named = changes.account.is_some();
+    let mut settings = SourceSettings {
+        base_url: changes.base_url.map_or_else(|| before.base_url.clone(), trimmed),
+        allow_private_network: changes.allow_private_network.map_or(before.allow_private_network, Option::unwrap_or_default),
+        limit: changes.limit.map_or(before.limit, |limit| limit.map(|Object(limit)| limit)),
+        ca_pem: changes.ca_pem.unwrap_or_else(|| before.ca_pem.clone()),
+        account: changes.account.map_or_else(|| before.account.clone(), |account| account.map(|Parsed(account)| account)),
     };
-    if object.has("provider") && object.text("provider")?.as_deref() != Some(row.provider.as_str()) {
-        return Err(object.wrong("provider", "another one; a source stays with its CRM. Make a new source"));
-    }
-    let named = object.has("account");
-    let mut settings = settings(&mut object, row.settings.clone())?;
-    let document = credential(&mut object)?;
-    if document.is_none() && changed.iter().any(|key| key == "credential") {
-        return Err(object.wrong("credential", "null; a source has a credential"));
-    }
+    let document = changes.credential;
     let base_url = reachable(&app, &member.org_id, &row.provider, &settings).await?;
     let moved = app.base_url(&member.org_id, &row.provider, &row.settings).await.ok().is_none_or(|before| before != base_url);
     if moved && document.is_none() {
-        let why = "a new `base_url` takes the credential along: the stored one is for the CRM where it was";
-        return Err(object.missing("credential", why));
+        let detail = "Required: `credential`. With a new `base_url` it has to come along: the stored one is for the CRM where it was";
+        return Err(Problem::invalid("missing_key", "/credential", detail));
     }
     if moved && !named {
         settings.account = None;
@@ -424,14 +401,19 @@ mod tests {
             ("`credential` is empty; it has to be an object", "invalid", "/credential"),
             ("something else", "invalid", "/credential"),
         ] {
-            assert_eq!(refused(&wrong_credential(text)), (code.to_owned(), pointer.to_owned()), "{text}");
+            assert_eq!(refused(&wrong(text, "/credential")), (code.to_owned(), pointer.to_owned()), "{text}");
         }
+        let body = json!({"credential": {"oauth": {"grant": "sesame", "client_id": "x", "client_secret": "sesame"}}});
+        let problem = read::<SourceChangesJson>(&body).err().unwrap();
+        assert_eq!(refused(&problem), ("invalid".to_owned(), "/credential/oauth/grant".to_owned()));
+        assert!(!format!("{problem:?}").contains("sesame"), "{problem:?}");
     }
 
     #[test]
     fn a_limit_is_one_that_can_be_kept() {
-        let good = limit(json!({"calls": 100_000.0, "per_seconds": 10})).ok().unwrap();
-        assert_eq!(good, SourceLimit { calls: 100_000, per_seconds: 10.0 });
+        let limit = |limit: Value| read::<SourceChangesJson>(&json!({ "limit": limit }));
+        let good = limit(json!({"calls": 100_000.0, "per_seconds": 10})).ok().unwrap().limit.unwrap().unwrap();
+        assert_eq!(good.0, SourceLimit { calls: 100_000, per_seconds: 10.0 });
         for (bad, pointer) in [
             (json!({"calls": 0, "per_seconds": 10}), "/limit/calls"),
             (json!({"calls": 1.5, "per_seconds": 10}), "/limit/calls"),
@@ -439,9 +421,10 @@ mod tests {
             (json!({"calls": 1, "per_seconds": 0}), "/limit/per_seconds"),
             (json!({"calls": 1}), "/limit/per_seconds"),
             (json!({"calls": 1, "per_seconds": 1, "per_minutes": 1}), "/limit/per_minutes"),
+            (json!([1, 1]), "/limit"),
             (json!("much"), "/limit"),
         ] {
-            assert_eq!(refused(&limit(bad.clone()).unwrap_err()).1, pointer, "{bad}");
+            assert_eq!(refused(&limit(bad.clone()).err().unwrap()).1, pointer, "{bad}");
         }
     }
 }

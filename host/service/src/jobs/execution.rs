@@ -13,7 +13,7 @@ use crate::{
         request_log::RequestLog,
         telemetry::run_span,
     },
-    store::{AuditEntry, RunOptions, RunResult, RunRow, Status, Stopped, StoreError, now_ms, time_text},
+    store::{AuditEntry, RunOptions, RunRow, Status, StoreError, now_ms, outcome, time_text},
 };
 use futures_util::FutureExt;
 use reverse_sync::{
@@ -23,7 +23,8 @@ use reverse_sync::{
     journal::{self, Counts, Ending, Journal, JournalError, JournalId, Problem, RunId},
     passes::{Done, Passes},
     plan::{Plan, PlanId},
-    run::{RunError, StopReason, Watch},
+    run::{RunError, StopReason, Stopped, Watch},
+    summary::RunSummary,
 };
 use serde_json::json;
 use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -55,7 +56,7 @@ pub(super) async fn carry_out(app: &Arc<App>, job: Job) {
     async {
         match AssertUnwindSafe(attempt.its_turn(confirmed)).catch_unwind().await {
             Ok(()) => {}
-            Err(_) => attempt.end(attempt.stopped("internal", INTERNAL)).await,
+            Err(_) => attempt.end(attempt.stopped(StopReason::Internal, INTERNAL)).await,
         }
     }
     .instrument(span)
@@ -67,7 +68,7 @@ pub(super) async fn ended_before_it_began(app: &Arc<App>, row: &RunRow) {
     let Ok(run_id) = row.run_id.parse::<RunId>() else { return };
     let (live, span) = (Live::new(app.jobs.paused.subscribe()), run_span(&row.org_id, &run_id));
     let attempt = Attempt { app, row, run_id, live: &live };
-    let ending = attempt.end(attempt.stopped("cancelled", "it was cancelled before it began; resume it to go on"));
+    let ending = attempt.end(attempt.stopped(StopReason::Cancelled, "it was cancelled before it began; resume it to go on"));
     ending.instrument(span).await;
 }
 
@@ -92,9 +93,9 @@ struct Ready {
 /// How an attempt is over.
 enum Over {
     /// The run has ended, early or not.
-    Ended(RunResult),
+    Ended(RunSummary),
     /// It goes on after so long: a limit of the CRM is used up.
-    Waits(RunResult, Duration),
+    Waits(RunSummary, Duration),
     /// It only ended because the service does: the next start goes on.
     Interrupted,
 }
@@ -129,7 +130,7 @@ impl Attempt<'_> {
         let over = if !self.journal_is_free().await {
             Over::Interrupted
         } else if options.cancelled {
-            Over::Ended(self.stopped("cancelled", "it was cancelled; resume it to go on"))
+            Over::Ended(self.stopped(StopReason::Cancelled, "it was cancelled; resume it to go on"))
         } else {
             self.attempt(&options, confirmed, begun).await
         };
@@ -193,7 +194,7 @@ impl Attempt<'_> {
 
     /// What it came to.
     async fn attempt(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>, begun: Begun) -> Over {
-        let not_begun = |stopped| Over::Ended(RunResult::not_begun(self.counts(), options.writable, stopped));
+        let not_begun = |stopped| Over::Ended(outcome::not_begun(options, self.row, self.counts(), stopped));
         let Ready { confirmed, link, granted: Granted { component, grant } } = match self.ready(options, confirmed).await {
             Ok(ready) => ready,
             Err(stopped) => return not_begun(stopped),
@@ -206,7 +207,7 @@ impl Attempt<'_> {
             Ok(log) => log,
             Err(error) => {
                 tracing::error!(%error, "the request log cannot be opened");
-                return not_begun(Stopped::new("internal", INTERNAL));
+                return not_begun(outcome::stop(StopReason::Internal, INTERNAL));
             }
         };
         let observer = observe::all(vec![Arc::new(app.metrics.crm(provider)), Arc::clone(&log) as _]);
@@ -234,21 +235,26 @@ impl Attempt<'_> {
         log.close().await;
         match done {
             Ok(done) if self.is_interrupted(&done) => Over::Interrupted,
-            Ok(done) => match pacer.exhausted_for().filter(|_| self.waits_for_a_limit(&done)) {
-                Some(wait) => Over::Waits(RunResult::of(&done, rights), wait),
-                None => Over::Ended(RunResult::of(&done, rights)),
-            },
+            Ok(done) => {
+                let summary = RunSummary::of(&done, confirmed.plan().header(), rights);
+                match pacer.exhausted_for().filter(|_| self.waits_for_a_limit(&done)) {
+                    Some(wait) => Over::Waits(summary, wait),
+                    None => Over::Ended(summary),
+                }
+            }
             Err(RunError::Journal(JournalError::Busy(_))) if app.jobs.is_ending() => Over::Interrupted,
             Err(error) => {
                 tracing::error!(%error, "the run cannot go on");
                 let stopped = match &error {
-                    RunError::Grant(error) => Stopped::new("refused", error.to_string()),
+                    RunError::Grant(error) => outcome::stop(StopReason::Refused, error.to_string()),
                     // What a file of the service is called is for its operator, who finds it in the log.
-                    RunError::Journal(JournalError::Conflict { .. } | JournalError::Gone { .. }) => Stopped::new("journal", NOT_OURS),
-                    RunError::Journal(JournalError::Format { .. } | JournalError::Line { .. }) => {
-                        Stopped::new("journal", OF_ANOTHER_VERSION)
+                    RunError::Journal(JournalError::Conflict { .. } | JournalError::Gone { .. }) => {
+                        outcome::stop(StopReason::Journal, NOT_OURS)
                     }
-                    _ => Stopped::new("internal", INTERNAL),
+                    RunError::Journal(JournalError::Format { .. } | JournalError::Line { .. }) => {
+                        outcome::stop(StopReason::Journal, OF_ANOTHER_VERSION)
+                    }
+                    _ => outcome::stop(StopReason::Internal, INTERNAL),
                 };
                 not_begun(stopped)
             }
@@ -261,7 +267,7 @@ impl Attempt<'_> {
     }
 
     /// Lets it wait: it goes on by itself, whoever starts the service by then, and that is no start of an org's quota.
-    async fn wait(&self, result: RunResult, wait: Duration) {
+    async fn wait(&self, result: RunSummary, wait: Duration) {
         let (app, row) = (self.app, self.row);
         app.metrics.run_ended(RunEnd::Waiting);
         let due_at = now_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)).saturating_add(1);
@@ -287,18 +293,18 @@ impl Attempt<'_> {
         let (app, row) = (self.app, self.row);
         let internal = |error: &dyn std::fmt::Display| {
             tracing::error!(%error, "the run cannot begin");
-            Stopped::new("internal", INTERNAL)
+            outcome::stop(StopReason::Internal, INTERNAL)
         };
-        let gone = |what: &str| Stopped::new("refused", format!("the {what} is gone; nothing more is written"));
+        let gone = |what: &str| outcome::stop(StopReason::Refused, format!("the {what} is gone; nothing more is written"));
         let destination = app.store.destination(&row.org_id, &row.destination_id).await.map_err(|error| internal(&error))?;
         let destination = destination.ok_or_else(|| gone("destination"))?;
         let source = app.store.source(&row.org_id, &destination.source_id).await.map_err(|error| internal(&error))?;
         let source = source.ok_or_else(|| gone("source"))?;
-        let link = app.link(&row.org_id, &source).await.map_err(|error| Stopped::new("credential", error.to_string()))?;
+        let link = app.link(&row.org_id, &source).await.map_err(|error| outcome::stop(StopReason::Credential, error.to_string()))?;
         if let Some(confirmed) = confirmed {
             // While it waited for its turn, and before it was on record, others may have changed where it would be written.
             let checked = confirmed.check_target(&destination.destination, &link.base_url);
-            checked.map_err(|error| Stopped::new("refused", error.to_string()))?;
+            checked.map_err(|error| outcome::stop(StopReason::Refused, error.to_string()))?;
             let granted = self.component(confirmed.plan()).await?;
             return Ok(Ready { confirmed, link, granted });
         }
@@ -307,10 +313,10 @@ impl Attempt<'_> {
         let confirmation = Confirmation::explicit(plan_id.clone()).overriding(options.overridden.iter().cloned());
         let plans_dir = app.folder(&row.org_id).plans();
         let plan = tokio::task::spawn_blocking(move || Plan::load(&plans_dir, &plan_id)).await.map_err(|error| internal(&error))?;
-        let plan = plan.map_err(|error| Stopped::new("refused", error.to_string()))?;
+        let plan = plan.map_err(|error| outcome::stop(StopReason::Refused, error.to_string()))?;
         let granted = self.component(&plan).await?;
         let confirmed = plan.confirm(confirmation, &destination.destination, &link.base_url, &granted.component);
-        Ok(Ready { confirmed: confirmed.map_err(|error| Stopped::new("refused", error.to_string()))?, link, granted })
+        Ok(Ready { confirmed: confirmed.map_err(|error| outcome::stop(StopReason::Refused, error.to_string()))?, link, granted })
     }
 
     /// The component that made the plan, which may have come with an earlier version.
@@ -318,7 +324,7 @@ impl Attempt<'_> {
         let granted = self.app.components.get(plan.header().component.digest).await;
         granted.map_err(|error| {
             tracing::error!(%error, "the run cannot begin");
-            Stopped::new("component", error.to_string())
+            outcome::stop(StopReason::Component, error.to_string())
         })
     }
 
@@ -344,17 +350,17 @@ impl Attempt<'_> {
         past.journal_id.is_none_or(|id| id.as_str() == self.row.journal_id).then_some(past.counts)
     }
 
-    fn stopped(&self, reason: &str, message: &str) -> RunResult {
-        RunResult::not_begun(self.counts(), self.row.options.writable, Stopped::new(reason, message))
+    fn stopped(&self, reason: StopReason, message: &str) -> RunSummary {
+        outcome::not_begun(&self.row.options, self.row, self.counts(), outcome::stop(reason, message))
     }
 
     /// Writes its end down: its state, its first problems and its row in the audit log, all or nothing.
-    async fn end(&self, result: RunResult) {
+    async fn end(&self, result: RunSummary) {
         let (app, row) = (self.app, self.row);
         let status = match (result.ok, result.pending) {
             (_, Some(pending)) if pending > 0 => Status::Stopped,
-            (true, _) => Status::Succeeded,
-            (false, _) => Status::Failed,
+            (Some(true), _) => Status::Succeeded,
+            _ => Status::Failed,
         };
         app.metrics.run_ended(match status {
             Status::Succeeded => RunEnd::Succeeded,
@@ -378,18 +384,18 @@ impl Attempt<'_> {
         tracing::info!(%status, "the run has its end on record");
     }
 
-    fn audited(&self, result: &RunResult) -> AuditEntry {
+    fn audited(&self, result: &RunSummary) -> AuditEntry {
         let row = self.row;
         let options = &row.options;
         AuditEntry {
-            action: if result.ok { "destination.reverse_run" } else { "destination.reverse_run.failed" }.to_owned(),
+            action: if result.ok == Some(true) { "destination.reverse_run" } else { "destination.reverse_run.failed" }.to_owned(),
             who: row.started_by.clone(),
             org_id: row.org_id.clone(),
             destination_id: Some(row.destination_id.clone()),
             plan_id: Some(row.plan_id.clone()),
             run_id: Some(row.run_id.clone()),
             component: options.component.clone(),
-            counts: Some(result.audited(options).to_string()),
+            counts: Some(outcome::audited(result).to_string()),
             detail: json!({
                 "override": options.overridden, "undoes": options.undoes,
                 "requests": result.requests, "stopped": result.stopped,

@@ -1,11 +1,13 @@
 //! What the service works on: dry runs, and runs that are carried to their end whatever happens to the process.
 //!
 //! - [`planning`]: golden records of an org in, a kept plan out
+//! - [`beginning`]: a confirmation in, a queued run out
 //! - `queue`: which run is next
 //! - `execution`: one run, from its turn to its row in the audit log
 //! - [`live`]: a run as it is watched and stopped
 //! - [`turns`]: turns at what many want at once
 
+pub mod beginning;
 mod execution;
 pub mod live;
 pub mod planning;

@@ -5,7 +5,7 @@ use crate::{
     app::App,
     links::LinkError,
     storage::{self, NoRoom},
-    store::{DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, now_ms, time_text},
+    store::{DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, now_ms},
 };
 use reverse_sync::{
     ErrorKind,
@@ -17,81 +17,44 @@ use reverse_sync::{
     },
     engine::EngineError,
     journal::{self, JournalError, RunId},
-    plan::{DroppedField, Fingerprint, Guard, Plan, PlanError, PlanId, PlanMode, SampleChange, SkippedRows},
+    plan::{Fingerprint, Plan, PlanError, PlanId, PlanMode, SkippedRows},
     planner::{self, Asking, Planning, PlanningError},
     records::{RecordSource, RecordsError},
     run::StopSignal,
+    summary::PlanSummary,
     undo::{self, UndoError, Undoing},
     verify::VerifyError,
 };
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, io, sync::Arc, time::Instant};
+use serde::Serialize;
+use std::{io, sync::Arc, time::Instant};
 
 /// Skipped rows that are shown with a plan, and the longest sentence about one of them, in characters.
 const EXPLAINED: usize = 10;
 const LONGEST_DETAIL: usize = 500;
 
-/// A plan, for people and programs: what a dry run is answered with.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+/// A plan: what a dry run is answered with.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Plan)]
 pub struct PlanJson {
-    /// Always true: nothing was written.
-    pub dry_run: bool,
-    /// Golden records.
-    pub total: u64,
-    /// Records that would be updated.
-    pub writable: u64,
-    /// All others.
-    pub skipped: u64,
-    /// The first changes; left out of lists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub sample: Option<Vec<SampleChange>>,
-    /// Names the plan: the same for the same golden records, destination and component.
-    pub plan_id: String,
+    /// The plan. It has the first 10 of `skipped_rows`; `GET /plans/{plan_id}/skipped` has all.
+    #[serde(flatten)]
+    pub plan: PlanSummary,
     /// Where it would be written.
     pub destination_id: String,
-    /// What that is called.
-    pub destination: PlannedFor,
-    /// The account that it was made with, and that its runs are held to, in the CRM's own name; null if nobody has asked (offline), or nobody knows.
-    #[serde(default)]
-    pub account: Option<String>,
-    /// `offline`: without asking the CRM; `online`: with its metadata; `compare`: with its records.
-    pub mode: PlanMode,
-    /// Records that are not written, by reason.
-    pub skipped_by_reason: BTreeMap<String, u64>,
-    /// The first 10 of them that are left out for a reason of their own, such as a value that cannot be written; of an undo, those that somebody
-    /// changed since. Left out of lists; `GET /plans/{plan_id}/skipped` has all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub skipped_rows: Option<Vec<SkippedRows>>,
-    /// How many records each field would be written for.
-    pub fields: BTreeMap<String, u64>,
-    /// Columns that are not written.
-    pub dropped_fields: Vec<DroppedField>,
-    /// What the person who confirms should know.
-    pub warnings: Vec<String>,
-    /// What the person who confirms has to override by name.
-    pub guards: Vec<Guard>,
-    /// The run that it undoes.
-    pub undoes: Option<String>,
-    /// When it was made.
-    pub planned_at: String,
     /// Who had it made.
     pub planned_by: String,
-    /// The component that made it, and alone may run it.
-    pub component: String,
-    /// The likely cause, if there is nothing to write.
-    pub hint: Option<String>,
 }
 
-/// The destination of a plan, as it was.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct PlannedFor {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub destination_type: String,
+impl PlanJson {
+    /// As it is kept.
+    ///
+    /// # Errors
+    /// If it is not what was kept.
+    pub fn of(row: &PlanRow) -> Result<PlanJson, StoreError> {
+        let plan = serde_json::from_str(&row.summary)
+            .map_err(|error| StoreError::Unexpected { place: "plans.summary", error: error.to_string() })?;
+        Ok(PlanJson { plan, destination_id: row.destination_id.clone(), planned_by: row.planned_by.clone() })
+    }
 }
 
 /// Why there is no plan. Nothing was written anywhere.
@@ -300,50 +263,27 @@ fn short(rows: SkippedRows) -> SkippedRows {
 /// Keeps a plan's row, so that it is listed and its golden set stays.
 async fn keep(app: &App, member: &Member, to: &DestinationRow, plan: &Plan, set_id: Option<String>) -> Result<PlanJson, DryRunError> {
     let of = plan.clone();
-    let rows = tokio::task::spawn_blocking(move || of.explained_rows(EXPLAINED))
+    let summary = tokio::task::spawn_blocking(move || PlanSummary::of(&of, EXPLAINED))
         .await
         .map_err(|error| DryRunError::Internal(error.to_string()))?;
-    let skipped_rows = rows.map_err(|error| DryRunError::Internal(error.to_string()))?.into_iter().map(short).collect();
-    let header = plan.header();
-    let planned_at = header.planned_at.parse::<jiff::Timestamp>().map_or_else(|_| now_ms(), jiff::Timestamp::as_millisecond);
-    let json = PlanJson {
-        dry_run: true,
-        total: header.total,
-        writable: header.writable,
-        skipped: header.skipped,
-        sample: Some(header.sample.clone()),
-        plan_id: header.plan_id.to_string(),
-        destination_id: to.destination_id.clone(),
-        destination: PlannedFor { name: header.destination.name.clone(), destination_type: header.destination.destination_type.clone() },
-        account: header.account.as_ref().map(ToString::to_string),
-        mode: header.mode,
-        skipped_by_reason: header.skipped_by_reason.clone(),
-        skipped_rows: Some(skipped_rows),
-        fields: header.fields.clone(),
-        dropped_fields: header.dropped_fields.clone(),
-        warnings: header.warnings.clone(),
-        guards: header.guards.clone(),
-        undoes: header.undoes.as_ref().map(ToString::to_string),
-        planned_at: time_text(planned_at),
-        planned_by: member.who(),
-        component: header.component.digest.to_string(),
-        hint: header.hint(),
-    };
+    let mut summary = summary.map_err(|error| DryRunError::Internal(error.to_string()))?;
+    summary.skipped_rows = summary.skipped_rows.map(|rows| rows.into_iter().map(short).collect());
+    let planned_at = summary.planned_at.parse::<jiff::Timestamp>().map_or_else(|_| now_ms(), jiff::Timestamp::as_millisecond);
     let row = PlanRow {
-        plan_id: json.plan_id.clone(),
+        plan_id: summary.plan_id.to_string(),
         destination_id: to.destination_id.clone(),
         set_id,
-        undoes: json.undoes.clone(),
-        summary: serde_json::to_string(&json).map_err(|error| DryRunError::Internal(error.to_string()))?,
+        undoes: summary.undoes.as_ref().map(ToString::to_string),
+        summary: serde_json::to_string(&summary).map_err(|error| DryRunError::Internal(error.to_string()))?,
         planned_at,
-        planned_by: json.planned_by.clone(),
+        planned_by: member.who(),
     };
     if app.store.keep_plan(&member.org_id, &row).await? {
         // Three files, whose names are in the cache.
         let bytes = storage::size(&app.folder(&member.org_id).plans().join(&row.plan_id));
         app.storage.added(&member.org_id, bytes.map_err(|error| DryRunError::Internal(error.to_string()))?);
     }
-    Ok(json)
+    Ok(PlanJson { plan: summary, destination_id: row.destination_id, planned_by: row.planned_by })
 }
 
 /// Plans the way back from a run. Only reads leave. An org that keeps as much as it may can do this too: no undo is larger than the plan that it

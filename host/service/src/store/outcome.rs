@@ -1,10 +1,12 @@
-//! What a run was asked to do, and what it came to: the JSON in the columns `runs.options` and `runs.result`.
+//! What a run was asked to do, the JSON in the column `runs.options`; and what it came to, a [`RunSummary`] in `runs.result`.
 
+use crate::store::RunRow;
 use reverse_sync::{
-    journal::{Counts, KnownCounts},
-    passes::{Canary, Checks, Done},
+    journal::Counts,
+    passes::{Canary, Checks},
     plan::{Header, PlanMode},
-    run::StopReason,
+    run::{StopReason, Stopped},
+    summary::RunSummary,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -37,7 +39,11 @@ pub struct RunOptions {
 }
 
 super::decode!(RunOptions, "runs.options", serde_json::from_str::<RunOptions>);
-super::decode!(RunResult, "runs.result", serde_json::from_str::<RunResult>);
+super::decode!(RunResult, "runs.result", |text| serde_json::from_str(text).map(RunResult));
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunResult(pub RunSummary);
 
 impl RunOptions {
     /// For a plan.
@@ -56,98 +62,40 @@ impl RunOptions {
     }
 }
 
-/// Why a run ended early.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Stopped {
-    /// `cancelled`, `unauthorized`, `rate_limited`, `unavailable`, `rejected`, `component`; `refused`: the gate did not open, or the credential
-    /// opens another account (`other_account`) or one that nobody knows (`account_unknown`); `credential`: there is no usable credential; `internal`: the service failed.
-    pub reason: String,
-    /// The CRM's own code, if there was one.
-    pub code: Option<String>,
-    /// What happened and what to do.
-    pub message: String,
-}
-
-impl Stopped {
-    pub(crate) fn new(reason: &str, message: impl Into<String>) -> Stopped {
-        Stopped { reason: reason.to_owned(), code: None, message: message.into() }
+impl RunOptions {
+    /// A run as it was confirmed.
+    pub fn summary(&self, row: &RunRow) -> RunSummary {
+        let summary = RunSummary {
+            run_id: row.run_id.parse().ok(),
+            plan_id: row.plan_id.parse().ok(),
+            total: Some(self.total),
+            writable: Some(self.writable),
+            skipped: Some(self.skipped),
+            undoes: self.undoes.as_ref().and_then(|run| run.parse().ok()),
+            requests: Some(0),
+            refused_requests: Some(0),
+            canary: self.checks.canary.map(|size| Canary { size: size.get(), held: None }),
+            ..RunSummary::default()
+        };
+        summary.with_counts(Some(Counts::default()))
     }
 }
 
-/// What a run came to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RunResult {
-    /// Whether every change is in the CRM now, as far as anybody looked.
-    pub ok: bool,
-    /// How changes ended, over all attempts.
-    #[serde(flatten)]
-    pub counts: KnownCounts,
-    /// Changes without an outcome.
-    pub pending: Option<u64>,
-    /// Requests that left in the last attempt, without those that read back what it had written.
-    pub requests: u64,
-    /// Requests of that attempt that egress refused.
-    pub refused_requests: u64,
-    /// The most memory that the component had in that attempt, in bytes.
-    pub peak_memory_bytes: u64,
-    /// Why it ended early, if it did.
-    pub stopped: Option<Stopped>,
-    /// What the first changes came to.
-    pub canary: Option<Canary>,
-    /// What was read back, or why it could not be.
-    pub verified: Option<Value>,
-    /// The rights that the credential needs, if it lacked some.
-    pub required_rights: Option<String>,
+pub(crate) fn stop(reason: StopReason, message: impl Into<String>) -> Stopped {
+    Stopped { reason, code: None, message: message.into() }
 }
 
-impl RunResult {
-    /// A run that has not got as far as writing, with what its journal says by now, if that can be read.
-    pub(crate) fn not_begun(counts: Option<Counts>, writable: u64, stopped: Stopped) -> RunResult {
-        RunResult {
-            ok: false,
-            counts: counts.into(),
-            pending: counts.map(|counts| writable.saturating_sub(counts.done())),
-            requests: 0,
-            refused_requests: 0,
-            peak_memory_bytes: 0,
-            stopped: Some(stopped),
-            canary: None,
-            verified: None,
-            required_rights: None,
-        }
-    }
+/// A run that has not got as far as writing, with what its journal says by now, if that can be read.
+pub(crate) fn not_begun(options: &RunOptions, row: &RunRow, counts: Option<Counts>, stopped: Stopped) -> RunSummary {
+    let run = options.summary(row).with_counts(counts);
+    RunSummary { ok: Some(false), peak_memory_bytes: Some(0), stopped: Some(stopped), ..run }
+}
 
-    pub(crate) fn of(done: &Done, required_rights: &str) -> RunResult {
-        let report = &done.report;
-        let stopped = report.stopped.as_ref().map(|stopped| Stopped {
-            reason: serde_json::to_value(stopped.reason).ok().and_then(|reason| Some(reason.as_str()?.to_owned())).unwrap_or_default(),
-            code: stopped.code.clone(),
-            message: stopped.message.clone(),
-        });
-        let unauthorized = report.stopped.as_ref().is_some_and(|stopped| stopped.reason == StopReason::Unauthorized);
-        RunResult {
-            ok: done.ok(),
-            counts: Some(report.counts).into(),
-            pending: Some(report.pending),
-            requests: report.requests,
-            refused_requests: report.refused,
-            peak_memory_bytes: report.peak_memory,
-            stopped,
-            canary: done.canary,
-            verified: done.verified.as_ref().map(|verified| match verified {
-                Ok(verified) => json!(verified),
-                Err(error) => json!({ "error": error }),
-            }),
-            required_rights: unauthorized.then(|| required_rights.to_owned()),
-        }
-    }
-
-    /// The counts of its row in the audit log.
-    pub(crate) fn audited(&self, options: &RunOptions) -> Value {
-        let counts = &self.counts;
-        json!({
-            "total": options.total, "writable": options.writable, "updated": counts.updated, "unchanged": counts.unchanged, "failed": counts.failed,
-            "drifted": counts.drifted, "unknown": counts.unknown, "pending": self.pending, "skipped": options.skipped,
-        })
-    }
+/// The counts of a run's row in the audit log.
+pub(crate) fn audited(run: &RunSummary) -> Value {
+    let counts = &run.counts;
+    json!({
+        "total": run.total, "writable": run.writable, "updated": counts.updated, "unchanged": counts.unchanged, "failed": counts.failed,
+        "drifted": counts.drifted, "unknown": counts.unknown, "pending": run.pending, "skipped": run.skipped,
+    })
 }

@@ -1,9 +1,10 @@
 //! Runs: what was confirmed, where it stands, what it came to.
 
-use super::{AuditEntry, Result, RunOptions, RunResult, Status, Store, now_ms, quotas::count_start, to_json, turn};
+use super::{AuditEntry, Result, RunOptions, RunResult, Status, Store, StoreError, now_ms, quotas::count_start, to_json, turn};
 use reverse_sync::{
-    journal::{Ending, JournalId, Problem, RunId},
+    journal::{Ending, JournalId, Problem, Response, RunId},
     plan::PlanId,
+    summary::{ErrorEntry, RunSummary},
 };
 use serde_json::{Value, json};
 
@@ -106,21 +107,30 @@ pub struct RunFilter<'a> {
     pub before: Option<i64>,
 }
 
-/// A change that was not updated.
-#[derive(Clone, Debug)]
-pub struct OutcomeRow {
-    /// How it ended: `failed`, `drifted` or `unknown`.
-    pub outcome: String,
-    /// The golden record's row.
-    pub row_number: i64,
-    /// The CRM's record id.
-    pub provider_id: String,
-    /// HTTP status of the CRM's answer, if there was one.
-    pub http_status: Option<i64>,
-    /// The CRM's code, or one of ours.
-    pub code: String,
-    /// The CRM's words, or ours.
-    pub message: String,
+/// A change that was not updated, as it is stored.
+struct OutcomeRow {
+    outcome: String,
+    row_number: i64,
+    provider_id: String,
+    http_status: Option<i64>,
+    code: String,
+    message: String,
+}
+
+impl OutcomeRow {
+    fn entry(self) -> Result<ErrorEntry> {
+        let unexpected = |error: String| StoreError::Unexpected { place: "outcomes", error };
+        Ok(ErrorEntry {
+            outcome: serde_json::from_value(Value::String(self.outcome)).map_err(|error| unexpected(error.to_string()))?,
+            row: u64::try_from(self.row_number).map_err(|error| unexpected(error.to_string()))?,
+            provider_id: self.provider_id,
+            response: Response {
+                status: self.http_status.and_then(|status| u16::try_from(status).ok()),
+                code: self.code,
+                message: self.message,
+            },
+        })
+    }
 }
 
 /// Where a run stands: one that waits for a time is queued in the table.
@@ -318,7 +328,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn wait_run(&self, org_id: &str, run_id: &str, due_at: i64, result: &RunResult) -> Result<()> {
+    pub async fn wait_run(&self, org_id: &str, run_id: &str, due_at: i64, result: &RunSummary) -> Result<()> {
         let mut write = self.write().await?;
         self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!(
@@ -425,7 +435,7 @@ impl Store {
         org_id: &str,
         run_id: &str,
         status: Status,
-        result: &RunResult,
+        result: &RunSummary,
         problems: &[(Ending, Problem)],
         audit: &AuditEntry,
     ) -> Result<()> {
@@ -477,9 +487,10 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn problems(&self, org_id: &str, run_id: &str, limit: i64) -> Result<Vec<OutcomeRow>> {
+    pub async fn problems(&self, org_id: &str, run_id: &str, limit: i64) -> Result<Vec<ErrorEntry>> {
         let sql = "SELECT outcome, row_number, provider_id, http_status, code, message FROM outcomes WHERE org_id = $1 AND run_id = $2 \
                    ORDER BY change_number LIMIT $3";
-        Ok(sqlx::query_as(sql).bind(org_id).bind(run_id).bind(limit).fetch_all(&self.reads).await?)
+        let rows: Vec<OutcomeRow> = sqlx::query_as(sql).bind(org_id).bind(run_id).bind(limit).fetch_all(&self.reads).await?;
+        rows.into_iter().map(OutcomeRow::entry).collect()
     }
 }

@@ -5,12 +5,13 @@ use reverse_sync::{
     destination::{Destination, OnDuplicateId},
     journal::{Ending, Problem},
     plan::PlanId,
+    summary::RunSummary,
 };
 use reverse_sync_service::{
     app::State,
     store::{
         AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, OwnQuota, Resumed, Revoked, Role, RunFilter, RunOptions,
-        RunResult, SourceSettings, Status, Store,
+        SourceSettings, Status, Store,
     },
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
@@ -65,7 +66,7 @@ static OPTIONS: LazyLock<RunOptions> = LazyLock::new(|| {
     serde_json::from_value(json!({"override": [], "mode": "offline", "total": 1, "writable": 1, "skipped": 0, "undoes": null})).unwrap()
 });
 
-fn result(updated: u64) -> RunResult {
+fn result(updated: u64) -> RunSummary {
     let numbers = json!({"ok": true, "updated": updated, "requests": 1, "refused_requests": 0, "peak_memory_bytes": 0});
     serde_json::from_value(numbers).unwrap()
 }
@@ -256,11 +257,8 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
         store.end_run(&org, id, Status::Failed, &result(1), &problems, &entry(&org, "destination.reverse_run.failed")).await.unwrap();
     }
     let found = store.problems(&org, id, 10).await.unwrap();
-    assert_eq!(
-        found.iter().map(|problem| (problem.outcome.as_str(), problem.row_number)).collect::<Vec<_>>(),
-        [("failed", 4), ("unknown", 6)]
-    );
-    assert_eq!((found[0].code.as_str(), found[0].message.as_str(), found[0].http_status), ("BAD", "é", Some(400)));
+    assert_eq!(found.iter().map(|problem| (problem.outcome, problem.row)).collect::<Vec<_>>(), [(Ending::Failed, 4), (Ending::Unknown, 6)]);
+    assert_eq!((found[0].response.code.as_str(), found[0].response.message.as_str(), found[0].response.status), ("BAD", "é", Some(400)));
     let rows = store.audit_log(&org, i64::MAX, 10).await.unwrap();
     assert_eq!(rows.iter().filter(|row| row.entry.action == "destination.reverse_run.failed").count(), 1);
     assert!(store.unfinished_runs().await.unwrap().is_empty());

@@ -700,6 +700,14 @@ export interface components {
             required_rights: string;
             title: string;
         };
+        Difference: {
+            field: string;
+            now: unknown;
+            provider_id: string;
+            /** Format: int64 */
+            row: number;
+            written: unknown;
+        };
         DroppedField: {
             name: string;
             reason: string;
@@ -708,10 +716,11 @@ export interface components {
             mode?: components["schemas"]["PlanMode"];
         };
         EndedRun: components["schemas"]["Run"] & {
-            dry_run: boolean;
             errors: components["schemas"]["RecordError"][];
             errors_truncated: boolean;
         };
+        /** @enum {string} */
+        Ending: "failed" | "drifted" | "unknown";
         GoldenQuery: {
             database_url: string;
             query: string;
@@ -738,6 +747,18 @@ export interface components {
         };
         /** @enum {string} */
         HowMany: "sample" | "all";
+        KnownCounts: {
+            /** Format: int64 */
+            drifted?: number | null;
+            /** Format: int64 */
+            failed?: number | null;
+            /** Format: int64 */
+            unchanged?: number | null;
+            /** Format: int64 */
+            unknown?: number | null;
+            /** Format: int64 */
+            updated?: number | null;
+        };
         List_ApiKey: {
             items: {
                 created_at: string;
@@ -830,36 +851,10 @@ export interface components {
             next?: string | null;
         };
         List_Plan: {
-            items: {
-                account?: string | null;
-                component: string;
-                destination: components["schemas"]["PlannedFor"];
+            items: (components["schemas"]["PlanSummary"] & {
                 destination_id: string;
-                dropped_fields: components["schemas"]["DroppedField"][];
-                dry_run: boolean;
-                fields: {
-                    [key: string]: number;
-                };
-                guards: components["schemas"]["Guard"][];
-                hint?: string | null;
-                mode: components["schemas"]["PlanMode"];
-                plan_id: string;
-                planned_at: string;
                 planned_by: string;
-                sample?: components["schemas"]["SampleChange"][];
-                /** Format: int64 */
-                skipped: number;
-                skipped_by_reason: {
-                    [key: string]: number;
-                };
-                skipped_rows?: components["schemas"]["SkippedRows"][];
-                /** Format: int64 */
-                total: number;
-                undoes?: string | null;
-                warnings: string[];
-                /** Format: int64 */
-                writable: number;
-            }[];
+            })[];
             next?: string | null;
         };
         List_PlannedChange: {
@@ -875,50 +870,18 @@ export interface components {
             next?: string | null;
         };
         List_Run: {
-            items: {
+            items: (components["schemas"]["RunSummary"] & {
                 can_undo: boolean;
-                canary?: components["schemas"]["Canary"] | null;
                 created_at: string;
                 destination_id: string;
-                /** Format: int64 */
-                drifted?: number | null;
                 due_at?: string | null;
                 ended_at?: string | null;
-                /** Format: int64 */
-                failed?: number | null;
-                ok?: boolean | null;
                 override: string[];
-                /** Format: int64 */
-                peak_memory_bytes?: number | null;
-                /** Format: int64 */
-                pending?: number | null;
-                plan_id: string;
-                /** Format: int64 */
-                refused_requests: number;
-                /** Format: int64 */
-                requests: number;
-                required_rights?: string | null;
-                run_id: string;
-                /** Format: int64 */
-                skipped: number;
                 started_at?: string | null;
                 started_by: string;
                 status: components["schemas"]["RunStatus"];
-                stopped?: components["schemas"]["Stopped"] | null;
-                /** Format: int64 */
-                total: number;
-                /** Format: int64 */
-                unchanged?: number | null;
-                undoes?: string | null;
-                /** Format: int64 */
-                unknown?: number | null;
-                /** Format: int64 */
-                updated?: number | null;
-                verified?: Record<string, unknown> | null;
                 verify?: components["schemas"]["HowMany"] | null;
-                /** Format: int64 */
-                writable: number;
-            }[];
+            })[];
             next?: string | null;
         };
         List_SkippedRows: {
@@ -990,6 +953,12 @@ export interface components {
             name: string;
             provider: string;
         };
+        NotRead: {
+            provider_id: string;
+            reason: string;
+            /** Format: int64 */
+            row: number;
+        };
         Org: {
             id: string;
             name: string;
@@ -997,35 +966,9 @@ export interface components {
         };
         /** @enum {string} */
         Outcome: "updated" | "unchanged" | "failed" | "drifted" | "unknown" | "pending";
-        Plan: {
-            account?: string | null;
-            component: string;
-            destination: components["schemas"]["PlannedFor"];
+        Plan: components["schemas"]["PlanSummary"] & {
             destination_id: string;
-            dropped_fields: components["schemas"]["DroppedField"][];
-            dry_run: boolean;
-            fields: {
-                [key: string]: number;
-            };
-            guards: components["schemas"]["Guard"][];
-            hint?: string | null;
-            mode: components["schemas"]["PlanMode"];
-            plan_id: string;
-            planned_at: string;
             planned_by: string;
-            sample?: components["schemas"]["SampleChange"][];
-            /** Format: int64 */
-            skipped: number;
-            skipped_by_reason: {
-                [key: string]: number;
-            };
-            skipped_rows?: components["schemas"]["SkippedRows"][];
-            /** Format: int64 */
-            total: number;
-            undoes?: string | null;
-            warnings: string[];
-            /** Format: int64 */
-            writable: number;
         };
         /** @enum {string} */
         PlanMode: "offline" | "online" | "compare";
@@ -1041,6 +984,36 @@ export interface components {
         PlannedFor: {
             destination_type: string;
             name: string;
+        };
+        PlanSummary: {
+            account?: string | null;
+            base_url?: string | null;
+            component: string;
+            destination: components["schemas"]["PlannedFor"];
+            dropped_fields: components["schemas"]["DroppedField"][];
+            dry_run: boolean;
+            fields: {
+                [key: string]: number;
+            };
+            guards: components["schemas"]["Guard"][];
+            hint?: string | null;
+            mode: components["schemas"]["PlanMode"];
+            more_skipped_rows?: boolean;
+            plan_id: string;
+            planned_at: string;
+            sample?: components["schemas"]["SampleChange"][];
+            /** Format: int64 */
+            skipped: number;
+            skipped_by_reason: {
+                [key: string]: number;
+            };
+            skipped_rows?: components["schemas"]["SkippedRows"][];
+            /** Format: int64 */
+            total: number;
+            undoes?: string | null;
+            warnings: string[];
+            /** Format: int64 */
+            writable: number;
         };
         Problem: {
             code: string;
@@ -1080,7 +1053,7 @@ export interface components {
             database: components["schemas"]["DatabaseState"];
         };
         RecordError: {
-            outcome: string;
+            outcome: components["schemas"]["Ending"];
             provider_id: string;
             response: components["schemas"]["CrmResponse"];
             /** Format: int64 */
@@ -1094,49 +1067,17 @@ export interface components {
         };
         /** @enum {string} */
         Role: "viewer" | "operator" | "admin";
-        Run: {
+        Run: components["schemas"]["RunSummary"] & {
             can_undo: boolean;
-            canary?: components["schemas"]["Canary"] | null;
             created_at: string;
             destination_id: string;
-            /** Format: int64 */
-            drifted?: number | null;
             due_at?: string | null;
             ended_at?: string | null;
-            /** Format: int64 */
-            failed?: number | null;
-            ok?: boolean | null;
             override: string[];
-            /** Format: int64 */
-            peak_memory_bytes?: number | null;
-            /** Format: int64 */
-            pending?: number | null;
-            plan_id: string;
-            /** Format: int64 */
-            refused_requests: number;
-            /** Format: int64 */
-            requests: number;
-            required_rights?: string | null;
-            run_id: string;
-            /** Format: int64 */
-            skipped: number;
             started_at?: string | null;
             started_by: string;
             status: components["schemas"]["RunStatus"];
-            stopped?: components["schemas"]["Stopped"] | null;
-            /** Format: int64 */
-            total: number;
-            /** Format: int64 */
-            unchanged?: number | null;
-            undoes?: string | null;
-            /** Format: int64 */
-            unknown?: number | null;
-            /** Format: int64 */
-            updated?: number | null;
-            verified?: Record<string, unknown> | null;
             verify?: components["schemas"]["HowMany"] | null;
-            /** Format: int64 */
-            writable: number;
         };
         RunEvent: {
             data: string;
@@ -1152,6 +1093,31 @@ export interface components {
         };
         /** @enum {string} */
         RunStatus: "queued" | "waiting" | "running" | "cancelling" | "interrupted" | "succeeded" | "failed" | "stopped";
+        RunSummary: components["schemas"]["KnownCounts"] & {
+            canary?: components["schemas"]["Canary"] | null;
+            dry_run: boolean;
+            ok?: boolean | null;
+            /** Format: int64 */
+            peak_memory_bytes?: number | null;
+            /** Format: int64 */
+            pending?: number | null;
+            plan_id: string;
+            /** Format: int64 */
+            refused_requests: number;
+            /** Format: int64 */
+            requests: number;
+            required_rights?: string | null;
+            run_id: string;
+            /** Format: int64 */
+            skipped: number;
+            stopped?: components["schemas"]["Stopped"] | null;
+            /** Format: int64 */
+            total: number;
+            undoes?: string | null;
+            verified?: components["schemas"]["Verification"] | null;
+            /** Format: int64 */
+            writable: number;
+        };
         SampleChange: {
             before?: Record<string, unknown>;
             fields: Record<string, unknown>;
@@ -1191,6 +1157,7 @@ export interface components {
             credential?: components["schemas"]["CredentialDocument"];
             limit?: components["schemas"]["SourceLimit"] | null;
             name?: string;
+            provider?: string;
         };
         SourceLimit: {
             /** Format: int32 */
@@ -1201,11 +1168,26 @@ export interface components {
         Stopped: {
             code?: string | null;
             message: string;
-            reason: string;
+            reason: components["schemas"]["StopReason"];
         };
+        /** @enum {string} */
+        StopReason: "cancelled" | "unauthorized" | "rate_limited" | "unavailable" | "refused" | "rejected" | "component" | "credential" | "journal" | "internal";
         User: {
             id: string;
             name: string;
+        };
+        Verification: components["schemas"]["Verified"] | {
+            error: string;
+        };
+        Verified: {
+            /** Format: int64 */
+            as_written: number;
+            /** Format: int64 */
+            different: number;
+            not_read: components["schemas"]["NotRead"][];
+            stored_differently: components["schemas"]["Difference"][];
+            /** Format: int64 */
+            verified: number;
         };
     };
     responses: never;

@@ -212,7 +212,7 @@ function attentionOf(/** @type {Run} */ run) {
 }
 
 /**
- * What reading back came to. The description leaves it open.
+ * What reading back came to, or why it could not be done.
  *
  * @typedef {{ row: number, provider_id: string, field?: string, written?: unknown, now?: unknown, reason?: string }} Unlike
  * @typedef {{ error?: string, verified?: number, as_written?: number, stored_differently?: Unlike[], not_read?: Unlike[] }} Verified

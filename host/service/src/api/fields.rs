@@ -1,0 +1,163 @@
+//! What the fields of request bodies are made of. No error repeats a value, which may be a secret that was pasted into the wrong place.
+
+use secrecy::SecretString;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::Value;
+use std::{fmt, marker::PhantomData, str::FromStr};
+
+/// Longest name of anything.
+const MAX_NAME: usize = 100;
+
+/// What is written as a JSON object. serde takes a list for a struct too.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries(PhantomData)).map(Object)
+    }
+}
+
+/// A key that may be left out (`None`, by `#[serde(default)]`). If it is there, it is a `T`: null only if that is an `Option`.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A name for people, without the blanks around it.
+#[derive(Debug)]
+pub struct Name(pub String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let name = text.trim();
+        if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
+            return Err(D::Error::custom(format!("a name has 1 to {MAX_NAME} characters on one line")));
+        }
+        Ok(Name(name.to_owned()))
+    }
+}
+
+/// What golden records are, such as `person`.
+pub struct EntityType(pub String);
+
+impl<'de> Deserialize<'de> for EntityType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<EntityType, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if is_entity_type(&text) { Ok(EntityType(text)) } else { Err(D::Error::custom(ENTITY_TYPE)) }
+    }
+}
+
+/// What an entity type has to be.
+pub const ENTITY_TYPE: &str = "an entity type is 1 to 100 letters, digits, `_` and `-`, such as `person`";
+
+/// Whether this can be the name of a type of golden records. It is part of URLs.
+pub fn is_entity_type(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// What is written as a text, and no other way.
+pub struct Parsed<T>(pub T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Parsed<T>, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Parsed).map_err(D::Error::custom)
+    }
+}
+
+/// A text that nothing prints.
+pub struct Secret(pub SecretString);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(|text| Secret(SecretString::from(text)))
+    }
+}
+
+/// A key as a step of a JSON Pointer.
+pub fn step(key: &str) -> String {
+    shown(key).replace('~', "~0").replace('/', "~1")
+}
+
+/// As much of a text as a message repeats.
+pub fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
+}
+
+/// Names as a message lists them.
+pub fn listed<'n>(names: impl IntoIterator<Item = impl AsRef<str> + 'n>) -> String {
+    names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// What a value is, without the value.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The name that was probably meant: the nearest one, if it is near.
+pub fn nearest<'n>(key: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let (key, most) = (shown(key).to_lowercase(), 1 + key.len() / 5);
+    let near = names.into_iter().map(|name| (distance(&key, name), name)).filter(|(distance, _)| *distance <= most);
+    near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// How many characters have to be put in, left out, changed, or swapped with their neighbour to make one text of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let (mut before, mut row) = (Vec::new(), (0..=other.len()).collect::<Vec<_>>());
+    let mut last = '\0';
+    for (i, c) in one.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, o) in other.iter().enumerate() {
+            let mut least = (row[j] + usize::from(c != *o)).min(row[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && c == other[j - 1] && last == *o {
+                least = least.min(before[j - 1] + 1);
+            }
+            next.push(least);
+        }
+        (before, row, last) = (row, next, c);
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_keyboard_is_understood() {
+        let names = ["name", "fields", "entity_type", "config_json"];
+        for (key, meant) in [
+            ("feilds", Some("fields")),
+            ("Name", Some("name")),
+            ("nam", Some("name")),
+            ("entitytype", Some("entity_type")),
+            ("config", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(key, names), meant, "{key}");
+        }
+        assert_eq!((distance("", "abc"), distance("kitten", "sitting"), distance("ca", "ac")), (3, 3, 1));
+    }
+}

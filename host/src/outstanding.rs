@@ -9,9 +9,10 @@ use crate::{
     changes::ChangeBatch,
 };
 use hashbrown::HashTable;
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -108,8 +109,8 @@ impl Outstanding {
     }
 
     fn window(&self) -> MutexGuard<'_, Window> {
-        // The window is consistent after every statement that can panic, so a poisoned lock is still good.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        // The window is consistent after every statement that can panic, so it is good after a panic, too.
+        self.0.lock()
     }
 
     /// Registers changes that are about to be handed out.

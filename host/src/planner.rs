@@ -16,11 +16,8 @@ use crate::{
     streams::{Decision, Failed, PlanSinkResource, RecordsResource, Shared, lock},
 };
 use arrow_array::RecordBatch;
-use std::{
-    io,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use parking_lot::Mutex;
+use std::{io, path::Path, sync::Arc};
 use tokio::sync::mpsc;
 
 pub use crate::records::Records;

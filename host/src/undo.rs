@@ -17,12 +17,8 @@ use crate::{
     values::{members, shown},
     verify::{self, Holding, Reading, VerifyError},
 };
-use std::{
-    collections::BTreeMap,
-    io,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 /// The reason code of a record that somebody changed since the run.
 pub const CHANGED_SINCE: &str = "changed_since";
@@ -223,8 +219,8 @@ struct Spooling {
 }
 
 fn lock(spooling: &Mutex<Spooling>) -> MutexGuard<'_, Spooling> {
-    // An error is kept in it rather than thrown, so a poisoned lock is still good.
-    spooling.lock().unwrap_or_else(PoisonError::into_inner)
+    // An error is kept in it rather than thrown, so it is good after a panic, too.
+    spooling.lock()
 }
 
 impl Spooling {

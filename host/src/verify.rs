@@ -14,12 +14,13 @@ use crate::{
     streams::{ConfirmedResource, Selection, VerifySinkResource},
     values::members,
 };
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -186,8 +187,8 @@ pub async fn check(
 ) -> Result<Verified, VerifyError> {
     let verified = Arc::new(Mutex::new(Verified { verified: changes.count(), ..Verified::default() }));
     let seen = Arc::clone(&verified);
-    let show = move |reading: Reading<'_>| seen.lock().unwrap_or_else(PoisonError::into_inner).see(&reading);
+    let show = move |reading: Reading<'_>| seen.lock().see(&reading);
     verify(component, grant, plan, changes, link, stop, show).await?;
-    let verified = std::mem::take(&mut *verified.lock().unwrap_or_else(PoisonError::into_inner));
+    let verified = std::mem::take(&mut *verified.lock());
     Ok(verified)
 }

@@ -15,6 +15,7 @@ use super::{
     store::{AuditEntry, Head, Quota, ServiceState, SourceRow, SourceSettings, Store, StoreError},
 };
 use axum::extract::FromRef;
+use parking_lot::Mutex;
 use reverse_sync::{
     component::{Component, DestinationType, Grant},
     component_files::ComponentFiles,
@@ -26,7 +27,7 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 use tokio::sync::watch;
 
@@ -311,13 +312,13 @@ impl App {
             LocalSources::Nobodys => return Ok(false),
             LocalSources::Solo => {}
         }
-        // Each statement leaves the map consistent, so a poisoned lock is still good.
-        let known = self.solo.lock().unwrap_or_else(PoisonError::into_inner).get(org_id).copied();
+        // Each statement leaves the map consistent, so it is good after a panic, too.
+        let known = self.solo.lock().get(org_id).copied();
         if let Some(solo) = known {
             return Ok(solo);
         }
         let solo = self.store.org(org_id).await?.is_some_and(|(_, solo)| solo);
-        self.solo.lock().unwrap_or_else(PoisonError::into_inner).insert(org_id.to_owned(), solo);
+        self.solo.lock().insert(org_id.to_owned(), solo);
         Ok(solo)
     }
 }

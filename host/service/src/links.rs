@@ -9,6 +9,7 @@ use super::{
     },
     store::{SourceRow, SourceSettings, Store, StoreError},
 };
+use parking_lot::Mutex;
 use reverse_sync::{
     component::Pacing,
     egress::{
@@ -21,12 +22,7 @@ use reverse_sync::{
     },
 };
 use secrecy::SecretString;
-use std::{
-    collections::HashMap,
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
 /// Why there is no way to a source's CRM.
@@ -102,9 +98,9 @@ impl Links {
         Links { store, keyring, holds, look_again, links: Mutex::default() }
     }
 
-    fn links(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), (i64, Link)>> {
-        // Each statement leaves the map consistent, so a poisoned lock is still good.
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    fn links(&self) -> parking_lot::MutexGuard<'_, HashMap<(String, String), (i64, Link)>> {
+        // Each statement leaves the map consistent, so it is good after a panic, too.
+        self.links.lock()
     }
 
     /// The link of a source, made anew when the source was changed. To be called within the runtime.

@@ -13,12 +13,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -84,7 +80,7 @@ impl Places {
     async fn take(&self, from: IpAddr) -> Option<Place> {
         let from = network(from);
         if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
-            let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut addresses = self.addresses.lock();
             let count = addresses.entry(from).or_default();
             if *count < self.of_address {
                 *count += 1;
@@ -100,7 +96,7 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         let Some((addresses, from)) = &self.of else { return };
-        let mut addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = addresses.lock();
         if let Some(count) = addresses.get_mut(from) {
             *count -= 1;
             if *count == 0 {

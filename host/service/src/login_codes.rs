@@ -1,11 +1,11 @@
 //! The codes of the link that the command prints.
 
 use super::store::random_id;
+use parking_lot::{Mutex, MutexGuard};
 use reverse_sync::digest::Digest;
 use secrecy::SecretString;
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use subtle::ConstantTimeEq;
@@ -47,8 +47,8 @@ impl LoginCodes {
     }
 
     fn fresh(&self) -> MutexGuard<'_, Vec<LoginCode>> {
-        // Each statement leaves the list consistent, so a poisoned lock is still good.
-        let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each statement leaves the list consistent, so it is good after a panic, too.
+        let mut codes = self.0.lock();
         codes.retain(|code| code.made.elapsed() < CODE_LIFE);
         codes
     }

@@ -40,11 +40,12 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use observer::Watched;
 use pacing::Pacer;
+use parking_lot::Mutex;
 use std::{
     convert::Infallible,
     future::Future,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
@@ -110,7 +111,7 @@ impl Traffic {
 
     fn failed_with(&self, error: &TransportError) {
         self.failed.fetch_add(1, Relaxed);
-        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        *self.last_failure.lock() = Some(error.to_string());
     }
 
     /// Requests that were sent.
@@ -130,7 +131,7 @@ impl Traffic {
 
     /// Why the last of those got none.
     pub fn last_failure(&self) -> Option<String> {
-        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_failure.lock().clone()
     }
 
     /// Why there was no access token for a request, if one was missing.

@@ -8,11 +8,8 @@
 
 use crate::contract::capabilities::{self as wit, Rate};
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, Semaphore},
     time::Instant,
@@ -113,8 +110,8 @@ impl Pacer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each statement leaves the state consistent, so a poisoned lock is still good.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        // Each statement leaves the state consistent, so it is good after a panic, too.
+        self.state.lock()
     }
 
     /// What was seen so far.

@@ -8,7 +8,8 @@ use crate::{
     records::{RecordsError, bounds, to_columns},
 };
 use arrow_array::RecordBatch;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Bytes of the records that the component is given at once, about, and never fewer than one record: with long texts, batches are short,
@@ -73,8 +74,8 @@ impl Shared {
 }
 
 pub(crate) fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    // Each statement leaves it consistent, so a poisoned lock is still good.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+    // Each statement leaves it consistent, so it is good after a panic, too.
+    shared.lock()
 }
 
 /// What ended the call from the host's side. The trap that the component sees says the same.

@@ -20,12 +20,13 @@ use super::{
     store::{RunRow, Status, StoreError},
 };
 use live::Live;
+use parking_lot::{Mutex, MutexGuard};
 use queue::Queue;
 use reverse_sync::gate::ConfirmedPlan;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -149,8 +150,8 @@ impl Jobs {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each statement leaves it consistent, so a poisoned lock is still good.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        // Each statement leaves it consistent, so it is good after a panic, too.
+        self.state.lock()
     }
 
     /// Waits for a turn at taking golden records in.

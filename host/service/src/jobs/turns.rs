@@ -1,9 +1,10 @@
 //! Turns at what many want at once: so many in all, so many of one org, and a line that does not get longer without end.
 
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -77,8 +78,8 @@ impl Turns {
     }
 
     fn line(&self, org_id: &str) -> Arc<Line> {
-        // Each statement leaves the map consistent, so a poisoned lock is still good.
-        let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each statement leaves the map consistent, so it is good after a panic, too.
+        let mut orgs = self.orgs.lock();
         if let Some(line) = orgs.get(org_id).and_then(Weak::upgrade) {
             return line;
         }

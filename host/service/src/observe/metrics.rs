@@ -10,6 +10,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use parking_lot::Mutex;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
@@ -30,7 +31,7 @@ use reverse_sync::{
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicU64},
+    sync::{Arc, Weak, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -192,7 +193,7 @@ impl Metrics {
 
     /// From now on, the instances of this engine are counted too.
     pub fn watch(&self, engine: &Arc<Engine>) {
-        self.engines.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(engine));
+        self.engines.0.lock().push(Arc::downgrade(engine));
     }
 
     /// An observer for links to CRMs of this provider, a name from the component's descriptor.
@@ -367,7 +368,7 @@ impl fmt::Debug for Instances {
 
 impl Collector for Instances {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let engines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let engines = self.0.lock();
         let alive: u64 = engines.iter().filter_map(Weak::upgrade).map(|engine| engine.instances()).sum();
         drop(engines);
         let gauge = ConstGauge::new(i64::try_from(alive).unwrap_or(i64::MAX));

@@ -6,12 +6,13 @@
 //! meanwhile: that one stays.
 
 use super::credential::CredentialDocument;
+use parking_lot::Mutex;
 use reverse_sync::egress::credential::refresh_tokens::{Held, RefreshTokens};
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     collections::HashMap,
     fmt, io,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 use tokio::sync::OwnedMutexGuard;
 
@@ -38,8 +39,8 @@ pub struct Holds(Arc<Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>>);
 impl Holds {
     /// The hold of a source. Whoever changes its credential locks it, be it a renewal or somebody who writes another one.
     pub fn of(&self, source_id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        // Each statement leaves the map consistent, so a poisoned lock is still good.
-        let mut holds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each statement leaves the map consistent, so it is good after a panic, too.
+        let mut holds = self.0.lock();
         if let Some(hold) = holds.get(source_id).and_then(Weak::upgrade) {
             return hold;
         }

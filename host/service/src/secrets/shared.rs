@@ -1,11 +1,9 @@
 //! The keys of a running service, which are read again when something was sealed with a key that is newer than they are.
 
 use super::{Keyring, OpenError, Sealed};
+use parking_lot::RwLock;
 use secrecy::SecretString;
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{fmt, sync::Arc};
 
 /// A keyring that clones share. `reverse-sync keys rotate` may add a key to it from outside.
 #[derive(Clone)]
@@ -19,8 +17,8 @@ impl SharedKeyring {
 
     /// The keys as they were last read.
     pub fn current(&self) -> Keyring {
-        // It is replaced whole, so a poisoned lock is still good.
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        // It is replaced whole, so it is good after a panic, too.
+        self.0.read().clone()
     }
 
     /// As [`Keyring::mac`]; a key that is not known is looked for where the keys come from.
@@ -30,7 +28,7 @@ impl SharedKeyring {
         }
         let again = self.current().read_again().ok()?;
         let code = again.mac(key_id, text)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = again;
+        *self.0.write() = again;
         Some(code)
     }
 
@@ -54,7 +52,7 @@ impl SharedKeyring {
                     }
                 };
                 let opened = again.open(context, sealed)?;
-                *self.0.write().unwrap_or_else(PoisonError::into_inner) = again;
+                *self.0.write() = again;
                 Ok(opened)
             }
             other => other,

@@ -1,12 +1,9 @@
 //! Keys that opened nothing. They are counted in memory and logged now and then: whoever tries many must not fill the audit log.
 
 use super::{AuditEntry, Result, Store};
+use parking_lot::Mutex;
 use serde_json::json;
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// Different keys and addresses that are told apart until they are logged; all others are counted together.
 const TOLD_APART: usize = 16;
@@ -23,8 +20,8 @@ impl Store {
         let id = api_key.strip_prefix("rsk_").and_then(|rest| rest.split_once('_')).map_or("", |(id, _)| id);
         let id: String = id.chars().filter(char::is_ascii_alphanumeric).take(ID).collect();
         let from = from.map_or_else(String::new, |from| from.to_string());
-        // Each statement leaves the map consistent, so a poisoned lock is still good.
-        let mut refused = self.refused.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each statement leaves the map consistent, so it is good after a panic, too.
+        let mut refused = self.refused.0.lock();
         let key = (id, from);
         let key = if refused.len() < TOLD_APART || refused.contains_key(&key) { key } else { ("…".to_owned(), "…".to_owned()) };
         *refused.entry(key).or_default() += 1;
@@ -35,11 +32,11 @@ impl Store {
     /// # Errors
     /// If the database refuses; then they are counted on.
     pub async fn log_refused_keys(&self) -> Result<()> {
-        let refused = std::mem::take(&mut *self.refused.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let refused = std::mem::take(&mut *self.refused.0.lock());
         for ((id, from), count) in refused {
             let logged = self.log_refused(&id, &from, count).await;
             if logged.is_err() {
-                let mut refused = self.refused.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut refused = self.refused.0.lock();
                 *refused.entry((id, from)).or_default() += count;
                 logged?;
             }

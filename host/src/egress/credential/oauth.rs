@@ -25,11 +25,12 @@ use super::{
     refresh_tokens::Held,
 };
 use crate::ids::Account;
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::OwnedMutexGuard, task::JoinHandle, time::Instant};
@@ -128,8 +129,8 @@ impl OAuth {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each statement leaves the state consistent, so a poisoned lock is still good.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        // Each statement leaves the state consistent, so it is good after a panic, too.
+        self.state.lock()
     }
 
     /// The token in force. Near its end it is renewed while requests go on with it; past its end they wait.

@@ -2,8 +2,8 @@
 //!
 //! A request passes five stages, in this order, or it does not leave:
 //!
-//! 1. *capability*: is this kind of request granted, in this phase? ([`capability`](crate::capability))
-//! 2. *witness*: does it name only confirmed changes, with their confirmed values? ([`outstanding`](crate::outstanding))
+//! 1. *capability*: is this kind of request granted, in this phase? ([`capability`](mod@crate::capability))
+//! 2. *witness*: does it name only confirmed changes, with their confirmed values? (`outstanding`)
 //! 3. *pacing*: the credential's budget ([`pacing`])
 //! 4. *credential*: only now is the token put in, for the one base URL it belongs to ([`credential`])
 //! 5. *transport*: pooled connections, filtered addresses, deadlines, size limits ([`transport`])
@@ -11,9 +11,9 @@
 //! An answer of 401 says that nothing was applied. If the token has died, the request passes stages 2 to 5 once more, with a
 //! new token; the component sees the second answer only.
 //!
-//! What the host asks by itself ([`question`]) passes the last three.
+//! What the host asks by itself (`question`) passes the last three.
 //!
-//! An offline plan has no egress behind it at all: [`Egress::closed`] refuses everything and holds no credential. An
+//! An offline plan has no egress behind it at all: `Egress::closed` refuses everything and holds no credential. An
 //! online plan has one through which only declared reads pass, and so has verifying.
 
 pub mod addresses;

@@ -230,7 +230,7 @@ impl Header {
     }
 
     /// Reads all of a plan but its changes, and checks that it was not altered. The changes may have been: only
-    /// [`Plan::load`] looks at them.
+    /// [`Plan::load`](super::Plan::load) looks at them.
     ///
     /// # Errors
     /// If it is not there, cannot be read, or was altered.

@@ -10,7 +10,7 @@
 //!
 //! [`run`] keeps several jobs going, each with one batch of changes until all of them have an outcome. A job reports
 //! as it goes, so a run that is stopped has lost nothing but what was on its way. Large plans on Salesforce take another
-//! way, which is a map of its own: [`bulk`]. [`verify`] reads what was written.
+//! way, which is a map of its own: `bulk`. [`verify`] reads what was written.
 
 mod admit;
 mod batch_job;

@@ -10,7 +10,7 @@
 //! - [`endpoint`]: the exchange with the token endpoint, and what its answer means
 //! - [`refresh_tokens`]: where a refresh token is kept, and how its successor replaces it
 //! - [`assertion`]: the signed statement of the JWT bearer grant
-//! - [`echo`]: looks for secrets in answers
+//! - `echo`: looks for secrets in answers
 //! - [`well_known`]: where a provider's token endpoint is, where everybody has it at the same place, and what it calls the account
 
 pub mod assertion;

@@ -9,6 +9,7 @@ mod apply;
 mod audit;
 mod bundled;
 mod exit;
+mod global_args;
 mod inspect;
 mod logging;
 mod oauth;
@@ -28,10 +29,10 @@ mod terminal;
 mod undo;
 mod workspace;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use exit::{Exit, Failure};
-use logging::{LogArgs, Logging};
-use std::path::PathBuf;
+use global_args::GlobalArgs;
+use logging::Logging;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Writes golden records back to HubSpot and Salesforce: UPDATE only, behind a dry run and a confirmation.
@@ -42,21 +43,9 @@ use tracing_subscriber::filter::LevelFilter;
 #[command(version)]
 struct Cli {
     #[command(flatten)]
-    common: Common,
+    global: GlobalArgs,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Args)]
-pub(crate) struct Common {
-    /// The project file
-    #[arg(long, global = true, value_name = "FILE", default_value = "reverse-sync.toml")]
-    project: PathBuf,
-    /// Use this component instead of the bundled one; the project file has to grant what it asks for
-    #[arg(long, global = true, value_name = "FILE")]
-    plugin: Option<PathBuf>,
-    #[command(flatten)]
-    log: LogArgs,
 }
 
 #[derive(Subcommand)]
@@ -153,7 +142,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 fn run_in(runtime: tokio::runtime::Runtime, cli: &Cli) -> Result<Exit, Failure> {
     let within = runtime.enter();
-    let logging = Logging::start(&cli.common.log, cli.command.quiet())?;
+    let logging = Logging::start(&cli.global.log, cli.command.quiet())?;
     drop(within);
     let exit = runtime.block_on(dispatch(cli));
     logging.end();
@@ -164,10 +153,10 @@ fn run_in(runtime: tokio::runtime::Runtime, cli: &Cli) -> Result<Exit, Failure> 
 
 async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
-        Command::Plan(args) => plan::plan(&cli.common, args).await,
-        Command::Run(args) => run::run(&cli.common, args).await,
-        Command::Undo(args) => undo::undo(&cli.common, args).await,
-        Command::Runs(args) => runs::runs(&cli.common, args).await,
+        Command::Plan(args) => plan::plan(&cli.global, args).await,
+        Command::Run(args) => run::run(&cli.global, args).await,
+        Command::Undo(args) => undo::undo(&cli.global, args).await,
+        Command::Runs(args) => runs::runs(&cli.global, args).await,
         Command::Plugin(PluginCommand::Inspect(args)) => inspect::inspect(args).await,
         #[cfg(all(feature = "service", unix))]
         Command::Serve(args) => serve::serve(args).await,

@@ -1,8 +1,8 @@
 //! `reverse-sync plan`: the dry run.
 
 use crate::{
-    Common,
     exit::{Exit, Failure, OrExit},
+    global_args::GlobalArgs,
     rejects, render, terminal,
     workspace::{OnceLink, Target, Workspace},
 };
@@ -76,11 +76,11 @@ impl ModeArgs {
     }
 }
 
-pub(crate) async fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, Failure> {
+pub(crate) async fn plan(global: &GlobalArgs, args: &PlanArgs) -> Result<Exit, Failure> {
     if let Some(path) = &args.rejects {
         rejects::check(path).or_exit(Exit::Usage)?;
     }
-    let workspace = Workspace::open(common).await?;
+    let workspace = Workspace::open(global).await?;
     let target = workspace.target(&args.destination)?;
     let mode = args.mode.mode(&target.destination, PlanMode::Offline);
     let plan = make(&workspace, &target, &OnceLink::of(&target), &args.records, mode).await?;

@@ -1,10 +1,10 @@
 //! `reverse-sync run`: the confirmed push of a plan that is made now, or was made before.
 
 use crate::{
-    Common,
     apply::{self, ApplyArgs},
     audit,
     exit::{Exit, Failure, NotConfirmed, OrExit},
+    global_args::GlobalArgs,
     plan::{self, ModeArgs, RecordsArgs},
     render::{self, Applied},
     workspace::{OnceLink, Workspace},
@@ -27,9 +27,9 @@ pub(crate) struct RunArgs {
     pub(crate) apply: ApplyArgs,
 }
 
-pub(crate) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &GlobalArgs, args: &RunArgs) -> Result<Exit, Failure> {
     args.apply.check()?;
-    let workspace = Workspace::open(common).await?;
+    let workspace = Workspace::open(global).await?;
     let can_ask = apply::can_ask() && !args.records.is_stdin();
     if workspace.project.destinations.contains_key(&args.what) {
         let target = workspace.target(&args.what)?;

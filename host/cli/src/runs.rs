@@ -1,8 +1,8 @@
 //! `reverse-sync runs`: what was run, when, and what can be undone.
 
 use crate::{
-    Common,
     exit::{Exit, Failure, OrExit},
+    global_args::GlobalArgs,
     render::{self, Listed, Status},
     terminal,
     workspace::Workspace,
@@ -21,8 +21,8 @@ pub(crate) struct RunsArgs {
     pub(crate) json: bool,
 }
 
-pub(crate) async fn runs(common: &Common, args: &RunsArgs) -> Result<Exit, Failure> {
-    let workspace = Workspace::open(common).await?;
+pub(crate) async fn runs(global: &GlobalArgs, args: &RunsArgs) -> Result<Exit, Failure> {
+    let workspace = Workspace::open(global).await?;
     let mut listed = Vec::new();
     for (run_id, path) in journal::runs(&workspace.runs_dir()).or_exit(Exit::Usage)? {
         let (past, status) = match journal::read_run(&workspace.runs_dir(), &run_id) {

@@ -1,9 +1,9 @@
 //! `reverse-sync undo`: a plan that puts back what the CRM held before a run, through the same gate as any other.
 
 use crate::{
-    Common,
     apply::{self, ApplyArgs},
     exit::{Exit, Failure, OrExit},
+    global_args::GlobalArgs,
     render, terminal,
     workspace::{OnceLink, Workspace},
 };
@@ -28,10 +28,10 @@ pub(crate) struct UndoArgs {
     pub(crate) apply: ApplyArgs,
 }
 
-pub(crate) async fn undo(common: &Common, args: &UndoArgs) -> Result<Exit, Failure> {
+pub(crate) async fn undo(global: &GlobalArgs, args: &UndoArgs) -> Result<Exit, Failure> {
     args.apply.check()?;
     let run_id: RunId = args.run_id.parse().map_err(|error: String| Failure::new(Exit::Usage, anyhow!(error)))?;
-    let workspace = Workspace::open(common).await?;
+    let workspace = Workspace::open(global).await?;
     let past = journal::read_run(&workspace.runs_dir(), &run_id).map_err(|error| match error {
         JournalError::Busy(_) => Failure::new(Exit::Refused, error),
         _ => Failure::new(Exit::Usage, error),

@@ -1,8 +1,9 @@
 //! What a project file comes to: the component, one destination with its source and grant, and the state folder.
 
 use crate::{
-    Common, bundled,
+    bundled,
     exit::{Exit, Failure, OrExit},
+    global_args::GlobalArgs,
     oauth::Around,
     project::{Project, Source},
 };
@@ -55,9 +56,9 @@ pub(crate) struct Target<'w> {
 
 impl Workspace {
     /// Reads the project file and loads the component.
-    pub(crate) async fn open(common: &Common) -> Result<Workspace, Failure> {
-        let project = Project::read(&common.project).or_exit(Exit::Usage)?;
-        let (component, grant) = match &common.plugin {
+    pub(crate) async fn open(global: &GlobalArgs) -> Result<Workspace, Failure> {
+        let project = Project::read(&global.project).or_exit(Exit::Usage)?;
+        let (component, grant) = match &global.plugin {
             None => {
                 let component = load(None).await.or_exit(Exit::Usage)?;
                 // The bundled component's grant ships with the command.
@@ -76,7 +77,7 @@ impl Workspace {
         };
         let state = project.dir.join(".reverse-sync");
         private_file::create_dir(&state).with_context(|| format!("cannot create {}", state.display())).or_exit(Exit::Usage)?;
-        Ok(Workspace { project, component, grant, plugin: common.plugin.clone(), state })
+        Ok(Workspace { project, component, grant, plugin: global.plugin.clone(), state })
     }
 
     /// Keeps the component for the run that begins with it, which another version of this command could not finish with its own.

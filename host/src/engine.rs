@@ -71,7 +71,7 @@ pub struct EngineConfig {
     /// Bytes that all memories and tables of one instance may have together. 64 MiB by default; the bundled
     /// component stays under 8, with jobs and their uploads under 36.
     pub max_memory: usize,
-    /// Requests that one instance may have under way at once; one counts until its answer was read and dropped, and
+    /// Requests that one instance may have in flight at once; one counts until its answer was read and dropped, and
     /// those beyond wait. 32 by default, the most that the bundled component is ever told to have (`in_flight`). With the sizes in
     /// [`TransportLimits`](crate::egress::transport::TransportLimits) it bounds what a call takes of the host's own memory.
     pub max_requests: u32,
@@ -220,7 +220,7 @@ impl Loaded {
         Loaded { deadline: deadline.min(self.engine.config.deadline), ..self.clone() }
     }
 
-    /// The requests that one instance may have under way.
+    /// The requests that one instance may have in flight.
     pub(crate) fn budget(&self) -> Budget {
         Budget(self.engine.config.max_requests)
     }

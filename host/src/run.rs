@@ -83,7 +83,7 @@ pub struct Report {
     pub refused: u64,
     /// The most bytes of memory that the component had in this attempt; 0 if nothing was left to ask of it.
     pub peak_memory: u64,
-    /// Why the run did not come to its end, if it did not.
+    /// Why the run did not finish, if it did not.
     pub stopped: Option<Stopped>,
     /// The journal.
     pub journal: PathBuf,

@@ -1,6 +1,6 @@
 //! Undoing: a plan that puts back what the CRM held before a run.
 //!
-//! An undo is a plan like any other, made from other things than golden records: from the values before of the run's own plan, from its
+//! An undo is a plan like any other, made from other things than golden records: from the previous values in the run's own plan, from its
 //! journal, which says what was really written, and from the CRM as it is now. It is sealed, looked at and confirmed
 //! like any other, and its run can be undone too. A record that somebody changed since is left alone.
 
@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 /// The reason code of a record that somebody changed since the run.
 pub const CHANGED_SINCE: &str = "changed_since";
-/// The reason code of a record that holds the values before already.
+/// The reason code of a record that has the previous values already.
 pub const AS_BEFORE: &str = "as_before";
 /// The reason code of a record that is not there any more.
 pub const GONE: &str = "gone";

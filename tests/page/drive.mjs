@@ -382,7 +382,7 @@ await step('a run that the CRM does not authorize says which rights it needs, an
   await page.getByRole('radio', { name: 'Offline' }).check();
   await button('Dry run').click();
   await h1('Plan for HubSpot reverse');
-  await page.getByText('The values before are not known').waitFor();
+  await page.getByText('The previous values are not known').waitFor();
   await browser.shot('plan-offline');
   await crm.fault({ fault: 'expired_token' });
   await confirmAll();

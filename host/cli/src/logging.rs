@@ -33,7 +33,7 @@ enum LogFormat {
     Json,
 }
 
-/// Logging that is under way.
+/// Logging that is running.
 #[must_use = "traces that wait to be sent are lost unless it is ended"]
 pub(crate) struct Logging {
     #[cfg(feature = "service")]

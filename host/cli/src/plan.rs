@@ -57,7 +57,7 @@ pub(crate) struct ModeArgs {
     /// Plan with the CRM's metadata, so that values are in the form that it takes
     #[arg(long)]
     online: bool,
-    /// Plan with the CRM's records: only what differs, with the values before, so that the run can be undone
+    /// Plan with the CRM's records: only what differs, with the previous values, so that the run can be undone
     #[arg(long)]
     compare: bool,
 }

@@ -56,10 +56,10 @@ pub(crate) struct ServeArgs {
     /// Runs that an org may start within 30 days, unless it has a quota of its own
     #[arg(long, value_name = "N", default_value_t = Quota::default().runs_a_month)]
     runs_a_month: i64,
-    /// Runs under way at once; others wait
+    /// Runs at once; others wait
     #[arg(long, value_name = "N", default_value_t = Limits::default().runs)]
     max_runs: usize,
-    /// Runs under way at once of one org
+    /// Runs at once of one org
     #[arg(long, value_name = "N", default_value_t = Limits::default().runs_of_org)]
     max_runs_of_org: usize,
     /// Largest upload of golden records, in bytes
@@ -247,7 +247,7 @@ fn allow_many_files() {
     }
 }
 
-/// Takes up what nobody works on, though the store says that it is under way.
+/// Takes up what nobody works on, though the store says that it is running.
 async fn take_up(app: Arc<App>) {
     loop {
         tokio::time::sleep(TAKE_UP).await;

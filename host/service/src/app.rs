@@ -80,7 +80,7 @@ pub struct App {
     pub components: Components,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// What is under way.
+    /// What is running.
     pub jobs: Jobs,
     /// Codes of the link that the command prints.
     pub login_codes: LoginCodes,

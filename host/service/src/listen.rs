@@ -114,7 +114,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Answers until `ending` says that it is enough, and then what is under way.
+/// Answers until `ending` says that it is enough, and then what is running.
 pub async fn answer(listener: TcpListener, router: Router, ending: watch::Receiver<bool>) {
     answer_within(ROOM, listener, router, ending).await;
 }

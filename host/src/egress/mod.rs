@@ -140,7 +140,7 @@ impl Traffic {
     }
 }
 
-/// Requests that one instance may have under way at once.
+/// Requests that one instance may have in flight at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget(pub(crate) u32);
 
@@ -158,7 +158,7 @@ struct Open {
     /// `None` while planning: nothing is confirmed yet.
     outstanding: Option<Outstanding>,
     traffic: Arc<Traffic>,
-    /// Requests that this instance may still have under way.
+    /// Requests that this instance may still have in flight.
     budget: Arc<Semaphore>,
     /// The span of the call. Within the guest it is not the current one.
     span: Span,

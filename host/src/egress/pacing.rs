@@ -259,7 +259,7 @@ impl Turn {
             let number = |name: &HeaderName| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
             let interval = number(interval).map(|ms| Duration::from_millis(u64::from(ms))).filter(|w| !w.is_zero() && *w <= LONGEST_WINDOW);
             if let (Some(max), Some(interval)) = (number(max), interval) {
-                // Those that left while this one was under way may have been counted before it.
+                // Those that left while this one was running may have been counted before it.
                 let ours = self.counted + (state.calls - self.number) as usize;
                 state.learn(max, number(remaining), interval, ours, now);
             }

@@ -140,7 +140,7 @@ pub enum Ending {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Another process holds it.
-    #[error("run {0} is under way in another process; wait for it, or stop it first")]
+    #[error("run {0} is running in another process; wait for it, or stop it first")]
     Busy(RunId),
     /// There is no such run.
     #[error("there is no run {0} here; `reverse-sync runs` lists those there are")]

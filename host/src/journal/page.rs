@@ -1,4 +1,4 @@
-//! What became of each change of a plan, by pages. The run may still be under way: what the journal holds by now is what is shown.
+//! What became of each change of a plan, by pages. The run may still be running: what the journal holds by now is what is shown.
 //!
 //! The journal says what became of which numbers, the plan says which records these are; neither is held in memory, but for
 //! the journal's ranges and the problems that are on the page.

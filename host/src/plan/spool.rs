@@ -131,7 +131,7 @@ impl Spool {
             fields::judge(changes.fields(index), &mut self.changes.counts).map_err(|reason| SpoolError::Change { row, reason })?;
             if let Some(before) = changes.before(index) {
                 fields::judge(before, &mut FieldCounts::default())
-                    .map_err(|reason| SpoolError::Change { row, reason: format!("its values before: {reason}") })?;
+                    .map_err(|reason| SpoolError::Change { row, reason: format!("its previous values: {reason}") })?;
             }
             self.duplicates.claim(id, row)?;
         }
@@ -343,7 +343,7 @@ impl Stored {
         self.rows.value(index)
     }
 
-    /// The values before, if somebody looked.
+    /// The previous values, if they were read.
     pub(crate) fn before(&self, index: usize) -> Option<&str> {
         self.before.is_valid(index).then(|| self.before.value(index))
     }

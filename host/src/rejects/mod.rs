@@ -103,7 +103,7 @@ pub fn write(path: &Path, plan: &Plan, journal: Option<&Path>) -> Result<Rejecte
 }
 
 /// The same as CSV, in a file without a name that stands at its start: it is in `dir` while it is open, and gone when it is closed. The run may still be
-/// under way: what has not ended yet is not in it.
+/// running: what has not ended yet is not in it.
 ///
 /// # Errors
 /// See [`RejectsError`].

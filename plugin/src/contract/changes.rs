@@ -73,7 +73,7 @@ impl Changes {
         string(&self.0.fields, member)
     }
 
-    /// The values before, as a JSON object, if somebody looked while planning.
+    /// The previous values, as a JSON object, if they were read while planning.
     pub(crate) fn before(&self, member: usize) -> Option<&str> {
         self.0.before.as_ref().map(|before| string(before, member))
     }

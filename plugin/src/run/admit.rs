@@ -1,6 +1,6 @@
 //! Before a change is written: is it still what was confirmed?
 //!
-//! A change that was planned with the values before is not written over what somebody has changed since (drift). One
+//! A change that was planned with the previous values is not written over what somebody has changed since (drift). One
 //! that was planned offline is held against the CRM's metadata: a value that the CRM would need in another form fails here,
 //! with the advice to plan online, rather than being sent as something else than was confirmed.
 

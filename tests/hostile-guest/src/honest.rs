@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// Most records in one request.
 const MANY: usize = 100;
 
-/// Plans the text columns of records that have an id, with the values before.
+/// Plans the text columns of records that have an id, with the previous values.
 pub(crate) fn compare(target: &Target, batch: &RecordBatch, rows: &[u64], ids: &[&str], sink: &PlanSink) -> Result<(), Error> {
     let mut columns: Vec<(&str, Vec<&str>)> = Vec::new();
     for column in &batch.columns {

@@ -42,7 +42,7 @@ pub(crate) fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: 
     })
 }
 
-/// More requests than a host lets one instance have under way.
+/// More requests than a host lets one instance have in flight.
 const MANY: usize = 100;
 
 /// The same request many times at once. How many were answered; if `keep`, none of the answers is let go of before.

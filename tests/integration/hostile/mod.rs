@@ -223,7 +223,7 @@ async fn a_guest_that_opens_many_requests_at_once_has_a_few_of_them_under_way() 
     let report = crm.run(CSV).await;
     assert_eq!(report.stopped.unwrap().message, "100 answers", "those beyond wait; none is lost");
     let world = crm.simulator.world();
-    // Each is under way for so long at least from when it came in: all that come within that time are under way together.
+    // Each is running for so long at least from when it came in: all that come within that time are running together.
     let came: Vec<u64> = world.requests.iter().map(|request| request.at_ms).collect();
     let together = came.iter().map(|first| came.iter().filter(|at| (*first..*first + LATENCY - 1).contains(at)).count());
     let most = together.max().unwrap();

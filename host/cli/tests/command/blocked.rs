@@ -1,12 +1,12 @@
 //! A firewall between the host and the CRM that takes a value for an attack, and one that lets nothing through.
 
-use crate::project::{Project, hubspot_toml};
+use crate::project::{Project, hubspot_toml, salesforce_toml};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::crm::config;
 
 #[tokio::test]
 async fn a_page_instead_of_metadata_is_no_missing_scope_while_planning() {
-    for toml in [hubspot_toml as fn(&str) -> String, salesforce_toml] {
+    for toml in [hubspot_toml as fn(&str) -> String, |url| salesforce_toml(url, &["FirstName"])] {
         let simulator = Simulator::start(config(3)).await.unwrap();
         let project = Project::empty();
         project.write("reverse-sync.toml", &toml(&simulator.base_url()));
@@ -18,12 +18,4 @@ async fn a_page_instead_of_metadata_is_no_missing_scope_while_planning() {
             assert!(!ended.stderr.contains("lacks a right") && !ended.stderr.contains("scope"), "{ended:?}");
         }
     }
-}
-
-fn salesforce_toml(base_url: &str) -> String {
-    hubspot_toml(base_url)
-        .replace("\"hubspot\"", "\"salesforce\"")
-        .replace("hubspot_dest", "salesforce_dest")
-        .replace("hs_object_id", "Id")
-        .replace("object = \"contacts\", fields = [\"firstname\"]", "fields = [\"FirstName\"]")
 }

@@ -1,6 +1,6 @@
 //! The command is killed in the middle of a job, at every step of it, and goes on.
 
-use crate::project::{Ended, Project};
+use crate::project::{Ended, Project, salesforce_toml};
 use crm_simulator::{Fault, Field, Rule, Simulator, World};
 use reverse_sync::journal::{self, Ending};
 use reverse_sync_tests::{
@@ -9,26 +9,9 @@ use reverse_sync_tests::{
 };
 use std::{path::PathBuf, process::Stdio};
 
-async fn project(simulator: &Simulator, csv: &str) -> Project {
-    let project = Project { dir: tempfile::tempdir().unwrap(), plugin: None };
-    project.write(
-        "reverse-sync.toml",
-        &format!(
-            r#"
-[sources.src_1]
-provider = "salesforce"
-base_url = "{}"
-access_token = {{ env = "HUBSPOT_TOKEN" }}
-
-[destinations.people]
-destination_type = "salesforce_dest"
-entity_type = "person"
-records = "golden.csv"
-config_json = {{ provider_id_field = "Id", source_id = "src_1", fields = ["FirstName", "Level__c", "Department"] }}
-"#,
-            simulator.base_url()
-        ),
-    );
+fn project(simulator: &Simulator, csv: &str) -> Project {
+    let project = Project::empty();
+    project.write("reverse-sync.toml", &salesforce_toml(&simulator.base_url(), &["FirstName", "Level__c", "Department"]));
     project.write("golden.csv", csv);
     project
 }
@@ -63,7 +46,7 @@ async fn goes_on(project: &Project) -> Vec<(Ending, journal::Problem)> {
 async fn fifty_thousand_records_killed_while_the_job_is_worked_on() {
     let simulator = Simulator::start(config(50_000)).await.unwrap();
     simulator.world().salesforce.bulk.rows_per_poll = Some(15_000);
-    let project = project(&simulator, &golden(&simulator, 50_000)).await;
+    let project = project(&simulator, &golden(&simulator, 50_000));
     killed(&project, &simulator, |world| world.writes.len() >= 14_000).await;
     assert!(simulator.world().writes.len() < 49_500, "it was killed too late to prove anything");
     let problems = goes_on(&project).await;
@@ -87,7 +70,7 @@ async fn killed_in_the_second_of_several_jobs() {
     let long = "x".repeat(8_000);
     let csv: String = golden(&simulator, COUNT).lines().map(|line| format!("{line},{long}\n")).collect();
     let csv = csv.replacen(&long, "Department", 1);
-    let project = project(&simulator, &csv).await;
+    let project = project(&simulator, &csv);
     // The first job has some thousand rows, the second one is in the middle of its own.
     killed(&project, &simulator, |world| world.salesforce.bulk.states() == ["JobComplete", "InProgress"] && world.writes.len() > 1_200)
         .await;
@@ -119,13 +102,13 @@ async fn kill_9_at_every_step_of_a_job() {
     ];
     for (step, far) in steps {
         // With and without the answer to the step: the host is killed while it waits, or right after.
-        // After the last steps the run would come to its end first.
+        // After the last steps the run would finish first.
         let latencies: &[u64] = if step == "results" || step == "failed" { &[300] } else { &[0, 300] };
         for latency in latencies.iter().copied() {
             let simulator = Simulator::start(config(COUNT)).await.unwrap();
             simulator.world().fault(Rule::always(Fault::Latency(latency)).on("/jobs/ingest"));
             simulator.world().salesforce.bulk.rows_per_poll = Some(2_000);
-            let project = project(&simulator, &golden(&simulator, COUNT)).await;
+            let project = project(&simulator, &golden(&simulator, COUNT));
             killed(&project, &simulator, far).await;
             simulator.world().faults.clear();
             let problems = goes_on(&project).await;
@@ -140,7 +123,7 @@ async fn kill_9_at_every_step_of_a_job() {
 async fn killed_again_and_again_while_a_job_is_worked_on() {
     let simulator = Simulator::start(config(3_000)).await.unwrap();
     simulator.world().salesforce.bulk.rows_per_poll = Some(500);
-    let project = project(&simulator, &golden(&simulator, 3_000)).await;
+    let project = project(&simulator, &golden(&simulator, 3_000));
     for round in 1..=4 {
         killed(&project, &simulator, |world| world.writes.len() >= round * 490).await;
     }

@@ -111,3 +111,12 @@ config_json = {{ provider_id_field = "hs_object_id", source_id = "src_1", object
 "#
     )
 }
+
+/// The same for Salesforce, with these fields.
+pub(crate) fn salesforce_toml(base_url: &str, fields: &[&str]) -> String {
+    hubspot_toml(base_url)
+        .replace("\"hubspot\"", "\"salesforce\"")
+        .replace("hubspot_dest", "salesforce_dest")
+        .replace("hs_object_id", "Id")
+        .replace("object = \"contacts\", fields = [\"firstname\"]", &format!("fields = {fields:?}"))
+}

@@ -95,7 +95,7 @@ async fn two_processes_cannot_run_one_plan() {
     let mut first = project.command(&["run", "people", "--confirm"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     written(&simulator, 500).await;
     let second = project.run(&["run", "people", "--confirm"]).await;
-    assert!(second.code == Some(3) && second.stderr.contains("under way in another process"), "{second:?}");
+    assert!(second.code == Some(3) && second.stderr.contains("running in another process"), "{second:?}");
     assert!(first.wait().await.unwrap().success());
     assert_eq!(simulator.world().written_twice(), []);
 }

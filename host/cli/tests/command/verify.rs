@@ -1,6 +1,6 @@
 //! Reading back what was written: after a run, and after its first records.
 
-use crate::project::{Project, hubspot_toml};
+use crate::project::{Project, salesforce_toml};
 use crm_simulator::{Config, Fault, Rule, Simulator, Switches};
 use reverse_sync::{
     journal::{self},
@@ -21,12 +21,7 @@ async fn salesforce(titles: &[&str]) -> (Simulator, Project) {
     let switches = Switches { salesforce_trigger: true, ..Switches::default() };
     let simulator = Simulator::start(Config { switches, ..config(20) }).await.unwrap();
     let project = Project::empty();
-    let toml = hubspot_toml(&simulator.base_url())
-        .replace("\"hubspot\"", "\"salesforce\"")
-        .replace("hubspot_dest", "salesforce_dest")
-        .replace("hs_object_id", "Id")
-        .replace("object = \"contacts\", fields = [\"firstname\"]", "fields = [\"Title\"]");
-    project.write("reverse-sync.toml", &toml);
+    project.write("reverse-sync.toml", &salesforce_toml(&simulator.base_url(), &["Title"]));
     let mut csv = "Id,Title\n".to_owned();
     titles.iter().enumerate().for_each(|(n, title)| csv.push_str(&format!("{},{title}\n", Provider::Salesforce.id(n))));
     project.write("golden.csv", &csv);

@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Waits until no other test is under way.
+/// Waits until no other test is running.
 async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
     static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     TURN.lock().await

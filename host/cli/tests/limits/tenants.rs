@@ -259,7 +259,7 @@ async fn two_hundred_runs_of_a_thousand_orgs_go_on_at_once_and_take_the_same_tim
         peak.resident >> 20,
         each >> 10
     );
-    assert_eq!(peak.running, RUNS, "not all of them were under way at the same time");
+    assert_eq!(peak.running, RUNS, "not all of them were running at the same time");
     assert!(slowest <= fastest * 2, "equal runs took from {fastest:?} to {slowest:?}");
     assert!(each <= MEMORY, "each run takes {each} bytes of memory");
 }
@@ -348,7 +348,7 @@ async fn nobody_is_slowed_by_a_crm_that_hangs_or_refuses_and_is_not_theirs() {
     let (with, without) = (median(&mut with), median(&mut without));
     let ratio = with.as_secs_f64() / without.as_secs_f64();
     println!(
-        "the median of {} equal runs: {with:.1?} beside trouble, {without:.1?} without: {ratio:.2} times; {running} runs in trouble under way, \
+        "the median of {} equal runs: {with:.1?} beside trouble, {without:.1?} without: {ratio:.2} times; {running} troubled runs, \
          {left:?} not ended; {} requests hang, {} were refused",
         ROUNDS * QUIET,
         hanging.world().requests.len(),

@@ -166,7 +166,7 @@ async fn every_line_says_which_run_or_which_request_it_is_of(database: Database)
         "no answer from the CRM",
         "the CRM asks to slow down; all calls with this credential pause",
         "the run has ended",
-        "the run has its end on record",
+        "the end of the run is recorded",
     ] {
         let said: Vec<_> = logged.iter().filter(|line| line["message"] == message).collect();
         assert!(!said.is_empty() && said.iter().all(|line| span(line, "job").is_some()), "{message}: {said:?}");
@@ -183,7 +183,7 @@ async fn a_run_that_ends_before_it_begins_says_which_it_was(database: Database) 
     let waiting = tenant.start(&tenant.destination("person", &json!({})).await).await;
     tenant.admin.post(&format!("/runs/{waiting}/cancel"), &json!({})).await.is(202);
     let logged = lines(&service);
-    let ended: Vec<&Value> = logged.iter().filter(|line| line["message"] == "the run has its end on record").collect();
+    let ended: Vec<&Value> = logged.iter().filter(|line| line["message"] == "the end of the run is recorded").collect();
     assert_eq!(ended.len(), 1, "{logged:?}");
     assert!(span(ended[0], "job").is_some_and(|span| span["run_id"] == waiting.as_str()), "{}", ended[0]);
 }

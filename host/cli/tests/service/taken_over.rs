@@ -157,7 +157,7 @@ async fn a_cancelled_run_that_was_taken_over_ends_with_what_the_first_service_ha
     simulator.world().faults.clear();
     simulator.world().fault(Rule::always(Fault::Latency(2_000)).on("/batch/update"));
     let before = simulator.world().requests.len();
-    until("a request under way", async || (simulator.world().requests.len() > before).then_some(())).await;
+    until("a request running", async || (simulator.world().requests.len() > before).then_some(())).await;
     tenant.admin.post(&format!("/runs/{run}/cancel"), &json!({})).await.is(202);
     first.signal(Signal::STOP).unwrap();
     first.execute(CUT).await.unwrap();

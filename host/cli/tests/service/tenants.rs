@@ -47,7 +47,7 @@ async fn a_crm_that_hangs_slows_nobody_else(database: Database) {
 
     works_as_if_alone(&service, &quiet).await;
 
-    // They were under way all the time.
+    // They were running all the time.
     for run in &runs {
         let state = tenant.run_state(run).await;
         assert!(matches!(state["status"].as_str(), Some("queued" | "running")), "{state}");

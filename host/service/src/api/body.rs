@@ -52,7 +52,7 @@ impl<T: DeserializeOwned + PartialSchema, S: Send + Sync> FromRequest<S> for Jso
 /// All of a body, if it is not too large and does not take too long.
 async fn whole(stream: BodyDataStream) -> Answer<Vec<u8>> {
     let too_slow = || {
-        let detail = format!("the body has not come to its end within {} seconds; send it again, in one go", WHOLE_TIME.as_secs());
+        let detail = format!("the body did not end within {} seconds; send it again, in one go", WHOLE_TIME.as_secs());
         Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
     };
     timeout(WHOLE_TIME, collected(stream)).await.map_err(|_| too_slow())?

@@ -210,7 +210,7 @@ fn done(changed: Changed, destination_id: &str) -> Answer<()> {
         Changed::Missing => Err(Problem::missing("destination", destination_id)),
         Changed::UnderWay(run_id) => {
             let detail = format!(
-                "the run {run_id} of this destination is under way; wait until it has ended, or cancel it with POST /runs/{run_id}/cancel"
+                "the run {run_id} of this destination is running; wait until it has ended, or cancel it with POST /runs/{run_id}/cancel"
             );
             Err(Problem::conflict("run_under_way", detail))
         }
@@ -288,7 +288,7 @@ async fn show(State(app): State<Arc<App>>, Viewer(member): Viewer, PathId(destin
     params(("destination_id" = String, Path, description = "The destination")), request_body = DestinationChangesJson,
     responses(
         (status = 200, description = "The destination as it is now", body = DestinationJson),
-        (status = 409, description = "A run of it is under way", body = ProblemJson, content_type = "application/problem+json")),
+        (status = 409, description = "A run of it is running", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("admin"))))]
 async fn change(
     State(app): State<Arc<App>>,
@@ -316,7 +316,7 @@ async fn change(
     params(("destination_id" = String, Path, description = "The destination")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 409, description = "A run of it is under way", body = ProblemJson, content_type = "application/problem+json")),
+        (status = 409, description = "A run of it is running", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("admin"))))]
 async fn remove(State(app): State<Arc<App>>, Admin(member): Admin, PathId(destination_id): PathId) -> Answer<StatusCode> {
     done(app.store.remove_destination(&member.org_id, &destination_id, &member.who()).await?, &destination_id)?;

@@ -85,7 +85,7 @@ pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::ope
                 if let RefOr::T(body) = body {
                     bodies.extend(body.content.get("application/json").and_then(schema_name));
                 }
-                statuses.push(("408", "The body does not come to its end"));
+                statuses.push(("408", "The body does not end"));
                 statuses.push(("413", "The body is too large"));
                 statuses.push(("415", "The body is of another kind"));
                 statuses.push(("422", "Something in the body is wrong; `pointer` says where"));

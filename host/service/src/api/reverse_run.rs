@@ -112,8 +112,8 @@ fn confirmed(body: &Value, destination_id: &str) -> Answer<RunRequestJson> {
     request_body = RunRequestJson,
     responses(
         (status = 200, description = "The run has ended", body = RunAnswer),
-        (status = 202, description = "The run is under way; `Location` says where to follow it", body = RunJson, headers(("location" = String, description = "The run"))),
-        (status = 409, description = "The plan is stale or was applied, a guard has tripped, or a run of the destination is under way", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 202, description = "The run has not finished; `Location` says where to follow it", body = RunJson, headers(("location" = String, description = "The run"))),
+        (status = 409, description = "The plan is stale or was applied, a guard has tripped, or a run of the destination is running", body = ProblemJson, content_type = "application/problem+json"),
         (status = 424, description = "The CRM, or its credential, while comparing", body = ProblemJson, content_type = "application/problem+json"),
         (status = 429, description = "The org's quota is used up; `Retry-After` says when to come back", body = ProblemJson, content_type = "application/problem+json"),
         (status = 507, description = "The org keeps as much as it may: no new plan is made", body = ProblemJson, content_type = "application/problem+json"),
@@ -266,7 +266,7 @@ async fn whatever_the_client_does<T: Send + 'static>(work: impl Future<Output = 
     post, path = "/runs/{run_id}/resume", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
         (status = 202, description = "It goes on", body = RunJson),
-        (status = 409, description = "It is under way, has come to its end, or another run came after it", body = ProblemJson, content_type = "application/problem+json"),
+        (status = 409, description = "It is running, has finished, or another run came after it", body = ProblemJson, content_type = "application/problem+json"),
         (status = 429, description = "The org's quota is used up; `Retry-After` says when to come back", body = ProblemJson, content_type = "application/problem+json"),
     ),
     extensions(("x-role" = json!("operator")))
@@ -294,7 +294,7 @@ async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
 async fn undo(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Json<PlanJson>> {
     let row = run(&app, &member, &id).await?;
     if row.status.is_under_way() {
-        return Err(Problem::conflict("not_undoable", format!("run {id} is under way; wait for its end, or cancel it")));
+        return Err(Problem::conflict("not_undoable", format!("run {id} is running; wait for its end, or cancel it")));
     }
     let to = app.store.destination(&member.org_id, &row.destination_id).await?;
     let to = to.ok_or_else(|| Problem::conflict("not_undoable", format!("the destination of run {id} is gone")))?;

@@ -69,7 +69,7 @@ pub(super) struct RunJson {
 }
 
 impl RunJson {
-    /// Of a row, which may be under way in this process.
+    /// Of a row, which may be running in this process.
     pub(super) fn of(app: &App, row: &RunRow) -> RunJson {
         let live = app.jobs.live(&row.org_id, &row.run_id).filter(|_| row.status.is_under_way());
         RunJson::at(row, live.as_deref())

@@ -144,7 +144,7 @@ struct OutcomesQuery {
     limit: Option<u32>,
 }
 
-/// What became of each change, in the order of the plan, also while the run is under way.
+/// What became of each change, in the order of the plan, also while the run is running.
 #[utoipa::path(
     get, path = "/runs/{run_id}/outcomes", tag = "runs", params(("run_id" = String, Path, description = "The run"), OutcomesQuery),
     responses(

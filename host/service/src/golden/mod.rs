@@ -48,7 +48,7 @@ pub enum GoldenError {
         /// Whether they are so only when they are unpacked.
         unpacked: bool,
     },
-    /// The body did not come to its end. (400)
+    /// The body did not finish. (400)
     #[error("the body broke off after {received} bytes: {reason}; send it again")]
     Interrupted {
         /// How much of it came.

@@ -147,7 +147,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Says that it is under way. What is on record now counts, not what was when it was queued.
+    /// Says that it is running. What is on record now counts, not what was when it was queued.
     async fn begin(&self) -> Result<Option<(RunOptions, Begun)>, StoreError> {
         let store = &self.app.store;
         let row = store.run(&self.row.org_id, &self.row.run_id).await?;
@@ -381,7 +381,7 @@ impl Attempt<'_> {
             }
             tokio::time::sleep(AGAIN).await;
         }
-        tracing::info!(%status, "the run has its end on record");
+        tracing::info!(%status, "the end of the run is recorded");
     }
 
     fn audited(&self, result: &RunSummary) -> AuditEntry {

@@ -1,4 +1,4 @@
-//! A run that waits or is under way in this process: how it is watched, and how it is stopped.
+//! A run that waits or is running in this process: how it is watched, and how it is stopped.
 
 use reverse_sync::{
     egress::pacing::{Pace, Pacer},

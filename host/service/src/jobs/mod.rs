@@ -37,15 +37,15 @@ use turns::{LineTooLong, Turn, Turns};
 /// How much is worked on at once, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Runs under way. Each is an instance of its own: a few MB, two threads that mostly wait.
+    /// Runs running. Each is an instance of its own: a few MB, two threads that mostly wait.
     pub runs: usize,
-    /// Runs under way of one org.
+    /// Runs running of one org.
     pub runs_of_org: usize,
-    /// Offline dry runs under way; they are bound by the processor.
+    /// Offline dry runs running; they are bound by the processor.
     pub offline_plans: usize,
-    /// Dry runs under way that ask the CRM; they mostly wait.
+    /// Dry runs running that ask the CRM; they mostly wait.
     pub online_plans: usize,
-    /// Dry runs under way of one org, of each of these kinds.
+    /// Dry runs running of one org, of each of these kinds.
     pub plans_of_org: usize,
     /// How long an attempt of a run may take. What is pending then can be resumed.
     pub run_time: Duration,
@@ -71,10 +71,10 @@ impl Default for Limits {
     }
 }
 
-/// Uploads and queries of golden records under way, in all and of one org; the same for checks of sources.
+/// Uploads and queries of golden records that are running, in all and of one org; the same for checks of sources.
 const RECEIVING: (usize, usize) = (64, 4);
 const CHECKING: (usize, usize) = (32, 4);
-/// Files of rejects under way, each of which reads golden records, plan and journal once more.
+/// Files of rejects that are being written, each of which reads golden records, plan and journal once more.
 const REJECTING: (usize, usize) = (16, 2);
 
 /// Runs that are followed, in all and by one org: no more than there are connections.
@@ -101,7 +101,7 @@ struct Job {
 /// By org and run.
 type Key = (String, String);
 
-/// What is under way.
+/// What is running.
 pub struct Jobs {
     /// How much is worked on at once.
     pub limits: Limits,
@@ -130,7 +130,7 @@ struct State {
 }
 
 impl Jobs {
-    /// Nothing is under way.
+    /// Nothing is running.
     pub fn new(limits: Limits) -> Jobs {
         let state = State { queue: Queue::new(limits.runs, limits.runs_of_org), live: HashMap::new(), again: HashMap::new(), running: 0 };
         Jobs {
@@ -188,12 +188,12 @@ impl Jobs {
         self.begins.of(&format!("{org_id}/{destination_id}")).lock_owned().await
     }
 
-    /// A run that waits or is under way.
+    /// A run that waits or is running.
     pub fn live(&self, org_id: &str, run_id: &str) -> Option<Arc<Live>> {
         self.state().live.get(&(org_id.to_owned(), run_id.to_owned())).cloned()
     }
 
-    /// Takes up runs that are under way by the store and that nobody works on: at the start, what did not come to its end before the service
+    /// Takes up runs that are running by the store and that nobody works on: at the start, what did not finish before the service
     /// did; later, what the store has refused to say when it was queued. How many there were.
     ///
     /// # Errors

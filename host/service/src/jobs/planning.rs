@@ -305,7 +305,7 @@ pub async fn undo(app: &Arc<App>, member: &Member, run: &RunRow, to: &Destinatio
     let read = read.await.map_err(|error| DryRunError::Internal(error.to_string()))?;
     let (past, made) = read.map_err(|error| match error {
         JournalError::Unknown(_) => not(format!("run {run_id} has written nothing; there is nothing to undo")),
-        JournalError::Busy(_) => not(format!("run {run_id} is under way; wait for its end, or cancel it")),
+        JournalError::Busy(_) => not(format!("run {run_id} is running; wait for its end, or cancel it")),
         error => DryRunError::Internal(error.to_string()),
     })?;
     let made = made.map_err(|error| match error {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 /// What waits, by org. A value is taken out by [`Queue::next`], and its place is given back by [`Queue::done`].
 pub(super) struct Queue<T> {
-    /// Most that are under way at once.
+    /// Most that are running at once.
     most: usize,
     /// Most of one org.
     most_of_org: usize,

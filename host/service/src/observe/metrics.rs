@@ -169,7 +169,7 @@ impl Metrics {
         let records = add.metric("records", "Changes of runs, by their outcome", Family::default());
         let runs = add.metric("runs", "Runs that ended, by how", Family::default());
         let runs_queued = add.metric("runs_queued", "Runs that wait for their turn", Gauge::default());
-        let runs_running = add.metric("runs_running", "Runs that are under way", Gauge::default());
+        let runs_running = add.metric("runs_running", "Runs in progress", Gauge::default());
         let audit_rows = add.metric("audit_rows", "Rows of the audit log, as far as the state folder knows of them", Gauge::default());
         let plans = add.metric("plans", "Dry runs, by how they looked at the CRM and what they came to", Family::default());
         let plan_seconds = add.seconds("plan_duration", "Time that dry runs took", timed::<ModeLabel>(|| Histogram::new(PLAN_SECONDS)));
@@ -220,7 +220,7 @@ impl Metrics {
         Counted::new(&self.runs_queued)
     }
 
-    /// A run is under way until this is dropped.
+    /// A run is running until this is dropped.
     pub fn run_running(&self) -> Counted {
         Counted::new(&self.runs_running)
     }

@@ -71,7 +71,7 @@ pub enum TelemetryError {
     Global(#[from] SetGlobalDefaultError),
 }
 
-/// Log lines and traces that are under way.
+/// Log lines and traces that are running.
 #[must_use = "spans that wait to be exported are lost unless it is shut down"]
 pub struct Telemetry {
     provider: Option<SdkTracerProvider>,

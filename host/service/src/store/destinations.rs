@@ -155,7 +155,7 @@ impl Store {
         Ok(Changed::Done)
     }
 
-    /// The run of a destination that is under way. None begins until the write ends.
+    /// The run of a destination that is running. None begins until the write ends.
     async fn run_that_writes_to(&self, write: &mut Write, org_id: &str, destination_id: &str) -> Result<Option<String>> {
         self.take_turn(write, turn::RUNS).await?;
         let sql = sqlx::AssertSqlSafe(format!(

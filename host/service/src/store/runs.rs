@@ -75,7 +75,7 @@ pub enum Begun {
     Already(Box<RunRow>),
     /// The destination is not what it was.
     Changed,
-    /// Another run of the destination, or of this plan, is under way.
+    /// Another run of the destination, or of this plan, is running.
     UnderWay(String),
     /// The org has to wait for so many milliseconds.
     Wait(i64),
@@ -92,7 +92,7 @@ pub enum Resumed {
     Superseded(String),
     /// The org has to wait for so many milliseconds.
     Wait(i64),
-    /// This run of its destination is under way.
+    /// This run of its destination is running.
     UnderWay(String),
 }
 
@@ -280,7 +280,7 @@ impl Store {
             .await?)
     }
 
-    /// The run of a destination that is under way, if there is one.
+    /// The run of a destination that is running, if there is one.
     ///
     /// # Errors
     /// If the database refuses.
@@ -362,7 +362,7 @@ impl Store {
         Ok(())
     }
 
-    /// Queues a run again that ended early, unless another run of its destination is under way or has begun since: what that one has
+    /// Queues a run again that ended early, unless another run of its destination is running or has begun since: what that one has
     /// written would be taken for this one's. Whoever asked it to stop has no word any more, and it is logged.
     ///
     /// # Errors

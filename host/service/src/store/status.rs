@@ -12,7 +12,7 @@ pub enum Status {
     Waiting,
     /// Under way.
     Running,
-    /// The service ended while it was under way; it goes on when the service starts again.
+    /// The service ended while it was running; it goes on when the service starts again.
     Interrupted,
     /// It came to its end, and every change is in the CRM.
     Succeeded,

@@ -264,7 +264,7 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
     assert!(store.unfinished_runs().await.unwrap().is_empty());
     let row = store.run(&org, id).await.unwrap().unwrap();
     assert!(row.status == Status::Failed && row.started_at.is_some() && row.ended_at.is_some());
-    assert!(matches!(store.resume_run(&org, id, "ada").await.unwrap(), Resumed::Ended), "it has come to its end");
+    assert!(matches!(store.resume_run(&org, id, "ada").await.unwrap(), Resumed::Ended), "it has finished");
     assert_eq!(store.runs(&org, RunFilter { status: Some(Status::Failed), ..RunFilter::default() }, 10).await.unwrap().len(), 1);
 }
 

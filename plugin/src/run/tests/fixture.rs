@@ -51,7 +51,7 @@ pub(super) struct Fixture {
     pub(super) merge_after_read: RefCell<Option<String>>,
     /// What stands in answers in place of the text `@` and the field's name: numbers that the simulator cannot hold.
     pub(super) spelled: RefCell<BTreeMap<String, String>>,
-    /// The values before, by id, where the plan was compared.
+    /// The previous values, by id, where the plan was compared.
     pub(super) before: RefCell<BTreeMap<String, String>>,
     /// What other people write right before the next reads: record, field, value.
     pub(super) edits: RefCell<VecDeque<(String, String, Value)>>,

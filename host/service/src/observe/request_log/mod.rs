@@ -107,7 +107,7 @@ enum Message {
     Close(oneshot::Sender<()>),
 }
 
-/// The log of a run that is under way, as an [`Observer`] of its link.
+/// The log of a run that is running, as an [`Observer`] of its link.
 pub struct RequestLog {
     queue: mpsc::Sender<Message>,
     dropped: Arc<AtomicU64>,

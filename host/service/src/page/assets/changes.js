@@ -44,7 +44,7 @@ export function changesTable(plan, chosen, remember, signal) {
     },
   }, field, id, h('button', { type: 'submit' }, 'Filter'));
   return {
-    element: h('div', form, !compared && h('p', { class: 'help' }, 'The values before are not known: this plan was made without reading the records. A dry run that compares shows them.'), list),
+    element: h('div', form, !compared && h('p', { class: 'help' }, 'The previous values are not known: this plan was made without reading the records. A dry run that compares shows them.'), list),
     restart: () => list.restart(),
     filterBy: (/** @type {string} */ name) => {
       field.control.value = name;

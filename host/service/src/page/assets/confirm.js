@@ -47,7 +47,7 @@ export async function confirmRun(plan, overridden) {
       h('p', undoes
         ? ['Of ', count(total, 'record'), ' that ', code(undoes), ' wrote, ', h('strong', number(writable)), ' will be put back to what they held before, and ', h('strong', number(skipped)), ' will be left alone.']
         : ['Of ', count(total, 'golden record'), ', ', h('strong', number(writable)), ` will be ${verb} at the CRM, and `, h('strong', number(skipped)), ' will be skipped.']),
-      plan.mode !== 'compare' && !undoes && h('p', 'This cannot be undone here: the plan was made without reading the values before. A plan that compares can be.'),
+      plan.mode !== 'compare' && !undoes && h('p', 'This cannot be undone here: the plan was made without reading the previous values. A plan that compares can be.'),
       names.length > 0 && h('p', { class: 'muted' }, `${count(names.length, 'field')}: `, names.slice(0, 12).join(', '), names.length > 12 && ` and ${names.length - 12} more`, '.'),
       overridden.length > 0 && h('div', { class: 'notice warn' }, h('p', { class: 'notice-title' }, `In spite of ${count(overridden.length, 'guard')}`),
         h('ul', overridden.map(name => h('li', guard(name), ' ', code(name))))),

@@ -49,7 +49,7 @@ const GUARDS = {
 export const MODES = {
   offline: { name: 'Offline', short: 'offline', what: 'Without a request to the CRM and without its credential. Fast; says what would be written, not what is there. Its run cannot be undone.' },
   online: { name: 'Online', short: "with the CRM's metadata", what: "Reads the CRM's metadata: read-only fields are dropped, labels become internal values, unknown values are refused. Its run cannot be undone." },
-  compare: { name: 'Compare', short: "compared with the CRM's records", what: 'Also reads each record: only what differs is planned, with the values before. Its run can be undone.' },
+  compare: { name: 'Compare', short: "compared with the CRM's records", what: 'Also reads each record: only what differs is planned, with the previous values. Its run can be undone.' },
 };
 
 /** @type {Record<RunStatus, { name: string, tone: string, what: string }>} */

@@ -115,7 +115,7 @@ function decide(plan, guards, state, go) {
     if (!run) announce('Nothing was written');
     else go(`#/runs/${encodeURIComponent(run.run_id)}`);
   }, { class: 'primary' });
-  return [h('div', { class: 'decide-row' }, h('p', state === 'stopped' ? h('strong', 'Its run stopped early: resume that, or confirm what is left once more.') : h('strong', 'Nothing was written yet.'), ' Exactly this plan is written once it is confirmed.', plan.mode !== 'compare' && !plan.undoes && ' Its run cannot be undone: the values before were not read.'), yes), where];
+  return [h('div', { class: 'decide-row' }, h('p', state === 'stopped' ? h('strong', 'Its run stopped early: resume that, or confirm what is left once more.') : h('strong', 'Nothing was written yet.'), ' Exactly this plan is written once it is confirmed.', plan.mode !== 'compare' && !plan.undoes && ' Its run cannot be undone: the previous values were not read.'), yes), where];
 }
 
 function fieldsPanel(/** @type {Plan} */ plan, /** @type {ReturnType<typeof changesTable>} */ changes) {

@@ -1,4 +1,4 @@
-// A run: live while it is under way, and what became of each change.
+// A run: live while it is running, and what became of each change.
 
 /** @import { ChangeOutcome, Destination, Outcome, Run } from '../../types/api' */
 /** @import { Attributes, Child, Slot, Visit } from '../../types/dom' */
@@ -190,7 +190,7 @@ function progressOf(/** @type {Run} */ run) {
   const live = !isEnded(run.status);
   return [
     h('p', { class: 'progress-line' }, h('strong', `${number(done)} of ${number(writable)}`), ' changes have their outcome',
-      run.started_at && [', ', live ? 'under way for ' : 'in ', duration(run.started_at, run.ended_at ?? new Date())]),
+      run.started_at && [', ', live ? 'running for ' : 'in ', duration(run.started_at, run.ended_at ?? new Date())]),
     h('progress', { max: Math.max(writable, 1), value: done, class: 'unseen', 'aria-label': 'Changes that have their outcome' }),
     bar(NAMES.map(name => [name, counts[name]])),
     sum([{ value: total, text: run.undoes ? 'records' : 'golden records' }, ...WITH_SKIPPED.filter(name => of[name] > 0 || name === 'updated').map(name => ({ name, value: of[name], text: OUTCOMES[name].name }))]),

@@ -1,10 +1,11 @@
 //! Components compiled ahead of time. Compiling takes a second, loading the artefact a millisecond.
 //!
-//! There is unsafe code here (and for one limit of SQLite in `server/golden/query`): an artefact is native code, and wasmtime can only take our word for where
-//! it comes from, and that it is whole. The word is good because an artefact is loaded only if its folder and file
-//! belong to this user and nobody else can write to them, and if its checksum is right: a file that a power loss tore
-//! would otherwise be run as it is. Its name carries the component's digest and the engine's compatibility hash, and
-//! wasmtime itself refuses an artefact of another version or configuration.
+//! There is unsafe code here (and for one limit of SQLite in `server/golden/query`): an artefact is
+//! native code, and wasmtime can only take our word for where it comes from, and that it is whole.
+//! The word is good because an artefact is loaded only if its folder and file belong to this user
+//! and nobody else can write to them, and if its checksum is right: a file that a power loss tore
+//! would otherwise be run as it is. Its name carries the component's digest and the engine's
+//! compatibility hash, and wasmtime itself refuses an artefact of another version or configuration.
 
 use crate::digest::Digest;
 use std::{
@@ -18,16 +19,21 @@ use wasmtime::{Engine, Result, component::Component};
 /// How many bytes the checksum in front of an artefact has.
 const CHECKSUM: usize = 16;
 
-/// The component from the cache, or compiled and put there. A cache that cannot be used costs time, never the load.
+/// The component from the cache, or compiled and put there. A cache that cannot be used costs time,
+/// never the load.
 pub(crate) fn load(engine: &Engine, dir: &Path, digest: Digest, bytes: &[u8]) -> Result<Component> {
     let artefact = artefact(engine, dir, digest);
     match read(dir, &artefact) {
         Ok(compiled) => match deserialize(engine, &compiled[CHECKSUM..]) {
             Ok(component) => return Ok(component),
-            Err(error) => tracing::warn!(path = %artefact.display(), %error, "the compiled artefact cannot be loaded; compiling again"),
+            Err(error) => {
+                tracing::warn!(path = %artefact.display(), %error, "the compiled artefact cannot be loaded; compiling again")
+            }
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(path = %artefact.display(), %error, "the compiled artefact is not used; compiling again"),
+        Err(error) => {
+            tracing::warn!(path = %artefact.display(), %error, "the compiled artefact is not used; compiling again")
+        }
     }
     let component = Component::new(engine, bytes)?;
     if let Err(error) = store(dir, &artefact, &component.serialize()?) {
@@ -42,11 +48,14 @@ fn artefact(engine: &Engine, dir: &Path, digest: Digest) -> PathBuf {
     dir.join(format!("{}-{:016x}.cwasm", digest.hex(), hasher.finish()))
 }
 
-#[expect(unsafe_code, reason = "loading native code that this user compiled; see the module's documentation")]
+#[expect(
+    unsafe_code,
+    reason = "loading native code that this user compiled; see the module's documentation"
+)]
 fn deserialize(engine: &Engine, compiled: &[u8]) -> Result<Component> {
-    // SAFETY: the bytes were written by `store`, from `Component::serialize`: `ours_alone` has found that nobody but
-    // this user can have changed the file or its folder since, and `read` that all of them are there. They are a copy,
-    // so the file may change later.
+    // SAFETY: the bytes were written by `store`, from `Component::serialize`: `ours_alone` has
+    // found that nobody but this user can have changed the file or its folder since, and `read`
+    // that all of them are there. They are a copy, so the file may change later.
     unsafe { Component::deserialize(engine, compiled) }
 }
 
@@ -57,7 +66,10 @@ fn read(dir: &Path, artefact: &Path) -> io::Result<Vec<u8>> {
     let bytes = fs::read(artefact)?;
     match bytes.split_first_chunk::<CHECKSUM>() {
         Some((sum, compiled)) if *sum == checksum(compiled) => Ok(bytes),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it is torn, or it was changed: its checksum is wrong")),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is torn, or it was changed: its checksum is wrong",
+        )),
     }
 }
 
@@ -118,7 +130,8 @@ mod tests {
 
     /// The one artefact in the folder, and its bytes.
     fn kept(dir: &Path) -> (PathBuf, Vec<u8>) {
-        let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
         let file = files.pop().unwrap();
         assert!(files.is_empty(), "{files:?} are left over");
         let bytes = fs::read(&file).unwrap();
@@ -127,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_torn_artefact_is_compiled_again_and_mended() {
-        let (dir, engine, digest) = (tempfile::tempdir().unwrap(), Engine::default(), Digest::of(EMPTY));
+        let (dir, engine, digest) =
+            (tempfile::tempdir().unwrap(), Engine::default(), Digest::of(EMPTY));
         load(&engine, dir.path(), digest, EMPTY).unwrap();
         let (file, whole) = kept(dir.path());
         let torn = |length: usize| whole[..length].to_vec();
@@ -161,7 +175,8 @@ mod tests {
     #[test]
     fn an_artefact_that_others_could_have_written_is_not_loaded() {
         use std::os::unix::fs::{PermissionsExt, symlink};
-        let (dir, engine, digest) = (tempfile::tempdir().unwrap(), Engine::default(), Digest::of(EMPTY));
+        let (dir, engine, digest) =
+            (tempfile::tempdir().unwrap(), Engine::default(), Digest::of(EMPTY));
         load(&engine, dir.path(), digest, EMPTY).unwrap();
         let (file, whole) = kept(dir.path());
         let refused = |file: &Path| read(dir.path(), file).unwrap_err().to_string();

@@ -1,4 +1,5 @@
-//! The host's side of the contract in `wit/`, generated: the calls, and the streams behind which `streams` stands.
+//! The host's side of the contract in `wit/`, generated: the calls, and the streams behind which
+//! `streams` stands.
 #![expect(missing_docs, reason = "the documentation of these items is in wit/")]
 
 wasmtime::component::bindgen!({

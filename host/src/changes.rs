@@ -30,11 +30,14 @@ impl Packed {
             offsets.push(0);
         }
         let ascending = offsets.windows(2).all(|pair| pair[0] <= pair[1]);
-        let whole = offsets.first() == Some(&0) && offsets.last().is_some_and(|end| *end as usize == bytes.len());
+        let whole = offsets.first() == Some(&0)
+            && offsets.last().is_some_and(|end| *end as usize == bytes.len());
         if !ascending || !whole || bytes.len() > i32::MAX as usize {
             return Err(Malformed);
         }
-        if !bytes.is_ascii() && !offsets.iter().all(|offset| bytes.is_char_boundary(*offset as usize)) {
+        if !bytes.is_ascii()
+            && !offsets.iter().all(|offset| bytes.is_char_boundary(*offset as usize))
+        {
             return Err(Malformed);
         }
         Ok(Packed { bytes, offsets })
@@ -57,7 +60,9 @@ impl Packed {
     /// String `index`; empty past the end.
     pub fn get(&self, index: usize) -> &str {
         match (self.offsets.get(index), self.offsets.get(index + 1)) {
-            (Some(start), Some(end)) => self.bytes.get(*start as usize..*end as usize).unwrap_or_default(),
+            (Some(start), Some(end)) => {
+                self.bytes.get(*start as usize..*end as usize).unwrap_or_default()
+            }
             _ => "",
         }
     }
@@ -100,7 +105,11 @@ impl ChangeBatch {
             fields: Packed::from_wit(batch.fields)?,
             before: batch.before.map(Packed::from_wit).transpose()?,
         };
-        if [Some(&batch.ids), Some(&batch.fields), batch.before.as_ref()].into_iter().flatten().any(|packed| packed.len() != length) {
+        if [Some(&batch.ids), Some(&batch.fields), batch.before.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|packed| packed.len() != length)
+        {
             return Err(Malformed);
         }
         Ok(batch)
@@ -108,7 +117,13 @@ impl ChangeBatch {
 
     pub(crate) fn to_wit(&self, doubtful: bool) -> wit::ChangeBatch {
         let before = self.before.as_ref().map(Packed::to_wit);
-        wit::ChangeBatch { rows: self.rows.clone(), ids: self.ids.to_wit(), fields: self.fields.to_wit(), before, doubtful }
+        wit::ChangeBatch {
+            rows: self.rows.clone(),
+            ids: self.ids.to_wit(),
+            fields: self.fields.to_wit(),
+            before,
+            doubtful,
+        }
     }
 
     /// Appends a change. The first one decides whether there are values before.
@@ -131,7 +146,9 @@ impl ChangeBatch {
 
     /// Bytes of all texts.
     pub(crate) fn bytes(&self) -> usize {
-        self.ids.bytes.len() + self.fields.bytes.len() + self.before.as_ref().map_or(0, |before| before.bytes.len())
+        self.ids.bytes.len()
+            + self.fields.bytes.len()
+            + self.before.as_ref().map_or(0, |before| before.bytes.len())
     }
 
     /// Number of changes.
@@ -185,7 +202,9 @@ mod tests {
 
     #[test]
     fn offsets_that_do_not_fit_are_refused() {
-        let strings = |bytes: &str, offsets: &[u32]| Packed::from_wit(wit::Strings { bytes: bytes.to_owned(), offsets: offsets.to_vec() });
+        let strings = |bytes: &str, offsets: &[u32]| {
+            Packed::from_wit(wit::Strings { bytes: bytes.to_owned(), offsets: offsets.to_vec() })
+        };
         for bad in [
             strings("ab", &[0, 1]),
             strings("ab", &[1, 2]),

@@ -1,8 +1,9 @@
 //! What a credential may do, found out before anything is planned.
 //!
-//! Asked are the CRM and the token endpoint, never the person: a plan of no records reads the CRM's metadata with the
-//! credential and keeps nothing. What it may *write* only a write could prove, and nothing is written here. So it is known
-//! only where the token endpoint lists the token's scopes, and is otherwise said to be open.
+//! Asked are the CRM and the token endpoint, never the person: a plan of no records reads the CRM's
+//! metadata with the credential and keeps nothing. What it may *write* only a write could prove,
+//! and nothing is written here. So it is known only where the token endpoint lists the token's
+//! scopes, and is otherwise said to be open.
 
 use crate::{
     ErrorKind,
@@ -24,8 +25,8 @@ use std::time::Duration;
 pub struct Checking<'a> {
     /// Such as `hubspot_dest`.
     pub destination_type: &'a str,
-    /// What is known of a destination's configuration, such as `source_id` and `object`. What it needs besides is taken from
-    /// the examples in the type's JSON Schema.
+    /// What is known of a destination's configuration, such as `source_id` and `object`. What it
+    /// needs besides is taken from the examples in the type's JSON Schema.
     pub config_json: Map<String, Value>,
     /// What the operator allows the component.
     pub grant: &'a Grant,
@@ -62,22 +63,40 @@ pub struct Scopes {
     pub present: Vec<String>,
     /// Those that it needs and does not have, as far as that can be known.
     pub missing: Vec<String>,
-    /// Whether its token endpoint lists scopes. Otherwise only what the CRM itself calls missing is.
+    /// Whether its token endpoint lists scopes. Otherwise only what the CRM itself calls missing
+    /// is.
     pub known: bool,
 }
 
 impl Scopes {
-    /// The scopes that are there are those that are listed; those that are missing are needed and not listed, or the CRM
-    /// itself says so.
-    fn of(listed: Option<Vec<String>>, required: &[RequiredScope], named_by_crm: &[String]) -> Scopes {
-        let is_one = |scope: &RequiredScope, name: &String| scope.name == *name || scope.alternatives.contains(name);
-        let is_listed = |scope: &RequiredScope| listed.as_ref().is_none_or(|listed| listed.iter().any(|name| is_one(scope, name)));
+    /// The scopes that are there are those that are listed; those that are missing are needed and
+    /// not listed, or the CRM itself says so.
+    fn of(
+        listed: Option<Vec<String>>,
+        required: &[RequiredScope],
+        named_by_crm: &[String],
+    ) -> Scopes {
+        let is_one = |scope: &RequiredScope, name: &String| {
+            scope.name == *name || scope.alternatives.contains(name)
+        };
+        let is_listed = |scope: &RequiredScope| {
+            listed.as_ref().is_none_or(|listed| listed.iter().any(|name| is_one(scope, name)))
+        };
         // The CRM may name several that would do: then it is the one that is needed anyway.
         let is_named = |scope: &RequiredScope| named_by_crm.iter().any(|name| is_one(scope, name));
-        let mut missing: Vec<String> =
-            required.iter().filter(|scope| !is_listed(scope) || is_named(scope)).map(|scope| scope.name.clone()).collect();
+        let mut missing: Vec<String> = required
+            .iter()
+            .filter(|scope| !is_listed(scope) || is_named(scope))
+            .map(|scope| scope.name.clone())
+            .collect();
         if !required.iter().any(is_named) {
-            missing.extend(named_by_crm.iter().filter(|name| !missing.contains(name)).cloned().collect::<Vec<_>>());
+            missing.extend(
+                named_by_crm
+                    .iter()
+                    .filter(|name| !missing.contains(name))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
         }
         Scopes { known: listed.is_some(), present: listed.unwrap_or_default(), missing }
     }
@@ -85,25 +104,33 @@ impl Scopes {
 
 /// The scopes by their names, with those that do instead.
 pub fn names(scopes: &[RequiredScope]) -> Vec<String> {
-    let or = |scope: &RequiredScope| format!("{} (or {})", scope.name, scope.alternatives.join(", "));
-    scopes.iter().map(|scope| if scope.alternatives.is_empty() { scope.name.clone() } else { or(scope) }).collect()
+    let or =
+        |scope: &RequiredScope| format!("{} (or {})", scope.name, scope.alternatives.join(", "));
+    scopes
+        .iter()
+        .map(|scope| if scope.alternatives.is_empty() { scope.name.clone() } else { or(scope) })
+        .collect()
 }
 
 /// The scopes that a destination of this type needs for an object.
 pub fn required<'d>(served: &'d DestinationType, object: &str) -> &'d [RequiredScope] {
     let entries = &served.required_scopes;
-    let of = |object: Option<&str>| entries.iter().find(|entry: &&RequiredScopes| entry.object.as_deref() == object);
+    let of = |object: Option<&str>| {
+        entries.iter().find(|entry: &&RequiredScopes| entry.object.as_deref() == object)
+    };
     of(Some(object)).or_else(|| of(None)).map_or(&[], |entry| &entry.scopes)
 }
 
-/// Checks a credential: what it may do, and which account it opens. Reads leave; nothing is written, neither to the CRM nor to disk.
+/// Checks a credential: what it may do, and which account it opens. Reads leave; nothing is
+/// written, neither to the CRM nor to disk.
 ///
 /// # Errors
-/// What is wrong with the question: a grant, a configuration that the component refuses before it asks anybody, or a component
-/// that broke off. What is wrong with the credential is in the answer.
+/// What is wrong with the question: a grant, a configuration that the component refuses before it
+/// asks anybody, or a component that broke off. What is wrong with the credential is in the answer.
 pub async fn check(component: &Component, checking: Checking<'_>) -> Result<Check, PlanningError> {
     let question = component.question(checking.destination_type)?;
-    // What is to be found out is which account it opens: another one is an answer here, and no reason to stop.
+    // What is to be found out is which account it opens: another one is an answer here, and no
+    // reason to stop.
     let (expected, patience) = (checking.link.account.clone(), checking.patience);
     let link = Link { account: None, ..checking.link.clone() };
     let mut found = rights(component, Checking { link: link.clone(), ..checking }).await?;
@@ -112,7 +139,8 @@ pub async fn check(component: &Component, checking: Checking<'_>) -> Result<Chec
     }
     let stop = StopSignal::new();
     let traffic = Traffic::default();
-    let asking = tokio::time::timeout(patience, account::ask(question.as_ref(), &link, &traffic, &stop));
+    let asking =
+        tokio::time::timeout(patience, account::ask(question.as_ref(), &link, &traffic, &stop));
     let told = match asking.await {
         Ok(Ok(told)) => told,
         Ok(Err(error)) => Told::Unknown(error.to_string()),
@@ -135,7 +163,9 @@ pub async fn check(component: &Component, checking: Checking<'_>) -> Result<Chec
                 found.detail
             );
         }
-        (Told::Unknown(reason), None) => found.detail.push_str(&format!(" Which account it opens is not known ({reason}).")),
+        (Told::Unknown(reason), None) => {
+            found.detail.push_str(&format!(" Which account it opens is not known ({reason})."))
+        }
     }
     Ok(found)
 }
@@ -143,9 +173,12 @@ pub async fn check(component: &Component, checking: Checking<'_>) -> Result<Chec
 /// What a credential may do.
 async fn rights(component: &Component, checking: Checking<'_>) -> Result<Check, PlanningError> {
     let served = component.destination_type(checking.destination_type)?;
-    let schema: Value = serde_json::from_str(&served.config_schema).map_err(|_| GrantError::Schema(served.name.clone()))?;
+    let schema: Value = serde_json::from_str(&served.config_schema)
+        .map_err(|_| GrantError::Schema(served.name.clone()))?;
     let config_json = completed(checking.config_json, &schema);
-    let object = ConfigValues::new(Value::Object(config_json.clone()), schema).plain("object").unwrap_or_default();
+    let object = ConfigValues::new(Value::Object(config_json.clone()), schema)
+        .plain("object")
+        .unwrap_or_default();
     let destination = Destination {
         name: "check".to_owned(),
         destination_type: served.name.clone(),
@@ -158,33 +191,49 @@ async fn rights(component: &Component, checking: Checking<'_>) -> Result<Check, 
     let (credential, base_url) = (checking.link.credential.clone(), checking.link.base_url.clone());
     let asking = planner::plan_nothing(component, &destination, checking.grant, checking.link);
     let (ended, answered, failure) = match tokio::time::timeout(checking.patience, asking).await {
-        Ok((ended, traffic)) => (Some(ended), traffic.requests() > traffic.failed(), traffic.last_failure()),
+        Ok((ended, traffic)) => {
+            (Some(ended), traffic.requests() > traffic.failed(), traffic.last_failure())
+        }
         Err(_) => (None, false, None),
     };
     let required = required(served, &object);
     let scopes = |named: &[String]| Scopes::of(credential.scopes(), required, named);
-    let found =
-        |reachable, authorized, scopes: Scopes, detail| Ok(Check { ok: false, reachable, authorized, scopes, account: None, detail });
+    let found = |reachable, authorized, scopes: Scopes, detail| {
+        Ok(Check { ok: false, reachable, authorized, scopes, account: None, detail })
+    };
     match ended {
         Some(Ok(())) => Ok(readable(served, &object, required, scopes(&[]))),
         None => {
-            let detail =
-                format!("{base_url} gave no answer within {} s; check `base_url`, and try again later", checking.patience.as_secs_f32());
+            let detail = format!(
+                "{base_url} gave no answer within {} s; check `base_url`, and try again later",
+                checking.patience.as_secs_f32()
+            );
             found(false, false, scopes(&[]), detail)
         }
-        Some(Err(PlanningError::NoAccess(error))) => {
-            found(!matches!(error, CredentialError::Unavailable(_)), false, scopes(&[]), error.to_string())
-        }
+        Some(Err(PlanningError::NoAccess(error))) => found(
+            !matches!(error, CredentialError::Unavailable(_)),
+            false,
+            scopes(&[]),
+            error.to_string(),
+        ),
         // The component's words are about a run; egress knows better what happened.
         Some(Err(PlanningError::Refused(error)))
             if error.kind == ErrorKind::Unavailable
                 && let Some(failure) = failure =>
         {
-            let detail = format!("{base_url} gives no answer: {failure}. Check `base_url`, and try again later");
+            let detail = format!(
+                "{base_url} gives no answer: {failure}. Check `base_url`, and try again later"
+            );
             found(answered, false, scopes(&[]), detail)
         }
-        Some(Err(PlanningError::Refused(error))) if answered || error.kind == ErrorKind::Unavailable => {
-            let authorized = answered && !matches!(error.kind, ErrorKind::Unauthorized | ErrorKind::Unavailable | ErrorKind::RateLimited);
+        Some(Err(PlanningError::Refused(error)))
+            if answered || error.kind == ErrorKind::Unavailable =>
+        {
+            let authorized = answered
+                && !matches!(
+                    error.kind,
+                    ErrorKind::Unauthorized | ErrorKind::Unavailable | ErrorKind::RateLimited
+                );
             found(answered, authorized, scopes(&error.missing_scopes), error.message)
         }
         Some(Err(error)) => Err(error),
@@ -192,7 +241,12 @@ async fn rights(component: &Component, checking: Checking<'_>) -> Result<Check, 
 }
 
 /// What a credential comes to that the CRM has shown its metadata to.
-fn readable(served: &DestinationType, object: &str, required: &[RequiredScope], scopes: Scopes) -> Check {
+fn readable(
+    served: &DestinationType,
+    object: &str,
+    required: &[RequiredScope],
+    scopes: Scopes,
+) -> Check {
     let (provider, rights) = (&served.provider, &served.required_rights);
     let needs = names(required).join(", ");
     let detail = match (scopes.known, required.is_empty()) {
@@ -210,17 +264,33 @@ fn readable(served: &DestinationType, object: &str, required: &[RequiredScope], 
             "{provider} takes the credential and shows the fields of `{object}`. Whether it may write cannot be proved without writing: this token does not list its scopes. Needed are {rights}"
         ),
     };
-    Check { ok: scopes.missing.is_empty(), reachable: true, authorized: true, scopes, account: None, detail }
+    Check {
+        ok: scopes.missing.is_empty(),
+        reachable: true,
+        authorized: true,
+        scopes,
+        account: None,
+        detail,
+    }
 }
 
-/// With an example for every key that is needed and not there. It only has to be accepted: no record is planned.
+/// With an example for every key that is needed and not there. It only has to be accepted: no
+/// record is planned.
 fn completed(mut config: Map<String, Value>, schema: &Value) -> Map<String, Value> {
-    for key in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for key in schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         if config.contains_key(key) {
             continue;
         }
         let property = schema.get("properties").and_then(|properties| properties.get(key));
-        let example = property.and_then(|property| property.get("default").or_else(|| property.get("examples")?.get(0)));
+        let example = property.and_then(|property| {
+            property.get("default").or_else(|| property.get("examples")?.get(0))
+        });
         if let Some(example) = example {
             config.insert(key.to_owned(), example.clone());
         }
@@ -234,7 +304,10 @@ mod tests {
     use serde_json::json;
 
     fn scope(name: &str, alternatives: &[&str]) -> RequiredScope {
-        RequiredScope { name: name.to_owned(), alternatives: alternatives.iter().map(|name| (*name).to_owned()).collect() }
+        RequiredScope {
+            name: name.to_owned(),
+            alternatives: alternatives.iter().map(|name| (*name).to_owned()).collect(),
+        }
     }
 
     fn texts(texts: &[&str]) -> Vec<String> {
@@ -257,7 +330,10 @@ mod tests {
         ] {
             let scopes = Scopes::of(listed.map(texts), &required, &texts(named));
             assert_eq!(scopes.missing, texts(missing), "{listed:?} {named:?}");
-            assert_eq!((scopes.known, scopes.present), (listed.is_some(), listed.map(texts).unwrap_or_default()));
+            assert_eq!(
+                (scopes.known, scopes.present),
+                (listed.is_some(), listed.map(texts).unwrap_or_default())
+            );
         }
     }
 
@@ -267,6 +343,9 @@ mod tests {
             "id_field": {"examples": ["Id"]}, "source_id": {"examples": ["src_1"]}, "mode": {"default": "a", "examples": ["b"]},
             "object": {"default": "x"}, "odd": {}}});
         let known = json!({"source_id": "src_9", "object": "y"}).as_object().unwrap().clone();
-        assert_eq!(Value::Object(completed(known, &schema)), json!({"source_id": "src_9", "object": "y", "id_field": "Id", "mode": "a"}));
+        assert_eq!(
+            Value::Object(completed(known, &schema)),
+            json!({"source_id": "src_9", "object": "y", "id_field": "Id", "mode": "a"})
+        );
     }
 }

@@ -35,10 +35,11 @@ pub struct Grant {
 /// Which capabilities are granted, out of those asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    /// All of them, jobs too, as `plugin inspect` showed them. The digest pins what that is. What the bundled component gets. Its reads by POST are
-    /// those that the host knows.
+    /// All of them, jobs too, as `plugin inspect` showed them. The digest pins what that is. What
+    /// the bundled component gets. Its reads by POST are those that the host knows.
     Everything,
-    /// Reads by GET and updates: what a fixed text of a job does, and whether a POST only reads, nobody can tell who does not know the CRM.
+    /// Reads by GET and updates: what a fixed text of a job does, and whether a POST only reads,
+    /// nobody can tell who does not know the CRM.
     ReadsAndUpdates,
     /// Those with these labels (phase, method, path template).
     Only(Vec<String>),
@@ -48,7 +49,9 @@ pub enum Allowed {
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
     /// The grant is for another component.
-    #[error("component {component} has no grant; look at what it asks for with `reverse-sync plugin inspect`, then grant it by its digest")]
+    #[error(
+        "component {component} has no grant; look at what it asks for with `reverse-sync plugin inspect`, then grant it by its digest"
+    )]
     NotGranted {
         /// The component's digest.
         component: Digest,
@@ -77,7 +80,9 @@ impl Component {
     pub async fn describe(loaded: Loaded) -> Result<Component, EngineError> {
         let (store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
         let guest = instance.reverse_sync_destination_destination();
-        let descriptor = within(DESCRIBE_DEADLINE, store, async |store| guest.call_describe(store).await).await?;
+        let descriptor =
+            within(DESCRIBE_DEADLINE, store, async |store| guest.call_describe(store).await)
+                .await?;
         Ok(Component { loaded, descriptor })
     }
 
@@ -99,10 +104,14 @@ impl Component {
         self.loaded.instantiate(Egress::closed(Phase::Plan)).await.map(drop)
     }
 
-    /// The same component with less time for each call than [`EngineConfig::deadline`](crate::engine::EngineConfig); what
-    /// was compiled and the instances of the engine are shared.
+    /// The same component with less time for each call than
+    /// [`EngineConfig::deadline`](crate::engine::EngineConfig); what was compiled and the instances
+    /// of the engine are shared.
     pub fn with_deadline(&self, deadline: Duration) -> Component {
-        Component { loaded: self.loaded.with_deadline(deadline), descriptor: self.descriptor.clone() }
+        Component {
+            loaded: self.loaded.with_deadline(deadline),
+            descriptor: self.descriptor.clone(),
+        }
     }
 
     /// The engine that its instances run in.
@@ -119,14 +128,22 @@ impl Component {
     /// # Errors
     /// If the component does not serve it; the message lists what it serves.
     pub fn destination_type(&self, name: &str) -> Result<&DestinationType, GrantError> {
-        self.descriptor.destinations.iter().find(|served| served.name == name).ok_or_else(|| GrantError::NotServed {
-            asked: name.to_owned(),
-            served: self.descriptor.destinations.iter().map(|served| format!("`{}`", served.name)).collect::<Vec<_>>().join(", "),
+        self.descriptor.destinations.iter().find(|served| served.name == name).ok_or_else(|| {
+            GrantError::NotServed {
+                asked: name.to_owned(),
+                served: self
+                    .descriptor
+                    .destinations
+                    .iter()
+                    .map(|served| format!("`{}`", served.name))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }
         })
     }
 
-    /// How the CRM of a destination type names the account that a credential opens, if it does. The host asks this for itself, so no
-    /// grant has to name it.
+    /// How the CRM of a destination type names the account that a credential opens, if it does. The
+    /// host asks this for itself, so no grant has to name it.
     ///
     /// # Errors
     /// If it could be anything but a read of one fixed path.
@@ -139,14 +156,20 @@ impl Component {
     ///
     /// # Errors
     /// If the grant is for another component, or something asked for is never granted.
-    pub(crate) fn capabilities(&self, grant: &Grant, destination: &Destination) -> Result<Vec<Capability>, GrantError> {
+    pub(crate) fn capabilities(
+        &self,
+        grant: &Grant,
+        destination: &Destination,
+    ) -> Result<Vec<Capability>, GrantError> {
         if grant.component != self.digest() {
             return Err(GrantError::NotGranted { component: self.digest() });
         }
         let served = self.destination_type(&destination.destination_type)?;
         self.question(&served.name)?;
-        let schema = serde_json::from_str(&served.config_schema).map_err(|_| GrantError::Schema(served.name.clone()))?;
-        let values = ConfigValues::new(serde_json::Value::Object(destination.config_json.clone()), schema);
+        let schema = serde_json::from_str(&served.config_schema)
+            .map_err(|_| GrantError::Schema(served.name.clone()))?;
+        let values =
+            ConfigValues::new(serde_json::Value::Object(destination.config_json.clone()), schema);
         let allowed = |asked: &&wit::Capability| match &grant.allowed {
             Allowed::Everything => true,
             Allowed::ReadsAndUpdates => match asked.effect {
@@ -156,12 +179,22 @@ impl Component {
             },
             Allowed::Only(labels) => labels.contains(&capability::label(asked)),
         };
-        let granted =
-            served.capabilities.iter().filter(allowed).map(|asked| Capability::compile(asked, &values)).collect::<Result<Vec<_>, _>>()?;
+        let granted = served
+            .capabilities
+            .iter()
+            .filter(allowed)
+            .map(|asked| Capability::compile(asked, &values))
+            .collect::<Result<Vec<_>, _>>()?;
         check_jobs(&granted)?;
-        let unknown = |capability: &&Capability| capability.reads_by_post() && !capability.is_known_read(&served.provider);
-        if let (Allowed::Everything, Some(capability)) = (&grant.allowed, granted.iter().find(unknown)) {
-            let reason = "a read by POST that this host does not know; it has to be granted by its name".to_owned();
+        let unknown = |capability: &&Capability| {
+            capability.reads_by_post() && !capability.is_known_read(&served.provider)
+        };
+        if let (Allowed::Everything, Some(capability)) =
+            (&grant.allowed, granted.iter().find(unknown))
+        {
+            let reason =
+                "a read by POST that this host does not know; it has to be granted by its name"
+                    .to_owned();
             return Err(Unacceptable { label: capability.label().to_owned(), reason }.into());
         }
         Ok(granted)

@@ -1,4 +1,5 @@
-//! Files of components that runs began with: a run is finished by the component that began it, whatever comes with a newer version.
+//! Files of components that runs began with: a run is finished by the component that began it,
+//! whatever comes with a newer version.
 
 use crate::{digest::Digest, private_file};
 use std::{fs, io, path::PathBuf};
@@ -43,7 +44,8 @@ mod tests {
     #[test]
     fn a_component_is_there_as_it_was_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
-        let (files, digest) = (ComponentFiles::new(dir.path().join("components")), Digest::of(b"one"));
+        let (files, digest) =
+            (ComponentFiles::new(dir.path().join("components")), Digest::of(b"one"));
         assert_eq!(files.read(digest), None);
         files.keep(digest, b"one").unwrap();
         assert_eq!(files.read(digest), Some(b"one".to_vec()));

@@ -1,5 +1,6 @@
-//! The values that `${key}` placeholders of a capability stand for: the destination's `config_json`, completed by
-//! the defaults in the type's JSON Schema. The host reads them by name only and knows no key itself.
+//! The values that `${key}` placeholders of a capability stand for: the destination's
+//! `config_json`, completed by the defaults in the type's JSON Schema. The host reads them by name
+//! only and knows no key itself.
 
 use serde_json::Value;
 
@@ -15,16 +16,25 @@ impl ConfigValues {
         ConfigValues { config, schema }
     }
 
-    /// The text of `key`, or its default, if it is plain enough to stand in a path and in a JSON string alike.
+    /// The text of `key`, or its default, if it is plain enough to stand in a path and in a JSON
+    /// string alike.
     pub(crate) fn plain(&self, key: &str) -> Result<String, String> {
         let value = self
             .config
             .get(key)
             .or_else(|| self.schema.get("properties")?.get(key)?.get("default"))
-            .ok_or_else(|| format!("the placeholder `${{{key}}}` is neither configured nor has it a default"))?;
+            .ok_or_else(|| {
+                format!("the placeholder `${{{key}}}` is neither configured nor has it a default")
+            })?;
         let text = value.as_str().ok_or_else(|| format!("`{key}` is not a text"))?;
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/')) {
-            return Err(format!("`{key}` is `{text}`, which cannot stand in a path; use letters, digits, `-`, `_`, `.` and `/`"));
+        if text.is_empty()
+            || !text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
+        {
+            return Err(format!(
+                "`{key}` is `{text}`, which cannot stand in a path; use letters, digits, `-`, `_`, `.` and `/`"
+            ));
         }
         Ok(text.to_owned())
     }

@@ -1,4 +1,5 @@
-//! Damaged files: the readers of Parquet and Arrow that we build on panic about some of them, where they should refuse.
+//! Damaged files: the readers of Parquet and Arrow that we build on panic about some of them, where
+//! they should refuse.
 
 use std::{
     any::Any,
@@ -6,7 +7,10 @@ use std::{
 };
 
 /// What a reader says; a panic is a refusal. The reader is not to be used again then.
-pub(crate) fn contained<T, E>(read: impl FnOnce() -> Result<T, E>, refused: impl FnOnce(String) -> E) -> Result<T, E> {
+pub(crate) fn contained<T, E>(
+    read: impl FnOnce() -> Result<T, E>,
+    refused: impl FnOnce(String) -> E,
+) -> Result<T, E> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(read) => read,
         Err(panic) => Err(refused(format!("the file is damaged: {}", words(panic.as_ref())))),

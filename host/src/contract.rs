@@ -1,4 +1,5 @@
-//! The types of the contract in `wit/`, generated: what crosses the boundary, without the streams and calls that it crosses by.
+//! The types of the contract in `wit/`, generated: what crosses the boundary, without the streams
+//! and calls that it crosses by.
 #![expect(missing_docs, reason = "the documentation of these items is in wit/")]
 
 wasmtime::component::bindgen!({

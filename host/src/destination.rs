@@ -7,7 +7,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A configured destination. What `config_json` may hold is the component's business: its JSON Schema says.
+/// A configured destination. What `config_json` may hold is the component's business: its JSON
+/// Schema says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Destination {
     /// The name people use.
@@ -47,7 +48,8 @@ impl Destination {
     }
 }
 
-/// Two golden records that claim one CRM record mean that resolution went wrong. Which of them is written?
+/// Two golden records that claim one CRM record mean that resolution went wrong. Which of them is
+/// written?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDuplicateId {

@@ -124,7 +124,12 @@ mod tests {
     fn a_digest_has_one_text_but_for_its_letter_case() {
         let text = Digest::of(b"x").to_string();
         assert_eq!(text.parse::<Digest>().unwrap().to_string(), text);
-        for bad in [format!("sha256:{}", "+a".repeat(32)), format!("sha256:0a+a{}", "0".repeat(60)), "sha256:".to_owned(), text + "0"] {
+        for bad in [
+            format!("sha256:{}", "+a".repeat(32)),
+            format!("sha256:0a+a{}", "0".repeat(60)),
+            "sha256:".to_owned(),
+            text + "0",
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

@@ -1,9 +1,10 @@
 //! The wasmtime engine and what bounds every instance in it.
 //!
-//! Each call into a component gets a fresh instance that is dropped after it. What it may use is fixed here: memory
-//! (a limiter over all its linear memories and tables), processor time without progress (epochs), wall-clock time
-//! (a deadline around the call), and of the outside world nothing but the contract's streams, clocks, randomness,
-//! and `wasi:http` through [egress](crate::egress). No file system, no sockets, no environment, no arguments.
+//! Each call into a component gets a fresh instance that is dropped after it. What it may use is
+//! fixed here: memory (a limiter over all its linear memories and tables), processor time without
+//! progress (epochs), wall-clock time (a deadline around the call), and of the outside world
+//! nothing but the contract's streams, clocks, randomness, and `wasi:http` through
+//! [egress](crate::egress). No file system, no sockets, no environment, no arguments.
 
 mod calls;
 mod error;
@@ -40,11 +41,12 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 /// How often the epoch advances: the grain of fairness between instances on one thread.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Handles that a component may have open at once: requests, answers, streams, and whatever else costs the host memory
-/// and the component none. The bundled component has some five for each request.
+/// Handles that a component may have open at once: requests, answers, streams, and whatever else
+/// costs the host memory and the component none. The bundled component has some five for each
+/// request.
 const MAX_HANDLES: usize = 1_024;
-/// Bytes that one call into the host may bring: a batch of the longest records. Strings of a list may all be the same bytes of the guest's
-/// memory, so that bounds nothing.
+/// Bytes that one call into the host may bring: a batch of the longest records. Strings of a list
+/// may all be the same bytes of the guest's memory, so that bounds nothing.
 const MAX_CALL: usize = 32 << 20;
 /// Bytes of the headers of one request.
 const MAX_HEADERS: usize = 16 << 10;
@@ -54,10 +56,12 @@ const MAX_RANDOM: u64 = 64 << 10;
 /// Where instances live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Allocation {
-    /// In slots that are reserved when the engine starts: an instance costs microseconds, and the engine some address space for each.
+    /// In slots that are reserved when the engine starts: an instance costs microseconds, and the
+    /// engine some address space for each.
     #[default]
     Pooled,
-    /// Each where the system has room for it, for hosts whose address space is limited. Its bounds are the same.
+    /// Each where the system has room for it, for hosts whose address space is limited. Its bounds
+    /// are the same.
     OnDemand,
 }
 
@@ -68,19 +72,23 @@ pub struct EngineConfig {
     pub allocation: Allocation,
     /// Instances alive at the same time. Slots are address space, not memory. 64 by default.
     pub max_instances: u32,
-    /// Bytes that all memories and tables of one instance may have together. 64 MiB by default; the bundled
-    /// component stays under 8, with jobs and their uploads under 36.
+    /// Bytes that all memories and tables of one instance may have together. 64 MiB by default; the
+    /// bundled component stays under 8, with jobs and their uploads under 36.
     pub max_memory: usize,
-    /// Requests that one instance may have in flight at once; one counts until its answer was read and dropped, and
-    /// those beyond wait. 32 by default, the most that the bundled component is ever told to have (`in_flight`). With the sizes in
-    /// [`TransportLimits`](crate::egress::transport::TransportLimits) it bounds what a call takes of the host's own memory.
+    /// Requests that one instance may have in flight at once; one counts until its answer was read
+    /// and dropped, and those beyond wait. 32 by default, the most that the bundled component is
+    /// ever told to have (`in_flight`). With the sizes in
+    /// [`TransportLimits`](crate::egress::transport::TransportLimits) it bounds what a call takes
+    /// of the host's own memory.
     pub max_requests: u32,
-    /// Processor time an instance may burn without taking in or giving back a record. 10 s by default.
+    /// Processor time an instance may burn without taking in or giving back a record. 10 s by
+    /// default.
     pub max_idle_spin: Duration,
-    /// Wall-clock time of one call. 24 h by default: at 190 calls of 100 records per 10 s that is 164 million records.
+    /// Wall-clock time of one call. 24 h by default: at 190 calls of 100 records per 10 s that is
+    /// 164 million records.
     pub deadline: Duration,
-    /// Folder of artefacts compiled ahead of time; `None` compiles on every load. It holds native code, so it must
-    /// belong to the user alone.
+    /// Folder of artefacts compiled ahead of time; `None` compiles on every load. It holds native
+    /// code, so it must belong to the user alone.
     pub cache_dir: Option<PathBuf>,
 }
 
@@ -124,9 +132,11 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&wasm).map_err(EngineError::Start)?;
         let mut linker = Linker::new(&wasmtime);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(EngineError::Start)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(EngineError::Start)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)
+            .map_err(EngineError::Start)?;
         request_line::bound(&mut linker).map_err(EngineError::Start)?;
-        ReverseSync::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(EngineError::Start)?;
+        ReverseSync::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)
+            .map_err(EngineError::Start)?;
         let engine = Arc::new(Engine { wasmtime, linker, config, alive: Arc::default() });
         let ticking = Arc::downgrade(&engine);
         std::thread::Builder::new()
@@ -143,11 +153,15 @@ impl Engine {
     pub fn load(self: &Arc<Engine>, bytes: &[u8]) -> Result<Loaded, EngineError> {
         let digest = Digest::of(bytes);
         let component = match &self.config.cache_dir {
-            Some(dir) => aot::load(&self.wasmtime, dir, digest, bytes).map_err(EngineError::Contract)?,
+            Some(dir) => {
+                aot::load(&self.wasmtime, dir, digest, bytes).map_err(EngineError::Contract)?
+            }
             None => WasmComponent::new(&self.wasmtime, bytes).map_err(EngineError::Contract)?,
         };
-        let instance_pre = self.linker.instantiate_pre(&component).map_err(EngineError::Contract)?;
-        let pre = crate::bindings::ReverseSyncPre::new(instance_pre).map_err(EngineError::Contract)?;
+        let instance_pre =
+            self.linker.instantiate_pre(&component).map_err(EngineError::Contract)?;
+        let pre =
+            crate::bindings::ReverseSyncPre::new(instance_pre).map_err(EngineError::Contract)?;
         Ok(Loaded { engine: Arc::clone(self), pre, digest, deadline: self.config.deadline })
     }
 
@@ -161,7 +175,8 @@ impl Engine {
     /// # Errors
     /// If it cannot be read or is not a component of the contract.
     pub fn load_file(self: &Arc<Engine>, path: &Path) -> Result<Loaded, EngineError> {
-        let bytes = std::fs::read(path).map_err(|error| EngineError::Read { path: path.to_owned(), error })?;
+        let bytes = std::fs::read(path)
+            .map_err(|error| EngineError::Read { path: path.to_owned(), error })?;
         self.load(&bytes)
     }
 }
@@ -226,11 +241,20 @@ impl Loaded {
     }
 
     /// A fresh instance with its own store.
-    pub(crate) async fn instantiate(&self, egress: Egress) -> Result<(Store<Guest>, ReverseSync), EngineError> {
+    pub(crate) async fn instantiate(
+        &self,
+        egress: Egress,
+    ) -> Result<(Store<Guest>, ReverseSync), EngineError> {
         // A pool has so many slots; without one somebody has to count.
         let guest = Guest::new(egress, &self.engine);
-        if self.engine.config.allocation == Allocation::OnDemand && self.engine.instances() > u64::from(self.engine.config.max_instances) {
-            return Err(wasmtime::format_err!("there are {} instances already", self.engine.config.max_instances).into());
+        if self.engine.config.allocation == Allocation::OnDemand
+            && self.engine.instances() > u64::from(self.engine.config.max_instances)
+        {
+            return Err(wasmtime::format_err!(
+                "there are {} instances already",
+                self.engine.config.max_instances
+            )
+            .into());
         }
         let mut store = Store::new(&self.engine.wasmtime, guest);
         store.limiter(|guest| &mut guest.limits);
@@ -240,7 +264,10 @@ impl Loaded {
             let guest = store.data_mut();
             guest.spun += 1;
             if guest.spun > guest.max_spin {
-                wasmtime::bail!("it used {:?} of processor time without taking in or giving back a record", TICK * guest.max_spin);
+                wasmtime::bail!(
+                    "it used {:?} of processor time without taking in or giving back a record",
+                    TICK * guest.max_spin
+                );
             }
             Ok(UpdateDeadline::Yield(1))
         });
@@ -308,7 +335,8 @@ impl Drop for Alive {
     }
 }
 
-/// What a component may write to standard error before the rest is dropped: it goes to a log, and into the error of a trap.
+/// What a component may write to standard error before the rest is dropped: it goes to a log, and
+/// into the error of a trap.
 const MAX_STDERR: usize = 4 << 10;
 
 impl Guest {
@@ -333,7 +361,8 @@ impl Guest {
             egress,
             limits: Limits::new(config.max_memory),
             spun: 0,
-            max_spin: (config.max_idle_spin.as_millis() / TICK.as_millis()).clamp(1, u128::from(u32::MAX)) as u32,
+            max_spin: (config.max_idle_spin.as_millis() / TICK.as_millis())
+                .clamp(1, u128::from(u32::MAX)) as u32,
             asked: None,
             stderr,
             _alive: Alive::new(&engine.alive),
@@ -350,8 +379,9 @@ impl Guest {
         self.spun = 0;
     }
 
-    /// It asks whether to stop. Each time a component wakes up costs it an epoch; one that waits for hours, as for a
-    /// job, gets back what that cost, and one that spins gets nothing: it used the time since it last asked.
+    /// It asks whether to stop. Each time a component wakes up costs it an epoch; one that waits
+    /// for hours, as for a job, gets back what that cost, and one that spins gets nothing: it used
+    /// the time since it last asked.
     pub(crate) fn waited(&mut self) {
         let now = Instant::now();
         if let Some((asked, spun)) = self.asked {

@@ -1,4 +1,5 @@
-//! What the fuzz targets reach of the inside: thin functions around parsers that are private. Only in builds of `cargo xtask fuzz`.
+//! What the fuzz targets reach of the inside: thin functions around parsers that are private. Only
+//! in builds of `cargo xtask fuzz`.
 
 pub use crate::{
     capability::fuzzing::{are_jobs_allowed, csv_ids, job_names},

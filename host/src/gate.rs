@@ -1,7 +1,8 @@
 //! The gate: the one way from a plan to a run.
 //!
-//! [`run`](crate::run::run) takes a [`ConfirmedPlan`], and only [`Plan::confirm`] makes one, from a [`Confirmation`] that names the
-//! plan it is for. What somebody saw under one id cannot be used to confirm another.
+//! [`run`](crate::run::run) takes a [`ConfirmedPlan`], and only [`Plan::confirm`] makes one, from a
+//! [`Confirmation`] that names the plan it is for. What somebody saw under one id cannot be used to
+//! confirm another.
 
 use crate::{
     component::Component,
@@ -20,7 +21,8 @@ pub struct Confirmation {
 }
 
 impl Confirmation {
-    /// An explicit yes to this plan: typed at a prompt, given by a flag, or sent as `{"confirm": true}`.
+    /// An explicit yes to this plan: typed at a prompt, given by a flag, or sent as `{"confirm":
+    /// true}`.
     pub fn explicit(plan_id: PlanId) -> Confirmation {
         Confirmation { plan_id, overridden: BTreeSet::new() }
     }
@@ -74,10 +76,16 @@ pub enum Refused {
 fn held_back(guards: &[Guard]) -> String {
     // The plan says it all; a sentence should still end.
     let found: Vec<String> = match guards {
-        few if few.len() <= 3 => few.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect(),
+        few if few.len() <= 3 => {
+            few.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect()
+        }
         many => guards::name_list(many).into_iter().map(str::to_owned).collect(),
     };
-    format!("{} {} back the confirmation", found.join(", "), if guards.len() == 1 { "holds" } else { "hold" })
+    format!(
+        "{} {} back the confirmation",
+        found.join(", "),
+        if guards.len() == 1 { "holds" } else { "hold" }
+    )
 }
 
 impl Plan {
@@ -87,31 +95,51 @@ impl Plan {
     /// Says which, or which of the names is no guard.
     pub fn check_guards(&self, overridden: &BTreeSet<String>) -> Result<(), Refused> {
         let guards = &self.header().guards;
-        let is_guard = |name: &str| guards::NAMES.contains(&name) || guards.iter().any(|guard| guard.name == name);
+        let is_guard = |name: &str| {
+            guards::NAMES.contains(&name) || guards.iter().any(|guard| guard.name == name)
+        };
         if let Some(name) = overridden.iter().find(|name| !is_guard(name)) {
             return Err(Refused::NoSuchGuard { name: name.clone(), guards: guards.clone() });
         }
-        let held: Vec<Guard> = guards.iter().filter(|guard| !overridden.contains(&guard.name)).cloned().collect();
-        if held.is_empty() { Ok(()) } else { Err(Refused::Guarded { plan: self.id().clone(), guards: held }) }
+        let held: Vec<Guard> =
+            guards.iter().filter(|guard| !overridden.contains(&guard.name)).cloned().collect();
+        if held.is_empty() {
+            Ok(())
+        } else {
+            Err(Refused::Guarded { plan: self.id().clone(), guards: held })
+        }
     }
 
     /// Whether this is where it would be written.
     fn check_target(&self, destination: &Destination, base_url: &BaseUrl) -> Result<(), PlanError> {
         let (header, id) = (self.header(), self.id().clone());
         if header.destination != *destination {
-            return Err(PlanError::Stale { id, what: format!("the destination `{}` is configured differently now", destination.name) });
+            return Err(PlanError::Stale {
+                id,
+                what: format!(
+                    "the destination `{}` is configured differently now",
+                    destination.name
+                ),
+            });
         }
         if header.base_url != base_url.as_str() {
-            return Err(PlanError::Stale { id, what: format!("the source's base_url was {} and is {base_url} now", header.base_url) });
+            return Err(PlanError::Stale {
+                id,
+                what: format!(
+                    "the source's base_url was {} and is {base_url} now",
+                    header.base_url
+                ),
+            });
         }
         Ok(())
     }
 
-    /// Opens the gate for this plan, if it is still the plan for this destination and this component.
+    /// Opens the gate for this plan, if it is still the plan for this destination and this
+    /// component.
     ///
     /// # Errors
-    /// If the confirmation is for another plan, a guard has tripped that it does not override, or the destination, the component or
-    /// the golden records have changed.
+    /// If the confirmation is for another plan, a guard has tripped that it does not override, or
+    /// the destination, the component or the golden records have changed.
     pub fn confirm(
         self,
         confirmation: Confirmation,
@@ -120,13 +148,21 @@ impl Plan {
         component: &Component,
     ) -> Result<ConfirmedPlan, Refused> {
         if confirmation.plan_id != *self.id() {
-            return Err(Refused::OtherPlan { confirmed: confirmation.plan_id, plan: self.id().clone() });
+            return Err(Refused::OtherPlan {
+                confirmed: confirmation.plan_id,
+                plan: self.id().clone(),
+            });
         }
         let stale = |what: String| PlanError::Stale { id: self.id().clone(), what };
         self.check_target(destination, base_url)?;
         let header = self.header();
         if header.component.digest != component.digest() {
-            return Err(stale(format!("it was made by component {} and this is {}", header.component.digest, component.digest())).into());
+            return Err(stale(format!(
+                "it was made by component {} and this is {}",
+                header.component.digest,
+                component.digest()
+            ))
+            .into());
         }
         self.check_records()?;
         self.check_guards(&confirmation.overridden)?;
@@ -137,11 +173,16 @@ impl Plan {
 }
 
 impl ConfirmedPlan {
-    /// Whether this is still where it was confirmed to be written, for what was confirmed a while ago.
+    /// Whether this is still where it was confirmed to be written, for what was confirmed a while
+    /// ago.
     ///
     /// # Errors
     /// If the destination or the base URL has changed since.
-    pub fn check_target(&self, destination: &Destination, base_url: &BaseUrl) -> Result<(), PlanError> {
+    pub fn check_target(
+        &self,
+        destination: &Destination,
+        base_url: &BaseUrl,
+    ) -> Result<(), PlanError> {
         self.plan.check_target(destination, base_url)
     }
 

@@ -32,7 +32,9 @@ impl FromStr for PlanId {
         if digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             Ok(PlanId(text.to_owned()))
         } else {
-            Err(format!("`{text}` is no plan id; one looks like plan_0f3a… with 32 hexadecimal digits"))
+            Err(format!(
+                "`{text}` is no plan id; one looks like plan_0f3a… with 32 hexadecimal digits"
+            ))
         }
     }
 }
@@ -88,10 +90,17 @@ impl FromStr for RunId {
     fn from_str(text: &str) -> Result<RunId, String> {
         let parts = text.strip_prefix("run_").and_then(|rest| rest.split_once('_'));
         let fits = parts.is_some_and(|(plan, number)| {
-            let hex = plan.len() == 12 && plan.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-            hex && !number.is_empty() && number.len() <= 10 && number.bytes().all(|b| b.is_ascii_digit())
+            let hex =
+                plan.len() == 12 && plan.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            hex && !number.is_empty()
+                && number.len() <= 10
+                && number.bytes().all(|b| b.is_ascii_digit())
         });
-        if fits { Ok(RunId(text.to_owned())) } else { Err(format!("`{text}` is no run id; one looks like run_0f3a0f3a0f3a_1")) }
+        if fits {
+            Ok(RunId(text.to_owned()))
+        } else {
+            Err(format!("`{text}` is no run id; one looks like run_0f3a0f3a0f3a_1"))
+        }
     }
 }
 
@@ -101,13 +110,16 @@ impl fmt::Display for RunId {
     }
 }
 
-/// The name of an account, as its CRM spells it: a number of HubSpot's, an org id of Salesforce's. It is no secret.
+/// The name of an account, as its CRM spells it: a number of HubSpot's, an org id of Salesforce's.
+/// It is no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Account(pub(crate) String);
 
 /// What cannot be the name of an account.
 #[derive(Debug, thiserror::Error)]
-#[error("it has to be what the CRM calls the account, such as \"12345678\": 1 to {MAX_NAME} letters, digits, `_` and `.`")]
+#[error(
+    "it has to be what the CRM calls the account, such as \"12345678\": 1 to {MAX_NAME} letters, digits, `_` and `.`"
+)]
 pub struct BadAccount;
 
 impl Account {
@@ -122,9 +134,14 @@ impl FromStr for Account {
 
     fn from_str(text: &str) -> Result<Account, BadAccount> {
         let text = text.trim();
-        // No token fits, so that one which was pasted here is neither kept nor shown: HubSpot's have a `-`, Salesforce's a `!`.
+        // No token fits, so that one which was pasted here is neither kept nor shown: HubSpot's
+        // have a `-`, Salesforce's a `!`.
         let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
-        if text.is_empty() || text.len() > MAX_NAME || !fits { Err(BadAccount) } else { Ok(Account(text.to_owned())) }
+        if text.is_empty() || text.len() > MAX_NAME || !fits {
+            Err(BadAccount)
+        } else {
+            Ok(Account(text.to_owned()))
+        }
     }
 }
 

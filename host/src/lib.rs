@@ -1,23 +1,26 @@
-//! The reverse-sync reference host, as a library: it loads a component of the contract in `wit/`, gives it golden
-//! records, and enforces what the component promises.
+//! The reverse-sync reference host, as a library: it loads a component of the contract in `wit/`,
+//! gives it golden records, and enforces what the component promises.
 //!
 //! Data flows one way through these modules:
 //!
 //! - [`records`]: golden records from files, as Arrow batches
 //! - [`contract`]: the types of the contract; [`bindings`]: its calls and streams
 //! - [`engine`], [`component`]: the sandbox, what a component asks for, what the operator grants
-//! - [`account`]: which of a CRM's accounts a credential opens, and that it is the one that was meant
+//! - [`account`]: which of a CRM's accounts a credential opens, and that it is the one that was
+//!   meant
 //! - [`check`]: what a credential may do, before anything is planned
 //! - [`planner`]: records in, a [`plan`] on disk out
 //! - [`guards`]: what is suspicious about a plan as a whole
 //! - [`gate`]: the one way from a [`plan::Plan`] to a [`gate::ConfirmedPlan`]
-//! - [`mod@run`]: confirmed changes in, outcomes out, kept in a [`journal`]; [`passes`] is a run with its canary and checks
+//! - [`mod@run`]: confirmed changes in, outcomes out, kept in a [`journal`]; [`passes`] is a run
+//!   with its canary and checks
 //! - [`verify`]: what the CRM holds now of what was written; [`undo`]: a plan of the way back
 //! - [`summary`]: a plan and a run as JSON, the same in each front end
 //! - [`rejects`]: the golden records that were not written, to be mended and fed back
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
 //!
-//! The `reverse-sync` command on top of it is the crate `reverse-sync-cli`, the service `reverse-sync-service`.
+//! The `reverse-sync` command on top of it is the crate `reverse-sync-cli`, the service
+//! `reverse-sync-service`.
 
 pub mod account;
 mod aot;

@@ -1,8 +1,9 @@
 //! The changes that were handed out to a running instance and have no outcome yet.
 //!
-//! This is the witness of egress and the conscience of the journal in one: a write may leave only for a change that
-//! stands here, and an outcome counts only if what it says can be true given what left and what was answered. It
-//! holds a window of the plan (what the component has in flight), so it stays small however long the plan is.
+//! This is the witness of egress and the conscience of the journal in one: a write may leave only
+//! for a change that stands here, and an outcome counts only if what it says can be true given what
+//! left and what was answered. It holds a window of the plan (what the component has in flight), so
+//! it stays small however long the plan is.
 
 use crate::{
     capability::{Witness, job_names},
@@ -29,8 +30,9 @@ const DOUBTFUL: u8 = 16;
 /// A write of it alone was answered with 2xx.
 const WRITTEN: u8 = 32;
 
-/// Writes of several records, and uploads, that were answered with 2xx, after which none of them is sent again: such an answer may say of one record that it was
-/// refused, and one whose row was locked is sent again a few times.
+/// Writes of several records, and uploads, that were answered with 2xx, after which none of them is
+/// sent again: such an answer may say of one record that it was refused, and one whose row was
+/// locked is sent again a few times.
 const MAX_ACKNOWLEDGED: u8 = 8;
 
 /// Where a change stands in its batch: number of the batch, index in it.
@@ -50,7 +52,8 @@ struct Window {
     jobs: BTreeSet<String>,
 }
 
-/// Most names of jobs that are kept: a run of ten million changes has some thousands, each answer a dozen words.
+/// Most names of jobs that are kept: a run of ten million changes has some thousands, each answer a
+/// dozen words.
 const MAX_JOBS: usize = 100_000;
 
 struct HandedOut {
@@ -84,7 +87,8 @@ pub(crate) struct Taken {
 }
 
 impl Evidence {
-    /// A write left and was acknowledged, or a later read was answered; after a crash a read alone can prove it.
+    /// A write left and was acknowledged, or a later read was answered; after a crash a read alone
+    /// can prove it.
     pub(crate) fn allows_updated(&self) -> bool {
         let written = self.state & (SENT | DOUBTFUL) != 0;
         self.state & ACKNOWLEDGED != 0 || (written && self.state & READ != 0)
@@ -103,13 +107,22 @@ impl Evidence {
 
 impl Outstanding {
     pub(crate) fn new() -> Outstanding {
-        let seed = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
-        let window = Window { batches: BTreeMap::new(), next_batch: 0, by_id: HashTable::new(), seed, requests: 0, jobs: BTreeSet::new() };
+        let seed =
+            std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
+        let window = Window {
+            batches: BTreeMap::new(),
+            next_batch: 0,
+            by_id: HashTable::new(),
+            seed,
+            requests: 0,
+            jobs: BTreeSet::new(),
+        };
         Outstanding(Arc::new(Mutex::new(window)))
     }
 
     fn window(&self) -> MutexGuard<'_, Window> {
-        // The window is consistent after every statement that can panic, so it is good after a panic, too.
+        // The window is consistent after every statement that can panic, so it is good after a
+        // panic, too.
         self.0.lock()
     }
 
@@ -121,7 +134,17 @@ impl Outstanding {
         window.next_batch += 1;
         let left = ordinals.len();
         let state = vec![if doubtful { DOUBTFUL } else { 0 }; left];
-        window.batches.insert(number, HandedOut { changes, ordinals, state, acknowledged: vec![0; left], named_by: vec![0; left], left });
+        window.batches.insert(
+            number,
+            HandedOut {
+                changes,
+                ordinals,
+                state,
+                acknowledged: vec![0; left],
+                named_by: vec![0; left],
+                left,
+            },
+        );
         for index in 0..left {
             let place = (number, index as u32);
             let hash = hash(window.seed, window.batches[&number].changes.id(index));
@@ -133,7 +156,9 @@ impl Outstanding {
     /// Changes without an outcome, and bytes of the batches that they are in.
     pub(crate) fn held(&self) -> (usize, usize) {
         let window = self.window();
-        window.batches.values().fold((0, 0), |(count, bytes), batch| (count + batch.left, bytes + batch.changes.bytes()))
+        window.batches.values().fold((0, 0), |(count, bytes), batch| {
+            (count + batch.left, bytes + batch.changes.bytes())
+        })
     }
 
     /// A witness for one request. It remembers what the request names.
@@ -143,8 +168,8 @@ impl Outstanding {
         RequestWitness { window, named: Vec::new() }
     }
 
-    /// A write of these changes is about to leave; whether one of them may have been sent before. It was admitted a while ago, so each has to
-    /// be in hand still.
+    /// A write of these changes is about to leave; whether one of them may have been sent before.
+    /// It was admitted a while ago, so each has to be in hand still.
     ///
     /// # Errors
     /// If a change has its outcome by now, or was written already.
@@ -157,9 +182,11 @@ impl Outstanding {
             if state & DONE != 0 {
                 return Err("a record that it names has its outcome by now".to_owned());
             }
-            let acknowledged = batch.and_then(|batch| batch.acknowledged.get(index)).copied().unwrap_or(u8::MAX);
+            let acknowledged =
+                batch.and_then(|batch| batch.acknowledged.get(index)).copied().unwrap_or(u8::MAX);
             if state & WRITTEN != 0 || acknowledged >= MAX_ACKNOWLEDGED {
-                return Err("a record that it names was written already, as the CRM's answer said".to_owned());
+                return Err("a record that it names was written already, as the CRM's answer said"
+                    .to_owned());
             }
         }
         let mut again = false;
@@ -170,19 +197,22 @@ impl Outstanding {
         Ok(again)
     }
 
-    /// It was answered with 2xx: to a write of one record that says that it was written, to one of several that some of them were.
+    /// It was answered with 2xx: to a write of one record that says that it was written, to one of
+    /// several that some of them were.
     pub(crate) fn acknowledged(&self, named: &[Place], alone: bool) {
         let mut window = self.window();
         window.mark(named, |state| state | ACKNOWLEDGED | if alone { WRITTEN } else { 0 });
         window.count(named);
     }
 
-    /// An upload of them was taken in. What its job makes of them is not known, but it may write each.
+    /// An upload of them was taken in. What its job makes of them is not known, but it may write
+    /// each.
     pub(crate) fn uploaded(&self, named: &[Place]) {
         self.window().count(named);
     }
 
-    /// A write of them was answered with 412: its precondition did not hold, so it was not carried out.
+    /// A write of them was answered with 412: its precondition did not hold, so it was not carried
+    /// out.
     pub(crate) fn precondition_failed(&self, named: &[Place]) {
         self.mark(named, |state| (state & !SENT) | READ);
     }
@@ -198,7 +228,10 @@ impl Outstanding {
         let window = &mut *guard;
         ids(&mut |id| {
             if let Some((number, index)) = window.find_id(id)
-                && let Some(state) = window.batches.get_mut(&number).and_then(|batch| batch.state.get_mut(index as usize))
+                && let Some(state) = window
+                    .batches
+                    .get_mut(&number)
+                    .and_then(|batch| batch.state.get_mut(index as usize))
             {
                 *state |= READ;
             }
@@ -218,16 +251,23 @@ impl Outstanding {
     /// The jobs of this run that a text names.
     pub(crate) fn jobs_in(&self, text: &str) -> Vec<String> {
         let window = self.window();
-        job_names(text.as_bytes()).filter(|job| window.jobs.contains(*job)).map(str::to_owned).collect()
+        job_names(text.as_bytes())
+            .filter(|job| window.jobs.contains(*job))
+            .map(str::to_owned)
+            .collect()
     }
 
     fn mark(&self, named: &[Place], change: impl FnMut(u8) -> u8) {
         self.window().mark(named, change);
     }
 
-    /// Takes the change of a row out of the window, as its outcome has arrived. `None` if no such change is
-    /// outstanding. The id is filled in only if `names_it` says that it is needed.
-    pub(crate) fn settle(&self, row: u64, names_it: impl Fn(&Evidence) -> bool) -> Option<Evidence> {
+    /// Takes the change of a row out of the window, as its outcome has arrived. `None` if no such
+    /// change is outstanding. The id is filled in only if `names_it` says that it is needed.
+    pub(crate) fn settle(
+        &self,
+        row: u64,
+        names_it: impl Fn(&Evidence) -> bool,
+    ) -> Option<Evidence> {
         let mut guard = self.window();
         let window = &mut *guard;
         let (number, index) = window.find(row)?;
@@ -244,7 +284,9 @@ impl Outstanding {
         let id_hash = hash(window.seed, batch.changes.id(index));
         batch.left -= 1;
         let empty = batch.left == 0;
-        if let Ok(entry) = window.by_id.find_entry(id_hash, |place| *place == (number, index as u32)) {
+        if let Ok(entry) =
+            window.by_id.find_entry(id_hash, |place| *place == (number, index as u32))
+        {
             entry.remove();
         }
         if empty {
@@ -262,7 +304,12 @@ impl Outstanding {
             (batch.changes.fields(index).to_owned(), batch.changes.before(index).map(str::to_owned))
         };
         let evidence = self.settle(row, |_| true)?;
-        Some(Taken { id: evidence.id, fields: fields.0, before: fields.1, was_read: evidence.state & READ != 0 })
+        Some(Taken {
+            id: evidence.id,
+            fields: fields.0,
+            before: fields.1,
+            was_read: evidence.state & READ != 0,
+        })
     }
 
     /// The lowest row that is still outstanding.
@@ -278,15 +325,23 @@ impl Outstanding {
     /// Rows that are still outstanding, for what a component left without an outcome.
     pub(crate) fn rows(&self) -> Vec<u64> {
         let window = self.window();
-        let left = |batch: &HandedOut, index: usize| (batch.state[index] & DONE == 0).then(|| batch.changes.row(index));
-        window.batches.values().flat_map(|batch| (0..batch.state.len()).filter_map(|index| left(batch, index))).collect()
+        let left = |batch: &HandedOut, index: usize| {
+            (batch.state[index] & DONE == 0).then(|| batch.changes.row(index))
+        };
+        window
+            .batches
+            .values()
+            .flat_map(|batch| (0..batch.state.len()).filter_map(|index| left(batch, index)))
+            .collect()
     }
 }
 
 impl Window {
     fn mark(&mut self, named: &[Place], mut change: impl FnMut(u8) -> u8) {
         for (number, index) in named {
-            if let Some(state) = self.batches.get_mut(number).and_then(|batch| batch.state.get_mut(*index as usize)) {
+            if let Some(state) =
+                self.batches.get_mut(number).and_then(|batch| batch.state.get_mut(*index as usize))
+            {
                 *state = change(*state);
             }
         }
@@ -295,7 +350,11 @@ impl Window {
     /// One more write of these was answered with 2xx.
     fn count(&mut self, named: &[Place]) {
         for (number, index) in named {
-            if let Some(count) = self.batches.get_mut(number).and_then(|batch| batch.acknowledged.get_mut(*index as usize)) {
+            if let Some(count) = self
+                .batches
+                .get_mut(number)
+                .and_then(|batch| batch.acknowledged.get_mut(*index as usize))
+            {
                 *count = count.saturating_add(1);
             }
         }
@@ -303,14 +362,17 @@ impl Window {
 
     fn find_id(&self, id: &str) -> Option<Place> {
         self.by_id
-            .find(hash(self.seed, id), |(number, index)| self.batches.get(number).is_some_and(|batch| batch.matches(*index, id)))
+            .find(hash(self.seed, id), |(number, index)| {
+                self.batches.get(number).is_some_and(|batch| batch.matches(*index, id))
+            })
             .copied()
     }
 
-    /// Where the change of a row stands. Rows ascend over the batches; after a resume there may be a gap, never one out of
-    /// order.
+    /// Where the change of a row stands. Rows ascend over the batches; after a resume there may be
+    /// a gap, never one out of order.
     fn find(&self, row: u64) -> Option<(u64, usize)> {
-        let begins_later = |batch: &&HandedOut| batch.changes.rows().first().is_some_and(|first| *first > row);
+        let begins_later =
+            |batch: &&HandedOut| batch.changes.rows().first().is_some_and(|first| *first > row);
         let (number, batch) = self.batches.iter().rev().find(|(_, batch)| !begins_later(batch))?;
         Some((*number, batch.changes.find_row(row)?))
     }
@@ -346,7 +408,9 @@ impl RequestWitness<'_> {
 impl Witness for RequestWitness<'_> {
     fn claim(&mut self, id: &str) -> Result<&[u8], String> {
         let window = &mut *self.window;
-        let (number, index) = window.find_id(id).ok_or_else(|| format!("record {id} is not among the confirmed changes in hand"))?;
+        let (number, index) = window
+            .find_id(id)
+            .ok_or_else(|| format!("record {id} is not among the confirmed changes in hand"))?;
         let request = window.requests;
         let batch = window.batches.get_mut(&number).ok_or("a change without its batch")?;
         if std::mem::replace(&mut batch.named_by[index as usize], request) == request {

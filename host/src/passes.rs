@@ -1,4 +1,5 @@
-//! A run in passes: a canary, the rest, and reading back what was written. What the command and the service share.
+//! A run in passes: a canary, the rest, and reading back what was written. What the command and the
+//! service share.
 
 use crate::{
     component::{Component, Grant},
@@ -18,7 +19,8 @@ const SAMPLE: u64 = 100;
 /// What is looked at beside the CRM's own answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checks {
-    /// Write this many changes first, read all of them back, and go on only if each holds what was written.
+    /// Write this many changes first, read all of them back, and go on only if each holds what was
+    /// written.
     pub canary: Option<NonZeroU64>,
     /// Read records back after the run.
     pub verify: Option<HowMany>,
@@ -53,7 +55,8 @@ impl FromStr for HowMany {
 pub struct Canary {
     /// So many were asked for.
     pub size: u64,
-    /// Whether all of them hold what was written, so that the rest followed; null before that is known.
+    /// Whether all of them hold what was written, so that the rest followed; null before that is
+    /// known.
     pub held: Option<bool>,
 }
 
@@ -65,14 +68,19 @@ pub struct Done {
     pub canary: Option<Canary>,
     /// The last check, or why there could not be one.
     pub verified: Option<Result<Verified, String>>,
-    /// It was asked to stop while it read back what was written: that says nothing about the records.
+    /// It was asked to stop while it read back what was written: that says nothing about the
+    /// records.
     pub unread: bool,
 }
 
 impl Done {
     /// Whether every change is in the CRM now, as far as anybody looked.
     pub fn ok(&self) -> bool {
-        self.report.ok() && self.verified.as_ref().is_none_or(|verified| verified.as_ref().is_ok_and(Verified::ok))
+        self.report.ok()
+            && self
+                .verified
+                .as_ref()
+                .is_none_or(|verified| verified.as_ref().is_ok_and(Verified::ok))
     }
 }
 
@@ -93,35 +101,53 @@ pub struct Passes<'a> {
 }
 
 impl Passes<'_> {
-    /// Makes all passes. The journal is new or holds what happened before. `watching` is told at the beginning of each pass that writes where to
-    /// look for its progress.
+    /// Makes all passes. The journal is new or holds what happened before. `watching` is told at
+    /// the beginning of each pass that writes where to look for its progress.
     ///
     /// # Errors
     /// Only for what makes running impossible; see [`run::run`].
-    pub async fn all(&self, checks: Checks, mut journal: Journal, mut watching: impl FnMut(Watch)) -> Result<Done, RunError> {
+    pub async fn all(
+        &self,
+        checks: Checks,
+        mut journal: Journal,
+        mut watching: impl FnMut(Watch),
+    ) -> Result<Done, RunError> {
         let (mut canary, mut verified, mut whole) = (None, None, None);
         let (mut requests, mut refused) = (0, 0);
         if let Some(size) = checks.canary.map(NonZeroU64::get) {
-            let (run_id, journal_id) = (journal.run_id().clone(), journal.past().journal_id.clone());
+            let (run_id, journal_id) =
+                (journal.run_id().clone(), journal.past().journal_id.clone());
             let report = self.run(Part::First(size), journal, &mut watching).await?;
             if report.stopped.is_some() {
                 return Ok(Done { report, canary, verified, unread: false });
             }
             let mut problems = 0;
-            let past = journal::read(&report.journal, |_, problem| problems += u64::from(problem.change() < size))?;
+            let past = journal::read(&report.journal, |_, problem| {
+                problems += u64::from(problem.change() < size)
+            })?;
             let checked = self.check(past.updated.below(size)).await;
             if checked.is_err() && self.stop.is_set() {
                 let message =
                     "stopped on request while the canary was read back; the rest stays pending, run the plan again to go on".to_owned();
                 let stopped = Some(Stopped { reason: StopReason::Cancelled, code: None, message });
-                return Ok(Done { report: Report { stopped, ..report }, canary, verified, unread: true });
+                return Ok(Done {
+                    report: Report { stopped, ..report },
+                    canary,
+                    verified,
+                    unread: true,
+                });
             }
             let held = problems == 0 && checked.as_ref().is_ok_and(Verified::ok);
             (canary, verified) = (Some(Canary { size, held: Some(held) }), Some(checked));
             if !held {
                 return Ok(Done { report, canary, verified, unread: false });
             }
-            journal = Journal::open_run(self.runs_dir, run_id, self.confirmed.plan().id(), journal_id.as_ref())?;
+            journal = Journal::open_run(
+                self.runs_dir,
+                run_id,
+                self.confirmed.plan().id(),
+                journal_id.as_ref(),
+            )?;
             // A canary as large as the plan has left nothing, and its run has ended.
             if report.pending == 0 {
                 whole = Some(report);
@@ -149,17 +175,26 @@ impl Passes<'_> {
         Ok(Done { report, canary, verified, unread: false })
     }
 
-    async fn run(&self, part: Part, journal: Journal, watching: &mut impl FnMut(Watch)) -> Result<Report, RunError> {
+    async fn run(
+        &self,
+        part: Part,
+        journal: Journal,
+        watching: &mut impl FnMut(Watch),
+    ) -> Result<Report, RunError> {
         let Passes { component, grant, confirmed, link, stop, .. } = self;
-        run::run(component, grant, confirmed, part, link.clone(), journal, stop.clone(), watching).await
+        run::run(component, grant, confirmed, part, link.clone(), journal, stop.clone(), watching)
+            .await
     }
 
-    /// Reads written records back. That they cannot be read says nothing about the run, which has its own report.
+    /// Reads written records back. That they cannot be read says nothing about the run, which has
+    /// its own report.
     async fn check(&self, changes: Ranges) -> Result<Verified, String> {
         if changes.count() == 0 {
             return Ok(Verified::default());
         }
         let Passes { component, grant, confirmed, link, stop, .. } = self;
-        verify::check(component, grant, confirmed.plan(), changes, link.clone(), stop.clone()).await.map_err(|error| error.to_string())
+        verify::check(component, grant, confirmed.plan(), changes, link.clone(), stop.clone())
+            .await
+            .map_err(|error| error.to_string())
     }
 }

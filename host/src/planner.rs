@@ -1,7 +1,8 @@
 //! Planning: golden records in, a plan on disk out, a component in between.
 //!
-//! Three things happen at once, each with a few batches of slack: a thread reads the next records, the component
-//! judges the current ones, and a thread spools the changes before them. Nothing is held but those batches.
+//! Three things happen at once, each with a few batches of slack: a thread reads the next records,
+//! the component judges the current ones, and a thread spools the changes before them. Nothing is
+//! held but those batches.
 
 use crate::{
     account::{self, Expecting, NotHeld},
@@ -22,7 +23,8 @@ use tokio::sync::mpsc;
 
 pub use crate::records::Records;
 
-/// Records read at once. Large enough that crossing the boundary does not count, small enough to stay in the cache.
+/// Records read at once. Large enough that crossing the boundary does not count, small enough to
+/// stay in the cache.
 pub const READ_ROWS: usize = 4_096;
 /// Batches that may wait between reading, planning and spooling.
 const SLACK: usize = 2;
@@ -59,7 +61,8 @@ impl Asking {
 pub struct Planning<'a> {
     /// Where it would be written.
     pub destination: &'a Destination,
-    /// The CRM's base URL. An offline plan makes no connection; the URL is part of what is confirmed.
+    /// The CRM's base URL. An offline plan makes no connection; the URL is part of what is
+    /// confirmed.
     pub base_url: &'a BaseUrl,
     /// What may be asked of the CRM.
     pub asking: Asking,
@@ -67,7 +70,8 @@ pub struct Planning<'a> {
     pub grant: &'a Grant,
     /// The golden records.
     pub records: Box<dyn Records>,
-    /// The files they come from, for the check that they are still the same when the plan is applied.
+    /// The files they come from, for the check that they are still the same when the plan is
+    /// applied.
     pub fingerprints: Vec<Fingerprint>,
     /// Where plans are kept.
     pub plans_dir: &'a Path,
@@ -147,13 +151,22 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     let held = match &link {
         Some(link) => {
             let expected = [(Expecting::Source, link.account.as_ref())];
-            account::hold(question.as_ref(), link, &expected, &Traffic::default(), &StopSignal::new()).await?
+            account::hold(
+                question.as_ref(),
+                link,
+                &expected,
+                &Traffic::default(),
+                &StopSignal::new(),
+            )
+            .await?
         }
         None => None,
     };
     let egress = match planning.asking {
         Asking::Nothing => Egress::closed(Phase::Plan),
-        Asking::Metadata(link) | Asking::Records(link) => Egress::planning(capabilities, link, component.loaded().budget()),
+        Asking::Metadata(link) | Asking::Records(link) => {
+            Egress::planning(capabilities, link, component.loaded().budget())
+        }
     };
     let shared = Arc::new(Mutex::new(Shared::default()));
 
@@ -198,24 +211,35 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     }
     let mut spooled = spooled?;
     // The component cannot know that there was no access token for its request; egress does.
-    called?.map_err(|error| traffic.no_access().cloned().map_or(PlanningError::Refused(error), PlanningError::NoAccess))?;
+    called?.map_err(|error| {
+        traffic.no_access().cloned().map_or(PlanningError::Refused(error), PlanningError::NoAccess)
+    })?;
     shared.accounting.finish()?;
     let descriptor = component.descriptor();
-    let (mut warnings, mut guards) = (std::mem::take(&mut shared.warnings), std::mem::take(&mut shared.guards));
-    let found = std::mem::take(&mut spooled.watcher).judge(&planning.destination.guards, spooled.read());
+    let (mut warnings, mut guards) =
+        (std::mem::take(&mut shared.warnings), std::mem::take(&mut shared.guards));
+    let found =
+        std::mem::take(&mut spooled.watcher).judge(&planning.destination.guards, spooled.read());
     warnings.extend(found.warnings);
     guards.append(&mut spooled.flagged);
     guards.extend(found.guards);
-    // Where nobody expects an account, what goes wrong while asking for it goes wrong after all else has gone well.
+    // Where nobody expects an account, what goes wrong while asking for it goes wrong after all
+    // else has gone well.
     let account = match (held, &link) {
-        (None, Some(link)) => account::note(question.as_ref(), &link.held_to(traffic.account()), &mut warnings).await,
+        (None, Some(link)) => {
+            account::note(question.as_ref(), &link.held_to(traffic.account()), &mut warnings).await
+        }
         (held, _) => held,
     };
     let draft = crate::plan::Draft {
         destination: planning.destination.clone(),
         base_url: planning.base_url.as_str().to_owned(),
         account,
-        component: PlannedBy { name: descriptor.name.clone(), version: descriptor.version.clone(), digest: component.digest() },
+        component: PlannedBy {
+            name: descriptor.name.clone(),
+            version: descriptor.version.clone(),
+            digest: component.digest(),
+        },
         mode,
         total: shared.accounting.total(),
         spooled,
@@ -229,8 +253,8 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     Ok(Plan::seal(draft, planning.plans_dir)?)
 }
 
-/// Plans no record at all, with the CRM's metadata: what a credential shows of itself before anything is planned. Nothing is
-/// kept. Beside how it ended, what left on the way.
+/// Plans no record at all, with the CRM's metadata: what a credential shows of itself before
+/// anything is planned. Nothing is kept. Beside how it ended, what left on the way.
 pub(crate) async fn plan_nothing(
     component: &Component,
     destination: &Destination,
@@ -247,7 +271,8 @@ pub(crate) async fn plan_nothing(
     (without_records(component, destination, &base_url, PlanMode::Online, egress).await, traffic)
 }
 
-/// What the component says of a destination's configuration. No request leaves, no record is read, and nothing is kept.
+/// What the component says of a destination's configuration. No request leaves, no record is read,
+/// and nothing is kept.
 ///
 /// # Errors
 /// If it refuses the configuration ([`PlanningError::is_config`]), or breaks off.
@@ -258,7 +283,14 @@ pub async fn check_config(
     base_url: &BaseUrl,
 ) -> Result<(), PlanningError> {
     component.capabilities(grant, destination)?;
-    without_records(component, destination, base_url, PlanMode::Offline, Egress::closed(Phase::Plan)).await
+    without_records(
+        component,
+        destination,
+        base_url,
+        PlanMode::Offline,
+        Egress::closed(Phase::Plan),
+    )
+    .await
 }
 
 async fn without_records(
@@ -275,7 +307,10 @@ async fn without_records(
     let shared = Arc::new(Mutex::new(Shared::default()));
     match call(component, &target, mode, egress, nothing, nowhere, &shared).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(traffic.no_access().cloned().map_or(PlanningError::Refused(error), PlanningError::NoAccess)),
+        Ok(Err(error)) => Err(traffic
+            .no_access()
+            .cloned()
+            .map_or(PlanningError::Refused(error), PlanningError::NoAccess)),
         Err(error) => Err(error.into()),
     }
 }
@@ -292,8 +327,15 @@ async fn call(
     let loaded = component.loaded();
     let (mut store, instance) = loaded.instantiate(egress).await?;
     let table = &mut store.data_mut().table;
-    let records = table.push(RecordsResource::new(batches, Arc::clone(shared))).map_err(wasmtime::Error::from)?;
-    let sink = table.push(PlanSinkResource::new(decisions, Arc::clone(shared))).map_err(wasmtime::Error::from)?;
+    let records = table
+        .push(RecordsResource::new(batches, Arc::clone(shared)))
+        .map_err(wasmtime::Error::from)?;
+    let sink = table
+        .push(PlanSinkResource::new(decisions, Arc::clone(shared)))
+        .map_err(wasmtime::Error::from)?;
     let guest = instance.reverse_sync_destination_destination();
-    called(loaded.deadline(), store, async |store| guest.call_plan(store, target, mode.into(), records, sink).await).await
+    called(loaded.deadline(), store, async |store| {
+        guest.call_plan(store, target, mode.into(), records, sink).await
+    })
+    .await
 }

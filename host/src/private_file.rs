@@ -1,5 +1,5 @@
-//! Files that hold secrets: nobody else reads them, one process at a time changes them, and a change is there whole or not
-//! at all.
+//! Files that hold secrets: nobody else reads them, one process at a time changes them, and a
+//! change is there whole or not at all.
 
 use secrecy::{SecretString, zeroize::Zeroizing};
 use std::{
@@ -28,7 +28,8 @@ impl Locked {
             let file = options.open(path)?;
             file.lock()?;
             let path = fs::canonicalize(path)?;
-            // Somebody may have replaced it while this one waited; then the lock is on what is gone.
+            // Somebody may have replaced it while this one waited; then the lock is on what is
+            // gone.
             if same_file(&file, &path)? {
                 return Ok(Locked { file, path });
             }
@@ -74,7 +75,8 @@ pub fn read(file: &mut File) -> io::Result<SecretString> {
     Ok(SecretString::from(text.as_str()))
 }
 
-/// A file that was not there, with this content from the beginning. If somebody else has made it meanwhile, that one stays.
+/// A file that was not there, with this content from the beginning. If somebody else has made it
+/// meanwhile, that one stays.
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_dir(dir)?;
@@ -85,8 +87,9 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A folder that nobody else may look into, if it is not there, and whatever folders above it are missing. They are on disk for good: what is
-/// synced in one of them is found again only if its own name is.
+/// A folder that nobody else may look into, if it is not there, and whatever folders above it are
+/// missing. They are on disk for good: what is synced in one of them is found again only if its own
+/// name is.
 ///
 /// # Errors
 /// If the disk refuses, or something else has the name.
@@ -94,7 +97,8 @@ pub fn create_dir(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_dir(parent)?;
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]

@@ -1,8 +1,8 @@
 //! Running: confirmed changes in, outcomes out, a component in between and egress around it.
 //!
-//! [`run`] is one function that knows nothing of who calls it: it takes up a confirmed plan where its journal ends,
-//! and returns when every change has an outcome or something stops it. Calling it again with the same plan and
-//! journal goes on after the last change that was acknowledged.
+//! [`run`] is one function that knows nothing of who calls it: it takes up a confirmed plan where
+//! its journal ends, and returns when every change has an outcome or something stops it. Calling it
+//! again with the same plan and journal goes on after the last change that was acknowledged.
 
 pub use crate::stop::StopSignal;
 use crate::{
@@ -12,7 +12,9 @@ use crate::{
     egress::{Egress, Link, Traffic, Unanswered, credential::CredentialError},
     engine::{EngineError, PeakMemory, called},
     gate::ConfirmedPlan,
-    journal::{Closing, Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId},
+    journal::{
+        Closing, Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId,
+    },
     outstanding::Outstanding,
     plan::{Header, PlanId},
     streams::{ConfirmedResource, OutcomeSinkResource, Selection},
@@ -29,7 +31,8 @@ use std::{
 use tokio::sync::watch;
 use tracing::Instrument;
 
-/// How much of a plan is run. The rest stays pending, and a later call with the same journal goes on with it.
+/// How much of a plan is run. The rest stays pending, and a later call with the same journal goes
+/// on with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// All of it.
@@ -59,8 +62,8 @@ pub struct Watch {
     pub traffic: Arc<Traffic>,
 }
 
-/// What a run came to. The numbers add up: `updated + unchanged + failed + drifted + unknown + pending = writable`, and with
-/// `skipped` they make `total`.
+/// What a run came to. The numbers add up: `updated + unchanged + failed + drifted + unknown +
+/// pending = writable`, and with `skipped` they make `total`.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The run.
@@ -81,7 +84,8 @@ pub struct Report {
     pub requests: u64,
     /// Requests of this attempt that egress refused.
     pub refused: u64,
-    /// The most bytes of memory that the component had in this attempt; 0 if nothing was left to ask of it.
+    /// The most bytes of memory that the component had in this attempt; 0 if nothing was left to
+    /// ask of it.
     pub peak_memory: u64,
     /// Why the run did not finish, if it did not.
     pub stopped: Option<Stopped>,
@@ -93,7 +97,11 @@ impl Report {
     /// Whether every change is in the CRM now.
     pub fn ok(&self) -> bool {
         let counts = &self.counts;
-        counts.failed == 0 && counts.drifted == 0 && counts.unknown == 0 && self.pending == 0 && self.stopped.is_none()
+        counts.failed == 0
+            && counts.drifted == 0
+            && counts.unknown == 0
+            && self.pending == 0
+            && self.stopped.is_none()
     }
 }
 
@@ -122,8 +130,8 @@ pub enum StopReason {
     RateLimited,
     /// The CRM cannot be reached.
     Unavailable,
-    /// The gate did not open, or the credential opens another account than the one that was meant (`other_account`), or it is not known which
-    /// (`account_unknown`).
+    /// The gate did not open, or the credential opens another account than the one that was meant
+    /// (`other_account`), or it is not known which (`account_unknown`).
     Refused,
     /// Egress or the CRM refused a request as such.
     Rejected,
@@ -140,9 +148,14 @@ pub enum StopReason {
 impl Stopped {
     /// There was no access token for a request.
     fn no_access(error: &CredentialError) -> Stopped {
-        let message =
-            format!("{error}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped");
-        let reason = if error.is_other_account() { StopReason::Refused } else { StopReason::of(error.kind()) };
+        let message = format!(
+            "{error}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped"
+        );
+        let reason = if error.is_other_account() {
+            StopReason::Refused
+        } else {
+            StopReason::of(error.kind())
+        };
         Stopped { reason, code: error.code().map(str::to_owned), message }
     }
 
@@ -151,7 +164,10 @@ impl Stopped {
         match error {
             NotHeld::Unanswered(Unanswered::NoAccess(error)) => Stopped::no_access(error),
             NotHeld::Unanswered(Unanswered::Stopped) => {
-                let message = format!("{}; run the same plan again, it goes on where it stopped", Unanswered::Stopped);
+                let message = format!(
+                    "{}; run the same plan again, it goes on where it stopped",
+                    Unanswered::Stopped
+                );
                 Stopped { reason: StopReason::Cancelled, code: None, message }
             }
             NotHeld::Unanswered(unanswered) => {
@@ -160,7 +176,11 @@ impl Stopped {
                 );
                 Stopped { reason: StopReason::of(unanswered.kind()), code: None, message }
             }
-            refused => Stopped { reason: StopReason::Refused, code: refused.code().map(str::to_owned), message: refused.to_string() },
+            refused => Stopped {
+                reason: StopReason::Refused,
+                code: refused.code().map(str::to_owned),
+                message: refused.to_string(),
+            },
         }
     }
 }
@@ -195,11 +215,15 @@ pub enum RunError {
     Io(#[from] io::Error),
 }
 
-/// Runs a confirmed plan, or a part of it, from where its journal ends. `watching` is told once where to look for progress.
+/// Runs a confirmed plan, or a part of it, from where its journal ends. `watching` is told once
+/// where to look for progress.
 ///
 /// # Errors
 /// Only for what makes running impossible. Whatever happens while running is in the [`Report`].
-#[expect(clippy::too_many_arguments, reason = "each is a decision of its own, and none of them has a default")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a decision of its own, and none of them has a default"
+)]
 pub async fn run(
     component: &Component,
     grant: &Grant,
@@ -211,7 +235,8 @@ pub async fn run(
     watching: impl FnOnce(Watch),
 ) -> Result<Report, RunError> {
     // Of the error level, so that lines have it whatever the level is.
-    let span = tracing::error_span!("run", run_id = %journal.run_id(), plan_id = %confirmed.plan().id());
+    let span =
+        tracing::error_span!("run", run_id = %journal.run_id(), plan_id = %confirmed.plan().id());
     let running = async move {
         let header = confirmed.plan().header();
         let capabilities = component.capabilities(grant, &header.destination)?;
@@ -230,25 +255,44 @@ pub async fn run(
         let in_doubt = mark - journal.past().done.below(mark).count();
         let settled = Arc::new(AtomicU64::new(0));
         let marking = Some((journal.marker(), end));
-        let confirmed_resource =
-            ConfirmedResource::new(changes, Selection::Below(end), journal.past().clone(), marking, outstanding.clone(), stop.clone())
-                .with_joined(header.joined.clone());
-        let sink = OutcomeSinkResource::new(journal.outcomes(), outstanding.clone(), Arc::clone(&settled), notes);
+        let confirmed_resource = ConfirmedResource::new(
+            changes,
+            Selection::Below(end),
+            journal.past().clone(),
+            marking,
+            outstanding.clone(),
+            stop.clone(),
+        )
+        .with_joined(header.joined.clone());
+        let sink = OutcomeSinkResource::new(
+            journal.outcomes(),
+            outstanding.clone(),
+            Arc::clone(&settled),
+            notes,
+        );
         // Whoever expects it: a new access token that is said to open another one is not used.
         let held_to = link.held_to(header.account.as_ref().or(journal.past().account.as_ref()));
-        let egress = Egress::running(capabilities, held_to, outstanding.clone(), component.loaded().budget());
+        let egress = Egress::running(
+            capabilities,
+            held_to,
+            outstanding.clone(),
+            component.loaded().budget(),
+        );
         let traffic = egress.traffic();
         watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
 
         let mut peak_memory = PeakMemory::default();
-        // Also where this part has nothing left to do: what was written in it may be read back next.
+        // Also where this part has nothing left to do: what was written in it may be read back
+        // next.
         let held = match header.writable > journal.past().done.count() {
             true => hold(question.as_ref(), &link, header, &journal, &traffic, &stop).await,
             false => Ok(()),
         };
         let mut stopped = match held {
             Ok(()) if to_do > 0 => {
-                let called = call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory).await;
+                let called =
+                    call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory)
+                        .await;
                 stopped(called, traffic.no_access())
             }
             // Nobody reads changes or reports outcomes.
@@ -265,7 +309,9 @@ pub async fn run(
         let left = to_do.saturating_sub(settled.load(Relaxed));
         match &stopped {
             None if left > 0 => {
-                let message = format!("the component ended without taking {left} of {to_do} changes; they stay pending");
+                let message = format!(
+                    "the component ended without taking {left} of {to_do} changes; they stay pending"
+                );
                 stopped = Some(Stopped { reason: StopReason::Component, code: None, message });
             }
             // It was asked to stop when there was nothing left to stop.
@@ -275,12 +321,14 @@ pub async fn run(
         let (run_id, path) = (journal.run_id().clone(), journal.path().to_owned());
         let closing = match &stopped {
             None if end == header.writable => Closing::Finished,
-            // What an earlier attempt has left in doubt is handed out first; until all of it is settled, the doubt stays.
+            // What an earlier attempt has left in doubt is handed out first; until all of it is
+            // settled, the doubt stays.
             _ if outstanding.held().0 == 0 && settled.load(Relaxed) >= in_doubt => Closing::Settled,
             _ => Closing::InDoubt,
         };
         let counts = journal.close(closing).await?;
-        let ended = stopped.as_ref().map_or("all changes have an outcome", |stopped| &stopped.message);
+        let ended =
+            stopped.as_ref().map_or("all changes have an outcome", |stopped| &stopped.message);
         tracing::info!(
             updated = counts.updated,
             unchanged = counts.unchanged,
@@ -328,12 +376,18 @@ async fn call(
     let guest = instance.reverse_sync_destination_destination();
     let target = header.destination.target(&header.base_url);
     let mode = header.mode.into();
-    called(loaded.deadline(), store, async |store| guest.call_run(store, &target, mode, changes, sink).await).await
+    called(loaded.deadline(), store, async |store| {
+        guest.call_run(store, &target, mode, changes, sink).await
+    })
+    .await
 }
 
-/// Why a call ended before its time, if it did. The component cannot know that there was no access token for a request;
-/// egress does.
-fn stopped(called: Result<Result<(), GuestError>, EngineError>, no_access: Option<&CredentialError>) -> Option<Stopped> {
+/// Why a call ended before its time, if it did. The component cannot know that there was no access
+/// token for a request; egress does.
+fn stopped(
+    called: Result<Result<(), GuestError>, EngineError>,
+    no_access: Option<&CredentialError>,
+) -> Option<Stopped> {
     let error = match called {
         Ok(Ok(())) => return None,
         Ok(Err(_)) if let Some(error) = no_access => {
@@ -351,7 +405,8 @@ fn stopped(called: Result<Result<(), GuestError>, EngineError>, no_access: Optio
     Some(Stopped { reason: StopReason::of(error.kind), code: error.code, message: error.message })
 }
 
-/// Asks the CRM for its account, if the plan, the source or an earlier attempt expects one. Later attempts are held to what is found.
+/// Asks the CRM for its account, if the plan, the source or an earlier attempt expects one. Later
+/// attempts are held to what is found.
 async fn hold(
     question: Option<&Question>,
     link: &Link,
@@ -361,7 +416,11 @@ async fn hold(
     stop: &StopSignal,
 ) -> Result<(), NotHeld> {
     let before = journal.past().account.as_ref();
-    let expected = [(Expecting::Plan, header.account.as_ref()), (Expecting::Run, before), (Expecting::Source, link.account.as_ref())];
+    let expected = [
+        (Expecting::Plan, header.account.as_ref()),
+        (Expecting::Run, before),
+        (Expecting::Source, link.account.as_ref()),
+    ];
     match account::hold(question, link, &expected, traffic, stop).await? {
         Some(account) if before != Some(&account) => journal.held_to(account).await,
         _ => {}
@@ -374,8 +433,19 @@ async fn leave_nothing_open(outstanding: &Outstanding, outcomes: &OutcomeQueue) 
     let mut left = Outcomes::default();
     for row in outstanding.rows() {
         if let Some(evidence) = outstanding.settle(row, |_| true) {
-            let message = "the component ended without saying what became of this change".to_owned();
-            left.problems.push((Ending::Unknown, Problem::new(evidence.ordinal, row, evidence.id, None, "no_outcome".to_owned(), message)));
+            let message =
+                "the component ended without saying what became of this change".to_owned();
+            left.problems.push((
+                Ending::Unknown,
+                Problem::new(
+                    evidence.ordinal,
+                    row,
+                    evidence.id,
+                    None,
+                    "no_outcome".to_owned(),
+                    message,
+                ),
+            ));
         }
     }
     let count = left.problems.len() as u64;

@@ -3,7 +3,8 @@
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Asks a run to stop between batches. What waits ends at once; what is in flight is finished and reported; the rest stays pending.
+/// Asks a run to stop between batches. What waits ends at once; what is in flight is finished and
+/// reported; the rest stays pending.
 #[derive(Clone, Debug, Default)]
 pub struct StopSignal {
     stopped: CancellationToken,
@@ -38,7 +39,11 @@ impl StopSignal {
     /// Returns once it does not pause, or is asked to stop.
     pub(crate) async fn unpaused(&mut self) {
         let Some(paused) = &mut self.paused else { return };
-        let unpaused = self.stopped.run_until_cancelled(paused.wait_for(|paused| !*paused)).await.is_none_or(|unpaused| unpaused.is_ok());
+        let unpaused = self
+            .stopped
+            .run_until_cancelled(paused.wait_for(|paused| !*paused))
+            .await
+            .is_none_or(|unpaused| unpaused.is_ok());
         if !unpaused {
             // Whoever paused it is gone, and nobody says that it may go on.
             self.stopped.cancelled().await;

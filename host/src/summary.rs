@@ -1,4 +1,5 @@
-//! A plan and a run as JSON: what the command prints, what the service answers and keeps, and what its page shows.
+//! A plan and a run as JSON: what the command prints, what the service answers and keeps, and what
+//! its page shows.
 //!
 //! A front end that knows more flattens these into a type of its own.
 
@@ -36,14 +37,15 @@ pub struct PlanSummary {
     pub destination: PlannedFor,
     /// The CRM's base URL; null in plans of earlier versions.
     pub base_url: Option<String>,
-    /// The account that it was made with, and that its runs require, by the CRM's own name; null if nobody asked (offline) or it is not known.
+    /// The account that it was made with, and that its runs require, by the CRM's own name; null if
+    /// nobody asked (offline) or it is not known.
     pub account: Option<String>,
     /// `offline`: without asking the CRM; `online`: with its metadata; `compare`: with its records.
     pub mode: PlanMode,
     /// Records that are not written, by reason.
     pub skipped_by_reason: BTreeMap<String, u64>,
-    /// The first of them that are left out for a reason of their own, such as a value that cannot be written; of an undo, those that somebody
-    /// changed since. Left out of lists.
+    /// The first of them that are left out for a reason of their own, such as a value that cannot
+    /// be written; of an undo, those that somebody changed since. Left out of lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub skipped_rows: Option<Vec<SkippedRows>>,
@@ -125,8 +127,9 @@ impl PlanSummary {
     }
 }
 
-/// A run. The numbers add up: updated + unchanged + failed + drifted + unknown + pending = writable, and with skipped = total. What is not known,
-/// because the run's journal or its plan cannot be read, is null.
+/// A run. The numbers add up: updated + unchanged + failed + drifted + unknown + pending =
+/// writable, and with skipped = total. What is not known, because the run's journal or its plan
+/// cannot be read, is null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunSummary {
@@ -160,8 +163,8 @@ pub struct RunSummary {
     /// The run that it undoes.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub undoes: Option<RunId>,
-    /// Requests of the last attempt that write, and that read what is about to be written. Reading back what was written (`canary`, `verify`) is
-    /// not counted.
+    /// Requests of the last attempt that write, and that read what is about to be written. Reading
+    /// back what was written (`canary`, `verify`) is not counted.
     #[cfg_attr(feature = "openapi", schema(value_type = u64, required = true))]
     pub requests: Option<u64>,
     /// Requests of that attempt that egress refused.
@@ -212,7 +215,10 @@ impl RunSummary {
     /// Of a run that has ended, early or not, with the rights that its destination needs.
     pub fn of(done: &Done, header: &Header, required_rights: &str) -> RunSummary {
         let report = &done.report;
-        let unauthorized = report.stopped.as_ref().is_some_and(|stopped| stopped.reason == StopReason::Unauthorized);
+        let unauthorized = report
+            .stopped
+            .as_ref()
+            .is_some_and(|stopped| stopped.reason == StopReason::Unauthorized);
         RunSummary {
             ok: Some(done.ok()),
             run_id: Some(report.run_id.clone()),
@@ -252,9 +258,11 @@ impl RunSummary {
         RunSummary { counts: counts.into(), pending, ..self }
     }
 
-    /// Whether it can be undone once it has ended: it was planned with the previous values, and may have written something.
+    /// Whether it can be undone once it has ended: it was planned with the previous values, and may
+    /// have written something.
     pub fn can_undo(&self, mode: PlanMode) -> bool {
-        mode == PlanMode::Compare && self.counts.known().is_none_or(|counts| counts.updated + counts.unknown > 0)
+        mode == PlanMode::Compare
+            && self.counts.known().is_none_or(|counts| counts.updated + counts.unknown > 0)
     }
 }
 
@@ -304,19 +312,36 @@ mod tests {
             requests: 3,
             refused: 1,
             peak_memory: 7,
-            stopped: Some(Stopped { reason: StopReason::Unauthorized, code: None, message: "no".to_owned() }),
+            stopped: Some(Stopped {
+                reason: StopReason::Unauthorized,
+                code: None,
+                message: "no".to_owned(),
+            }),
             journal: dir.path().join("journal"),
         };
-        let done = Done { report, canary: None, verified: Some(Err("not read".to_owned())), unread: false };
+        let done = Done {
+            report,
+            canary: None,
+            verified: Some(Err("not read".to_owned())),
+            unread: false,
+        };
         let run = RunSummary::of(&done, header, "a scope");
         let json: Value = serde_json::to_value(&run).unwrap();
-        assert_eq!((&json["ok"], &json["dry_run"], &json["verified"]), (&json!(false), &json!(false), &json!({"error": "not read"})));
+        assert_eq!(
+            (&json["ok"], &json["dry_run"], &json["verified"]),
+            (&json!(false), &json!(false), &json!({"error": "not read"}))
+        );
         assert_eq!(
             (&json["peak_memory_bytes"], &json["refused_requests"], &json["required_rights"]),
             (&json!(7), &json!(1), &json!("a scope"))
         );
-        let sum = |names: &[&str]| -> u64 { names.iter().map(|name| json[*name].as_u64().unwrap()).sum() };
-        assert_eq!(sum(&["updated", "unchanged", "failed", "drifted", "unknown", "pending"]), header.writable);
+        let sum = |names: &[&str]| -> u64 {
+            names.iter().map(|name| json[*name].as_u64().unwrap()).sum()
+        };
+        assert_eq!(
+            sum(&["updated", "unchanged", "failed", "drifted", "unknown", "pending"]),
+            header.writable
+        );
         assert_eq!(sum(&["writable", "skipped"]), header.total);
         assert_eq!(serde_json::from_value::<RunSummary>(json).unwrap(), run);
         let unknown = serde_json::to_value(run.with_counts(None)).unwrap();
@@ -333,8 +358,14 @@ mod tests {
             "required_rights": null,
         });
         let run: RunSummary = serde_json::from_value(kept).unwrap();
-        assert_eq!((run.counts.updated, run.canary, run.dry_run), (Some(2), Some(Canary { size: 2, held: Some(true) }), false));
-        assert!(matches!(run.verified, Some(Verification::Read(Verified { as_written: 1, .. }))), "{run:?}");
+        assert_eq!(
+            (run.counts.updated, run.canary, run.dry_run),
+            (Some(2), Some(Canary { size: 2, held: Some(true) }), false)
+        );
+        assert!(
+            matches!(run.verified, Some(Verification::Read(Verified { as_written: 1, .. }))),
+            "{run:?}"
+        );
     }
 
     #[test]
@@ -343,7 +374,10 @@ mod tests {
         let plan = sample::plan(dir.path(), 5);
         let json = serde_json::to_string(&PlanSummary::of(&plan, 2).unwrap()).unwrap();
         let rows: Value = serde_json::from_str(&json).unwrap();
-        assert_eq!((rows["skipped_rows"].as_array().unwrap().len(), &rows["more_skipped_rows"]), (2, &json!(true)));
+        assert_eq!(
+            (rows["skipped_rows"].as_array().unwrap().len(), &rows["more_skipped_rows"]),
+            (2, &json!(true))
+        );
         let json = json.replacen("\"note\":\"city\"", "\"note\":12345678901234567890.10", 1);
         let kept: PlanSummary = serde_json::from_str(&json).unwrap();
         assert_eq!(serde_json::to_string(&kept).unwrap(), json);

@@ -1,8 +1,9 @@
 //! Undoing: a plan that puts back what the CRM held before a run.
 //!
-//! An undo is a plan like any other, made from other things than golden records: from the previous values in the run's own plan, from its
-//! journal, which says what was really written, and from the CRM as it is now. It is sealed, looked at and confirmed
-//! like any other, and its run can be undone too. A record that somebody changed since is left alone.
+//! An undo is a plan like any other, made from other things than golden records: from the previous
+//! values in the run's own plan, from its journal, which says what was really written, and from the
+//! CRM as it is now. It is sealed, looked at and confirmed like any other, and its run can be
+//! undone too. A record that somebody changed since is left alone.
 
 use crate::{
     account::{self, Expecting, NotHeld},
@@ -63,7 +64,9 @@ pub enum UndoError {
     #[error("run {0} has written nothing; there is nothing to undo")]
     NothingWritten(RunId),
     /// The destination is not what it was.
-    #[error("run {run_id} wrote to another target than `{name}` is now: {what}; set that back, or undo with the project file of that time")]
+    #[error(
+        "run {run_id} wrote to another target than `{name}` is now: {what}; set that back, or undo with the project file of that time"
+    )]
     OtherTarget {
         /// The run.
         run_id: RunId,
@@ -93,7 +96,11 @@ pub enum UndoError {
 ///
 /// # Errors
 /// See [`UndoError`].
-pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal) -> Result<Plan, UndoError> {
+pub async fn plan(
+    component: &Component,
+    undoing: Undoing<'_>,
+    stop: StopSignal,
+) -> Result<Plan, UndoError> {
     let Undoing { run_id, past, plan, destination, base_url, .. } = undoing;
     let header = plan.header();
     if header.mode != PlanMode::Compare {
@@ -106,14 +113,26 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
         return Err(UndoError::NothingWritten(run_id.clone()));
     }
     if let Some(what) = other_target(&header.destination, &header.base_url, destination, base_url) {
-        return Err(UndoError::OtherTarget { run_id: run_id.clone(), name: destination.name.clone(), what });
+        return Err(UndoError::OtherTarget {
+            run_id: run_id.clone(),
+            name: destination.name.clone(),
+            what,
+        });
     }
     let question = component.question(&header.destination.destination_type)?;
     let link = undoing.link;
-    let expected =
-        [(Expecting::Plan, header.account.as_ref()), (Expecting::Run, past.account.as_ref()), (Expecting::Source, link.account.as_ref())];
-    let held = account::hold(question.as_ref(), &link, &expected, &Traffic::default(), &stop).await?;
-    let spooling = Arc::new(Mutex::new(Spooling { spool: Some(Spool::new(undoing.plans_dir)?), failed: None, one_way: BTreeMap::new() }));
+    let expected = [
+        (Expecting::Plan, header.account.as_ref()),
+        (Expecting::Run, past.account.as_ref()),
+        (Expecting::Source, link.account.as_ref()),
+    ];
+    let held =
+        account::hold(question.as_ref(), &link, &expected, &Traffic::default(), &stop).await?;
+    let spooling = Arc::new(Mutex::new(Spooling {
+        spool: Some(Spool::new(undoing.plans_dir)?),
+        failed: None,
+        one_way: BTreeMap::new(),
+    }));
     let seen = Arc::clone(&spooling);
     // Spooling writes into buffers, and the CRM sets the pace: a thread of its own would be idle.
     let show = move |reading: Reading<'_>| lock(&seen).take(&reading);
@@ -126,13 +145,19 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
     if let Some(error) = failed {
         return Err(error.into());
     }
-    let Some(spool) = spool else { return Err(SpoolError::Io(io::Error::other("the spool is gone")).into()) };
+    let Some(spool) = spool else {
+        return Err(SpoolError::Io(io::Error::other("the spool is gone")).into());
+    };
     let mut spooled = spool.finish(OnDuplicateId::Skip)?;
     let limits = Guards { max_changes: destination.guards.max_changes, ..unlimited() };
     let found = std::mem::take(&mut spooled.watcher).judge(&limits, total);
     let mut warnings = warnings(run_id, past, plan, component);
     for (name, count) in one_way {
-        let records = if count == 1 { "1 record keeps its value" } else { &format!("{count} records keep their value") };
+        let records = if count == 1 {
+            "1 record keeps its value"
+        } else {
+            &format!("{count} records keep their value")
+        };
         warnings.push(format!("`{name}`: {records}, because the CRM does not take it back in one write; other fields are put back"));
     }
     let account = match held {
@@ -144,7 +169,11 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
         destination: destination.clone(),
         base_url: base_url.as_str().to_owned(),
         account,
-        component: PlannedBy { name: descriptor.name.clone(), version: descriptor.version.clone(), digest: component.digest() },
+        component: PlannedBy {
+            name: descriptor.name.clone(),
+            version: descriptor.version.clone(),
+            digest: component.digest(),
+        },
         mode: PlanMode::Compare,
         total,
         spooled,
@@ -159,19 +188,33 @@ pub async fn plan(component: &Component, undoing: Undoing<'_>, stop: StopSignal)
 }
 
 /// What makes this destination another target than the one that was written to, if anything does.
-fn other_target(then: &Destination, then_url: &str, now: &Destination, now_url: &BaseUrl) -> Option<String> {
+fn other_target(
+    then: &Destination,
+    then_url: &str,
+    now: &Destination,
+    now_url: &BaseUrl,
+) -> Option<String> {
     if then_url != now_url.as_str() {
         return Some(format!("base_url was {then_url} and is {now_url} now"));
     }
     if then.destination_type != now.destination_type {
-        return Some(format!("destination_type was {} and is {} now", then.destination_type, now.destination_type));
+        return Some(format!(
+            "destination_type was {} and is {} now",
+            then.destination_type, now.destination_type
+        ));
     }
     let names = then.config_json.keys().chain(now.config_json.keys());
-    let name = names.into_iter().find(|name| then.config_json.get(*name) != now.config_json.get(*name))?;
-    Some(format!("config_json.{name} was {} and is {} now", shown(then.config_json.get(name)), shown(now.config_json.get(name))))
+    let name =
+        names.into_iter().find(|name| then.config_json.get(*name) != now.config_json.get(*name))?;
+    Some(format!(
+        "config_json.{name} was {} and is {} now",
+        shown(then.config_json.get(name)),
+        shown(now.config_json.get(name))
+    ))
 }
 
-/// An undo puts back what was there: that it changes everything it looks at, or empties what the run had filled, is its purpose.
+/// An undo puts back what was there: that it changes everything it looks at, or empties what the
+/// run had filled, is its purpose.
 fn unlimited() -> Guards {
     let (percent, max_changes) = (Percent::ALL, u64::MAX);
     Guards {
@@ -248,7 +291,8 @@ fn decide(spool: &mut Spool, reading: &Reading<'_>) -> Result<(), SpoolError> {
         Decision::Leave(reason, text) => spool.skip(wit::SkippedBatch {
             rows: vec![reading.row],
             reason: reason.to_owned(),
-            details: detail(&text).map(|text| wit::Strings { offsets: vec![0, text.len() as u32], bytes: text }),
+            details: detail(&text)
+                .map(|text| wit::Strings { offsets: vec![0, text.len() as u32], bytes: text }),
             ids: None,
         }),
     }
@@ -262,21 +306,36 @@ enum Decision {
 }
 
 fn judge(reading: &Reading<'_>) -> Decision {
-    let named = |text: &str| format!("record {}{}{text}", reading.provider_id, if text.is_empty() { "" } else { ": " });
+    let named = |text: &str| {
+        format!("record {}{}{text}", reading.provider_id, if text.is_empty() { "" } else { ": " })
+    };
     match (reading.holding, reading.before) {
         (Holding::Gone, _) => Decision::Leave(GONE, named(reading.detail)),
         (Holding::Unreadable, _) => Decision::Leave(UNREADABLE, named(reading.detail)),
-        (_, None) => Decision::Leave(UNREADABLE, named("nobody looked at it before it was written")),
+        (_, None) => {
+            Decision::Leave(UNREADABLE, named("nobody looked at it before it was written"))
+        }
         (_, Some(_)) if reading.moved.is_empty() => Decision::Leave(AS_BEFORE, String::new()),
-        (Holding::Confirmed, Some(before)) if reading.one_way.is_empty() => Decision::PutBack(before.to_owned(), reading.now.to_owned()),
+        (Holding::Confirmed, Some(before)) if reading.one_way.is_empty() => {
+            Decision::PutBack(before.to_owned(), reading.now.to_owned())
+        }
         (Holding::Confirmed, Some(before)) => {
             let (mut before, mut now) = (members(before), members(reading.now));
             let kept = |name: &String, _: &mut serde_json::Value| !reading.one_way.contains(name);
             before.retain(kept);
             now.retain(kept);
             match before.is_empty() {
-                true => Decision::Leave(ONE_WAY, named(&format!("the CRM does not take {} back in one write", reading.one_way.join(", ")))),
-                false => Decision::PutBack(serde_json::Value::Object(before).to_string(), serde_json::Value::Object(now).to_string()),
+                true => Decision::Leave(
+                    ONE_WAY,
+                    named(&format!(
+                        "the CRM does not take {} back in one write",
+                        reading.one_way.join(", ")
+                    )),
+                ),
+                false => Decision::PutBack(
+                    serde_json::Value::Object(before).to_string(),
+                    serde_json::Value::Object(now).to_string(),
+                ),
             }
         }
         (Holding::Other, Some(_)) => {
@@ -284,7 +343,13 @@ fn judge(reading: &Reading<'_>) -> Decision {
             let changed: Vec<String> = reading
                 .differing
                 .iter()
-                .map(|field| format!("{field} was written as {}, and is {} now", shown(written.get(field)), shown(now.get(field))))
+                .map(|field| {
+                    format!(
+                        "{field} was written as {}, and is {} now",
+                        shown(written.get(field)),
+                        shown(now.get(field))
+                    )
+                })
                 .collect();
             Decision::Leave(CHANGED_SINCE, named(&changed.join("; ")))
         }
@@ -295,7 +360,12 @@ fn judge(reading: &Reading<'_>) -> Decision {
 mod tests {
     use super::*;
 
-    fn reading(holding: Holding, now: &'static str, differing: &'static [String], moved: &'static [String]) -> Reading<'static> {
+    fn reading(
+        holding: Holding,
+        now: &'static str,
+        differing: &'static [String],
+        moved: &'static [String],
+    ) -> Reading<'static> {
         Reading {
             row: 7,
             provider_id: "42",
@@ -319,15 +389,29 @@ mod tests {
         let written = r#"{"city":"Boston","phone":"5"}"#;
         let (none, city, both) = (names(&[]), names(&["city"]), names(&["city", "phone"]));
         let confirmed = reading(Holding::Confirmed, written, none, both);
-        assert_eq!(judge(&confirmed), Decision::PutBack(r#"{"city":"Bozeman","phone":""}"#.to_owned(), written.to_owned()));
-        let Decision::Leave(reason, detail) = judge(&reading(Holding::Other, r#"{"city":"Butte","phone":"5"}"#, city, both)) else {
+        assert_eq!(
+            judge(&confirmed),
+            Decision::PutBack(r#"{"city":"Bozeman","phone":""}"#.to_owned(), written.to_owned())
+        );
+        let Decision::Leave(reason, detail) =
+            judge(&reading(Holding::Other, r#"{"city":"Butte","phone":"5"}"#, city, both))
+        else {
             panic!()
         };
-        assert_eq!((reason, detail.as_str()), (CHANGED_SINCE, "record 42: city was written as Boston, and is Butte now"));
+        assert_eq!(
+            (reason, detail.as_str()),
+            (CHANGED_SINCE, "record 42: city was written as Boston, and is Butte now")
+        );
         let as_before = reading(Holding::Other, r#"{"city":"Bozeman","phone":null}"#, both, none);
         assert_eq!(judge(&as_before), Decision::Leave(AS_BEFORE, String::new()));
-        assert!(matches!(judge(&reading(Holding::Gone, "{}", none, none)), Decision::Leave(GONE, _)));
-        assert!(matches!(judge(&reading(Holding::Unreadable, "{}", none, none)), Decision::Leave(UNREADABLE, _)));
+        assert!(matches!(
+            judge(&reading(Holding::Gone, "{}", none, none)),
+            Decision::Leave(GONE, _)
+        ));
+        assert!(matches!(
+            judge(&reading(Holding::Unreadable, "{}", none, none)),
+            Decision::Leave(UNREADABLE, _)
+        ));
         let never_looked_at = Reading { before: None, ..confirmed };
         assert!(matches!(judge(&never_looked_at), Decision::Leave(UNREADABLE, _)));
     }
@@ -337,7 +421,10 @@ mod tests {
         let written = r#"{"city":"Boston","phone":"5"}"#;
         let confirmed = reading(Holding::Confirmed, written, &[], names(&["city", "phone"]));
         let city = Reading { one_way: names(&["city"]), ..confirmed };
-        assert_eq!(judge(&city), Decision::PutBack(r#"{"phone":""}"#.to_owned(), r#"{"phone":"5"}"#.to_owned()));
+        assert_eq!(
+            judge(&city),
+            Decision::PutBack(r#"{"phone":""}"#.to_owned(), r#"{"phone":"5"}"#.to_owned())
+        );
         let both = Reading { one_way: names(&["city", "phone"]), ..confirmed };
         assert!(matches!(judge(&both), Decision::Leave(ONE_WAY, _)));
     }
@@ -351,9 +438,18 @@ mod tests {
         let url = BaseUrl::parse("https://api.hubapi.com", false).unwrap();
         let mut now = then.clone();
         now.guards.max_changes = 7;
-        assert_eq!(other_target(&then, url.as_str(), &now, &url), None, "guards are no part of where it is written");
+        assert_eq!(
+            other_target(&then, url.as_str(), &now, &url),
+            None,
+            "guards are no part of where it is written"
+        );
         now.config_json.insert("object".to_owned(), "companies".into());
-        assert_eq!(other_target(&then, url.as_str(), &now, &url).unwrap(), "config_json.object was contacts and is companies now");
-        assert!(other_target(&then, "https://other.example", &then, &url).unwrap().contains("base_url"));
+        assert_eq!(
+            other_target(&then, url.as_str(), &now, &url).unwrap(),
+            "config_json.object was contacts and is companies now"
+        );
+        assert!(
+            other_target(&then, "https://other.example", &then, &url).unwrap().contains("base_url")
+        );
     }
 }

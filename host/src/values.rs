@@ -1,5 +1,6 @@
-//! The JSON values of changes, as people read them: nothing, `""` and `null` all mean that a field is empty. Whether two values are one
-//! is the component's to say, which knows the CRM and the kind of the field.
+//! The JSON values of changes, as people read them: nothing, `""` and `null` all mean that a field
+//! is empty. Whether two values are one is the component's to say, which knows the CRM and the kind
+//! of the field.
 
 use serde_json::{Map, Value};
 
@@ -34,7 +35,8 @@ pub fn shown(value: Option<&Value>) -> String {
     if text.is_empty() {
         return "(empty)".to_owned();
     }
-    let mut shown: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown: String =
+        text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().count() > LONGEST {
         shown.push('…');
     }

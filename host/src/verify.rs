@@ -53,7 +53,8 @@ pub enum VerifyError {
     Io(#[from] io::Error),
 }
 
-/// Reads the records of these changes (numbers in the plan) and shows what each of them holds now, in the order of the plan.
+/// Reads the records of these changes (numbers in the plan) and shows what each of them holds now,
+/// in the order of the plan.
 ///
 /// # Errors
 /// If any of them could not be read at all; what was shown before that stands.
@@ -71,11 +72,23 @@ pub async fn verify(
     let (blocks, reader) = plan.blocks();
     let outstanding = Outstanding::new();
     let (to_read, read) = (changes.count(), Arc::new(AtomicU64::new(0)));
-    let written = ConfirmedResource::new(blocks, Selection::Only(changes), Past::default(), None, outstanding.clone(), stop);
+    let written = ConfirmedResource::new(
+        blocks,
+        Selection::Only(changes),
+        Past::default(),
+        None,
+        outstanding.clone(),
+        stop,
+    );
     let sink = VerifySinkResource::new(outstanding.clone(), Arc::clone(&read), Box::new(show));
 
     let loaded = component.loaded();
-    let egress = Egress::verifying(capabilities, link.held_to(header.account.as_ref()), outstanding.clone(), loaded.budget());
+    let egress = Egress::verifying(
+        capabilities,
+        link.held_to(header.account.as_ref()),
+        outstanding.clone(),
+        loaded.budget(),
+    );
     let traffic = egress.traffic();
     let (mut store, instance) = loaded.instantiate(egress).await?;
     let table = &mut store.data_mut().table;
@@ -83,9 +96,14 @@ pub async fn verify(
     let sink = table.push(sink).map_err(wasmtime::Error::from).map_err(EngineError::from)?;
     let guest = instance.reverse_sync_destination_destination();
     let target = header.destination.target(&header.base_url);
-    let called = called(loaded.deadline(), store, async |store| guest.call_verify(store, &target, written, sink).await).await;
+    let called = called(loaded.deadline(), store, async |store| {
+        guest.call_verify(store, &target, written, sink).await
+    })
+    .await;
     reader.await.map_err(io::Error::other)??;
-    called?.map_err(|error| traffic.no_access().cloned().map_or(VerifyError::Stopped(error), VerifyError::NoAccess))?;
+    called?.map_err(|error| {
+        traffic.no_access().cloned().map_or(VerifyError::Stopped(error), VerifyError::NoAccess)
+    })?;
     match to_read.saturating_sub(read.load(Relaxed)) {
         0 => Ok(()),
         unread => Err(VerifyError::Unread(unread)),
@@ -156,9 +174,18 @@ impl Verified {
                 let (mut written, mut now) = (members(reading.written), members(reading.now));
                 for field in reading.differing.iter().cloned() {
                     if self.stored_differently.len() < MAX_DETAILS {
-                        let (written, now) = (written.remove(&field).unwrap_or_default(), now.remove(&field).unwrap_or_default());
+                        let (written, now) = (
+                            written.remove(&field).unwrap_or_default(),
+                            now.remove(&field).unwrap_or_default(),
+                        );
                         let provider_id = reading.provider_id.to_owned();
-                        self.stored_differently.push(Difference { row: reading.row, provider_id, field, written, now });
+                        self.stored_differently.push(Difference {
+                            row: reading.row,
+                            provider_id,
+                            field,
+                            written,
+                            now,
+                        });
                     }
                 }
                 return;
@@ -167,13 +194,22 @@ impl Verified {
             Holding::Unreadable => "the CRM does not show it",
         };
         if self.not_read.len() < MAX_DETAILS {
-            let reason = if reading.detail.is_empty() { reason.to_owned() } else { format!("{reason}: {}", reading.detail) };
-            self.not_read.push(NotRead { row: reading.row, provider_id: reading.provider_id.to_owned(), reason });
+            let reason = if reading.detail.is_empty() {
+                reason.to_owned()
+            } else {
+                format!("{reason}: {}", reading.detail)
+            };
+            self.not_read.push(NotRead {
+                row: reading.row,
+                provider_id: reading.provider_id.to_owned(),
+                reason,
+            });
         }
     }
 }
 
-/// Reads the records of these changes (numbers in the plan) and holds them against what was written.
+/// Reads the records of these changes (numbers in the plan) and holds them against what was
+/// written.
 ///
 /// # Errors
 /// As [`verify`].
@@ -185,7 +221,8 @@ pub async fn check(
     link: Link,
     stop: StopSignal,
 ) -> Result<Verified, VerifyError> {
-    let verified = Arc::new(Mutex::new(Verified { verified: changes.count(), ..Verified::default() }));
+    let verified =
+        Arc::new(Mutex::new(Verified { verified: changes.count(), ..Verified::default() }));
     let seen = Arc::clone(&verified);
     let show = move |reading: Reading<'_>| seen.lock().see(&reading);
     verify(component, grant, plan, changes, link, stop, show).await?;

@@ -1,5 +1,5 @@
-//! Text that is not ours, as a terminal, a log and a page may show it: what moves the cursor, or turns the direction of what follows, is shown
-//! instead of done.
+//! Text that is not ours, as a terminal, a log and a page may show it: what moves the cursor, or
+//! turns the direction of what follows, is shown instead of done.
 
 use std::{
     borrow::Cow,
@@ -7,9 +7,11 @@ use std::{
     io::{self, Write},
 };
 
-/// Whether a character does something else than to be seen: a control character, also of C1, or one that changes the direction of text.
+/// Whether a character does something else than to be seen: a control character, also of C1, or one
+/// that changes the direction of text.
 fn acts(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// As JSON spells it, so that JSON stays what it is.
@@ -95,12 +97,16 @@ mod tests {
     #[test]
     fn what_acts_is_shown_wherever_the_pieces_end() {
         let text = "Ada \u{1b}[2J\u{9b}1A\u{202e}evil\u{2066} Zoë — 漢字\n\tline\r\u{7f}";
-        let expected = "Ada \\u001b[2J\\u009b1A\\u202eevil\\u2066 Zoë — 漢字\n\\u0009line\\u000d\\u007f";
+        let expected =
+            "Ada \\u001b[2J\\u009b1A\\u202eevil\\u2066 Zoë — 漢字\n\\u0009line\\u000d\\u007f";
         for end in 0..=text.len() {
             let (first, second) = text.as_bytes().split_at(end);
             assert_eq!(shown(&[first, second]), expected, "{end}");
         }
-        assert_eq!(shown(&text.as_bytes().iter().map(std::slice::from_ref).collect::<Vec<_>>()), expected);
+        assert_eq!(
+            shown(&text.as_bytes().iter().map(std::slice::from_ref).collect::<Vec<_>>()),
+            expected
+        );
         assert_eq!(shown(&[b"a\xff\xffb\n"]), "a\u{fffd}\u{fffd}b\n");
     }
 
@@ -114,7 +120,10 @@ mod tests {
 
     #[test]
     fn a_text_is_one_line() {
-        assert_eq!(one_line("a\nUpdate 0 records\r\t\u{1b}[1A"), "a\\nUpdate 0 records\\r\\t\\u001b[1A");
+        assert_eq!(
+            one_line("a\nUpdate 0 records\r\t\u{1b}[1A"),
+            "a\\nUpdate 0 records\\r\\t\\u001b[1A"
+        );
         assert!(matches!(one_line("Zoë"), Cow::Borrowed("Zoë")));
     }
 }

@@ -1,8 +1,10 @@
-//! What the component says about itself: the types it serves, the requests it asks for, how fast a CRM may be called.
+//! What the component says about itself: the types it serves, the requests it asks for, how fast a
+//! CRM may be called.
 
 use crate::config;
 use crate::contract::capabilities::{
-    Account, Body, Capability, Descriptor, DestinationType, Effect, Header, Many, Pacing, Phase, Rate, RateHeaders, Throttle,
+    Account, Body, Capability, Descriptor, DestinationType, Effect, Header, Many, Pacing, Phase,
+    Rate, RateHeaders, Throttle,
 };
 use crate::crm::rights::{required_rights, required_scopes};
 use crate::crm::route::{BodyForm, Route};
@@ -21,8 +23,12 @@ pub fn describe() -> Descriptor {
 
 fn destination_type(provider: Provider) -> DestinationType {
     let description = match provider {
-        Provider::HubSpot => "Updates HubSpot records (contacts, companies, deals, tickets, custom objects) by their record id.",
-        Provider::Salesforce => "Updates Salesforce records (Contact, Account, Lead, Opportunity, any SObject) by their record id.",
+        Provider::HubSpot => {
+            "Updates HubSpot records (contacts, companies, deals, tickets, custom objects) by their record id."
+        }
+        Provider::Salesforce => {
+            "Updates Salesforce records (Contact, Account, Lead, Opportunity, any SObject) by their record id."
+        }
     };
     DestinationType {
         name: provider.destination_type().to_owned(),
@@ -37,9 +43,11 @@ fn destination_type(provider: Provider) -> DestinationType {
     }
 }
 
-/// How an account is known. HubSpot, "Account information API" (`GET /account-info/v3/details`, `portalId`): it needs no scope
-/// but `oauth`, which every token has. Salesforce, Connect REST API, "Organization" (`GET /connect/organization`, since 24.0; `orgId`, the
-/// org's id in 18 characters): a resource of the REST API, so that the scope `api` is enough, and 401 means what it means there.
+/// How an account is known. HubSpot, "Account information API" (`GET /account-info/v3/details`,
+/// `portalId`): it needs no scope but `oauth`, which every token has. Salesforce, Connect REST API,
+/// "Organization" (`GET /connect/organization`, since 24.0; `orgId`, the org's id in 18
+/// characters): a resource of the REST API, so that the scope `api` is enough, and 401 means what
+/// it means there.
 fn account(provider: Provider) -> Account {
     let (path, pointer) = match provider {
         Provider::HubSpot => ("/account-info/v3/details", "/portalId"),
@@ -51,7 +59,8 @@ fn account(provider: Provider) -> Account {
 /// Everything in a run; while planning the reads alone.
 fn capabilities(provider: Provider) -> Vec<Capability> {
     let routes = routes::of(provider);
-    let planning = routes.all().filter(|route| !route.writes).map(|route| capability(Phase::Plan, route));
+    let planning =
+        routes.all().filter(|route| !route.writes).map(|route| capability(Phase::Plan, route));
     let jobs = (provider == Provider::Salesforce).then(step::capabilities).into_iter().flatten();
     routes.all().map(|route| capability(Phase::Run, route)).chain(jobs).chain(planning).collect()
 }
@@ -63,13 +72,20 @@ fn capability(phase: Phase, route: &Route) -> Capability {
         method: route.method.to_owned(),
         path: route.path.to_owned(),
         query: route.query.map(str::to_owned).into_iter().collect(),
-        headers: route.headers.iter().map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() }).collect(),
+        headers: route
+            .headers
+            .iter()
+            .map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() })
+            .collect(),
         body: match route.body {
             BodyForm::None => Body::None,
             BodyForm::One(text) => Body::One(text.to_owned()),
-            BodyForm::Many { open, item, close, max } => {
-                Body::Many(Many { open: open.to_owned(), item: item.to_owned(), close: close.to_owned(), max })
-            }
+            BodyForm::Many { open, item, close, max } => Body::Many(Many {
+                open: open.to_owned(),
+                item: item.to_owned(),
+                close: close.to_owned(),
+                max,
+            }),
         },
     }
 }
@@ -116,7 +132,12 @@ mod tests {
     #[test]
     fn only_reads_are_asked_for_while_planning() {
         for destination in describe().destinations {
-            let planning = || destination.capabilities.iter().filter(|capability| matches!(capability.phase, Phase::Plan));
+            let planning = || {
+                destination
+                    .capabilities
+                    .iter()
+                    .filter(|capability| matches!(capability.phase, Phase::Plan))
+            };
             assert!(planning().count() > 0);
             assert!(planning().all(|capability| matches!(capability.effect, Effect::Read)));
         }
@@ -124,7 +145,9 @@ mod tests {
 
     #[test]
     fn every_write_names_its_record_and_carries_its_confirmed_values() {
-        for capability in describe().destinations.into_iter().flat_map(|destination| destination.capabilities) {
+        for capability in
+            describe().destinations.into_iter().flat_map(|destination| destination.capabilities)
+        {
             let item = match &capability.body {
                 Body::None | Body::Csv(_) => String::new(),
                 Body::One(text) => format!("{} {text}", capability.path),
@@ -132,9 +155,18 @@ mod tests {
             };
             let values = item.matches("${fields}").count() + item.matches("${members}").count();
             match capability.effect {
-                Effect::Write if matches!(capability.body, Body::Csv(_)) => assert!(capability.path.contains("/${job}/")),
-                Effect::Job => assert_eq!((item.matches("${id}").count(), values), (0, 0), "{item}"),
-                Effect::Write => assert_eq!((item.matches("${id}").count(), values), (1, 1), "{}", capability.path),
+                Effect::Write if matches!(capability.body, Body::Csv(_)) => {
+                    assert!(capability.path.contains("/${job}/"))
+                }
+                Effect::Job => {
+                    assert_eq!((item.matches("${id}").count(), values), (0, 0), "{item}")
+                }
+                Effect::Write => assert_eq!(
+                    (item.matches("${id}").count(), values),
+                    (1, 1),
+                    "{}",
+                    capability.path
+                ),
                 Effect::Read => assert_eq!(values, 0),
             }
         }
@@ -142,9 +174,15 @@ mod tests {
 
     #[test]
     fn the_schemas_defaults_are_those_of_the_parser() {
-        for (destination_type, id) in [("hubspot_dest", "hs_object_id"), ("salesforce_dest", "Id")] {
-            let parsed = config::parse(destination_type, &format!(r#"{{"provider_id_field":"{id}","source_id":"s"}}"#)).unwrap();
-            let schema: serde_json::Value = serde_json::from_str(config::schema(parsed.provider)).unwrap();
+        for (destination_type, id) in [("hubspot_dest", "hs_object_id"), ("salesforce_dest", "Id")]
+        {
+            let parsed = config::parse(
+                destination_type,
+                &format!(r#"{{"provider_id_field":"{id}","source_id":"s"}}"#),
+            )
+            .unwrap();
+            let schema: serde_json::Value =
+                serde_json::from_str(config::schema(parsed.provider)).unwrap();
             let default = |key: &str| schema["properties"][key]["default"].clone();
             assert_eq!(default("object"), parsed.object);
             assert_eq!(default("in_flight"), parsed.in_flight);

@@ -3,7 +3,9 @@
 use crate::contract::bindings::{self, exports::reverse_sync::destination::destination::Guest};
 use crate::contract::capabilities::Descriptor;
 use crate::contract::streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink};
-use crate::contract::types::{ChangeBatch, Error, FlaggedBatch, OutcomeBatch, PlanMode, RecordBatch, SkippedBatch, Target};
+use crate::contract::types::{
+    ChangeBatch, Error, FlaggedBatch, OutcomeBatch, PlanMode, RecordBatch, SkippedBatch, Target,
+};
 use crate::crm::http::{Outside, block_on};
 use crate::plan::host::PlanHost;
 use crate::run::stream::Stream;
@@ -11,7 +13,11 @@ use crate::{config, descriptor, plan, run};
 
 struct Component;
 
-#[expect(unsafe_code, unreachable_pub, reason = "generated: functions of the canonical ABI, exported by name")]
+#[expect(
+    unsafe_code,
+    unreachable_pub,
+    reason = "generated: functions of the canonical ABI, exported by name"
+)]
 mod exported {
     use super::{Component, bindings};
     bindings::export!(Component with_types_in bindings);
@@ -22,13 +28,29 @@ impl Guest for Component {
         descriptor::describe()
     }
 
-    fn plan(target: Target, mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
+    fn plan(
+        target: Target,
+        mode: PlanMode,
+        records: &Records,
+        sink: &PlanSink,
+    ) -> Result<(), Error> {
         let config = config::parse(&target.destination_type, &target.config)?;
         let outside = Outside::new(&target.base_url)?;
-        block_on(plan::plan_in(mode, &config, &target.entity_type, &outside, &mut Planning { records, sink }))
+        block_on(plan::plan_in(
+            mode,
+            &config,
+            &target.entity_type,
+            &outside,
+            &mut Planning { records, sink },
+        ))
     }
 
-    fn run(target: Target, mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
+    fn run(
+        target: Target,
+        mode: PlanMode,
+        confirmed: &Confirmed,
+        sink: &OutcomeSink,
+    ) -> Result<(), Error> {
         let config = config::parse(&target.destination_type, &target.config)?;
         let outside = Outside::new(&target.base_url)?;
         block_on(run::run(mode, &config, &outside, &Running { confirmed, sink }))
@@ -37,7 +59,12 @@ impl Guest for Component {
     fn verify(target: Target, written: &Confirmed, sink: &VerifySink) -> Result<(), Error> {
         let config = config::parse(&target.destination_type, &target.config)?;
         let outside = Outside::new(&target.base_url)?;
-        block_on(run::verify::verify(&config, &outside, |max| written.next(max), |readings| sink.push(readings)))
+        block_on(run::verify::verify(
+            &config,
+            &outside,
+            |max| written.next(max),
+            |readings| sink.push(readings),
+        ))
     }
 }
 

@@ -50,19 +50,26 @@ impl Provider {
         }
     }
 
-    /// Whether this is a field that the CRM alone sets. Letter case does not matter: Salesforce ignores it, and no
-    /// HubSpot property differs from these by case only.
+    /// Whether this is a field that the CRM alone sets. Letter case does not matter: Salesforce
+    /// ignores it, and no HubSpot property differs from these by case only.
     pub fn is_system_field(self, name: &str) -> bool {
         let fields: &[&str] = match self {
             Provider::HubSpot => &["id", "createdate", "lastmodifieddate", "hs_object_id"],
-            Provider::Salesforce => {
-                &["Id", "CreatedDate", "LastModifiedDate", "SystemModstamp", "IsDeleted", "CreatedById", "LastModifiedById"]
-            }
+            Provider::Salesforce => &[
+                "Id",
+                "CreatedDate",
+                "LastModifiedDate",
+                "SystemModstamp",
+                "IsDeleted",
+                "CreatedById",
+                "LastModifiedById",
+            ],
         };
         fields.iter().any(|field| field.eq_ignore_ascii_case(name))
     }
 
-    /// Whether the CRM moves a field's value forward only: a step back is refused, or ignored without a word (crm-apis A8).
+    /// Whether the CRM moves a field's value forward only: a step back is refused, or ignored
+    /// without a word (crm-apis A8).
     pub fn is_one_way(self, field: &str) -> bool {
         self == Provider::HubSpot && field == "lifecyclestage"
     }
@@ -75,8 +82,8 @@ impl Provider {
         }
     }
 
-    /// Whether a field of the CRM can have this name: HubSpot's internal names are lower case, Salesforce's API names
-    /// have letters of both cases; neither has blanks.
+    /// Whether a field of the CRM can have this name: HubSpot's internal names are lower case,
+    /// Salesforce's API names have letters of both cases; neither has blanks.
     pub fn may_name_a_field(self, name: &str) -> bool {
         name.bytes().all(|b| match b {
             b'a'..=b'z' | b'0'..=b'9' | b'_' => true,

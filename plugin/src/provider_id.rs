@@ -1,5 +1,6 @@
-//! Is a provider id *pristine*, as the CRM issued it? A wrong id updates somebody else's record, so nothing is
-//! repaired: what was rounded, padded or re-typed is refused, with the reason. (SPEC 1, crm-apis A2 and B6)
+//! Is a provider id *pristine*, as the CRM issued it? A wrong id updates somebody else's record, so
+//! nothing is repaired: what was rounded, padded or re-typed is refused, with the reason. (SPEC 1,
+//! crm-apis A2 and B6)
 
 use crate::provider::Provider;
 
@@ -23,7 +24,10 @@ pub fn append_normal(provider: Provider, text: &str, out: &mut String) -> Result
     let bytes = text.as_bytes();
     match provider {
         Provider::HubSpot => {
-            if bytes.len() <= HUBSPOT_MAX && bytes.iter().all(u8::is_ascii_digit) && bytes.first().is_some_and(|b| *b != b'0') {
+            if bytes.len() <= HUBSPOT_MAX
+                && bytes.iter().all(u8::is_ascii_digit)
+                && bytes.first().is_some_and(|b| *b != b'0')
+            {
                 out.push_str(text);
                 return Ok(());
             }
@@ -45,8 +49,8 @@ pub fn append_normal(provider: Provider, text: &str, out: &mut String) -> Result
     Err(if text.trim().is_empty() { Flaw::Empty } else { Flaw::NotPristine })
 }
 
-/// The three characters that make 15 case-sensitive ones case-safe: bit j of character i is set where character
-/// 5 i + j is a capital letter.
+/// The three characters that make 15 case-sensitive ones case-safe: bit j of character i is set
+/// where character 5 i + j is a capital letter.
 pub fn checksum(first: &str) -> [u8; 3] {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
     let mut bits = [0usize; 3];
@@ -83,16 +87,22 @@ fn explain_hubspot(text: &str, shown: &str) -> String {
     }
     if let Ok(number) = text.parse::<f64>() {
         if text.contains(['e', 'E']) {
-            return format!("`{shown}` is in scientific notation, its last digits are lost; read the column as text");
+            return format!(
+                "`{shown}` is in scientific notation, its last digits are lost; read the column as text"
+            );
         }
         if text.contains('.') {
-            return format!("`{shown}` has a decimal point; it went through a number, read the column as text");
+            return format!(
+                "`{shown}` has a decimal point; it went through a number, read the column as text"
+            );
         }
         if number < 0.0 {
             return format!("`{shown}` is negative");
         }
     }
-    if text.contains([',', '_', ' ', '\u{a0}', '\u{202f}']) && numeric(&text.replace([',', '_', ' ', '\u{a0}', '\u{202f}'], "")) {
+    if text.contains([',', '_', ' ', '\u{a0}', '\u{202f}'])
+        && numeric(&text.replace([',', '_', ' ', '\u{a0}', '\u{202f}'], ""))
+    {
         return format!("`{shown}` has separators between its digits");
     }
     format!("`{shown}` has other characters than digits")
@@ -101,7 +111,9 @@ fn explain_hubspot(text: &str, shown: &str) -> String {
 fn explain_salesforce(text: &str, shown: &str) -> String {
     if text.bytes().any(|b| !b.is_ascii_alphanumeric()) {
         if text.parse::<f64>().is_ok() {
-            return format!("`{shown}` is a number; Salesforce ids have 15 or 18 letters and digits");
+            return format!(
+                "`{shown}` is a number; Salesforce ids have 15 or 18 letters and digits"
+            );
         }
         return format!("`{shown}` has other characters than letters and digits");
     }

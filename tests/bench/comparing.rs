@@ -1,4 +1,5 @@
-//! Comparing while planning: how many reads, and how much processor time a record costs in plugin and host together.
+//! Comparing while planning: how many reads, and how much processor time a record costs in plugin
+//! and host together.
 
 use crate::{
     golden::{self, InMemory},
@@ -9,7 +10,10 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use reverse_sync::{egress::pacing::Pacer, egress::transport::TransportLimits, engine::EngineConfig, planner::Asking};
+use reverse_sync::{
+    egress::pacing::Pacer, egress::transport::TransportLimits, engine::EngineConfig,
+    planner::Asking,
+};
 use reverse_sync_tests::{Bench, component_file, load};
 use serde_json::{Value, json};
 use std::{
@@ -26,7 +30,8 @@ use tokio::net::TcpListener;
 
 const RECORDS: usize = 200_000;
 
-/// A CRM whose answers are rendered before anything is measured, and whose thread's time is not counted.
+/// A CRM whose answers are rendered before anything is measured, and whose thread's time is not
+/// counted.
 struct Held {
     hubspot: bool,
     records: HashMap<String, String>,
@@ -35,25 +40,39 @@ struct Held {
     spent: AtomicU64,
 }
 
-/// Reads of full batches, all of them equal: nothing is left of the plan, so what is measured is comparing.
+/// Reads of full batches, all of them equal: nothing is left of the plan, so what is measured is
+/// comparing.
 pub(crate) fn cost(table: &mut Table) -> anyhow::Result<()> {
-    for (destination_type, id, batch) in [("hubspot_dest", "hs_object_id", 100), ("salesforce_dest", "Id", 2_000)] {
+    for (destination_type, id, batch) in
+        [("hubspot_dest", "hs_object_id", 100), ("salesforce_dest", "Id", 2_000)]
+    {
         let salesforce = id == "Id";
-        let held =
-            Arc::new(Held { hubspot: !salesforce, records: rendered(salesforce)?, reads: AtomicU64::new(0), spent: AtomicU64::new(0) });
+        let held = Arc::new(Held {
+            hubspot: !salesforce,
+            records: rendered(salesforce)?,
+            reads: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
+        });
         let address = serve(Arc::clone(&held))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (spent, skipped) = runtime.block_on(async {
             let component = Arc::new(load(component_file(), EngineConfig::default()).await?);
             let config = json!({"provider_id_field": id, "source_id": "src_1"});
-            let bench = Bench::new(component, &format!("http://{address}"), destination_type, config)?;
+            let bench =
+                Bench::new(component, &format!("http://{address}"), destination_type, config)?;
             let mut pacing = bench.component.destination_type(destination_type)?.pacing.clone();
-            pacing.limit = Some(reverse_sync::contract::capabilities::Rate { requests: 10_000_000, window_ms: 10_000 });
-            let link = bench.link_with("token", Pacer::new(&pacing, None), TransportLimits::default())?;
+            pacing.limit = Some(reverse_sync::contract::capabilities::Rate {
+                requests: 10_000_000,
+                window_ms: 10_000,
+            });
+            let link =
+                bench.link_with("token", Pacer::new(&pacing, None), TransportLimits::default())?;
             let records = InMemory::new(RECORDS, salesforce)?;
             let (before, server) = (cpu_time::ProcessTime::now(), held.spent.load(Relaxed));
             let plan = bench.plan_asking(Asking::Records(link), Box::new(records), vec![]).await?;
-            let spent = before.elapsed().saturating_sub(Duration::from_nanos(held.spent.load(Relaxed) - server));
+            let spent = before
+                .elapsed()
+                .saturating_sub(Duration::from_nanos(held.spent.load(Relaxed) - server));
             anyhow::Ok((spent, plan.header().skipped))
         })?;
         anyhow::ensure!(skipped == RECORDS as u64, "{skipped} are unchanged");
@@ -67,7 +86,12 @@ pub(crate) fn cost(table: &mut Table) -> anyhow::Result<()> {
         );
         let each = spent.as_secs_f64() * 1e6 / RECORDS as f64;
         let name = format!("compare, {destination_type}: processor time of a record");
-        table.add(&name, format!("{each:.2} us in plugin and host (sockets included, server not)"), "3 us", each < 3.0);
+        table.add(
+            &name,
+            format!("{each:.2} us in plugin and host (sockets included, server not)"),
+            "3 us",
+            each < 3.0,
+        );
     }
     Ok(())
 }
@@ -84,13 +108,18 @@ fn rendered(salesforce: bool) -> anyhow::Result<HashMap<String, String>> {
             .fields()
             .iter()
             .zip(batch.columns())
-            .filter_map(|(field, column)| Some((field.name().as_str(), column.as_any().downcast_ref()?)))
+            .filter_map(|(field, column)| {
+                Some((field.name().as_str(), column.as_any().downcast_ref()?))
+            })
             .collect();
         for row in 0..count {
             use arrow_array::Array;
             let mut values = serde_json::Map::new();
             for (name, column) in &columns[1..] {
-                values.insert((*name).to_owned(), if column.is_valid(row) { json!(column.value(row)) } else { Value::Null });
+                values.insert(
+                    (*name).to_owned(),
+                    if column.is_valid(row) { json!(column.value(row)) } else { Value::Null },
+                );
             }
             let id = columns[0].1.value(row).to_owned();
             let record = if salesforce {
@@ -124,8 +153,12 @@ fn serve(held: Arc<Held>) -> anyhow::Result<SocketAddr> {
                 stream.set_nodelay(true)?;
                 let held = Arc::clone(&held);
                 tokio::task::spawn_local(async move {
-                    let service = service_fn(move |request| answer(request, Arc::clone(&held), clock));
-                    http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await
+                    let service =
+                        service_fn(move |request| answer(request, Arc::clone(&held), clock));
+                    http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await
                 });
             }
             #[expect(unreachable_code, reason = "gives the block its type")]
@@ -135,25 +168,42 @@ fn serve(held: Arc<Held>) -> anyhow::Result<SocketAddr> {
     Ok(address.recv()??)
 }
 
-async fn answer(request: Request<Incoming>, held: Arc<Held>, clock: cpu_time::ThreadTime) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    held: Arc<Held>,
+    clock: cpu_time::ThreadTime,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let text = if request.method() == http::Method::GET {
         crate::null_crm::metadata(request.uri().path())
     } else {
-        let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let body =
+            request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         if body.get("idProperty").is_none() {
             held.reads.fetch_add(1, Relaxed);
         }
         let ids: Vec<&str> = if held.hubspot {
-            body["inputs"].as_array().into_iter().flatten().filter_map(|input| input["id"].as_str()).collect()
+            body["inputs"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|input| input["id"].as_str())
+                .collect()
         } else {
             body["ids"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
         };
-        let records: Vec<&str> = ids.iter().filter_map(|id| held.records.get(*id).map(String::as_str)).collect();
+        let records: Vec<&str> =
+            ids.iter().filter_map(|id| held.records.get(*id).map(String::as_str)).collect();
         let list = records.join(",");
-        if held.hubspot { format!("{{\"status\":\"COMPLETE\",\"results\":[{list}]}}") } else { format!("[{list}]") }
+        if held.hubspot {
+            format!("{{\"status\":\"COMPLETE\",\"results\":[{list}]}}")
+        } else {
+            format!("[{list}]")
+        }
     };
     held.spent.store(clock.elapsed().as_nanos() as u64, Relaxed);
-    let response = Response::builder().header("content-type", "application/json").body(Full::new(Bytes::from(text)));
+    let response = Response::builder()
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(text)));
     Ok(response.unwrap_or_default())
 }

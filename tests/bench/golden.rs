@@ -16,8 +16,13 @@ pub(crate) fn batch(first: usize, count: usize, salesforce: bool) -> anyhow::Res
         }
         Arc::new(builder.finish()) as ArrayRef
     };
-    let id: &dyn Fn(usize) -> String = if salesforce { &salesforce_id } else { &|row| format!("{}", 100_000_000_000u64 + row as u64 * 7) };
-    let phones = (first..first + count).map(|row| (row % 3 != 0).then(|| format!("+1 406-555-{:04}", row % 10_000)));
+    let id: &dyn Fn(usize) -> String = if salesforce {
+        &salesforce_id
+    } else {
+        &|row| format!("{}", 100_000_000_000u64 + row as u64 * 7)
+    };
+    let phones = (first..first + count)
+        .map(|row| (row % 3 != 0).then(|| format!("+1 406-555-{:04}", row % 10_000)));
     Ok(RecordBatch::try_from_iter_with_nullable([
         (if salesforce { "Id" } else { "hs_object_id" }, column(id), false),
         ("firstname", column(&|row| format!("First{}", row % 5_000)), true),
@@ -41,7 +46,10 @@ fn salesforce_id(row: usize) -> String {
     }
     let mut text = String::from_utf8_lossy(&id).into_owned();
     for group in id.chunks(5) {
-        let bits = group.iter().enumerate().fold(0, |bits, (at, c)| bits | usize::from(c.is_ascii_uppercase()) << at);
+        let bits = group
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (at, c)| bits | usize::from(c.is_ascii_uppercase()) << at);
         text.push(char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[bits]));
     }
     text
@@ -68,11 +76,14 @@ pub(crate) fn write_parquet(path: &Path, rows: usize) -> anyhow::Result<()> {
 /// `rows` golden records as CSV.
 pub(crate) fn csv(rows: usize) -> anyhow::Result<Vec<u8>> {
     let batch = batch(0, rows, false)?;
-    let columns: Vec<&StringArray> = batch.columns().iter().filter_map(|column| column.as_any().downcast_ref()).collect();
+    let columns: Vec<&StringArray> =
+        batch.columns().iter().filter_map(|column| column.as_any().downcast_ref()).collect();
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(batch.schema_ref().fields().iter().map(|field| field.name()))?;
     for row in 0..rows {
-        csv.write_record(columns.iter().map(|column| if column.is_valid(row) { column.value(row) } else { "" }))?;
+        csv.write_record(
+            columns.iter().map(|column| if column.is_valid(row) { column.value(row) } else { "" }),
+        )?;
     }
     Ok(csv.into_inner()?)
 }
@@ -84,8 +95,10 @@ pub(crate) struct InMemory {
 
 impl InMemory {
     pub(crate) fn new(rows: usize, salesforce: bool) -> anyhow::Result<InMemory> {
-        let batches =
-            (0..rows).step_by(BATCH).map(|first| batch(first, BATCH.min(rows - first), salesforce)).collect::<Result<Vec<_>, _>>()?;
+        let batches = (0..rows)
+            .step_by(BATCH)
+            .map(|first| batch(first, BATCH.min(rows - first), salesforce))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(InMemory { batches: batches.into_iter() })
     }
 }

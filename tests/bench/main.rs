@@ -1,4 +1,5 @@
-//! The benchmarks. Each figure stands beside what it is measured against, in the same run, as a ratio.
+//! The benchmarks. Each figure stands beside what it is measured against, in the same run, as a
+//! ratio.
 //!
 //! `cargo xtask bench` builds everything in release and runs this.
 

@@ -1,6 +1,7 @@
-//! A CRM that does nothing but answer: the ceiling that a client can be measured against. It takes HubSpot's batch update
-//! and Salesforce's collections, and answers as they do when all goes well. As any CRM must, it parses what it gets; or,
-//! told to skim, it only looks for the ids, which no CRM could, and is as fast as a server can be.
+//! A CRM that does nothing but answer: the ceiling that a client can be measured against. It takes
+//! HubSpot's batch update and Salesforce's collections, and answers as they do when all goes well.
+//! As any CRM must, it parses what it gets; or, told to skim, it only looks for the ids, which no
+//! CRM could, and is as fast as a server can be.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -24,7 +25,10 @@ pub(crate) fn start(latency: Duration, reading: Reading) -> anyhow::Result<Socke
                 stream.set_nodelay(true)?;
                 tokio::spawn(async move {
                     let service = service_fn(move |request| answer(request, latency, reading));
-                    http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await
+                    http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await
                 });
             }
             #[expect(unreachable_code, reason = "gives the block its type")]
@@ -39,10 +43,12 @@ pub(crate) fn metadata(path: &str) -> String {
     if path.ends_with("/describe") { salesforce_fields() } else { hubspot_properties() }
 }
 
-const FIELDS: [&str; 7] = ["firstname", "lastname", "email", "phone", "company", "city", "jobtitle"];
+const FIELDS: [&str; 7] =
+    ["firstname", "lastname", "email", "phone", "company", "city", "jobtitle"];
 
 fn hubspot_properties() -> String {
-    let property = |name: &&str| serde_json::json!({"name": name, "type": "string", "fieldType": "text"});
+    let property =
+        |name: &&str| serde_json::json!({"name": name, "type": "string", "fieldType": "text"});
     serde_json::json!({"results": FIELDS.iter().map(property).collect::<Vec<_>>()}).to_string()
 }
 
@@ -67,7 +73,8 @@ fn skimmed(body: &[u8]) -> Vec<String> {
     memmem::find_iter(body, marker).map(id).collect()
 }
 
-/// Borrowed, and of each record's values no more than that they are JSON: as little as a server can do.
+/// Borrowed, and of each record's values no more than that they are JSON: as little as a server can
+/// do.
 fn parsed(body: &[u8]) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Update<'a> {
@@ -79,13 +86,21 @@ fn parsed(body: &[u8]) -> Vec<String> {
         id: &'a str,
     }
     let update: Option<Update<'_>> = serde_json::from_slice(body).ok();
-    update.map(|update| update.records.iter().map(|record| record.id.to_owned()).collect()).unwrap_or_default()
+    update
+        .map(|update| update.records.iter().map(|record| record.id.to_owned()).collect())
+        .unwrap_or_default()
 }
 
-async fn answer(request: Request<Incoming>, latency: Duration, reading: Reading) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    latency: Duration,
+    reading: Reading,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.method() == http::Method::GET {
         let metadata = metadata(request.uri().path());
-        let response = Response::builder().header("content-type", "application/json").body(Full::new(Bytes::from(metadata)));
+        let response = Response::builder()
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(metadata)));
         return Ok(response.unwrap_or_default());
     }
     let hubspot = request.uri().path().ends_with("/batch/update");
@@ -111,7 +126,13 @@ async fn answer(request: Request<Incoming>, latency: Duration, reading: Reading)
             "\",\"success\":true,\"errors\":[]}"
         });
     }
-    text.push_str(if hubspot { "],\"startedAt\":\"2026-10-02T08:20:00.100Z\",\"completedAt\":\"2026-10-02T08:20:00.181Z\"}" } else { "]" });
-    let response = Response::builder().header("content-type", "application/json").body(Full::new(Bytes::from(text)));
+    text.push_str(if hubspot {
+        "],\"startedAt\":\"2026-10-02T08:20:00.100Z\",\"completedAt\":\"2026-10-02T08:20:00.181Z\"}"
+    } else {
+        "]"
+    });
+    let response = Response::builder()
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(text)));
     Ok(response.unwrap_or_default())
 }

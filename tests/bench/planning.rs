@@ -19,7 +19,8 @@ const TURNS: usize = 5;
 
 /// Plugin and boundary alone, reading alone, and everything.
 pub(crate) fn speed(table: &mut Table) -> anyhow::Result<()> {
-    // One thread runs the guest and the host's side of the boundary; reading and spooling have their own.
+    // One thread runs the guest and the host's side of the boundary; reading and spooling have
+    // their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("golden.parquet");
@@ -28,7 +29,8 @@ pub(crate) fn speed(table: &mut Table) -> anyhow::Result<()> {
     let (mut boundary, mut reading, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
         let config = json!({"provider_id_field": "hs_object_id", "source_id": "src_1"});
-        let bench = Bench::new(Arc::clone(&component), "http://127.0.0.1:9", "hubspot_dest", config)?;
+        let bench =
+            Bench::new(Arc::clone(&component), "http://127.0.0.1:9", "hubspot_dest", config)?;
         let records = InMemory::new(ROWS, false)?;
         let spent = ThreadTime::now();
         let plan = runtime.block_on(bench.plan(Box::new(records), vec![]))?;
@@ -45,10 +47,25 @@ pub(crate) fn speed(table: &mut Table) -> anyhow::Result<()> {
         whole.push(ROWS as f64 / started.elapsed().as_secs_f64());
     }
     let (boundary, reading, whole) = (median(boundary), median(reading), median(whole));
-    table.add("plan, 8 columns: plugin and boundary", format!("{boundary:.0} records/s on one core"), "1,000,000", boundary >= 1e6);
+    table.add(
+        "plan, 8 columns: plugin and boundary",
+        format!("{boundary:.0} records/s on one core"),
+        "1,000,000",
+        boundary >= 1e6,
+    );
     let with_reading = 1.0 / (1.0 / boundary + reading);
-    table.add("plan, 8 columns: and reading Parquet", format!("{with_reading:.0} records/s on one core"), "500,000", with_reading >= 5e5);
-    table.add("plan, 8 columns: everything, spooled to disk", format!("{whole:.0} records/s on this machine"), "", true);
+    table.add(
+        "plan, 8 columns: and reading Parquet",
+        format!("{with_reading:.0} records/s on one core"),
+        "500,000",
+        with_reading >= 5e5,
+    );
+    table.add(
+        "plan, 8 columns: everything, spooled to disk",
+        format!("{whole:.0} records/s on this machine"),
+        "",
+        true,
+    );
     Ok(())
 }
 
@@ -65,7 +82,12 @@ pub(crate) fn component(table: &mut Table) -> anyhow::Result<()> {
         times.push(started.elapsed().as_secs_f64() * 1e6);
     }
     let instance = median(times);
-    table.add("component, one instance made and dropped", format!("{instance:.0} us"), "50 us", instance < 50.0);
+    table.add(
+        "component, one instance made and dropped",
+        format!("{instance:.0} us"),
+        "50 us",
+        instance < 50.0,
+    );
     Ok(())
 }
 

@@ -25,7 +25,12 @@ const IN_FLIGHT: usize = 8;
 const TURNS: usize = 5;
 
 /// Batch mode, every egress stage on, against a native client that sends the same bodies.
-pub(crate) fn against_native(table: &mut Table, latency: Duration, reading: Reading, records: usize) -> anyhow::Result<()> {
+pub(crate) fn against_native(
+    table: &mut Table,
+    latency: Duration,
+    reading: Reading,
+    records: usize,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let address = null_crm::start(latency, reading)?;
     let mut ratios = Vec::new();
@@ -64,7 +69,12 @@ pub(crate) fn against_native(table: &mut Table, latency: Duration, reading: Read
     };
     let server = if reading == Reading::Skims { ", a server that only skims" } else { "" };
     let name = format!("run, {} ms latency, {IN_FLIGHT} in flight{server}", latency.as_millis());
-    table.add(&name, format!("{ratio:.2} of native ({ours:.0} and {native:.0} records/s)"), target, ratio >= least);
+    table.add(
+        &name,
+        format!("{ratio:.2} of native ({ours:.0} and {native:.0} records/s)"),
+        target,
+        ratio >= least,
+    );
     Ok(())
 }
 
@@ -96,7 +106,9 @@ fn bodies(bench: &Bench, plan: &reverse_sync::plan::PlanId) -> anyhow::Result<Ve
 pub(crate) fn calls(table: &mut Table) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let address = null_crm::start(Duration::ZERO, Reading::Parses)?;
-    for (destination_type, id, expected) in [("hubspot_dest", "hs_object_id", 100), ("salesforce_dest", "Id", 50)] {
+    for (destination_type, id, expected) in
+        [("hubspot_dest", "hs_object_id", 100), ("salesforce_dest", "Id", 50)]
+    {
         let calls = runtime.block_on(async {
             let component = Arc::new(load(component_file(), EngineConfig::default()).await?);
             let mut config = json!({"provider_id_field": id, "source_id": "src_1"});
@@ -104,17 +116,34 @@ pub(crate) fn calls(table: &mut Table) -> anyhow::Result<()> {
                 // Collections are counted here, and no jobs.
                 config["bulk_above"] = json!(10_000);
             }
-            let bench = Bench::new(component, &format!("http://{address}"), destination_type, config)?;
+            let bench =
+                Bench::new(component, &format!("http://{address}"), destination_type, config)?;
             let asking = Asking::Metadata(bench.link("token")?);
-            let plan = bench.plan_asking(asking, Box::new(InMemory::new(10_000, id == "Id")?), vec![]).await?;
+            let plan = bench
+                .plan_asking(asking, Box::new(InMemory::new(10_000, id == "Id")?), vec![])
+                .await?;
             let confirmed = bench.confirm(plan)?;
-            let pacer = Pacer::new(&bench.component.destination_type(destination_type)?.pacing, Some((1_000_000, Duration::from_secs(10))));
-            let report =
-                bench.run(&confirmed, bench.link_with("token", pacer, TransportLimits::default())?, StopSignal::new(), |_| {}).await?;
+            let pacer = Pacer::new(
+                &bench.component.destination_type(destination_type)?.pacing,
+                Some((1_000_000, Duration::from_secs(10))),
+            );
+            let report = bench
+                .run(
+                    &confirmed,
+                    bench.link_with("token", pacer, TransportLimits::default())?,
+                    StopSignal::new(),
+                    |_| {},
+                )
+                .await?;
             anyhow::ensure!(report.ok(), "{report:?}");
             anyhow::Ok(report.requests)
         })?;
-        table.add(&format!("calls for 10,000 records, {destination_type}"), calls.to_string(), &expected.to_string(), calls == expected);
+        table.add(
+            &format!("calls for 10,000 records, {destination_type}"),
+            calls.to_string(),
+            &expected.to_string(),
+            calls == expected,
+        );
     }
     Ok(())
 }

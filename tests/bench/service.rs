@@ -45,26 +45,37 @@ struct Tenant {
 }
 
 impl Tenant {
-    async fn new(service: &Service, http: &Http, name: &str, kind: &str, golden: Bytes) -> anyhow::Result<Tenant> {
+    async fn new(
+        service: &Service,
+        http: &Http,
+        name: &str,
+        kind: &str,
+        golden: Bytes,
+    ) -> anyhow::Result<Tenant> {
         let org = service.org(name).await?;
         let key = org.admin.key().context("an org without a key")?.to_owned();
         // Nobody is asked: a dry run needs no CRM.
-        let source =
-            json!({"name": "HubSpot", "provider": "hubspot", "base_url": "http://127.0.0.1:9", "credential": {"access_token": "token"}});
+        let source = json!({"name": "HubSpot", "provider": "hubspot", "base_url": "http://127.0.0.1:9", "credential": {"access_token": "token"}});
         let source = org.admin.post("/sources", &source).await.is(201);
         let fields = ["firstname", "lastname", "email", "phone", "company", "city", "jobtitle"];
         let config_json = json!({"provider_id_field": "hs_object_id", "source_id": source["id"], "fields": fields});
-        let destination =
-            json!({"name": "people", "destination_type": "hubspot_dest", "entity_type": "person", "config_json": config_json});
+        let destination = json!({"name": "people", "destination_type": "hubspot_dest", "entity_type": "person", "config_json": config_json});
         let destination = org.admin.post("/destinations", &destination).await.is(201);
-        let destination = destination["id"].as_str().context("a destination without an id")?.to_owned();
-        let put = Request::put(format!("{}/golden/person", service.place().address())).header("content-type", kind);
-        send(http, put.header("authorization", format!("Bearer {key}")).body(Full::new(golden))?).await?;
+        let destination =
+            destination["id"].as_str().context("a destination without an id")?.to_owned();
+        let put = Request::put(format!("{}/golden/person", service.place().address()))
+            .header("content-type", kind);
+        send(http, put.header("authorization", format!("Bearer {key}")).body(Full::new(golden))?)
+            .await?;
         Ok(Tenant { key, destination })
     }
 
     fn dry_run(&self, address: &str) -> Ask {
-        Ask { method: "POST", url: format!("{address}/destinations/{}/reverse-dry-run", self.destination), key: Some(self.key.clone()) }
+        Ask {
+            method: "POST",
+            url: format!("{address}/destinations/{}/reverse-dry-run", self.destination),
+            key: Some(self.key.clone()),
+        }
     }
 }
 
@@ -128,7 +139,8 @@ impl fmt::Display for Seen {
     }
 }
 
-/// Each client sends its request over a connection of its own that stays open, the next one when the last was answered.
+/// Each client sends its request over a connection of its own that stays open, the next one when
+/// the last was answered.
 async fn ask(asks: Vec<Ask>) -> anyhow::Result<Seen> {
     let began = Instant::now();
     let mut clients = Vec::new();
@@ -159,7 +171,9 @@ async fn ask(asks: Vec<Ask>) -> anyhow::Result<Seen> {
 
 /// Dry runs a second, beside what the same server does for requests that need nothing.
 pub(crate) fn dry_runs(table: &mut Table, binary: &Path) -> anyhow::Result<()> {
-    let binary = binary.canonicalize().with_context(|| format!("{}: run `cargo xtask bench`", binary.display()))?;
+    let binary = binary
+        .canonicalize()
+        .with_context(|| format!("{}: run `cargo xtask bench`", binary.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let service = Service::start(&binary, Database::Sqlite, &[], &[]).await?;
@@ -168,16 +182,26 @@ pub(crate) fn dry_runs(table: &mut Table, binary: &Path) -> anyhow::Result<()> {
         let http = http();
         let mut tenants = Vec::new();
         for n in 0..ORGS {
-            tenants.push(Tenant::new(&service, &http, &format!("org {n}"), "text/csv", csv.clone()).await?);
+            tenants.push(
+                Tenant::new(&service, &http, &format!("org {n}"), "text/csv", csv.clone()).await?,
+            );
         }
-        let plan: Value = serde_json::from_slice(&send(&http, tenants[0].dry_run(&address).request()?).await?)?;
+        let plan: Value =
+            serde_json::from_slice(&send(&http, tenants[0].dry_run(&address).request()?).await?)?;
         anyhow::ensure!(plan["writable"] == RECORDS, "{plan}");
 
         let nothing = Ask { method: "GET", url: format!("{address}/healthz"), key: None };
         for clients in CLIENTS {
             let health = || vec![nothing.clone(); clients];
             let of_one = || (0..clients).map(|_| tenants[0].dry_run(&address)).collect::<Vec<_>>();
-            let of_many = || tenants.iter().cycle().take(clients).map(|tenant| tenant.dry_run(&address)).collect::<Vec<_>>();
+            let of_many = || {
+                tenants
+                    .iter()
+                    .cycle()
+                    .take(clients)
+                    .map(|tenant| tenant.dry_run(&address))
+                    .collect::<Vec<_>>()
+            };
             let (mut ceiling, mut one, mut many) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..TURNS {
                 ceiling.push(ask(health()).await?);
@@ -187,14 +211,28 @@ pub(crate) fn dry_runs(table: &mut Table, binary: &Path) -> anyhow::Result<()> {
                 }
             }
             let ceiling = median(ceiling);
-            table.add(&format!("service, GET /healthz, {}", several(clients, "client")), ceiling.to_string(), "", true);
+            table.add(
+                &format!("service, GET /healthz, {}", several(clients, "client")),
+                ceiling.to_string(),
+                "",
+                true,
+            );
             for (orgs, seen) in [(1, one), (clients, many)] {
                 if seen.is_empty() {
                     continue;
                 }
                 let seen = median(seen);
-                let name = format!("service, dry run of {RECORDS} records, {} of {}", several(clients, "client"), several(orgs, "org"));
-                table.add(&name, format!("{seen}; {:.3} of /healthz", seen.rate / ceiling.rate), "", true);
+                let name = format!(
+                    "service, dry run of {RECORDS} records, {} of {}",
+                    several(clients, "client"),
+                    several(orgs, "org")
+                );
+                table.add(
+                    &name,
+                    format!("{seen}; {:.3} of /healthz", seen.rate / ceiling.rate),
+                    "",
+                    true,
+                );
             }
         }
         anyhow::Ok(())
@@ -222,8 +260,10 @@ pub(crate) fn page(table: &mut Table, binary: &Path, large: bool) -> anyhow::Res
         let file = dir.path().join("golden.parquet");
         write_parquet(&file, rows)?;
         let golden = Bytes::from(std::fs::read(&file)?);
-        let tenant = Tenant::new(&service, &http, "large", "application/vnd.apache.parquet", golden).await?;
-        let plan: Value = serde_json::from_slice(&send(&http, tenant.dry_run(&address).request()?).await?)?;
+        let tenant =
+            Tenant::new(&service, &http, "large", "application/vnd.apache.parquet", golden).await?;
+        let plan: Value =
+            serde_json::from_slice(&send(&http, tenant.dry_run(&address).request()?).await?)?;
         anyhow::ensure!(plan["writable"] == rows, "{plan}");
         let id = plan["plan_id"].as_str().context("a plan without an id")?;
 
@@ -236,20 +276,36 @@ pub(crate) fn page(table: &mut Table, binary: &Path, large: bool) -> anyhow::Res
             let page = send(&http, ask.request()?).await?;
             let took = sent.elapsed();
             let page: Value = serde_json::from_slice(&page)?;
-            anyhow::ensure!(page["items"].as_array().is_some_and(|items| items.len() == PAGE), "{page}");
-            after = page["next"].as_str().context("a page in the middle has a next one")?.to_owned();
+            anyhow::ensure!(
+                page["items"].as_array().is_some_and(|items| items.len() == PAGE),
+                "{page}"
+            );
+            after =
+                page["next"].as_str().context("a page in the middle has a next one")?.to_owned();
             // The first one looks up where the middle is; those after it go on from where it says.
             if turn > 0 {
                 times.push(took);
             } else {
-                let name = format!("service, plan of {rows} records, first page of {PAGE} changes at its middle");
-                table.add(&name, format!("{:.1} ms", took.as_secs_f64() * 1e3), "20 ms", took < Duration::from_millis(20));
+                let name = format!(
+                    "service, plan of {rows} records, first page of {PAGE} changes at its middle"
+                );
+                table.add(
+                    &name,
+                    format!("{:.1} ms", took.as_secs_f64() * 1e3),
+                    "20 ms",
+                    took < Duration::from_millis(20),
+                );
             }
         }
         times.sort();
         let page = times[times.len() / 2];
         let name = format!("service, plan of {rows} records, the pages of {PAGE} changes after it");
-        table.add(&name, format!("{:.1} ms", page.as_secs_f64() * 1e3), "20 ms", page < Duration::from_millis(20));
+        table.add(
+            &name,
+            format!("{:.1} ms", page.as_secs_f64() * 1e3),
+            "20 ms",
+            page < Duration::from_millis(20),
+        );
         anyhow::Ok(())
     })
 }

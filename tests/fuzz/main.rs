@@ -16,7 +16,8 @@ static TARGET: OnceLock<Target> = OnceLock::new();
 /// What the last panic said. A panic that is caught is not a finding.
 static SAID: Mutex<String> = Mutex::new(String::new());
 
-/// Address space of the process. libFuzzer looks at memory once a second, and an allocation that is too large is there for less.
+/// Address space of the process. libFuzzer looks at memory once a second, and an allocation that is
+/// too large is there for less.
 const MEMORY: u64 = 2 << 30;
 
 fn chosen() -> Target {

@@ -1,4 +1,5 @@
-//! What a credential may do, found out before anything is planned: with the real component, from the real answers.
+//! What a credential may do, found out before anything is planned: with the real component, from
+//! the real answers.
 
 use crm_simulator::{Config, Fault, Rule, Switches, Token};
 use reverse_sync::{
@@ -15,7 +16,12 @@ use reverse_sync_tests::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-async fn try_check(bench: &Bench, link: Link, object: Option<&str>, patience: Duration) -> Result<Check, PlanningError> {
+async fn try_check(
+    bench: &Bench,
+    link: Link,
+    object: Option<&str>,
+    patience: Duration,
+) -> Result<Check, PlanningError> {
     let mut config_json = json!({"source_id": "src_1"});
     if let Some(object) = object {
         config_json["object"] = json!(object);
@@ -23,17 +29,26 @@ async fn try_check(bench: &Bench, link: Link, object: Option<&str>, patience: Du
     let Value::Object(config_json) = config_json else { unreachable!() };
     let grant = Grant { component: bench.component.digest(), allowed: Allowed::Everything };
     let destination_type = &bench.destination.destination_type;
-    check::check(&bench.component, Checking { destination_type, config_json, grant: &grant, link, patience }).await
+    check::check(
+        &bench.component,
+        Checking { destination_type, config_json, grant: &grant, link, patience },
+    )
+    .await
 }
 
 /// Checks, and holds the answer against what a check must never do.
 async fn checked(crm: &Crm, link: Link, object: Option<&str>) -> Check {
     let found = try_check(&crm.bench, link, object, Duration::from_secs(30)).await.unwrap();
     assert_eq!(crm.writes(), 0);
-    let only_reads = crm.requests().iter().all(|request| request.starts_with("GET ") || request.contains("/token"));
+    let only_reads = crm
+        .requests()
+        .iter()
+        .all(|request| request.starts_with("GET ") || request.contains("/token"));
     assert!(only_reads, "{:?}", crm.requests());
     assert!(
-        std::fs::read_dir(crm.bench.state.path()).unwrap().all(|entry| entry.unwrap().file_name() == "refresh-token"),
+        std::fs::read_dir(crm.bench.state.path())
+            .unwrap()
+            .all(|entry| entry.unwrap().file_name() == "refresh-token"),
         "something is kept"
     );
     assert!(!format!("{found:?}").contains(TOKEN), "{found:?}");
@@ -42,7 +57,8 @@ async fn checked(crm: &Crm, link: Link, object: Option<&str>) -> Check {
 
 /// A simulator that accepts one token, and a check with it.
 async fn of_token(provider: Provider, token: Token, switches: Switches) -> Check {
-    let crm = Crm::with(provider, Config { tokens: vec![token], switches, ..config(3) }, json!({})).await;
+    let crm =
+        Crm::with(provider, Config { tokens: vec![token], switches, ..config(3) }, json!({})).await;
     checked(&crm, crm.link(), None).await
 }
 
@@ -54,10 +70,17 @@ fn scopes(present: &[&str], missing: &[&str], known: bool) -> Scopes {
 #[tokio::test]
 async fn a_good_token_works_and_what_it_may_write_is_said_to_be_open() {
     for provider in [Provider::HubSpot, Provider::Salesforce] {
-        // The one that may not write looks the same: only a write could tell, and a check writes nothing.
+        // The one that may not write looks the same: only a write could tell, and a check writes
+        // nothing.
         for can_write in [true, false] {
-            let found = of_token(provider, Token { can_write, ..Token::new(TOKEN) }, Switches::default()).await;
-            assert_eq!((found.ok, found.reachable, found.authorized), (true, true, true), "{found:?}");
+            let found =
+                of_token(provider, Token { can_write, ..Token::new(TOKEN) }, Switches::default())
+                    .await;
+            assert_eq!(
+                (found.ok, found.reachable, found.authorized),
+                (true, true, true),
+                "{found:?}"
+            );
             assert_eq!(found.scopes, scopes(&[], &[], false));
             assert!(found.detail.contains("cannot be proved without writing"), "{found:?}");
         }
@@ -68,25 +91,49 @@ async fn a_good_token_works_and_what_it_may_write_is_said_to_be_open() {
 async fn a_check_is_one_read_of_metadata_and_one_of_the_account() {
     let crm = Crm::hubspot(3).await;
     checked(&crm, crm.link(), Some("companies")).await;
-    assert_eq!(crm.requests(), ["GET /crm/v3/properties/companies", "GET /account-info/v3/details"]);
+    assert_eq!(
+        crm.requests(),
+        ["GET /crm/v3/properties/companies", "GET /account-info/v3/details"]
+    );
 }
 
 #[tokio::test]
 async fn the_crm_itself_names_a_scope_that_is_missing() {
     for hubspot_old_scope_shape in [false, true] {
-        let token = Token { scopes: Some(vec!["crm.objects.contacts.write".to_owned()]), ..Token::new(TOKEN) };
-        let found = of_token(Provider::HubSpot, token, Switches { hubspot_old_scope_shape, ..Switches::default() }).await;
-        assert_eq!((found.ok, found.reachable, found.authorized), (false, true, false), "{found:?}");
+        let token = Token {
+            scopes: Some(vec!["crm.objects.contacts.write".to_owned()]),
+            ..Token::new(TOKEN)
+        };
+        let found = of_token(
+            Provider::HubSpot,
+            token,
+            Switches { hubspot_old_scope_shape, ..Switches::default() },
+        )
+        .await;
+        assert_eq!(
+            (found.ok, found.reachable, found.authorized),
+            (false, true, false),
+            "{found:?}"
+        );
         assert_eq!(found.scopes, scopes(&[], &["crm.objects.contacts.read"], false));
-        assert!(found.detail.contains("HTTP 403") && found.detail.contains("crm.objects.contacts.read"), "{found:?}");
+        assert!(
+            found.detail.contains("HTTP 403") && found.detail.contains("crm.objects.contacts.read"),
+            "{found:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_dead_token_is_not_authorized() {
     for provider in [Provider::HubSpot, Provider::Salesforce] {
-        let found = of_token(provider, Token { expired: true, ..Token::new(TOKEN) }, Switches::default()).await;
-        assert_eq!((found.ok, found.reachable, found.authorized), (false, true, false), "{found:?}");
+        let found =
+            of_token(provider, Token { expired: true, ..Token::new(TOKEN) }, Switches::default())
+                .await;
+        assert_eq!(
+            (found.ok, found.reachable, found.authorized),
+            (false, true, false),
+            "{found:?}"
+        );
         assert!(found.scopes.missing.is_empty() && found.detail.contains("HTTP 401"), "{found:?}");
     }
 }
@@ -94,14 +141,24 @@ async fn a_dead_token_is_not_authorized() {
 #[tokio::test]
 async fn a_crm_that_does_not_answer_is_not_reachable() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let bench = Bench::new(component().await, &format!("http://{closed}"), "hubspot_dest", json!({})).unwrap();
-    let found = try_check(&bench, bench.link(TOKEN).unwrap(), None, Duration::from_secs(60)).await.unwrap();
+    let bench =
+        Bench::new(component().await, &format!("http://{closed}"), "hubspot_dest", json!({}))
+            .unwrap();
+    let found =
+        try_check(&bench, bench.link(TOKEN).unwrap(), None, Duration::from_secs(60)).await.unwrap();
     assert_eq!((found.ok, found.reachable, found.authorized), (false, false, false), "{found:?}");
-    assert!(found.detail.contains("cannot connect to the CRM") && found.detail.contains(&closed.to_string()), "{found:?}");
+    assert!(
+        found.detail.contains("cannot connect to the CRM")
+            && found.detail.contains(&closed.to_string()),
+        "{found:?}"
+    );
 
     let crm = Crm::hubspot(3).await;
     crm.simulator.world().fault(Rule::always(Fault::NeverEnding));
-    let found = try_check(&crm.bench, crm.bench.link(TOKEN).unwrap(), None, Duration::from_millis(300)).await.unwrap();
+    let found =
+        try_check(&crm.bench, crm.bench.link(TOKEN).unwrap(), None, Duration::from_millis(300))
+            .await
+            .unwrap();
     assert_eq!((found.ok, found.reachable, found.authorized), (false, false, false), "{found:?}");
     assert!(found.detail.contains("gave no answer within 0.3 s"), "{found:?}");
 }
@@ -146,7 +203,11 @@ async fn what_the_token_endpoint_lists_is_held_against_what_the_object_needs() {
         (Provider::Salesforce, &["chatter_api", "refresh_token"], None, &["api"]),
     ] {
         let found = of_oauth(provider, granted, object).await;
-        assert_eq!((found.ok, found.reachable, found.authorized), (missing.is_empty(), true, true), "{granted:?}: {found:?}");
+        assert_eq!(
+            (found.ok, found.reachable, found.authorized),
+            (missing.is_empty(), true, true),
+            "{granted:?}: {found:?}"
+        );
         assert_eq!(found.scopes, scopes(granted, missing, true), "{granted:?}");
         assert!(missing.iter().all(|scope| found.detail.contains(scope)), "{granted:?}: {found:?}");
     }
@@ -156,19 +217,31 @@ async fn what_the_token_endpoint_lists_is_held_against_what_the_object_needs() {
 async fn a_scope_that_is_not_listed_and_that_the_crm_misses_is_said_once() {
     let found = of_oauth(Provider::HubSpot, &["crm.objects.contacts.write"], None).await;
     assert_eq!((found.ok, found.reachable, found.authorized), (false, true, false), "{found:?}");
-    assert_eq!(found.scopes, scopes(&["crm.objects.contacts.write"], &["crm.objects.contacts.read"], true));
+    assert_eq!(
+        found.scopes,
+        scopes(&["crm.objects.contacts.write"], &["crm.objects.contacts.read"], true)
+    );
 }
 
 #[tokio::test]
 async fn a_token_endpoint_that_gives_no_token_says_why() {
-    for (name, reachable, says) in [("revoked", true, "invalid_grant"), ("out of order", false, "attempts failed")] {
+    for (name, reachable, says) in
+        [("revoked", true, "invalid_grant"), ("out of order", false, "attempts failed")]
+    {
         let crm = Crm::with(Provider::HubSpot, without_tokens(3), json!({})).await;
         match name {
-            "revoked" => crm.simulator.world().hubspot.refresh_token = "another-refresh-token".to_owned(),
+            "revoked" => {
+                crm.simulator.world().hubspot.refresh_token = "another-refresh-token".to_owned()
+            }
             _ => crm.simulator.world().fault(Rule::always(Fault::Html(502)).on("/token")),
         }
-        let found = checked(&crm, link(&crm, refreshing(&crm, Provider::HubSpot, quick())), None).await;
-        assert_eq!((found.ok, found.reachable, found.authorized), (false, reachable, false), "{found:?}");
+        let found =
+            checked(&crm, link(&crm, refreshing(&crm, Provider::HubSpot, quick())), None).await;
+        assert_eq!(
+            (found.ok, found.reachable, found.authorized),
+            (false, reachable, false),
+            "{found:?}"
+        );
         assert!(found.detail.contains(says), "{found:?}");
     }
 }
@@ -181,7 +254,8 @@ async fn an_object_that_is_not_there_is_not_the_credentials_fault() {
     assert!(found.detail.contains("Check `object` (`butterflies`)"), "{found:?}");
 
     crm.simulator.world().clear_log();
-    let error = try_check(&crm.bench, crm.link(), Some("a/b"), Duration::from_secs(30)).await.unwrap_err();
+    let error =
+        try_check(&crm.bench, crm.link(), Some("a/b"), Duration::from_secs(30)).await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("`object`"), "{error}");
     assert_eq!(crm.requests().len(), 0);
 }
@@ -189,7 +263,10 @@ async fn an_object_that_is_not_there_is_not_the_credentials_fault() {
 #[tokio::test]
 async fn a_component_without_a_grant_is_given_no_credential() {
     let crm = Crm::hubspot(3).await;
-    let grant = Grant { component: reverse_sync::digest::Digest::of(b"another"), allowed: Allowed::Everything };
+    let grant = Grant {
+        component: reverse_sync::digest::Digest::of(b"another"),
+        allowed: Allowed::Everything,
+    };
     let checking = Checking {
         destination_type: "hubspot_dest",
         config_json: serde_json::Map::new(),
@@ -213,10 +290,20 @@ async fn a_configuration_is_judged_by_the_component_and_nothing_else_is_asked() 
     let judged = async |key: &str, value: serde_json::Value| {
         let mut destination = crm.bench.destination.clone();
         destination.config_json.insert(key.to_owned(), value);
-        reverse_sync::planner::check_config(&crm.bench.component, &destination, &crm.bench.grant, &crm.bench.base_url).await
+        reverse_sync::planner::check_config(
+            &crm.bench.component,
+            &destination,
+            &crm.bench.grant,
+            &crm.bench.base_url,
+        )
+        .await
     };
     judged("fields", json!(["firstname"])).await.unwrap();
-    for (key, value) in [("feilds", json!(["firstname"])), ("fields", json!("firstname")), ("write_mode", json!("upsert"))] {
+    for (key, value) in [
+        ("feilds", json!(["firstname"])),
+        ("fields", json!("firstname")),
+        ("write_mode", json!("upsert")),
+    ] {
         let error = judged(key, value).await.unwrap_err();
         assert!(error.is_config() && error.to_string().contains(key), "{key}: {error}");
     }

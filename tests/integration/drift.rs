@@ -14,14 +14,19 @@ fn edit(crm: &Crm, provider: Provider, n: usize, value: &str) {
     let mut world = crm.simulator.world();
     match provider {
         Provider::HubSpot => world.hubspot.edit("contacts", &provider.id(n), "firstname", value),
-        Provider::Salesforce => world.salesforce.edit("Contact", &provider.id(n), "FirstName", json!(value)),
+        Provider::Salesforce => {
+            world.salesforce.edit("Contact", &provider.id(n), "FirstName", json!(value))
+        }
     }
 }
 
 #[tokio::test]
 async fn a_record_that_changed_since_the_plan_is_reported_with_both_values_and_left_alone() {
     for provider in [Provider::HubSpot, Provider::Salesforce] {
-        for mode in ["batch", "record", "bulk"].into_iter().filter(|mode| *mode != "bulk" || provider == Provider::Salesforce) {
+        for mode in ["batch", "record", "bulk"]
+            .into_iter()
+            .filter(|mode| *mode != "bulk" || provider == Provider::Salesforce)
+        {
             let crm = Crm::with(provider, config(10), json!({"write_mode": mode})).await;
             let plan = crm.plan_comparing(&crm.new_names(6)).await;
             let was = crm.first_name(2);
@@ -29,10 +34,20 @@ async fn a_record_that_changed_since_the_plan_is_reported_with_both_values_and_l
             // The same as the golden value: there is nothing left to do.
             edit(&crm, provider, 4, "New 4");
             let report = crm.run_plan(plan).await;
-            assert_eq!((report.counts.updated, report.counts.drifted, report.counts.unchanged), (4, 1, 1), "{provider:?} {mode}");
+            assert_eq!(
+                (report.counts.updated, report.counts.drifted, report.counts.unchanged),
+                (4, 1, 1),
+                "{provider:?} {mode}"
+            );
             let (ending, problem) = problem(&report);
-            assert_eq!((ending, problem.row, problem.code.as_str()), (Ending::Drifted, 3, "drifted"));
-            assert!(problem.message.contains(&was) && problem.message.contains("Somebody's"), "{problem:?}");
+            assert_eq!(
+                (ending, problem.row, problem.code.as_str()),
+                (Ending::Drifted, 3, "drifted")
+            );
+            assert!(
+                problem.message.contains(&was) && problem.message.contains("Somebody's"),
+                "{problem:?}"
+            );
             assert_eq!(crm.first_name(2), "Somebody's");
             assert!(!report.ok());
         }
@@ -75,7 +90,8 @@ async fn salesforce_refuses_a_single_record_that_was_modified_between_reading_an
     crm.simulator.world().salesforce.record_mut("Contact", &id).unwrap().modified -= 60_000;
     let plan = crm.plan_comparing(&crm.new_names(1)).await;
     crm.simulator.world().clear_log();
-    // The read that looks for drift is applied at once and answered late: time enough for somebody to change the record.
+    // The read that looks for drift is applied at once and answered late: time enough for somebody
+    // to change the record.
     crm.simulator.world().fault(Rule::next(1, Fault::Latency(400)).on("composite/sobjects"));
     let confirmed = crm.bench.confirm(plan).unwrap();
     let edits = async {
@@ -88,7 +104,12 @@ async fn salesforce_refuses_a_single_record_that_was_modified_between_reading_an
     let (ending, problem) = problem(&report);
     assert_eq!((ending, problem.status), (Ending::Drifted, Some(412)), "{problem:?}");
     assert_eq!(crm.writes(), 0);
-    let conditional = crm.simulator.world().requests.iter().any(|request| request.header("if-unmodified-since").is_some());
+    let conditional = crm
+        .simulator
+        .world()
+        .requests
+        .iter()
+        .any(|request| request.header("if-unmodified-since").is_some());
     assert!(conditional);
 }
 
@@ -123,13 +144,26 @@ async fn verifying_tells_what_the_crm_stored_differently() {
         let show = Arc::clone(&seen);
         let mut some = Ranges::default();
         some.add(1, 3);
-        let verified = verify::verify(&crm.bench.component, &crm.bench.grant, &plan, some, crm.link(), StopSignal::new(), move |reading| {
-            show.lock().unwrap().push((reading.row, reading.holding, reading.now.to_owned()));
-        });
+        let verified = verify::verify(
+            &crm.bench.component,
+            &crm.bench.grant,
+            &plan,
+            some,
+            crm.link(),
+            StopSignal::new(),
+            move |reading| {
+                show.lock().unwrap().push((reading.row, reading.holding, reading.now.to_owned()));
+            },
+        );
         verified.await.unwrap();
         let seen = seen.lock().unwrap();
-        let holdings: Vec<(u64, Holding)> = seen.iter().map(|(row, holding, _)| (*row, *holding)).collect();
-        assert_eq!(holdings, [(2, Holding::Confirmed), (3, Holding::Confirmed), (4, Holding::Other)], "{provider:?}");
+        let holdings: Vec<(u64, Holding)> =
+            seen.iter().map(|(row, holding, _)| (*row, *holding)).collect();
+        assert_eq!(
+            holdings,
+            [(2, Holding::Confirmed), (3, Holding::Confirmed), (4, Holding::Other)],
+            "{provider:?}"
+        );
         assert!(seen[2].2.contains("Altered"));
     }
 }

@@ -15,12 +15,14 @@ fn names(plan: &Plan) -> Vec<&str> {
 /// A plan of `count` changes that were compared with the CRM, all of the records read.
 async fn compared(count: usize, more: Value) -> (Crm, Plan) {
     let crm = Crm::of(hostile_guest().await, Provider::HubSpot, config(count), more).await;
-    let plan = crm.try_plan_asking(Asking::Records(crm.link()), &crm.new_names(count)).await.unwrap();
+    let plan =
+        crm.try_plan_asking(Asking::Records(crm.link()), &crm.new_names(count)).await.unwrap();
     (crm, plan)
 }
 
 fn overriding(plan: &Plan, names: &[&str]) -> Confirmation {
-    Confirmation::explicit(plan.id().clone()).overriding(names.iter().map(|name| (*name).to_owned()))
+    Confirmation::explicit(plan.id().clone())
+        .overriding(names.iter().map(|name| (*name).to_owned()))
 }
 
 #[tokio::test]
@@ -35,20 +37,30 @@ async fn a_word_that_may_mean_null_holds_a_compared_plan_back_where_it_would_rep
             crm.first_name(0)
         );
         assert_eq!(
-            guards.iter().map(|guard| (guard.name.as_str(), guard.message.as_str())).collect::<Vec<_>>(),
+            guards
+                .iter()
+                .map(|guard| (guard.name.as_str(), guard.message.as_str()))
+                .collect::<Vec<_>>(),
             [("null_words", expected.as_str())]
         );
 
         let crm = Crm::with(provider, config(2), json!({"null_values": ["NULL"]})).await;
         let plan = crm.plan_comparing(&csv).await;
-        assert_eq!((plan.header().guards.len(), plan.header().writable, plan.header().skipped), (0, 1, 1));
+        assert_eq!(
+            (plan.header().guards.len(), plan.header().writable, plan.header().skipped),
+            (0, 1, 1)
+        );
     }
 }
 
 #[tokio::test]
 async fn a_guard_holds_a_plan_back_until_it_is_overridden_by_its_name() {
     let (crm, plan) = compared(20, json!({"guard": "email_taken"})).await;
-    assert_eq!(names(&plan), ["email_taken", "max_changed_percent"], "the component's and the host's own");
+    assert_eq!(
+        names(&plan),
+        ["email_taken", "max_changed_percent"],
+        "the component's and the host's own"
+    );
     for (overridden, held) in [
         (&[][..], &["email_taken", "max_changed_percent"][..]),
         (&["email_taken"], &["max_changed_percent"]),
@@ -56,17 +68,34 @@ async fn a_guard_holds_a_plan_back_until_it_is_overridden_by_its_name() {
     ] {
         let confirmation = overriding(&plan, overridden);
         let again = Plan::load(&crm.bench.plans_dir(), plan.id()).unwrap();
-        let refused = again.confirm(confirmation, &crm.bench.destination, &crm.bench.base_url, &crm.bench.component);
-        let Err(Refused::Guarded { guards, .. }) = refused else { panic!("{overridden:?}: {refused:?}") };
-        assert_eq!(guards.iter().map(|guard| guard.name.as_str()).collect::<Vec<_>>(), held, "{overridden:?}");
+        let refused = again.confirm(
+            confirmation,
+            &crm.bench.destination,
+            &crm.bench.base_url,
+            &crm.bench.component,
+        );
+        let Err(Refused::Guarded { guards, .. }) = refused else {
+            panic!("{overridden:?}: {refused:?}")
+        };
+        assert_eq!(
+            guards.iter().map(|guard| guard.name.as_str()).collect::<Vec<_>>(),
+            held,
+            "{overridden:?}"
+        );
     }
     let again = Plan::load(&crm.bench.plans_dir(), plan.id()).unwrap();
     let mistyped = overriding(&again, &["email_take"]);
-    let refused = again.confirm(mistyped, &crm.bench.destination, &crm.bench.base_url, &crm.bench.component);
-    assert!(matches!(&refused, Err(Refused::NoSuchGuard { name, .. }) if name == "email_take"), "{refused:?}");
+    let refused =
+        again.confirm(mistyped, &crm.bench.destination, &crm.bench.base_url, &crm.bench.component);
+    assert!(
+        matches!(&refused, Err(Refused::NoSuchGuard { name, .. }) if name == "email_take"),
+        "{refused:?}"
+    );
 
     let confirmation = overriding(&plan, &["email_taken", "max_changed_percent"]);
-    let confirmed = plan.confirm(confirmation, &crm.bench.destination, &crm.bench.base_url, &crm.bench.component).unwrap();
+    let confirmed = plan
+        .confirm(confirmation, &crm.bench.destination, &crm.bench.base_url, &crm.bench.component)
+        .unwrap();
     assert_eq!(confirmed.overridden(), ["email_taken", "max_changed_percent"]);
 }
 
@@ -94,7 +123,8 @@ async fn changes_that_duplicates_took_out_do_not_count() {
     let mut crm = Crm::hubspot(3).await;
     crm.bench.destination.guards.max_changes = 1;
     let id = |n| Provider::HubSpot.id(n);
-    let plan = crm.plan(&format!("hs_object_id,firstname\n{0},A\n{0},B\n{1},C\n", id(0), id(1))).await;
+    let plan =
+        crm.plan(&format!("hs_object_id,firstname\n{0},A\n{0},B\n{1},C\n", id(0), id(1))).await;
     assert_eq!((plan.header().writable, names(&plan)), (1, vec![]));
     let plan = crm.plan(&format!("hs_object_id,firstname\n{0},A\n{1},C\n", id(0), id(1))).await;
     assert_eq!((plan.header().writable, names(&plan)), (2, vec!["max_changes"]));

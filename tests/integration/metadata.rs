@@ -5,22 +5,51 @@ use reverse_sync_tests::crm::{Crm, Provider, changes, config, problem, skipped};
 use serde_json::{Value, json};
 
 fn dropped(plan: &reverse_sync::plan::Plan) -> Vec<(&str, &str)> {
-    plan.header().dropped_fields.iter().map(|dropped| (dropped.name.as_str(), dropped.reason.as_str())).collect()
+    plan.header()
+        .dropped_fields
+        .iter()
+        .map(|dropped| (dropped.name.as_str(), dropped.reason.as_str()))
+        .collect()
 }
 
 #[tokio::test]
 async fn fields_that_cannot_be_written_are_dropped_with_the_reason() {
-    let crm = Crm::with(Provider::HubSpot, config(1), json!({"fields": ["firstname", "num_notes", "days_to_close", "frstname"]})).await;
+    let crm = Crm::with(
+        Provider::HubSpot,
+        config(1),
+        json!({"fields": ["firstname", "num_notes", "days_to_close", "frstname"]}),
+    )
+    .await;
     let id = Provider::HubSpot.id(0);
-    let plan = crm.plan_online(&format!("hs_object_id,firstname,num_notes,days_to_close,frstname\n{id},Ada,1,2,3\n")).await;
-    assert_eq!(dropped(&plan)[1..], [("num_notes", "read_only"), ("days_to_close", "calculated"), ("frstname", "unknown_field")]);
-    assert!(plan.header().warnings.iter().any(|warning| warning.contains("did you mean `firstname`?")), "{:?}", plan.header().warnings);
+    let plan = crm
+        .plan_online(&format!(
+            "hs_object_id,firstname,num_notes,days_to_close,frstname\n{id},Ada,1,2,3\n"
+        ))
+        .await;
+    assert_eq!(
+        dropped(&plan)[1..],
+        [
+            ("num_notes", "read_only"),
+            ("days_to_close", "calculated"),
+            ("frstname", "unknown_field")
+        ]
+    );
+    assert!(
+        plan.header().warnings.iter().any(|warning| warning.contains("did you mean `firstname`?")),
+        "{:?}",
+        plan.header().warnings
+    );
     assert_eq!(changes(&plan)[0].1, json!({"firstname": "Ada"}));
     assert!(crm.run_plan(plan).await.ok());
 
     // A field that the user does not see does not exist; names made of parts are read-only.
     let crm = Crm::salesforce(1).await;
-    let plan = crm.plan_online(&format!("Id,FirstName,Secret__c,Name\n{},Ada,x,Ada Lovelace\n", Provider::Salesforce.id(0))).await;
+    let plan = crm
+        .plan_online(&format!(
+            "Id,FirstName,Secret__c,Name\n{},Ada,x,Ada Lovelace\n",
+            Provider::Salesforce.id(0)
+        ))
+        .await;
     assert_eq!(dropped(&plan)[1..], [("Secret__c", "unknown_field"), ("Name", "read_only")]);
     assert!(crm.run_plan(plan).await.ok());
 }
@@ -33,7 +62,10 @@ async fn labels_become_internal_values_and_columns_the_fields_they_are_mapped_to
     });
     let crm = Crm::with(Provider::HubSpot, config(2), more).await;
     let ids = [0, 1].map(|n| Provider::HubSpot.id(n));
-    let csv = format!("hs_object_id,stage,colours,company_name,news\n{},Open,;Blue;red,Acme,No\n{},Prospect,green,,YES\n", ids[0], ids[1]);
+    let csv = format!(
+        "hs_object_id,stage,colours,company_name,news\n{},Open,;Blue;red,Acme,No\n{},Prospect,green,,YES\n",
+        ids[0], ids[1]
+    );
     let plan = crm.plan_online(&csv).await;
     let planned: Vec<Value> = changes(&plan).into_iter().map(|(_, fields, _)| fields).collect();
     assert_eq!(
@@ -45,7 +77,10 @@ async fn labels_become_internal_values_and_columns_the_fields_they_are_mapped_to
     );
     assert!(crm.run_plan(plan).await.ok());
     // What was confirmed is what is stored: the `;` in front did not append.
-    assert_eq!(crm.simulator.world().hubspot.value("contacts", &ids[0], "favourite_colour"), Some("blue;red"));
+    assert_eq!(
+        crm.simulator.world().hubspot.value("contacts", &ids[0], "favourite_colour"),
+        Some("blue;red")
+    );
 }
 
 #[tokio::test]
@@ -81,18 +116,29 @@ async fn a_value_that_cannot_be_is_refused_with_row_column_value_and_what_would_
     let plan = crm.plan_online(&csv).await;
     let refused = skipped(&plan);
     assert!(
-        refused[0].2.contains("41 characters, and the field takes 40") && refused[1].2.contains("none of the options: `Primary`"),
+        refused[0].2.contains("41 characters, and the field takes 40")
+            && refused[1].2.contains("none of the options: `Primary`"),
         "{refused:?}"
     );
     // An unrestricted picklist takes anything: it is written, with a warning.
-    assert_eq!(changes(&plan)[0].1, json!({"FirstName": "A", "Level__c": "Primary", "LeadSource": "Radio"}));
-    assert!(plan.header().warnings.iter().any(|warning| warning.contains("`LeadSource`") && warning.contains("`Radio`")));
+    assert_eq!(
+        changes(&plan)[0].1,
+        json!({"FirstName": "A", "Level__c": "Primary", "LeadSource": "Radio"})
+    );
+    assert!(
+        plan.header()
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("`LeadSource`") && warning.contains("`Radio`"))
+    );
 }
 
 #[tokio::test]
 async fn fields_with_options_from_elsewhere_are_left_to_the_crm() {
     let crm = Crm::hubspot(1).await;
-    let plan = crm.plan_online(&format!("hs_object_id,hubspot_owner_id\n{},77\n", Provider::HubSpot.id(0))).await;
+    let plan = crm
+        .plan_online(&format!("hs_object_id,hubspot_owner_id\n{},77\n", Provider::HubSpot.id(0)))
+        .await;
     assert_eq!(changes(&plan)[0].1, json!({"hubspot_owner_id": "77"}));
     assert!(crm.run_plan(plan).await.ok());
 }
@@ -106,7 +152,11 @@ async fn a_null_clears_where_the_policy_says_so() {
     for plan in [crm.plan(&csv).await, crm.plan_online(&csv).await] {
         let planned: Vec<Value> = changes(&plan).into_iter().map(|(_, fields, _)| fields).collect();
         assert_eq!(planned, [json!({"firstname": "Ada", "city": ""}), json!({"city": "Lyon"})]);
-        assert!(plan.header().warnings.iter().any(|warning| warning.contains("will clear")), "{:?}", plan.header().warnings);
+        assert!(
+            plan.header().warnings.iter().any(|warning| warning.contains("will clear")),
+            "{:?}",
+            plan.header().warnings
+        );
     }
     assert!(crm.run_plan(crm.plan_online(&csv).await).await.ok());
     assert_eq!(crm.simulator.world().hubspot.value("contacts", &ids[0], "city"), None);
@@ -126,28 +176,71 @@ async fn a_null_clears_where_the_policy_says_so() {
 #[tokio::test]
 async fn an_offline_plan_that_would_need_mapping_fails_with_the_advice_to_plan_online() {
     let crm = Crm::hubspot(3).await;
-    let csv = format!("hs_object_id,hs_lead_status\n{},Open\n{},OPEN\n", Provider::HubSpot.id(0), Provider::HubSpot.id(1));
+    let csv = format!(
+        "hs_object_id,hs_lead_status\n{},Open\n{},OPEN\n",
+        Provider::HubSpot.id(0),
+        Provider::HubSpot.id(1)
+    );
     let report = crm.run(&csv).await;
     let (ending, problem) = problem(&report);
-    assert_eq!((report.counts.updated, ending, problem.row, problem.code.as_str()), (1, Ending::Failed, 1, "plan_online"));
-    assert!(problem.message.contains("`Open`") && problem.message.contains("--online"), "{problem:?}");
+    assert_eq!(
+        (report.counts.updated, ending, problem.row, problem.code.as_str()),
+        (1, Ending::Failed, 1, "plan_online")
+    );
+    assert!(
+        problem.message.contains("`Open`") && problem.message.contains("--online"),
+        "{problem:?}"
+    );
     // Nothing was sent for it: it could only have been refused.
-    assert_eq!(crm.requests().iter().filter(|request| request.ends_with("batch/update")).count(), 1);
+    assert_eq!(
+        crm.requests().iter().filter(|request| request.ends_with("batch/update")).count(),
+        1
+    );
 }
 
 #[tokio::test]
 async fn records_of_which_the_resolver_is_not_sure_need_an_override() {
-    let crm = Crm::with(Provider::HubSpot, config(3), json!({"confidence_field": "__confidence", "min_confidence": 0.8})).await;
-    let row = |n: usize, confidence: &str| format!("{},New,{confidence}\n", Provider::HubSpot.id(n));
-    let sure = crm.plan(&format!("hs_object_id,firstname,__confidence\n{}{}", row(0, "0.8"), row(1, "1"))).await;
+    let crm = Crm::with(
+        Provider::HubSpot,
+        config(3),
+        json!({"confidence_field": "__confidence", "min_confidence": 0.8}),
+    )
+    .await;
+    let row =
+        |n: usize, confidence: &str| format!("{},New,{confidence}\n", Provider::HubSpot.id(n));
+    let sure = crm
+        .plan(&format!("hs_object_id,firstname,__confidence\n{}{}", row(0, "0.8"), row(1, "1")))
+        .await;
     assert_eq!(sure.header().guards, []);
-    let alone = crm.plan(&format!("hs_object_id,firstname,__confidence\n{}{}", row(0, "0.8"), row(1, ""))).await;
+    let alone = crm
+        .plan(&format!("hs_object_id,firstname,__confidence\n{}{}", row(0, "0.8"), row(1, "")))
+        .await;
     assert_eq!(alone.header().guards, [], "a record that was never merged has no confidence");
-    let unsure = crm.plan(&format!("hs_object_id,firstname,__confidence\n{}{}{}", row(0, "0.9"), row(1, "0.55"), row(2, "?"))).await;
-    let guards: Vec<(&str, &str)> = unsure.header().guards.iter().map(|guard| (guard.name.as_str(), guard.message.as_str())).collect();
+    let unsure = crm
+        .plan(&format!(
+            "hs_object_id,firstname,__confidence\n{}{}{}",
+            row(0, "0.9"),
+            row(1, "0.55"),
+            row(2, "?")
+        ))
+        .await;
+    let guards: Vec<(&str, &str)> = unsure
+        .header()
+        .guards
+        .iter()
+        .map(|guard| (guard.name.as_str(), guard.message.as_str()))
+        .collect();
     assert!(guards.iter().all(|(name, _)| *name == "low_confidence"));
-    assert!(guards[0].1.starts_with("1 change with a confidence below 0.8") && guards[0].1.ends_with("row 2: 0.55"), "{guards:?}");
-    assert!(guards[1].1.starts_with("1 change without a confidence from 0 to 1") && guards[1].1.ends_with("row 3: `?`"), "{guards:?}");
+    assert!(
+        guards[0].1.starts_with("1 change with a confidence below 0.8")
+            && guards[0].1.ends_with("row 2: 0.55"),
+        "{guards:?}"
+    );
+    assert!(
+        guards[1].1.starts_with("1 change without a confidence from 0 to 1")
+            && guards[1].1.ends_with("row 3: `?`"),
+        "{guards:?}"
+    );
 }
 
 #[tokio::test]
@@ -155,5 +248,8 @@ async fn an_object_that_does_not_exist_is_named() {
     let crm = Crm::with(Provider::HubSpot, config(1), json!({"object": "butterflies"})).await;
     let asking = reverse_sync::planner::Asking::Metadata(crm.link());
     let error = crm.try_plan_asking(asking, &crm.new_names(1)).await.unwrap_err();
-    assert!(error.to_string().contains("butterflies") && error.to_string().contains("`object`"), "{error}");
+    assert!(
+        error.to_string().contains("butterflies") && error.to_string().contains("`object`"),
+        "{error}"
+    );
 }

@@ -12,7 +12,10 @@ use reverse_sync::{
 };
 use reverse_sync_tests::{
     crm::{Crm, Provider},
-    oauth::{REFRESH_TOKEN, credential, link, quick, refreshing, run, secret, token_file, token_requests, token_url, without_tokens},
+    oauth::{
+        REFRESH_TOKEN, credential, link, quick, refreshing, run, secret, token_file,
+        token_requests, token_url, without_tokens,
+    },
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -65,8 +68,8 @@ fn in_collections(provider: Provider) -> serde_json::Value {
     if provider == Provider::Salesforce { json!({"bulk_above": 1_000_000}) } else { json!({}) }
 }
 
-/// A run of some eight seconds, eight requests at a time, while access tokens live for two, and each renewal replaces the
-/// refresh token.
+/// A run of some eight seconds, eight requests at a time, while access tokens live for two, and
+/// each renewal replaces the refresh token.
 async fn tokens_that_end_every_two_seconds(provider: Provider) -> (Crm, Seen) {
     const RECORDS: usize = 40_000;
     let crm = Crm::with(
@@ -90,10 +93,18 @@ async fn tokens_that_end_every_two_seconds(provider: Provider) -> (Crm, Seen) {
         assert_eq!((world.writes.len(), world.written_twice()), (RECORDS, vec![]));
         let seen = Seen::of(&world);
         assert!(seen.asked.len() >= 4, "too short to prove anything: {seen:?}");
-        assert_eq!((world.token_requests, world.tokens_issued), (seen.asked.len() as u64, seen.asked.len() as u64), "{seen:?}");
+        assert_eq!(
+            (world.token_requests, world.tokens_issued),
+            (seen.asked.len() as u64, seen.asked.len() as u64),
+            "{seen:?}"
+        );
         // None was asked for in vain; the last one may have come when nothing was left to do.
-        let issued: Vec<String> = world.config.tokens.iter().map(|token| format!("Bearer {}", token.text)).collect();
-        assert!(issued[..issued.len() - 1].iter().all(|token| seen.used.contains(token)), "{seen:?}");
+        let issued: Vec<String> =
+            world.config.tokens.iter().map(|token| format!("Bearer {}", token.text)).collect();
+        assert!(
+            issued[..issued.len() - 1].iter().all(|token| seen.used.contains(token)),
+            "{seen:?}"
+        );
         seen
     };
     (crm, seen)
@@ -104,7 +115,10 @@ async fn hubspot_tokens_that_end_every_two_seconds_fail_no_record_and_are_renewe
     let (_crm, seen) = tokens_that_end_every_two_seconds(Provider::HubSpot).await;
     // A tenth of two seconds ahead, and no sooner.
     let gaps: Vec<u64> = seen.asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps.iter().all(|gap| *gap >= 1_600) && gaps.iter().any(|gap| *gap < 1_980), "{gaps:?}");
+    assert!(
+        gaps.iter().all(|gap| *gap >= 1_600) && gaps.iter().any(|gap| *gap < 1_980),
+        "{gaps:?}"
+    );
     // On a busy machine one may end on its way; as a rule none does.
     assert!(seen.dead.len() <= 1, "{seen:?}");
 }
@@ -112,9 +126,13 @@ async fn hubspot_tokens_that_end_every_two_seconds_fail_no_record_and_are_renewe
 #[tokio::test]
 async fn salesforce_tokens_that_end_every_two_seconds_fail_no_record_and_are_renewed_once_each() {
     let (_crm, seen) = tokens_that_end_every_two_seconds(Provider::Salesforce).await;
-    // Nobody says when they end: the first 401 of each tells, and the others that died with it cause nothing.
+    // Nobody says when they end: the first 401 of each tells, and the others that died with it
+    // cause nothing.
     assert_eq!(seen.asked.len(), 1 + seen.dead.len(), "{seen:?}");
-    assert!(seen.dead.values().any(|requests| *requests >= 4), "no requests were in flight: {seen:?}");
+    assert!(
+        seen.dead.values().any(|requests| *requests >= 4),
+        "no requests were in flight: {seen:?}"
+    );
     assert!(seen.asked.windows(2).all(|pair| pair[1] - pair[0] >= 1_900), "{seen:?}");
 }
 
@@ -124,7 +142,12 @@ async fn a_token_that_is_revoked_in_the_middle_is_replaced_by_the_401_alone() {
         let crm = Crm::with(provider, without_tokens(8_000), json!({})).await;
         crm.simulator.world().fault(Rule::always(Fault::Latency(30)).on(provider.api_path()));
         let confirmed = crm.confirm(&crm.new_names(8_000)).await;
-        let running = crm.bench.run(&confirmed, link(&crm, refreshing(&crm, provider, quick())), StopSignal::new(), |_| {});
+        let running = crm.bench.run(
+            &confirmed,
+            link(&crm, refreshing(&crm, provider, quick())),
+            StopSignal::new(),
+            |_| {},
+        );
         let revoking = async {
             while crm.writes() < 2_000 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -147,11 +170,16 @@ async fn a_401_that_no_new_token_cures_reaches_the_component_after_one_renewal()
     for after in [0, 5] {
         let provider = Provider::Salesforce;
         let crm = Crm::with(provider, without_tokens(5_000), json!({})).await;
-        crm.simulator.world().fault(Rule::always(Fault::Status(401)).on(provider.api_path()).after(after));
+        crm.simulator
+            .world()
+            .fault(Rule::always(Fault::Status(401)).on(provider.api_path()).after(after));
         let report = run(&crm, 5_000, refreshing(&crm, provider, quick())).await;
         let stopped = stopped(&report);
         assert_eq!(stopped.reason, StopReason::Unauthorized);
-        assert!(stopped.message.contains("HTTP 401"), "the CRM's own words, as the component tells them: {stopped:?}");
+        assert!(
+            stopped.message.contains("HTTP 401"),
+            "the CRM's own words, as the component tells them: {stopped:?}"
+        );
         assert_eq!(token_requests(&crm), 2);
         // Each of the eight in flight was repeated once at most.
         let requests = crm.requests().len() as u64;
@@ -170,7 +198,9 @@ async fn runs_that_share_a_credential_share_its_token() {
     let credential = refreshing(&crm, provider, quick());
     // The endpoint is slow, so that everybody is waiting by the time it answers.
     crm.simulator.world().fault(Rule::always(Fault::Latency(200)).on("token"));
-    let go = |confirmed| crm.bench.run(confirmed, link(&crm, credential.clone()), StopSignal::new(), |_| {});
+    let go = |confirmed| {
+        crm.bench.run(confirmed, link(&crm, credential.clone()), StopSignal::new(), |_| {})
+    };
     let (one, two) = tokio::join!(go(&one), go(&two));
     assert!(one.unwrap().ok() && two.unwrap().ok());
     assert_eq!((token_requests(&crm), crm.renamed(2_000)), (1, 2_000));
@@ -181,21 +211,32 @@ async fn client_credentials_and_assertions_are_asked_for_again_and_again() {
     let key = include_str!("../simulator/keys/app.key.pem");
     let certificate = include_str!("../simulator/keys/app.cert.pem");
     let audience = "https://login.salesforce.com".to_owned();
-    let jwt =
-        Grant::JwtBearer { key: SigningKey::from_pem(&secret(key)).unwrap(), subject: "integration@example.com".to_owned(), audience };
+    let jwt = Grant::JwtBearer {
+        key: SigningKey::from_pem(&secret(key)).unwrap(),
+        subject: "integration@example.com".to_owned(),
+        audience,
+    };
     for grant in [Grant::ClientCredentials, jwt] {
         let name = grant.kind().name();
         let provider = Provider::Salesforce;
-        let sessions =
-            Config { salesforce_session_ms: 700, salesforce_certificate: Some(certificate.to_owned()), ..without_tokens(20_000) };
+        let sessions = Config {
+            salesforce_session_ms: 700,
+            salesforce_certificate: Some(certificate.to_owned()),
+            ..without_tokens(20_000)
+        };
         let crm = Crm::with(provider, sessions, in_collections(provider)).await;
         crm.simulator.world().fault(Rule::always(Fault::Latency(200)).on(provider.api_path()));
-        let report = run(&crm, 20_000, credential(&token_url(&crm, provider), quick(), grant)).await;
+        let report =
+            run(&crm, 20_000, credential(&token_url(&crm, provider), quick(), grant)).await;
         assert!(report.ok(), "{name} {report:?}");
         let world = crm.simulator.world();
         let seen = Seen::of(&world);
         assert!(seen.asked.len() >= 3, "{name} {seen:?}");
-        assert_eq!((seen.asked.len(), world.tokens_issued), (1 + seen.dead.len(), world.token_requests), "{name} {seen:?}");
+        assert_eq!(
+            (seen.asked.len(), world.tokens_issued),
+            (1 + seen.dead.len(), world.token_requests),
+            "{name} {seen:?}"
+        );
     }
 }
 
@@ -207,10 +248,22 @@ async fn a_refused_grant_ends_the_run_and_the_report_says_what_the_endpoint_said
         crm.simulator.world().salesforce.refresh_token = "another".to_owned();
         let report = run(&crm, 2_000, refreshing(&crm, provider, quick())).await;
         let stopped = stopped(&report);
-        assert_eq!((stopped.reason, stopped.code.as_deref()), (StopReason::Unauthorized, Some("invalid_grant")), "{stopped:?}");
-        let description =
-            if provider == Provider::HubSpot { "refresh token is invalid, expired or revoked" } else { "expired access/refresh token" };
-        for says in [description, provider.token_path(), "authorise the app again", &token_file(&crm).display().to_string()] {
+        assert_eq!(
+            (stopped.reason, stopped.code.as_deref()),
+            (StopReason::Unauthorized, Some("invalid_grant")),
+            "{stopped:?}"
+        );
+        let description = if provider == Provider::HubSpot {
+            "refresh token is invalid, expired or revoked"
+        } else {
+            "expired access/refresh token"
+        };
+        for says in [
+            description,
+            provider.token_path(),
+            "authorise the app again",
+            &token_file(&crm).display().to_string(),
+        ] {
             assert!(stopped.message.contains(says), "{says}: {stopped:?}");
         }
         assert_eq!((report.requests, report.refused), (0, 0));
@@ -222,10 +275,20 @@ async fn a_refused_grant_ends_the_run_and_the_report_says_what_the_endpoint_said
 #[tokio::test]
 async fn a_refresh_token_that_is_revoked_in_the_middle_ends_the_run_and_another_goes_on() {
     let provider = Provider::Salesforce;
-    let crm = Crm::with(provider, Config { salesforce_session_ms: 500, ..without_tokens(20_000) }, in_collections(provider)).await;
+    let crm = Crm::with(
+        provider,
+        Config { salesforce_session_ms: 500, ..without_tokens(20_000) },
+        in_collections(provider),
+    )
+    .await;
     crm.simulator.world().fault(Rule::always(Fault::Latency(100)).on(provider.api_path()));
     let confirmed = crm.confirm(&crm.new_names(20_000)).await;
-    let running = crm.bench.run(&confirmed, link(&crm, refreshing(&crm, provider, quick())), StopSignal::new(), |_| {});
+    let running = crm.bench.run(
+        &confirmed,
+        link(&crm, refreshing(&crm, provider, quick())),
+        StopSignal::new(),
+        |_| {},
+    );
     let revoking = async {
         while crm.writes() == 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -235,13 +298,21 @@ async fn a_refresh_token_that_is_revoked_in_the_middle_ends_the_run_and_another_
     let (report, ()) = tokio::join!(running, revoking);
     let report = report.unwrap();
     let stopped = stopped(&report);
-    assert_eq!((stopped.reason, stopped.code.as_deref()), (StopReason::Unauthorized, Some("invalid_grant")), "{stopped:?}");
+    assert_eq!(
+        (stopped.reason, stopped.code.as_deref()),
+        (StopReason::Unauthorized, Some("invalid_grant")),
+        "{stopped:?}"
+    );
     assert_eq!((report.counts.updated, token_requests(&crm)), (crm.writes() as u64, 2));
 
     // Somebody authorises the app again.
     std::fs::write(token_file(&crm), "another").unwrap();
     crm.simulator.world().config.salesforce_session_ms = 60_000;
-    let report = crm.bench.run(&confirmed, link(&crm, refreshing(&crm, provider, quick())), StopSignal::new(), |_| {}).await.unwrap();
+    let report = crm
+        .bench
+        .run(&confirmed, link(&crm, refreshing(&crm, provider, quick())), StopSignal::new(), |_| {})
+        .await
+        .unwrap();
     assert!(report.ok(), "{report:?}");
     assert_eq!((report.counts.updated, crm.simulator.world().written_twice()), (20_000, vec![]));
 }
@@ -257,9 +328,13 @@ async fn with_fault(fault: Fault, times: u64) -> (Crm, Report) {
 
 #[tokio::test]
 async fn an_endpoint_that_is_out_of_order_for_a_while_is_asked_again() {
-    for fault in
-        [Fault::Html(502), Fault::Status(503), Fault::DropBefore, Fault::WrongBody("<html>Log in</html>".to_owned()), Fault::NeverEnding]
-    {
+    for fault in [
+        Fault::Html(502),
+        Fault::Status(503),
+        Fault::DropBefore,
+        Fault::WrongBody("<html>Log in</html>".to_owned()),
+        Fault::NeverEnding,
+    ] {
         let (crm, report) = with_fault(fault.clone(), 2).await;
         assert!(report.ok(), "{fault:?} {report:?}");
         assert_eq!((token_requests(&crm), crm.renamed(500)), (3, 500), "{fault:?}");
@@ -270,13 +345,19 @@ async fn an_endpoint_that_is_out_of_order_for_a_while_is_asked_again() {
 async fn an_endpoint_that_stays_out_of_order_makes_the_run_unavailable() {
     let (html, report) = with_fault(Fault::Html(502), u64::MAX).await;
     let (slow, late) = with_fault(Fault::Latency(5_000), u64::MAX).await;
-    for (crm, report, says) in
-        [(&html, &report, "HTTP 502 with a body of type text/html"), (&slow, &late, "no complete answer within 400ms")]
-    {
+    for (crm, report, says) in [
+        (&html, &report, "HTTP 502 with a body of type text/html"),
+        (&slow, &late, "no complete answer within 400ms"),
+    ] {
         let stopped = stopped(report);
         assert_eq!(stopped.reason, StopReason::Unavailable, "{stopped:?}");
-        assert!(stopped.message.contains(says) && stopped.message.contains(Provider::HubSpot.token_path()), "{stopped:?}");
-        // So often, and not so often for each request that waits or that the component would repeat.
+        assert!(
+            stopped.message.contains(says)
+                && stopped.message.contains(Provider::HubSpot.token_path()),
+            "{stopped:?}"
+        );
+        // So often, and not so often for each request that waits or that the component would
+        // repeat.
         assert_eq!((token_requests(crm), report.requests), (5, 0));
     }
 }
@@ -305,9 +386,15 @@ async fn an_endpoint_that_is_not_there_or_is_something_else_makes_the_run_unavai
 #[tokio::test]
 async fn a_token_that_is_still_good_is_used_while_its_endpoint_is_out_of_order() {
     let provider = Provider::HubSpot;
-    let crm = Crm::with(provider, Config { hubspot_token_ms: 4_000, ..without_tokens(30_000) }, json!({})).await;
+    let crm = Crm::with(
+        provider,
+        Config { hubspot_token_ms: 4_000, ..without_tokens(30_000) },
+        json!({}),
+    )
+    .await;
     crm.simulator.world().fault(Rule::always(Fault::Latency(150)).on(provider.api_path()));
-    // The renewal begins at 3.6 s, and comes to its end some 0.75 s later, when the token has ended.
+    // The renewal begins at 3.6 s, and comes to its end some 0.75 s later, when the token has
+    // ended.
     crm.simulator.world().fault(Rule { after: 1, ..Rule::next(2, Fault::Html(502)).on("token") });
     let report = run(&crm, 30_000, refreshing(&crm, provider, TokenEndpoint::limits())).await;
     assert!(report.ok(), "{report:?}");
@@ -315,7 +402,13 @@ async fn a_token_that_is_still_good_is_used_while_its_endpoint_is_out_of_order()
     let seen = Seen::of(&world);
     let began = seen.asked[1];
     let during = |from: u64, to: u64| {
-        world.requests.iter().filter(|request| request.header("authorization").is_some() && (from..to).contains(&request.at_ms)).count()
+        world
+            .requests
+            .iter()
+            .filter(|request| {
+                request.header("authorization").is_some() && (from..to).contains(&request.at_ms)
+            })
+            .count()
     };
     assert!(during(began, began + 350) >= 8, "requests waited for no reason: {seen:?}");
     assert_eq!(seen.asked.len() as u64 - world.tokens_issued, 2, "two went wrong: {seen:?}");
@@ -358,8 +451,17 @@ async fn an_access_token_is_not_used_before_the_new_refresh_token_is_kept() {
         if rotates {
             let stopped = stopped(&report);
             assert_eq!(stopped.reason, StopReason::Unauthorized, "{stopped:?}");
-            assert!(stopped.message.contains("cannot be kept in place of a place that cannot be written to"), "{stopped:?}");
-            assert!(crm.requests().iter().all(|request| request.ends_with("/token")), "{:?}", crm.requests());
+            assert!(
+                stopped
+                    .message
+                    .contains("cannot be kept in place of a place that cannot be written to"),
+                "{stopped:?}"
+            );
+            assert!(
+                crm.requests().iter().all(|request| request.ends_with("/token")),
+                "{:?}",
+                crm.requests()
+            );
         }
     }
 }
@@ -380,16 +482,25 @@ async fn a_run_that_is_given_up_does_not_lose_a_new_refresh_token() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("{what}"));
+        tokio::time::timeout(Duration::from_secs(20), wait)
+            .await
+            .unwrap_or_else(|_| panic!("{what}"));
     };
     let issued = Arc::clone(&crm);
-    at_the_latest("no token was asked for", Box::new(move || issued.simulator.world().tokens_issued == 1)).await;
+    at_the_latest(
+        "no token was asked for",
+        Box::new(move || issued.simulator.world().tokens_issued == 1),
+    )
+    .await;
     running.abort();
     assert!(running.await.unwrap_err().is_cancelled());
     let kept = Arc::clone(&crm);
     at_the_latest(
         "the new refresh token is lost",
-        Box::new(move || std::fs::read_to_string(token_file(&kept)).unwrap().trim() == kept.simulator.world().salesforce.refresh_token),
+        Box::new(move || {
+            std::fs::read_to_string(token_file(&kept)).unwrap().trim()
+                == kept.simulator.world().salesforce.refresh_token
+        }),
     )
     .await;
     assert_ne!(crm.simulator.world().salesforce.refresh_token, REFRESH_TOKEN);

@@ -15,7 +15,9 @@ fn counts(updated: u64, failed: u64, unknown: u64) -> Counts {
 #[tokio::test]
 async fn ten_thousand_records_take_a_hundred_calls_on_hubspot_and_fifty_on_salesforce() {
     let in_collections = json!({"bulk_above": 10_000});
-    for (provider, calls, more) in [(Provider::HubSpot, 100, json!({})), (Provider::Salesforce, 50, in_collections)] {
+    for (provider, calls, more) in
+        [(Provider::HubSpot, 100, json!({})), (Provider::Salesforce, 50, in_collections)]
+    {
         let crm = Crm::with(provider, config(10_000), more).await;
         let report = crm.run(&crm.new_names(10_000)).await;
         assert!(report.ok(), "{report:?}");
@@ -31,15 +33,23 @@ async fn one_invalid_value_among_a_hundred_fails_alone_on_hubspot() {
     let crm = Crm::hubspot(100).await;
     let mut csv = "hs_object_id,firstname,email\n".to_owned();
     for n in 0..100 {
-        let email = if n == 57 { "not an address".to_owned() } else { format!("new{n}@example.com") };
+        let email =
+            if n == 57 { "not an address".to_owned() } else { format!("new{n}@example.com") };
         csv.push_str(&format!("{},New {n},{email}\n", Provider::HubSpot.id(n)));
     }
     let report = crm.run(&csv).await;
     assert_eq!(report.counts, counts(99, 1, 0));
     let (ending, problem) = problem(&report);
-    assert_eq!((ending, problem.row, problem.status, problem.code.as_str()), (Ending::Failed, 58, Some(400), "INVALID_EMAIL"));
+    assert_eq!(
+        (ending, problem.row, problem.status, problem.code.as_str()),
+        (Ending::Failed, 58, Some(400), "INVALID_EMAIL")
+    );
     assert_eq!(problem.provider_id, Provider::HubSpot.id(57));
-    assert!(problem.message.contains("Email address not an address is invalid"), "{}", problem.message);
+    assert!(
+        problem.message.contains("Email address not an address is invalid"),
+        "{}",
+        problem.message
+    );
     assert_eq!(crm.renamed(100), 99);
     assert_eq!(crm.simulator.world().written_twice(), []);
 }
@@ -47,8 +57,14 @@ async fn one_invalid_value_among_a_hundred_fails_alone_on_hubspot() {
 #[tokio::test]
 async fn one_invalid_value_among_two_hundred_fails_alone_on_salesforce() {
     for refuses_all in [false, true] {
-        let switches = Switches { salesforce_parse_error_refuses_all: refuses_all, ..Switches::default() };
-        let crm = Crm::with(Provider::Salesforce, crm_simulator::Config { switches, ..config(200) }, json!({})).await;
+        let switches =
+            Switches { salesforce_parse_error_refuses_all: refuses_all, ..Switches::default() };
+        let crm = Crm::with(
+            Provider::Salesforce,
+            crm_simulator::Config { switches, ..config(200) },
+            json!({}),
+        )
+        .await;
         let mut csv = "Id,FirstName,Level__c,Birthdate\n".to_owned();
         for n in 0..200 {
             let (level, birthdate) = match n {
@@ -77,7 +93,10 @@ async fn a_merged_and_a_deleted_record_are_reported_as_such_on_hubspot() {
         let survivor = {
             let mut world = crm.simulator.world();
             world.hubspot.archive("contacts", &Provider::HubSpot.id(3));
-            world.hubspot.merge("contacts", &Provider::HubSpot.id(15), &Provider::HubSpot.id(7)).unwrap()
+            world
+                .hubspot
+                .merge("contacts", &Provider::HubSpot.id(15), &Provider::HubSpot.id(7))
+                .unwrap()
         };
         let report = crm.run(&csv).await;
         assert_eq!(report.counts, counts(8, 2, 0), "{mode}");
@@ -88,7 +107,15 @@ async fn a_merged_and_a_deleted_record_are_reported_as_such_on_hubspot() {
         assert_eq!(problems[1].1.code, "merged", "{mode}: {problems:?}");
         assert!(problems[1].1.message.contains(&survivor), "{mode}: {}", problems[1].1.message);
         // The survivor is another record than the confirmed one: it keeps its value.
-        assert!(!crm.simulator.world().hubspot.value("contacts", &survivor, "firstname").unwrap().starts_with("New"), "{mode}");
+        assert!(
+            !crm.simulator
+                .world()
+                .hubspot
+                .value("contacts", &survivor, "firstname")
+                .unwrap()
+                .starts_with("New"),
+            "{mode}"
+        );
     }
 }
 
@@ -99,15 +126,27 @@ async fn a_merged_deleted_or_converted_record_is_reported_as_such_on_salesforce(
         {
             let mut world = crm.simulator.world();
             world.salesforce.delete("Contact", &Provider::Salesforce.id(3));
-            world.salesforce.merge("Contact", &Provider::Salesforce.id(15), &Provider::Salesforce.id(7));
-            world.salesforce.record_mut("Contact", &Provider::Salesforce.id(8)).unwrap().duplicate = true;
+            world.salesforce.merge(
+                "Contact",
+                &Provider::Salesforce.id(15),
+                &Provider::Salesforce.id(7),
+            );
+            world
+                .salesforce
+                .record_mut("Contact", &Provider::Salesforce.id(8))
+                .unwrap()
+                .duplicate = true;
         }
         let report = crm.run(&crm.new_names(10)).await;
         assert_eq!(report.counts, counts(7, 3, 0), "{mode}");
         let mut problems = problems(&report);
         problems.sort_by_key(|(_, problem)| problem.row);
         let codes: Vec<&str> = problems.iter().map(|(_, problem)| problem.code.as_str()).collect();
-        assert_eq!(codes, ["ENTITY_IS_DELETED", "ENTITY_IS_DELETED", "DUPLICATES_DETECTED"], "{mode}");
+        assert_eq!(
+            codes,
+            ["ENTITY_IS_DELETED", "ENTITY_IS_DELETED", "DUPLICATES_DETECTED"],
+            "{mode}"
+        );
     }
 }
 
@@ -116,7 +155,11 @@ async fn an_unknown_property_fails_its_records_with_few_calls() {
     let crm = Crm::hubspot(100).await;
     let mut csv = "hs_object_id,firstname,nickname\n".to_owned();
     for n in 0..100 {
-        csv.push_str(&format!("{},New {n},{}\n", Provider::HubSpot.id(n), if n % 2 == 0 { "x" } else { "" }));
+        csv.push_str(&format!(
+            "{},New {n},{}\n",
+            Provider::HubSpot.id(n),
+            if n % 2 == 0 { "x" } else { "" }
+        ));
     }
     let report = crm.run(&csv).await;
     assert_eq!(report.counts, counts(50, 50, 0));
@@ -128,8 +171,18 @@ async fn an_unknown_property_fails_its_records_with_few_calls() {
 async fn a_locked_row_is_tried_again() {
     for (mode, lock_is_500) in [("batch", false), ("record", false), ("record", true)] {
         let switches = Switches { salesforce_lock_is_500: lock_is_500, ..Switches::default() };
-        let crm = Crm::with(Provider::Salesforce, crm_simulator::Config { switches, ..config(5) }, json!({"write_mode": mode})).await;
-        crm.simulator.world().salesforce.record_mut("Contact", &Provider::Salesforce.id(2)).unwrap().locked = 2;
+        let crm = Crm::with(
+            Provider::Salesforce,
+            crm_simulator::Config { switches, ..config(5) },
+            json!({"write_mode": mode}),
+        )
+        .await;
+        crm.simulator
+            .world()
+            .salesforce
+            .record_mut("Contact", &Provider::Salesforce.id(2))
+            .unwrap()
+            .locked = 2;
         let report = crm.run(&crm.new_names(5)).await;
         assert_eq!(report.counts, counts(5, 0, 0), "{mode}: {:?}", problems(&report));
         assert_eq!(crm.simulator.world().written_twice(), []);
@@ -147,7 +200,8 @@ async fn a_lost_answer_is_settled_by_a_read_and_not_sent_again() {
                 Fault::WrongBody("<html>".into()),
                 Fault::WrongBody("{}".into()),
             ] {
-                // A single Salesforce record answers without a body, so that a wrong one cannot be told from none.
+                // A single Salesforce record answers without a body, so that a wrong one cannot be
+                // told from none.
                 let bodiless = provider == Provider::Salesforce && mode == "record";
                 if bodiless && matches!(fault, Fault::Truncate | Fault::WrongBody(_)) {
                     continue;
@@ -161,11 +215,24 @@ async fn a_lost_answer_is_settled_by_a_read_and_not_sent_again() {
                     "objects"
                 };
                 let mut rule = Rule::next(1, fault.clone()).on(writes);
-                rule.method = Some(if provider == Provider::HubSpot && mode == "batch" { "POST" } else { "PATCH" }.to_owned());
+                rule.method = Some(
+                    if provider == Provider::HubSpot && mode == "batch" { "POST" } else { "PATCH" }
+                        .to_owned(),
+                );
                 crm.simulator.world().fault(rule);
                 let report = crm.run(&crm.new_names(5)).await;
-                assert_eq!(report.counts, counts(5, 0, 0), "{provider:?} {mode} {fault:?}: {:?} {:?}", report.stopped, problems(&report));
-                assert_eq!(crm.simulator.world().written_twice(), [], "{provider:?} {mode} {fault:?}");
+                assert_eq!(
+                    report.counts,
+                    counts(5, 0, 0),
+                    "{provider:?} {mode} {fault:?}: {:?} {:?}",
+                    report.stopped,
+                    problems(&report)
+                );
+                assert_eq!(
+                    crm.simulator.world().written_twice(),
+                    [],
+                    "{provider:?} {mode} {fault:?}"
+                );
                 assert_eq!(crm.renamed(5), 5);
             }
         }
@@ -179,7 +246,12 @@ async fn a_request_that_never_arrived_is_sent_again() {
             let crm = Crm::with(provider, config(300), json!({})).await;
             crm.simulator.world().fault(Rule::next(2, fault.clone()));
             let report = crm.run(&crm.new_names(300)).await;
-            assert_eq!(report.counts, counts(300, 0, 0), "{provider:?} {fault:?}: {:?}", report.stopped);
+            assert_eq!(
+                report.counts,
+                counts(300, 0, 0),
+                "{provider:?} {fault:?}: {:?}",
+                report.stopped
+            );
             assert_eq!(crm.simulator.world().written_twice(), [], "{provider:?} {fault:?}");
         }
     }
@@ -196,9 +268,12 @@ async fn an_answer_that_never_ends_is_given_up_on_and_settled() {
 
 #[tokio::test]
 async fn what_no_read_can_settle_is_unknown_and_never_updated() {
-    // Every write is applied and answered with nonsense, and a trigger changes what was written: no read can prove it.
+    // Every write is applied and answered with nonsense, and a trigger changes what was written: no
+    // read can prove it.
     let switches = Switches { salesforce_trigger: true, ..Switches::default() };
-    let crm = Crm::with(Provider::Salesforce, crm_simulator::Config { switches, ..config(3) }, json!({})).await;
+    let crm =
+        Crm::with(Provider::Salesforce, crm_simulator::Config { switches, ..config(3) }, json!({}))
+            .await;
     let mut rule = Rule::always(Fault::WrongBody("[]".into()));
     rule.method = Some("PATCH".to_owned());
     crm.simulator.world().fault(rule);
@@ -211,7 +286,14 @@ async fn what_no_read_can_settle_is_unknown_and_never_updated() {
 async fn random_trouble_loses_nothing_and_invents_nothing() {
     for provider in [Provider::HubSpot, Provider::Salesforce] {
         let crm = Crm::with(provider, config(3_000), json!({})).await;
-        for fault in [Fault::DropBefore, Fault::DropAfter, Fault::Status(502), Fault::StatusAfter(504), Fault::Truncate, Fault::Throttle] {
+        for fault in [
+            Fault::DropBefore,
+            Fault::DropAfter,
+            Fault::Status(502),
+            Fault::StatusAfter(504),
+            Fault::Truncate,
+            Fault::Throttle,
+        ] {
             crm.simulator.world().fault(Rule::always(fault).with_probability(0.04));
         }
         let report = crm.run(&crm.new_names(3_000)).await;
@@ -230,12 +312,21 @@ async fn an_expired_token_or_a_missing_scope_stops_the_run_and_says_what_is_need
         crm.simulator.world().config.tokens[0].expired = true;
         let report = crm.run(&crm.new_names(1_000)).await;
         let stopped = report.stopped.unwrap();
-        assert_eq!((stopped.reason, report.pending), (StopReason::Unauthorized, 1_000), "{stopped:?}");
+        assert_eq!(
+            (stopped.reason, report.pending),
+            (StopReason::Unauthorized, 1_000),
+            "{stopped:?}"
+        );
         assert_eq!(crm.writes(), 0);
     }
     for old_shape in [false, true] {
         let switches = Switches { hubspot_old_scope_shape: old_shape, ..Switches::default() };
-        let crm = Crm::with(Provider::HubSpot, crm_simulator::Config { switches, ..config(10) }, json!({})).await;
+        let crm = Crm::with(
+            Provider::HubSpot,
+            crm_simulator::Config { switches, ..config(10) },
+            json!({}),
+        )
+        .await;
         crm.simulator.world().config.tokens[0].can_write = false;
         let stopped = crm.run(&crm.new_names(10)).await.stopped.unwrap();
         assert_eq!(stopped.reason, StopReason::Unauthorized);
@@ -263,7 +354,12 @@ async fn values_arrive_in_the_crms_own_types() {
     let file = crm.bench.state.path().join("golden.jsonl");
     let line = json!({"hs_object_id": id, "newsletter": true, "annualrevenue": 1250000.5, "favourite_colour": ["red", "blue"], "birthday": "1815-12-10"});
     std::fs::write(&file, format!("{line}\n")).unwrap();
-    let records = reverse_sync::records::RecordSource::open("golden.jsonl", crm.bench.state.path(), Default::default()).unwrap();
+    let records = reverse_sync::records::RecordSource::open(
+        "golden.jsonl",
+        crm.bench.state.path(),
+        Default::default(),
+    )
+    .unwrap();
     let plan = crm.bench.plan(Box::new(records), vec![]).await.unwrap();
     let report = crm.run_confirmed(&crm.bench.confirm(plan).unwrap()).await;
     assert!(report.ok(), "{:?}", problems(&report));
@@ -278,7 +374,12 @@ async fn values_arrive_in_the_crms_own_types() {
 #[tokio::test]
 async fn a_converted_lead_fails_in_salesforces_words() {
     for mode in ["batch", "record", "bulk"] {
-        let crm = Crm::with(Provider::Salesforce, config(0), json!({"object": "Lead", "write_mode": mode})).await;
+        let crm = Crm::with(
+            Provider::Salesforce,
+            config(0),
+            json!({"object": "Lead", "write_mode": mode}),
+        )
+        .await;
         let ids = [0, 1].map(|n| crm_simulator::record_id("00Q", n));
         {
             let mut world = crm.simulator.world();

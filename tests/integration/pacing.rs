@@ -1,4 +1,5 @@
-//! Limits: storms, days, shared budgets. That a limit is used to the last call is measured in `limits/`, alone on the machine.
+//! Limits: storms, days, shared budgets. That a limit is used to the last call is measured in
+//! `limits/`, alone on the machine.
 
 use crm_simulator::{Config, Fault, Rule};
 use reverse_sync::{
@@ -15,7 +16,13 @@ use std::{
 
 /// 190 calls in a second instead of ten.
 fn scaled(contacts: usize) -> Config {
-    Config { hubspot_contacts: contacts, salesforce_contacts: contacts, hubspot_limit: 190, hubspot_window_ms: 1_000, ..Config::default() }
+    Config {
+        hubspot_contacts: contacts,
+        salesforce_contacts: contacts,
+        hubspot_limit: 190,
+        hubspot_window_ms: 1_000,
+        ..Config::default()
+    }
 }
 
 #[tokio::test]
@@ -25,7 +32,8 @@ async fn two_runs_on_one_credential_share_its_budget() {
     let rest: String = first.split_off(first.match_indices('\n').nth(30_000).unwrap().0 + 1);
     let one = crm.confirm(&first).await;
     let two = crm.confirm(&format!("hs_object_id,firstname\n{rest}")).await;
-    let pacer = Pacer::new(&crm.bench.component.destination_type("hubspot_dest").unwrap().pacing, None);
+    let pacer =
+        Pacer::new(&crm.bench.component.destination_type("hubspot_dest").unwrap().pacing, None);
     let run = |confirmed| {
         let link = crm.bench.link_with(TOKEN, Arc::clone(&pacer), impatient()).unwrap();
         crm.bench.run(confirmed, link, StopSignal::new(), |_| {})
@@ -55,7 +63,9 @@ async fn a_storm_of_429_or_403_slows_the_run_and_fails_no_record() {
 
 #[tokio::test]
 async fn a_daily_limit_stops_the_run_and_the_next_day_goes_on() {
-    for (provider, more) in [(Provider::HubSpot, json!({})), (Provider::Salesforce, json!({"bulk_above": 5_000}))] {
+    for (provider, more) in
+        [(Provider::HubSpot, json!({})), (Provider::Salesforce, json!({"bulk_above": 5_000}))]
+    {
         let crm = Crm::with(provider, config(5_000), more).await;
         let confirmed = crm.confirm(&crm.new_names(5_000)).await;
         crm.simulator.world().fault(Rule::always(Fault::DailyLimit).after(10));
@@ -80,13 +90,26 @@ async fn fifty_milliseconds_of_latency_are_hidden_by_requests_in_flight() {
     crm.simulator.world().fault(Rule::always(Fault::Latency(50)));
     let confirmed = crm.confirm(&crm.new_names(4_000)).await;
     let journal = Journal::open(&crm.bench.runs_dir(), confirmed.plan().id()).unwrap();
-    let report =
-        run::run(&crm.bench.component, &crm.bench.grant, &confirmed, run::Part::Whole, crm.link(), journal, StopSignal::new(), |_| {})
-            .await
-            .unwrap();
+    let report = run::run(
+        &crm.bench.component,
+        &crm.bench.grant,
+        &confirmed,
+        run::Part::Whole,
+        crm.link(),
+        journal,
+        StopSignal::new(),
+        |_| {},
+    )
+    .await
+    .unwrap();
     assert!(report.ok());
     // Requests overlap: the log has eight begun before the first could be answered.
     let world = crm.simulator.world();
-    let updates: Vec<u64> = world.requests.iter().filter(|request| request.method == "POST").map(|request| request.at_ms).collect();
+    let updates: Vec<u64> = world
+        .requests
+        .iter()
+        .filter(|request| request.method == "POST")
+        .map(|request| request.at_ms)
+        .collect();
     assert!(updates.iter().filter(|at| **at < updates[0] + 50).count() >= 8);
 }

@@ -1,10 +1,14 @@
-//! A file of rejects is planned as the golden records were that it was made of: whatever their types are, in both forms, nothing is changed on the
-//! way, and nothing that was not planned comes back.
+//! A file of rejects is planned as the golden records were that it was made of: whatever their
+//! types are, in both forms, nothing is changed on the way, and nothing that was not planned comes
+//! back.
 
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, ListArray, NullArray, RecordBatch, StringArray,
-    StructArray,
-    builder::{FixedSizeBinaryBuilder, FixedSizeListBuilder, Int64Builder, LargeListBuilder, ListBuilder, MapBuilder, StringBuilder},
+    Array, ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, ListArray,
+    NullArray, RecordBatch, StringArray, StructArray,
+    builder::{
+        FixedSizeBinaryBuilder, FixedSizeListBuilder, Int64Builder, LargeListBuilder, ListBuilder,
+        MapBuilder, StringBuilder,
+    },
 };
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, IntervalUnit, Schema, TimeUnit};
@@ -112,38 +116,72 @@ fn kinds() -> Vec<DataType> {
 
 fn array(kind: &DataType, values: &[Option<Seed>]) -> ArrayRef {
     use DataType as T;
-    let wholes = |of: &dyn Fn(&Seed) -> i64| -> Int64Array { values.iter().map(|seed| seed.as_ref().map(of)).collect() };
-    let texts = || values.iter().map(|seed| seed.as_ref().map(|seed| seed.text.as_str())).collect::<StringArray>();
+    let wholes = |of: &dyn Fn(&Seed) -> i64| -> Int64Array {
+        values.iter().map(|seed| seed.as_ref().map(of)).collect()
+    };
+    let texts = || {
+        values
+            .iter()
+            .map(|seed| seed.as_ref().map(|seed| seed.text.as_str()))
+            .collect::<StringArray>()
+    };
     let to = |array: &dyn Array| cast(array, kind).unwrap();
     // Within the type, small numbers more often than not.
     let within = |bits: u32| move |seed: &Seed| seed.whole.rem_euclid(1 << bits);
     match kind {
-        T::Boolean => Arc::new(values.iter().map(|seed| seed.as_ref().map(|seed| seed.whole % 2 == 0)).collect::<BooleanArray>()),
+        T::Boolean => Arc::new(
+            values
+                .iter()
+                .map(|seed| seed.as_ref().map(|seed| seed.whole % 2 == 0))
+                .collect::<BooleanArray>(),
+        ),
         T::Int8 | T::UInt8 => to(&wholes(&within(7))),
         T::Int16 | T::UInt16 => to(&wholes(&within(15))),
         T::Date32 => to(&cast(&wholes(&|seed| seed.day), &T::Int32).unwrap()),
         T::Int32 | T::UInt32 => to(&cast(&wholes(&within(31)), &T::Int32).unwrap()),
-        T::UInt64 => Arc::new(values.iter().map(|seed| seed.as_ref().map(|seed| seed.whole as u64)).collect::<arrow_array::UInt64Array>()),
+        T::UInt64 => Arc::new(
+            values
+                .iter()
+                .map(|seed| seed.as_ref().map(|seed| seed.whole as u64))
+                .collect::<arrow_array::UInt64Array>(),
+        ),
         T::Float16 | T::Float32 | T::Float64 => {
             // Without becoming infinite in a type that is too small for it.
             let largest = if *kind == T::Float64 { f64::MAX } else { 60_000.0 };
             to(&values
                 .iter()
-                .map(|seed| seed.as_ref().map(|seed| if seed.real.is_finite() { seed.real % largest } else { seed.real }))
+                .map(|seed| {
+                    seed.as_ref().map(|seed| {
+                        if seed.real.is_finite() { seed.real % largest } else { seed.real }
+                    })
+                })
                 .collect::<Float64Array>())
         }
-        T::Decimal32(..) | T::Decimal64(..) => to(&cast(&wholes(&within(20)), &T::Float64).map(|wholes| halved(&wholes)).unwrap()),
+        T::Decimal32(..) | T::Decimal64(..) => {
+            to(&cast(&wholes(&within(20)), &T::Float64).map(|wholes| halved(&wholes)).unwrap())
+        }
         T::Decimal128(..) | T::Decimal256(..) => {
-            let texts = values.iter().map(|seed| seed.as_ref().map(|seed| format!("{}.{}", seed.whole, seed.whole.unsigned_abs() % 1_000)));
+            let texts = values.iter().map(|seed| {
+                seed.as_ref()
+                    .map(|seed| format!("{}.{}", seed.whole, seed.whole.unsigned_abs() % 1_000))
+            });
             to(&texts.collect::<StringArray>())
         }
-        T::Date64 => to(&cast(&wholes(&|seed| seed.day.rem_euclid(3_000_000) * 86_400_000), &T::Int64).unwrap()),
+        T::Date64 => {
+            to(&cast(&wholes(&|seed| seed.day.rem_euclid(3_000_000) * 86_400_000), &T::Int64)
+                .unwrap())
+        }
         T::Timestamp(..) => to(&wholes(&|seed| seed.time)),
         T::Int64 | T::Duration(_) => to(&wholes(&|seed| seed.whole)),
-        T::Time32(_) => to(&cast(&wholes(&|seed| seed.whole.rem_euclid(86_400_000)), &T::Int32).unwrap()),
+        T::Time32(_) => {
+            to(&cast(&wholes(&|seed| seed.whole.rem_euclid(86_400_000)), &T::Int32).unwrap())
+        }
         T::Time64(_) => to(&wholes(&|seed| seed.whole.rem_euclid(86_400_000_000))),
         T::Interval(_) => Arc::new(
-            values.iter().map(|seed| seed.as_ref().map(|seed| (seed.whole % 100) as i32)).collect::<arrow_array::IntervalYearMonthArray>(),
+            values
+                .iter()
+                .map(|seed| seed.as_ref().map(|seed| (seed.whole % 100) as i32))
+                .collect::<arrow_array::IntervalYearMonthArray>(),
         ),
         T::Null => Arc::new(NullArray::new(values.len())),
         T::List(item) if *item.data_type() == T::Int64 => {
@@ -165,7 +203,9 @@ fn array(kind: &DataType, values: &[Option<Seed>]) -> ArrayRef {
             let mut lists = FixedSizeListBuilder::new(StringBuilder::new(), 2);
             for seed in values {
                 for _ in 0..2 {
-                    lists.values().append_value(seed.as_ref().map_or("", |seed| seed.text.as_str()));
+                    lists
+                        .values()
+                        .append_value(seed.as_ref().map_or("", |seed| seed.text.as_str()));
                 }
                 lists.append(seed.is_some());
             }
@@ -183,7 +223,11 @@ fn array(kind: &DataType, values: &[Option<Seed>]) -> ArrayRef {
         }
         T::Struct(fields) => {
             let nulls = values.iter().map(Option::is_some).collect::<Vec<_>>().into();
-            Arc::new(StructArray::new(fields.clone(), vec![Arc::new(wholes(&|seed| seed.whole))], Some(nulls)))
+            Arc::new(StructArray::new(
+                fields.clone(),
+                vec![Arc::new(wholes(&|seed| seed.whole))],
+                Some(nulls),
+            ))
         }
         T::Map(..) => {
             let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
@@ -213,8 +257,17 @@ fn lists(values: &[Option<Seed>]) -> ListArray {
 
 /// Record ids, as text or as something that takes them for numbers.
 fn ids(kind: usize, first: usize, count: usize) -> ArrayRef {
-    let texts: StringArray = (first..first + count).map(|n| (n % 7 != 3).then(|| (492_564_112_121 + n).to_string())).collect();
-    let kind = [DataType::Utf8, DataType::Utf8, DataType::Int64, DataType::Decimal128(20, 0), DataType::Float64][kind].clone();
+    let texts: StringArray = (first..first + count)
+        .map(|n| (n % 7 != 3).then(|| (492_564_112_121 + n).to_string()))
+        .collect();
+    let kind = [
+        DataType::Utf8,
+        DataType::Utf8,
+        DataType::Int64,
+        DataType::Decimal128(20, 0),
+        DataType::Float64,
+    ][kind]
+        .clone();
     cast(&texts, &kind).unwrap()
 }
 
@@ -240,39 +293,57 @@ fn seed() -> impl Strategy<Value = Seed> {
         1 => any::<f64>(),
         1 => prop::sample::select(vec![10_115.0, 1e21, 1e-7, 0.1, -0.0, 5e-324, f64::MAX, 9_007_199_254_740_993.0, f64::NAN, f64::INFINITY]),
     ];
-    (whole, real, text(), prop::collection::vec(text(), 0..3)).prop_map(|(whole, real, text, texts)| Seed {
-        whole,
-        day: whole.rem_euclid(1 << 31),
-        time: whole,
-        real,
-        text,
-        texts,
-    })
+    (whole, real, text(), prop::collection::vec(text(), 0..3)).prop_map(
+        |(whole, real, text, texts)| Seed {
+            whole,
+            day: whole.rem_euclid(1 << 31),
+            time: whole,
+            real,
+            text,
+            texts,
+        },
+    )
 }
 
 /// A few records with some of the columns, each of any type.
 fn input() -> impl Strategy<Value = Input> {
-    let names = prop::sample::subsequence(vec!["phone", "city", "a,\"b\"", "amount", "tags", "photo"], 1..=6);
+    let names = prop::sample::subsequence(
+        vec!["phone", "city", "a,\"b\"", "amount", "tags", "photo"],
+        1..=6,
+    );
     (names, 1usize..8, 0usize..5).prop_flat_map(move |(names, rows, ids)| {
         let columns: Vec<_> = names
             .into_iter()
             .map(|name| {
                 let values = prop::collection::vec(prop::option::weighted(0.75, seed()), rows);
-                (prop::sample::select(kinds()), values).prop_map(move |(kind, values)| Golden { name, kind, values })
+                (prop::sample::select(kinds()), values).prop_map(move |(kind, values)| Golden {
+                    name,
+                    kind,
+                    values,
+                })
             })
             .collect();
-        (columns, prop::collection::vec(prop::bool::weighted(0.6), rows)).prop_map(move |(columns, failed)| Input { ids, columns, failed })
+        (columns, prop::collection::vec(prop::bool::weighted(0.6), rows))
+            .prop_map(move |(columns, failed)| Input { ids, columns, failed })
     })
 }
 
 fn write(path: &Path, id_column: &str, first: usize, input: &Input) {
-    let mut columns: Vec<(&str, ArrayRef)> = vec![(id_column, ids(input.ids, first, input.failed.len()))];
+    let mut columns: Vec<(&str, ArrayRef)> =
+        vec![(id_column, ids(input.ids, first, input.failed.len()))];
     for column in &input.columns {
         columns.push((column.name, array(&column.kind, &column.values)));
     }
-    let fields: Vec<Field> = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, array)| Field::new(*name, array.data_type().clone(), true))
+        .collect();
     let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, array)| array).collect()).unwrap();
+    let batch = RecordBatch::try_new(
+        Arc::clone(&schema),
+        columns.into_iter().map(|(_, array)| array).collect(),
+    )
+    .unwrap();
     let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), schema, None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
@@ -289,8 +360,14 @@ type Changes = Vec<(u64, String, BTreeMap<String, Box<RawValue>>)>;
 
 fn changes(plan: &Plan) -> Changes {
     let mut changes = Vec::new();
-    plan.for_each_change(|change| changes.push((change.row, change.provider_id.to_owned(), serde_json::from_str(change.fields).unwrap())))
-        .unwrap();
+    plan.for_each_change(|change| {
+        changes.push((
+            change.row,
+            change.provider_id.to_owned(),
+            serde_json::from_str(change.fields).unwrap(),
+        ))
+    })
+    .unwrap();
     changes
 }
 
@@ -298,7 +375,8 @@ fn shown(changes: &Changes) -> Vec<String> {
     changes
         .iter()
         .map(|(_, id, fields)| {
-            let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             format!("{id} {}", fields.join(", "))
         })
         .collect()
@@ -319,9 +397,10 @@ async fn planned_again(bench: &Bench, inputs: &[Input]) -> Result<(), TestCaseEr
     let first = plan(bench, files).await;
     let mut expected = changes(&first);
     let (mut journal, mut sum) = (String::new(), 0);
-    for (change, (row, provider_id, _)) in expected.iter().enumerate().filter(|(_, (row, ..))| failed[*row as usize - 1]) {
-        let problem =
-            json!({"change": change, "row": row, "provider_id": provider_id, "status": 400, "code": "REFUSED", "message": "a,\n\"b\""});
+    for (change, (row, provider_id, _)) in
+        expected.iter().enumerate().filter(|(_, (row, ..))| failed[*row as usize - 1])
+    {
+        let problem = json!({"change": change, "row": row, "provider_id": provider_id, "status": 400, "code": "REFUSED", "message": "a,\n\"b\""});
         let line = json!({"failed": problem}).to_string();
         let line = line.strip_suffix('}').unwrap();
         sum = xxhash_rust::xxh3::xxh3_64_with_seed(line.as_bytes(), sum);
@@ -343,14 +422,23 @@ async fn planned_again(bench: &Bench, inputs: &[Input]) -> Result<(), TestCaseEr
 }
 
 fn holds(cases: u32, provider: Provider, config: Value, inputs: impl Strategy<Value = Vec<Input>>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut config_json = json!({"provider_id_field": provider.id_column(), "source_id": "src_1"});
     for (key, value) in config.as_object().unwrap() {
         config_json[key] = value.clone();
     }
-    let bench =
-        runtime.block_on(async { Bench::new(component().await, "http://127.0.0.1:9", provider.destination_type(), config_json).unwrap() });
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let bench = runtime.block_on(async {
+        Bench::new(
+            component().await,
+            "http://127.0.0.1:9",
+            provider.destination_type(),
+            config_json,
+        )
+        .unwrap()
+    });
+    let mut runner =
+        TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     runner.run(&inputs, |inputs| runtime.block_on(planned_again(&bench, &inputs))).unwrap();
 }
 
@@ -358,7 +446,12 @@ fn holds(cases: u32, provider: Provider, config: Value, inputs: impl Strategy<Va
 fn rejects_are_planned_as_the_golden_records_were() {
     for provider in [Provider::HubSpot, Provider::Salesforce] {
         for policy in ["skip", "clear"] {
-            holds(24, provider, json!({"null_policy": policy}), prop::collection::vec(input(), 1..3));
+            holds(
+                24,
+                provider,
+                json!({"null_policy": policy}),
+                prop::collection::vec(input(), 1..3),
+            );
         }
     }
 }

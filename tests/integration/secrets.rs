@@ -18,7 +18,9 @@ fn secret_config(contacts: usize) -> Config {
 async fn an_answer_that_repeats_the_token_does_not_reach_the_guest() {
     let crm = Crm::with(Provider::HubSpot, secret_config(3), json!({})).await;
     let confirmed = crm.confirm(&crm.new_names(3)).await;
-    crm.simulator.world().fault(Rule::always(Fault::WrongBody(format!("{{\"message\":\"bad token {TOKEN}\"}}"))));
+    crm.simulator
+        .world()
+        .fault(Rule::always(Fault::WrongBody(format!("{{\"message\":\"bad token {TOKEN}\"}}"))));
     let link = crm.bench.link(TOKEN).unwrap();
     let report = crm.bench.run(&confirmed, link, Default::default(), |_| {}).await.unwrap();
     // The guest got no answer at all, so it can neither report nor repeat it.
@@ -37,16 +39,25 @@ async fn an_answer_that_repeats_any_secret_of_oauth_does_not_reach_the_guest() {
     crm.simulator.world().config.tokens[0].expired = true;
     assert!(oauth::run(&crm, 20, credential.clone()).await.ok());
     let mut secrets = oauth::secrets(&crm.simulator);
-    assert_eq!(secrets.len(), 2 + 3 + 1, "two access tokens, three refresh tokens, the client's secret: {secrets:?}");
+    assert_eq!(
+        secrets.len(),
+        2 + 3 + 1,
+        "two access tokens, three refresh tokens, the client's secret: {secrets:?}"
+    );
     secrets.push("nothing secret".to_owned());
     let confirmed = crm.confirm(&crm.new_names(30)).await;
     for secret in secrets {
         crm.simulator.world().faults.clear();
-        crm.simulator.world().fault(Rule::always(Fault::WrongBody(format!("{{\"message\":\"no {secret}\"}}"))).on("/crm/"));
+        crm.simulator.world().fault(
+            Rule::always(Fault::WrongBody(format!("{{\"message\":\"no {secret}\"}}"))).on("/crm/"),
+        );
         let link = oauth::link(&crm, credential.clone());
         let report = crm.bench.run(&confirmed, link, StopSignal::new(), |_| {}).await.unwrap();
         // What is withheld is an answer that never came.
-        let withheld = report.stopped.as_ref().is_some_and(|stopped| stopped.message.contains("HttpProtocolError"));
+        let withheld = report
+            .stopped
+            .as_ref()
+            .is_some_and(|stopped| stopped.message.contains("HttpProtocolError"));
         assert_eq!(withheld, secret != "nothing secret", "{secret}: {report:?}");
         assert!(!format!("{report:?}").contains(&secret));
     }

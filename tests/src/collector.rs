@@ -53,8 +53,15 @@ impl Collector {
                     let into = Arc::clone(&into);
                     async move {
                         let (parts, body) = request.into_parts();
-                        let (what, body) = (format!("{} {}", parts.method, parts.uri.path()), body.collect().await?.to_bytes());
-                        into.lock().unwrap_or_else(PoisonError::into_inner).push(Export { what, headers: parts.headers, body });
+                        let (what, body) = (
+                            format!("{} {}", parts.method, parts.uri.path()),
+                            body.collect().await?.to_bytes(),
+                        );
+                        into.lock().unwrap_or_else(PoisonError::into_inner).push(Export {
+                            what,
+                            headers: parts.headers,
+                            body,
+                        });
                         Ok::<_, hyper::Error>(Response::new(Full::<Bytes>::default()))
                     }
                 });

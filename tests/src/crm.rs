@@ -1,6 +1,10 @@
 //! A CRM, a destination in it, and golden records for it, in a line each.
 
-#![expect(missing_docs, clippy::unwrap_used, reason = "helpers of tests: their names say it, and one that panics has failed")]
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "helpers of tests: their names say it, and one that panics has failed"
+)]
 
 use crate::{Bench, component_file, load};
 use crm_simulator::{Config, Simulator, record_id};
@@ -25,15 +29,27 @@ pub const TOKEN: &str = "test-token";
 /// The bundled component, compiled once for all tests.
 pub async fn component() -> Arc<Component> {
     static LOADED: OnceCell<Arc<Component>> = OnceCell::const_new();
-    let loaded = LOADED.get_or_init(|| async { Arc::new(load(component_file(), EngineConfig::default()).await.unwrap()) }).await;
+    let loaded = LOADED
+        .get_or_init(|| async {
+            Arc::new(load(component_file(), EngineConfig::default()).await.unwrap())
+        })
+        .await;
     Arc::clone(loaded)
 }
 
 /// The component that breaks the rules, on a short leash.
 pub async fn hostile_guest() -> Arc<Component> {
     static LOADED: OnceCell<Arc<Component>> = OnceCell::const_new();
-    let config = EngineConfig { max_idle_spin: Duration::from_millis(400), max_memory: 8 << 20, ..EngineConfig::default() };
-    let loaded = LOADED.get_or_init(|| async { Arc::new(load(Path::new(hostile_guest_component::FILE), config).await.unwrap()) }).await;
+    let config = EngineConfig {
+        max_idle_spin: Duration::from_millis(400),
+        max_memory: 8 << 20,
+        ..EngineConfig::default()
+    };
+    let loaded = LOADED
+        .get_or_init(|| async {
+            Arc::new(load(Path::new(hostile_guest_component::FILE), config).await.unwrap())
+        })
+        .await;
     Arc::clone(loaded)
 }
 
@@ -114,12 +130,21 @@ impl Provider {
 
 /// Limits out of the way.
 pub fn config(contacts: usize) -> Config {
-    Config { hubspot_contacts: contacts, salesforce_contacts: contacts, hubspot_limit: 1_000_000, ..Config::default() }
+    Config {
+        hubspot_contacts: contacts,
+        salesforce_contacts: contacts,
+        hubspot_limit: 1_000_000,
+        ..Config::default()
+    }
 }
 
 /// Short deadlines, so that an answer that never comes does not hold a test up.
 pub fn impatient() -> TransportLimits {
-    TransportLimits { connect_timeout: Duration::from_secs(2), answer_timeout: Duration::from_millis(1_500), ..TransportLimits::default() }
+    TransportLimits {
+        connect_timeout: Duration::from_secs(2),
+        answer_timeout: Duration::from_millis(1_500),
+        ..TransportLimits::default()
+    }
 }
 
 impl Crm {
@@ -136,13 +161,21 @@ impl Crm {
         Crm::of(component().await, provider, config, more).await
     }
 
-    pub async fn of(component: Arc<Component>, provider: Provider, config: Config, more: Value) -> Crm {
+    pub async fn of(
+        component: Arc<Component>,
+        provider: Provider,
+        config: Config,
+        more: Value,
+    ) -> Crm {
         let simulator = Simulator::start(config).await.unwrap();
-        let mut config_json = json!({"provider_id_field": provider.id_column(), "source_id": "src_1"});
+        let mut config_json =
+            json!({"provider_id_field": provider.id_column(), "source_id": "src_1"});
         for (key, value) in more.as_object().unwrap() {
             config_json[key] = value.clone();
         }
-        let bench = Bench::new(component, &simulator.base_url(), provider.destination_type(), config_json).unwrap();
+        let bench =
+            Bench::new(component, &simulator.base_url(), provider.destination_type(), config_json)
+                .unwrap();
         Crm { simulator, bench, provider }
     }
 
@@ -153,8 +186,12 @@ impl Crm {
     pub async fn try_plan_asking(&self, asking: Asking, csv: &str) -> Result<Plan, PlanningError> {
         let file = self.bench.state.path().join("golden.csv");
         std::fs::write(&file, csv).unwrap();
-        let records = RecordSource::open("golden.csv", self.bench.state.path(), RecordOptions::default()).unwrap();
-        self.bench.plan_asking(asking, Box::new(records), vec![Fingerprint::of(&file).unwrap()]).await
+        let records =
+            RecordSource::open("golden.csv", self.bench.state.path(), RecordOptions::default())
+                .unwrap();
+        self.bench
+            .plan_asking(asking, Box::new(records), vec![Fingerprint::of(&file).unwrap()])
+            .await
     }
 
     pub async fn plan(&self, csv: &str) -> Plan {
@@ -200,8 +237,14 @@ impl Crm {
     pub async fn run_jsonl(&self, jsonl: &str) -> Report {
         let file = self.bench.state.path().join("golden.jsonl");
         std::fs::write(&file, jsonl).unwrap();
-        let records = RecordSource::open("golden.jsonl", self.bench.state.path(), RecordOptions::default()).unwrap();
-        let plan = self.bench.plan(Box::new(records), vec![Fingerprint::of(&file).unwrap()]).await.unwrap();
+        let records =
+            RecordSource::open("golden.jsonl", self.bench.state.path(), RecordOptions::default())
+                .unwrap();
+        let plan = self
+            .bench
+            .plan(Box::new(records), vec![Fingerprint::of(&file).unwrap()])
+            .await
+            .unwrap();
         self.run_confirmed(&self.bench.confirm(plan).unwrap()).await
     }
 
@@ -219,10 +262,17 @@ impl Crm {
     pub fn first_name(&self, n: usize) -> String {
         let world = self.simulator.world();
         match self.provider {
-            Provider::HubSpot => world.hubspot.value("contacts", &self.provider.id(n), "firstname").unwrap_or_default().to_owned(),
-            Provider::Salesforce => {
-                world.salesforce.value("Contact", &self.provider.id(n), "FirstName").and_then(Value::as_str).unwrap_or_default().to_owned()
-            }
+            Provider::HubSpot => world
+                .hubspot
+                .value("contacts", &self.provider.id(n), "firstname")
+                .unwrap_or_default()
+                .to_owned(),
+            Provider::Salesforce => world
+                .salesforce
+                .value("Contact", &self.provider.id(n), "FirstName")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 
@@ -233,7 +283,12 @@ impl Crm {
 
     /// Methods and paths that were received.
     pub fn requests(&self) -> Vec<String> {
-        self.simulator.world().requests.iter().map(|request| format!("{} {}", request.method, request.target)).collect()
+        self.simulator
+            .world()
+            .requests
+            .iter()
+            .map(|request| format!("{} {}", request.method, request.target))
+            .collect()
     }
 
     /// What was changed in the CRM by a request that could only have been a write.
@@ -247,7 +302,11 @@ pub fn changes(plan: &Plan) -> Vec<(String, Value, Value)> {
     let mut changes = Vec::new();
     plan.for_each_change(|change| {
         let json = |text: &str| serde_json::from_str(text).unwrap();
-        changes.push((change.provider_id.to_owned(), json(change.fields), change.before.map_or(Value::Null, json)));
+        changes.push((
+            change.provider_id.to_owned(),
+            json(change.fields),
+            change.before.map_or(Value::Null, json),
+        ));
     })
     .unwrap();
     changes
@@ -257,7 +316,11 @@ pub fn changes(plan: &Plan) -> Vec<(String, Value, Value)> {
 pub fn skipped(plan: &Plan) -> Vec<(u64, String, String)> {
     let rows = plan.skipped_rows().unwrap().map(Result::unwrap);
     let mut skipped: Vec<_> = rows
-        .flat_map(|rows| (0..rows.rows).map(move |n| (rows.first_row + n, rows.reason.clone(), rows.detail.clone().unwrap_or_default())))
+        .flat_map(|rows| {
+            (0..rows.rows).map(move |n| {
+                (rows.first_row + n, rows.reason.clone(), rows.detail.clone().unwrap_or_default())
+            })
+        })
         .collect();
     skipped.sort();
     skipped

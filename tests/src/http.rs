@@ -1,4 +1,5 @@
-//! A client of the service's API, as small as tests need it, which keeps all that it was ever answered.
+//! A client of the service's API, as small as tests need it, which keeps all that it was ever
+//! answered.
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -11,7 +12,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Where a service is now, and all that it has answered: shared by its clients, since it changes when the service is started again.
+/// Where a service is now, and all that it has answered: shared by its clients, since it changes
+/// when the service is started again.
 #[derive(Debug, Default)]
 pub struct Place {
     address: Mutex<String>,
@@ -45,7 +47,10 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Client").field("address", &self.place.address()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Client")
+            .field("address", &self.place.address())
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,7 +58,8 @@ impl Client {
     /// Somebody with this key.
     pub fn new(place: Arc<Place>, key: Option<&str>) -> Client {
         // A connection of its own for each request: the server behind it may be killed at any time.
-        let http = legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+        let http =
+            legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
         Client { place, key: key.map(str::to_owned), http }
     }
 
@@ -74,7 +80,13 @@ impl Client {
         if let Some(key) = &self.key {
             headers.push(("authorization".to_owned(), format!("Bearer {key}")));
         }
-        Call { client: self, method: method.to_owned(), path: path.to_owned(), headers, body: Bytes::new() }
+        Call {
+            client: self,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers,
+            body: Bytes::new(),
+        }
     }
 
     /// `GET`
@@ -156,12 +168,19 @@ impl Call<'_> {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let request = request.uri(format!("{}{}", self.client.place.address(), self.path)).body(Full::new(self.body))?;
+        let request = request
+            .uri(format!("{}{}", self.client.place.address(), self.path))
+            .body(Full::new(self.body))?;
         let answer = self.client.http.request(request).await.context("no answer")?;
         let (head, body) = answer.into_parts();
         let body = body.collect().await.context("the answer broke off")?.to_bytes();
         let answer = Answer { asked, status: head.status, headers: head.headers, body };
-        self.client.place.answers.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{answer:?}"));
+        self.client
+            .place
+            .answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(format!("{answer:?}"));
         Ok(answer)
     }
 }
@@ -214,8 +233,8 @@ impl Answer {
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
 
-    /// The problem (RFC 9457) that an answer with this status holds, whose form is checked, and whose detail has to have
-    /// these words.
+    /// The problem (RFC 9457) that an answer with this status holds, whose form is checked, and
+    /// whose detail has to have these words.
     ///
     /// # Panics
     /// If it is anything else.
@@ -226,7 +245,10 @@ impl Answer {
         let problem = self.json();
         assert_eq!(problem["status"], status, "{self:?}");
         for key in ["type", "title", "detail", "code", "request_id"] {
-            assert!(problem[key].as_str().is_some_and(|text| !text.is_empty()), "no `{key}` in {self:?}");
+            assert!(
+                problem[key].as_str().is_some_and(|text| !text.is_empty()),
+                "no `{key}` in {self:?}"
+            );
         }
         assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
         for word in words {

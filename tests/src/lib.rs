@@ -1,4 +1,5 @@
-//! What tests, demo and benchmarks share: the real component, plans and runs in a temporary folder; and the service.
+//! What tests, demo and benchmarks share: the real component, plans and runs in a temporary folder;
+//! and the service.
 
 pub mod bulk;
 pub mod collector;
@@ -35,8 +36,8 @@ use std::{
     sync::Arc,
 };
 
-/// Runs each of these on SQLite and on PostgreSQL. A test that is forgotten here is an unused function, which does not compile
-/// in CI.
+/// Runs each of these on SQLite and on PostgreSQL. A test that is forgotten here is an unused
+/// function, which does not compile in CI.
 #[macro_export]
 macro_rules! on_both {
     ($($(#[$on_sqlite:meta])? $name:ident),+ $(,)?) => {
@@ -98,8 +99,15 @@ impl Bench {
     ///
     /// # Errors
     /// If the base URL is none.
-    pub fn new(component: Arc<Component>, base_url: &str, destination_type: &str, config_json: Value) -> anyhow::Result<Bench> {
-        let Value::Object(config_json) = config_json else { anyhow::bail!("config_json is no object") };
+    pub fn new(
+        component: Arc<Component>,
+        base_url: &str,
+        destination_type: &str,
+        config_json: Value,
+    ) -> anyhow::Result<Bench> {
+        let Value::Object(config_json) = config_json else {
+            anyhow::bail!("config_json is no object")
+        };
         let destination = Destination {
             name: "people".to_owned(),
             destination_type: destination_type.to_owned(),
@@ -110,7 +118,13 @@ impl Bench {
             csv: Default::default(),
         };
         let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
-        Ok(Bench { component, destination, base_url: BaseUrl::parse(base_url, false)?, state: tempfile::tempdir()?, grant })
+        Ok(Bench {
+            component,
+            destination,
+            base_url: BaseUrl::parse(base_url, false)?,
+            state: tempfile::tempdir()?,
+            grant,
+        })
     }
 
     /// Where plans are kept.
@@ -127,7 +141,11 @@ impl Bench {
     ///
     /// # Errors
     /// What the planner says.
-    pub async fn plan(&self, records: Box<dyn Records>, fingerprints: Vec<Fingerprint>) -> Result<Plan, PlanningError> {
+    pub async fn plan(
+        &self,
+        records: Box<dyn Records>,
+        fingerprints: Vec<Fingerprint>,
+    ) -> Result<Plan, PlanningError> {
         self.plan_asking(Asking::Nothing, records, fingerprints).await
     }
 
@@ -167,7 +185,8 @@ impl Bench {
     /// # Errors
     /// If the gate stays shut.
     pub fn confirm_overriding(&self, plan: Plan, guards: &[&str]) -> anyhow::Result<ConfirmedPlan> {
-        let confirmation = Confirmation::explicit(plan.id().clone()).overriding(guards.iter().map(|name| (*name).to_owned()));
+        let confirmation = Confirmation::explicit(plan.id().clone())
+            .overriding(guards.iter().map(|name| (*name).to_owned()));
         Ok(plan.confirm(confirmation, &self.destination, &self.base_url, &self.component)?)
     }
 
@@ -176,7 +195,10 @@ impl Bench {
     /// # Errors
     /// If the token is none.
     pub fn link(&self, token: &str) -> anyhow::Result<Link> {
-        let pacer = Pacer::new(&self.component.destination_type(&self.destination.destination_type)?.pacing, None);
+        let pacer = Pacer::new(
+            &self.component.destination_type(&self.destination.destination_type)?.pacing,
+            None,
+        );
         self.link_with(token, pacer, TransportLimits::default())
     }
 
@@ -184,7 +206,12 @@ impl Bench {
     ///
     /// # Errors
     /// If the token is none.
-    pub fn link_with(&self, token: &str, pacer: Arc<Pacer>, limits: TransportLimits) -> anyhow::Result<Link> {
+    pub fn link_with(
+        &self,
+        token: &str,
+        pacer: Arc<Pacer>,
+        limits: TransportLimits,
+    ) -> anyhow::Result<Link> {
         self.link_by(Credential::bearer(token)?, pacer, limits)
     }
 
@@ -192,9 +219,21 @@ impl Bench {
     ///
     /// # Errors
     /// If no transport can be had.
-    pub fn link_by(&self, credential: Credential, pacer: Arc<Pacer>, limits: TransportLimits) -> anyhow::Result<Link> {
+    pub fn link_by(
+        &self,
+        credential: Credential,
+        pacer: Arc<Pacer>,
+        limits: TransportLimits,
+    ) -> anyhow::Result<Link> {
         let transport = Transport::new(&self.base_url, None, limits)?;
-        Ok(Link { base_url: self.base_url.clone(), credential, pacer, transport, observer: None, account: None })
+        Ok(Link {
+            base_url: self.base_url.clone(),
+            credential,
+            pacer,
+            transport,
+            observer: None,
+            account: None,
+        })
     }
 
     /// Runs a confirmed plan, or takes its run up again.
@@ -209,6 +248,16 @@ impl Bench {
         watching: impl FnOnce(Watch),
     ) -> anyhow::Result<Report> {
         let journal = Journal::open(&self.runs_dir(), confirmed.plan().id())?;
-        Ok(run::run(&self.component, &self.grant, confirmed, Part::Whole, link, journal, stop, watching).await?)
+        Ok(run::run(
+            &self.component,
+            &self.grant,
+            confirmed,
+            Part::Whole,
+            link,
+            journal,
+            stop,
+            watching,
+        )
+        .await?)
     }
 }

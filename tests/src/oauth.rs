@@ -1,6 +1,10 @@
 //! Credentials of OAuth against the simulator's token endpoints.
 
-#![expect(missing_docs, clippy::unwrap_used, reason = "helpers of tests: their names say it, and one that panics has failed")]
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "helpers of tests: their names say it, and one that panics has failed"
+)]
 
 use crate::crm::{Crm, Provider, config, impatient};
 use crm_simulator::{Config, Simulator};
@@ -39,8 +43,12 @@ pub fn quick() -> TransportLimits {
 
 pub fn credential(url: &str, limits: TransportLimits, grant: Grant) -> Credential {
     let provider = if url.contains("/services/") { "salesforce" } else { "hubspot" };
-    let endpoint = TokenEndpoint::new(url, false, None, limits).unwrap().naming(well_known::account_in_answer(provider));
-    let client = Client::new("test-client", Some(&secret(CLIENT_SECRET)), ClientAuthentication::Body).unwrap();
+    let endpoint = TokenEndpoint::new(url, false, None, limits)
+        .unwrap()
+        .naming(well_known::account_in_answer(provider));
+    let client =
+        Client::new("test-client", Some(&secret(CLIENT_SECRET)), ClientAuthentication::Body)
+            .unwrap();
     Credential::oauth(endpoint, client, grant)
 }
 
@@ -57,7 +65,11 @@ pub fn token_file(crm: &Crm) -> PathBuf {
 }
 
 pub fn refreshing(crm: &Crm, provider: Provider, limits: TransportLimits) -> Credential {
-    credential(&token_url(crm, provider), limits, Grant::RefreshToken(Arc::new(TokenFile::new(token_file(crm)))))
+    credential(
+        &token_url(crm, provider),
+        limits,
+        Grant::RefreshToken(Arc::new(TokenFile::new(token_file(crm)))),
+    )
 }
 
 pub fn link(crm: &Crm, credential: Credential) -> Link {
@@ -74,15 +86,24 @@ pub async fn run(crm: &Crm, count: usize, credential: Credential) -> Report {
     crm.bench.run(&confirmed, link(crm, credential), StopSignal::new(), |_| {}).await.unwrap()
 }
 
-/// What the log of the simulator knows of OAuth's secrets: access tokens, refresh tokens, assertions.
+/// What the log of the simulator knows of OAuth's secrets: access tokens, refresh tokens,
+/// assertions.
 pub fn secrets(simulator: &Simulator) -> Vec<String> {
     let world = simulator.world();
-    let mut secrets = vec![CLIENT_SECRET.to_owned(), REFRESH_TOKEN.to_owned(), world.hubspot.refresh_token.clone()];
+    let mut secrets = vec![
+        CLIENT_SECRET.to_owned(),
+        REFRESH_TOKEN.to_owned(),
+        world.hubspot.refresh_token.clone(),
+    ];
     secrets.extend(world.config.tokens.iter().map(|token| token.text.clone()));
     for request in &world.requests {
         let text = request.text();
         let fields = text.split('&').filter_map(|pair| pair.split_once('='));
-        secrets.extend(fields.filter(|(name, _)| ["refresh_token", "assertion"].contains(name)).map(|(_, value)| value.to_owned()));
+        secrets.extend(
+            fields
+                .filter(|(name, _)| ["refresh_token", "assertion"].contains(name))
+                .map(|(_, value)| value.to_owned()),
+        );
     }
     secrets.sort();
     secrets.dedup();

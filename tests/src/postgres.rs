@@ -1,8 +1,10 @@
-//! A PostgreSQL server for the tests of one process: made in a temporary folder, used over loopback, gone when the process is.
+//! A PostgreSQL server for the tests of one process: made in a temporary folder, used over
+//! loopback, gone when the process is.
 //!
-//! A shell stands between: it makes the cluster, starts it, and then reads its own standard input until that ends. The other end of
-//! it is held by the test process and by nothing else, so however that process ends (returning, panicking, killed), the shell
-//! stops the server and removes the folder.
+//! A shell stands between: it makes the cluster, starts it, and then reads its own standard input
+//! until that ends. The other end of it is held by the test process and by nothing else, so however
+//! that process ends (returning, panicking, killed), the shell stops the server and removes the
+//! folder.
 
 use anyhow::{Context, bail, ensure};
 use sqlx::Connection;
@@ -23,7 +25,8 @@ use std::{
     },
 };
 
-/// Its first argument is the folder, the second where PostgreSQL's programs are, the third the port.
+/// Its first argument is the folder, the second where PostgreSQL's programs are, the third the
+/// port.
 const SCRIPT: &str = r#"
 # Whoever would read the word `ready` may have ended meanwhile.
 trap '' PIPE
@@ -59,7 +62,10 @@ impl Postgres {
     pub fn shared() -> anyhow::Result<&'static Postgres> {
         static SHARED: OnceLock<Result<Postgres, String>> = OnceLock::new();
         // Kept as text: each test that needs it tells what went wrong.
-        SHARED.get_or_init(|| Postgres::start().map_err(|error| format!("{error:#}"))).as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+        SHARED
+            .get_or_init(|| Postgres::start().map_err(|error| format!("{error:#}")))
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("{error}"))
     }
 
     /// A new, empty database, and the URL that opens it.
@@ -70,7 +76,9 @@ impl Postgres {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("test_{}", MADE.fetch_add(1, Relaxed));
         let mut connection = sqlx::PgConnection::connect(&self.url("postgres")).await?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&mut connection)
+            .await?;
         connection.close().await?;
         Ok(self.url(&name))
     }
@@ -101,7 +109,11 @@ impl Postgres {
     /// The server, or its log.
     fn start_at(programs: &Path, port: u16) -> anyhow::Result<Result<Postgres, String>> {
         let dir = tempfile::Builder::new().prefix("reverse-sync-postgres-").tempdir()?;
-        let password = format!("{:016x}{:016x}", RandomState::new().build_hasher().finish(), RandomState::new().build_hasher().finish());
+        let password = format!(
+            "{:016x}{:016x}",
+            RandomState::new().build_hasher().finish(),
+            RandomState::new().build_hasher().finish()
+        );
         let password_file = dir.path().join("password");
         fs::write(&password_file, &password)?;
         fs::set_permissions(&password_file, fs::Permissions::from_mode(0o600))?;
@@ -116,13 +128,20 @@ impl Postgres {
             }
             shell.uid(uid).gid(gid);
         }
-        // A group of its own, so that what interrupts the tests in a terminal leaves it time to clean up.
-        shell.current_dir("/").process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        // A group of its own, so that what interrupts the tests in a terminal leaves it time to
+        // clean up.
+        shell
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
         let mut shell = shell.spawn().context("cannot start /bin/sh")?;
         // From here the folder is the shell's to remove.
         let _dir = dir.keep();
         let alive = shell.stdin.take().context("the shell has no standard input")?;
-        let mut output = BufReader::new(shell.stdout.take().context("the shell has no standard output")?);
+        let mut output =
+            BufReader::new(shell.stdout.take().context("the shell has no standard output")?);
         let mut said = String::new();
         output.read_line(&mut said)?;
         if said.trim() == "ready" {
@@ -141,10 +160,15 @@ impl Postgres {
 /// If they are nowhere.
 pub fn programs() -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut debian: Vec<PathBuf> =
-        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path().join("bin"))).collect();
+    let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .collect();
     // The newest last, and taken first.
-    debian.sort_by_key(|dir| dir.parent().and_then(Path::file_name).and_then(|name| name.to_str()?.parse::<u32>().ok()));
+    debian.sort_by_key(|dir| {
+        dir.parent().and_then(Path::file_name).and_then(|name| name.to_str()?.parse::<u32>().ok())
+    });
     let has_server = |dir: &PathBuf| dir.join("initdb").is_file() && dir.join("pg_ctl").is_file();
     debian.into_iter().rev().chain(std::env::split_paths(&path)).find(has_server).context(
         "this test needs PostgreSQL's initdb and pg_ctl, and they are neither in PATH nor in /usr/lib/postgresql/*/bin. \

@@ -1,4 +1,5 @@
-//! The service as its users have it: the real program, with a state folder and a database of its own.
+//! The service as its users have it: the real program, with a state folder and a database of its
+//! own.
 
 use crate::{
     http::{Client, Place},
@@ -61,7 +62,12 @@ impl Service {
     ///
     /// # Errors
     /// If it does not start.
-    pub async fn start(program: &Path, database: Database, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Service> {
+    pub async fn start(
+        program: &Path,
+        database: Database,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Service> {
         let url = match database {
             Database::Sqlite => None,
             Database::Postgres => Some(Postgres::shared()?.database().await?),
@@ -71,11 +77,17 @@ impl Service {
         Ok(service)
     }
 
-    /// A service that has not been started, on a new state and on the PostgreSQL database with this URL, or else SQLite.
+    /// A service that has not been started, on a new state and on the PostgreSQL database with this
+    /// URL, or else SQLite.
     ///
     /// # Errors
     /// If there is no such program, or no folder can be made.
-    pub fn new(program: &Path, url: Option<String>, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Service> {
+    pub fn new(
+        program: &Path,
+        url: Option<String>,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Service> {
         ensure!(program.is_file(), "{} is not built; run `cargo xtask test`", program.display());
         let dir = tempfile::Builder::new().prefix("reverse-sync-service-").tempdir()?;
         let database = if url.is_some() { Database::Postgres } else { Database::Sqlite };
@@ -88,7 +100,10 @@ impl Service {
                 .chain(arguments)
                 .map(|text| (*text).to_owned())
                 .collect(),
-            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             child: None,
             printed: Arc::default(),
             log: "log".to_owned(),
@@ -96,10 +111,12 @@ impl Service {
         })
     }
 
-    /// Another service on the same state, which has not been started. It may reach the database by another URL.
+    /// Another service on the same state, which has not been started. It may reach the database by
+    /// another URL.
     #[must_use]
     pub fn beside(&self, url: Option<String>) -> Service {
-        let (arguments, environment, dir) = (self.arguments.clone(), self.environment.clone(), Arc::clone(&self.dir));
+        let (arguments, environment, dir) =
+            (self.arguments.clone(), self.environment.clone(), Arc::clone(&self.dir));
         let log = format!("{}+", self.log);
         Service {
             place: Arc::default(),
@@ -138,12 +155,15 @@ impl Service {
             .stderr(log)
             .spawn()
             .context("cannot start the service")?;
-        let mut lines = BufReader::new(child.stdout.take().context("it has no standard output")?).lines();
+        let mut lines =
+            BufReader::new(child.stdout.take().context("it has no standard output")?).lines();
         let printed = Arc::clone(&self.printed);
-        let print = move |line: String| printed.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let print =
+            move |line: String| printed.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         let listening = async {
             while let Some(line) = lines.next_line().await? {
-                let address = line.split_once("listening on ").map(|(_, address)| address.trim().to_owned());
+                let address =
+                    line.split_once("listening on ").map(|(_, address)| address.trim().to_owned());
                 print(line);
                 if let Some(address) = address {
                     return Ok(address);
@@ -153,7 +173,11 @@ impl Service {
         };
         let address = match tokio::time::timeout(START, listening).await {
             Ok(address) => address?,
-            Err(_) => bail!("it did not say where it listens within {} s: {}", START.as_secs(), self.log()),
+            Err(_) => bail!(
+                "it did not say where it listens within {} s: {}",
+                START.as_secs(),
+                self.log()
+            ),
         };
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
@@ -191,8 +215,12 @@ impl Service {
     pub async fn stop(&mut self) -> anyhow::Result<bool> {
         let mut child = self.child.take().context("it is not running")?;
         let id = child.id().context("it has ended")?;
-        ensure!(Command::new("kill").arg(id.to_string()).status().await?.success(), "cannot signal it");
-        let status = tokio::time::timeout(START, child.wait()).await.context("it does not stop")??;
+        ensure!(
+            Command::new("kill").arg(id.to_string()).status().await?.success(),
+            "cannot signal it"
+        );
+        let status =
+            tokio::time::timeout(START, child.wait()).await.context("it does not stop")??;
         Ok(status.success())
     }
 
@@ -206,7 +234,10 @@ impl Service {
     /// # Errors
     /// If it is not running.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let id = self.process_id().and_then(|id| Pid::from_raw(id.cast_signed())).context("it is not running")?;
+        let id = self
+            .process_id()
+            .and_then(|id| Pid::from_raw(id.cast_signed()))
+            .context("it is not running")?;
         Ok(kill_process(id, signal)?)
     }
 
@@ -233,7 +264,10 @@ impl Service {
     /// # Errors
     /// If it cannot be started.
     pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        let output = self.command(arguments).envs(self.environment.iter().map(|(name, value)| (name, value))).output();
+        let output = self
+            .command(arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .output();
         output.await.context("cannot start the program")
     }
 
@@ -244,8 +278,14 @@ impl Service {
     pub async fn org(&self, name: &str) -> anyhow::Result<Org> {
         let output = self.run(&["orgs", "add", name]).await?;
         ensure!(output.status.success(), "{output:?}");
-        let printed: Value = serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))?;
-        let text = |key: &str| printed[key].as_str().map(str::to_owned).with_context(|| format!("no `{key}` in {printed}"));
+        let printed: Value =
+            serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))?;
+        let text = |key: &str| {
+            printed[key]
+                .as_str()
+                .map(str::to_owned)
+                .with_context(|| format!("no `{key}` in {printed}"))
+        };
         Ok(Org { id: text("org_id")?, admin: self.client(Some(&text("api_key")?)) })
     }
 
@@ -266,7 +306,9 @@ impl Service {
 
     /// What opens its database.
     pub fn database_url(&self) -> String {
-        self.url.clone().unwrap_or_else(|| format!("sqlite://{}", self.state().join("reverse-sync.db").display()))
+        self.url.clone().unwrap_or_else(|| {
+            format!("sqlite://{}", self.state().join("reverse-sync.db").display())
+        })
     }
 
     /// Changes one row of its database behind its back.
@@ -276,7 +318,10 @@ impl Service {
     pub async fn execute(&self, sql: &str) -> anyhow::Result<()> {
         sqlx::any::install_default_drivers();
         let mut connection = AnyConnection::connect(&self.database_url()).await?;
-        let changed = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?.rows_affected();
+        let changed = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+            .execute(&mut connection)
+            .await?
+            .rows_affected();
         connection.close().await?;
         ensure!(changed == 1, "{changed} rows were changed by {sql}");
         Ok(())
@@ -287,7 +332,8 @@ impl Service {
         self.dir.path().join("state")
     }
 
-    /// The lines that it has printed in all its lives. Those that follow `listening on` may be a moment late.
+    /// The lines that it has printed in all its lives. Those that follow `listening on` may be a
+    /// moment late.
     pub fn printed(&self) -> Vec<String> {
         self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

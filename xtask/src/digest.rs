@@ -1,4 +1,5 @@
-//! The digest of the component, which grants and plans pin. A release says in a file which one it has.
+//! The digest of the component, which grants and plans pin. A release says in a file which one it
+//! has.
 
 use anyhow::{Context, Result, bail};
 use reverse_sync_component::{COMPILER, COMPONENT};
@@ -9,12 +10,17 @@ const RECORD: &str = "plugin/component.digest";
 
 /// Compares the component with the one on record. Another compiler makes another one.
 pub(crate) fn check() -> Result<()> {
-    let kept = fs::read_to_string(RECORD).with_context(|| format!("{RECORD} is not there; `cargo xtask record` writes it"))?;
+    let kept = fs::read_to_string(RECORD)
+        .with_context(|| format!("{RECORD} is not there; `cargo xtask record` writes it"))?;
     let (built, compiler) = (built(), kept.lines().next().unwrap_or_default());
     if compiler != COMPILER {
-        println!("component: on record is one by {compiler}, and this is {COMPILER}; they cannot be compared");
+        println!(
+            "component: on record is one by {compiler}, and this is {COMPILER}; they cannot be compared"
+        );
     } else if kept != built {
-        bail!("the component is not the one in {RECORD}:\n{built}If it was changed on purpose, `cargo xtask record` puts it on record");
+        bail!(
+            "the component is not the one in {RECORD}:\n{built}If it was changed on purpose, `cargo xtask record` puts it on record"
+        );
     }
     Ok(())
 }

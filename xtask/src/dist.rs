@@ -35,19 +35,43 @@ pub(crate) fn dist() -> Result<()> {
     }
     fs::write(dir.join("SHA256SUMS"), &sums)?;
     // A copy that was written is no program yet.
-    fs::set_permissions(dir.join(&command), fs::metadata(target_dir().join("release").join(&command))?.permissions())?;
+    fs::set_permissions(
+        dir.join(&command),
+        fs::metadata(target_dir().join("release").join(&command))?.permissions(),
+    )?;
     print!("{}:\n{sums}", dir.display());
     Ok(())
 }
 
-/// The dependencies of a package, built for this machine or for a target. cargo-cyclonedx writes a file beside the manifest of every package
-/// of the workspace: takes the one that was meant, without the path of this machine, and removes them all.
+/// The dependencies of a package, built for this machine or for a target. cargo-cyclonedx writes a
+/// file beside the manifest of every package of the workspace: takes the one that was meant,
+/// without the path of this machine, and removes them all.
 fn sbom(package: &str, target: Option<&str>) -> Result<Vec<u8>> {
     let tools = target_dir().join("tools/cyclonedx");
-    run(Command::new("cargo").args(["install", "--locked", "--quiet", "cargo-cyclonedx", "--version", CYCLONEDX, "--root"]).arg(&tools))?;
+    run(Command::new("cargo")
+        .args([
+            "install",
+            "--locked",
+            "--quiet",
+            "cargo-cyclonedx",
+            "--version",
+            CYCLONEDX,
+            "--root",
+        ])
+        .arg(&tools))?;
     let mut command = Command::new(tools.join("bin/cargo-cyclonedx"));
-    command.args(["cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5", "--no-build-deps"]);
-    command.args(["--override-filename", "sbom.cdx", "--manifest-path"]).arg(Path::new(package).join("Cargo.toml"));
+    command.args([
+        "cyclonedx",
+        "--quiet",
+        "--format",
+        "json",
+        "--spec-version",
+        "1.5",
+        "--no-build-deps",
+    ]);
+    command
+        .args(["--override-filename", "sbom.cdx", "--manifest-path"])
+        .arg(Path::new(package).join("Cargo.toml"));
     run(command.args(target.map(|target| format!("--target={target}"))))?;
     let made = fs::read_to_string(Path::new(package).join("sbom.cdx.json"));
     let others = Command::new("git").args(["ls-files", "--others", "*sbom.cdx.json"]).output()?;

@@ -20,11 +20,21 @@ pub(crate) fn lint() -> Result<()> {
     deny()?;
     run(cargo().args(["clippy", "--locked", "--all-targets", "--", "-D", "warnings"]))?;
     // Alone, so that the library is built without the features that the command needs.
-    run(cargo().args(["clippy", "--locked", "--package", "embed", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo().args([
+        "clippy",
+        "--locked",
+        "--package",
+        "embed",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     run(cargo().args(["doc", "--locked", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Checks the dependencies against `deny.toml`. Advisories come from RustSec's database on GitHub; if it cannot be downloaded, says so.
+/// Checks the dependencies against `deny.toml`. Advisories come from RustSec's database on GitHub;
+/// if it cannot be downloaded, says so.
 fn deny() -> Result<()> {
     let deny = || {
         let mut command = Command::new(target_dir().join("tools/deny/bin/cargo-deny"));

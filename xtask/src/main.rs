@@ -32,7 +32,11 @@ Everything else is plain cargo: cargo build, test, clippy, doc.
 ";
 
 fn main() -> ExitCode {
-    let done = if env::var_os(fuzz::WRAPPER).is_some() { fuzz::rustc(env::args_os().skip(1)) } else { dispatch() };
+    let done = if env::var_os(fuzz::WRAPPER).is_some() {
+        fuzz::rustc(env::args_os().skip(1))
+    } else {
+        dispatch()
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -57,7 +61,15 @@ fn dispatch() -> Result<()> {
         }
         "test" => test(&rest),
         "bench" => {
-            run(cargo().args(["build", "--release", "--locked", "--bin", "reverse-sync", "--bin", "bench"]))?;
+            run(cargo().args([
+                "build",
+                "--release",
+                "--locked",
+                "--bin",
+                "reverse-sync",
+                "--bin",
+                "bench",
+            ]))?;
             run(cargo().args(["run", "--release", "--locked", "--bin", "bench", "--"]).args(&rest))
         }
         "fuzz" => fuzz::fuzz(&rest),
@@ -77,13 +89,18 @@ fn test(arguments: &[String]) -> Result<()> {
     if let Err(error) = run(Command::new(".ci/install").arg("test")) {
         eprintln!("{error:#}; the tests that need it will fail");
     }
-    let (long, rest): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| *argument == "--long");
-    let (for_cargo, for_tests) = rest.split_at(rest.iter().position(|argument| *argument == "--").unwrap_or(rest.len()));
+    let (long, rest): (Vec<_>, Vec<_>) =
+        arguments.iter().partition(|argument| *argument == "--long");
+    let (for_cargo, for_tests) =
+        rest.split_at(rest.iter().position(|argument| *argument == "--").unwrap_or(rest.len()));
     let mut test = cargo();
     if !long.is_empty() {
         test.env("REVERSE_SYNC_HISTORIES", "1000");
     }
-    test.args(["test", "--locked"]).args(for_cargo).args(["--", "--include-ignored"]).args(for_tests.iter().skip(1));
+    test.args(["test", "--locked"])
+        .args(for_cargo)
+        .args(["--", "--include-ignored"])
+        .args(for_tests.iter().skip(1));
     run(&mut test)
 }
 

@@ -10,9 +10,12 @@ use std::{
 /// The cargo that runs this.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What the cargo that runs this says of this package. Some build scripts look at it, and would build anew what plain cargo has built.
+    // What the cargo that runs this says of this package. Some build scripts look at it, and would
+    // build anew what plain cargo has built.
     for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+        if name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
             cargo.env_remove(name);
         }
     }

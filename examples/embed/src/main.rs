@@ -1,4 +1,5 @@
-//! The smallest host: golden records that are in memory already, planned, confirmed and run from a program of one's own.
+//! The smallest host: golden records that are in memory already, planned, confirmed and run from a
+//! program of one's own.
 //!
 //! ```text
 //! embed COMPONENT BASE_URL STATE_DIR      with the token in HUBSPOT_TOKEN
@@ -30,7 +31,8 @@ use reverse_sync::{
 };
 use std::{path::PathBuf, sync::Arc};
 
-/// Any source of Arrow batches is a source of golden records: this one is a resolver's result, kept in memory.
+/// Any source of Arrow batches is a source of golden records: this one is a resolver's result, kept
+/// in memory.
 struct Resolved(std::vec::IntoIter<RecordBatch>);
 
 impl Records for Resolved {
@@ -52,14 +54,21 @@ fn resolved() -> Result<Resolved> {
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let mut argument =
-        |what: &'static str| arguments.next().with_context(|| format!("usage: embed COMPONENT BASE_URL STATE_DIR; {what} is missing"));
+    let mut argument = |what: &'static str| {
+        arguments.next().with_context(|| {
+            format!("usage: embed COMPONENT BASE_URL STATE_DIR; {what} is missing")
+        })
+    };
     let component: PathBuf = argument("COMPONENT")?.into();
     let base_url = BaseUrl::parse(&argument("BASE_URL")?, false)?;
     let state: PathBuf = argument("STATE_DIR")?.into();
 
-    // One engine per process; a component is compiled once, and each call gets an instance of its own.
-    let engine = Engine::new(EngineConfig { cache_dir: Some(state.join("cache")), ..EngineConfig::default() })?;
+    // One engine per process; a component is compiled once, and each call gets an instance of its
+    // own.
+    let engine = Engine::new(EngineConfig {
+        cache_dir: Some(state.join("cache")),
+        ..EngineConfig::default()
+    })?;
     let component = Component::describe(engine.load_file(&component)?).await?;
     let destination = Destination {
         name: "people".to_owned(),
@@ -81,29 +90,45 @@ async fn main() -> Result<()> {
         asking: Asking::Nothing,
         grant: &grant,
         records: Box::new(resolved()?),
-        // Golden records from files have fingerprints, so that a plan goes stale with them; these have none.
+        // Golden records from files have fingerprints, so that a plan goes stale with them; these
+        // have none.
         fingerprints: vec![],
         plans_dir: &state.join("plans"),
     };
     let plan = planner::plan(&component, planning).await?;
     let header = plan.header();
     println!("{}: {} of {} would be updated", header.plan_id, header.writable, header.total);
-    plan.for_each_change(|change| println!("  row {}, record {}: {}", change.row, change.provider_id, change.fields))?;
+    plan.for_each_change(|change| {
+        println!("  row {}, record {}: {}", change.row, change.provider_id, change.fields)
+    })?;
 
     // The gate. A real host asks somebody here; only a confirmed plan can be run.
     let confirmation = Confirmation::explicit(plan.id().clone());
     let confirmed = plan.confirm(confirmation, &destination, &base_url, &component)?;
 
-    // Only now is a credential needed. Make one pacer and one transport per source, and share them between its runs.
-    let credential = Credential::bearer(&std::env::var("HUBSPOT_TOKEN").context("HUBSPOT_TOKEN is not set")?)?;
-    let pacer = Pacer::new(&component.destination_type(&destination.destination_type)?.pacing, None);
+    // Only now is a credential needed. Make one pacer and one transport per source, and share them
+    // between its runs.
+    let credential =
+        Credential::bearer(&std::env::var("HUBSPOT_TOKEN").context("HUBSPOT_TOKEN is not set")?)?;
+    let pacer =
+        Pacer::new(&component.destination_type(&destination.destination_type)?.pacing, None);
     let transport = Transport::new(&base_url, None, TransportLimits::default())?;
     let link = Link { base_url, credential, pacer, transport, observer: None, account: None };
     let runs_dir = state.join("runs");
     let journal = Journal::open(&runs_dir, confirmed.plan().id())?;
-    let passes = Passes { component: &component, grant: &grant, confirmed: &confirmed, runs_dir: &runs_dir, link, stop: StopSignal::new() };
+    let passes = Passes {
+        component: &component,
+        grant: &grant,
+        confirmed: &confirmed,
+        runs_dir: &runs_dir,
+        link,
+        stop: StopSignal::new(),
+    };
     let done = passes.all(Checks::default(), journal, |_| {}).await?;
     let rights = &component.destination_type(&destination.destination_type)?.required_rights;
-    println!("{}", serde_json::to_string_pretty(&RunSummary::of(&done, confirmed.plan().header(), rights))?);
+    println!(
+        "{}",
+        serde_json::to_string_pretty(&RunSummary::of(&done, confirmed.plan().header(), rights))?
+    );
     Ok(())
 }

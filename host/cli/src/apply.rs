@@ -1,4 +1,5 @@
-//! From a plan to what became of it: shown, confirmed, run, verified, reported. What `run` and `undo` share.
+//! From a plan to what became of it: shown, confirmed, run, verified, reported. What `run` and
+//! `undo` share.
 
 use crate::{
     audit,
@@ -34,7 +35,8 @@ pub(crate) struct ApplyArgs {
     /// Go on in spite of this guard; may be given several times
     #[arg(long = "override", value_name = "GUARD")]
     overridden: Vec<String>,
-    /// Write this many records first, read all of them back, and go on only if each holds what was written
+    /// Write this many records first, read all of them back, and go on only if each holds what was
+    /// written
     #[arg(long, value_name = "N")]
     canary: Option<NonZeroU64>,
     /// Read records back after the run: a sample of 100, or `--verify=all`
@@ -58,7 +60,12 @@ impl ApplyArgs {
 fn exit(done: &Done) -> Exit {
     match done.report.stopped.as_ref().map(|stopped| stopped.reason) {
         Some(StopReason::Cancelled) => Exit::Interrupted,
-        Some(StopReason::Unauthorized | StopReason::RateLimited | StopReason::Unavailable | StopReason::Credential) => Exit::Unavailable,
+        Some(
+            StopReason::Unauthorized
+            | StopReason::RateLimited
+            | StopReason::Unavailable
+            | StopReason::Credential,
+        ) => Exit::Unavailable,
         Some(StopReason::Refused) => Exit::Refused,
         Some(StopReason::Rejected | StopReason::Component) => Exit::RecordsFailed,
         Some(StopReason::Journal | StopReason::Internal) => Exit::Usage,
@@ -87,12 +94,19 @@ pub(crate) async fn apply(
         rejects::check_inputs(path, &plan).or_exit(Exit::Usage)?;
     }
     if !args.json || !args.confirm {
-        // Standard output belongs to the JSON; what a person has to judge goes where the question goes.
-        write!(terminal::err(), "{}", render::plan(&plan, false).or_exit(Exit::Usage)?).or_exit(Exit::Usage)?;
+        // Standard output belongs to the JSON; what a person has to judge goes where the question
+        // goes.
+        write!(terminal::err(), "{}", render::plan(&plan, false).or_exit(Exit::Usage)?)
+            .or_exit(Exit::Usage)?;
     }
     if header.writable == 0 {
         // Whoever asked for the rejects gets those of the plan: all of it is skipped.
-        let rejects = args.rejects.as_deref().map(|path| rejects::write(path, &plan, None)).transpose().or_exit(Exit::Usage)?;
+        let rejects = args
+            .rejects
+            .as_deref()
+            .map(|path| rejects::write(path, &plan, None))
+            .transpose()
+            .or_exit(Exit::Usage)?;
         if args.json {
             let nothing = RunSummary { ok: Some(true), ..RunSummary::begun(&header) };
             render::run_json(&nothing, None, &plan, rejects.as_ref()).or_exit(Exit::Usage)?;
@@ -101,33 +115,66 @@ pub(crate) async fn apply(
     }
     let confirmed = match confirmed(workspace, target, plan, args, can_ask) {
         Err(failure) if args.confirm => {
-            audit::append_refused(&workspace.audit_log(), &header, &workspace.component, &failure.error).or_exit(Exit::Usage)?;
+            audit::append_refused(
+                &workspace.audit_log(),
+                &header,
+                &workspace.component,
+                &failure.error,
+            )
+            .or_exit(Exit::Usage)?;
             return Err(failure);
         }
         confirmed => confirmed?,
     };
     // On disk before the first request: whatever happens to this process, it is known who said yes.
     workspace.keep_component().or_exit(Exit::Usage)?;
-    audit::append_begin(&workspace.audit_log(), &confirmed, &workspace.component).or_exit(Exit::Usage)?;
+    audit::append_begin(&workspace.audit_log(), &confirmed, &workspace.component)
+        .or_exit(Exit::Usage)?;
     let ended = go(workspace, target, link, &confirmed, args).await;
     let rights = &target.served.required_rights;
     let summary = ended.as_ref().map(|done| RunSummary::of(done, &header, rights));
-    audit::append(&workspace.audit_log(), &confirmed, &workspace.component, summary.as_ref().map_err(|failure| &failure.error))
-        .or_exit(Exit::Usage)?;
+    audit::append(
+        &workspace.audit_log(),
+        &confirmed,
+        &workspace.component,
+        summary.as_ref().map_err(|failure| &failure.error),
+    )
+    .or_exit(Exit::Usage)?;
     let summary = summary.ok();
     let done = ended?;
     let plan = confirmed.plan();
-    let rejects = args.rejects.as_deref().map(|path| rejects::write(path, plan, Some(&done.report))).transpose().or_exit(Exit::Usage)?;
+    let rejects = args
+        .rejects
+        .as_deref()
+        .map(|path| rejects::write(path, plan, Some(&done.report)))
+        .transpose()
+        .or_exit(Exit::Usage)?;
     match summary.filter(|_| args.json) {
-        Some(summary) => render::run_json(&summary, Some(&done.report.journal), plan, rejects.as_ref()).or_exit(Exit::Usage)?,
-        None => terminal::print(format_args!("{}", render::report(&done, &header, rights).or_exit(Exit::Usage)?)),
+        Some(summary) => {
+            render::run_json(&summary, Some(&done.report.journal), plan, rejects.as_ref())
+                .or_exit(Exit::Usage)?
+        }
+        None => terminal::print(format_args!(
+            "{}",
+            render::report(&done, &header, rights).or_exit(Exit::Usage)?
+        )),
     }
     Ok(exit(&done))
 }
 
 /// The plan, once somebody has said yes to it.
-fn confirmed(workspace: &Workspace, target: &Target<'_>, plan: Plan, args: &ApplyArgs, can_ask: bool) -> Result<ConfirmedPlan, Failure> {
-    let shown = args.json.then(|| render::plan_summary(&plan).map(Box::new)).transpose().or_exit(Exit::Usage)?;
+fn confirmed(
+    workspace: &Workspace,
+    target: &Target<'_>,
+    plan: Plan,
+    args: &ApplyArgs,
+    can_ask: bool,
+) -> Result<ConfirmedPlan, Failure> {
+    let shown = args
+        .json
+        .then(|| render::plan_summary(&plan).map(Box::new))
+        .transpose()
+        .or_exit(Exit::Usage)?;
     let overridden: BTreeSet<String> = args.overridden.iter().cloned().collect();
     let made_by = plan.header().component.digest;
     // Nobody is asked about a plan that a guard holds back.
@@ -151,7 +198,8 @@ fn confirmed(workspace: &Workspace, target: &Target<'_>, plan: Plan, args: &Appl
 }
 
 fn refused(error: Refused) -> Failure {
-    let exit = if matches!(error, Refused::NoSuchGuard { .. }) { Exit::Usage } else { Exit::Refused };
+    let exit =
+        if matches!(error, Refused::NoSuchGuard { .. }) { Exit::Usage } else { Exit::Refused };
     Failure::new(exit, error)
 }
 
@@ -160,12 +208,21 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
         return Ok(Confirmation::explicit(header.plan_id.clone()));
     }
     if !can_ask {
-        let error = format!("this plan has not been confirmed. To confirm it: reverse-sync run {} --confirm", header.plan_id);
+        let error = format!(
+            "this plan has not been confirmed. To confirm it: reverse-sync run {} --confirm",
+            header.plan_id
+        );
         return Err(Failure::new(Exit::Refused, NotConfirmed(error)));
     }
-    let expected = if header.writable >= LARGE { header.writable.to_string() } else { "yes".to_owned() };
+    let expected =
+        if header.writable >= LARGE { header.writable.to_string() } else { "yes".to_owned() };
     let mut err = terminal::err();
-    let asked = write!(err, "Update {} records at {}? Type {expected} to confirm: ", header.writable, render::place(header));
+    let asked = write!(
+        err,
+        "Update {} records at {}? Type {expected} to confirm: ",
+        header.writable,
+        render::place(header)
+    );
     asked.and_then(|()| err.flush()).or_exit(Exit::Usage)?;
     drop(err);
     let mut answer = String::new();
@@ -173,7 +230,8 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
     if answer.trim() == expected {
         Ok(Confirmation::explicit(header.plan_id.clone()))
     } else {
-        let error = format!("the plan was not confirmed. It is kept: reverse-sync run {}", header.plan_id);
+        let error =
+            format!("the plan was not confirmed. It is kept: reverse-sync run {}", header.plan_id);
         Err(Failure::new(Exit::Refused, NotConfirmed(error)))
     }
 }
@@ -221,7 +279,8 @@ async fn all_passes(
     let run_id = journal.run_id().clone();
     let pacer = Arc::clone(&link.pacer);
     let Workspace { component, .. } = workspace;
-    let passes = Passes { component, grant: target.grant, confirmed, runs_dir: &runs_dir, link, stop };
+    let passes =
+        Passes { component, grant: target.grant, confirmed, runs_dir: &runs_dir, link, stop };
     let mut showing: Option<tokio::task::JoinHandle<()>> = None;
     let writable = plan.header().writable;
     let checks = Checks { canary: args.canary, verify: args.verify };

@@ -1,6 +1,9 @@
-//! The audit log: a line for every confirmation, refused or not, and one for what became of its run. Append-only.
+//! The audit log: a line for every confirmation, refused or not, and one for what became of its
+//! run. Append-only.
 
-use reverse_sync::{component::Component, gate::ConfirmedPlan, plan::Header, private_file, summary::RunSummary};
+use reverse_sync::{
+    component::Component, gate::ConfirmedPlan, plan::Header, private_file, summary::RunSummary,
+};
 use serde::Serialize;
 use std::{
     fs::OpenOptions,
@@ -28,23 +31,46 @@ struct Row<'a> {
 }
 
 /// Adds the row of a confirmation, before the first request of its run.
-pub(crate) fn append_begin(log: &Path, confirmed: &ConfirmedPlan, component: &Component) -> io::Result<()> {
-    write(log, &Row { overridden: confirmed.overridden(), ..Row::of("run.begin", confirmed.plan().header(), component) })
+pub(crate) fn append_begin(
+    log: &Path,
+    confirmed: &ConfirmedPlan,
+    component: &Component,
+) -> io::Result<()> {
+    write(
+        log,
+        &Row {
+            overridden: confirmed.overridden(),
+            ..Row::of("run.begin", confirmed.plan().header(), component)
+        },
+    )
 }
 
 /// Adds the row of a confirmation that was refused.
-pub(crate) fn append_refused(log: &Path, header: &Header, component: &Component, error: &anyhow::Error) -> io::Result<()> {
-    write(log, &Row { error: Some(format!("{error:#}")), ..Row::of("run.refused", header, component) })
+pub(crate) fn append_refused(
+    log: &Path,
+    header: &Header,
+    component: &Component,
+    error: &anyhow::Error,
+) -> io::Result<()> {
+    write(
+        log,
+        &Row { error: Some(format!("{error:#}")), ..Row::of("run.refused", header, component) },
+    )
 }
 
-/// Adds the row of a run: its summary without the records that were read back, or why it could not start.
+/// Adds the row of a run: its summary without the records that were read back, or why it could not
+/// start.
 pub(crate) fn append(
     log: &Path,
     confirmed: &ConfirmedPlan,
     component: &Component,
     ended: Result<&RunSummary, &anyhow::Error>,
 ) -> io::Result<()> {
-    let action = if ended.is_ok_and(|run| run.ok == Some(true)) { "destination.reverse_run" } else { "destination.reverse_run.failed" };
+    let action = if ended.is_ok_and(|run| run.ok == Some(true)) {
+        "destination.reverse_run"
+    } else {
+        "destination.reverse_run.failed"
+    };
     let row = Row {
         overridden: confirmed.overridden(),
         report: ended.ok().map(|run| RunSummary { verified: None, ..run.clone() }),
@@ -72,8 +98,14 @@ impl<'r> Row<'r> {
     }
 }
 
-/// Adds the row of a confirmed run that did not get as far as a plan, because the CRM could not be asked.
-pub(crate) fn append_unplanned(log: &Path, destination: &str, component: &Component, error: &anyhow::Error) -> io::Result<()> {
+/// Adds the row of a confirmed run that did not get as far as a plan, because the CRM could not be
+/// asked.
+pub(crate) fn append_unplanned(
+    log: &Path,
+    destination: &str,
+    component: &Component,
+    error: &anyhow::Error,
+) -> io::Result<()> {
     let row = Row {
         action: "destination.reverse_run.failed",
         at: jiff::Timestamp::now().to_string(),
@@ -90,7 +122,12 @@ pub(crate) fn append_unplanned(log: &Path, destination: &str, component: &Compon
 }
 
 fn write(log: &Path, row: &Row<'_>) -> io::Result<()> {
-    add(log, row).map_err(|error| io::Error::new(error.kind(), format!("cannot write the audit log {}: {error}", log.display())))
+    add(log, row).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot write the audit log {}: {error}", log.display()),
+        )
+    })
 }
 
 fn add(log: &Path, row: &Row<'_>) -> io::Result<()> {
@@ -117,5 +154,8 @@ fn add(log: &Path, row: &Row<'_>) -> io::Result<()> {
 }
 
 fn who() -> String {
-    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "unknown".to_owned())
+    ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_else(|| "unknown".to_owned())
 }

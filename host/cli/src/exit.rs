@@ -73,7 +73,10 @@ fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         PlanningError::NoAccess(error) if error.is_other_account() => Some("other_account"),
         _ => None,
     };
-    error.downcast_ref::<PlanningError>().and_then(of).or_else(|| error.downcast_ref::<NotHeld>()?.code())
+    error
+        .downcast_ref::<PlanningError>()
+        .and_then(of)
+        .or_else(|| error.downcast_ref::<NotHeld>()?.code())
 }
 
 /// Gives an error its exit code.

@@ -59,8 +59,10 @@ impl Logging {
         }
         #[cfg(not(feature = "service"))]
         {
-            // At any level, dependencies speak only when something is wrong: their own debug output has request contents.
-            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={level}")));
+            // At any level, dependencies speak only when something is wrong: their own debug output
+            // has request contents.
+            let filter = EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={level}")));
             let lines = tracing_subscriber::fmt()
                 .with_env_filter(filter)
                 .with_writer(|| reverse_sync::visible::Visible::new(std::io::stderr()))

@@ -1,7 +1,8 @@
 //! The `reverse-sync` command.
 //!
-//! `main` parses arguments and turns errors into exit codes; each command has its module. [`project`] is the file
-//! people write, [`workspace`] what it comes to, [`render`] what people read.
+//! `main` parses arguments and turns errors into exit codes; each command has its module.
+//! [`project`] is the file people write, [`workspace`] what it comes to, [`render`] what people
+//! read.
 
 #![warn(clippy::print_stderr)]
 
@@ -35,10 +36,12 @@ use global_args::GlobalArgs;
 use logging::Logging;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Writes golden records back to HubSpot and Salesforce: UPDATE only, behind a dry run and a confirmation.
+/// Writes golden records back to HubSpot and Salesforce: UPDATE only, behind a dry run and a
+/// confirmation.
 ///
-/// Exit codes: 0 all updated or nothing to do, 1 some records failed or hold something else, 2 usage or configuration, 3 refused by the gate,
-/// 4 CRM or credential unavailable, 130 stopped by Ctrl-C (run the same command again to go on).
+/// Exit codes: 0 all updated or nothing to do, 1 some records failed or hold something else, 2
+/// usage or configuration, 3 refused by the gate, 4 CRM or credential unavailable, 130 stopped by
+/// Ctrl-C (run the same command again to go on).
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -50,7 +53,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Dry run: show what would be written, and keep it as a plan. Writes nothing; offline, the default, needs no credential
+    /// Dry run: show what would be written, and keep it as a plan. Writes nothing; offline, the
+    /// default, needs no credential
     Plan(plan::PlanArgs),
     /// Write a confirmed plan: plan and run a destination in one go, or run a stored plan
     Run(run::RunArgs),
@@ -112,9 +116,13 @@ enum PluginCommand {
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    // What a crash leaves on disk would have keys and tokens in it. Where the system refuses, there is nothing to be done about it.
+    // What a crash leaves on disk would have keys and tokens in it. Where the system refuses, there
+    // is nothing to be done about it.
     #[cfg(unix)]
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, rustix::process::Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = rustix::process::setrlimit(
+        rustix::process::Resource::Core,
+        rustix::process::Rlimit { current: Some(0), maximum: Some(0) },
+    );
     let exit = match runtime().and_then(|runtime| run_in(runtime, &cli)) {
         Ok(exit) => exit,
         Err(failure) => {

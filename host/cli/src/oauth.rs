@@ -21,7 +21,8 @@ use std::{
     sync::Arc,
 };
 
-/// What the file says. Which keys belong together is for [`OAuthEntry::check`], so that messages can name them.
+/// What the file says. Which keys belong together is for [`OAuthEntry::check`], so that messages
+/// can name them.
 #[derive(Debug)]
 pub(crate) struct OAuthEntry(Keys);
 
@@ -82,28 +83,46 @@ impl OAuthEntry {
     /// Looks the secrets up. Only a confirmed run gets here.
     pub(crate) fn look_up(&self, around: &Around<'_>) -> anyhow::Result<Credential> {
         let keys = &self.0;
-        let token_url =
-            keys.token_url.as_ref().or(around.token_url.as_ref()).context("lacks `token_url`, where access tokens come from")?;
-        let endpoint = TokenEndpoint::new(token_url, around.private_network, around.ca_file, TokenEndpoint::limits())?;
+        let token_url = keys
+            .token_url
+            .as_ref()
+            .or(around.token_url.as_ref())
+            .context("lacks `token_url`, where access tokens come from")?;
+        let endpoint = TokenEndpoint::new(
+            token_url,
+            around.private_network,
+            around.ca_file,
+            TokenEndpoint::limits(),
+        )?;
         let endpoint = endpoint.naming(around.account);
         let id = match keys.client_id.as_ref().context("lacks `client_id`")? {
             Text::Here(id) => SecretString::from(id.as_str()),
             Text::There(secret) => secret.read(around.dir, "client id")?,
         };
-        let secret = keys.client_secret.as_ref().map(|secret| secret.read(around.dir, "client secret")).transpose()?;
+        let secret = keys
+            .client_secret
+            .as_ref()
+            .map(|secret| secret.read(around.dir, "client secret"))
+            .transpose()?;
         let client = Client::new(id.expose_secret(), secret.as_ref(), keys.client_auth)?;
         let grant = match keys.grant {
-            GrantKind::RefreshToken => {
-                Grant::RefreshToken(refresh_tokens(keys.refresh_token.as_ref().context("lacks `refresh_token`")?, around)?)
-            }
+            GrantKind::RefreshToken => Grant::RefreshToken(refresh_tokens(
+                keys.refresh_token.as_ref().context("lacks `refresh_token`")?,
+                around,
+            )?),
             GrantKind::ClientCredentials => Grant::ClientCredentials,
             GrantKind::JwtBearer => {
                 let reference = keys.private_key.as_ref().context("lacks `private_key`")?;
                 let pem = reference.read(around.dir, "private key")?;
                 Grant::JwtBearer {
-                    key: SigningKey::from_pem(&pem).with_context(|| format!("private_key from {reference}"))?,
+                    key: SigningKey::from_pem(&pem)
+                        .with_context(|| format!("private_key from {reference}"))?,
                     subject: keys.subject.clone().context("lacks `subject`")?,
-                    audience: keys.audience.clone().or(around.audience.clone()).context("lacks `audience`")?,
+                    audience: keys
+                        .audience
+                        .clone()
+                        .or(around.audience.clone())
+                        .context("lacks `audience`")?,
                 }
             }
         };
@@ -111,8 +130,12 @@ impl OAuthEntry {
     }
 }
 
-fn refresh_tokens(reference: &Secret, around: &Around<'_>) -> anyhow::Result<Arc<dyn RefreshTokens>> {
-    // A file is read again with each use; here it is only looked at, so that a mistake is found before anything is sent.
+fn refresh_tokens(
+    reference: &Secret,
+    around: &Around<'_>,
+) -> anyhow::Result<Arc<dyn RefreshTokens>> {
+    // A file is read again with each use; here it is only looked at, so that a mistake is found
+    // before anything is sent.
     let text = reference.read(around.dir, "refresh token")?;
     Ok(match reference {
         Secret::File(path) => Arc::new(TokenFile::new(around.dir.join(path))),
@@ -125,9 +148,15 @@ fn refresh_tokens(reference: &Secret, around: &Around<'_>) -> anyhow::Result<Arc
 
 /// A source may have any name; a file may not.
 fn file_name(source_id: &str) -> PathBuf {
-    let plain =
-        !source_id.is_empty() && source_id.len() <= 64 && source_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if plain { format!("{source_id}.json") } else { format!("{}.json", Digest::of(source_id.as_bytes()).hex()) }.into()
+    let plain = !source_id.is_empty()
+        && source_id.len() <= 64
+        && source_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if plain {
+        format!("{source_id}.json")
+    } else {
+        format!("{}.json", Digest::of(source_id.as_bytes()).hex())
+    }
+    .into()
 }
 
 // The defaults of serde repeat what is in the file. It may be a secret.
@@ -153,7 +182,10 @@ impl<'de> Deserialize<'de> for OAuthEntry {
 }
 
 /// One of a few words.
-fn word<'de, T: Copy, D: Deserializer<'de>>(deserializer: D, words: &[(&str, T)]) -> Result<T, D::Error> {
+fn word<'de, T: Copy, D: Deserializer<'de>>(
+    deserializer: D,
+    words: &[(&str, T)],
+) -> Result<T, D::Error> {
     struct Word<'w, T>(&'w [(&'w str, T)]);
     impl<T: Copy> de::Visitor<'_> for Word<'_, T> {
         type Value = T;
@@ -163,7 +195,9 @@ fn word<'de, T: Copy, D: Deserializer<'de>>(deserializer: D, words: &[(&str, T)]
         }
         fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
             let found = self.0.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-            found.ok_or_else(|| E::custom(format_args!("this has to be {}", &self as &dyn de::Expected)))
+            found.ok_or_else(|| {
+                E::custom(format_args!("this has to be {}", &self as &dyn de::Expected))
+            })
         }
     }
     deserializer.deserialize_str(Word(words))
@@ -173,7 +207,9 @@ fn grant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<GrantKind, D::Err
     word(deserializer, &GrantKind::ALL.map(|kind| (kind.name(), kind)))
 }
 
-fn authentication<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClientAuthentication, D::Error> {
+fn authentication<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<ClientAuthentication, D::Error> {
     word(deserializer, &ClientAuthentication::NAMED)
 }
 
@@ -230,7 +266,10 @@ mod tests {
         assert_eq!(file_name("src_1"), Path::new("src_1.json"));
         for name in ["../../etc/passwd", "", "a/b", "a.b", "ä", &"x".repeat(65)] {
             let file = file_name(name);
-            assert!(file.components().count() == 1 && file.to_str().unwrap().len() == 64 + 5, "{file:?}");
+            assert!(
+                file.components().count() == 1 && file.to_str().unwrap().len() == 64 + 5,
+                "{file:?}"
+            );
         }
     }
 }

@@ -35,7 +35,8 @@ pub(crate) struct PlanArgs {
 
 #[derive(Args)]
 pub(crate) struct RecordsArgs {
-    /// Golden records: a file, a glob, or `-` for standard input; instead of the project file's `records`
+    /// Golden records: a file, a glob, or `-` for standard input; instead of the project file's
+    /// `records`
     #[arg(long, value_name = "FILES")]
     records: Option<String>,
 }
@@ -57,7 +58,8 @@ pub(crate) struct ModeArgs {
     /// Plan with the CRM's metadata, so that values are in the form that it takes
     #[arg(long)]
     online: bool,
-    /// Plan with the CRM's records: only what differs, with the previous values, so that the run can be undone
+    /// Plan with the CRM's records: only what differs, with the previous values, so that the run
+    /// can be undone
     #[arg(long)]
     compare: bool,
 }
@@ -65,7 +67,8 @@ pub(crate) struct ModeArgs {
 impl ModeArgs {
     /// What was asked for; else `compare` if the destination says so; else `otherwise`.
     pub(crate) fn mode(&self, destination: &Destination, otherwise: PlanMode) -> PlanMode {
-        let compares = destination.config_json.get("compare").and_then(serde_json::Value::as_bool) == Some(true);
+        let compares = destination.config_json.get("compare").and_then(serde_json::Value::as_bool)
+            == Some(true);
         match self {
             ModeArgs { offline: true, .. } => PlanMode::Offline,
             ModeArgs { online: true, .. } => PlanMode::Online,
@@ -84,7 +87,12 @@ pub(crate) async fn plan(global: &GlobalArgs, args: &PlanArgs) -> Result<Exit, F
     let target = workspace.target(&args.destination)?;
     let mode = args.mode.mode(&target.destination, PlanMode::Offline);
     let plan = make(&workspace, &target, &OnceLink::of(&target), &args.records, mode).await?;
-    let rejects = args.rejects.as_deref().map(|path| rejects::write(path, &plan, None)).transpose().or_exit(Exit::Usage)?;
+    let rejects = args
+        .rejects
+        .as_deref()
+        .map(|path| rejects::write(path, &plan, None))
+        .transpose()
+        .or_exit(Exit::Usage)?;
     if args.json {
         render::plan_json(&plan, rejects.as_ref()).or_exit(Exit::Usage)?;
     } else {
@@ -93,7 +101,8 @@ pub(crate) async fn plan(global: &GlobalArgs, args: &PlanArgs) -> Result<Exit, F
     Ok(Exit::Ok)
 }
 
-/// Plans a destination and keeps the plan. The credential is looked up only for a mode that needs it.
+/// Plans a destination and keeps the plan. The credential is looked up only for a mode that needs
+/// it.
 pub(crate) async fn make(
     workspace: &Workspace,
     target: &Target<'_>,
@@ -102,17 +111,26 @@ pub(crate) async fn make(
     mode: PlanMode,
 ) -> Result<Plan, Failure> {
     let name = &target.destination.name;
-    // A pattern on the command line is relative to where the command runs, one in the project file to that file.
+    // A pattern on the command line is relative to where the command runs, one in the project file
+    // to that file.
     let (pattern, base) = match (&args.records, target.records) {
         (Some(pattern), _) => (pattern.as_str(), Path::new("")),
         (None, Some(pattern)) => (pattern, workspace.project.dir.as_path()),
         (None, None) => {
-            let error = anyhow!("destinations.{name} has no `records`; say where the golden records are, there or with --records FILES");
+            let error = anyhow!(
+                "destinations.{name} has no `records`; say where the golden records are, there or with --records FILES"
+            );
             return Err(Failure::new(Exit::Usage, error));
         }
     };
-    let source = RecordSource::open(pattern, base, target.destination.record_options()).or_exit(Exit::Usage)?;
-    let fingerprints = source.inputs().iter().map(|path| Fingerprint::of(path)).collect::<Result<_, _>>().or_exit(Exit::Usage)?;
+    let source = RecordSource::open(pattern, base, target.destination.record_options())
+        .or_exit(Exit::Usage)?;
+    let fingerprints = source
+        .inputs()
+        .iter()
+        .map(|path| Fingerprint::of(path))
+        .collect::<Result<_, _>>()
+        .or_exit(Exit::Usage)?;
     let planning = Planning {
         destination: &target.destination,
         base_url: &target.base_url,
@@ -131,14 +149,19 @@ pub(crate) async fn make(
             (PlanningError::Grant(_), _) => Exit::Refused,
             (PlanningError::Account(error), _) if error.code().is_some() => Exit::Refused,
             (PlanningError::NoAccess(error), _) if error.is_other_account() => Exit::Refused,
-            (_, Some(ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable)) => Exit::Unavailable,
+            (
+                _,
+                Some(ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable),
+            ) => Exit::Unavailable,
             _ => Exit::Usage,
         };
         let unauthorized = error.kind() == Some(ErrorKind::Unauthorized) && exit != Exit::Refused;
         let is_config = error.is_config();
         let error = anyhow::Error::new(error);
         let error = match (unauthorized, is_config) {
-            (true, _) => anyhow!("{error:#}\nThe credential needs: {}", target.served.required_rights),
+            (true, _) => {
+                anyhow!("{error:#}\nThe credential needs: {}", target.served.required_rights)
+            }
             (_, true) => error.context(format!("destinations.{name}")),
             _ => error,
         };

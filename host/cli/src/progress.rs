@@ -14,12 +14,18 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Shows progress until it is dropped or aborted.
 pub(crate) async fn show(watch: Watch, pacer: Arc<Pacer>) {
-    if std::io::stderr().is_terminal() { bar(watch, pacer).await } else { lines(watch, pacer).await }
+    if std::io::stderr().is_terminal() {
+        bar(watch, pacer).await
+    } else {
+        lines(watch, pacer).await
+    }
 }
 
 async fn bar(watch: Watch, pacer: Arc<Pacer>) {
     let bar = ProgressBar::new(watch.writable);
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg}");
+    let style = ProgressStyle::with_template(
+        "{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg}",
+    );
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_position(watch.counts.borrow().done());
     bar.reset_eta();
@@ -37,8 +43,16 @@ async fn lines(watch: Watch, pacer: Arc<Pacer>) {
         tokio::time::sleep(LINE_EVERY).await;
         let done = watch.counts.borrow().done();
         let rate = (done - before) as f64 / start.elapsed().as_secs_f64();
-        let left = if rate > 0.0 { format!("{:.0} s left", (watch.writable - done) as f64 / rate) } else { "no record yet".to_owned() };
-        terminal::say(format_args!("{done}/{} records  {rate:.0}/s  {left}  {}", watch.writable, message(&watch, &pacer)));
+        let left = if rate > 0.0 {
+            format!("{:.0} s left", (watch.writable - done) as f64 / rate)
+        } else {
+            "no record yet".to_owned()
+        };
+        terminal::say(format_args!(
+            "{done}/{} records  {rate:.0}/s  {left}  {}",
+            watch.writable,
+            message(&watch, &pacer)
+        ));
     }
 }
 

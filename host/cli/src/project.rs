@@ -45,7 +45,8 @@ pub(crate) struct Source {
     /// Lets the base URL's name resolve to addresses of a private network.
     #[serde(default)]
     pub(crate) allow_private_network: bool,
-    /// The account that the credential has to open: with another one nothing is planned online or written.
+    /// The account that the credential has to open: with another one nothing is planned online or
+    /// written.
     pub(crate) account: Option<Account>,
     /// Stay below this many calls per window, whatever the CRM allows.
     pub(crate) limit: Option<Limit>,
@@ -95,19 +96,35 @@ impl Project {
             format!("cannot read the project file {}; write one (see the README) or point to it with --project", path.display())
         })?;
         let mut project: Project = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            let place = line.map_or_else(|| path.display().to_string(), |line| format!("{}, line {line}", path.display()));
+            let line = error
+                .span()
+                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let place = line.map_or_else(
+                || path.display().to_string(),
+                |line| format!("{}, line {line}", path.display()),
+            );
             anyhow!("{place}: {}", error.message())
         })?;
-        project.dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        project.dir = path
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
+            .to_owned();
         Ok(project)
     }
 
     /// The destination of this name, with its source.
-    pub(crate) fn destination(&self, name: &str) -> anyhow::Result<(Destination, &DestinationEntry)> {
+    pub(crate) fn destination(
+        &self,
+        name: &str,
+    ) -> anyhow::Result<(Destination, &DestinationEntry)> {
         let Some(entry) = self.destinations.get(name) else {
             let known: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "there is none".to_owned() } else { format!("there is {}", known.join(", ")) };
+            let known = if known.is_empty() {
+                "there is none".to_owned()
+            } else {
+                format!("there is {}", known.join(", "))
+            };
             bail!("the project file has no destination `{name}`; {known}");
         };
         if entry.connection_string.is_some() {
@@ -115,7 +132,9 @@ impl Project {
                 "destinations.{name}: a reverse destination has no connection_string; it reuses the credential of its source, named by config_json.source_id"
             );
         }
-        let config_json = match serde_json::to_value(&entry.config_json).with_context(|| format!("destinations.{name}.config_json"))? {
+        let config_json = match serde_json::to_value(&entry.config_json)
+            .with_context(|| format!("destinations.{name}.config_json"))?
+        {
             serde_json::Value::Object(config) => config,
             _ => bail!("destinations.{name}.config_json is not a table"),
         };
@@ -131,12 +150,19 @@ impl Project {
         Ok((destination, entry))
     }
 
-    /// The source that a destination's `config_json.source_id` names, checked against the provider it has to have.
-    pub(crate) fn source(&self, destination: &Destination, provider: &str) -> anyhow::Result<(&str, &Source)> {
+    /// The source that a destination's `config_json.source_id` names, checked against the provider
+    /// it has to have.
+    pub(crate) fn source(
+        &self,
+        destination: &Destination,
+        provider: &str,
+    ) -> anyhow::Result<(&str, &Source)> {
         let name = &destination.name;
         let id = match destination.config_json.get("source_id") {
             Some(serde_json::Value::String(id)) => id,
-            Some(_) => bail!("destinations.{name}.config_json.source_id has to be the name of a source, such as source_id = \"src_1\""),
+            Some(_) => bail!(
+                "destinations.{name}.config_json.source_id has to be the name of a source, such as source_id = \"src_1\""
+            ),
             None => bail!(
                 "destinations.{name}.config_json lacks `source_id`, the source whose credential is reused, such as source_id = \"src_1\""
             ),
@@ -153,7 +179,9 @@ impl Project {
             );
         }
         match (&source.access_token, &source.oauth) {
-            (Some(_), Some(_)) => bail!("sources.{id} has both `access_token` and `oauth`; it needs exactly one of them"),
+            (Some(_), Some(_)) => bail!(
+                "sources.{id} has both `access_token` and `oauth`; it needs exactly one of them"
+            ),
             (_, Some(oauth)) => oauth.check().with_context(|| format!("sources.{id}.oauth"))?,
             _ => {}
         }
@@ -172,14 +200,22 @@ impl<'de> Deserialize<'de> for RecordsEntry {
             fn visit_str<E: serde::de::Error>(self, files: &str) -> Result<RecordsEntry, E> {
                 Ok(RecordsEntry { files: files.to_owned(), csv: CsvForm::default() })
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<RecordsEntry, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> Result<RecordsEntry, A::Error> {
                 use serde::de::{Error, value::MapAccessDeserializer};
                 let mut form = toml::Table::deserialize(MapAccessDeserializer::new(map))?;
                 let files = match form.remove("files") {
                     Some(toml::Value::String(files)) => files,
-                    _ => return Err(A::Error::custom("`records` needs `files`: a file or a pattern, such as files = \"golden/*.csv\"")),
+                    _ => {
+                        return Err(A::Error::custom(
+                            "`records` needs `files`: a file or a pattern, such as files = \"golden/*.csv\"",
+                        ));
+                    }
                 };
-                let csv = CsvForm::deserialize(form).map_err(|error| A::Error::custom(error.message()))?;
+                let csv = CsvForm::deserialize(form)
+                    .map_err(|error| A::Error::custom(error.message()))?;
                 Ok(RecordsEntry { files, csv })
             }
         }
@@ -239,8 +275,13 @@ mod tests {
     #[test]
     fn mistakes_say_what_would_be_right() {
         let project = read("[sources.src_1]\nprovider = \"salesforce\"\n[destinations.people]\ndestination_type = \"hubspot_dest\"\nentity_type = \"person\"\nconfig_json = { source_id = \"src_2\" }\n").unwrap();
-        let error =
-            |name: &str| project.destination(name).and_then(|(d, _)| project.source(&d, "hubspot").map(|_| ())).unwrap_err().to_string();
+        let error = |name: &str| {
+            project
+                .destination(name)
+                .and_then(|(d, _)| project.source(&d, "hubspot").map(|_| ()))
+                .unwrap_err()
+                .to_string()
+        };
         assert!(error("persons").contains("there is people"));
         assert!(error("people").contains("no [sources.src_2]; it has: src_1"));
     }

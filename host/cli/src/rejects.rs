@@ -24,16 +24,25 @@ pub(crate) struct Written {
 }
 
 /// Writes the file and says what is in it.
-pub(crate) fn write(path: &Path, plan: &Plan, report: Option<&Report>) -> Result<Written, RejectsError> {
+pub(crate) fn write(
+    path: &Path,
+    plan: &Plan,
+    report: Option<&Report>,
+) -> Result<Written, RejectsError> {
     let rejected = rejects::write(path, plan, report.map(|report| report.journal.as_path()))?;
     let what = if report.is_some() { "that were not updated" } else { "that would be skipped" };
     terminal::say(format_args!("{} records {what} are in {}", rejected.records, path.display()));
     if let Some(reason) = &rejected.without_columns {
-        terminal::say(format_args!("they are there without the columns of the golden records: {reason}"));
+        terminal::say(format_args!(
+            "they are there without the columns of the golden records: {reason}"
+        ));
     }
     if !rejected.left_out.is_empty() {
         let are = if rejected.left_out.len() == 1 { "is" } else { "are" };
-        terminal::say(format_args!("without {}, which {are} never written", listed(&rejected.left_out)));
+        terminal::say(format_args!(
+            "without {}, which {are} never written",
+            listed(&rejected.left_out)
+        ));
     }
     Ok(Written {
         file: path.display().to_string(),
@@ -48,7 +57,11 @@ const SHOWN: usize = 8;
 
 /// Columns with their types.
 fn listed(columns: &[LeftOut]) -> String {
-    let shown: Vec<String> = columns.iter().take(SHOWN).map(|column| format!("`{}` ({})", column.name, column.kind)).collect();
+    let shown: Vec<String> = columns
+        .iter()
+        .take(SHOWN)
+        .map(|column| format!("`{}` ({})", column.name, column.kind))
+        .collect();
     match columns.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more columns", shown.join(", ")),

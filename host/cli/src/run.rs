@@ -17,7 +17,8 @@ use reverse_sync::{
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// A destination (it is planned first, online), or the id of a stored plan (at least its first 8 digits)
+    /// A destination (it is planned first, online), or the id of a stored plan (at least its first
+    /// 8 digits)
     what: String,
     #[command(flatten)]
     records: RecordsArgs,
@@ -45,7 +46,13 @@ pub(crate) async fn run(global: &GlobalArgs, args: &RunArgs) -> Result<Exit, Fai
         let mode = args.mode.mode(&target.destination, PlanMode::Online);
         let plan = match plan::make(&workspace, &target, &link, &args.records, mode).await {
             Err(failure) if args.apply.confirm && failure.exit == Exit::Unavailable => {
-                audit::append_unplanned(&workspace.audit_log(), &args.what, &workspace.component, &failure.error).or_exit(Exit::Usage)?;
+                audit::append_unplanned(
+                    &workspace.audit_log(),
+                    &args.what,
+                    &workspace.component,
+                    &failure.error,
+                )
+                .or_exit(Exit::Usage)?;
                 return Err(failure);
             }
             made => made?,
@@ -80,5 +87,9 @@ fn applied_already(workspace: &Workspace, header: &Header) -> Result<Option<Appl
         Err(error) => return Err(Failure::new(Exit::Usage, error)),
     };
     let after = |at: &str, other: &str| at.parse::<jiff::Timestamp>().ok() > other.parse().ok();
-    Ok((past.finished && after(&past.started_at, &header.planned_at)).then_some(Applied { run_id, past, journal }))
+    Ok((past.finished && after(&past.started_at, &header.planned_at)).then_some(Applied {
+        run_id,
+        past,
+        journal,
+    }))
 }

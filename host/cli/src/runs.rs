@@ -27,14 +27,22 @@ pub(crate) async fn runs(global: &GlobalArgs, args: &RunsArgs) -> Result<Exit, F
     for (run_id, path) in journal::runs(&workspace.runs_dir()).or_exit(Exit::Usage)? {
         let (past, status) = match journal::read_run(&workspace.runs_dir(), &run_id) {
             Ok(past) if past.damage.is_some() => (past, Status::Damaged),
-            Ok(past) if past.finished && past.counts.failed + past.counts.drifted + past.counts.unknown == 0 => (past, Status::Succeeded),
+            Ok(past)
+                if past.finished
+                    && past.counts.failed + past.counts.drifted + past.counts.unknown == 0 =>
+            {
+                (past, Status::Succeeded)
+            }
             Ok(past) if past.finished => (past, Status::Failed),
             Ok(past) => (past, Status::Stopped),
-            Err(JournalError::Busy(_)) => (journal::read(&path, |_, _| {}).or_exit(Exit::Usage)?, Status::Running),
+            Err(JournalError::Busy(_)) => {
+                (journal::read(&path, |_, _| {}).or_exit(Exit::Usage)?, Status::Running)
+            }
             Err(error) => return Err(Failure::new(Exit::Usage, error)),
         };
         // A run whose plan was deleted is still a run.
-        let header = past.plan_id.as_ref().and_then(|plan| Header::read(&workspace.plans_dir(), plan).ok());
+        let header =
+            past.plan_id.as_ref().and_then(|plan| Header::read(&workspace.plans_dir(), plan).ok());
         let mut run = RunSummary::past(run_id, &past, header.as_ref());
         let running = status == Status::Running;
         run.ok = run.ok.filter(|_| !running);

@@ -19,8 +19,7 @@ pub(crate) enum Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
         struct Reference;
-        const EXPECTED: &str =
-            "this says where a secret is: { env = \"HUBSPOT_TOKEN\" } or { file = \"token.txt\" }; the secret itself is never written here";
+        const EXPECTED: &str = "this says where a secret is: { env = \"HUBSPOT_TOKEN\" } or { file = \"token.txt\" }; the secret itself is never written here";
         impl<'de> serde::de::Visitor<'de> for Reference {
             type Value = Secret;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -30,7 +29,10 @@ impl<'de> Deserialize<'de> for Secret {
             fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Secret, E> {
                 Err(E::custom(EXPECTED))
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Secret, A::Error> {
                 use serde::de::Error;
                 let secret = match map.next_key::<String>()?.as_deref() {
                     Some("env") => Secret::Env(map.next_value()?),
@@ -60,16 +62,22 @@ impl Secret {
             Secret::Env(name) => match std::env::var(name) {
                 Ok(text) => text,
                 Err(std::env::VarError::NotPresent) => {
-                    bail!("the environment variable {name}, which should hold the {what}, is not set")
+                    bail!(
+                        "the environment variable {name}, which should hold the {what}, is not set"
+                    )
                 }
                 Err(std::env::VarError::NotUnicode(_)) => {
-                    bail!("the environment variable {name} does not hold the {what}: it is not text")
+                    bail!(
+                        "the environment variable {name} does not hold the {what}: it is not text"
+                    )
                 }
             },
             Secret::File(path) => {
                 let path = dir.join(path);
                 check_private(&path, what)?;
-                fs::read_to_string(&path).map_err(|error| anyhow!("cannot read the {what} from {}: {error}", path.display()))?
+                fs::read_to_string(&path).map_err(|error| {
+                    anyhow!("cannot read the {what} from {}: {error}", path.display())
+                })?
             }
         };
         Ok(SecretString::from(text))
@@ -88,9 +96,17 @@ impl std::fmt::Display for Secret {
 #[cfg(unix)]
 fn check_private(path: &Path, what: &str) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path).map_err(|error| anyhow!("cannot read the {what} from {}: {error}", path.display()))?.permissions().mode();
+    let mode = fs::metadata(path)
+        .map_err(|error| anyhow!("cannot read the {what} from {}: {error}", path.display()))?
+        .permissions()
+        .mode();
     if mode & 0o077 != 0 {
-        bail!("others can read the {what} in {} (mode {:04o}); run: chmod 600 {}", path.display(), mode & 0o7777, path.display());
+        bail!(
+            "others can read the {what} in {} (mode {:04o}); run: chmod 600 {}",
+            path.display(),
+            mode & 0o7777,
+            path.display()
+        );
     }
     Ok(())
 }

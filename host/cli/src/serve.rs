@@ -29,11 +29,13 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// How long runs have to come to the end of their batch when the service is asked to stop. What takes longer is taken up at the next start.
+/// How long runs have to come to the end of their batch when the service is asked to stop. What
+/// takes longer is taken up at the next start.
 const STOPPING: Duration = Duration::from_secs(60);
 /// How often runs are looked for that nobody works on.
 const TAKE_UP: Duration = Duration::from_secs(60);
-/// How often it is looked whether the state is still this service's alone, and where the audit log ends.
+/// How often it is looked whether the state is still this service's alone, and where the audit log
+/// ends.
 const LOOK: Duration = Duration::from_secs(1);
 const KEEP_HEAD: Duration = Duration::from_secs(5);
 /// How often keys that were refused are logged, in those steps.
@@ -65,7 +67,8 @@ pub(crate) struct ServeArgs {
     /// Largest upload of golden records, in bytes
     #[arg(long, value_name = "N", default_value_t = GoldenLimits::default().bytes)]
     max_golden_bytes: u64,
-    /// Bytes of plans, runs and golden records that an org may keep, unless it has a quota of its own
+    /// Bytes of plans, runs and golden records that an org may keep, unless it has a quota of its
+    /// own
     #[arg(long, value_name = "N", default_value_t = Quota::default().stored_bytes, value_parser = clap::value_parser!(i64).range(0..))]
     max_org_bytes: i64,
     /// Days that a plan is kept that nobody has run, with the golden records that it was made from
@@ -74,16 +77,20 @@ pub(crate) struct ServeArgs {
     /// Let queries for golden records read this PostgreSQL server; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     golden_database: Vec<String>,
-    /// Let queries for golden records read SQLite files below this folder; may be given several times
+    /// Let queries for golden records read SQLite files below this folder; may be given several
+    /// times
     #[arg(long, value_name = "DIR")]
     golden_sqlite: Vec<PathBuf>,
-    /// Let the sources of all orgs be on this machine or in a private network. Those of a solo org may, if the service listens on loopback
+    /// Let the sources of all orgs be on this machine or in a private network. Those of a solo org
+    /// may, if the service listens on loopback
     #[arg(long)]
     allow_local_sources: bool,
-    /// Minutes that a run waits when a daily limit of its CRM is used up, if the CRM does not say when it is reset
+    /// Minutes that a run waits when a daily limit of its CRM is used up, if the CRM does not say
+    /// when it is reset
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1_440))]
     limit_wait_minutes: u64,
-    /// Start though the state folder or the database was put back to an older state; for once, after a restore
+    /// Start though the state folder or the database was put back to an older state; for once,
+    /// after a restore
     #[arg(long)]
     restored: bool,
 }
@@ -92,12 +99,18 @@ impl ServeArgs {
     fn settings(&self) -> Result<Settings, Failure> {
         let mut query_policy = QueryPolicy::default();
         for server in &self.golden_database {
-            query_policy.allow_database(server).map_err(|error| Failure::new(Exit::Usage, anyhow!("--golden-database: {error}")))?;
+            query_policy.allow_database(server).map_err(|error| {
+                Failure::new(Exit::Usage, anyhow!("--golden-database: {error}"))
+            })?;
         }
         for folder in &self.golden_sqlite {
-            query_policy.allow_sqlite(folder).with_context(|| format!("--golden-sqlite {}", folder.display())).or_exit(Exit::Usage)?;
+            query_policy
+                .allow_sqlite(folder)
+                .with_context(|| format!("--golden-sqlite {}", folder.display()))
+                .or_exit(Exit::Usage)?;
         }
-        let (runs_an_hour, runs_a_month, stored_bytes) = (self.runs_an_hour, self.runs_a_month, self.max_org_bytes);
+        let (runs_an_hour, runs_a_month, stored_bytes) =
+            (self.runs_an_hour, self.runs_a_month, self.max_org_bytes);
         Ok(Settings {
             state: self.state.dir()?,
             database: self.state.database.clone(),
@@ -127,20 +140,28 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let component = load(&settings.limits).await.or_exit(Exit::Usage)?;
     let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
     // First of all: whoever cannot listen touches nothing of a service that does.
-    let listener =
-        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen)).or_exit(Exit::Usage)?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))
+        .or_exit(Exit::Usage)?;
     let address = listener.local_addr().or_exit(Exit::Usage)?;
-    let app = App::open(settings, component, grant, bundled::COMPONENT).await.or_exit(Exit::Usage)?;
+    let app =
+        App::open(settings, component, grant, bundled::COMPONENT).await.or_exit(Exit::Usage)?;
     let resumed = Jobs::take_up(&app).await.or_exit(Exit::Usage)?;
     terminal::print(format_args!("listening on http://{address}\n"));
     if resumed > 0 {
-        terminal::print(format_args!("going on with {resumed} runs that had not come to their end\n"));
+        terminal::print(format_args!(
+            "going on with {resumed} runs that had not come to their end\n"
+        ));
     }
     if address.ip().is_loopback() {
         welcome(&app, address).await?;
     }
     let keeping = [
-        tokio::spawn(sweep(Arc::clone(&app), Duration::from_secs(args.keep_plans_days * 24 * 3600))),
+        tokio::spawn(sweep(
+            Arc::clone(&app),
+            Duration::from_secs(args.keep_plans_days * 24 * 3600),
+        )),
         tokio::spawn(take_up(Arc::clone(&app))),
         tokio::spawn(keep_head(Arc::clone(&app))),
     ];
@@ -161,7 +182,11 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
 
 async fn load(limits: &Limits) -> anyhow::Result<Component> {
     let max_instances = u32::try_from(limits.instances()).context("--max-runs is too large")?;
-    let engine = Engine::new(EngineConfig { max_instances, cache_dir: workspace::cache_dir(), ..EngineConfig::default() })?;
+    let engine = Engine::new(EngineConfig {
+        max_instances,
+        cache_dir: workspace::cache_dir(),
+        ..EngineConfig::default()
+    })?;
     Ok(Component::describe(engine.load(bundled::COMPONENT)?).await?)
 }
 
@@ -169,25 +194,45 @@ async fn load(limits: &Limits) -> anyhow::Result<Component> {
 async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
     let orgs = app.store.orgs().await.or_exit(Exit::Usage)?;
     let key_id = if orgs.is_empty() {
-        let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "me".to_owned());
+        let name = ["USER", "LOGNAME", "USERNAME"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok())
+            .unwrap_or_else(|| "me".to_owned());
         let org_id = app.store.add_org(&name, true, COMMAND).await.or_exit(Exit::Usage)?;
-        let key = app.store.add_key(&org_id, &name, "made by serve", Role::Admin, COMMAND).await.or_exit(Exit::Usage)?;
-        terminal::print(format_args!("API key, shown this once: {}\n", key.api_key.expose_secret()));
+        let key = app
+            .store
+            .add_key(&org_id, &name, "made by serve", Role::Admin, COMMAND)
+            .await
+            .or_exit(Exit::Usage)?;
+        terminal::print(format_args!(
+            "API key, shown this once: {}\n",
+            key.api_key.expose_secret()
+        ));
         key.row.key_id
     } else {
-        let Some((org_id, _, _)) = orgs.into_iter().find(|(_, _, solo)| *solo) else { return Ok(()) };
+        let Some((org_id, _, _)) = orgs.into_iter().find(|(_, _, solo)| *solo) else {
+            return Ok(());
+        };
         let keys = app.store.keys(&org_id).await.or_exit(Exit::Usage)?;
         let Some(key) = keys.into_iter().find(|key| key.role == Role::Admin) else { return Ok(()) };
         key.key_id
     };
     let code = app.login_codes.make(&key_id);
-    terminal::print(format_args!("open http://{address}/#login={} (it works once, within the hour)\n", code.expose_secret()));
+    terminal::print(format_args!(
+        "open http://{address}/#login={} (it works once, within the hour)\n",
+        code.expose_secret()
+    ));
     Ok(())
 }
 
 async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let answering = tokio::spawn(listen::answer(listener, api::router(Arc::clone(app)), app.ending.subscribe()));
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let answering = tokio::spawn(listen::answer(
+        listener,
+        api::router(Arc::clone(app)),
+        app.ending.subscribe(),
+    ));
     let held = tokio::select! {
         _ = terminate.recv() => true,
         _ = interrupt.recv() => true,
@@ -208,7 +253,10 @@ async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::R
         tracing::warn!("some runs are still waiting for the CRM; the next start goes on with them");
     }
     answering.await?;
-    anyhow::ensure!(held, "another `reverse-sync serve` has taken this state over; one at a time may");
+    anyhow::ensure!(
+        held,
+        "another `reverse-sync serve` has taken this state over; one at a time may"
+    );
     Ok(())
 }
 
@@ -265,7 +313,13 @@ async fn sweep(app: Arc<App>, keep_plans: Duration) {
         match retention::sweep(&app, keep_plans).await {
             Ok(swept) if swept == Swept::default() => {}
             Ok(Swept { plans, set_aside, golden_sets, request_logs }) => {
-                tracing::info!(plans, set_aside, golden_sets, request_logs, "what was old was removed");
+                tracing::info!(
+                    plans,
+                    set_aside,
+                    golden_sets,
+                    request_logs,
+                    "what was old was removed"
+                );
             }
             Err(error) => tracing::warn!(%error, "what is old cannot be removed"),
         }

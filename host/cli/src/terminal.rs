@@ -1,4 +1,5 @@
-//! Standard output and standard error: the only ways to them, so that no text of somebody else's repaints what a person is about to confirm.
+//! Standard output and standard error: the only ways to them, so that no text of somebody else's
+//! repaints what a person is about to confirm.
 
 use reverse_sync::visible::Visible;
 use std::io::{self, ErrorKind, StderrLock, StdoutLock, Write, stderr, stdout};
@@ -8,7 +9,8 @@ pub(crate) fn out() -> Visible<Unread<StdoutLock<'static>>> {
     Visible::new(Unread(stdout().lock()))
 }
 
-/// A pipe whose reader may leave, as `head` does: what it does not read is lost, and the command ends as it would have.
+/// A pipe whose reader may leave, as `head` does: what it does not read is lost, and the command
+/// ends as it would have.
 pub(crate) struct Unread<W>(W);
 
 impl<W: Write> Write for Unread<W> {
@@ -32,7 +34,8 @@ pub(crate) fn err() -> Visible<StderrLock<'static>> {
     Visible::new(stderr().lock())
 }
 
-/// Prints for people or programs. Whatever is wrong with standard output is no reason to end: the exit code still tells.
+/// Prints for people or programs. Whatever is wrong with standard output is no reason to end: the
+/// exit code still tells.
 pub(crate) fn print(text: impl std::fmt::Display) {
     let mut out = out();
     let _ = write!(out, "{text}").and_then(|()| out.flush());

@@ -1,4 +1,5 @@
-//! `reverse-sync undo`: a plan that puts back what the CRM held before a run, through the same gate as any other.
+//! `reverse-sync undo`: a plan that puts back what the CRM held before a run, through the same gate
+//! as any other.
 
 use crate::{
     apply::{self, ApplyArgs},
@@ -30,16 +31,16 @@ pub(crate) struct UndoArgs {
 
 pub(crate) async fn undo(global: &GlobalArgs, args: &UndoArgs) -> Result<Exit, Failure> {
     args.apply.check()?;
-    let run_id: RunId = args.run_id.parse().map_err(|error: String| Failure::new(Exit::Usage, anyhow!(error)))?;
+    let run_id: RunId =
+        args.run_id.parse().map_err(|error: String| Failure::new(Exit::Usage, anyhow!(error)))?;
     let workspace = Workspace::open(global).await?;
     let past = journal::read_run(&workspace.runs_dir(), &run_id).map_err(|error| match error {
         JournalError::Busy(_) => Failure::new(Exit::Refused, error),
         _ => Failure::new(Exit::Usage, error),
     })?;
-    let plan_id = past
-        .plan_id
-        .as_ref()
-        .ok_or_else(|| Failure::new(Exit::Usage, anyhow!("the journal of {run_id} does not say which plan it ran")))?;
+    let plan_id = past.plan_id.as_ref().ok_or_else(|| {
+        Failure::new(Exit::Usage, anyhow!("the journal of {run_id} does not say which plan it ran"))
+    })?;
     let made = Plan::load(&workspace.plans_dir(), plan_id).or_exit(Exit::Refused)?;
     let target = workspace.target(&made.header().destination.name)?;
     let link = OnceLink::of(&target);
@@ -53,7 +54,8 @@ pub(crate) async fn undo(global: &GlobalArgs, args: &UndoArgs) -> Result<Exit, F
         link: link.get()?,
         plans_dir: &workspace.plans_dir(),
     };
-    let plan = undo::plan(&workspace.component, undoing, StopSignal::new()).await.map_err(failure)?;
+    let plan =
+        undo::plan(&workspace.component, undoing, StopSignal::new()).await.map_err(failure)?;
     if !args.apply.confirm && !apply::can_ask() {
         // As far as it goes without a yes: the plan is kept.
         if args.apply.json {
@@ -68,9 +70,13 @@ pub(crate) async fn undo(global: &GlobalArgs, args: &UndoArgs) -> Result<Exit, F
 
 fn failure(error: UndoError) -> Failure {
     let exit = match &error {
-        UndoError::OtherTarget { .. } | UndoError::Grant(_) | UndoError::Verify(VerifyError::Grant(_)) => Exit::Refused,
+        UndoError::OtherTarget { .. }
+        | UndoError::Grant(_)
+        | UndoError::Verify(VerifyError::Grant(_)) => Exit::Refused,
         UndoError::Account(error) if error.code().is_some() => Exit::Refused,
-        UndoError::Verify(VerifyError::NoAccess(error)) if error.is_other_account() => Exit::Refused,
+        UndoError::Verify(VerifyError::NoAccess(error)) if error.is_other_account() => {
+            Exit::Refused
+        }
         UndoError::Account(NotHeld::Unanswered(Unanswered::Stopped)) => Exit::Interrupted,
         UndoError::Account(_) => Exit::Unavailable,
         UndoError::Verify(VerifyError::Stopped(stopped)) => match stopped.kind {

@@ -1,4 +1,5 @@
-//! What a project file comes to: the component, one destination with its source and grant, and the state folder.
+//! What a project file comes to: the component, one destination with its source and grant, and the
+//! state folder.
 
 use crate::{
     bundled,
@@ -67,20 +68,27 @@ impl Workspace {
             }
             Some(path) => {
                 let component = load(Some(path)).await.or_exit(Exit::Usage)?;
-                let granted = project.grants.iter().find(|grant| grant.component == component.digest());
+                let granted =
+                    project.grants.iter().find(|grant| grant.component == component.digest());
                 let grant = granted.map(|grant| Grant {
                     component: grant.component,
-                    allowed: grant.capabilities.clone().map_or(Allowed::ReadsAndUpdates, Allowed::Only),
+                    allowed: grant
+                        .capabilities
+                        .clone()
+                        .map_or(Allowed::ReadsAndUpdates, Allowed::Only),
                 });
                 (component, grant)
             }
         };
         let state = project.dir.join(".reverse-sync");
-        private_file::create_dir(&state).with_context(|| format!("cannot create {}", state.display())).or_exit(Exit::Usage)?;
+        private_file::create_dir(&state)
+            .with_context(|| format!("cannot create {}", state.display()))
+            .or_exit(Exit::Usage)?;
         Ok(Workspace { project, component, grant, plugin: global.plugin.clone(), state })
     }
 
-    /// Keeps the component for the run that begins with it, which another version of this command could not finish with its own.
+    /// Keeps the component for the run that begins with it, which another version of this command
+    /// could not finish with its own.
     pub(crate) fn keep_component(&self) -> anyhow::Result<()> {
         let digest = self.component.digest();
         let file = self.components().path(digest);
@@ -115,8 +123,10 @@ impl Workspace {
     /// The destination of this name.
     pub(crate) fn target(&self, name: &str) -> Result<Target<'_>, Failure> {
         let (destination, entry) = self.project.destination(name).or_exit(Exit::Usage)?;
-        let served = self.component.destination_type(&destination.destination_type).or_exit(Exit::Usage)?;
-        let (source_id, source) = self.project.source(&destination, &served.provider).or_exit(Exit::Usage)?;
+        let served =
+            self.component.destination_type(&destination.destination_type).or_exit(Exit::Usage)?;
+        let (source_id, source) =
+            self.project.source(&destination, &served.provider).or_exit(Exit::Usage)?;
         let provider = source.provider.as_str();
         let base_url = match source.base_url.as_deref().or(well_known::base_url(provider)) {
             Some(url) => url,
@@ -127,9 +137,12 @@ impl Workspace {
                 return Err(Failure::new(Exit::Usage, error));
             }
         };
-        let base_url =
-            BaseUrl::parse(base_url, source.allow_private_network).with_context(|| format!("sources.{source_id}")).or_exit(Exit::Usage)?;
-        well_known::check_base_url(provider, &base_url).with_context(|| format!("sources.{source_id}")).or_exit(Exit::Usage)?;
+        let base_url = BaseUrl::parse(base_url, source.allow_private_network)
+            .with_context(|| format!("sources.{source_id}"))
+            .or_exit(Exit::Usage)?;
+        well_known::check_base_url(provider, &base_url)
+            .with_context(|| format!("sources.{source_id}"))
+            .or_exit(Exit::Usage)?;
         let grant = self.grant.as_ref().ok_or_else(|| {
             let digest = self.component.digest();
             let error = anyhow!("component {digest} has no grant; see what it asks for with `reverse-sync plugin inspect FILE`, then add to the project file:\n\n[[grants]]\ncomponent = \"{digest}\"");
@@ -149,29 +162,46 @@ impl Workspace {
         })
     }
 
-    /// The plan that `text` names: a whole plan id, or the beginning of one that fits a single plan.
+    /// The plan that `text` names: a whole plan id, or the beginning of one that fits a single
+    /// plan.
     pub(crate) fn plan_id(&self, text: &str) -> Result<PlanId, Failure> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
-        let plans = fs::read_dir(self.plans_dir()).map(|dir| dir.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect());
+        let plans = fs::read_dir(self.plans_dir()).map(|dir| {
+            dir.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+        });
         let plans: Vec<String> = plans.unwrap_or_default();
-        let fitting: Vec<&String> = plans.iter().filter(|name| text.len() >= "plan_".len() + 8 && name.starts_with(text)).collect();
+        let fitting: Vec<&String> = plans
+            .iter()
+            .filter(|name| text.len() >= "plan_".len() + 8 && name.starts_with(text))
+            .collect();
         match fitting.as_slice() {
             [one] => one.parse().map_err(|error: String| Failure::new(Exit::Usage, anyhow!(error))),
             [] => {
-                let names: Vec<&str> = self.project.destinations.keys().map(String::as_str).collect();
+                let names: Vec<&str> =
+                    self.project.destinations.keys().map(String::as_str).collect();
                 Err(Failure::new(
                     Exit::Usage,
-                    anyhow!("`{text}` is neither a destination of the project ({}) nor a plan that is kept here", names.join(", ")),
+                    anyhow!(
+                        "`{text}` is neither a destination of the project ({}) nor a plan that is kept here",
+                        names.join(", ")
+                    ),
                 ))
             }
-            _ => Err(Failure::new(Exit::Usage, anyhow!("`{text}` is the beginning of {} plans; give more of the id", fitting.len()))),
+            _ => Err(Failure::new(
+                Exit::Usage,
+                anyhow!(
+                    "`{text}` is the beginning of {} plans; give more of the id",
+                    fitting.len()
+                ),
+            )),
         }
     }
 }
 
-/// The link of a target, made when it is first needed, so that planning, running and verifying share one budget.
+/// The link of a target, made when it is first needed, so that planning, running and verifying
+/// share one budget.
 pub(crate) struct OnceLink<'t> {
     target: &'t Target<'t>,
     link: OnceLock<Link>,
@@ -193,26 +223,50 @@ impl<'t> OnceLink<'t> {
 }
 
 impl Target<'_> {
-    /// Looks the credential up and connects it to its budget and transport. Nothing that is offline gets here.
+    /// Looks the credential up and connects it to its budget and transport. Nothing that is offline
+    /// gets here.
     pub(crate) fn link(&self) -> Result<Link, Failure> {
         let ca_file = self.source.ca_file.as_ref().map(|path| self.dir.join(path));
         let credential = self.credential(ca_file.as_deref()).or_exit(Exit::Unavailable)?;
-        let transport = Transport::new(&self.base_url, ca_file.as_deref(), TransportLimits::default()).or_exit(Exit::Usage)?;
-        let ceiling = self.source.limit.map(|limit| (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0))));
+        let transport =
+            Transport::new(&self.base_url, ca_file.as_deref(), TransportLimits::default())
+                .or_exit(Exit::Usage)?;
+        let ceiling = self.source.limit.map(|limit| {
+            (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0)))
+        });
         let pacer = Pacer::new(&self.served.pacing, ceiling);
-        Ok(Link { base_url: self.base_url.clone(), credential, pacer, transport, observer: None, account: self.source.account.clone() })
+        Ok(Link {
+            base_url: self.base_url.clone(),
+            credential,
+            pacer,
+            transport,
+            observer: None,
+            account: self.source.account.clone(),
+        })
     }
 
     fn credential(&self, ca_file: Option<&Path>) -> anyhow::Result<Credential> {
         let (source_id, source) = (self.source_id, self.source);
         match (&source.access_token, &source.oauth) {
-            (Some(secret), _) => secret.look_up(self.dir).with_context(|| format!("sources.{source_id}.access_token")),
+            (Some(secret), _) => secret
+                .look_up(self.dir)
+                .with_context(|| format!("sources.{source_id}.access_token")),
             (None, Some(oauth)) => {
                 let token_url = well_known::token_url(&source.provider, &self.base_url);
                 let audience = well_known::audience(&source.provider, &self.base_url);
                 let account = well_known::account_in_answer(&source.provider);
-                let (dir, state, private_network) = (self.dir, self.state, source.allow_private_network);
-                let around = Around { source_id, dir, state, private_network, ca_file, token_url, audience, account };
+                let (dir, state, private_network) =
+                    (self.dir, self.state, source.allow_private_network);
+                let around = Around {
+                    source_id,
+                    dir,
+                    state,
+                    private_network,
+                    ca_file,
+                    token_url,
+                    audience,
+                    account,
+                };
                 oauth.look_up(&around).with_context(|| format!("sources.{source_id}.oauth"))
             }
             (None, None) => Err(anyhow!(
@@ -225,7 +279,11 @@ impl Target<'_> {
 /// Loads the bundled component, or the one in a file.
 pub(crate) async fn load(file: Option<&Path>) -> anyhow::Result<Component> {
     // One command runs one instance at a time; describing takes a second one.
-    let engine = Engine::new(EngineConfig { max_instances: 4, cache_dir: cache_dir(), ..EngineConfig::default() })?;
+    let engine = Engine::new(EngineConfig {
+        max_instances: 4,
+        cache_dir: cache_dir(),
+        ..EngineConfig::default()
+    })?;
     let loaded = match file {
         None => engine.load(bundled::COMPONENT)?,
         Some(path) => engine.load_file(path)?,
@@ -233,12 +291,14 @@ pub(crate) async fn load(file: Option<&Path>) -> anyhow::Result<Component> {
     Ok(Component::describe(loaded).await?)
 }
 
-/// Where compiled artefacts are kept: the user's own cache, never the project folder, which may come from elsewhere.
+/// Where compiled artefacts are kept: the user's own cache, never the project folder, which may
+/// come from elsewhere.
 pub(crate) fn cache_dir() -> Option<PathBuf> {
     if let Some(dir) = std::env::var_os("REVERSE_SYNC_CACHE_DIR") {
         return Some(dir.into());
     }
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let cache =
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
     Some(cache.join("reverse-sync"))
 }

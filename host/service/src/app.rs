@@ -51,7 +51,8 @@ pub struct Settings {
     pub local_sources: LocalSources,
 }
 
-/// Whose sources may be on the service's own machine or in a private network. Whoever may have such a source can reach what listens there.
+/// Whose sources may be on the service's own machine or in a private network. Whoever may have such
+/// a source can reach what listens there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalSources {
     /// All tenants are trusted with the service's network.
@@ -146,7 +147,8 @@ pub enum StartError {
     Lock(#[from] LockError),
 }
 
-/// State that lasts, as the command's own parts use it too: the store, and the keys to what is sealed in it.
+/// State that lasts, as the command's own parts use it too: the store, and the keys to what is
+/// sealed in it.
 pub struct State {
     /// The store.
     pub store: Store,
@@ -167,7 +169,8 @@ impl State {
         let failed = |error| StartError::State { dir: dir.to_owned(), error };
         private_file::create_dir(dir).map_err(failed)?;
         let dir = dir.canonicalize().map_err(failed)?;
-        let database = database.map_or_else(|| Store::file_url(&dir.join("reverse-sync.db")), str::to_owned);
+        let database =
+            database.map_or_else(|| Store::file_url(&dir.join("reverse-sync.db")), str::to_owned);
         let store = Store::open(&database).await?;
         let file = dir.join("keys");
         if std::env::var_os(KEYS_VARIABLE).is_none() && !file.exists() {
@@ -183,32 +186,45 @@ impl State {
 }
 
 impl App {
-    /// Opens the service on its state, with a component and its bytes. No run is started yet: see [`Jobs::take_up`](crate::jobs::Jobs::take_up).
+    /// Opens the service on its state, with a component and its bytes. No run is started yet: see
+    /// [`Jobs::take_up`](crate::jobs::Jobs::take_up).
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn open(settings: Settings, component: Component, grant: Grant, bytes: &[u8]) -> Result<Arc<App>, StartError> {
-        let State { store, keyring, dir: state, database } = State::open(&settings.state, settings.database.as_deref()).await?;
+    pub async fn open(
+        settings: Settings,
+        component: Component,
+        grant: Grant,
+        bytes: &[u8],
+    ) -> Result<Arc<App>, StartError> {
+        let State { store, keyring, dir: state, database } =
+            State::open(&settings.state, settings.database.as_deref()).await?;
         let lock = Lock::take(&state, &store, &database).await?;
         let store = store.with_default_quota(settings.quota);
         let failed = |error| StartError::State { dir: settings.state.clone(), error };
         private_file::create_dir(&state.join("orgs")).map_err(failed)?;
         for (org_id, _, _) in store.orgs().await? {
             // What a crash has left of uploads.
-            GoldenFiles::open(&OrgFolder(state.join("orgs").join(org_id)).golden()).and_then(|files| files.sweep()).map_err(failed)?;
+            GoldenFiles::open(&OrgFolder(state.join("orgs").join(org_id)).golden())
+                .and_then(|files| files.sweep())
+                .map_err(failed)?;
         }
         let mut query_policy = settings.query_policy;
         query_policy.protect_folder(&state).map_err(failed)?;
-        query_policy.protect_database(&database).map_err(|error| StartError::Database(error.to_string()))?;
+        query_policy
+            .protect_database(&database)
+            .map_err(|error| StartError::Database(error.to_string()))?;
         let files = ComponentFiles::new(state.join("components"));
-        let components = Components::keep(files, store.clone(), &component, bytes).await.map_err(failed)?;
+        let components =
+            Components::keep(files, store.clone(), &component, bytes).await.map_err(failed)?;
         let database_state = store.service_state().await?;
         let epoch = begin(&store, &state, &database_state, settings.restored).await?;
         let metrics = Metrics::new();
         metrics.watch(component.engine());
         let (keyring, holds) = (SharedKeyring::new(keyring), Holds::default());
         let store = store.signed_by(Arc::new(AuditKey(keyring.clone())));
-        let links = Links::new(store.clone(), keyring.clone(), holds.clone(), settings.limits.look_again);
+        let links =
+            Links::new(store.clone(), keyring.clone(), holds.clone(), settings.limits.look_again);
         Ok(Arc::new(App {
             store,
             keyring,
@@ -240,19 +256,24 @@ impl App {
         let mut held = Held::Yes;
         if !lock.is_held().await {
             if self.jobs.pause(true) {
-                tracing::error!("the lock on the database is lost: runs pause until it is held again");
+                tracing::error!(
+                    "the lock on the database is lost: runs pause until it is held again"
+                );
             }
             held = lock.take_again(&self.store).await;
         }
         match held {
-            Held::Yes if self.jobs.pause(false) => tracing::info!("the lock on the database is held again: runs go on"),
+            Held::Yes if self.jobs.pause(false) => {
+                tracing::info!("the lock on the database is held again: runs go on")
+            }
             Held::Taken => tracing::error!("another service has taken the database over"),
             Held::Yes | Held::NotNow => {}
         }
         held
     }
 
-    /// Keeps the end of the audit log outside the database too: in the folder, in the log and as a metric.
+    /// Keeps the end of the audit log outside the database too: in the folder, in the log and as a
+    /// metric.
     ///
     /// # Errors
     /// If the database or the disk refuses.
@@ -262,9 +283,13 @@ impl App {
         if *kept == head {
             return Ok(());
         }
-        let file = StateFile { state_id: self.state_id.clone(), epoch: self.epoch, audit: head.clone() };
+        let file =
+            StateFile { state_id: self.state_id.clone(), epoch: self.epoch, audit: head.clone() };
         let dir = self.state.clone();
-        let kept_there = tokio::task::spawn_blocking(move || file.keep(&dir)).await.map_err(io::Error::other).and_then(|kept| kept);
+        let kept_there = tokio::task::spawn_blocking(move || file.keep(&dir))
+            .await
+            .map_err(io::Error::other)
+            .and_then(|kept| kept);
         if !kept_there.map_err(|error| StartError::State { dir: self.state.clone(), error })? {
             return Ok(());
         }
@@ -294,7 +319,9 @@ impl App {
     /// # Errors
     /// See [`LinkError`].
     pub async fn link(&self, org_id: &str, source: &SourceRow) -> Result<Link, LinkError> {
-        let served = self.served(&source.provider).ok_or_else(|| LinkError::Provider(source.provider.clone()))?;
+        let served = self
+            .served(&source.provider)
+            .ok_or_else(|| LinkError::Provider(source.provider.clone()))?;
         self.links.link(org_id, source, &served.pacing, self.local_sources(org_id).await?)
     }
 
@@ -302,7 +329,12 @@ impl App {
     ///
     /// # Errors
     /// If it may not be there, or its settings make no sense.
-    pub async fn base_url(&self, org_id: &str, provider: &str, settings: &SourceSettings) -> Result<BaseUrl, LinkError> {
+    pub async fn base_url(
+        &self,
+        org_id: &str,
+        provider: &str,
+        settings: &SourceSettings,
+    ) -> Result<BaseUrl, LinkError> {
         links::base_url(provider, settings, self.local_sources(org_id).await?)
     }
 
@@ -329,8 +361,14 @@ impl FromRef<Arc<App>> for Store {
     }
 }
 
-/// Begins on a state whose folder and database belong together, or were put back on purpose. The number of this start.
-async fn begin(store: &Store, dir: &Path, database: &ServiceState, restored: bool) -> Result<i64, StartError> {
+/// Begins on a state whose folder and database belong together, or were put back on purpose. The
+/// number of this start.
+async fn begin(
+    store: &Store,
+    dir: &Path,
+    database: &ServiceState,
+    restored: bool,
+) -> Result<i64, StartError> {
     let failed = |error| StartError::State { dir: dir.to_owned(), error };
     let file = StateFile::read(dir).map_err(failed)?;
     let differs = StateFile::differs(file.as_ref(), database, store).await?;
@@ -341,8 +379,15 @@ async fn begin(store: &Store, dir: &Path, database: &ServiceState, restored: boo
             tracing::warn!("{differs}; what runs have written by now is read from the CRM");
             // Before anything says that all is well: a start that breaks off here does it again.
             for row in store.pending_runs().await? {
-                let (Ok(run_id), Ok(plan)) = (row.run_id.parse(), row.plan_id.parse()) else { continue };
-                Journal::doubt(&OrgFolder(dir.join("orgs").join(&row.org_id)).runs(), run_id, &plan).map_err(StartError::Doubt)?;
+                let (Ok(run_id), Ok(plan)) = (row.run_id.parse(), row.plan_id.parse()) else {
+                    continue;
+                };
+                Journal::doubt(
+                    &OrgFolder(dir.join("orgs").join(&row.org_id)).runs(),
+                    run_id,
+                    &plan,
+                )
+                .map_err(StartError::Doubt)?;
             }
             let detail = serde_json::json!({ "differs": differs.to_string(), "folder": file });
             log.push(AuditEntry::new("", "serve --restored", "state.restored", &detail));
@@ -351,7 +396,9 @@ async fn begin(store: &Store, dir: &Path, database: &ServiceState, restored: boo
     }
     let epoch = database.epoch + 1;
     // The file first: a start that breaks off here leaves it one ahead, which the next one knows.
-    StateFile { state_id: database.state_id.clone(), epoch, audit: store.audit_head().await? }.write(dir).map_err(failed)?;
+    StateFile { state_id: database.state_id.clone(), epoch, audit: store.audit_head().await? }
+        .write(dir)
+        .map_err(failed)?;
     store.begin_service(database.epoch, &log).await?;
     Ok(epoch)
 }

@@ -1,4 +1,5 @@
-//! The components that the service was started with: a run is finished by the one that began it, whatever came with a newer version.
+//! The components that the service was started with: a run is finished by the one that began it,
+//! whatever came with a newer version.
 
 use super::store::{Store, StoreError};
 use reverse_sync::{
@@ -26,10 +27,14 @@ pub enum NoComponent {
     #[error("component {0} is not one that this service was ever started with; plan again")]
     NotGranted(Digest),
     /// Its file is gone, or is not what it was.
-    #[error("the file of component {0} is gone, or is not what it was: put it back into {1}, or plan again")]
+    #[error(
+        "the file of component {0} is gone, or is not what it was: put it back into {1}, or plan again"
+    )]
     NotKept(Digest, PathBuf),
     /// It does not work with this version.
-    #[error("component {0} does not work with this version of the service ({1}); go on with the version that began, or plan again")]
+    #[error(
+        "component {0} does not work with this version of the service ({1}); go on with the version that began, or plan again"
+    )]
     Unusable(Digest, String),
     /// The store.
     #[error(transparent)]
@@ -45,14 +50,25 @@ pub struct Components {
 }
 
 impl Components {
-    /// Keeps a component, in a folder of the state and by its digest in the store, for the runs that it will have begun.
+    /// Keeps a component, in a folder of the state and by its digest in the store, for the runs
+    /// that it will have begun.
     ///
     /// # Errors
     /// If the disk or the store refuses.
-    pub async fn keep(files: ComponentFiles, store: Store, component: &Component, bytes: &[u8]) -> io::Result<Components> {
+    pub async fn keep(
+        files: ComponentFiles,
+        store: Store,
+        component: &Component,
+        bytes: &[u8],
+    ) -> io::Result<Components> {
         files.keep(component.digest(), bytes)?;
         store.add_component(component.digest()).await.map_err(io::Error::other)?;
-        Ok(Components { files, store, engine: Arc::clone(component.engine()), loaded: Mutex::default() })
+        Ok(Components {
+            files,
+            store,
+            engine: Arc::clone(component.engine()),
+            loaded: Mutex::default(),
+        })
     }
 
     /// A component that the service was once started with.
@@ -67,11 +83,18 @@ impl Components {
         if !self.store.has_component(digest).await? {
             return Err(NoComponent::NotGranted(digest));
         }
-        let bytes = self.files.read(digest).ok_or_else(|| NoComponent::NotKept(digest, self.files.path(digest)))?;
+        let bytes = self
+            .files
+            .read(digest)
+            .ok_or_else(|| NoComponent::NotKept(digest, self.files.path(digest)))?;
         let unusable = |error: String| NoComponent::Unusable(digest, error);
         let ready = self.engine.load(&bytes).map_err(|error| unusable(error.to_string()))?;
-        let component = Component::describe(ready).await.map_err(|error| unusable(error.to_string()))?;
-        let granted = Granted { component: Arc::new(component), grant: Grant { component: digest, allowed: Allowed::Everything } };
+        let component =
+            Component::describe(ready).await.map_err(|error| unusable(error.to_string()))?;
+        let granted = Granted {
+            component: Arc::new(component),
+            grant: Grant { component: digest, allowed: Allowed::Everything },
+        };
         loaded.insert(digest, granted.clone());
         Ok(granted)
     }

@@ -1,4 +1,5 @@
-//! What the fuzz targets reach of the inside: thin functions around parsers that are private. Only in builds of `cargo xtask fuzz`.
+//! What the fuzz targets reach of the inside: thin functions around parsers that are private. Only
+//! in builds of `cargo xtask fuzz`.
 
 pub use crate::{
     api::fuzzing::{keys_cursor, number_cursor, plans_cursor},

@@ -1,5 +1,5 @@
-//! The way to the CRM that a source stands for. One for each source, so that all its runs share one budget, one pool of
-//! connections and one access token.
+//! The way to the CRM that a source stands for. One for each source, so that all its runs share one
+//! budget, one pool of connections and one access token.
 
 use super::{
     secrets::{
@@ -58,12 +58,17 @@ pub fn context(org_id: &str, source_id: &str) -> String {
     format!("{org_id}/{source_id}/credential")
 }
 
-/// The base URL of a source. `local_sources` says whether it may be the service's own machine or in a private network, which is
-/// for the operator to allow: a tenant could otherwise reach what listens there.
+/// The base URL of a source. `local_sources` says whether it may be the service's own machine or in
+/// a private network, which is for the operator to allow: a tenant could otherwise reach what
+/// listens there.
 ///
 /// # Errors
 /// Says what is wrong and what would be right.
-pub fn base_url(provider: &str, settings: &SourceSettings, local_sources: bool) -> Result<BaseUrl, LinkError> {
+pub fn base_url(
+    provider: &str,
+    settings: &SourceSettings,
+    local_sources: bool,
+) -> Result<BaseUrl, LinkError> {
     let url = settings.base_url.as_deref().or_else(|| well_known::base_url(provider)).ok_or_else(|| {
         LinkError::BaseUrl(format!("a {provider} source needs `base_url`, the instance URL, such as https://acme.my.salesforce.com"))
     })?;
@@ -71,11 +76,14 @@ pub fn base_url(provider: &str, settings: &SourceSettings, local_sources: bool) 
         let refused = "`allow_private_network` is for the service's operator to allow, who has not (`serve --allow-local-sources`)";
         return Err(LinkError::BaseUrl(refused.to_owned()));
     }
-    let url = BaseUrl::parse(url, settings.allow_private_network).map_err(|error| LinkError::BaseUrl(error.to_string()))?;
-    well_known::check_base_url(provider, &url).map_err(|error| LinkError::BaseUrl(error.to_string()))?;
+    let url = BaseUrl::parse(url, settings.allow_private_network)
+        .map_err(|error| LinkError::BaseUrl(error.to_string()))?;
+    well_known::check_base_url(provider, &url)
+        .map_err(|error| LinkError::BaseUrl(error.to_string()))?;
     if url.reach() == Reach::Loopback && !local_sources {
-        let refused =
-            format!("base_url `{url}` is the service's own machine, which its operator has not allowed (`serve --allow-local-sources`)");
+        let refused = format!(
+            "base_url `{url}` is the service's own machine, which its operator has not allowed (`serve --allow-local-sources`)"
+        );
         return Err(LinkError::BaseUrl(refused));
     }
     Ok(url)
@@ -103,14 +111,22 @@ impl Links {
         self.links.lock()
     }
 
-    /// The link of a source, made anew when the source was changed. To be called within the runtime.
+    /// The link of a source, made anew when the source was changed. To be called within the
+    /// runtime.
     ///
     /// # Errors
     /// See [`LinkError`].
-    pub fn link(&self, org_id: &str, source: &SourceRow, pacing: &Pacing, local_sources: bool) -> Result<Link, LinkError> {
+    pub fn link(
+        &self,
+        org_id: &str,
+        source: &SourceRow,
+        pacing: &Pacing,
+        local_sources: bool,
+    ) -> Result<Link, LinkError> {
         let key = (org_id.to_owned(), source.source_id.clone());
         // An account that is learned makes no other source of it: what is shared stays shared.
-        let of_now = |link: &Link| Link { account: source.settings.account.clone(), ..link.clone() };
+        let of_now =
+            |link: &Link| Link { account: source.settings.account.clone(), ..link.clone() };
         if let Some((version, link)) = self.links().get(&key)
             && *version == source.version
         {
@@ -120,7 +136,8 @@ impl Links {
         // Two who made it at the same time use one.
         let mut links = self.links();
         match links.get(&key) {
-            // Somebody who read the source later has been here: the row at hand knows nothing that this does not.
+            // Somebody who read the source later has been here: the row at hand knows nothing that
+            // this does not.
             Some((version, link)) if *version > source.version => Ok(link.clone()),
             Some((version, link)) if *version == source.version => Ok(of_now(link)),
             _ => {
@@ -135,14 +152,20 @@ impl Links {
         self.links().remove(&(org_id.to_owned(), source_id.to_owned()));
     }
 
-    fn make(&self, org_id: &str, source: &SourceRow, pacing: &Pacing, local_sources: bool) -> Result<Link, LinkError> {
+    fn make(
+        &self,
+        org_id: &str,
+        source: &SourceRow,
+        pacing: &Pacing,
+        local_sources: bool,
+    ) -> Result<Link, LinkError> {
         let settings = &source.settings;
         let base_url = base_url(&source.provider, settings, local_sources)?;
         let context = context(org_id, &source.source_id);
-        let sealed: Sealed = source
-            .credential
-            .parse()
-            .map_err(|_| StoreError::Unexpected { place: "sources.credential", error: "it is not sealed".to_owned() })?;
+        let sealed: Sealed = source.credential.parse().map_err(|_| StoreError::Unexpected {
+            place: "sources.credential",
+            error: "it is not sealed".to_owned(),
+        })?;
         let bad = |error| LinkError::Stored { source_id: source.source_id.clone(), error };
         let plain = self.keyring.open(&context, &sealed).map_err(|error| bad(error.into()))?;
         let document = CredentialDocument::from_plain(&plain).map_err(|error| bad(error.into()))?;
@@ -153,11 +176,25 @@ impl Links {
             org_id: org_id.to_owned(),
             source_id: source.source_id.clone(),
         };
-        let stored = Stored { source_id: source.source_id.clone(), cell: Arc::new(cell), holds: self.holds.clone() };
-        let around = Around { provider: &source.provider, base_url: &base_url, ca_pem: settings.ca_pem.as_deref() };
+        let stored = Stored {
+            source_id: source.source_id.clone(),
+            cell: Arc::new(cell),
+            holds: self.holds.clone(),
+        };
+        let around = Around {
+            provider: &source.provider,
+            base_url: &base_url,
+            ca_pem: settings.ca_pem.as_deref(),
+        };
         let credential = document.credential(&around, stored)?;
-        let transport = Transport::trusting(&base_url, settings.ca_pem.as_deref().map(str::as_bytes), TransportLimits::default())?;
-        let ceiling = settings.limit.map(|limit| (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0))));
+        let transport = Transport::trusting(
+            &base_url,
+            settings.ca_pem.as_deref().map(str::as_bytes),
+            TransportLimits::default(),
+        )?;
+        let ceiling = settings.limit.map(|limit| {
+            (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0)))
+        });
         Ok(Link {
             base_url,
             credential,
@@ -180,16 +217,25 @@ struct Cell {
 
 impl SecretCell for Cell {
     fn read(&self) -> io::Result<SecretString> {
-        let row = self.runtime.block_on(self.store.source(&self.org_id, &self.source_id)).map_err(io::Error::other)?;
-        let row = row.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the source is gone"))?;
-        let sealed =
-            row.credential.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the stored credential is not sealed"))?;
-        self.keyring.open(&context(&self.org_id, &self.source_id), &sealed).map_err(io::Error::other)
+        let row = self
+            .runtime
+            .block_on(self.store.source(&self.org_id, &self.source_id))
+            .map_err(io::Error::other)?;
+        let row =
+            row.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the source is gone"))?;
+        let sealed = row.credential.parse().map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, "the stored credential is not sealed")
+        })?;
+        self.keyring
+            .open(&context(&self.org_id, &self.source_id), &sealed)
+            .map_err(io::Error::other)
     }
 
     fn write(&self, secret: &SecretString) -> io::Result<()> {
         let sealed = self.keyring.seal(&context(&self.org_id, &self.source_id), secret).to_string();
-        self.runtime.block_on(self.store.replace_credential(&self.org_id, &self.source_id, &sealed)).map_err(io::Error::other)
+        self.runtime
+            .block_on(self.store.replace_credential(&self.org_id, &self.source_id, &sealed))
+            .map_err(io::Error::other)
     }
 }
 
@@ -203,11 +249,22 @@ mod tests {
 
     async fn add(links: &Links, org_id: &str, sealed_for: &str) -> SourceRow {
         let source_id = Store::new_source_id();
-        let document: CredentialDocument = serde_json::from_str(r#"{"access_token": "pat-na1-sesame"}"#).unwrap();
-        let context = if sealed_for.is_empty() { context(org_id, &source_id) } else { sealed_for.to_owned() };
+        let document: CredentialDocument =
+            serde_json::from_str(r#"{"access_token": "pat-na1-sesame"}"#).unwrap();
+        let context =
+            if sealed_for.is_empty() { context(org_id, &source_id) } else { sealed_for.to_owned() };
         let credential = document.seal(&links.keyring.current(), &context).to_string();
-        let settings = &SourceSettings { base_url: Some("http://127.0.0.1:9".to_owned()), ..SourceSettings::default() };
-        let new = NewSource { name: "HubSpot", provider: "hubspot", settings, credential: &credential, credential_summary: "{}" };
+        let settings = &SourceSettings {
+            base_url: Some("http://127.0.0.1:9".to_owned()),
+            ..SourceSettings::default()
+        };
+        let new = NewSource {
+            name: "HubSpot",
+            provider: "hubspot",
+            settings,
+            credential: &credential,
+            credential_summary: "{}",
+        };
         links.store.add_source(org_id, &source_id, new, "ada").await.unwrap();
         links.store.source(org_id, &source_id).await.unwrap().unwrap()
     }
@@ -221,19 +278,28 @@ mod tests {
         let org = store.add_org("Acme", false, "ada").await.unwrap();
         let source = add(&links, &org, "").await;
         let first = links.link(&org, &source, &pacing, true).unwrap();
-        assert!(Arc::ptr_eq(&first.pacer, &links.link(&org, &source, &pacing, true).unwrap().pacer));
+        assert!(Arc::ptr_eq(
+            &first.pacer,
+            &links.link(&org, &source, &pacing, true).unwrap().pacer
+        ));
 
         let changed = SourceRow { version: 2, ..source.clone() };
         let second = links.link(&org, &changed, &pacing, true).unwrap();
         assert!(!Arc::ptr_eq(&first.pacer, &second.pacer));
         // Who still has the row of before gets the link of now, whole.
-        let settings = SourceSettings { account: Some("1".parse().unwrap()), ..source.settings.clone() };
-        let old = links.link(&org, &SourceRow { settings, ..source.clone() }, &pacing, true).unwrap();
+        let settings =
+            SourceSettings { account: Some("1".parse().unwrap()), ..source.settings.clone() };
+        let old =
+            links.link(&org, &SourceRow { settings, ..source.clone() }, &pacing, true).unwrap();
         assert!(Arc::ptr_eq(&second.pacer, &old.pacer) && old.account.is_none());
         links.forget(&org, &source.source_id);
-        assert!(!Arc::ptr_eq(&second.pacer, &links.link(&org, &changed, &pacing, true).unwrap().pacer));
+        assert!(!Arc::ptr_eq(
+            &second.pacer,
+            &links.link(&org, &changed, &pacing, true).unwrap().pacer
+        ));
 
-        // What was sealed for another source, as when rows are swapped in the database, does not open.
+        // What was sealed for another source, as when rows are swapped in the database, does not
+        // open.
         let swapped = add(&links, &org, &context(&org, &source.source_id)).await;
         assert!(matches!(links.link(&org, &swapped, &pacing, true), Err(LinkError::Stored { .. })));
         // And this machine is out of reach unless the operator says otherwise.
@@ -246,16 +312,31 @@ mod tests {
     async fn a_credential_that_is_replaced_is_sealed_and_read_again() {
         let (dir, store) = store().await;
         let keyring = SharedKeyring::new(Keyring::from_file(&dir.path().join("keys")).unwrap());
-        let links = Links::new(store.clone(), keyring.clone(), Holds::default(), Duration::from_secs(3600));
+        let links =
+            Links::new(store.clone(), keyring.clone(), Holds::default(), Duration::from_secs(3600));
         let org_id = store.add_org("Acme", false, "ada").await.unwrap();
         let source_id = add(&links, &org_id, "").await.source_id;
-        let cell = Cell { store: store.clone(), keyring, runtime: Handle::current(), org_id: org_id.clone(), source_id: source_id.clone() };
+        let cell = Cell {
+            store: store.clone(),
+            keyring,
+            runtime: Handle::current(),
+            org_id: org_id.clone(),
+            source_id: source_id.clone(),
+        };
         tokio::task::spawn_blocking(move || {
             cell.write(&SecretString::from("open barley")).unwrap();
             assert_eq!(secrecy::ExposeSecret::expose_secret(&cell.read().unwrap()), "open barley");
         })
         .await
         .unwrap();
-        assert!(!store.source(&org_id, &source_id).await.unwrap().unwrap().credential.contains("barley"));
+        assert!(
+            !store
+                .source(&org_id, &source_id)
+                .await
+                .unwrap()
+                .unwrap()
+                .credential
+                .contains("barley")
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Connections: as many as there is room for, none for a client that says nothing or reads nothing, some that are kept for questions about the
-//! service's health, and all answered before the service ends.
+//! Connections: as many as there is room for, none for a client that says nothing or reads nothing,
+//! some that are kept for questions about the service's health, and all answered before the service
+//! ends.
 
 use axum::{
     Router,
@@ -35,14 +36,20 @@ struct Room {
     reading: Duration,
 }
 
-const ROOM: Room = Room { connections: 4_096, for_health: 128, of_address: 1_024, reading: Duration::from_secs(30) };
+const ROOM: Room = Room {
+    connections: 4_096,
+    for_health: 128,
+    of_address: 1_024,
+    reading: Duration::from_secs(30),
+};
 /// What is answered where there is no room for anything else.
 const HEALTH: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// How long a client may take to say what it wants, also on a connection that it has used before.
 const HEADER: Duration = Duration::from_secs(30);
 /// How long it may take for either where there is no room.
 const HURRY: Duration = Duration::from_secs(2);
-/// How long to wait when the system has no connection to give, as when all file descriptors are in use.
+/// How long to wait when the system has no connection to give, as when all file descriptors are in
+/// use.
 const EXHAUSTED: Duration = Duration::from_millis(200);
 /// How long answers have to be sent when the service ends.
 const ANSWERING: Duration = Duration::from_secs(10);
@@ -84,7 +91,11 @@ impl Places {
             let count = addresses.entry(from).or_default();
             if *count < self.of_address {
                 *count += 1;
-                return Some(Place { health_only: false, of: Some((Arc::clone(&self.addresses), from)), _permit: permit });
+                return Some(Place {
+                    health_only: false,
+                    of: Some((Arc::clone(&self.addresses), from)),
+                    _permit: permit,
+                });
             }
         }
         // It is never closed.
@@ -119,7 +130,12 @@ pub async fn answer(listener: TcpListener, router: Router, ending: watch::Receiv
     answer_within(ROOM, listener, router, ending).await;
 }
 
-async fn answer_within(room: Room, listener: TcpListener, router: Router, mut ending: watch::Receiver<bool>) {
+async fn answer_within(
+    room: Room,
+    listener: TcpListener,
+    router: Router,
+    mut ending: watch::Receiver<bool>,
+) {
     let places = Places::new(room);
     let graceful = GracefulShutdown::new();
     let accepting = async {
@@ -127,7 +143,14 @@ async fn answer_within(room: Room, listener: TcpListener, router: Router, mut en
             match listener.accept().await {
                 Ok((stream, from)) => {
                     let Some(place) = places.take(from.ip()).await else { return };
-                    connect(stream, ConnectInfo(from), router.clone(), &graceful, place, room.reading);
+                    connect(
+                        stream,
+                        ConnectInfo(from),
+                        router.clone(),
+                        &graceful,
+                        place,
+                        room.reading,
+                    );
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
@@ -147,8 +170,14 @@ async fn answer_within(room: Room, listener: TcpListener, router: Router, mut en
     }
 }
 
-fn connect<A>(stream: TcpStream, from: ConnectInfo<A>, router: Router, graceful: &GracefulShutdown, place: Place, reading: Duration)
-where
+fn connect<A>(
+    stream: TcpStream,
+    from: ConnectInfo<A>,
+    router: Router,
+    graceful: &GracefulShutdown,
+    place: Place,
+    reading: Duration,
+) where
     ConnectInfo<A>: Clone + Send + Sync + 'static,
 {
     // Answers are small and somebody waits for them.
@@ -159,19 +188,29 @@ where
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(from.clone());
-        let (mut router, no_room) = (router.clone(), health_only && !HEALTH.contains(&request.uri().path()));
+        let (mut router, no_room) =
+            (router.clone(), health_only && !HEALTH.contains(&request.uri().path()));
         async move { if no_room { Ok(full()) } else { router.call(request).await } }
     });
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(if health_only { HURRY } else { reading }));
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(if health_only { HURRY } else { HEADER }).keep_alive(!health_only);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(if health_only { HURRY } else { HEADER });
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(if health_only { HURRY } else { HEADER })
+        .keep_alive(!health_only);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(if health_only {
+        HURRY
+    } else {
+        HEADER
+    });
     if health_only {
         // HTTP/2 keeps a connection for as long as the client answers pings.
         builder = builder.http1_only();
     }
-    let connection = graceful.watch(builder.serve_connection(TokioIo::new(Box::pin(stream)), service).into_owned());
+    let connection = graceful
+        .watch(builder.serve_connection(TokioIo::new(Box::pin(stream)), service).into_owned());
     tokio::spawn(async move {
         let ended = match health_only {
             true => tokio::time::timeout(2 * HURRY, connection).await.unwrap_or(Ok(())),
@@ -186,7 +225,12 @@ where
 
 fn full() -> Response {
     let retry = [(header::RETRY_AFTER, "1"), (header::CONNECTION, "close")];
-    (StatusCode::SERVICE_UNAVAILABLE, retry, "there are too many connections; try again in a moment\n").into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        retry,
+        "there are too many connections; try again in a moment\n",
+    )
+        .into_response()
 }
 
 #[cfg(test)]
@@ -201,14 +245,19 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, (ending, ends)) = (listener.local_addr().unwrap(), watch::channel(false));
         let large = axum::body::Bytes::from(vec![b'x'; 1 << 20]);
-        let router = Router::new().route("/healthz", get(|| async { "ok" })).route("/large", get(move || async move { large }));
+        let router = Router::new()
+            .route("/healthz", get(|| async { "ok" }))
+            .route("/large", get(move || async move { large }));
         tokio::spawn(answer_within(room, listener, router, ends));
         (address, ending)
     }
 
     async fn asks(address: SocketAddr, path: &str, times: usize) -> TcpStream {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(times).as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(times).as_bytes())
+            .await
+            .unwrap();
         stream
     }
 
@@ -232,10 +281,16 @@ mod tests {
                 crowd.push(stream);
             }
             for _ in 0..200 {
-                assert!(answer_of(address, "/healthz").await.starts_with("HTTP/1.1 200"), "{room:?}");
+                assert!(
+                    answer_of(address, "/healthz").await.starts_with("HTTP/1.1 200"),
+                    "{room:?}"
+                );
             }
             let answer = answer_of(address, "/large").await;
-            assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1"), "{answer}");
+            assert!(
+                answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1"),
+                "{answer}"
+            );
             // Once they are gone there is room.
             drop(crowd);
             while !answer_of(address, "/large").await.starts_with("HTTP/1.1 200") {}
@@ -244,7 +299,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_does_not_read_its_answers_is_dropped() {
-        let (address, _ending) = served(Room { reading: Duration::from_millis(100), connections: 1, ..ROOM }).await;
+        let (address, _ending) =
+            served(Room { reading: Duration::from_millis(100), connections: 1, ..ROOM }).await;
         let mut stream = asks(address, "/large", 20).await;
         stream.read_exact(&mut [0; 12]).await.unwrap();
         while !answer_of(address, "/large").await.starts_with("HTTP/1.1 200") {}
@@ -258,6 +314,9 @@ mod tests {
     fn an_address_is_its_network() {
         let network = |text: &str| network(text.parse().unwrap()).to_string();
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!((network("::ffff:192.0.2.1"), network("192.0.2.1")), ("192.0.2.1".to_owned(), "192.0.2.1".to_owned()));
+        assert_eq!(
+            (network("::ffff:192.0.2.1"), network("192.0.2.1")),
+            ("192.0.2.1".to_owned(), "192.0.2.1".to_owned())
+        );
     }
 }

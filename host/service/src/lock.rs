@@ -50,7 +50,8 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes the state folder, and the database, which may be another service's though the folder is not.
+    /// Takes the state folder, and the database, which may be another service's though the folder
+    /// is not.
     ///
     /// # Errors
     /// If another service has one of them.
@@ -58,7 +59,8 @@ impl Lock {
         Lock::take_within(TRIES, state, store, database).await
     }
 
-    /// Whether it is still held: a file is until this process ends, a database as long as its connection lives.
+    /// Whether it is still held: a file is until this process ends, a database as long as its
+    /// connection lives.
     pub async fn is_held(&mut self) -> bool {
         match &mut self.database {
             None => true,
@@ -80,10 +82,16 @@ impl Lock {
         }
     }
 
-    async fn take_within(tries: u32, state: &Path, store: &Store, database: &str) -> Result<Lock, LockError> {
+    async fn take_within(
+        tries: u32,
+        state: &Path,
+        store: &Store,
+        database: &str,
+    ) -> Result<Lock, LockError> {
         let mut files = vec![file(tries, &state.join("lock"), &state.display().to_string()).await?];
         // A SQLite database has no locks that outlive a transaction.
-        let sqlite = database.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        let sqlite =
+            database.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
         if let Some(path) = sqlite.and_then(|path| path.split('?').next()) {
             let mut name = PathBuf::from(path).into_os_string();
             name.push(".lock");
@@ -127,9 +135,15 @@ mod tests {
         let (dir, store) = store().await;
         let database = Store::file_url(&dir.path().join("test.db"));
         let first = Lock::take_within(1, dir.path(), &store, &database).await.unwrap();
-        assert!(matches!(Lock::take_within(1, dir.path(), &store, &database).await, Err(LockError::Held(_))));
+        assert!(matches!(
+            Lock::take_within(1, dir.path(), &store, &database).await,
+            Err(LockError::Held(_))
+        ));
         let elsewhere = tempfile::tempdir().unwrap();
-        let error = Lock::take_within(1, elsewhere.path(), &store, &database).await.unwrap_err().to_string();
+        let error = Lock::take_within(1, elsewhere.path(), &store, &database)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("test.db"), "another folder, and the same database: {error}");
         drop(first);
         Lock::take_within(1, dir.path(), &store, &database).await.unwrap();

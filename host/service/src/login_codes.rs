@@ -15,8 +15,8 @@ const CODE_LIFE: Duration = Duration::from_secs(3600);
 /// Login codes that wait to be used. The oldest goes when there is another.
 const MAX_CODES: usize = 8;
 
-/// One-time codes, each of which opens a session for a key. They are in the link that the command prints, so that the key itself
-/// is in no browser's history. Kept are hashes.
+/// One-time codes, each of which opens a session for a key. They are in the link that the command
+/// prints, so that the key itself is in no browser's history. Kept are hashes.
 #[derive(Default)]
 pub struct LoginCodes(Mutex<Vec<LoginCode>>);
 
@@ -34,7 +34,11 @@ impl LoginCodes {
         if codes.len() >= MAX_CODES {
             codes.remove(0);
         }
-        codes.push(LoginCode { hash: Digest::of(code.as_bytes()).hex(), key_id: key_id.to_owned(), made: Instant::now() });
+        codes.push(LoginCode {
+            hash: Digest::of(code.as_bytes()).hex(),
+            key_id: key_id.to_owned(),
+            made: Instant::now(),
+        });
         code.into()
     }
 
@@ -42,7 +46,9 @@ impl LoginCodes {
     pub fn redeem(&self, code: &str) -> Option<String> {
         let hash = Digest::of(code.as_bytes()).hex();
         let mut codes = self.fresh();
-        let at = codes.iter().position(|known| bool::from(known.hash.as_bytes().ct_eq(hash.as_bytes())))?;
+        let at = codes
+            .iter()
+            .position(|known| bool::from(known.hash.as_bytes().ct_eq(hash.as_bytes())))?;
         Some(codes.remove(at).key_id)
     }
 

@@ -1,7 +1,9 @@
-//! What is not kept for ever: plans that nobody has run, the golden sets that they were made from, and request logs.
+//! What is not kept for ever: plans that nobody has run, the golden sets that they were made from,
+//! and request logs.
 //!
-//! A plan that was run stays, and so does its journal: they are what its run was, and what it takes to undo it. Whether it was run is for the
-//! journals to say too: the database may have been put back to an older one. What no row knows is set aside, not removed.
+//! A plan that was run stays, and so does its journal: they are what its run was, and what it takes
+//! to undo it. Whether it was run is for the journals to say too: the database may have been put
+//! back to an older one. What no row knows is set aside, not removed.
 
 use super::{
     app::{App, OrgFolder},
@@ -49,7 +51,8 @@ pub async fn sweep(app: &Arc<App>, keep_plans: Duration) -> Result<Swept, SweepE
         let journals = journals(&app.folder(&org_id))?;
         run.insert(org_id, journals);
     }
-    let was_run = |org_id: &str, plan: &str| run.get(org_id).is_none_or(|journals| is_run(journals, plan));
+    let was_run =
+        |org_id: &str, plan: &str| run.get(org_id).is_none_or(|journals| is_run(journals, plan));
     for (org_id, plan_id) in app.store.remove_old_plans(before, was_run).await? {
         remove_dir(&app.folder(&org_id).plans().join(plan_id))?;
         swept.plans += 1;
@@ -69,7 +72,9 @@ pub async fn sweep(app: &Arc<App>, keep_plans: Duration) -> Result<Swept, SweepE
     }
     let orgs_dir = app.orgs_dir();
     swept.request_logs =
-        tokio::task::spawn_blocking(move || request_log::sweep(&orgs_dir, request_log::KEPT)).await.map_err(io::Error::other)??;
+        tokio::task::spawn_blocking(move || request_log::sweep(&orgs_dir, request_log::KEPT))
+            .await
+            .map_err(io::Error::other)??;
     Ok(swept)
 }
 
@@ -94,7 +99,8 @@ fn strays(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let age = SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+        let age =
+            SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
         if let (true, Ok(name)) = (age > STRAY, entry.file_name().into_string()) {
             names.push(name);
         }
@@ -104,7 +110,10 @@ fn strays(dir: &Path) -> io::Result<Vec<String>> {
 
 /// The first digits of the plans that the journals of an org name.
 fn journals(folder: &OrgFolder) -> io::Result<HashSet<String>> {
-    Ok(journal::runs(&folder.runs())?.into_iter().map(|(run_id, _)| run_id.plan_digits().to_owned()).collect())
+    Ok(journal::runs(&folder.runs())?
+        .into_iter()
+        .map(|(run_id, _)| run_id.plan_digits().to_owned())
+        .collect())
 }
 
 fn is_run(journals: &HashSet<String>, plan: &str) -> bool {

@@ -1,4 +1,5 @@
-//! What the folder of a state knows of the database that it belongs to, so that a start notices if one of them was put back to an older one.
+//! What the folder of a state knows of the database that it belongs to, so that a start notices if
+//! one of them was put back to an older one.
 
 use super::store::{Head, ServiceState, Store, StoreError};
 use reverse_sync::private_file::{self, Locked};
@@ -31,7 +32,9 @@ pub enum Differs {
         database: String,
     },
     /// The folder has no such file.
-    #[error("a service has started {epoch} times on the database, but the folder has no {NAME}: it is new, or was emptied")]
+    #[error(
+        "a service has started {epoch} times on the database, but the folder has no {NAME}: it is new, or was emptied"
+    )]
     NoFile {
         /// Starts of the database.
         epoch: i64,
@@ -43,7 +46,9 @@ pub enum Differs {
         what: String,
     },
     /// The folder was put back.
-    #[error("the folder is older than the database: it knows of {folder} starts of the service, and the database of {database}")]
+    #[error(
+        "the folder is older than the database: it knows of {folder} starts of the service, and the database of {database}"
+    )]
     OlderFolder {
         /// Starts that the folder knows of.
         folder: i64,
@@ -59,7 +64,9 @@ impl StateFile {
     /// If it cannot be read.
     pub fn read(dir: &Path) -> io::Result<Option<StateFile>> {
         match fs::read(dir.join(NAME)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| io::Error::other(format!("{NAME}: {error}"))),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| io::Error::other(format!("{NAME}: {error}"))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -76,8 +83,9 @@ impl StateFile {
         }
     }
 
-    /// As [`StateFile::write`], by the start that has written it last. A service that was taken over leaves it to the one that came after it,
-    /// for which the folder would look older than the database. Says whether it was written.
+    /// As [`StateFile::write`], by the start that has written it last. A service that was taken
+    /// over leaves it to the one that came after it, for which the folder would look older than the
+    /// database. Says whether it was written.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -95,24 +103,47 @@ impl StateFile {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn differs(file: Option<&StateFile>, database: &ServiceState, store: &Store) -> Result<Option<Differs>, StoreError> {
+    pub async fn differs(
+        file: Option<&StateFile>,
+        database: &ServiceState,
+        store: &Store,
+    ) -> Result<Option<Differs>, StoreError> {
         let Some(file) = file else {
             return Ok((database.epoch > 0).then_some(Differs::NoFile { epoch: database.epoch }));
         };
         if file.state_id != database.state_id {
-            return Ok(Some(Differs::Other { folder: file.state_id.clone(), database: database.state_id.clone() }));
+            return Ok(Some(Differs::Other {
+                folder: file.state_id.clone(),
+                database: database.state_id.clone(),
+            }));
         }
         let seen = &file.audit;
-        let hash = if seen.seq == 0 { Some(seen.hash.clone()) } else { store.audit_hash(seen.seq).await? };
+        let hash = if seen.seq == 0 {
+            Some(seen.hash.clone())
+        } else {
+            store.audit_hash(seen.seq).await?
+        };
         let what = match hash {
-            None => format!("its audit log ends at row {}, and the folder has seen row {}", store.audit_head().await?.seq, seen.seq),
-            Some(hash) if hash != seen.hash => format!("row {} of its audit log is another one than the folder has seen", seen.seq),
+            None => format!(
+                "its audit log ends at row {}, and the folder has seen row {}",
+                store.audit_head().await?.seq,
+                seen.seq
+            ),
+            Some(hash) if hash != seen.hash => {
+                format!("row {} of its audit log is another one than the folder has seen", seen.seq)
+            }
             // The file is written first, so a start that broke off leaves it one ahead.
             Some(_) if file.epoch > database.epoch + 1 => {
-                format!("it knows of {} starts of the service, and the folder of {}", database.epoch, file.epoch)
+                format!(
+                    "it knows of {} starts of the service, and the folder of {}",
+                    database.epoch, file.epoch
+                )
             }
             Some(_) if file.epoch < database.epoch => {
-                return Ok(Some(Differs::OlderFolder { folder: file.epoch, database: database.epoch }));
+                return Ok(Some(Differs::OlderFolder {
+                    folder: file.epoch,
+                    database: database.epoch,
+                }));
             }
             Some(_) => return Ok(None),
         };
@@ -139,23 +170,55 @@ mod tests {
         let (dir, store) = store().await;
         assert!(StateFile::read(dir.path()).unwrap().is_none());
         let database = store.service_state().await.unwrap();
-        assert!(StateFile::differs(None, &database, &store).await.unwrap().is_none(), "both are new");
-        store.begin_service(0, &[AuditEntry::new("org_1", "ada", "test", &serde_json::json!({}))]).await.unwrap();
-        let file = StateFile { state_id: database.state_id.clone(), epoch: 1, audit: store.audit_head().await.unwrap() };
+        assert!(
+            StateFile::differs(None, &database, &store).await.unwrap().is_none(),
+            "both are new"
+        );
+        store
+            .begin_service(0, &[AuditEntry::new("org_1", "ada", "test", &serde_json::json!({}))])
+            .await
+            .unwrap();
+        let file = StateFile {
+            state_id: database.state_id.clone(),
+            epoch: 1,
+            audit: store.audit_head().await.unwrap(),
+        };
         file.write(dir.path()).unwrap();
         assert_eq!(StateFile::read(dir.path()).unwrap().as_ref(), Some(&file));
         let database = store.service_state().await.unwrap();
-        let differs = async |file: &StateFile, database: &ServiceState| StateFile::differs(Some(file), database, &store).await.unwrap();
+        let differs = async |file: &StateFile, database: &ServiceState| {
+            StateFile::differs(Some(file), database, &store).await.unwrap()
+        };
         assert!(differs(&file, &database).await.is_none());
-        assert!(differs(&StateFile { epoch: 2, ..file.clone() }, &database).await.is_none(), "a start that broke off");
-        assert!(matches!(differs(&StateFile { epoch: 3, ..file.clone() }, &database).await, Some(Differs::OlderDatabase { .. })));
-        assert!(matches!(differs(&StateFile { epoch: 0, ..file.clone() }, &database).await, Some(Differs::OlderFolder { .. })));
-        assert!(matches!(differs(&StateFile { state_id: "x".into(), ..file.clone() }, &database).await, Some(Differs::Other { .. })));
-        for audit in [Head { seq: 2, ..file.audit.clone() }, Head { hash: "x".into(), ..file.audit.clone() }] {
+        assert!(
+            differs(&StateFile { epoch: 2, ..file.clone() }, &database).await.is_none(),
+            "a start that broke off"
+        );
+        assert!(matches!(
+            differs(&StateFile { epoch: 3, ..file.clone() }, &database).await,
+            Some(Differs::OlderDatabase { .. })
+        ));
+        assert!(matches!(
+            differs(&StateFile { epoch: 0, ..file.clone() }, &database).await,
+            Some(Differs::OlderFolder { .. })
+        ));
+        assert!(matches!(
+            differs(&StateFile { state_id: "x".into(), ..file.clone() }, &database).await,
+            Some(Differs::Other { .. })
+        ));
+        for audit in
+            [Head { seq: 2, ..file.audit.clone() }, Head { hash: "x".into(), ..file.audit.clone() }]
+        {
             let older = StateFile { audit, ..file.clone() };
-            assert!(matches!(differs(&older, &database).await, Some(Differs::OlderDatabase { .. })));
+            assert!(matches!(
+                differs(&older, &database).await,
+                Some(Differs::OlderDatabase { .. })
+            ));
         }
-        assert!(matches!(StateFile::differs(None, &database, &store).await.unwrap(), Some(Differs::NoFile { .. })));
+        assert!(matches!(
+            StateFile::differs(None, &database, &store).await.unwrap(),
+            Some(Differs::NoFile { .. })
+        ));
     }
 
     #[test]

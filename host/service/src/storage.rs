@@ -1,8 +1,10 @@
 //! How much an org keeps on disk, and whether it may keep more.
 //!
-//! An org's folder is measured by walking it, which takes the longer the more plans there are. So that no request waits for that, a walk is done
-//! on a thread of its own, and what this service adds and removes meanwhile is counted on top of the last one. A walk is repeated behind the
-//! requests' back now and then (what runs write is seen by walks alone), and waited for only by a request that would otherwise be refused.
+//! An org's folder is measured by walking it, which takes the longer the more plans there are. So
+//! that no request waits for that, a walk is done on a thread of its own, and what this service
+//! adds and removes meanwhile is counted on top of the last one. A walk is repeated behind the
+//! requests' back now and then (what runs write is seen by walks alone), and waited for only by a
+//! request that would otherwise be refused.
 
 use super::golden::STAGED;
 use parking_lot::{Mutex, MutexGuard};
@@ -14,10 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A walk is done again after this, or after so many times what it took: measuring takes a twentieth of one thread at most.
+/// A walk is done again after this, or after so many times what it took: measuring takes a
+/// twentieth of one thread at most.
 const OLD: Duration = Duration::from_secs(10);
 const REST: u32 = 20;
-/// A request that would be refused has the folder measured anew if the last walk is older than this, or than so many times what it took.
+/// A request that would be refused has the folder measured anew if the last walk is older than
+/// this, or than so many times what it took.
 const OLD_WHEN_FULL: Duration = Duration::from_secs(1);
 const REST_WHEN_FULL: u32 = 4;
 /// A file takes up whole blocks of the disk.
@@ -49,7 +53,8 @@ pub enum NoRoom {
     Io(#[from] io::Error),
 }
 
-/// Room for what is coming in. Once its length is known it is [held](Room::hold), until this is dropped.
+/// Room for what is coming in. Once its length is known it is [held](Room::hold), until this is
+/// dropped.
 #[derive(Debug)]
 pub struct Room {
     org: Arc<Org>,
@@ -91,7 +96,8 @@ impl Storage {
         Storage { orgs_dir, orgs: Mutex::default() }
     }
 
-    /// Bytes that an org keeps. What it does itself is counted at once, what its runs write within seconds.
+    /// Bytes that an org keeps. What it does itself is counted at once, what its runs write within
+    /// seconds.
     ///
     /// # Errors
     /// If its folder cannot be read.
@@ -110,7 +116,8 @@ impl Storage {
         Ok(org.known().used())
     }
 
-    /// All the room that is left, for what comes without saying how long it is. Nothing is held: it stands in nobody's way.
+    /// All the room that is left, for what comes without saying how long it is. Nothing is held: it
+    /// stands in nobody's way.
     ///
     /// # Errors
     /// If nothing is left.
@@ -127,7 +134,8 @@ impl Storage {
         Ok(Room { org, bytes: allowed - taken, allowed, held: 0 })
     }
 
-    /// Whether an org may keep more than it does. What is just coming in does not count: it may come to nothing.
+    /// Whether an org may keep more than it does. What is just coming in does not count: it may
+    /// come to nothing.
     ///
     /// # Errors
     /// If it may not.
@@ -156,7 +164,11 @@ impl Storage {
         if let Some(org) = orgs.get(org_id) {
             return Arc::clone(org);
         }
-        let org = Arc::new(Org { dir: self.orgs_dir.join(org_id), known: Mutex::default(), measuring: Arc::default() });
+        let org = Arc::new(Org {
+            dir: self.orgs_dir.join(org_id),
+            known: Mutex::default(),
+            measuring: Arc::default(),
+        });
         orgs.insert(org_id.to_owned(), Arc::clone(&org));
         org
     }
@@ -217,7 +229,8 @@ impl Room {
 
     fn try_hold(&mut self, bytes: u64) -> bool {
         let mut known = self.org.known();
-        let fits = bytes <= self.held || known.taken().saturating_sub(self.held).saturating_add(bytes) <= self.allowed;
+        let fits = bytes <= self.held
+            || known.taken().saturating_sub(self.held).saturating_add(bytes) <= self.allowed;
         if fits {
             known.held = known.held - self.held + bytes;
             (self.held, self.bytes) = (bytes, bytes);
@@ -228,7 +241,10 @@ impl Room {
     /// What to say when more came than there is room for.
     pub fn full(&self) -> NoRoom {
         // Without the room itself: what came into it is thrown away.
-        NoRoom::Full { used: self.org.known().taken().saturating_sub(self.held), allowed: self.allowed }
+        NoRoom::Full {
+            used: self.org.known().taken().saturating_sub(self.held),
+            allowed: self.allowed,
+        }
     }
 }
 
@@ -243,8 +259,8 @@ pub fn on_disk(length: u64) -> u64 {
     length.div_ceil(BLOCK).saturating_mul(BLOCK)
 }
 
-/// Bytes of all files below a folder, which need not be there. What is removed meanwhile is not counted, and neither are uploads that have not
-/// come to their end: there is a [`Room`] for those.
+/// Bytes of all files below a folder, which need not be there. What is removed meanwhile is not
+/// counted, and neither are uploads that have not come to their end: there is a [`Room`] for those.
 ///
 /// # Errors
 /// If it cannot be read.
@@ -298,7 +314,11 @@ mod tests {
     async fn what_is_there_comes_in_and_goes_is_counted() {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::new(dir.path().to_owned());
-        assert_eq!(storage.used("org_2").await.unwrap(), 0, "an org that keeps nothing has no folder");
+        assert_eq!(
+            storage.used("org_2").await.unwrap(),
+            0,
+            "an org that keeps nothing has no folder"
+        );
         file(dir.path(), "golden/set_1.csv", 5_000);
         file(dir.path(), "plans/plan_1/changes.arrow", 1);
         file(dir.path(), "golden/.upload-abc.csv", 100_000);
@@ -317,7 +337,11 @@ mod tests {
         let left = 10_000 - 4_096;
         let mut first = storage.room("org_1", 10_000).await.unwrap();
         let mut second = storage.room("org_1", 10_000).await.unwrap();
-        assert_eq!((first.bytes, second.bytes), (left, left), "what has no length yet takes nothing away");
+        assert_eq!(
+            (first.bytes, second.bytes),
+            (left, left),
+            "what has no length yet takes nothing away"
+        );
         first.hold(4_000).await.unwrap();
         let full = second.hold(4_000).await.unwrap_err().to_string();
         assert!(full.contains("keeps 8096 bytes"), "{full}");
@@ -346,7 +370,10 @@ mod tests {
         storage.added("org_1", 1_000_000);
         // A walk that is just over is not done again.
         let org = storage.org("org_1");
-        assert!(matches!(storage.room("org_1", 10_000).await, Err(NoRoom::Full { used: 1_000_000, allowed: 10_000 })));
+        assert!(matches!(
+            storage.room("org_1", 10_000).await,
+            Err(NoRoom::Full { used: 1_000_000, allowed: 10_000 })
+        ));
         if let Some(walk) = &mut org.known().walk {
             walk.ended -= 2 * OLD_WHEN_FULL;
         }
@@ -362,14 +389,18 @@ mod tests {
         storage.added("org_1", BLOCK);
         let org = storage.org("org_1");
         // With one thread for what blocks, which is busy, a walk does not end before it may.
-        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
         runtime.block_on(async {
             let (go, waiting) = std::sync::mpsc::channel::<()>();
             let busy = tokio::task::spawn_blocking(move || waiting.recv().is_err());
             let mut gone = Box::pin(org.measure(OLD, REST));
             assert!(futures_util::poll!(&mut gone).is_pending());
             drop(gone);
-            assert!(org.measuring.try_lock().is_err(), "a second walk would begin beside the first");
+            assert!(
+                org.measuring.try_lock().is_err(),
+                "a second walk would begin beside the first"
+            );
             let mut second = Box::pin(org.measure(OLD, REST));
             assert!(futures_util::poll!(&mut second).is_pending());
             drop(go);

@@ -1,7 +1,9 @@
-//! Bodies in CSV: one exact spelling for the confirmed changes, and the ids that an answer in CSV names.
+//! Bodies in CSV: one exact spelling for the confirmed changes, and the ids that an answer in CSV
+//! names.
 //!
-//! As with templates, nothing is interpreted that could be read in two ways: the header says which fields the columns
-//! are, and from there on each row's cells follow from the change's confirmed JSON, byte for byte.
+//! As with templates, nothing is interpreted that could be read in two ways: the header says which
+//! fields the columns are, and from there on each row's cells follow from the change's confirmed
+//! JSON, byte for byte.
 
 use super::{Witness, template::Cursor};
 use crate::contract::capabilities as wit;
@@ -19,13 +21,20 @@ pub(super) struct CsvForm {
 
 impl CsvForm {
     pub(super) fn compile(asked: &wit::CsvForm) -> Result<CsvForm, String> {
-        let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b','));
+        let plain = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b','))
+        };
         if !plain(&asked.id_column) || !plain(&asked.null) || asked.max == 0 {
             return Err(
                 "an upload needs the name of its id column, a text for null (both of plain characters) and a number of rows".to_owned()
             );
         }
-        Ok(CsvForm { id_column: asked.id_column.clone(), null: asked.null.clone(), max: asked.max as usize })
+        Ok(CsvForm {
+            id_column: asked.id_column.clone(),
+            null: asked.null.clone(),
+            max: asked.max as usize,
+        })
     }
 
     pub(super) fn id_column(&self) -> &str {
@@ -44,13 +53,20 @@ impl CsvForm {
                 return Err(format!("more than {} records in one upload", self.max));
             }
             if !cursor.take(b"\"") {
-                return Err(format!("expected a row that begins with a record id, found `{}`", cursor.here()));
+                return Err(format!(
+                    "expected a row that begins with a record id, found `{}`",
+                    cursor.here()
+                ));
             }
             let id = cursor.id()?;
             expected.clear();
-            self.push_row(&mut expected, witness.claim(id)?, &columns).map_err(|reason| format!("{reason}, for record {id}"))?;
+            self.push_row(&mut expected, witness.claim(id)?, &columns)
+                .map_err(|reason| format!("{reason}, for record {id}"))?;
             if !cursor.take(expected.as_bytes()) {
-                return Err(format!("the cells for record {id} are not the confirmed values, at `{}`", cursor.here()));
+                return Err(format!(
+                    "the cells for record {id} are not the confirmed values, at `{}`",
+                    cursor.here()
+                ));
             }
         }
         Ok(())
@@ -61,7 +77,9 @@ impl CsvForm {
         let mut columns: Vec<String> = Vec::new();
         let mut id_column = true;
         loop {
-            let name = quoted(cursor).ok_or_else(|| format!("expected the name of a column, found `{}`", cursor.here()))?;
+            let name = quoted(cursor).ok_or_else(|| {
+                format!("expected the name of a column, found `{}`", cursor.here())
+            })?;
             if id_column && name != self.id_column {
                 return Err(format!("the first column is `{name}`, not `{}`", self.id_column));
             }
@@ -84,17 +102,25 @@ impl CsvForm {
         }
     }
 
-    /// What has to follow the id: the end of its cell, the cells of all columns, the end of the row.
-    fn push_row(&self, out: &mut String, confirmed: &[u8], columns: &[String]) -> Result<(), String> {
-        let fields: BTreeMap<Name<'_>, &RawValue> =
-            serde_json::from_slice(confirmed).map_err(|_| "its confirmed values are no JSON object".to_owned())?;
+    /// What has to follow the id: the end of its cell, the cells of all columns, the end of the
+    /// row.
+    fn push_row(
+        &self,
+        out: &mut String,
+        confirmed: &[u8],
+        columns: &[String],
+    ) -> Result<(), String> {
+        let fields: BTreeMap<Name<'_>, &RawValue> = serde_json::from_slice(confirmed)
+            .map_err(|_| "its confirmed values are no JSON object".to_owned())?;
         out.push('"');
         let mut written = 0;
         for column in columns {
             out.push(',');
             if let Some(value) = fields.get(column.as_str()) {
                 written += 1;
-                Cell::of(value.get(), &self.null).map_err(|reason| format!("the field `{column}` {reason}"))?.push(out);
+                Cell::of(value.get(), &self.null)
+                    .map_err(|reason| format!("the field `{column}` {reason}"))?
+                    .push(out);
             }
         }
         out.push('\n');
@@ -136,7 +162,11 @@ fn quoted(cursor: &mut Cursor<'_>) -> Option<String> {
 /// The ids that an answer in CSV has in the column `id_column`; none if it is no such CSV.
 pub(crate) fn ids(answer: &[u8], id_column: &str, mut each: impl FnMut(&str)) {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(answer);
-    let Some(at) = reader.byte_headers().ok().and_then(|header| header.iter().position(|name| name == id_column.as_bytes())) else {
+    let Some(at) = reader
+        .byte_headers()
+        .ok()
+        .and_then(|header| header.iter().position(|name| name == id_column.as_bytes()))
+    else {
         return;
     };
     let mut row = csv::ByteRecord::new();
@@ -160,12 +190,17 @@ mod tests {
     impl Witness for Plan {
         fn claim(&mut self, id: &str) -> Result<&[u8], String> {
             // Named once: what is claimed is forgotten, and lives as long as the test.
-            self.0.remove(id).map(|text| &*text.leak()).map(str::as_bytes).ok_or_else(|| format!("{id} is not in hand"))
+            self.0
+                .remove(id)
+                .map(|text| &*text.leak())
+                .map(str::as_bytes)
+                .ok_or_else(|| format!("{id} is not in hand"))
         }
     }
 
     fn form() -> CsvForm {
-        CsvForm::compile(&wit::CsvForm { id_column: "Id".into(), null: "#N/A".into(), max: 3 }).unwrap()
+        CsvForm::compile(&wit::CsvForm { id_column: "Id".into(), null: "#N/A".into(), max: 3 })
+            .unwrap()
     }
 
     fn plan() -> Plan {
@@ -209,8 +244,14 @@ mod tests {
             ("\"Id\",\"Age\",\"Title\"\n\"8\",\" x \",1\n", "columns swapped in a row"),
             ("\"Id\",\"Age\",\"Title\"\n\"8\",1,\"x\"\n", "a text that is trimmed"),
             ("\"Id\",\"Title\",\"Age\"\n\"1\",\"a \"\"b\"\",\nc\",12.50\n", "a field left out"),
-            ("\"Id\",\"Title\",\"Age\",\"Active\"\n\"1\",\"a \"\"b\"\",\nc\",12.5,true\n", "a number in another spelling"),
-            ("\"Id\",\"Title\",\"Age\",\"Active\"\n\"1\",\"a \"\"b\"\",\nc\",12.50,true,\n", "a cell more"),
+            (
+                "\"Id\",\"Title\",\"Age\",\"Active\"\n\"1\",\"a \"\"b\"\",\nc\",12.5,true\n",
+                "a number in another spelling",
+            ),
+            (
+                "\"Id\",\"Title\",\"Age\",\"Active\"\n\"1\",\"a \"\"b\"\",\nc\",12.50,true,\n",
+                "a cell more",
+            ),
             ("\"Id\",\"Age\",\"Title\"\n\"3\",7\n", "a cell less"),
             ("\"Id\",\"Age\",\"Title\"\n\"3\",7,\"x\"\n", "a field that the change does not have"),
             ("\"Id\",\"Age\",\"Title\"\n\"3\",7,\"\"\n", "an empty text where there is none"),
@@ -228,7 +269,10 @@ mod tests {
             ("\"Id\",\"Title\"\n\"5\",\"\"\n", "an empty text in quotation marks"),
             ("\"Id\",\"Title\"\n\"6\",\"#N/A\"\n", "a text that would clear"),
             ("\"Id\",\"Title\"\n\"7\",\"a\"\n", "a list"),
-            ("\"Id\",\"Title\",\"Äge\"\n\"2\",,\"x\"\n", "a null as an empty cell, which would be ignored"),
+            (
+                "\"Id\",\"Title\",\"Äge\"\n\"2\",,\"x\"\n",
+                "a null as an empty cell, which would be ignored",
+            ),
             ("\"Id\",\"Title\",\"Äge\"\n\"2\",\"#N/A\",\"x\"\n", "a null in quotation marks"),
             ("\"Id\",\"Age\"\n\"3\",7\n\n", "an empty line"),
         ] {
@@ -248,7 +292,10 @@ mod tests {
             ids(answer.as_bytes(), "Id", |id| found.push(id.to_owned()));
             found
         };
-        assert_eq!(named("\"sf__Id\",\"sf__Error\",Id,ReportsToId\n9,\"x\n5,5,5\",7,8\n,,\"6\",8\n"), ["7", "6"]);
+        assert_eq!(
+            named("\"sf__Id\",\"sf__Error\",Id,ReportsToId\n9,\"x\n5,5,5\",7,8\n,,\"6\",8\n"),
+            ["7", "6"]
+        );
         assert_eq!(named("Name,ReportsToId\n1,2\n"), [""; 0]);
         assert_eq!(named("{\"Id\":\"7\"}"), [""; 0]);
     }
@@ -258,13 +305,18 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<i32>().prop_map(Value::from),
-            "(?s).{1,20}".prop_filter("cannot be said", |text| text != "#N/A").prop_map(Value::from),
-            "[\"\n\r, #N/A]{1,6}".prop_filter("cannot be said", |text| text != "#N/A").prop_map(Value::from),
+            "(?s).{1,20}"
+                .prop_filter("cannot be said", |text| text != "#N/A")
+                .prop_map(Value::from),
+            "[\"\n\r, #N/A]{1,6}"
+                .prop_filter("cannot be said", |text| text != "#N/A")
+                .prop_map(Value::from),
         ]
     }
 
     proptest! {
-        /// What is let through is read by a CSV parser as the confirmed values and nothing else, and no byte of it can be another.
+        /// What is let through is read by a CSV parser as the confirmed values and nothing else,
+        /// and no byte of it can be another.
         #[test]
         fn what_passes_means_what_was_confirmed(
             fields in proptest::collection::btree_map(

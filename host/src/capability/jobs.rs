@@ -1,11 +1,13 @@
 //! Jobs: requests that tell the CRM to open, close or cancel some work, and carry no record.
 //!
-//! Their text is fixed, but nothing in it says what it does; a fixed text could create a record as well. So they are
-//! narrowed from all sides: they exist only beside an upload of confirmed changes, whose path goes on from theirs; they say
-//! a few plain words; they may name only a job that an answer to one of them has named in this run; and the grant
-//! has to name them.
+//! Their text is fixed, but nothing in it says what it does; a fixed text could create a record as
+//! well. So they are narrowed from all sides: they exist only beside an upload of confirmed
+//! changes, whose path goes on from theirs; they say a few plain words; they may name only a job
+//! that an answer to one of them has named in this run; and the grant has to name them.
 
-use super::{Body, Capability, Effect, Method, Phase, Segment, Template, Unacceptable, template::Piece};
+use super::{
+    Body, Capability, Effect, Method, Phase, Segment, Template, Unacceptable, template::Piece,
+};
 
 /// Longest name of a job.
 const MAX_JOB: usize = 40;
@@ -19,11 +21,14 @@ pub(crate) fn is_job(text: &str) -> bool {
 
 /// The words of a text that can be names of jobs.
 pub(crate) fn names(text: &[u8]) -> impl Iterator<Item = &str> {
-    text.split(|b| !b.is_ascii_alphanumeric()).filter_map(|word| str::from_utf8(word).ok()).filter(|word| is_job(word))
+    text.split(|b| !b.is_ascii_alphanumeric())
+        .filter_map(|word| str::from_utf8(word).ok())
+        .filter(|word| is_job(word))
 }
 
 impl Capability {
-    /// A job request opens a job by POST or changes its state by PATCH, with a flat object of fixed texts.
+    /// A job request opens a job by POST or changes its state by PATCH, with a flat object of fixed
+    /// texts.
     pub(super) fn check_job(&self) -> Result<(), String> {
         let named = self.path.iter().filter(|segment| !matches!(segment, Segment::Text(_))).count();
         let in_place = match self.method {
@@ -35,7 +40,9 @@ impl Capability {
             return Err("a job is opened by a POST, or changed by a PATCH whose path ends with `${job}`, in a confirmed run".to_owned());
         }
         let fixed = match &self.body {
-            Body::One(template) => literal(template).filter(|text| text.len() <= MAX_BODY).and_then(|text| serde_json::from_str(text).ok()),
+            Body::One(template) => literal(template)
+                .filter(|text| text.len() <= MAX_BODY)
+                .and_then(|text| serde_json::from_str(text).ok()),
             _ => None,
         };
         let Some(serde_json::Value::Object(members)) = fixed else {
@@ -55,14 +62,16 @@ fn literal(template: &Template) -> Option<&str> {
     }
 }
 
-/// Whether every job among these belongs to an upload: the path of the upload is that of the job and goes on from it.
+/// Whether every job among these belongs to an upload: the path of the upload is that of the job
+/// and goes on from it.
 ///
 /// # Errors
 /// The job that does not.
 pub(crate) fn check_jobs(capabilities: &[Capability]) -> Result<(), Unacceptable> {
     let opens = |job: &Capability, upload: &Capability| {
         let at = upload.path.iter().position(|segment| *segment == Segment::Job);
-        at.and_then(|at| upload.path.get(..at)) == Some(job.path.strip_suffix(&[Segment::Job]).unwrap_or(&job.path))
+        at.and_then(|at| upload.path.get(..at))
+            == Some(job.path.strip_suffix(&[Segment::Job]).unwrap_or(&job.path))
     };
     let uploads = || capabilities.iter().filter(|capability| capability.is_upload());
     match capabilities.iter().find(|job| job.effect == Effect::Job && !uploads().any(|upload| opens(job, upload))) {

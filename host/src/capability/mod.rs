@@ -1,11 +1,12 @@
-//! Which requests may leave: the templates a component asks for, compiled for one destination and held against
-//! each request byte for byte.
+//! Which requests may leave: the templates a component asks for, compiled for one destination and
+//! held against each request byte for byte.
 //!
-//! This is pure policy. It knows no HTTP client, no runtime and no CRM: a CRM's routes and bodies are text
-//! templates in the component's descriptor (see `wit/capabilities.wit`), and what the operator granted is a subset
-//! of them. Matching a body against a template needs no JSON parser: a template allows exactly one spelling, so
-//! everything between the literal text has to be an id and that id's confirmed values. What a template does not
-//! say (an `idProperty`, a second `inputs`, an `allOrNone`) therefore cannot be in the body either.
+//! This is pure policy. It knows no HTTP client, no runtime and no CRM: a CRM's routes and bodies
+//! are text templates in the component's descriptor (see `wit/capabilities.wit`), and what the
+//! operator granted is a subset of them. Matching a body against a template needs no JSON parser: a
+//! template allows exactly one spelling, so everything between the literal text has to be an id and
+//! that id's confirmed values. What a template does not say (an `idProperty`, a second `inputs`, an
+//! `allOrNone`) therefore cannot be in the body either.
 
 pub(crate) mod csv;
 #[cfg(fuzzing)]
@@ -77,7 +78,8 @@ fn is_http_date(text: &str) -> bool {
     jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", text).is_ok()
 }
 
-/// The witness of reads while planning: nothing is confirmed yet, and a read of any record changes none.
+/// The witness of reads while planning: nothing is confirmed yet, and a read of any record changes
+/// none.
 pub(crate) struct AnyRecord;
 
 impl Witness for AnyRecord {
@@ -88,8 +90,8 @@ impl Witness for AnyRecord {
 
 /// What the witness knows about the confirmed plan, for one request.
 pub trait Witness {
-    /// The confirmed JSON object of the change with this id, if it was handed out, has no outcome yet, and was not
-    /// named by this request before.
+    /// The confirmed JSON object of the change with this id, if it was handed out, has no outcome
+    /// yet, and was not named by this request before.
     fn claim(&mut self, id: &str) -> Result<&[u8], String>;
 
     /// Whether this run has opened this job.
@@ -115,7 +117,10 @@ impl Capability {
     ///
     /// # Errors
     /// A capability that could do anything but read, or update a confirmed record, is unacceptable.
-    pub fn compile(asked: &wit::Capability, config: &ConfigValues) -> Result<Capability, Unacceptable> {
+    pub fn compile(
+        asked: &wit::Capability,
+        config: &ConfigValues,
+    ) -> Result<Capability, Unacceptable> {
         let label = label(asked);
         let fail = |reason: String| Unacceptable { label: label.clone(), reason };
         let method = match asked.method.as_str() {
@@ -139,20 +144,24 @@ impl Capability {
         };
         let mut headers = Vec::with_capacity(asked.headers.len());
         for wanted in &asked.headers {
-            let name = HeaderName::try_from(wanted.name.as_str()).map_err(|_| fail(format!("`{}` is no header name", wanted.name)))?;
+            let name = HeaderName::try_from(wanted.name.as_str())
+                .map_err(|_| fail(format!("`{}` is no header name", wanted.name)))?;
             if FORBIDDEN_HEADERS.contains(&name) || overrides_method(name.as_str()) {
                 return Err(fail(format!("a guest may not set the header `{name}`")));
             }
-            let form = match wanted.value.as_str() {
-                "${http-date}" => HeaderForm::HttpDate,
-                value => HeaderForm::Exactly(
-                    HeaderValue::try_from(value).map_err(|_| fail(format!("the value of header `{name}` is not printable")))?,
-                ),
-            };
+            let form =
+                match wanted.value.as_str() {
+                    "${http-date}" => HeaderForm::HttpDate,
+                    value => HeaderForm::Exactly(HeaderValue::try_from(value).map_err(|_| {
+                        fail(format!("the value of header `{name}` is not printable"))
+                    })?),
+                };
             headers.push((name, form));
         }
         // As they stand in a request: a key that is encoded might be any other.
-        if let Some(key) = asked.query.iter().find(|key| overrides_method(key) || key.contains(['%', '+'])) {
+        if let Some(key) =
+            asked.query.iter().find(|key| overrides_method(key) || key.contains(['%', '+']))
+        {
             return Err(fail(format!("a guest may not set the query key `{key}`")));
         }
         let capability = Capability {
@@ -169,26 +178,39 @@ impl Capability {
         Ok(capability)
     }
 
-    /// A write updates one or several confirmed records and can do nothing else; a read carries no values.
+    /// A write updates one or several confirmed records and can do nothing else; a read carries no
+    /// values.
     fn check_effect(&self) -> Result<(), String> {
         let job_in_path = self.path.iter().filter(|segment| **segment == Segment::Job).count();
         let id_in_path = self.path.iter().filter(|segment| **segment == Segment::Id).count();
-        let count = |template: &Template, wanted: &[Piece]| template.iter().filter(|piece| wanted.contains(piece)).count();
+        let count = |template: &Template, wanted: &[Piece]| {
+            template.iter().filter(|piece| wanted.contains(piece)).count()
+        };
         let values = |template: &Template| count(template, &[Piece::Fields, Piece::Members]);
         match (&self.effect, &self.body) {
-            (Effect::Write, _) if self.phase != Phase::Run => Err("a write while planning".to_owned()),
+            (Effect::Write, _) if self.phase != Phase::Run => {
+                Err("a write while planning".to_owned())
+            }
             (Effect::Write, _) if self.method == Method::GET => Err("a write by GET".to_owned()),
             (Effect::Write, _) if !self.query.is_empty() => Err("a write with a query".to_owned()),
             (Effect::Write, Body::Csv(_)) if job_in_path != 1 || id_in_path != 0 => {
-                Err("an upload names its job once, by `${job}` in its path, and no record there".to_owned())
+                Err("an upload names its job once, by `${job}` in its path, and no record there"
+                    .to_owned())
             }
             (Effect::Write, Body::Csv(_)) => Ok(()),
-            (Effect::Write, _) if job_in_path != 0 => Err("a write to a job that is no upload".to_owned()),
+            (Effect::Write, _) if job_in_path != 0 => {
+                Err("a write to a job that is no upload".to_owned())
+            }
             (Effect::Job, _) => self.check_job(),
             (Effect::Read, Body::Csv(_)) => Err("a read that carries values".to_owned()),
-            (Effect::Write, Body::None) => Err("a write that carries no confirmed values".to_owned()),
+            (Effect::Write, Body::None) => {
+                Err("a write that carries no confirmed values".to_owned())
+            }
             (Effect::Write, Body::One(template)) => {
-                if id_in_path != 1 || count(template, &[Piece::Id, Piece::Names, Piece::Text]) != 0 || values(template) != 1 {
+                if id_in_path != 1
+                    || count(template, &[Piece::Id, Piece::Names, Piece::Text]) != 0
+                    || values(template) != 1
+                {
                     return Err(
                         "a write of one record names it once, by `${id}` in its path, and carries `${fields}` or `${members}` once"
                             .to_owned(),
@@ -200,10 +222,16 @@ impl Capability {
                 Ok(())
             }
             (Effect::Write, Body::Many { open, item, close, max }) => {
-                let elsewhere = [open, close].iter().map(|t| t.iter().filter(|p| !matches!(p, Piece::Literal(_))).count()).sum::<usize>();
+                let elsewhere = [open, close]
+                    .iter()
+                    .map(|t| t.iter().filter(|p| !matches!(p, Piece::Literal(_))).count())
+                    .sum::<usize>();
                 let id_at = item.iter().position(|piece| *piece == Piece::Id);
-                let values_at = item.iter().position(|piece| matches!(piece, Piece::Fields | Piece::Members));
-                let once = count(item, &[Piece::Id]) == 1 && values(item) == 1 && count(item, &[Piece::Names, Piece::Text]) == 0;
+                let values_at =
+                    item.iter().position(|piece| matches!(piece, Piece::Fields | Piece::Members));
+                let once = count(item, &[Piece::Id]) == 1
+                    && values(item) == 1
+                    && count(item, &[Piece::Names, Piece::Text]) == 0;
                 if !once || id_at > values_at || id_in_path != 0 || elsewhere != 0 || *max == 0 {
                     return Err("a write of several records names each once by `${id}`, then carries `${fields}` or `${members}` once, in each item and nowhere else".to_owned());
                 }
@@ -216,7 +244,9 @@ impl Capability {
                     Body::Many { open, item, close, .. } => vec![open, item, close],
                     Body::Csv(_) => vec![],
                 };
-                if job_in_path > 1 || (job_in_path == 1 && (id_in_path != 0 || !matches!(body, Body::None))) {
+                if job_in_path > 1
+                    || (job_in_path == 1 && (id_in_path != 0 || !matches!(body, Body::None)))
+                {
                     return Err("a read of a job names it once, and nothing else".to_owned());
                 }
                 if templates.iter().any(|template| values(template) != 0) {
@@ -283,7 +313,11 @@ impl Capability {
         for (name, value) in headers {
             match self.headers.iter().find(|(wanted, _)| wanted == name) {
                 Some((_, wanted)) if wanted.fits(value) => {}
-                Some(_) => return Err(format!("the header `{name}` has another value than the granted one")),
+                Some(_) => {
+                    return Err(format!(
+                        "the header `{name}` has another value than the granted one"
+                    ));
+                }
                 None if *name == header::CONTENT_TYPE => self.check_media(value)?,
                 None if PLAIN_HEADERS.contains(name) => {}
                 None => return Err(format!("the header `{name}` is not granted")),
@@ -297,34 +331,50 @@ impl Capability {
         Ok(())
     }
 
-    /// A body is what its template says that it is: read as a form, the same bytes might say something else.
+    /// A body is what its template says that it is: read as a form, the same bytes might say
+    /// something else.
     fn check_media(&self, value: &HeaderValue) -> Result<(), String> {
         let fits = match &self.body {
             Body::None => false,
             Body::One(_) | Body::Many { .. } => is_media(value, "application/json"),
             Body::Csv(_) => is_media(value, "text/csv"),
         };
-        if fits { Ok(()) } else { Err("the header `content-type` is not that of the granted body".to_owned()) }
+        if fits {
+            Ok(())
+        } else {
+            Err("the header `content-type` is not that of the granted body".to_owned())
+        }
     }
 
     /// Whether it is a read by POST that the host itself knows to be one.
     pub(crate) fn is_known_read(&self, provider: &str) -> bool {
-        let path: Option<Vec<&str>> =
-            self.path.iter().map(|segment| if let Segment::Text(text) = segment { Some(text.as_str()) } else { None }).collect();
+        let path: Option<Vec<&str>> = self
+            .path
+            .iter()
+            .map(
+                |segment| {
+                    if let Segment::Text(text) = segment { Some(text.as_str()) } else { None }
+                },
+            )
+            .collect();
         matches!(
             (provider, path.as_deref()),
-            ("hubspot", Some([.., _, "batch", "read"])) | ("salesforce", Some(["services", "data", _, "composite", "sobjects", _]))
+            ("hubspot", Some([.., _, "batch", "read"]))
+                | ("salesforce", Some(["services", "data", _, "composite", "sobjects", _]))
         )
     }
 
-    /// Whether it is called a read and sends a body, which only those who know the CRM can tell from a write.
+    /// Whether it is called a read and sends a body, which only those who know the CRM can tell
+    /// from a write.
     pub(crate) fn reads_by_post(&self) -> bool {
         self.effect == Effect::Read && self.method != Method::GET
     }
 
     /// Whether a body begins as the template does.
     fn check_beginning(&self, body: &[u8]) -> Result<(), String> {
-        let (Body::One(template) | Body::Many { open: template, .. }) = &self.body else { return Ok(()) };
+        let (Body::One(template) | Body::Many { open: template, .. }) = &self.body else {
+            return Ok(());
+        };
         match template.first() {
             Some(Piece::Literal(text)) => Cursor { rest: body }.literal(text.as_bytes()),
             _ => Ok(()),
@@ -335,7 +385,13 @@ impl Capability {
     ///
     /// # Errors
     /// What does not fit, in words for a log line.
-    fn check_rest(&self, uri: &Uri, named: Named<'_>, body: &[u8], witness: &mut dyn Witness) -> Result<(), String> {
+    fn check_rest(
+        &self,
+        uri: &Uri,
+        named: Named<'_>,
+        body: &[u8],
+        witness: &mut dyn Witness,
+    ) -> Result<(), String> {
         for pair in uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
             let key = pair.split('=').next().unwrap_or("");
             if !self.query.iter().any(|allowed| allowed == key) {
@@ -403,13 +459,26 @@ impl fmt::Display for Capability {
 }
 
 /// Headers a guest may always set.
-static PLAIN_HEADERS: [HeaderName; 5] = [header::ACCEPT, header::CONTENT_TYPE, header::CONTENT_LENGTH, header::HOST, header::USER_AGENT];
+static PLAIN_HEADERS: [HeaderName; 5] = [
+    header::ACCEPT,
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::USER_AGENT,
+];
 
 /// Headers no capability may ask for: they carry credentials or change what the request line means.
-static FORBIDDEN_HEADERS: [HeaderName; 6] =
-    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, header::HOST, header::TRANSFER_ENCODING, header::CONNECTION];
+static FORBIDDEN_HEADERS: [HeaderName; 6] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    header::HOST,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+];
 
-/// Whether a header or a query key may make another method of a request: `X-HTTP-Method-Override`, Salesforce's `_HttpMethod`.
+/// Whether a header or a query key may make another method of a request: `X-HTTP-Method-Override`,
+/// Salesforce's `_HttpMethod`.
 fn overrides_method(name: &str) -> bool {
     name.to_ascii_lowercase().contains("method")
 }
@@ -418,7 +487,10 @@ fn is_media(value: &HeaderValue, wanted: &str) -> bool {
     let Ok(value) = value.to_str() else { return false };
     match value.split_once(';') {
         None => value.eq_ignore_ascii_case(wanted),
-        Some((media, rest)) => media.trim_end().eq_ignore_ascii_case(wanted) && rest.trim().eq_ignore_ascii_case("charset=utf-8"),
+        Some((media, rest)) => {
+            media.trim_end().eq_ignore_ascii_case(wanted)
+                && rest.trim().eq_ignore_ascii_case("charset=utf-8")
+        }
     }
 }
 
@@ -435,16 +507,20 @@ pub fn admit<'c>(
     body: &[u8],
     witness: &mut dyn Witness,
 ) -> Result<&'c Capability, String> {
-    if let Some(name) =
-        headers.keys().find(|name| **name == header::AUTHORIZATION || **name == header::COOKIE || **name == header::PROXY_AUTHORIZATION)
-    {
+    if let Some(name) = headers.keys().find(|name| {
+        **name == header::AUTHORIZATION
+            || **name == header::COOKIE
+            || **name == header::PROXY_AUTHORIZATION
+    }) {
         return Err(format!("the guest set `{name}` itself; credentials are put in by the host"));
     }
     let path = uri.path();
-    let fits = |capability: &'c Capability| Some((capability, capability.fits(phase, method, path)?));
+    let fits =
+        |capability: &'c Capability| Some((capability, capability.fits(phase, method, path)?));
     // A path that stands for itself comes before one in which the same segment would be an id.
     let named = capabilities.iter().filter_map(fits).filter(|(_, named)| named.id.is_none());
-    let mut fitting = named.chain(capabilities.iter().filter_map(fits).filter(|(_, named)| named.id.is_some()));
+    let mut fitting =
+        named.chain(capabilities.iter().filter_map(fits).filter(|(_, named)| named.id.is_some()));
     let Some((mut capability, mut named)) = fitting.next() else {
         return Err(format!(
             "no granted capability covers {method} {path} while {}",
@@ -455,7 +531,9 @@ pub fn admit<'c>(
         ));
     };
     // Capabilities for one path may differ in their headers, and in how their bodies begin.
-    let begins = |capability: &Capability| capability.check_headers(headers).and_then(|()| capability.check_beginning(body));
+    let begins = |capability: &Capability| {
+        capability.check_headers(headers).and_then(|()| capability.check_beginning(body))
+    };
     if let Err(reason) = begins(capability) {
         (capability, named) = fitting.find(|(other, _)| begins(other).is_ok()).ok_or(reason)?;
     }
@@ -465,5 +543,6 @@ pub fn admit<'c>(
 
 /// Characters that an id may have in a path or a body: nothing that needs escaping anywhere.
 pub(crate) fn is_id(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }

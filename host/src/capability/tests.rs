@@ -10,7 +10,15 @@ fn many(open: &str, item: &str, close: &str) -> wit::Body {
 }
 
 fn asked(effect: Effect, method: &str, path: &str, body: wit::Body) -> wit::Capability {
-    wit::Capability { phase: Phase::Run, effect, method: method.into(), path: path.into(), query: vec![], headers: vec![], body }
+    wit::Capability {
+        phase: Phase::Run,
+        effect,
+        method: method.into(),
+        path: path.into(),
+        query: vec![],
+        headers: vec![],
+        body,
+    }
 }
 
 fn one(text: &str) -> wit::Body {
@@ -25,8 +33,18 @@ fn config() -> ConfigValues {
 }
 
 fn hubspot() -> Vec<Capability> {
-    let batch = asked(Effect::Write, "POST", "${path}/${object}/batch/update", many(r#"{"inputs":["#, ITEM, "]}"));
-    let single = asked(Effect::Write, "PATCH", "${path}/${object}/${id}", one(r#"{"properties":${fields}}"#));
+    let batch = asked(
+        Effect::Write,
+        "POST",
+        "${path}/${object}/batch/update",
+        many(r#"{"inputs":["#, ITEM, "]}"),
+    );
+    let single = asked(
+        Effect::Write,
+        "PATCH",
+        "${path}/${object}/${id}",
+        one(r#"{"properties":${fields}}"#),
+    );
     let read = asked(
         Effect::Read,
         "POST",
@@ -41,8 +59,12 @@ fn hubspot() -> Vec<Capability> {
         "/composite/sobjects",
         many(r#"{"records":["#, r#"{"type":"${object}","id":"${id}",${members}}"#, "]}"),
     );
-    collection.headers = vec![wit::Header { name: "sforce-auto-assign".into(), value: "FALSE".into() }];
-    [batch, single, read, get, collection].iter().map(|asked| Capability::compile(asked, &config()).unwrap()).collect()
+    collection.headers =
+        vec![wit::Header { name: "sforce-auto-assign".into(), value: "FALSE".into() }];
+    [batch, single, read, get, collection]
+        .iter()
+        .map(|asked| Capability::compile(asked, &config()).unwrap())
+        .collect()
 }
 
 /// Confirmed changes; each may be named once.
@@ -50,12 +72,20 @@ struct Plan(HashMap<&'static str, &'static str>);
 
 impl Witness for Plan {
     fn claim(&mut self, id: &str) -> Result<&[u8], String> {
-        self.0.remove(id).map(str::as_bytes).ok_or_else(|| format!("{id} is not confirmed, or named twice"))
+        self.0
+            .remove(id)
+            .map(str::as_bytes)
+            .ok_or_else(|| format!("{id} is not confirmed, or named twice"))
     }
 }
 
 fn plan() -> Plan {
-    Plan(HashMap::from([("1", r#"{"a":"x"}"#), ("2", r#"{"a":"y","b":"]}"}"#), ("3", r#"{"c":1}"#), ("4", r#"{"d":1}"#)]))
+    Plan(HashMap::from([
+        ("1", r#"{"a":"x"}"#),
+        ("2", r#"{"a":"y","b":"]}"}"#),
+        ("3", r#"{"c":1}"#),
+        ("4", r#"{"d":1}"#),
+    ]))
 }
 
 fn send(method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Result<String, String> {
@@ -64,7 +94,16 @@ fn send(method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Result
         map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
     }
     let method = Method::from_bytes(method.as_bytes()).unwrap();
-    admit(&hubspot(), Phase::Run, &method, &uri.parse().unwrap(), &map, body.as_bytes(), &mut plan()).map(ToString::to_string)
+    admit(
+        &hubspot(),
+        Phase::Run,
+        &method,
+        &uri.parse().unwrap(),
+        &map,
+        body.as_bytes(),
+        &mut plan(),
+    )
+    .map(ToString::to_string)
 }
 
 const UPDATE: &str = "/crm/v3/objects/contacts/batch/update";
@@ -74,10 +113,21 @@ fn what_is_granted_and_confirmed_leaves() {
     let json = [("content-type", "application/json")];
     send("POST", UPDATE, &json, r#"{"inputs":[{"id":"1","properties":{"a":"x"}},{"id":"2","properties":{"a":"y","b":"]}"}}]}"#).unwrap();
     send("PATCH", "/crm/v3/objects/contacts/3", &json, r#"{"properties":{"c":1}}"#).unwrap();
-    send("POST", "/crm/v3/objects/contacts/batch/read", &json, r#"{"properties":["a","b"],"inputs":[{"id":"1"},{"id":"4"}]}"#).unwrap();
+    send(
+        "POST",
+        "/crm/v3/objects/contacts/batch/read",
+        &json,
+        r#"{"properties":["a","b"],"inputs":[{"id":"1"},{"id":"4"}]}"#,
+    )
+    .unwrap();
     send("GET", "/crm/v3/objects/contacts/1?properties=a", &[], "").unwrap();
-    send("PATCH", "/composite/sobjects", &[("sforce-auto-assign", "FALSE")], r#"{"records":[{"type":"contacts","id":"1","a":"x"}]}"#)
-        .unwrap();
+    send(
+        "PATCH",
+        "/composite/sobjects",
+        &[("sforce-auto-assign", "FALSE")],
+        r#"{"records":[{"type":"contacts","id":"1","a":"x"}]}"#,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -88,9 +138,15 @@ fn bodies_that_are_not_exactly_the_confirmed_changes_stay() {
         (r#"{"inputs":[{"id":"1","properties":{"a":"x","b":"y"}}]}"#, "a field outside the plan"),
         (r#"{"inputs":[{"id":"1","properties":{}}]}"#, "a field less"),
         (r#"{"inputs":[{"id":"1","properties":{"a":"y","b":"]}"}}]}"#, "another record's values"),
-        (r#"{"inputs":[{"id":"1","properties":{"a":"x"}},{"id":"1","properties":{"a":"x"}}]}"#, "an id twice"),
+        (
+            r#"{"inputs":[{"id":"1","properties":{"a":"x"}},{"id":"1","properties":{"a":"x"}}]}"#,
+            "an id twice",
+        ),
         (r#"{"inputs":[{"id":"1","idProperty":"email","properties":{"a":"x"}}]}"#, "another key"),
-        (r#"{"inputs":[{"id":"1","properties":{"a":"x"}}],"inputs":[{"id":"9","properties":{}}]}"#, "a second list"),
+        (
+            r#"{"inputs":[{"id":"1","properties":{"a":"x"}}],"inputs":[{"id":"9","properties":{}}]}"#,
+            "a second list",
+        ),
         (r#"{"inputs":[{"id":"1","properties":{"a":"x"}}]} "#, "text after the end"),
         (r#"{"inputs":[]}"#, "nothing"),
         (r#"{"inputs":[{"id":"1\"","properties":{"a":"x"}}]}"#, "an escaped id"),
@@ -132,7 +188,11 @@ fn request_lines_and_headers_outside_the_grant_stay() {
         assert!(send("POST", UPDATE, headers, body).is_err(), "{headers:?}");
     }
     let record = r#"{"records":[{"type":"contacts","id":"1","a":"x"}]}"#;
-    for headers in [[].as_slice(), &[("sforce-auto-assign", "TRUE")], &[("sforce-auto-assign", "FALSE"), ("sforce-auto-assign", "FALSE")]] {
+    for headers in [
+        [].as_slice(),
+        &[("sforce-auto-assign", "TRUE")],
+        &[("sforce-auto-assign", "FALSE"), ("sforce-auto-assign", "FALSE")],
+    ] {
         assert!(send("PATCH", "/composite/sobjects", headers, record).is_err(), "{headers:?}");
     }
 }
@@ -166,11 +226,20 @@ impl Witness for WithJob {
 
 #[test]
 fn a_job_says_its_fixed_words_about_itself_and_is_filled_with_confirmed_values() {
-    let granted: Vec<Capability> = bulk().iter().map(|asked| Capability::compile(asked, &config()).unwrap()).collect();
+    let granted: Vec<Capability> =
+        bulk().iter().map(|asked| Capability::compile(asked, &config()).unwrap()).collect();
     check_jobs(&granted).unwrap();
     let send = |method: &str, uri: &str, body: &str| {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let sent = admit(&granted, Phase::Run, &method, &uri.parse().unwrap(), &HeaderMap::new(), body.as_bytes(), &mut WithJob(plan()));
+        let sent = admit(
+            &granted,
+            Phase::Run,
+            &method,
+            &uri.parse().unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+            &mut WithJob(plan()),
+        );
         sent.map(|capability| capability.effect())
     };
     for (method, uri, body, effect) in [
@@ -188,7 +257,12 @@ fn a_job_says_its_fixed_words_about_itself_and_is_filled_with_confirmed_values()
         ("POST", "/jobs", r#"{"object":"contacts","operation":"update"} "#, "a word more"),
         ("PATCH", "/jobs/7b", r#"{"state":"Aborted"}"#, "a job of somebody else"),
         ("PATCH", "/jobs/7a", r#"{"state":"Open"}"#, "another state"),
-        ("PUT", "/jobs/7b/batches", "\"Id\",\"a\"\n\"1\",\"x\"\n", "an upload to a job of somebody else"),
+        (
+            "PUT",
+            "/jobs/7b/batches",
+            "\"Id\",\"a\"\n\"1\",\"x\"\n",
+            "an upload to a job of somebody else",
+        ),
         ("PUT", "/jobs/7a/batches", "\"Id\",\"a\"\n\"1\",\"z\"\n", "another value"),
         ("GET", "/jobs/7b/failedResults/", "", "results of somebody else"),
         ("GET", "/jobs/7a/failedResults", "", "another path"),
@@ -220,11 +294,28 @@ fn a_job_that_could_do_anything_else_is_not_granted_to_anyone() {
         (planned, "while planning"),
         (asked(Effect::Write, "PUT", "/jobs/batches", upload()), "an upload to no job"),
         (asked(Effect::Write, "PUT", "/jobs/${job}/${id}", upload()), "an upload to a record"),
-        (asked(Effect::Write, "PATCH", "/jobs/${job}/${id}", one("${fields}")), "a write to a job that is no upload"),
-        (asked(Effect::Read, "GET", "/jobs/${job}/${id}", wit::Body::None), "a read of a record in a job"),
-        (asked(Effect::Read, "GET", "/jobs/x${job}", wit::Body::None), "a job that is part of a segment"),
+        (
+            asked(Effect::Write, "PATCH", "/jobs/${job}/${id}", one("${fields}")),
+            "a write to a job that is no upload",
+        ),
+        (
+            asked(Effect::Read, "GET", "/jobs/${job}/${id}", wit::Body::None),
+            "a read of a record in a job",
+        ),
+        (
+            asked(Effect::Read, "GET", "/jobs/x${job}", wit::Body::None),
+            "a job that is part of a segment",
+        ),
         (asked(Effect::Read, "POST", "/jobs", upload()), "a read with an upload"),
-        (asked(Effect::Write, "POST", "/x", many("[", r#"{"j":"${job}","id":"${id}","p":${fields}}"#, "]")), "a job in a body"),
+        (
+            asked(
+                Effect::Write,
+                "POST",
+                "/x",
+                many("[", r#"{"j":"${job}","id":"${id}","p":${fields}}"#, "]"),
+            ),
+            "a job in a body",
+        ),
     ] {
         assert!(Capability::compile(&asked, &config()).is_err(), "{why}");
     }
@@ -236,7 +327,12 @@ fn a_job_that_could_do_anything_else_is_not_granted_to_anyone() {
     let mut alone = bulk();
     alone.remove(1);
     for asked in [elsewhere, alone] {
-        assert!(check_jobs(&compiled(&asked)).unwrap_err().to_string().contains("a job without an upload"));
+        assert!(
+            check_jobs(&compiled(&asked))
+                .unwrap_err()
+                .to_string()
+                .contains("a job without an upload")
+        );
     }
 }
 
@@ -274,7 +370,10 @@ fn a_component_cannot_ask_for_more_than_reads_and_updates() {
         (write("PATCH", "/x/${id}", one("{}")), "a write without confirmed values"),
         (write("POST", "/x/archive", many("[", r#"{"id":"${id}"}"#, "]")), "an archive"),
         (write("POST", "/x/create", many("[", "${fields}", "]")), "a create of many"),
-        (write("POST", "/x", many("[", r#"{"p":${fields},"id":"${id}"}"#, "]")), "values before their id"),
+        (
+            write("POST", "/x", many("[", r#"{"p":${fields},"id":"${id}"}"#, "]")),
+            "values before their id",
+        ),
         (write("POST", "/x", many(r#"["${id}","#, ITEM, "]")), "an id outside the items"),
         (write("GET", "/x/${id}", one("${fields}")), "a write by GET"),
         (planned, "a write while planning"),
@@ -296,12 +395,27 @@ fn a_component_cannot_ask_for_more_than_reads_and_updates() {
 #[test]
 fn reads_by_text_take_one_json_string_and_nothing_more() {
     let body = many(r#"{"idProperty":"email","inputs":["#, r#"{"id":${text}}"#, "]}");
-    let by_email = Capability::compile(&asked(Effect::Read, "POST", "/x/batch/read", body), &config()).unwrap();
-    let plain = asked(Effect::Read, "POST", "/x/batch/read", many(r#"{"inputs":["#, r#"{"id":"${id}"}"#, "]}"));
+    let by_email =
+        Capability::compile(&asked(Effect::Read, "POST", "/x/batch/read", body), &config())
+            .unwrap();
+    let plain = asked(
+        Effect::Read,
+        "POST",
+        "/x/batch/read",
+        many(r#"{"inputs":["#, r#"{"id":"${id}"}"#, "]}"),
+    );
     // Two capabilities for one path are told apart by how the body begins.
     let granted = [Capability::compile(&plain, &config()).unwrap(), by_email];
     let send = |body: &str| {
-        admit(&granted, Phase::Run, &Method::POST, &"/x/batch/read".parse().unwrap(), &HeaderMap::new(), body.as_bytes(), &mut plan())
+        admit(
+            &granted,
+            Phase::Run,
+            &Method::POST,
+            &"/x/batch/read".parse().unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+            &mut plan(),
+        )
     };
     send(r#"{"idProperty":"email","inputs":[{"id":"a@b.c"},{"id":"\"\\\u00fc"}]}"#).unwrap();
     send(r#"{"inputs":[{"id":"1"}]}"#).unwrap();
@@ -316,7 +430,12 @@ fn reads_by_text_take_one_json_string_and_nothing_more() {
     }
     let long = format!(r#"{{"idProperty":"email","inputs":[{{"id":"{}"}}]}}"#, "x".repeat(1_001));
     assert!(send(&long).unwrap_err().contains("more than 1000 bytes"));
-    let write = asked(Effect::Write, "POST", "/x", many("[", r#"{"id":"${id}","p":${fields},"x":${text}}"#, "]"));
+    let write = asked(
+        Effect::Write,
+        "POST",
+        "/x",
+        many("[", r#"{"id":"${id}","p":${fields},"x":${text}}"#, "]"),
+    );
     assert!(Capability::compile(&write, &config()).is_err());
 }
 
@@ -324,18 +443,34 @@ fn reads_by_text_take_one_json_string_and_nothing_more() {
 fn a_header_that_is_a_date_takes_dates_only() {
     let mut update = asked(Effect::Write, "PATCH", "/x/${id}", one("${fields}"));
     let plain = Capability::compile(&update, &config()).unwrap();
-    update.headers = vec![wit::Header { name: "if-unmodified-since".into(), value: "${http-date}".into() }];
+    update.headers =
+        vec![wit::Header { name: "if-unmodified-since".into(), value: "${http-date}".into() }];
     let granted = [plain, Capability::compile(&update, &config()).unwrap()];
     let send = |value: Option<&str>| {
         let mut headers = HeaderMap::new();
         if let Some(value) = value {
             headers.insert("if-unmodified-since", value.parse().unwrap());
         }
-        admit(&granted, Phase::Run, &Method::PATCH, &"/x/1".parse().unwrap(), &headers, br#"{"a":"x"}"#, &mut plan()).map(drop)
+        admit(
+            &granted,
+            Phase::Run,
+            &Method::PATCH,
+            &"/x/1".parse().unwrap(),
+            &headers,
+            br#"{"a":"x"}"#,
+            &mut plan(),
+        )
+        .map(drop)
     };
     send(None).unwrap();
     send(Some("Mon, 30 Nov 2026 08:34:54 GMT")).unwrap();
-    for bad in ["", "now", "2026-11-30", "Mon, 30 Nov 2026 08:34:54 GMT; x", "Mon, 30 Nonember 2026 08:34:54 GMT"] {
+    for bad in [
+        "",
+        "now",
+        "2026-11-30",
+        "Mon, 30 Nov 2026 08:34:54 GMT; x",
+        "Mon, 30 Nonember 2026 08:34:54 GMT",
+    ] {
         assert!(send(Some(bad)).is_err(), "{bad}");
     }
 }
@@ -346,21 +481,34 @@ fn a_path_that_stands_for_itself_comes_before_an_id() {
     let describe = asked(Effect::Read, "GET", "/sobjects/${object}/describe", wit::Body::None);
     let granted = [record, describe].map(|asked| Capability::compile(&asked, &config()).unwrap());
     let uri = "/sobjects/contacts/describe".parse().unwrap();
-    let admitted = admit(&granted, Phase::Run, &Method::GET, &uri, &HeaderMap::new(), b"", &mut plan()).unwrap();
+    let admitted =
+        admit(&granted, Phase::Run, &Method::GET, &uri, &HeaderMap::new(), b"", &mut plan())
+            .unwrap();
     assert!(admitted.label().ends_with("/describe"));
 }
 
 #[test]
 fn nothing_makes_another_method_of_a_request() {
-    let patch = asked(Effect::Write, "PATCH", "${path}/${object}/${id}", one(r#"{"properties":${fields}}"#));
+    let patch = asked(
+        Effect::Write,
+        "PATCH",
+        "${path}/${object}/${id}",
+        one(r#"{"properties":${fields}}"#),
+    );
     for name in ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"] {
         let headers = vec![wit::Header { name: name.into(), value: "DELETE".into() }];
-        assert!(Capability::compile(&wit::Capability { headers, ..patch.clone() }, &config()).is_err(), "{name}");
+        assert!(
+            Capability::compile(&wit::Capability { headers, ..patch.clone() }, &config()).is_err(),
+            "{name}"
+        );
     }
     let get = asked(Effect::Read, "GET", "${path}/${object}/${id}", wit::Body::None);
     for key in ["_HttpMethod", "_method", "%5fHttp%4dethod"] {
         let query = vec![key.to_owned()];
-        assert!(Capability::compile(&wit::Capability { query, ..get.clone() }, &config()).is_err(), "{key}");
+        assert!(
+            Capability::compile(&wit::Capability { query, ..get.clone() }, &config()).is_err(),
+            "{key}"
+        );
     }
 }
 
@@ -376,15 +524,24 @@ fn a_body_is_sent_as_what_it_is() {
         ("application/json; charset=utf-7", false),
         ("application/json, text/plain", false),
     ] {
-        assert_eq!(send("POST", UPDATE, &[("content-type", media)], body).is_ok(), leaves, "{media}");
+        assert_eq!(
+            send("POST", UPDATE, &[("content-type", media)], body).is_ok(),
+            leaves,
+            "{media}"
+        );
     }
     let read = "/crm/v3/objects/contacts/1?properties=a";
-    assert!(send("GET", read, &[("content-type", "application/json")], "").is_err(), "there is no body");
+    assert!(
+        send("GET", read, &[("content-type", "application/json")], "").is_err(),
+        "there is no body"
+    );
 }
 
 #[test]
 fn a_read_by_post_is_known_by_its_path() {
-    let read = |path: &str| Capability::compile(&asked(Effect::Read, "POST", path, one("{}")), &config()).unwrap();
+    let read = |path: &str| {
+        Capability::compile(&asked(Effect::Read, "POST", path, one("{}")), &config()).unwrap()
+    };
     for (provider, path, known) in [
         ("hubspot", "${path}/${object}/batch/read", true),
         ("hubspot", "${path}/${object}/batch/create", false),
@@ -396,6 +553,10 @@ fn a_read_by_post_is_known_by_its_path() {
         ("other", "${path}/${object}/batch/read", false),
     ] {
         let capability = read(path);
-        assert_eq!((capability.reads_by_post(), capability.is_known_read(provider)), (true, known), "{provider} {path}");
+        assert_eq!(
+            (capability.reads_by_post(), capability.is_known_read(provider)),
+            (true, known),
+            "{provider} {path}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Which addresses a CRM may live at. A name that an attacker controls must not lead the host, which sits inside
-//! the operator's network, to that network's own services.
+//! Which addresses a CRM may live at. A name that an attacker controls must not lead the host,
+//! which sits inside the operator's network, to that network's own services.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub enum Reach {
     /// Only addresses of the public internet.
     Public,
-    /// Also private networks (the operator said so for this source), still no link-local or metadata addresses.
+    /// Also private networks (the operator said so for this source), still no link-local or
+    /// metadata addresses.
     PrivateToo,
     /// Only this machine.
     Loopback,
@@ -33,7 +34,8 @@ impl Reach {
 fn unmapped(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) => match v6.segments() {
-            // ::ffff:a.b.c.d, 64:ff9b::a.b.c.d (NAT64) and ::a.b.c.d (deprecated, but still routed by some stacks)
+            // ::ffff:a.b.c.d, 64:ff9b::a.b.c.d (NAT64) and ::a.b.c.d (deprecated, but still routed
+            // by some stacks)
             [0, 0, 0, 0, 0, 0xffff, hi, lo] | [0x64, 0xff9b, 0, 0, 0, 0, hi, lo] => v4(hi, lo),
             [0, 0, 0, 0, 0, 0, hi, lo] if (hi, lo) != (0, 0) && (hi, lo) != (0, 1) => v4(hi, lo),
             // 2002:aabb:ccdd:: (6to4)
@@ -49,12 +51,15 @@ fn v4(hi: u16, lo: u16) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(a, b, c, d))
 }
 
-/// Services of clouds that hand out credentials to whoever asks from within, at addresses that are private or public otherwise: Alibaba, Azure, AWS, GCP.
-/// All others are link-local.
+/// Services of clouds that hand out credentials to whoever asks from within, at addresses that are
+/// private or public otherwise: Alibaba, Azure, AWS, GCP. All others are link-local.
 fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => [[100, 100, 100, 200], [168, 63, 129, 16]].contains(&v4.octets()),
-        IpAddr::V6(v6) => [[0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]].contains(&v6.segments()),
+        IpAddr::V6(v6) => {
+            [[0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]]
+                .contains(&v6.segments())
+        }
     }
 }
 

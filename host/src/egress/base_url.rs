@@ -4,7 +4,8 @@ use super::addresses::Reach;
 use http::{Uri, uri::Scheme};
 use std::{fmt, net::IpAddr};
 
-/// Scheme, authority and path prefix of a source's CRM. `https`, or plain `http` to this machine only.
+/// Scheme, authority and path prefix of a source's CRM. `https`, or plain `http` to this machine
+/// only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
     text: String,
@@ -25,22 +26,31 @@ pub struct BadBaseUrl {
 
 impl BadBaseUrl {
     pub(super) fn unparsable(key: &'static str, url: &str) -> BadBaseUrl {
-        BadBaseUrl { key, url: url.chars().take(200).collect(), reason: "not a URL; expected something like https://api.hubapi.com" }
+        BadBaseUrl {
+            key,
+            url: url.chars().take(200).collect(),
+            reason: "not a URL; expected something like https://api.hubapi.com",
+        }
     }
 }
 
 impl BaseUrl {
-    /// Parses a base URL such as `https://api.hubapi.com`. `private_network` lets its name resolve to addresses of a
-    /// private network.
+    /// Parses a base URL such as `https://api.hubapi.com`. `private_network` lets its name resolve
+    /// to addresses of a private network.
     ///
     /// # Errors
-    /// Anything but `https`, or `http` to a loopback address; user information, a query or a fragment.
+    /// Anything but `https`, or `http` to a loopback address; user information, a query or a
+    /// fragment.
     pub fn parse(url: &str, private_network: bool) -> Result<BaseUrl, BadBaseUrl> {
         BaseUrl::parse_as("base_url", url, private_network)
     }
 
     /// The same for another key of the configuration, which errors name.
-    pub(super) fn parse_as(key: &'static str, url: &str, private_network: bool) -> Result<BaseUrl, BadBaseUrl> {
+    pub(super) fn parse_as(
+        key: &'static str,
+        url: &str,
+        private_network: bool,
+    ) -> Result<BaseUrl, BadBaseUrl> {
         let fail = |reason| BadBaseUrl { key, url: url.chars().take(200).collect(), reason };
         let uri: Uri = url.parse().map_err(|_| BadBaseUrl::unparsable(key, url))?;
         let scheme = uri.scheme().cloned().ok_or_else(|| fail("has no scheme; write https://…"))?;
@@ -57,14 +67,17 @@ impl BaseUrl {
         }
         let host = authority.host().trim_matches(['[', ']']);
         let address: Option<IpAddr> = host.parse().ok();
-        let loopback = host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| Reach::Loopback.allows(address));
+        let loopback = host.eq_ignore_ascii_case("localhost")
+            || address.is_some_and(|address| Reach::Loopback.allows(address));
         let reach = match (loopback, private_network) {
             (true, _) => Reach::Loopback,
             (false, true) => Reach::PrivateToo,
             (false, false) => Reach::Public,
         };
         if scheme == Scheme::HTTP && !loopback {
-            return Err(fail("plain http would send the credential in the clear; it is accepted for loopback addresses only, use https"));
+            return Err(fail(
+                "plain http would send the credential in the clear; it is accepted for loopback addresses only, use https",
+            ));
         }
         if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
             return Err(fail("neither http nor https"));
@@ -76,7 +89,13 @@ impl BaseUrl {
         }
         let prefix = uri.path().trim_end_matches('/').to_owned();
         let text = format!("{scheme}://{authority}{prefix}");
-        Ok(BaseUrl { text, scheme, authority: authority.as_str().to_ascii_lowercase(), prefix, reach })
+        Ok(BaseUrl {
+            text,
+            scheme,
+            authority: authority.as_str().to_ascii_lowercase(),
+            prefix,
+            reach,
+        })
     }
 
     /// Without a trailing slash.
@@ -86,10 +105,11 @@ impl BaseUrl {
 
     /// The host's name or address, in lower case.
     pub(crate) fn host(&self) -> &str {
-        let host = self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, port)| {
-            // The colons of an address in brackets are none of a port.
-            if port.bytes().all(|b| b.is_ascii_digit()) { host } else { &self.authority }
-        });
+        let host =
+            self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, port)| {
+                // The colons of an address in brackets are none of a port.
+                if port.bytes().all(|b| b.is_ascii_digit()) { host } else { &self.authority }
+            });
         host.trim_matches(['[', ']'])
     }
 
@@ -106,7 +126,9 @@ impl BaseUrl {
     /// The path below the base URL, if the URI is below it at all.
     pub(crate) fn below<'a>(&self, uri: &'a Uri) -> Option<&'a str> {
         let same = uri.scheme() == Some(&self.scheme)
-            && uri.authority().is_some_and(|authority| authority.as_str().eq_ignore_ascii_case(&self.authority));
+            && uri
+                .authority()
+                .is_some_and(|authority| authority.as_str().eq_ignore_ascii_case(&self.authority));
         if !same {
             return None;
         }
@@ -148,14 +170,22 @@ mod tests {
             assert!(BaseUrl::parse(bad, false).is_err(), "{bad}");
         }
         assert!(BaseUrl::parse("https://10.0.0.1", true).is_ok());
-        assert!(!BaseUrl::parse("https://user:hunter2@x", false).unwrap_err().to_string().contains("hunter2"));
+        assert!(
+            !BaseUrl::parse("https://user:hunter2@x", false)
+                .unwrap_err()
+                .to_string()
+                .contains("hunter2")
+        );
     }
 
     #[test]
     fn a_host_has_no_port() {
-        for (url, host) in
-            [("https://API.example:443/x", "api.example"), ("http://[::1]:80", "::1"), ("http://[::1]", "::1"), ("https://a.b", "a.b")]
-        {
+        for (url, host) in [
+            ("https://API.example:443/x", "api.example"),
+            ("http://[::1]:80", "::1"),
+            ("http://[::1]", "::1"),
+            ("https://a.b", "a.b"),
+        ] {
             assert_eq!(BaseUrl::parse(url, false).unwrap().host(), host, "{url}");
         }
     }
@@ -165,7 +195,12 @@ mod tests {
         let base = BaseUrl::parse("http://127.0.0.1:80/crm", false).unwrap();
         let below = |text: &str| base.below(&text.parse().unwrap()).map(str::to_owned);
         assert_eq!(below("http://127.0.0.1:80/crm/v3/x"), Some("/v3/x".to_owned()));
-        for other in ["http://127.0.0.1:81/crm/v3", "https://127.0.0.1:80/crm/v3", "http://127.0.0.1:80/crmx/v3", "http://evil/crm/v3"] {
+        for other in [
+            "http://127.0.0.1:81/crm/v3",
+            "https://127.0.0.1:80/crm/v3",
+            "http://127.0.0.1:80/crmx/v3",
+            "http://evil/crm/v3",
+        ] {
             assert_eq!(below(other), None, "{other}");
         }
     }

@@ -2,19 +2,21 @@
 //!
 //! A request passes five stages, in this order, or it does not leave:
 //!
-//! 1. *capability*: is this kind of request granted, in this phase? ([`capability`](mod@crate::capability))
+//! 1. *capability*: is this kind of request granted, in this phase?
+//!    ([`capability`](mod@crate::capability))
 //! 2. *witness*: does it name only confirmed changes, with their confirmed values? (`outstanding`)
 //! 3. *pacing*: the credential's budget ([`pacing`])
-//! 4. *credential*: only now is the token put in, for the one base URL it belongs to ([`credential`])
+//! 4. *credential*: only now is the token put in, for the one base URL it belongs to
+//!    ([`credential`])
 //! 5. *transport*: pooled connections, filtered addresses, deadlines, size limits ([`transport`])
 //!
-//! An answer of 401 says that nothing was applied. If the token has died, the request passes stages 2 to 5 once more, with a
-//! new token; the component sees the second answer only.
+//! An answer of 401 says that nothing was applied. If the token has died, the request passes stages
+//! 2 to 5 once more, with a new token; the component sees the second answer only.
 //!
 //! What the host asks by itself (`question`) passes the last three.
 //!
-//! An offline plan has no egress behind it at all: `Egress::closed` refuses everything and holds no credential. An
-//! online plan has one through which only declared reads pass, and so has verifying.
+//! An offline plan has no egress behind it at all: `Egress::closed` refuses everything and holds no
+//! credential. An online plan has one through which only declared reads pass, and so has verifying.
 
 pub mod addresses;
 pub mod base_url;
@@ -53,9 +55,12 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, Span};
 use transport::{Collected, Transport, TransportError, TransportLimits};
-use wasmtime_wasi_http::{Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{
+    Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
+};
 
-/// What a run needs to reach its CRM. Everything in it is shared by the runs that use the same source.
+/// What a run needs to reach its CRM. Everything in it is shared by the runs that use the same
+/// source.
 #[derive(Clone)]
 pub struct Link {
     /// Where requests may go.
@@ -68,7 +73,8 @@ pub struct Link {
     pub transport: Transport,
     /// Who is told of each of them.
     pub observer: Option<Arc<dyn Observer>>,
-    /// The account that the credential has to open, if somebody has said so: with another one nothing is planned or written.
+    /// The account that the credential has to open, if somebody has said so: with another one
+    /// nothing is planned or written.
     pub account: Option<Account>,
 }
 
@@ -94,8 +100,9 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// The access token for the next request: of the account that the link has to open, and if nobody has said which, of the one of the
-    /// first request. What an access token is said to open costs no question, so that each renewal is held to it.
+    /// The access token for the next request: of the account that the link has to open, and if
+    /// nobody has said which, of the one of the first request. What an access token is said to open
+    /// costs no question, so that each renewal is held to it.
     async fn access(&self, link: &Link) -> Result<Access, CredentialError> {
         let access = link.credential.access(link.account.as_ref().or(self.account.get())).await?;
         if let Some(account) = &access.account {
@@ -164,7 +171,8 @@ struct Open {
     span: Span,
 }
 
-type Answer = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
+type Answer =
+    Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
 
 impl Egress {
     /// No network, no credential.
@@ -178,19 +186,43 @@ impl Egress {
     }
 
     /// The egress of a confirmed run.
-    pub(crate) fn running(capabilities: Vec<Capability>, link: Link, outstanding: Outstanding, budget: Budget) -> Egress {
+    pub(crate) fn running(
+        capabilities: Vec<Capability>,
+        link: Link,
+        outstanding: Outstanding,
+        budget: Budget,
+    ) -> Egress {
         Egress::open(Phase::Run, capabilities, link, Some(outstanding), budget)
     }
 
     /// The egress of verifying: a run's reads, of the records that were handed out.
-    pub(crate) fn verifying(capabilities: Vec<Capability>, link: Link, outstanding: Outstanding, budget: Budget) -> Egress {
+    pub(crate) fn verifying(
+        capabilities: Vec<Capability>,
+        link: Link,
+        outstanding: Outstanding,
+        budget: Budget,
+    ) -> Egress {
         Egress::open(Phase::Run, reads(capabilities), link, Some(outstanding), budget)
     }
 
-    fn open(phase: Phase, capabilities: Vec<Capability>, link: Link, outstanding: Option<Outstanding>, budget: Budget) -> Egress {
+    fn open(
+        phase: Phase,
+        capabilities: Vec<Capability>,
+        link: Link,
+        outstanding: Option<Outstanding>,
+        budget: Budget,
+    ) -> Egress {
         let traffic = Arc::new(Traffic::default());
         let budget = Arc::new(Semaphore::new(budget.0.max(1) as usize));
-        let open = Open { phase, capabilities, link, outstanding, traffic: Arc::clone(&traffic), budget, span: Span::current() };
+        let open = Open {
+            phase,
+            capabilities,
+            link,
+            outstanding,
+            traffic: Arc::clone(&traffic),
+            budget,
+            span: Span::current(),
+        };
         Egress { open: Some(Arc::new(open)), phase, traffic }
     }
 
@@ -211,11 +243,19 @@ const SHOWN: usize = 200;
 /// Bytes of a body that are taken in at once.
 const BODY_CHUNK: usize = 64 << 10;
 
-fn refuse(traffic: &Traffic, stage: Stage, request: &Request<impl Sized>, reason: &str) -> HttpError {
+fn refuse(
+    traffic: &Traffic,
+    stage: Stage,
+    request: &Request<impl Sized>,
+    reason: &str,
+) -> HttpError {
     let before = traffic.refused.fetch_add(1, Relaxed);
-    let (method, path, reason) = (shown(request.method().as_str()), shown(request.uri().path()), shown(reason));
+    let (method, path, reason) =
+        (shown(request.method().as_str()), shown(request.uri().path()), shown(reason));
     match before {
-        0..LOGGED => tracing::warn!(stage = stage.as_str(), method, path, reason, "egress refused a request"),
+        0..LOGGED => {
+            tracing::warn!(stage = stage.as_str(), method, path, reason, "egress refused a request")
+        }
         LOGGED => tracing::warn!("egress refuses more requests of this call; they are counted"),
         _ => {}
     }
@@ -229,7 +269,11 @@ fn shown(text: &str) -> &str {
 impl WasiHttpHooks for Egress {
     /// Credentials are refused where they are seen, with a reason, rather than filtered silently.
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        Arc::new(|name| *name == header::HOST || *name == header::TRANSFER_ENCODING || *name == header::CONNECTION)
+        Arc::new(|name| {
+            *name == header::HOST
+                || *name == header::TRANSFER_ENCODING
+                || *name == header::CONNECTION
+        })
     }
 
     fn set_host_header(&mut self) -> bool {
@@ -271,12 +315,23 @@ impl WasiHttpHooks for Egress {
 
 impl Open {
     async fn handle(&self, request: Request<WasiBody>) -> Answer {
-        // Before the body is taken in, so that the budget bounds what bodies take of the host's memory too. It is never closed.
-        let permit = Arc::clone(&self.budget).acquire_owned().await.map_err(|_| HttpError::InternalError(None))?;
+        // Before the body is taken in, so that the budget bounds what bodies take of the host's
+        // memory too. It is never closed.
+        let permit = Arc::clone(&self.budget)
+            .acquire_owned()
+            .await
+            .map_err(|_| HttpError::InternalError(None))?;
         let link = &self.link;
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts.clone(), ());
-        let watched = |bytes_out| Watched::new(link.observer.as_deref(), request.method(), request.uri().path(), bytes_out);
+        let watched = |bytes_out| {
+            Watched::new(
+                link.observer.as_deref(),
+                request.method(),
+                request.uri().path(),
+                bytes_out,
+            )
+        };
         let refuse = |stage, reason: &str| {
             watched(0).refused(stage, reason);
             refuse(&self.traffic, stage, &request, reason)
@@ -289,7 +344,10 @@ impl Open {
 
         let Some(below) = link.base_url.below(request.uri()) else {
             let elsewhere = request.uri().authority().map_or("", |authority| authority.as_str());
-            return Err(refuse(Stage::Capability, &format!("requests may go to {} only, not to {elsewhere}", link.base_url)));
+            return Err(refuse(
+                Stage::Capability,
+                &format!("requests may go to {} only, not to {elsewhere}", link.base_url),
+            ));
         };
         let target = match request.uri().query() {
             Some(query) => format!("{below}?{query}"),
@@ -298,7 +356,15 @@ impl Open {
         let target = target.parse().map_err(|_| refuse(Stage::Capability, "not a plain path"))?;
 
         let admit = |witness: &mut dyn capability::Witness| {
-            let admitted = capability::admit(&self.capabilities, self.phase, &parts.method, &target, request.headers(), &body, witness);
+            let admitted = capability::admit(
+                &self.capabilities,
+                self.phase,
+                &parts.method,
+                &target,
+                request.headers(),
+                &body,
+                witness,
+            );
             admitted.map_err(|reason| refuse(Stage::Witness, &reason))
         };
         let mut sent = parts.clone();
@@ -320,7 +386,8 @@ impl Open {
                 Ok(turn) => turn,
                 Err(error) => {
                     tracing::warn!(%error, "a request was not sent");
-                    watched.refused(Stage::Pacing, "the CRM's limit for this credential is exhausted");
+                    watched
+                        .refused(Stage::Pacing, "the CRM's limit for this credential is exhausted");
                     return Err(HttpError::ConnectionLimitReached);
                 }
             };
@@ -348,7 +415,11 @@ impl Open {
             self.traffic.requests.fetch_add(1, Relaxed);
             let started = Instant::now();
             watched.leaves();
-            let answer = match link.transport.send(Request::from_parts(sent.clone(), Full::new(body.clone()))).await {
+            let answer = match link
+                .transport
+                .send(Request::from_parts(sent.clone(), Full::new(body.clone())))
+                .await
+            {
                 Ok(answer) => answer,
                 Err(error) => {
                     self.traffic.failed_with(&error);
@@ -374,7 +445,8 @@ impl Open {
         self.give(answer, permit)
     }
 
-    /// Whether there is another token than the one that was refused with 401. If not, the guest gets that answer.
+    /// Whether there is another token than the one that was refused with 401. If not, the guest
+    /// gets that answer.
     async fn renewed(&self, refused: &Access) -> bool {
         self.link.credential.renewed(refused).await.unwrap_or_else(|error| {
             self.no_access(error);
@@ -382,7 +454,8 @@ impl Open {
         })
     }
 
-    /// There is no token for a request. The guest learns that it did not leave; the report says why.
+    /// There is no token for a request. The guest learns that it did not leave; the report says
+    /// why.
     fn no_access(&self, error: CredentialError) -> HttpError {
         tracing::debug!(%error, "no access token for a request");
         // The first error tells why; the others follow from it.
@@ -396,14 +469,21 @@ impl Open {
         let status = answer.status();
         match capability.effect() {
             // The CRM has taken it in and not yet looked at it.
-            Effect::Write if capability.is_upload() && status.is_success() => outstanding.uploaded(named),
+            Effect::Write if capability.is_upload() && status.is_success() => {
+                outstanding.uploaded(named)
+            }
             Effect::Write if capability.is_upload() => {}
-            Effect::Write if status.is_success() => outstanding.acknowledged(named, capability.is_of_one()),
-            Effect::Write if status == StatusCode::PRECONDITION_FAILED => outstanding.precondition_failed(named),
+            Effect::Write if status.is_success() => {
+                outstanding.acknowledged(named, capability.is_of_one())
+            }
+            Effect::Write if status == StatusCode::PRECONDITION_FAILED => {
+                outstanding.precondition_failed(named)
+            }
             Effect::Job if status.is_success() => outstanding.opened(answer.body()),
             Effect::Read if status.is_success() && capability.reads_job() => {
                 if let Some(id_column) = capability::id_column(&self.capabilities) {
-                    outstanding.read_ids(|each| capability::csv::ids(answer.body(), id_column, each));
+                    outstanding
+                        .read_ids(|each| capability::csv::ids(answer.body(), id_column, each));
                 }
             }
             Effect::Read if status.is_success() => outstanding.read(named),
@@ -411,16 +491,21 @@ impl Open {
         }
     }
 
-    /// Hands the answer to the guest, unless it repeats the credential. The request counts against the instance's budget
-    /// until the guest lets go of the answer: one that hoards answers hoards the host's memory.
+    /// Hands the answer to the guest, unless it repeats the credential. The request counts against
+    /// the instance's budget until the guest lets go of the answer: one that hoards answers hoards
+    /// the host's memory.
     fn give(&self, answer: Response<Bytes>, permit: OwnedSemaphorePermit) -> Answer {
         let (mut parts, body) = answer.into_parts();
         for hop in [header::SET_COOKIE, header::CONNECTION, header::TRANSFER_ENCODING] {
             parts.headers.remove(hop);
         }
         let credential = &self.link.credential;
-        if credential.appears_in(&body) || parts.headers.values().any(|value| credential.appears_in(value.as_bytes())) {
-            tracing::error!("the CRM's answer repeats the credential; it is withheld from the component");
+        if credential.appears_in(&body)
+            || parts.headers.values().any(|value| credential.appears_in(value.as_bytes()))
+        {
+            tracing::error!(
+                "the CRM's answer repeats the credential; it is withheld from the component"
+            );
             return Err(HttpError::HttpProtocolError);
         }
         // The closure is never called; it owns the permit, and goes when the body goes.

@@ -1,14 +1,17 @@
-//! Who wants to know of every request, and what they are told: never a query string, a header or a body.
+//! Who wants to know of every request, and what they are told: never a query string, a header or a
+//! body.
 
 use super::TransportError;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
-/// Is told of every request of an instance that left or was refused, whether it plans, runs or verifies.
+/// Is told of every request of an instance that left or was refused, whether it plans, runs or
+/// verifies.
 ///
-/// It is called on the request's own path, once, when the request is over: it must not wait for anything. Without a
-/// [`Link`](super::Link) there is nobody to tell: what an offline plan tries is in the log only.
+/// It is called on the request's own path, once, when the request is over: it must not wait for
+/// anything. Without a [`Link`](super::Link) there is nobody to tell: what an offline plan tries is
+/// in the log only.
 pub trait Observer: Send + Sync {
     /// A request is over.
     fn exchanged(&self, exchange: &Exchange<'_>);
@@ -21,7 +24,8 @@ pub struct Exchange<'a> {
     pub began: Timestamp,
     /// Its method.
     pub method: &'a Method,
-    /// Its path, without the query string. That of a refused request is whatever the component made up.
+    /// Its path, without the query string. That of a refused request is whatever the component made
+    /// up.
     pub path: &'a str,
     /// What became of it.
     pub fate: Fate<'a>,
@@ -35,7 +39,8 @@ pub struct Exchange<'a> {
     pub bytes_in: u64,
     /// Whether the answer said "slow down".
     pub throttled: bool,
-    /// Whether it writes a change that may have been sent before, in this attempt of the run or in an earlier one.
+    /// Whether it writes a change that may have been sent before, in this attempt of the run or in
+    /// an earlier one.
     pub repeated: bool,
 }
 
@@ -97,8 +102,21 @@ pub(super) struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    pub(super) fn new(observer: Option<&'a dyn Observer>, method: &'a Method, path: &'a str, bytes_out: usize) -> Watched<'a> {
-        Watched { observer, method, path, bytes_out, waited: Duration::ZERO, repeated: false, left: None }
+    pub(super) fn new(
+        observer: Option<&'a dyn Observer>,
+        method: &'a Method,
+        path: &'a str,
+        bytes_out: usize,
+    ) -> Watched<'a> {
+        Watched {
+            observer,
+            method,
+            path,
+            bytes_out,
+            waited: Duration::ZERO,
+            repeated: false,
+            left: None,
+        }
     }
 
     pub(super) fn waited(&mut self, waited: Duration) {

@@ -1,10 +1,11 @@
 //! How fast the CRM may be called with one credential.
 //!
-//! A [`Pacer`] is shared by every instance that uses the credential, so that they share its budget. It keeps a log of
-//! the calls of the last window and lets the next one go when it cannot be one too many, wherever the CRM draws its
-//! windows: a call counts from when it leaves until one window after its *answer* arrived, since the CRM counted it
-//! somewhere in between. So the limit is used to the last call, and no 429 is drawn for want of synchronised clocks.
-//! The answers' headers correct the limit, and show what others on the same credential have used.
+//! A [`Pacer`] is shared by every instance that uses the credential, so that they share its budget.
+//! It keeps a log of the calls of the last window and lets the next one go when it cannot be one
+//! too many, wherever the CRM draws its windows: a call counts from when it leaves until one window
+//! after its *answer* arrived, since the CRM counted it somewhere in between. So the limit is used
+//! to the last call, and no 429 is drawn for want of synchronised clocks. The answers' headers
+//! correct the limit, and show what others on the same credential have used.
 
 use crate::contract::capabilities::{self as wit, Rate};
 use http::{HeaderMap, HeaderName, StatusCode, header};
@@ -19,8 +20,9 @@ use tokio::{
 const LONGEST_WINDOW: Duration = Duration::from_secs(120);
 /// Longest pause that a `Retry-After` is followed for; past it the limit counts as exhausted.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// How long no call passes once a limit is exhausted that the CRM resets in its own time. HubSpot's is reset at midnight where its account is,
-/// Salesforce's is one of any 24 hours: neither says so in the answer.
+/// How long no call passes once a limit is exhausted that the CRM resets in its own time. HubSpot's
+/// is reset at midnight where its account is, Salesforce's is one of any 24 hours: neither says so
+/// in the answer.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 /// A limit is reset within a day.
 const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 3600);
@@ -32,7 +34,8 @@ pub struct Pacer {
     changed: Notify,
     /// First come, first served.
     turnstile: Semaphore,
-    /// How long no call passes once a limit is exhausted, if the CRM does not say when it resets it.
+    /// How long no call passes once a limit is exhausted, if the CRM does not say when it resets
+    /// it.
     look_again: Duration,
 }
 
@@ -76,15 +79,23 @@ pub struct Pace {
 }
 
 impl Pacer {
-    /// A pacer that keeps to a destination type's rules. `ceiling` is the operator's own limit, if lower.
+    /// A pacer that keeps to a destination type's rules. `ceiling` is the operator's own limit, if
+    /// lower.
     pub fn new(pacing: &wit::Pacing, ceiling: Option<(u32, Duration)>) -> Arc<Pacer> {
         Pacer::looking_again(pacing, ceiling, LOOK_AGAIN)
     }
 
     /// And one that lets a call pass again so long after a limit was exhausted.
-    pub fn looking_again(pacing: &wit::Pacing, ceiling: Option<(u32, Duration)>, look_again: Duration) -> Arc<Pacer> {
+    pub fn looking_again(
+        pacing: &wit::Pacing,
+        ceiling: Option<(u32, Duration)>,
+        look_again: Duration,
+    ) -> Arc<Pacer> {
         let name = |text: &str| HeaderName::try_from(text).ok();
-        let headers = pacing.headers.as_ref().and_then(|h| Some((name(&h.max)?, name(&h.remaining)?, name(&h.interval_ms)?)));
+        let headers = pacing
+            .headers
+            .as_ref()
+            .and_then(|h| Some((name(&h.max)?, name(&h.remaining)?, name(&h.interval_ms)?)));
         let ceiling = ceiling.map(|(requests, window)| Rate {
             requests: requests.max(1),
             window_ms: window.as_millis().clamp(1, LONGEST_WINDOW.as_millis()) as u32,
@@ -138,7 +149,8 @@ impl Pacer {
     pub(crate) async fn turn(self: &Arc<Pacer>) -> Result<Turn, Exhausted> {
         let came = Instant::now();
         // The semaphore is never closed.
-        let _first_in_line = self.turnstile.acquire().await.map_err(|_| Exhausted("pacing has ended".to_owned()))?;
+        let _first_in_line =
+            self.turnstile.acquire().await.map_err(|_| Exhausted("pacing has ended".to_owned()))?;
         loop {
             let changed = self.changed.notified();
             let wait = {
@@ -154,7 +166,13 @@ impl Pacer {
                         let waited = now - came;
                         state.waited += waited;
                         let counted = state.answered.len() + state.in_flight;
-                        return Ok(Turn { pacer: Arc::clone(self), counted, number: state.calls, waited, answered: false });
+                        return Ok(Turn {
+                            pacer: Arc::clone(self),
+                            counted,
+                            number: state.calls,
+                            waited,
+                            answered: false,
+                        });
                     }
                     wait => wait,
                 }
@@ -205,14 +223,22 @@ impl State {
         }
     }
 
-    fn learn(&mut self, max: u32, remaining: Option<u32>, interval: Duration, ours: usize, now: Instant) {
+    fn learn(
+        &mut self,
+        max: u32,
+        remaining: Option<u32>,
+        interval: Duration,
+        ours: usize,
+        now: Instant,
+    ) {
         let told = Rate { requests: max.max(1), window_ms: interval.as_millis() as u32 };
         let rate = match self.ceiling {
             Some(ceiling) if per_second(ceiling) <= per_second(told) => ceiling,
             _ => told,
         };
         self.limit = Some(rate);
-        // What the CRM has counted beyond ours, others have used. Unknown when, so it is taken to have been just now.
+        // What the CRM has counted beyond ours, others have used. Unknown when, so it is taken to
+        // have been just now.
         if let (Some(remaining), None) = (remaining, self.ceiling) {
             let used = max.saturating_sub(remaining) as usize;
             for _ in ours..used {
@@ -230,7 +256,8 @@ fn per_second(rate: Rate) -> f64 {
     f64::from(rate.requests) / f64::from(rate.window_ms.max(1))
 }
 
-/// One call's turn. Dropping it says that the call is over without an answer; the CRM may still have counted it.
+/// One call's turn. Dropping it says that the call is over without an answer; the CRM may still
+/// have counted it.
 pub(crate) struct Turn {
     pacer: Arc<Pacer>,
     /// Calls of ours that the CRM may have had in its window when this one left, itself included.
@@ -256,15 +283,19 @@ impl Turn {
         state.in_flight -= 1;
         state.answered.push_back(now);
         if let Some((max, remaining, interval)) = &pacer.rules.headers {
-            let number = |name: &HeaderName| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
-            let interval = number(interval).map(|ms| Duration::from_millis(u64::from(ms))).filter(|w| !w.is_zero() && *w <= LONGEST_WINDOW);
+            let number =
+                |name: &HeaderName| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
+            let interval = number(interval)
+                .map(|ms| Duration::from_millis(u64::from(ms)))
+                .filter(|w| !w.is_zero() && *w <= LONGEST_WINDOW);
             if let (Some(max), Some(interval)) = (number(max), interval) {
                 // Those that left while this one was running may have been counted before it.
                 let ours = self.counted + (state.calls - self.number) as usize;
                 state.learn(max, number(remaining), interval, ours, now);
             }
         }
-        let throttled = (status.is_client_error() || status.is_server_error()) && pacer.throttle(&mut state, status, headers, body, now);
+        let throttled = (status.is_client_error() || status.is_server_error())
+            && pacer.throttle(&mut state, status, headers, body, now);
         drop(state);
         pacer.changed.notify_waiters();
         throttled
@@ -272,28 +303,37 @@ impl Turn {
 }
 
 impl Pacer {
-    fn throttle(&self, state: &mut State, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Instant) -> bool {
+    fn throttle(
+        &self,
+        state: &mut State,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Instant,
+    ) -> bool {
         let says = |text: &str| memchr::memmem::find(body, text.as_bytes()).is_some();
-        let Some(throttle) = self
-            .rules
-            .throttles
-            .iter()
-            .find(|throttle| throttle.http_status == status.as_u16() && throttle.contains.as_deref().is_none_or(says))
-        else {
+        let Some(throttle) = self.rules.throttles.iter().find(|throttle| {
+            throttle.http_status == status.as_u16() && throttle.contains.as_deref().is_none_or(says)
+        }) else {
             return false;
         };
         state.throttled += 1;
-        let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
+        let asked = headers
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
         let pause = asked.or(throttle.pause_ms.map(|ms| Duration::from_millis(u64::from(ms))));
         match pause {
             Some(pause) if throttle.pause_ms.is_some() && pause <= LONGEST_PAUSE => {
-                // A window that the headers announced is at most as long as the one the rules assume.
+                // A window that the headers announced is at most as long as the one the rules
+                // assume.
                 let pause = match state.limit {
                     Some(rate) if asked.is_none() => pause.min(window(rate)),
                     _ => pause,
                 };
                 let until = now + pause;
-                state.closed_until = Some(state.closed_until.map_or(until, |earlier| earlier.max(until)));
+                state.closed_until =
+                    Some(state.closed_until.map_or(until, |earlier| earlier.max(until)));
                 tracing::info!(
                     status = status.as_u16(),
                     pause_ms = pause.as_millis() as u64,
@@ -302,7 +342,10 @@ impl Pacer {
             }
             _ => {
                 let text: String = String::from_utf8_lossy(body).chars().take(300).collect();
-                tracing::warn!(status = status.as_u16(), "the CRM's limit for this credential is exhausted");
+                tracing::warn!(
+                    status = status.as_u16(),
+                    "the CRM's limit for this credential is exhausted"
+                );
                 let until = now + pause.map_or(self.look_again, |pause| pause.min(LONGEST_LIMIT));
                 state.exhausted = Some((format!("HTTP {} {text}", status.as_u16()), until));
             }
@@ -328,24 +371,33 @@ mod tests {
     use super::*;
 
     fn pacing(requests: u32, window_ms: u32) -> wit::Pacing {
-        let throttle =
-            |http_status, contains: Option<&str>, pause_ms| wit::Throttle { http_status, contains: contains.map(str::to_owned), pause_ms };
+        let throttle = |http_status, contains: Option<&str>, pause_ms| wit::Throttle {
+            http_status,
+            contains: contains.map(str::to_owned),
+            pause_ms,
+        };
         wit::Pacing {
             limit: Some(Rate { requests, window_ms }),
-            headers: Some(wit::RateHeaders { max: "x-max".into(), remaining: "x-remaining".into(), interval_ms: "x-interval".into() }),
+            headers: Some(wit::RateHeaders {
+                max: "x-max".into(),
+                remaining: "x-remaining".into(),
+                interval_ms: "x-interval".into(),
+            }),
             throttles: vec![throttle(429, Some("DAILY"), None), throttle(429, None, Some(1_000))],
         }
     }
 
     fn headers(max: &str, remaining: &str, interval: &str) -> HeaderMap {
         let mut map = HeaderMap::new();
-        for (name, value) in [("x-max", max), ("x-remaining", remaining), ("x-interval", interval)] {
+        for (name, value) in [("x-max", max), ("x-remaining", remaining), ("x-interval", interval)]
+        {
             map.insert(name, value.parse().unwrap());
         }
         map
     }
 
-    /// Makes `calls` calls that are answered `latency` later; returns when they left and when they were answered.
+    /// Makes `calls` calls that are answered `latency` later; returns when they left and when they
+    /// were answered.
     async fn drive(pacer: &Arc<Pacer>, calls: usize, latency: Duration) -> Vec<(Instant, Instant)> {
         let mut times = Vec::new();
         for _ in 0..calls {
@@ -363,7 +415,8 @@ mod tests {
         let pacer = Pacer::new(&pacing(5, 1_000), None);
         let times = drive(&pacer, 30, Duration::from_millis(7)).await;
         for pair in times.windows(6) {
-            // The CRM counts a call between its leaving and its answer: worst case late for the first, early for the sixth.
+            // The CRM counts a call between its leaving and its answer: worst case late for the
+            // first, early for the sixth.
             assert!(pair[5].0 - pair[0].1 >= Duration::from_millis(1_000));
         }
     }
@@ -384,7 +437,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_throttle_closes_the_budget_for_everybody() {
         let pacer = Pacer::new(&pacing(100, 10_000), None);
-        pacer.turn().await.unwrap().answered(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), b"slow");
+        pacer.turn().await.unwrap().answered(
+            StatusCode::TOO_MANY_REQUESTS,
+            &HeaderMap::new(),
+            b"slow",
+        );
         let start = Instant::now();
         let other = Arc::clone(&pacer);
         tokio::spawn(async move { drive(&other, 1, Duration::ZERO).await }).await.unwrap();
@@ -395,7 +452,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_daily_limit_lets_nobody_pass_until_it_is_time_to_look_again() {
         let pacer = Pacer::new(&pacing(100, 10_000), None);
-        pacer.turn().await.unwrap().answered(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), b"policyName DAILY");
+        pacer.turn().await.unwrap().answered(
+            StatusCode::TOO_MANY_REQUESTS,
+            &HeaderMap::new(),
+            b"policyName DAILY",
+        );
         assert!(pacer.turn().await.is_err());
         assert_eq!(pacer.exhausted_for(), Some(LOOK_AGAIN));
         tokio::time::advance(LOOK_AGAIN - Duration::from_millis(1)).await;

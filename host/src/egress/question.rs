@@ -1,16 +1,21 @@
-//! A question that the host itself asks the CRM: one `GET` of fixed text, whose answer no component sees.
+//! A question that the host itself asks the CRM: one `GET` of fixed text, whose answer no component
+//! sees.
 //!
-//! It passes the stages that a component's request passes after it was admitted: pacing, credential, transport. What is
-//! safe to repeat is repeated here, with growing pauses, as a component does it.
+//! It passes the stages that a component's request passes after it was admitted: pacing,
+//! credential, transport. What is safe to repeat is repeated here, with growing pauses, as a
+//! component does it.
 
-use super::{Link, Traffic, credential::CredentialError, observer::Watched, transport::TransportError};
+use super::{
+    Link, Traffic, credential::CredentialError, observer::Watched, transport::TransportError,
+};
 use crate::{ErrorKind, stop::StopSignal};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
-/// Attempts before the CRM counts as out of reach, and "slow down" answers before its limit counts as exhausted.
+/// Attempts before the CRM counts as out of reach, and "slow down" answers before its limit counts
+/// as exhausted.
 const MAX_ATTEMPTS: u32 = 6;
 /// Largest answer, in bytes. What is asked for is one value.
 const MAX_ANSWER: usize = 64 << 10;
@@ -24,7 +29,9 @@ pub enum Unanswered {
     #[error(transparent)]
     NoAccess(CredentialError),
     /// The CRM does not take the credential.
-    #[error("the CRM refuses the credential (HTTP 401): it has ended, was revoked or never was one; renew it")]
+    #[error(
+        "the CRM refuses the credential (HTTP 401): it has ended, was revoked or never was one; renew it"
+    )]
     Unauthorized,
     /// A limit that waiting a little does not cure.
     #[error("no request may leave before the CRM resets a limit ({0})")]
@@ -55,8 +62,14 @@ fn backoff(attempt: u32) -> Duration {
     Duration::from_millis(200 << attempt.saturating_sub(1).min(5))
 }
 
-/// Reads what is at a path below the base URL. The inner error says, in words, why an answer is of no use.
-pub(crate) async fn ask(link: &Link, path: &str, traffic: &Traffic, stop: &StopSignal) -> Result<Result<Bytes, String>, Unanswered> {
+/// Reads what is at a path below the base URL. The inner error says, in words, why an answer is of
+/// no use.
+pub(crate) async fn ask(
+    link: &Link,
+    path: &str,
+    traffic: &Traffic,
+    stop: &StopSignal,
+) -> Result<Result<Bytes, String>, Unanswered> {
     let url = format!("{}{path}", link.base_url);
     let Ok(uri) = url.parse::<Uri>() else { return Ok(Err(format!("{url} is no URL"))) };
     let transport = link.transport.with_answers_within(MAX_ANSWER, ANSWER_TIMEOUT);
@@ -95,14 +108,22 @@ pub(crate) async fn ask(link: &Link, path: &str, traffic: &Traffic, stop: &StopS
                 match status {
                     _ if throttled => Unanswered::RateLimited(said),
                     StatusCode::UNAUTHORIZED => {
-                        if !renewed && link.credential.renewed(&access).await.map_err(Unanswered::NoAccess)? {
+                        if !renewed
+                            && link
+                                .credential
+                                .renewed(&access)
+                                .await
+                                .map_err(Unanswered::NoAccess)?
+                        {
                             renewed = true;
                             continue;
                         }
                         return Err(Unanswered::Unauthorized);
                     }
                     StatusCode::TOO_MANY_REQUESTS => Unanswered::RateLimited(said),
-                    _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => Unanswered::Unavailable(said),
+                    _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+                        Unanswered::Unavailable(said)
+                    }
                     _ => {
                         link.credential.accepted(&access);
                         if !status.is_success() {

@@ -1,5 +1,5 @@
-//! Connections to CRMs: pooled, TLS by rustls, no redirects, addresses filtered, everything with a deadline and a
-//! size limit.
+//! Connections to CRMs: pooled, TLS by rustls, no redirects, addresses filtered, everything with a
+//! deadline and a size limit.
 
 use super::{addresses::Reach, base_url::BaseUrl};
 use bytes::{Bytes, BytesMut};
@@ -33,8 +33,9 @@ use std::{
 pub struct TransportLimits {
     /// To connect, TLS included. 10 s by default.
     pub connect_timeout: Duration,
-    /// From sending until the last byte of the answer. 130 s by default: HubSpot's edge gives up after 100
-    /// (crm-apis A7), Salesforce works on a call for up to ten minutes but a collection of 200 takes seconds.
+    /// From sending until the last byte of the answer. 130 s by default: HubSpot's edge gives up
+    /// after 100 (crm-apis A7), Salesforce works on a call for up to ten minutes but a collection
+    /// of 200 takes seconds.
     pub answer_timeout: Duration,
     /// Largest answer, in bytes. 32 MiB by default.
     pub max_answer: usize,
@@ -97,9 +98,16 @@ impl Transport {
     ///
     /// # Errors
     /// If the file cannot be read or has no certificate.
-    pub fn new(base_url: &BaseUrl, ca_file: Option<&Path>, limits: TransportLimits) -> Result<Transport, BadAuthorities> {
+    pub fn new(
+        base_url: &BaseUrl,
+        ca_file: Option<&Path>,
+        limits: TransportLimits,
+    ) -> Result<Transport, BadAuthorities> {
         let Some(path) = ca_file else { return Transport::trusting(base_url, None, limits) };
-        let fail = |reason: String| BadAuthorities { place: format!("ca_file {}", path.display()), reason };
+        let fail = |reason: String| BadAuthorities {
+            place: format!("ca_file {}", path.display()),
+            reason,
+        };
         let pem = fs::read(path).map_err(|error| fail(error.to_string()))?;
         Transport::trusting(base_url, Some(&pem), limits).map_err(|error| fail(error.reason))
     }
@@ -108,7 +116,11 @@ impl Transport {
     ///
     /// # Errors
     /// If there is no certificate in it.
-    pub fn trusting(base_url: &BaseUrl, ca_pem: Option<&[u8]>, limits: TransportLimits) -> Result<Transport, BadAuthorities> {
+    pub fn trusting(
+        base_url: &BaseUrl,
+        ca_pem: Option<&[u8]>,
+        limits: TransportLimits,
+    ) -> Result<Transport, BadAuthorities> {
         let fail = |reason: String| BadAuthorities { place: "ca_pem".to_owned(), reason };
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(pem) = ca_pem {
@@ -132,7 +144,11 @@ impl Transport {
         http.set_nodelay(true);
         http.set_connect_timeout(Some(limits.connect_timeout));
         http.set_keepalive(Some(Duration::from_secs(60)));
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(http);
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
@@ -146,7 +162,11 @@ impl Transport {
     }
 
     /// The same pool, with tighter limits for answers: so many bytes, within this time.
-    pub(crate) fn with_answers_within(&self, max_answer: usize, answer_timeout: Duration) -> Transport {
+    pub(crate) fn with_answers_within(
+        &self,
+        max_answer: usize,
+        answer_timeout: Duration,
+    ) -> Transport {
         let limits = TransportLimits {
             max_answer: max_answer.min(self.limits.max_answer),
             answer_timeout: answer_timeout.min(self.limits.answer_timeout),
@@ -156,7 +176,10 @@ impl Transport {
     }
 
     /// Sends one request and reads the whole answer.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, TransportError> {
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, TransportError> {
         let exchange = async {
             let response = self.client.request(request).await.map_err(classify)?;
             let (parts, mut body) = response.into_parts();
@@ -172,7 +195,9 @@ impl Transport {
             }
             Ok(Response::from_parts(parts, whole.finish()))
         };
-        tokio::time::timeout(self.limits.answer_timeout, exchange).await.map_err(|_| TransportError::Timeout(self.limits.answer_timeout))?
+        tokio::time::timeout(self.limits.answer_timeout, exchange)
+            .await
+            .map_err(|_| TransportError::Timeout(self.limits.answer_timeout))?
     }
 }
 
@@ -242,7 +267,8 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The system's resolver, less every address out of reach. The connection goes to the very address that was checked.
+/// The system's resolver, less every address out of reach. The connection goes to the very address
+/// that was checked.
 #[derive(Clone)]
 struct Resolver {
     reach: Reach,
@@ -269,10 +295,15 @@ impl tower_service::Service<Name> for Resolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let reach = self.reach;
         Box::pin(async move {
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let within: Vec<SocketAddr> = addresses.iter().copied().filter(|address| reach.allows(address.ip())).collect();
+            let addresses: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let within: Vec<SocketAddr> =
+                addresses.iter().copied().filter(|address| reach.allows(address.ip())).collect();
             if within.is_empty() {
-                return Err(io::Error::other(OutOfReach { name: name.as_str().to_owned(), addresses }));
+                return Err(io::Error::other(OutOfReach {
+                    name: name.as_str().to_owned(),
+                    addresses,
+                }));
             }
             Ok(within.into_iter())
         })

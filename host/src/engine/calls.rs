@@ -1,4 +1,5 @@
-//! The calls of a component into the host: each finds its stream, and notes whether a record went in or out.
+//! The calls of a component into the host: each finds its stream, and notes whether a record went
+//! in or out.
 
 use super::Guest;
 use crate::{
@@ -7,7 +8,10 @@ use crate::{
         capabilities,
         types::{self as wit, Error as GuestError},
     },
-    streams::{ConfirmedResource, OutcomeSinkResource, PlanSinkResource, RecordsResource, VerifySinkResource},
+    streams::{
+        ConfirmedResource, OutcomeSinkResource, PlanSinkResource, RecordsResource,
+        VerifySinkResource,
+    },
 };
 use wasmtime::component::Resource;
 
@@ -23,7 +27,11 @@ impl Guest {
 }
 
 impl streams::HostRecords for Guest {
-    async fn next(&mut self, this: Resource<RecordsResource>, max: u32) -> Answer<Option<wit::RecordBatch>> {
+    async fn next(
+        &mut self,
+        this: Resource<RecordsResource>,
+        max: u32,
+    ) -> Answer<Option<wit::RecordBatch>> {
         let batch = self.table.get_mut(&this)?.next(max).await?;
         self.progressed_by(batch.as_ref().map_or(0, |batch| batch.length as usize));
         Ok(Ok(batch))
@@ -36,19 +44,32 @@ impl streams::HostRecords for Guest {
 }
 
 impl streams::HostPlanSink for Guest {
-    async fn push(&mut self, this: Resource<PlanSinkResource>, changes: wit::ChangeBatch) -> Answer<()> {
+    async fn push(
+        &mut self,
+        this: Resource<PlanSinkResource>,
+        changes: wit::ChangeBatch,
+    ) -> Answer<()> {
         let count = self.table.get(&this)?.push(changes).await?;
         self.progressed_by(count);
         Ok(Ok(()))
     }
 
-    async fn skip(&mut self, this: Resource<PlanSinkResource>, skipped: wit::SkippedBatch) -> Answer<()> {
+    async fn skip(
+        &mut self,
+        this: Resource<PlanSinkResource>,
+        skipped: wit::SkippedBatch,
+    ) -> Answer<()> {
         let count = self.table.get(&this)?.skip(skipped).await?;
         self.progressed_by(count);
         Ok(Ok(()))
     }
 
-    fn drop_column(&mut self, this: Resource<PlanSinkResource>, name: String, reason: String) -> wasmtime::Result<()> {
+    fn drop_column(
+        &mut self,
+        this: Resource<PlanSinkResource>,
+        name: String,
+        reason: String,
+    ) -> wasmtime::Result<()> {
         self.table.get(&this)?.drop_column(name, reason)
     }
 
@@ -56,11 +77,20 @@ impl streams::HostPlanSink for Guest {
         self.table.get(&this)?.warn(message)
     }
 
-    fn guard(&mut self, this: Resource<PlanSinkResource>, name: String, message: String) -> wasmtime::Result<()> {
+    fn guard(
+        &mut self,
+        this: Resource<PlanSinkResource>,
+        name: String,
+        message: String,
+    ) -> wasmtime::Result<()> {
         self.table.get(&this)?.guard(name, message)
     }
 
-    async fn flag(&mut self, this: Resource<PlanSinkResource>, flagged: wit::FlaggedBatch) -> Answer<()> {
+    async fn flag(
+        &mut self,
+        this: Resource<PlanSinkResource>,
+        flagged: wit::FlaggedBatch,
+    ) -> Answer<()> {
         Ok(Ok(self.table.get(&this)?.flag(flagged).await?))
     }
 
@@ -75,7 +105,11 @@ impl streams::HostPlanSink for Guest {
 }
 
 impl streams::HostConfirmed for Guest {
-    async fn next(&mut self, this: Resource<ConfirmedResource>, max: u32) -> Answer<Option<wit::ChangeBatch>> {
+    async fn next(
+        &mut self,
+        this: Resource<ConfirmedResource>,
+        max: u32,
+    ) -> Answer<Option<wit::ChangeBatch>> {
         let handed = self.table.get_mut(&this)?.next(max).await?;
         self.progressed_by(usize::from(matches!(handed, Ok(Some(_)))));
         Ok(handed)
@@ -105,7 +139,11 @@ impl streams::HostConfirmed for Guest {
 }
 
 impl streams::HostOutcomeSink for Guest {
-    async fn push(&mut self, this: Resource<OutcomeSinkResource>, batch: wit::OutcomeBatch) -> Answer<()> {
+    async fn push(
+        &mut self,
+        this: Resource<OutcomeSinkResource>,
+        batch: wit::OutcomeBatch,
+    ) -> Answer<()> {
         let count = self.table.get_mut(&this)?.push(batch).await?;
         self.progressed_by(count);
         Ok(Ok(()))
@@ -122,7 +160,11 @@ impl streams::HostOutcomeSink for Guest {
 }
 
 impl streams::HostVerifySink for Guest {
-    async fn push(&mut self, this: Resource<VerifySinkResource>, batch: wit::ReadingBatch) -> Answer<()> {
+    async fn push(
+        &mut self,
+        this: Resource<VerifySinkResource>,
+        batch: wit::ReadingBatch,
+    ) -> Answer<()> {
         let count = self.table.get_mut(&this)?.push(batch)?;
         self.progressed_by(count);
         Ok(Ok(()))

@@ -33,7 +33,8 @@ pub enum EngineError {
 pub struct Trapped(String);
 
 impl Trapped {
-    /// The innermost cause, and what the component said on standard error (a Rust component says why it panicked).
+    /// The innermost cause, and what the component said on standard error (a Rust component says
+    /// why it panicked).
     pub(crate) fn new(error: &wasmtime::Error, stderr: &str) -> Trapped {
         let cause = error.root_cause().to_string();
         match stderr.trim() {
@@ -55,8 +56,8 @@ impl From<wasmtime::Error> for EngineError {
     }
 }
 
-/// Longest message and code of an error of a component, in characters, and the most scopes that it may name: they go to reports, logs and
-/// databases.
+/// Longest message and code of an error of a component, in characters, and the most scopes that it
+/// may name: they go to reports, logs and databases.
 const MAX_ERROR: usize = 4_000;
 const MAX_CODE: usize = 200;
 const MAX_SCOPES: usize = 100;
@@ -71,6 +72,11 @@ pub(super) fn shortened(error: wit::Error) -> wit::Error {
         kind: error.kind,
         code: error.code.map(|code| cut(code, MAX_CODE)),
         message: cut(error.message, MAX_ERROR),
-        missing_scopes: error.missing_scopes.into_iter().take(MAX_SCOPES).map(|scope| cut(scope, MAX_CODE)).collect(),
+        missing_scopes: error
+            .missing_scopes
+            .into_iter()
+            .take(MAX_SCOPES)
+            .map(|scope| cut(scope, MAX_CODE))
+            .collect(),
     }
 }

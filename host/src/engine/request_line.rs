@@ -1,5 +1,6 @@
-//! Bounds for what a guest puts into the first line of a request. `wasi:http` bounds the path and the headers; method and host it takes
-//! at any length, for each request that a guest holds, and they are the host's memory.
+//! Bounds for what a guest puts into the first line of a request. `wasi:http` bounds the path and
+//! the headers; method and host it takes at any length, for each request that a guest holds, and
+//! they are the host's memory.
 
 use super::Guest;
 use wasmtime::{
@@ -31,7 +32,9 @@ pub(super) fn bound(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let mut types = linker.instance(TYPES)?;
     types.func_wrap(
         "[method]outgoing-request.set-method",
-        |mut store: StoreContextMut<'_, Guest>, (request, method): Set<Method>| -> wasmtime::Result<Done> {
+        |mut store: StoreContextMut<'_, Guest>,
+         (request, method): Set<Method>|
+         -> wasmtime::Result<Done> {
             if matches!(&method, Method::Other(text) if text.len() > MAX_METHOD) {
                 return Ok((Err(()),));
             }
@@ -40,7 +43,9 @@ pub(super) fn bound(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     )?;
     types.func_wrap(
         "[method]outgoing-request.set-authority",
-        |mut store: StoreContextMut<'_, Guest>, (request, host): Set<Option<String>>| -> wasmtime::Result<Done> {
+        |mut store: StoreContextMut<'_, Guest>,
+         (request, host): Set<Option<String>>|
+         -> wasmtime::Result<Done> {
             if host.as_ref().is_some_and(|host| host.len() > MAX_HOST) {
                 return Ok((Err(()),));
             }

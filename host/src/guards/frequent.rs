@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Values that are counted at the same time. The count of a value is short by one in this many records at most.
+/// Values that are counted at the same time. The count of a value is short by one in this many
+/// records at most.
 const COUNTERS: usize = 128;
 /// Characters kept of a value, to show it.
 const SHOWN: usize = 60;
 
-/// The heavy hitters of a stream, after Misra and Gries: a count is never too high, and too low by a `COUNTERS`-th of the stream
-/// at most. So what is said to be frequent is frequent.
+/// The heavy hitters of a stream, after Misra and Gries: a count is never too high, and too low by
+/// a `COUNTERS`-th of the stream at most. So what is said to be frequent is frequent.
 #[derive(Debug, Default)]
 pub(super) struct Frequent {
     counters: HashMap<u64, (u64, String)>,
@@ -24,7 +25,8 @@ impl Frequent {
         } else if self.counters.len() < COUNTERS {
             self.counters.insert(hash, (1, value.chars().take(SHOWN).collect()));
         } else {
-            // Each value seen is counted down once at most, so this costs no more than counting up did.
+            // Each value seen is counted down once at most, so this costs no more than counting up
+            // did.
             self.counters.retain(|_, (count, _)| {
                 *count -= 1;
                 *count > 0

@@ -1,10 +1,13 @@
-//! Values that lose something against what the CRM held: cut off, or without the format that they had.
+//! Values that lose something against what the CRM held: cut off, or without the format that they
+//! had.
 //!
-//! Golden records are made by programs that normalise: a telephone number becomes digits, a name becomes lower case. That helps when
-//! records are compared, and harms when the result is written back.
+//! Golden records are made by programs that normalise: a telephone number becomes digits, a name
+//! becomes lower case. That helps when records are compared, and harms when the result is written
+//! back.
 
-/// Whether `after` says less than `before`: it is the beginning of it, or the same letters and digits without the
-/// punctuation, the capitals or the accents, or the last digits of a number whose prefix is gone.
+/// Whether `after` says less than `before`: it is the beginning of it, or the same letters and
+/// digits without the punctuation, the capitals or the accents, or the last digits of a number
+/// whose prefix is gone.
 pub(super) fn is_lossy(before: &str, after: &str) -> bool {
     let (before, after) = (before.trim(), after.trim());
     if before.is_empty() || after.is_empty() || before == after {
@@ -17,17 +20,19 @@ pub(super) fn is_lossy(before: &str, after: &str) -> bool {
     is_cut_off(before, after) || lost_its_prefix(before, after) || lost_its_format(before, after)
 }
 
-/// `after` is the beginning of `before`, and short of more than punctuation. What ends at the end of a word is a choice (`Acme`
-/// for `Acme Inc.`), unless it has the look of a limit (`Very long title that was cu`).
+/// `after` is the beginning of `before`, and short of more than punctuation. What ends at the end
+/// of a word is a choice (`Acme` for `Acme Inc.`), unless it has the look of a limit (`Very long
+/// title that was cu`).
 fn is_cut_off(before: &str, after: &str) -> bool {
     let kept = after.trim_end_matches(['…', '.']);
     // A small number that becomes another one is no text that was cut off.
-    let quantities = before.len() < 7 && before.parse::<f64>().is_ok() && after.parse::<f64>().is_ok();
+    let quantities =
+        before.len() < 7 && before.parse::<f64>().is_ok() && after.parse::<f64>().is_ok();
     !kept.is_empty()
         && !quantities
         && before.strip_prefix(kept).is_some_and(|rest| {
-            let within_a_word =
-                kept.chars().next_back().is_some_and(char::is_alphanumeric) && rest.chars().next().is_some_and(char::is_alphanumeric);
+            let within_a_word = kept.chars().next_back().is_some_and(char::is_alphanumeric)
+                && rest.chars().next().is_some_and(char::is_alphanumeric);
             within_a_word || after.ends_with(['…']) || after.ends_with("...")
         })
 }
@@ -44,8 +49,10 @@ fn lost_its_format(before: &str, after: &str) -> bool {
     if folded(before) != folded(after) {
         return false;
     }
-    let signs = |text: &str| text.chars().filter(|c| !c.is_alphanumeric() && !c.is_whitespace()).count();
-    let accents = |text: &str| text.chars().filter(|c| c.is_alphabetic() && unaccented(*c).is_some()).count();
+    let signs =
+        |text: &str| text.chars().filter(|c| !c.is_alphanumeric() && !c.is_whitespace()).count();
+    let accents =
+        |text: &str| text.chars().filter(|c| c.is_alphabetic() && unaccented(*c).is_some()).count();
     let lost_signs = signs(after) < signs(before);
     let lost_accents = accents(after) < accents(before);
     // `MCDONALD` to `McDonald` is gain; `McDonald` to `mcdonald` or `MCDONALD` is loss.
@@ -69,7 +76,9 @@ fn digits(text: &str) -> String {
 /// Letters and digits in lower case, without accents.
 fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
-    for c in text.chars().filter(|c| c.is_alphanumeric() && !is_mark(*c)).flat_map(char::to_lowercase) {
+    for c in
+        text.chars().filter(|c| c.is_alphanumeric() && !is_mark(*c)).flat_map(char::to_lowercase)
+    {
         match unaccented(c) {
             Some(plain) => folded.push_str(plain),
             None => folded.push(c),
@@ -129,7 +138,10 @@ mod tests {
             ("McDonald", "mcdonald"),
             ("McDonald", "MCDONALD"),
             ("Halligan", "Hallig"),
-            ("The description of a company that is rather long", "The description of a company that is rath"),
+            (
+                "The description of a company that is rather long",
+                "The description of a company that is rath",
+            ),
             ("The description of a company", "The description…"),
             ("Acme, Inc.", "acme inc"),
             ("4065555107", "406555510"),

@@ -1,8 +1,9 @@
 //! Guards: what is suspicious about a whole plan, though each of its changes is in order.
 //!
-//! A guard that trips keeps the plan from being confirmed until somebody overrides it by its name. The guards look at the
-//! values before, so all but the number of changes apply only to plans that were compared with the CRM; and they look
-//! at shares, so they stay silent about a handful of records, which a person sees one by one.
+//! A guard that trips keeps the plan from being confirmed until somebody overrides it by its name.
+//! The guards look at the values before, so all but the number of changes apply only to plans that
+//! were compared with the CRM; and they look at shares, so they stay silent about a handful of
+//! records, which a person sees one by one.
 
 mod frequent;
 mod lossy;
@@ -37,7 +38,8 @@ pub struct Guards {
     /// Most records that a plan updates.
     #[serde(deserialize_with = "whole")]
     pub max_changes: u64,
-    /// Largest share of the records read from the CRM that would lose a value. Filling what is empty loses none.
+    /// Largest share of the records read from the CRM that would lose a value. Filling what is
+    /// empty loses none.
     pub max_changed_percent: Percent,
     /// Largest share of a field's changes that leaves a filled field empty.
     pub max_emptied_percent: Percent,
@@ -51,11 +53,21 @@ pub struct Guards {
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = f64::deserialize(deserializer)?;
     let is_whole = number.fract() == 0.0 && (0.0..=9e15).contains(&number);
-    if is_whole { Ok(number as u64) } else { Err(D::Error::custom("it is a whole number of records")) }
+    if is_whole {
+        Ok(number as u64)
+    } else {
+        Err(D::Error::custom("it is a whole number of records"))
+    }
 }
 
 /// Names of the host's own guards.
-pub const NAMES: [&str; 5] = ["max_changes", "max_changed_percent", "max_emptied_percent", "max_same_value_percent", "max_lossy_percent"];
+pub const NAMES: [&str; 5] = [
+    "max_changes",
+    "max_changed_percent",
+    "max_emptied_percent",
+    "max_same_value_percent",
+    "max_lossy_percent",
+];
 
 /// The names of guards, each once.
 pub fn name_list(guards: &[Guard]) -> Vec<&str> {
@@ -70,7 +82,8 @@ pub fn name_list(guards: &[Guard]) -> Vec<&str> {
 
 /// What to type to go on in spite of guards.
 pub fn flags(guards: &[Guard]) -> String {
-    let flags: Vec<String> = name_list(guards).iter().map(|name| format!("--override {name}")).collect();
+    let flags: Vec<String> =
+        name_list(guards).iter().map(|name| format!("--override {name}")).collect();
     flags.join(" ")
 }
 
@@ -104,7 +117,11 @@ impl TryFrom<f64> for Percent {
     type Error = String;
 
     fn try_from(number: f64) -> Result<Percent, String> {
-        if (0.0..=100.0).contains(&number) { Ok(Percent(number)) } else { Err("it is a percentage, 0 to 100".to_owned()) }
+        if (0.0..=100.0).contains(&number) {
+            Ok(Percent(number))
+        } else {
+            Err("it is a percentage, 0 to 100".to_owned())
+        }
     }
 }
 
@@ -129,7 +146,8 @@ pub(crate) struct Findings {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Sees every change of a plan and remembers what the guards need, in memory that does not grow with the changes.
+/// Sees every change of a plan and remembers what the guards need, in memory that does not grow
+/// with the changes.
 #[derive(Debug, Default)]
 pub(crate) struct Watcher {
     changes: u64,
@@ -164,12 +182,21 @@ impl Watcher {
         }
     }
 
-    /// What is suspicious about the plan as a whole. `read` is the number of records that the CRM has shown.
+    /// What is suspicious about the plan as a whole. `read` is the number of records that the CRM
+    /// has shown.
     pub(crate) fn judge(self, limits: &Guards, read: u64) -> Findings {
         let mut found = Findings::default();
-        let mut trip = |name: &str, message: String| found.guards.push(Guard { name: name.to_owned(), message });
+        let mut trip = |name: &str, message: String| {
+            found.guards.push(Guard { name: name.to_owned(), message })
+        };
         if self.changes > limits.max_changes {
-            trip("max_changes", format!("{} records would be updated; the limit is {}", self.changes, limits.max_changes));
+            trip(
+                "max_changes",
+                format!(
+                    "{} records would be updated; the limit is {}",
+                    self.changes, limits.max_changes
+                ),
+            );
         }
         if read >= ENOUGH && limits.max_changed_percent.is_passed(self.replacing, read) {
             let message = format!(
@@ -212,7 +239,10 @@ impl Watcher {
                     field.lossy_examples.join("; ")
                 );
                 if enough && limits.max_lossy_percent.is_passed(field.lossy, field.changes) {
-                    trip("max_lossy_percent", format!("{message}. The limit is {}", limits.max_lossy_percent));
+                    trip(
+                        "max_lossy_percent",
+                        format!("{message}. The limit is {}", limits.max_lossy_percent),
+                    );
                 } else {
                     found.warnings.push(message);
                 }
@@ -240,15 +270,21 @@ impl Field {
         {
             self.lossy += 1;
             if self.lossy_examples.len() < EXAMPLES {
-                self.lossy_examples.push(format!("row {row}, record {id}: {} -> {}", shown(Some(before)), shown(Some(after))));
+                self.lossy_examples.push(format!(
+                    "row {row}, record {id}: {} -> {}",
+                    shown(Some(before)),
+                    shown(Some(after))
+                ));
             }
         }
     }
 
-    /// The one value that different ones would become. One value that becomes another, or an empty field that is filled, loses nothing.
+    /// The one value that different ones would become. One value that becomes another, or an empty
+    /// field that is filled, loses nothing.
     fn becomes_one_value(&self, limit: Percent) -> Option<(u64, &str)> {
         let (count, value) = self.after.top()?;
-        let was_one_value = self.before.top().is_some_and(|(count, _)| limit.is_passed(count, self.changes));
+        let was_one_value =
+            self.before.top().is_some_and(|(count, _)| limit.is_passed(count, self.changes));
         (limit.is_passed(count, self.changes) && !was_one_value).then_some((count, value))
     }
 }
@@ -266,7 +302,12 @@ mod tests {
     }
 
     /// `count` changes of one field, of `total` records read.
-    fn judge(limits: &Guards, total: u64, count: u64, change: impl Fn(u64) -> (String, String)) -> Findings {
+    fn judge(
+        limits: &Guards,
+        total: u64,
+        count: u64,
+        change: impl Fn(u64) -> (String, String),
+    ) -> Findings {
         let mut watcher = Watcher::default();
         for row in 1..=count {
             let (before, after) = change(row);
@@ -290,27 +331,44 @@ mod tests {
         assert_eq!(names(&see(100_000)), [""; 0]);
         let found = see(100_001);
         assert_eq!(names(&found), ["max_changes"]);
-        assert!(found.guards[0].message.contains("100001 records would be updated; the limit is 100000"));
+        assert!(
+            found.guards[0]
+                .message
+                .contains("100001 records would be updated; the limit is 100000")
+        );
     }
 
     #[test]
     fn a_plan_that_changes_most_of_what_was_read_trips() {
         let limits = Guards::default();
         assert_eq!(names(&judge(&limits, 100, 51, distinct)), ["max_changed_percent"]);
-        assert_eq!(names(&judge(&limits, 100, 50, distinct)), [""; 0], "the limit itself is allowed");
-        assert_eq!(names(&judge(&limits, 19, 19, distinct)), [""; 0], "few records are looked at one by one");
+        assert_eq!(
+            names(&judge(&limits, 100, 50, distinct)),
+            [""; 0],
+            "the limit itself is allowed"
+        );
+        assert_eq!(
+            names(&judge(&limits, 19, 19, distinct)),
+            [""; 0],
+            "few records are looked at one by one"
+        );
         assert_eq!(names(&judge(&limits, 20, 20, distinct)), ["max_changed_percent"]);
     }
 
     #[test]
     fn filling_what_is_empty_is_no_change_of_what_is_there() {
-        assert_eq!(names(&judge(&Guards::default(), 20, 20, |row| (String::new(), format!("new {row}")))), [""; 0]);
+        assert_eq!(
+            names(&judge(&Guards::default(), 20, 20, |row| (String::new(), format!("new {row}")))),
+            [""; 0]
+        );
     }
 
     #[test]
     fn a_field_that_would_be_emptied_trips() {
         let limits = Guards::default();
-        let emptied = |of: u64| move |row| if row <= of { (format!("old {row}"), String::new()) } else { distinct(row) };
+        let emptied = |of: u64| {
+            move |row| if row <= of { (format!("old {row}"), String::new()) } else { distinct(row) }
+        };
         assert_eq!(names(&judge(&limits, 1_000, 100, emptied(51))), ["max_emptied_percent"]);
         assert_eq!(names(&judge(&limits, 1_000, 100, emptied(50))), [""; 0]);
         assert_eq!(names(&judge(&limits, 1_000, 19, emptied(19))), [""; 0]);
@@ -324,21 +382,47 @@ mod tests {
         let city = |row| (format!("city {row}"), "Bozeman".to_owned());
         let found = judge(&limits, 1_000, 100, city);
         assert_eq!(names(&found), ["max_same_value_percent"]);
-        assert!(found.guards[0].message.contains("x would become `Bozeman` in at least 100 of 100"), "{found:?}");
-        assert_eq!(names(&judge(&limits, 1_000, 100, |row| if row <= 90 { city(row) } else { distinct(row) })), [""; 0]);
-        assert_eq!(names(&judge(&limits, 1_000, 100, |_| ("USA".to_owned(), "United States".to_owned()))), [""; 0]);
-        assert_eq!(names(&judge(&limits, 1_000, 100, |_| (String::new(), "yes".to_owned()))), [""; 0]);
+        assert!(
+            found.guards[0].message.contains("x would become `Bozeman` in at least 100 of 100"),
+            "{found:?}"
+        );
+        assert_eq!(
+            names(&judge(&limits, 1_000, 100, |row| if row <= 90 {
+                city(row)
+            } else {
+                distinct(row)
+            })),
+            [""; 0]
+        );
+        assert_eq!(
+            names(&judge(&limits, 1_000, 100, |_| ("USA".to_owned(), "United States".to_owned()))),
+            [""; 0]
+        );
+        assert_eq!(
+            names(&judge(&limits, 1_000, 100, |_| (String::new(), "yes".to_owned()))),
+            [""; 0]
+        );
         assert_eq!(names(&judge(&limits, 1_000, 19, city)), [""; 0]);
     }
 
     #[test]
     fn values_that_lose_their_format_trip_with_examples_and_a_few_are_a_warning() {
         let limits = Guards::default();
-        let phones =
-            |of: u64| move |row: u64| if row <= of { (format!("+1 406-555-{:04}", row), format!("406555{row:04}")) } else { distinct(row) };
+        let phones = |of: u64| {
+            move |row: u64| {
+                if row <= of {
+                    (format!("+1 406-555-{:04}", row), format!("406555{row:04}"))
+                } else {
+                    distinct(row)
+                }
+            }
+        };
         let found = judge(&limits, 1_000, 100, phones(2));
         assert_eq!(names(&found), ["max_lossy_percent"]);
-        assert!(found.guards[0].message.contains("row 1, record id1: +1 406-555-0001 -> 4065550001"), "{found:?}");
+        assert!(
+            found.guards[0].message.contains("row 1, record id1: +1 406-555-0001 -> 4065550001"),
+            "{found:?}"
+        );
         let found = judge(&limits, 1_000, 100, phones(1));
         assert!(found.guards.is_empty() && found.warnings[0].contains("1 of 100"), "{found:?}");
         let found = judge(&limits, 1_000, 5, phones(5));
@@ -347,9 +431,18 @@ mod tests {
 
     #[test]
     fn limits_can_be_set_and_switched_off() {
-        let limits: Guards = serde_json::from_str(r#"{"max_changed_percent": 100, "max_same_value_percent": 12.5}"#).unwrap();
-        assert_eq!(names(&judge(&limits, 100, 100, |row| (row.to_string(), (row % 7).to_string()))), ["max_same_value_percent"]);
-        for bad in [r#"{"max_changed_percent": 101}"#, r#"{"max_lossy_percent": -1}"#, r#"{"max_change": 1}"#] {
+        let limits: Guards =
+            serde_json::from_str(r#"{"max_changed_percent": 100, "max_same_value_percent": 12.5}"#)
+                .unwrap();
+        assert_eq!(
+            names(&judge(&limits, 100, 100, |row| (row.to_string(), (row % 7).to_string()))),
+            ["max_same_value_percent"]
+        );
+        for bad in [
+            r#"{"max_changed_percent": 101}"#,
+            r#"{"max_lossy_percent": -1}"#,
+            r#"{"max_change": 1}"#,
+        ] {
             assert!(serde_json::from_str::<Guards>(bad).is_err(), "{bad}");
         }
     }

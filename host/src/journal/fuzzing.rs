@@ -13,7 +13,9 @@ use std::path::Path;
 /// As for a file.
 pub fn read_journal(bytes: &[u8]) -> Result<(Past, Vec<(Ending, Problem)>), JournalError> {
     let mut problems = Vec::new();
-    let past = scan_lines(bytes, Path::new("x.journal"), |ending, problem| problems.push((ending, problem)))?;
+    let past = scan_lines(bytes, Path::new("x.journal"), |ending, problem| {
+        problems.push((ending, problem))
+    })?;
     Ok((past, problems))
 }
 
@@ -37,8 +39,10 @@ pub struct JournalText {
 impl Default for JournalText {
     /// With its first line.
     fn default() -> JournalText {
-        let mut journal = JournalText { lines: Lines::after(0), counts: Counts::default(), bytes: Vec::new() };
-        let plan_id: PlanId = format!("plan_{}", "0".repeat(32)).parse().unwrap_or_else(|error| panic!("{error}"));
+        let mut journal =
+            JournalText { lines: Lines::after(0), counts: Counts::default(), bytes: Vec::new() };
+        let plan_id: PlanId =
+            format!("plan_{}", "0".repeat(32)).parse().unwrap_or_else(|error| panic!("{error}"));
         let run_id = RunId::new(&plan_id, 1);
         journal.write(&Line::Started(Started {
             format: FORMAT,
@@ -53,7 +57,9 @@ impl Default for JournalText {
 
 impl JournalText {
     fn write(&mut self, line: &Line) {
-        self.lines.write(&mut self.bytes, line).unwrap_or_else(|error| panic!("a line cannot be written: {error}"));
+        self.lines
+            .write(&mut self.bytes, line)
+            .unwrap_or_else(|error| panic!("a line cannot be written: {error}"));
     }
 
     /// Changes below this number may have been handed out.
@@ -62,10 +68,15 @@ impl JournalText {
     }
 
     /// Outcomes. A problem is a change, how it ended, and what is said of it.
-    pub fn outcomes(&mut self, updated: Vec<u64>, unchanged: Vec<u64>, problems: Vec<(u64, Ending, String)>) {
-        let problems = problems
-            .into_iter()
-            .map(|(change, ending, text)| (ending, Problem::new(change, change + 1, text.clone(), Some(400), text.clone(), text)));
+    pub fn outcomes(
+        &mut self,
+        updated: Vec<u64>,
+        unchanged: Vec<u64>,
+        problems: Vec<(u64, Ending, String)>,
+    ) {
+        let problems = problems.into_iter().map(|(change, ending, text)| {
+            (ending, Problem::new(change, change + 1, text.clone(), Some(400), text.clone(), text))
+        });
         let outcomes = Outcomes { updated, unchanged, problems: problems.collect() };
         let written = self.lines.write_outcomes(&mut self.bytes, outcomes, &mut self.counts);
         written.unwrap_or_else(|error| panic!("outcomes cannot be written: {error}"));

@@ -1,7 +1,8 @@
 //! The lines of a journal: how they are written, and what a file of them says.
 //!
-//! Each line is a JSON object whose last member, `sum`, is a checksum of the line and of all lines before it. So a line that is changed, lost or
-//! moved shows at its place, and what stands behind it is not believed.
+//! Each line is a JSON object whose last member, `sum`, is a checksum of the line and of all lines
+//! before it. So a line that is changed, lost or moved shows at its place, and what stands behind
+//! it is not believed.
 
 use super::{
     Counts, Ending, JournalError, Outcomes, Problem, RunId,
@@ -54,8 +55,12 @@ impl Line {
     /// Whether what it says of changes can be.
     fn is_possible(&self) -> bool {
         match self {
-            Line::Updated(ranges) | Line::Unchanged(ranges) => ranges.iter().all(|(first, last)| first <= last && *last < MAX_CHANGES),
-            Line::Failed(problem) | Line::Drifted(problem) | Line::Unknown(problem) => problem.change < MAX_CHANGES,
+            Line::Updated(ranges) | Line::Unchanged(ranges) => {
+                ranges.iter().all(|(first, last)| first <= last && *last < MAX_CHANGES)
+            }
+            Line::Failed(problem) | Line::Drifted(problem) | Line::Unknown(problem) => {
+                problem.change < MAX_CHANGES
+            }
             _ => true,
         }
     }
@@ -103,7 +108,11 @@ impl FromStr for JournalId {
 
     fn from_str(text: &str) -> Result<JournalId, String> {
         let fits = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if fits { Ok(JournalId(text.to_owned())) } else { Err("a journal id has 32 hexadecimal digits".to_owned()) }
+        if fits {
+            Ok(JournalId(text.to_owned()))
+        } else {
+            Err("a journal id has 32 hexadecimal digits".to_owned())
+        }
     }
 }
 
@@ -141,7 +150,8 @@ pub struct Past {
     pub plan_id: Option<PlanId>,
     /// Its name, as its first line says.
     pub journal_id: Option<JournalId>,
-    /// Where it cannot be read any further. Everything above is what stands before that, so counts may be too low.
+    /// Where it cannot be read any further. Everything above is what stands before that, so counts
+    /// may be too low.
     pub damage: Option<Damage>,
     /// Bytes up to the end of the last line that can be read.
     pub(super) whole: u64,
@@ -150,7 +160,8 @@ pub struct Past {
 }
 
 impl Past {
-    /// Changes that may have been written though nothing says so: those that an attempt left in doubt, of `writable`.
+    /// Changes that may have been written though nothing says so: those that an attempt left in
+    /// doubt, of `writable`.
     pub fn in_doubt(&self, writable: u64) -> Ranges {
         let end = if self.damage.is_some() { writable } else { self.handed_out.min(writable) };
         self.done.gaps_below(end)
@@ -194,7 +205,12 @@ impl Lines {
         self.sum
     }
 
-    pub(super) fn write_outcomes(&mut self, to: &mut Vec<u8>, outcomes: Outcomes, counts: &mut Counts) -> io::Result<()> {
+    pub(super) fn write_outcomes(
+        &mut self,
+        to: &mut Vec<u8>,
+        outcomes: Outcomes,
+        counts: &mut Counts,
+    ) -> io::Result<()> {
         counts.updated += outcomes.updated.len() as u64;
         counts.unchanged += outcomes.unchanged.len() as u64;
         if !outcomes.updated.is_empty() {
@@ -228,10 +244,16 @@ impl Lines {
 fn checked(text: &mut Vec<u8>, before: u64) -> Result<u64, &'static str> {
     let length = text.len().checked_sub(SUM.len() + DIGITS + END.len()).ok_or("it is too short")?;
     let (line, rest) = text.split_at(length);
-    let digits = rest.strip_prefix(SUM).and_then(|rest| rest.strip_suffix(END)).and_then(|digits| str::from_utf8(digits).ok());
+    let digits = rest
+        .strip_prefix(SUM)
+        .and_then(|rest| rest.strip_suffix(END))
+        .and_then(|digits| str::from_utf8(digits).ok());
     // A sign is taken for part of a number, and capital letters are not what is written.
-    let digits = digits.filter(|digits| digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
-    let sum = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or("it has no checksum")?;
+    let digits = digits
+        .filter(|digits| digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+    let sum = digits
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .ok_or("it has no checksum")?;
     if sum != xxh3_64_with_seed(line, before) {
         return Err("its checksum is wrong: it was changed, or lines before it are missing");
     }
@@ -251,14 +273,23 @@ struct UnreadFormat {
     format: u32,
 }
 
-/// Reads a journal from the start, up to its end or to where it is damaged; `problem` sees every problem in it.
-pub(super) fn scan(path: &Path, problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
-    let file = File::open(path).map_err(|error| JournalError::Io { path: path.to_owned(), error })?;
+/// Reads a journal from the start, up to its end or to where it is damaged; `problem` sees every
+/// problem in it.
+pub(super) fn scan(
+    path: &Path,
+    problem: impl FnMut(Ending, Problem),
+) -> Result<Past, JournalError> {
+    let file =
+        File::open(path).map_err(|error| JournalError::Io { path: path.to_owned(), error })?;
     scan_lines(BufReader::with_capacity(1 << 18, file), path, problem)
 }
 
 /// [`scan`], of a journal that is open.
-pub(super) fn scan_lines(mut reader: impl BufRead, path: &Path, mut problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
+pub(super) fn scan_lines(
+    mut reader: impl BufRead,
+    path: &Path,
+    mut problem: impl FnMut(Ending, Problem),
+) -> Result<Past, JournalError> {
     let io_error = |error| JournalError::Io { path: path.to_owned(), error };
     let mut past = Past::default();
     let mut text = Vec::new();
@@ -275,12 +306,16 @@ pub(super) fn scan_lines(mut reader: impl BufRead, path: &Path, mut problem: imp
             return Ok(past);
         }
         let length = text.len() as u64;
-        let format = |text: &[u8]| serde_json::from_slice::<Unread>(text).ok()?.started.map(|started| started.format);
+        let format = |text: &[u8]| {
+            serde_json::from_slice::<Unread>(text).ok()?.started.map(|started| started.format)
+        };
         match checked(&mut text, past.sum) {
             Ok(sum) => past.sum = sum,
             Err(error) => {
                 // Lines of the first version have no checksums.
-                if let (1, Some(format)) = (number, format(&text).filter(|format| *format != FORMAT)) {
+                if let (1, Some(format)) =
+                    (number, format(&text).filter(|format| *format != FORMAT))
+                {
                     return Err(JournalError::Format { path: path.to_owned(), format });
                 }
                 past.damage = Some(Damage { line: number, error: error.to_owned() });
@@ -292,8 +327,14 @@ pub(super) fn scan_lines(mut reader: impl BufRead, path: &Path, mut problem: imp
             // It is what was written, so somebody else's words are in it.
             Err(error) => {
                 return Err(match format(&text) {
-                    Some(format) if format != FORMAT => JournalError::Format { path: path.to_owned(), format },
-                    _ => JournalError::Line { path: path.to_owned(), line: number, error: error.to_string() },
+                    Some(format) if format != FORMAT => {
+                        JournalError::Format { path: path.to_owned(), format }
+                    }
+                    _ => JournalError::Line {
+                        path: path.to_owned(),
+                        line: number,
+                        error: error.to_string(),
+                    },
                 });
             }
         };
@@ -307,7 +348,8 @@ pub(super) fn scan_lines(mut reader: impl BufRead, path: &Path, mut problem: imp
                 return Err(JournalError::Format { path: path.to_owned(), format: started.format });
             }
             Line::Started(started) => {
-                (past.started_at, past.plan_id, past.journal_id) = (started.started_at, Some(started.plan_id), Some(started.journal_id));
+                (past.started_at, past.plan_id, past.journal_id) =
+                    (started.started_at, Some(started.plan_id), Some(started.journal_id));
             }
             Line::Account(account) => past.account = Some(account),
             Line::HandedOut(mark) => past.handed_out = past.handed_out.max(mark),
@@ -356,7 +398,11 @@ fn add(done: &mut Ranges, ranges: Vec<(u64, u64)>) -> u64 {
 pub fn read(path: &Path, problem: impl FnMut(Ending, Problem)) -> Result<Past, JournalError> {
     let past = scan(path, problem)?;
     match past.damage {
-        Some(damage) => Err(JournalError::Damaged { path: path.to_owned(), line: damage.line, error: damage.error }),
+        Some(damage) => Err(JournalError::Damaged {
+            path: path.to_owned(),
+            line: damage.line,
+            error: damage.error,
+        }),
         None => Ok(past),
     }
 }

@@ -1,10 +1,11 @@
 //! The journal of a run: what was handed out and what became of it, on disk before anybody is told.
 //!
-//! One file of JSON lines per run, append-only, held by one process at a time, each line with a checksum. A thread writes and syncs it in groups, so
-//! that a fast run does not wait for the disk at every batch; only what has been synced is counted, shown and
-//! reported. Changes are marked as handed out *before* they are; so after a crash, everything below the mark without
-//! an outcome is in doubt, and a read settles it before it is written again. What stands behind damage is not believed:
-//! then every change without an outcome is in doubt.
+//! One file of JSON lines per run, append-only, held by one process at a time, each line with a
+//! checksum. A thread writes and syncs it in groups, so that a fast run does not wait for the disk
+//! at every batch; only what has been synced is counted, shown and reported. Changes are marked as
+//! handed out *before* they are; so after a crash, everything below the mark without an outcome is
+//! in doubt, and a read settles it before it is written again. What stands behind damage is not
+//! believed: then every change without an outcome is in doubt.
 
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -36,14 +37,15 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// The smallest step by which changes are marked as handed out: what is in doubt after a crash, at most, on a run
-/// whose pace a CRM sets.
+/// The smallest step by which changes are marked as handed out: what is in doubt after a crash, at
+/// most, on a run whose pace a CRM sets.
 const SMALLEST_STEP: u64 = 2_000;
 /// Marking costs a disk sync: when steps follow each other faster than this, they get larger.
 const STEP_TIME: Duration = Duration::from_millis(100);
 /// Outcomes wait this long for others before they are synced and shown together.
 const GROUP: Duration = Duration::from_millis(50);
-/// How long the journal's thread dozes within a group. A change that waits to be marked waits no longer than this.
+/// How long the journal's thread dozes within a group. A change that waits to be marked waits no
+/// longer than this.
 const DOZE: Duration = Duration::from_millis(2);
 /// Outcomes that wait for the disk, in batches.
 const QUEUE: usize = 1_024;
@@ -88,13 +90,16 @@ pub struct KnownCounts {
 
 impl From<Option<Counts>> for KnownCounts {
     fn from(counts: Option<Counts>) -> KnownCounts {
-        counts.map_or_else(KnownCounts::default, |Counts { updated, unchanged, failed, drifted, unknown }| KnownCounts {
-            updated: Some(updated),
-            unchanged: Some(unchanged),
-            failed: Some(failed),
-            drifted: Some(drifted),
-            unknown: Some(unknown),
-        })
+        counts.map_or_else(
+            KnownCounts::default,
+            |Counts { updated, unchanged, failed, drifted, unknown }| KnownCounts {
+                updated: Some(updated),
+                unchanged: Some(unchanged),
+                failed: Some(failed),
+                drifted: Some(drifted),
+                unknown: Some(unknown),
+            },
+        )
     }
 }
 
@@ -102,7 +107,13 @@ impl KnownCounts {
     /// The counts, if they are known.
     pub fn known(self) -> Option<Counts> {
         let KnownCounts { updated, unchanged, failed, drifted, unknown } = self;
-        Some(Counts { updated: updated?, unchanged: unchanged?, failed: failed?, drifted: drifted?, unknown: unknown? })
+        Some(Counts {
+            updated: updated?,
+            unchanged: unchanged?,
+            failed: failed?,
+            drifted: drifted?,
+            unknown: unknown?,
+        })
     }
 }
 
@@ -158,7 +169,9 @@ pub enum JournalError {
         error: String,
     },
     /// A line says what this version does not know.
-    #[error("line {line} of the journal {path} was written by a newer version ({error}); go on with that version")]
+    #[error(
+        "line {line} of the journal {path} was written by a newer version ({error}); go on with that version"
+    )]
     Line {
         /// The file.
         path: PathBuf,
@@ -258,7 +271,14 @@ impl Problem {
         self.change
     }
 
-    pub(crate) fn new(change: u64, row: u64, provider_id: String, status: Option<u16>, code: String, message: String) -> Problem {
+    pub(crate) fn new(
+        change: u64,
+        row: u64,
+        provider_id: String,
+        status: Option<u16>,
+        code: String,
+        message: String,
+    ) -> Problem {
         Problem { change, row, provider_id, status, code, message }
     }
 }
@@ -272,12 +292,18 @@ impl Journal {
         Journal::open_run(runs_dir, next_run(runs_dir, plan)?, plan, None)
     }
 
-    /// Opens the journal of this run of a plan, new or not. A finished one has nothing left to do; in a damaged one, every change without an
-    /// outcome is in doubt. With `journal_id` it has to be that one.
+    /// Opens the journal of this run of a plan, new or not. A finished one has nothing left to do;
+    /// in a damaged one, every change without an outcome is in doubt. With `journal_id` it has to
+    /// be that one.
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn open_run(runs_dir: &Path, run_id: RunId, plan: &PlanId, journal_id: Option<&JournalId>) -> Result<Journal, JournalError> {
+    pub fn open_run(
+        runs_dir: &Path,
+        run_id: RunId,
+        plan: &PlanId,
+        journal_id: Option<&JournalId>,
+    ) -> Result<Journal, JournalError> {
         let path = file(runs_dir, &run_id);
         let io_error = |error| JournalError::Io { path: path.clone(), error };
         private_file::create_dir(runs_dir).map_err(io_error)?;
@@ -296,7 +322,9 @@ impl Journal {
         let another = |theirs: String| Err(JournalError::Conflict { path: path.clone(), theirs });
         match (&past.plan_id, &past.journal_id) {
             (Some(theirs), _) if theirs != plan => return another(theirs.to_string()),
-            (_, Some(theirs)) if journal_id.is_some_and(|ours| ours != theirs) => return another(format!("journal {}", theirs.as_str())),
+            (_, Some(theirs)) if journal_id.is_some_and(|ours| ours != theirs) => {
+                return another(format!("journal {}", theirs.as_str()));
+            }
             _ => {}
         }
         let mut lines = Lines::after(past.sum);
@@ -305,17 +333,31 @@ impl Journal {
             let started_at = jiff::Timestamp::now().to_string();
             let journal_id = journal_id.cloned().unwrap_or_else(JournalId::random);
             past.journal_id = Some(journal_id.clone());
-            let line = Line::Started(Started { format: FORMAT, journal_id, run_id: run_id.clone(), plan_id: plan.clone(), started_at });
+            let line = Line::Started(Started {
+                format: FORMAT,
+                journal_id,
+                run_id: run_id.clone(),
+                plan_id: plan.clone(),
+                started_at,
+            });
             lines.write(&mut first, &line).map_err(io_error)?;
         }
         let mut damaged = None;
         if past.damage.take().is_some() {
             past.handed_out = u64::MAX;
             lines.write(&mut first, &Line::Doubted {}).map_err(io_error)?;
-            damaged = Some(std::mem::replace(&mut handle, mended(&path, past.whole, &first).map_err(io_error)?));
+            damaged = Some(std::mem::replace(
+                &mut handle,
+                mended(&path, past.whole, &first).map_err(io_error)?,
+            ));
         } else {
-            // What a crash has torn is cut off, so that the next line begins at the start of a line.
-            handle.set_len(past.whole).and_then(|()| handle.write_all(&first)).and_then(|()| handle.sync_data()).map_err(io_error)?;
+            // What a crash has torn is cut off, so that the next line begins at the start of a
+            // line.
+            handle
+                .set_len(past.whole)
+                .and_then(|()| handle.write_all(&first))
+                .and_then(|()| handle.sync_data())
+                .map_err(io_error)?;
         }
         if !first.is_empty() {
             // So that the file itself outlives the machine, too.
@@ -327,7 +369,8 @@ impl Journal {
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || {
-                // Held as long as the other one: whoever has opened it before it was set aside gets no hold of it.
+                // Held as long as the other one: whoever has opened it before it was set aside gets
+                // no hold of it.
                 let _damaged = damaged;
                 keep(handle, lines, entries, counts, &publish)
             })
@@ -335,7 +378,8 @@ impl Journal {
         Ok(Journal { run_id, path, queue, durable, thread: Some(thread), past })
     }
 
-    /// Puts every change without an outcome in doubt, in the journal of a run that is there: it may be older than what was done.
+    /// Puts every change without an outcome in doubt, in the journal of a run that is there: it may
+    /// be older than what was done.
     ///
     /// # Errors
     /// As [`Journal::open`].
@@ -373,14 +417,21 @@ impl Journal {
         self.durable.clone()
     }
 
-    /// Keeps the account that this attempt is held to. It is on disk before any change is marked as handed out.
+    /// Keeps the account that this attempt is held to. It is on disk before any change is marked as
+    /// handed out.
     pub(crate) async fn held_to(&self, account: Account) {
-        // If the thread has failed, no change can be marked as handed out, and its error is reported when the journal is closed.
+        // If the thread has failed, no change can be marked as handed out, and its error is
+        // reported when the journal is closed.
         let _ = self.queue.send(Entry::Account(account)).await;
     }
 
     pub(crate) fn marker(&self) -> Marker {
-        Marker { queue: self.queue.clone(), handed_out: self.past.handed_out, step: SMALLEST_STEP, marked_at: None }
+        Marker {
+            queue: self.queue.clone(),
+            handed_out: self.past.handed_out,
+            step: SMALLEST_STEP,
+            marked_at: None,
+        }
     }
 
     pub(crate) fn outcomes(&self) -> OutcomeQueue {
@@ -402,9 +453,13 @@ impl Journal {
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(queue, closed));
         if let Some(thread) = thread.take() {
-            let joined = tokio::task::spawn_blocking(move || thread.join()).await.map_err(io::Error::other);
-            let kept =
-                joined.and_then(|joined| joined.map_err(|_| io::Error::other("the journal's thread panicked"))).and_then(|kept| kept);
+            let joined =
+                tokio::task::spawn_blocking(move || thread.join()).await.map_err(io::Error::other);
+            let kept = joined
+                .and_then(|joined| {
+                    joined.map_err(|_| io::Error::other("the journal's thread panicked"))
+                })
+                .and_then(|kept| kept);
             kept.map_err(|error| JournalError::Io { path: path.clone(), error })?;
         }
         Ok(*durable.borrow())
@@ -421,7 +476,10 @@ impl Marker {
         self.step = if quick { self.step * 2 } else { (self.step / 2).max(SMALLEST_STEP) };
         let mark = (end + self.step).min(total.max(end));
         let (written, done) = oneshot::channel();
-        self.queue.send(Entry::HandedOut(mark, written)).await.map_err(|_| io::Error::other("the journal cannot be written"))?;
+        self.queue
+            .send(Entry::HandedOut(mark, written))
+            .await
+            .map_err(|_| io::Error::other("the journal cannot be written"))?;
         done.await.map_err(|_| io::Error::other("the journal cannot be written"))?;
         self.handed_out = mark;
         self.marked_at = Some(Instant::now());
@@ -435,7 +493,10 @@ pub(crate) struct OutcomeQueue(mpsc::Sender<Entry>);
 
 impl OutcomeQueue {
     pub(crate) async fn push(&self, outcomes: Outcomes) -> io::Result<()> {
-        self.0.send(Entry::Outcomes(outcomes)).await.map_err(|_| io::Error::other("the journal cannot be written"))
+        self.0
+            .send(Entry::Outcomes(outcomes))
+            .await
+            .map_err(|_| io::Error::other("the journal cannot be written"))
     }
 
     /// Returns once the note is on disk.
@@ -447,7 +508,8 @@ impl OutcomeQueue {
     }
 }
 
-/// A journal that begins with so many bytes of a damaged one, which is set aside beside it, and goes on with these lines. It is locked.
+/// A journal that begins with so many bytes of a damaged one, which is set aside beside it, and
+/// goes on with these lines. It is locked.
 fn mended(path: &Path, whole: u64, lines: &[u8]) -> io::Result<File> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut new = tempfile::Builder::new().prefix(".journal-").append(true).tempfile_in(dir)?;
@@ -473,8 +535,8 @@ fn mended(path: &Path, whole: u64, lines: &[u8]) -> io::Result<File> {
 
 /// Writes entries as they come, and syncs at once where somebody waits for it, else in groups.
 ///
-/// What is written survives the end of this process; what is synced survives the end of the machine. Only the latter is
-/// published.
+/// What is written survives the end of this process; what is synced survives the end of the
+/// machine. Only the latter is published.
 fn keep(
     mut file: File,
     mut lines: Lines,
@@ -503,7 +565,9 @@ fn keep(
                     marked.push(written);
                 }
                 Entry::Account(account) => lines.write(&mut buffer, &Line::Account(account))?,
-                Entry::Outcomes(outcomes) => lines.write_outcomes(&mut buffer, outcomes, &mut counts)?,
+                Entry::Outcomes(outcomes) => {
+                    lines.write_outcomes(&mut buffer, outcomes, &mut counts)?
+                }
                 Entry::Doubted => lines.write(&mut buffer, &Line::Doubted {})?,
                 Entry::Settled => lines.write(&mut buffer, &Line::Settled {})?,
                 Entry::Finished => lines.write(&mut buffer, &Line::Finished(counts))?,
@@ -546,8 +610,11 @@ fn receive(entries: &mut mpsc::Receiver<Entry>, until: Option<Instant>) -> Recei
         match entries.try_recv() {
             Ok(entry) => return Received::Entry(entry),
             Err(mpsc::error::TryRecvError::Disconnected) => return Received::Closed,
-            Err(mpsc::error::TryRecvError::Empty) if Instant::now() >= until => return Received::Late,
-            // Outcomes of a group may wait a little: waking up for each of them is what grouping saves.
+            Err(mpsc::error::TryRecvError::Empty) if Instant::now() >= until => {
+                return Received::Late;
+            }
+            // Outcomes of a group may wait a little: waking up for each of them is what grouping
+            // saves.
             Err(mpsc::error::TryRecvError::Empty) => std::thread::sleep(DOZE),
         }
     }

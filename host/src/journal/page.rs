@@ -1,7 +1,8 @@
-//! What became of each change of a plan, by pages. The run may still be running: what the journal holds by now is what is shown.
+//! What became of each change of a plan, by pages. The run may still be running: what the journal
+//! holds by now is what is shown.
 //!
-//! The journal says what became of which numbers, the plan says which records these are; neither is held in memory, but for
-//! the journal's ranges and the problems that are on the page.
+//! The journal says what became of which numbers, the plan says which records these are; neither is
+//! held in memory, but for the journal's ranges and the problems that are on the page.
 
 use super::{Ending, JournalError, Past, Problem, lines::read, ranges::Ranges};
 use crate::plan::{Cursor, Header, MAX_LIMIT, Opened, Page, PlanError, PlanId, read_block};
@@ -90,11 +91,12 @@ pub enum OutcomesError {
     },
 }
 
-/// A page of a run's outcomes, in the order of the plan's changes; with `outcome`, of those that ended like this. A run that has no
-/// journal yet has none: all of its changes are pending.
+/// A page of a run's outcomes, in the order of the plan's changes; with `outcome`, of those that
+/// ended like this. A run that has no journal yet has none: all of its changes are pending.
 ///
 /// # Errors
-/// If the plan or the journal cannot be read, do not belong together, or the cursor does not fit the plan.
+/// If the plan or the journal cannot be read, do not belong together, or the cursor does not fit
+/// the plan.
 pub fn outcomes_page(
     plans_dir: &Path,
     plan: &PlanId,
@@ -142,22 +144,35 @@ fn history(
         }
     })?;
     match &past.plan_id {
-        Some(theirs) if theirs != plan => {
-            Err(OutcomesError::OtherPlan { journal: path.to_owned(), plan: plan.clone(), theirs: theirs.clone() })
-        }
+        Some(theirs) if theirs != plan => Err(OutcomesError::OtherPlan {
+            journal: path.to_owned(),
+            plan: plan.clone(),
+            theirs: theirs.clone(),
+        }),
         _ => Ok((past, problems)),
     }
 }
 
 /// Problems know their rows and records: nothing of the plan has to be read.
-fn of_problems(mut problems: BTreeMap<u64, (Ending, Problem)>, limit: usize) -> Page<ChangeOutcome> {
-    let next = if problems.len() > limit { problems.pop_last().map(|(change, _)| Cursor::number(change)) } else { None };
+fn of_problems(
+    mut problems: BTreeMap<u64, (Ending, Problem)>,
+    limit: usize,
+) -> Page<ChangeOutcome> {
+    let next = if problems.len() > limit {
+        problems.pop_last().map(|(change, _)| Cursor::number(change))
+    } else {
+        None
+    };
     let items = problems.into_iter().map(|(change, (ending, problem))| ChangeOutcome {
         change,
         row: problem.row,
         provider_id: problem.provider_id,
         outcome: ending.into(),
-        response: Some(Response { status: problem.status, code: problem.code, message: problem.message }),
+        response: Some(Response {
+            status: problem.status,
+            code: problem.code,
+            message: problem.message,
+        }),
     });
     Page { items: items.collect(), next }
 }
@@ -189,7 +204,11 @@ impl Wanted {
 
     fn of(&self, change: u64) -> (Outcome, Option<Response>) {
         if let Some((ending, problem)) = self.problems.near.get(&change) {
-            let response = Response { status: problem.status, code: problem.code.clone(), message: problem.message.clone() };
+            let response = Response {
+                status: problem.status,
+                code: problem.code.clone(),
+                message: problem.message.clone(),
+            };
             return ((*ending).into(), Some(response));
         }
         let outcome = if self.past.updated.contains(change) {
@@ -202,27 +221,41 @@ impl Wanted {
         (outcome, None)
     }
 
-    fn page(&self, mut from: Opened<'_>, limit: usize) -> Result<Page<ChangeOutcome>, OutcomesError> {
+    fn page(
+        &self,
+        mut from: Opened<'_>,
+        limit: usize,
+    ) -> Result<Page<ChangeOutcome>, OutcomesError> {
         let mut items = Vec::new();
         let (mut open, mut read) = (None, 0);
         let mut number = from.at.number;
         while let Some(change) = self.next(number) {
-            from.at = from.blocks.forward(from.at, change).map_err(|error| from.unreadable(error))?;
+            from.at =
+                from.blocks.forward(from.at, change).map_err(|error| from.unreadable(error))?;
             let block = from.at.block;
-            if items.len() == limit || (read == MAX_BLOCKS && open.as_ref().is_none_or(|(opened, _)| *opened != block)) {
+            if items.len() == limit
+                || (read == MAX_BLOCKS && open.as_ref().is_none_or(|(opened, _)| *opened != block))
+            {
                 return Ok(Page { items, next: Some(Cursor::at(from.at)) });
             }
             let stored = match &open {
                 Some((opened, stored)) if *opened == block => stored,
                 _ => {
                     read += 1;
-                    let stored = read_block(&mut from.blocks, block).map_err(|error| from.unreadable(error))?;
+                    let stored = read_block(&mut from.blocks, block)
+                        .map_err(|error| from.unreadable(error))?;
                     &open.insert((block, stored)).1
                 }
             };
             let planned = stored.change(from.at.index as usize);
             let (outcome, response) = self.of(change);
-            items.push(ChangeOutcome { change, row: planned.row, provider_id: planned.provider_id.to_owned(), outcome, response });
+            items.push(ChangeOutcome {
+                change,
+                row: planned.row,
+                provider_id: planned.provider_id.to_owned(),
+                outcome,
+                response,
+            });
             number = change + 1;
         }
         Ok(Page { items, next: None })
@@ -239,7 +272,13 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Write;
 
-    fn all(plans_dir: &Path, plan: &Plan, journal: Option<&Path>, outcome: Option<Outcome>, limit: usize) -> Vec<ChangeOutcome> {
+    fn all(
+        plans_dir: &Path,
+        plan: &Plan,
+        journal: Option<&Path>,
+        outcome: Option<Outcome>,
+        limit: usize,
+    ) -> Vec<ChangeOutcome> {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = outcomes_page(plans_dir, plan.id(), journal, outcome, after, limit).unwrap();
@@ -253,7 +292,14 @@ mod tests {
     }
 
     fn problem(change: u64) -> Problem {
-        Problem::new(change, sample::row(change), sample::id(change), Some(400), "BAD".to_owned(), format!("no {change}"))
+        Problem::new(
+            change,
+            sample::row(change),
+            sample::id(change),
+            Some(400),
+            "BAD".to_owned(),
+            format!("no {change}"),
+        )
     }
 
     async fn journal_of(runs_dir: &Path, plan: &Plan, outcomes: &[Outcome]) -> std::path::PathBuf {
@@ -277,8 +323,14 @@ mod tests {
         path
     }
 
-    const KINDS: [Outcome; 6] =
-        [Outcome::Updated, Outcome::Unchanged, Outcome::Failed, Outcome::Drifted, Outcome::Unknown, Outcome::Pending];
+    const KINDS: [Outcome; 6] = [
+        Outcome::Updated,
+        Outcome::Unchanged,
+        Outcome::Failed,
+        Outcome::Drifted,
+        Outcome::Unknown,
+        Outcome::Pending,
+    ];
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
@@ -319,13 +371,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let count = 300_000;
         let plan = sample::plan(dir.path(), count);
-        let outcomes: Vec<Outcome> =
-            (0..count).map(|change| if change % 4_000 == 0 { Outcome::Unchanged } else { Outcome::Updated }).collect();
+        let outcomes: Vec<Outcome> = (0..count)
+            .map(|change| if change % 4_000 == 0 { Outcome::Unchanged } else { Outcome::Updated })
+            .collect();
         let journal = journal_of(dir.path(), &plan, &outcomes).await;
-        let page = outcomes_page(dir.path(), plan.id(), Some(&journal), Some(Outcome::Unchanged), None, 500).unwrap();
+        let page = outcomes_page(
+            dir.path(),
+            plan.id(),
+            Some(&journal),
+            Some(Outcome::Unchanged),
+            None,
+            500,
+        )
+        .unwrap();
         assert!(page.next.is_some() && page.items.len() < 75, "{}", page.items.len());
         let found = all(dir.path(), &plan, Some(&journal), Some(Outcome::Unchanged), 500);
-        assert_eq!(found.iter().map(|change| change.change).collect::<Vec<_>>(), (0..count).step_by(4_000).collect::<Vec<_>>());
+        assert_eq!(
+            found.iter().map(|change| change.change).collect::<Vec<_>>(),
+            (0..count).step_by(4_000).collect::<Vec<_>>()
+        );
     }
 
     #[tokio::test]
@@ -333,7 +397,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let plan = sample::plan(dir.path(), 3);
         let pending = all(dir.path(), &plan, None, None, 2);
-        assert!(pending.len() == 3 && pending.iter().all(|change| change.outcome == Outcome::Pending));
+        assert!(
+            pending.len() == 3 && pending.iter().all(|change| change.outcome == Outcome::Pending)
+        );
         let other = sample::plan(dir.path(), 4);
         let journal = journal_of(dir.path(), &other, &[Outcome::Updated; 4]).await;
         let page = outcomes_page(dir.path(), plan.id(), Some(&journal), None, None, 10);

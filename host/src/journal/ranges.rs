@@ -40,7 +40,8 @@ impl Ranges {
         Ranges(self.0.range(..end).map(|(first, last)| (*first, (*last).min(end - 1))).collect())
     }
 
-    /// `count` of the numbers, spread evenly from the first to the last; all of them if there are no more.
+    /// `count` of the numbers, spread evenly from the first to the last; all of them if there are
+    /// no more.
     pub fn spread(&self, count: u64) -> Ranges {
         let all = self.count();
         if all <= count {
@@ -52,7 +53,8 @@ impl Ranges {
         let (mut before, mut range) = (0, ranges.next());
         for step in 0..count {
             // With one chosen, the first; with more, the last one too.
-            let at = (u128::from(step) * u128::from(all - 1) / u128::from((count - 1).max(1))) as u64;
+            let at =
+                (u128::from(step) * u128::from(all - 1) / u128::from((count - 1).max(1))) as u64;
             while let Some((first, last)) = range {
                 if at < before + (last - first + 1) {
                     chosen.add(first + at - before, first + at - before);
@@ -67,7 +69,11 @@ impl Ranges {
 
     /// The smallest number in them that is not below this one.
     pub fn next(&self, number: u64) -> Option<u64> {
-        if self.contains(number) { Some(number) } else { self.0.range(number..).next().map(|(first, _)| *first) }
+        if self.contains(number) {
+            Some(number)
+        } else {
+            self.0.range(number..).next().map(|(first, _)| *first)
+        }
     }
 
     /// The smallest number not in them that is not below this one.

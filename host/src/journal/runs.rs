@@ -36,7 +36,8 @@ pub fn last_number(runs_dir: &Path, plan: &PlanId) -> io::Result<u64> {
 /// # Errors
 /// If the folder or the last journal cannot be read.
 pub fn next_run(runs_dir: &Path, plan: &PlanId) -> Result<RunId, JournalError> {
-    let runs = runs_of(runs_dir, plan).map_err(|error| JournalError::Io { path: runs_dir.to_owned(), error })?;
+    let runs = runs_of(runs_dir, plan)
+        .map_err(|error| JournalError::Io { path: runs_dir.to_owned(), error })?;
     match runs.last() {
         Some((run_id, path)) if !scan(path, |_, _| {})?.finished => Ok(run_id.clone()),
         last => Ok(RunId::new(plan, last.map_or(0, |(run_id, _)| run_id.number()) + 1)),
@@ -73,7 +74,9 @@ pub fn read_run(runs_dir: &Path, run_id: &RunId) -> Result<Past, JournalError> {
     let path = file(runs_dir, run_id);
     let handle = match File::open(&path) {
         Ok(handle) => handle,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(JournalError::Unknown(run_id.clone())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(JournalError::Unknown(run_id.clone()));
+        }
         Err(error) => return Err(JournalError::Io { path, error }),
     };
     match handle.try_lock_shared() {

@@ -17,7 +17,11 @@ async fn what_was_reported_survives_a_torn_last_line() {
     journal.marker().hand_out(100, 10_000).await.unwrap();
     journal
         .outcomes()
-        .push(Outcomes { updated: vec![0, 1, 2, 5], unchanged: vec![3], problems: vec![(Ending::Failed, failed(4))] })
+        .push(Outcomes {
+            updated: vec![0, 1, 2, 5],
+            unchanged: vec![3],
+            problems: vec![(Ending::Failed, failed(4))],
+        })
         .await
         .unwrap();
     let note = Note { text: "job 7 1-5".to_owned(), jobs: vec!["7".to_owned()] };
@@ -30,7 +34,10 @@ async fn what_was_reported_survives_a_torn_last_line() {
     let journal = Journal::open(dir.path(), &plan()).unwrap();
     assert_eq!(journal.past().counts, counts);
     assert_eq!((journal.past().handed_out, &journal.past().notes), (2_100, &vec![note]));
-    assert!((0..6).all(|change| journal.past().done.contains(change)) && !journal.past().done.contains(6));
+    assert!(
+        (0..6).all(|change| journal.past().done.contains(change))
+            && !journal.past().done.contains(6)
+    );
     journal.outcomes().push(Outcomes { updated: vec![6], ..Outcomes::default() }).await.unwrap();
     journal.close(Closing::Finished).await.unwrap();
     let past = read(&path, |_, _| {}).unwrap();
@@ -52,7 +59,11 @@ async fn written(dir: &Path) -> (PathBuf, Vec<u8>) {
     let journal = Journal::open(dir, &plan()).unwrap();
     let mut marker = journal.marker();
     marker.hand_out(10, 100).await.unwrap();
-    journal.outcomes().push(Outcomes { updated: vec![0, 1], unchanged: vec![2], problems: vec![] }).await.unwrap();
+    journal
+        .outcomes()
+        .push(Outcomes { updated: vec![0, 1], unchanged: vec![2], problems: vec![] })
+        .await
+        .unwrap();
     let path = journal.path().to_owned();
     drop(marker);
     journal.close(Closing::InDoubt).await.unwrap();
@@ -83,7 +94,11 @@ async fn whatever_is_damaged_is_found_and_all_behind_it_is_in_doubt() {
         match read(&path, |_, _| {}) {
             Err(JournalError::Damaged { line: found, .. }) => assert_eq!(found, line),
             // As a crash leaves it.
-            Ok(past) => assert!(at_the_end && past.counts.updated == 2, "line {line} of {}", String::from_utf8_lossy(&bytes)),
+            Ok(past) => assert!(
+                at_the_end && past.counts.updated == 2,
+                "line {line} of {}",
+                String::from_utf8_lossy(&bytes)
+            ),
             // The digit of the format.
             Err(JournalError::Format { format: 3, .. }) if line == 1 => continue,
             Err(error) => panic!("{error}"),
@@ -94,10 +109,17 @@ async fn whatever_is_damaged_is_found_and_all_behind_it_is_in_doubt() {
         let past = read_run(dir.path(), &next_run(dir.path(), &plan()).unwrap()).unwrap();
         assert_eq!(past.in_doubt(100).count(), 100 - past.done.count());
         let journal = Journal::open(dir.path(), &plan()).unwrap();
-        assert_eq!((journal.past().counts.updated, journal.past().handed_out), (if line > 3 { 2 } else { 0 }, u64::MAX));
+        assert_eq!(
+            (journal.past().counts.updated, journal.past().handed_out),
+            (if line > 3 { 2 } else { 0 }, u64::MAX)
+        );
         journal.close(Closing::InDoubt).await.unwrap();
         let again = read(&path, |_, _| {}).unwrap();
-        assert_eq!((again.handed_out, again.plan_id), (u64::MAX, Some(plan())), "the doubt is on disk, and stays");
+        assert_eq!(
+            (again.handed_out, again.plan_id),
+            (u64::MAX, Some(plan())),
+            "the doubt is on disk, and stays"
+        );
         let kept = format!("{}.damaged-1", path.display());
         assert_eq!(fs::read(&kept).unwrap(), bytes, "what was damaged is kept");
         fs::remove_file(kept).unwrap();
@@ -108,7 +130,10 @@ async fn whatever_is_damaged_is_found_and_all_behind_it_is_in_doubt() {
 async fn what_another_version_has_written_is_an_error_and_stays_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let (path, bytes) = written(dir.path()).await;
-    let of_version = |format| format!("{{\"started\":{{\"format\":{format},\"run_id\":\"run_0123456789ab_1\"}}}}\n").into_bytes();
+    let of_version = |format| {
+        format!("{{\"started\":{{\"format\":{format},\"run_id\":\"run_0123456789ab_1\"}}}}\n")
+            .into_bytes()
+    };
     let mut newer = bytes.clone();
     let sum = read(&path, |_, _| {}).unwrap().sum;
     Lines::after(sum).write(&mut newer, &Line::Doubted {}).unwrap();
@@ -117,8 +142,16 @@ async fn what_another_version_has_written_is_an_error_and_stays_as_it_is() {
     let line = line.rsplit_once('\n').unwrap().1.to_owned();
     let mut newer = bytes.clone();
     newer.extend_from_slice(line.as_bytes());
-    newer.extend_from_slice(format!(",\"sum\":\"{:016x}\"}}\n", xxhash_rust::xxh3::xxh3_64_with_seed(line.as_bytes(), sum)).as_bytes());
-    for (bytes, says) in [(of_version(1), "format 1"), (of_version(3), "format 3"), (newer, "newer version")] {
+    newer.extend_from_slice(
+        format!(
+            ",\"sum\":\"{:016x}\"}}\n",
+            xxhash_rust::xxh3::xxh3_64_with_seed(line.as_bytes(), sum)
+        )
+        .as_bytes(),
+    );
+    for (bytes, says) in
+        [(of_version(1), "format 1"), (of_version(3), "format 3"), (newer, "newer version")]
+    {
         fs::write(&path, &bytes).unwrap();
         let error = Journal::open(dir.path(), &plan()).err().unwrap().to_string();
         assert!(error.contains(says), "{error}");
@@ -126,7 +159,8 @@ async fn what_another_version_has_written_is_an_error_and_stays_as_it_is() {
     }
 }
 
-/// A line whose checksum begins with a zero, which a plus sign would stand for as well, and one with a letter, which might be a capital one.
+/// A line whose checksum begins with a zero, which a plus sign would stand for as well, and one
+/// with a letter, which might be a capital one.
 #[test]
 fn a_checksum_has_one_spelling() {
     let note = |number: u32| Line::Remembered(Note { text: number.to_string(), jobs: vec![] });
@@ -137,16 +171,22 @@ fn a_checksum_has_one_spelling() {
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
-    let line = (0..).map(written).find(|line| line.contains("\"sum\":\"0") && line.contains("a\"}")).unwrap();
-    for (changed, is_whole) in
-        [(line.clone(), true), (line.replace("\"sum\":\"0", "\"sum\":\"+"), false), (line.replace("a\"}", "A\"}"), false)]
-    {
+    let line = (0..)
+        .map(written)
+        .find(|line| line.contains("\"sum\":\"0") && line.contains("a\"}"))
+        .unwrap();
+    for (changed, is_whole) in [
+        (line.clone(), true),
+        (line.replace("\"sum\":\"0", "\"sum\":\"+"), false),
+        (line.replace("a\"}", "A\"}"), false),
+    ] {
         fs::write(&path, &changed).unwrap();
         assert_eq!(read(&path, |_, _| {}).is_ok(), is_whole, "{changed}");
     }
 }
 
-/// Such a line panicked where it was counted, or later where a range ended at the last number there is.
+/// Such a line panicked where it was counted, or later where a range ended at the last number there
+/// is.
 #[tokio::test]
 async fn changes_that_no_plan_has_are_an_error() {
     let dir = tempfile::tempdir().unwrap();
@@ -170,11 +210,16 @@ async fn a_journal_of_another_run_is_not_taken_for_this_ones() {
     let dir = tempfile::tempdir().unwrap();
     let (ours, theirs) = (JournalId::random(), JournalId::random());
     let run_id = RunId::new(&plan(), 1);
-    let open = |plan: &PlanId, id: Option<&JournalId>| Journal::open_run(dir.path(), run_id.clone(), plan, id);
+    let open = |plan: &PlanId, id: Option<&JournalId>| {
+        Journal::open_run(dir.path(), run_id.clone(), plan, id)
+    };
     open(&plan(), Some(&theirs)).unwrap().close(Closing::Finished).await.unwrap();
     assert!(matches!(open(&plan(), Some(&ours)), Err(JournalError::Conflict { .. })));
     let other: PlanId = "plan_0123456789abffffffffffffffffffff".parse().unwrap();
-    assert!(matches!(open(&other, None), Err(JournalError::Conflict { .. })), "the same first digits");
+    assert!(
+        matches!(open(&other, None), Err(JournalError::Conflict { .. })),
+        "the same first digits"
+    );
     for id in [Some(&theirs), None] {
         let journal = open(&plan(), id).unwrap();
         assert!(journal.past().finished);
@@ -186,11 +231,13 @@ async fn a_journal_of_another_run_is_not_taken_for_this_ones() {
 async fn numbers_go_past_whatever_is_there() {
     let dir = tempfile::tempdir().unwrap();
     for number in [1, 2, 12] {
-        let journal = Journal::open_run(dir.path(), RunId::new(&plan(), number), &plan(), None).unwrap();
+        let journal =
+            Journal::open_run(dir.path(), RunId::new(&plan(), number), &plan(), None).unwrap();
         journal.close(Closing::Finished).await.unwrap();
     }
     fs::remove_file(file(dir.path(), &RunId::new(&plan(), 2))).unwrap();
-    let runs: Vec<RunId> = runs_of(dir.path(), &plan()).unwrap().into_iter().map(|(run_id, _)| run_id).collect();
+    let runs: Vec<RunId> =
+        runs_of(dir.path(), &plan()).unwrap().into_iter().map(|(run_id, _)| run_id).collect();
     assert_eq!(runs, [RunId::new(&plan(), 1), RunId::new(&plan(), 12)]);
     assert_eq!(next_run(dir.path(), &plan()).unwrap(), RunId::new(&plan(), 13));
     assert_eq!(last_number(dir.path(), &plan()).unwrap(), 12);

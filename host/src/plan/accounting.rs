@@ -1,5 +1,5 @@
-//! Every row that was read is decided exactly once: pushed as a change or skipped. The host counts, so that a
-//! component cannot lose a record or invent one.
+//! Every row that was read is decided exactly once: pushed as a change or skipped. The host counts,
+//! so that a component cannot lose a record or invent one.
 
 use std::collections::VecDeque;
 

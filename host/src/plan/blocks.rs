@@ -1,4 +1,5 @@
-//! A plan's file by its blocks: any of them is read without those before it, and its length without its contents.
+//! A plan's file by its blocks: any of them is read without those before it, and its length without
+//! its contents.
 
 use crate::contained::contained;
 use arrow_array::RecordBatch;
@@ -50,9 +51,12 @@ impl Blocks {
         file.seek(SeekFrom::Start(size.saturating_sub(TRAILER)))?;
         file.read_exact(&mut trailer)?;
         let length = read_footer_length(trailer)?;
-        let begin = size.checked_sub(TRAILER + length as u64).ok_or_else(|| damaged("its footer is longer than the file"))?;
+        let begin = size
+            .checked_sub(TRAILER + length as u64)
+            .ok_or_else(|| damaged("its footer is longer than the file"))?;
         let footer = bytes(&mut file, begin, length)?;
-        let footer = root_as_footer(&footer).map_err(|error| ArrowError::ParseError(error.to_string()))?;
+        let footer =
+            root_as_footer(&footer).map_err(|error| ArrowError::ParseError(error.to_string()))?;
         let schema = footer.schema().ok_or_else(|| damaged("its footer has no schema"))?;
         let schema = contained(|| try_fb_to_schema(schema), ArrowError::ParseError)?;
         let decoder = FileDecoder::new(Arc::new(schema), footer.version());
@@ -76,9 +80,11 @@ impl Blocks {
     /// A block. There is one of this number.
     pub(crate) fn read(&mut self, number: usize) -> Result<RecordBatch, ArrowError> {
         let block = self.block(number)?;
-        let (offset, header, body) = parts(&block).ok_or_else(|| damaged("a block lies outside of it"))?;
+        let (offset, header, body) =
+            parts(&block).ok_or_else(|| damaged("a block lies outside of it"))?;
         let buffer = Buffer::from_vec(bytes(&mut self.file, offset, (header + body) as usize)?);
-        contained(|| self.decoder.read_record_batch(&block, &buffer), ArrowError::ParseError)?.ok_or_else(|| damaged("a block is empty"))
+        contained(|| self.decoder.read_record_batch(&block, &buffer), ArrowError::ParseError)?
+            .ok_or_else(|| damaged("a block is empty"))
     }
 
     /// How many entries a block has, from its header alone.
@@ -89,21 +95,26 @@ impl Blocks {
             return Ok(length);
         }
         let block = self.block(number)?;
-        let (offset, header, _) = parts(&block).ok_or_else(|| damaged("a block lies outside of it"))?;
+        let (offset, header, _) =
+            parts(&block).ok_or_else(|| damaged("a block lies outside of it"))?;
         let header = bytes(&mut self.file, offset, header as usize)?;
         let message = if header.starts_with(&CONTINUATION) { &header[8..] } else { &header[4..] };
-        let message = root_as_message(message).map_err(|error| ArrowError::ParseError(error.to_string()))?;
+        let message =
+            root_as_message(message).map_err(|error| ArrowError::ParseError(error.to_string()))?;
         let length = message.header_as_record_batch().map_or(0, |batch| batch.length());
         let length = u64::try_from(length).map_err(|_| damaged("a block has a negative length"))?;
         self.known = Some((number, length));
         Ok(length)
     }
 
-    /// Where the entry of a number is that is not before `place`. Past the last entry, a place in no block.
+    /// Where the entry of a number is that is not before `place`. Past the last entry, a place in
+    /// no block.
     pub(crate) fn forward(&mut self, mut place: Place, number: u64) -> Result<Place, ArrowError> {
         while place.block < self.count() {
             let begin = place.number - place.index;
-            let end = begin.checked_add(self.length(place.block)?).ok_or_else(|| damaged("its blocks are longer than any plan"))?;
+            let end = begin
+                .checked_add(self.length(place.block)?)
+                .ok_or_else(|| damaged("its blocks are longer than any plan"))?;
             if number < end {
                 return Ok(Place { index: number - begin, number, ..place });
             }
@@ -120,7 +131,11 @@ impl Blocks {
 /// Offset, bytes of the header, bytes of the body.
 fn parts(block: &Block) -> Option<(u64, u64, u64)> {
     let unsigned = |number: i64| u64::try_from(number).ok();
-    Some((unsigned(block.offset())?, unsigned(block.metaDataLength().into())?, unsigned(block.bodyLength())?))
+    Some((
+        unsigned(block.offset())?,
+        unsigned(block.metaDataLength().into())?,
+        unsigned(block.bodyLength())?,
+    ))
 }
 
 fn bytes(file: &mut File, from: u64, length: usize) -> Result<Vec<u8>, ArrowError> {

@@ -1,8 +1,8 @@
 //! Golden records that claim the same CRM record.
 //!
-//! Ids arrive in their normal form, so equal text means equal record. What is kept per change is a 128-bit keyed hash of its
-//! id and its number in the plan: 24 bytes, sorted outside memory, so that ten million changes need no more memory
-//! than ten thousand.
+//! Ids arrive in their normal form, so equal text means equal record. What is kept per change is a
+//! 128-bit keyed hash of its id and its number in the plan: 24 bytes, sorted outside memory, so
+//! that ten million changes need no more memory than ten thousand.
 
 use super::external_sort::{ExternalSort, Sorted};
 use crate::destination::OnDuplicateId;
@@ -28,7 +28,8 @@ pub(crate) struct Excluded {
 impl DuplicateFinder {
     pub(crate) fn new(dir: &Path) -> DuplicateFinder {
         // The seed keeps ids that were made to collide from doing so.
-        let seed = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
+        let seed =
+            std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
         DuplicateFinder { ids: ExternalSort::new(dir, RUN), seed, dir: dir.to_owned() }
     }
 

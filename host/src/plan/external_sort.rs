@@ -8,12 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Runs that are merged at once. More runs than this are first merged into fewer, so that neither memory nor open
-/// files grow with the number of keys.
+/// Runs that are merged at once. More runs than this are first merged into fewer, so that neither
+/// memory nor open files grow with the number of keys.
 const FAN_IN: usize = 64;
 const READ_BUFFER: usize = 64 << 10;
 
-/// Collects keys of `N` bytes and gives them back in ascending order. Memory: one run (`N * run_len` bytes).
+/// Collects keys of `N` bytes and gives them back in ascending order. Memory: one run (`N *
+/// run_len` bytes).
 pub(crate) struct ExternalSort<const N: usize> {
     dir: PathBuf,
     run: Vec<[u8; N]>,
@@ -24,7 +25,12 @@ pub(crate) struct ExternalSort<const N: usize> {
 impl<const N: usize> ExternalSort<N> {
     /// Runs are unlinked temporary files in `dir`.
     pub(crate) fn new(dir: &Path, run_len: usize) -> ExternalSort<N> {
-        ExternalSort { dir: dir.to_owned(), run: Vec::new(), run_len: run_len.max(2), runs: Vec::new() }
+        ExternalSort {
+            dir: dir.to_owned(),
+            run: Vec::new(),
+            run_len: run_len.max(2),
+            runs: Vec::new(),
+        }
     }
 
     pub(crate) fn push(&mut self, key: [u8; N]) -> io::Result<()> {
@@ -81,8 +87,12 @@ impl<const N: usize> Sorted<N> {
     fn new(files: Vec<File>, rest: Vec<[u8; N]>) -> io::Result<Sorted<N>> {
         let mut rest = rest.into_iter();
         let rest_head = rest.next();
-        let runs = files.into_iter().map(|file| BufReader::with_capacity(READ_BUFFER, file)).collect::<Vec<_>>();
-        let mut sorted = Sorted { heads: BinaryHeap::with_capacity(runs.len()), runs, rest, rest_head };
+        let runs = files
+            .into_iter()
+            .map(|file| BufReader::with_capacity(READ_BUFFER, file))
+            .collect::<Vec<_>>();
+        let mut sorted =
+            Sorted { heads: BinaryHeap::with_capacity(runs.len()), runs, rest, rest_head };
         for run in 0..sorted.runs.len() {
             sorted.refill(run)?;
         }

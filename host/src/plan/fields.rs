@@ -1,5 +1,5 @@
-//! Judging the JSON object of a change: the host shows it to a person and lets it leave byte for byte, so it must be
-//! exactly one object with each name once, and nothing that could end it early.
+//! Judging the JSON object of a change: the host shows it to a person and lets it leave byte for
+//! byte, so it must be exactly one object with each name once, and nothing that could end it early.
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::{borrow::Cow, collections::BTreeMap, fmt};
@@ -57,7 +57,8 @@ pub(crate) fn names(fields: &str, name: &str) -> bool {
             Ok(found)
         }
     }
-    // Most changes that do not write the field do not have its name in them at all; an escape may spell it in another way.
+    // Most changes that do not write the field do not have its name in them at all; an escape may
+    // spell it in another way.
     if !fields.contains(name) && !fields.contains('\\') {
         return false;
     }
@@ -76,11 +77,15 @@ impl<'de> Visitor<'de> for Names<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        // Records have a handful of fields: a scan over those seen is cheaper than hashing each name.
+        // Records have a handful of fields: a scan over those seen is cheaper than hashing each
+        // name.
         let mut seen: Vec<Name<'de>> = Vec::with_capacity(16);
         while let Some(name) = map.next_key::<Name<'de>>()? {
             if seen.contains(&name) {
-                return Err(serde::de::Error::custom(format_args!("the field `{}` is there twice", name.0)));
+                return Err(serde::de::Error::custom(format_args!(
+                    "the field `{}` is there twice",
+                    name.0
+                )));
             }
             self.counts.count(&name.0);
             seen.push(name);
@@ -158,6 +163,9 @@ mod tests {
         let mut counts = FieldCounts::default();
         judge(r#"{"a":1,"b":2}"#, &mut counts).unwrap();
         judge(r#"{"b":2}"#, &mut counts).unwrap();
-        assert_eq!(counts.into_map().into_iter().collect::<Vec<_>>(), [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+        assert_eq!(
+            counts.into_map().into_iter().collect::<Vec<_>>(),
+            [("a".to_owned(), 1), ("b".to_owned(), 2)]
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Changes that the component wants somebody to have a second look at, by the name to override by. Only those count that are planned in the
-//! end: a row may turn out to be unchanged, or a duplicate, after it was flagged.
+//! Changes that the component wants somebody to have a second look at, by the name to override by.
+//! Only those count that are planned in the end: a row may turn out to be unchanged, or a
+//! duplicate, after it was flagged.
 
 use super::ExternalSort;
 use crate::{
@@ -50,7 +51,8 @@ impl Flags {
         }
         for (at, row) in batch.rows.into_iter().enumerate() {
             if self.details.len() < MAX_DETAILS * self.matters.len() {
-                self.details.insert((matter, row), details.get(at).chars().take(MAX_DETAIL).collect());
+                self.details
+                    .insert((matter, row), details.get(at).chars().take(MAX_DETAIL).collect());
             }
             let mut key = [0; 12];
             key[..8].copy_from_slice(&row.to_be_bytes());
@@ -66,7 +68,10 @@ impl Flags {
     }
 
     /// The guards, of these rows, which ascend.
-    pub(super) fn finish(self, planned: impl Iterator<Item = io::Result<u64>>) -> io::Result<Vec<Guard>> {
+    pub(super) fn finish(
+        self,
+        planned: impl Iterator<Item = io::Result<u64>>,
+    ) -> io::Result<Vec<Guard>> {
         let Some(rows) = self.rows else { return Ok(Vec::new()) };
         let mut counts: Vec<(u64, u64)> = vec![(0, 0); self.matters.len()];
         let mut sorted = rows.sorted()?;
@@ -80,7 +85,9 @@ impl Flags {
             let (row, matter) = key.split_at(8);
             let row = u64::from_be_bytes(row.try_into().unwrap_or_default());
             let matter = u32::from_be_bytes(matter.try_into().unwrap_or_default()) as usize;
-            while let Some(next) = planned.next_if(|next| next.as_ref().map_or(true, |next| *next < row)) {
+            while let Some(next) =
+                planned.next_if(|next| next.as_ref().map_or(true, |next| *next < row))
+            {
                 next?;
             }
             let is_planned = matches!(planned.peek(), Some(Ok(next)) if *next == row);
@@ -91,12 +98,24 @@ impl Flags {
                 *count += 1;
             }
         }
-        let guards = self.matters.into_iter().zip(counts).enumerate().filter(|(_, (_, (count, _)))| *count > 0);
+        let guards = self
+            .matters
+            .into_iter()
+            .zip(counts)
+            .enumerate()
+            .filter(|(_, (_, (count, _)))| *count > 0);
         Ok(guards
             .map(|(matter, ((name, what), (count, first)))| {
-                let changes = if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
-                let detail = self.details.get(&(matter, first)).map_or_else(String::new, |detail| format!(": {detail}"));
-                Guard { name, message: format!("{changes} {what}; the first is row {first}{detail}") }
+                let changes =
+                    if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
+                let detail = self
+                    .details
+                    .get(&(matter, first))
+                    .map_or_else(String::new, |detail| format!(": {detail}"));
+                Guard {
+                    name,
+                    message: format!("{changes} {what}; the first is row {first}{detail}"),
+                }
             })
             .collect())
     }
@@ -113,7 +132,12 @@ mod tests {
             details.offsets.push(end + text.len() as u32);
             end + text.len() as u32
         });
-        wit::FlaggedBatch { guard: guard.to_owned(), what: "with odd values".to_owned(), rows: rows.to_vec(), details }
+        wit::FlaggedBatch {
+            guard: guard.to_owned(),
+            what: "with odd values".to_owned(),
+            rows: rows.to_vec(),
+            details,
+        }
     }
 
     #[test]
@@ -126,6 +150,10 @@ mod tests {
         }
         let guards = flags.finish([4, 5, 6, 7, 9].into_iter().map(Ok)).unwrap();
         let message = "3 changes with odd values; the first is row 5: a5".to_owned();
-        assert_eq!(guards, [Guard { name: "a".to_owned(), message }], "rows 2 and 3 are not planned");
+        assert_eq!(
+            guards,
+            [Guard { name: "a".to_owned(), message }],
+            "rows 2 and 3 are not planned"
+        );
     }
 }

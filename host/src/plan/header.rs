@@ -1,4 +1,5 @@
-//! All of a plan but its changes: what it is for, what it adds up to, and the digests that hold it together.
+//! All of a plan but its changes: what it is for, what it adds up to, and the digests that hold it
+//! together.
 
 use super::{
     PlanError, PlanMode, spool,
@@ -79,7 +80,8 @@ pub struct Header {
     pub destination: Destination,
     /// The CRM's base URL.
     pub base_url: String,
-    /// The account that it was made with and is to be written to. `None` if nobody has asked, as offline, or nobody knows.
+    /// The account that it was made with and is to be written to. `None` if nobody has asked, as
+    /// offline, or nobody knows.
     pub account: Option<Account>,
     /// The component that made it, and alone may run it.
     pub component: PlannedBy,
@@ -101,7 +103,8 @@ pub struct Header {
     pub warnings: Vec<String>,
     /// What the person who confirms has to override by name.
     pub guards: Vec<Guard>,
-    /// Fields whose values were made of lists, without knowing whether they take several. The run finds out.
+    /// Fields whose values were made of lists, without knowing whether they take several. The run
+    /// finds out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined: Vec<String>,
     /// The first changes.
@@ -154,7 +157,8 @@ impl Fingerprint {
 }
 
 impl Header {
-    /// The header of a draft, under the id and with the seal that its contents have; and the files of its changes and skipped rows.
+    /// The header of a draft, under the id and with the seal that its contents have; and the files
+    /// of its changes and skipped rows.
     pub(super) fn of(draft: Draft) -> (Header, SpoolFile, SpoolFile) {
         let spooled = draft.spooled;
         let mut header = Header {
@@ -198,8 +202,11 @@ impl Header {
         if self.writable > 0 {
             return None;
         }
-        let of = |is: fn(&str) -> bool| -> u64 { self.skipped_by_reason.iter().filter(|(name, _)| is(name)).map(|(_, rows)| rows).sum() };
-        let (no_id, unchanged) = (of(|reason| reason.starts_with("provider_id_")), of(|reason| reason == "unchanged"));
+        let of = |is: fn(&str) -> bool| -> u64 {
+            self.skipped_by_reason.iter().filter(|(name, _)| is(name)).map(|(_, rows)| rows).sum()
+        };
+        let (no_id, unchanged) =
+            (of(|reason| reason.starts_with("provider_id_")), of(|reason| reason == "unchanged"));
         Some(if self.undoes.is_some() {
             "nothing would be put back: see the reasons above".to_owned()
         } else if self.total == 0 {
@@ -207,7 +214,12 @@ impl Header {
         } else if unchanged > 0 && unchanged + no_id == self.total {
             format!("nothing would be written: {unchanged} records hold these values already")
         } else if no_id == self.total {
-            let field = self.destination.config_json.get("provider_id_field").and_then(|field| field.as_str()).unwrap_or("provider id");
+            let field = self
+                .destination
+                .config_json
+                .get("provider_id_field")
+                .and_then(|field| field.as_str())
+                .unwrap_or("provider id");
             if of(|reason| reason == "provider_id_missing") == self.total {
                 return Some(self.no_id_column(field));
             }
@@ -221,16 +233,22 @@ impl Header {
 
     /// The golden records come without the column that holds the ids.
     fn no_id_column(&self, field: &str) -> String {
-        let columns = self.dropped_fields.iter().filter(|dropped| dropped.reason == "not_in_fields");
-        let columns: Vec<String> = columns.take(20).map(|dropped| format!("`{}`", dropped.name)).collect();
-        let others = if columns.is_empty() { String::new() } else { format!(" (among theirs are {})", columns.join(", ")) };
+        let columns =
+            self.dropped_fields.iter().filter(|dropped| dropped.reason == "not_in_fields");
+        let columns: Vec<String> =
+            columns.take(20).map(|dropped| format!("`{}`", dropped.name)).collect();
+        let others = if columns.is_empty() {
+            String::new()
+        } else {
+            format!(" (among theirs are {})", columns.join(", "))
+        };
         format!(
             "nothing would be written: the golden records have no column `{field}`{others}; if another column holds the CRM's record ids, name it in `provider_id_field`, else ingest and resolve the CRM source first, so that its record ids arrive with the records"
         )
     }
 
-    /// Reads all of a plan but its changes, and checks that it was not altered. The changes may have been: only
-    /// [`Plan::load`](super::Plan::load) looks at them.
+    /// Reads all of a plan but its changes, and checks that it was not altered. The changes may
+    /// have been: only [`Plan::load`](super::Plan::load) looks at them.
     ///
     /// # Errors
     /// If it is not there, cannot be read, or was altered.
@@ -239,12 +257,18 @@ impl Header {
         let tampered = |what| PlanError::Tampered { id: id.clone(), what };
         let text = match fs::read(plans_dir.join(id.as_str()).join(HEADER)) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PlanError::Unknown(id.to_string())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(PlanError::Unknown(id.to_string()));
+            }
             Err(error) => return Err(unreadable(error.to_string())),
         };
-        let header: Header = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+        let header: Header =
+            serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
         if header.format != FORMAT {
-            return Err(unreadable(format!("it has format {}, this version reads {FORMAT}", header.format)));
+            return Err(unreadable(format!(
+                "it has format {}, this version reads {FORMAT}",
+                header.format
+            )));
         }
         if header.seal != header.seal() {
             return Err(tampered(HEADER));
@@ -257,7 +281,12 @@ impl Header {
 
     /// See [`crate::fuzzing`].
     #[cfg(fuzzing)]
-    pub(super) fn reseal(plans_dir: &Path, header: &[u8], changes: &[u8], skipped: &[u8]) -> Option<PlanId> {
+    pub(super) fn reseal(
+        plans_dir: &Path,
+        header: &[u8],
+        changes: &[u8],
+        skipped: &[u8],
+    ) -> Option<PlanId> {
         let mut header: Header = serde_json::from_slice(header).ok()?;
         (header.changes_digest, header.skipped_digest) = (Digest::of(changes), Digest::of(skipped));
         header.plan_id = header.id();

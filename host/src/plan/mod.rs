@@ -1,9 +1,11 @@
-//! A plan: the result of a dry run, on disk, under an id that is a digest of everything it would do.
+//! A plan: the result of a dry run, on disk, under an id that is a digest of everything it would
+//! do.
 //!
-//! A plan is a folder of three files: `changes.arrow` and `skipped.arrow` (Arrow IPC, readable by any Arrow tool)
-//! and `plan.json`, the [`Header`]. The id is a digest over the destination, the component's digest and both files'
-//! digests, so the same golden records planned again give the same plan, and a plan that was altered is not the plan
-//! its name says. Only [`Plan::load`] makes a [`Plan`] and it checks all of that.
+//! A plan is a folder of three files: `changes.arrow` and `skipped.arrow` (Arrow IPC, readable by
+//! any Arrow tool) and `plan.json`, the [`Header`]. The id is a digest over the destination, the
+//! component's digest and both files' digests, so the same golden records planned again give the
+//! same plan, and a plan that was altered is not the plan its name says. Only [`Plan::load`] makes
+//! a [`Plan`] and it checks all of that.
 
 mod accounting;
 mod blocks;
@@ -114,7 +116,9 @@ pub enum PlanError {
         what: String,
     },
     /// A cursor of another plan, or of none.
-    #[error("`after` does not fit plan {id}; take it from `next` of the page before, or leave it out")]
+    #[error(
+        "`after` does not fit plan {id}; take it from `next` of the page before, or leave it out"
+    )]
     Cursor {
         /// The plan.
         id: PlanId,
@@ -132,8 +136,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Seals a spooled plan and puts it in its place below `plans_dir`. On disk for good it has to be before its first change is
-    /// written: see [`Plan::sync`].
+    /// Seals a spooled plan and puts it in its place below `plans_dir`. On disk for good it has to
+    /// be before its first change is written: see [`Plan::sync`].
     pub(crate) fn seal(draft: Draft, plans_dir: &Path) -> Result<Plan, PlanError> {
         let (header, changes, skipped) = Header::of(draft);
         let dir = plans_dir.join(header.plan_id.as_str());
@@ -142,7 +146,8 @@ impl Plan {
             skipped.keep_as(&dir.join(SKIPPED))?;
             header.write(dir)
         };
-        // The same plan may be there already: its changes are the same to the byte, only the header is newer.
+        // The same plan may be there already: its changes are the same to the byte, only the header
+        // is newer.
         if dir.is_dir() {
             put(&dir)?;
         } else {
@@ -168,9 +173,11 @@ impl Plan {
         let unreadable = |error: String| PlanError::Unreadable { id: id.clone(), error };
         let tampered = |what| PlanError::Tampered { id: id.clone(), what };
         let header = Header::read(plans_dir, id)?;
-        for (file, expected) in [(CHANGES, header.changes_digest), (SKIPPED, header.skipped_digest)] {
-            let found =
-                fs::File::open(dir.join(file)).and_then(digest::of_reader).map_err(|error| unreadable(format!("{file}: {error}")))?;
+        for (file, expected) in [(CHANGES, header.changes_digest), (SKIPPED, header.skipped_digest)]
+        {
+            let found = fs::File::open(dir.join(file))
+                .and_then(digest::of_reader)
+                .map_err(|error| unreadable(format!("{file}: {error}")))?;
             if found != expected {
                 return Err(tampered(file));
             }
@@ -192,19 +199,27 @@ impl Plan {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn skipped_rows(&self) -> Result<impl Iterator<Item = Result<SkippedRows, PlanError>> + use<>, PlanError> {
+    pub fn skipped_rows(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<SkippedRows, PlanError>> + use<>, PlanError> {
         let id = self.id().clone();
-        let unreadable = move |error: ArrowError| PlanError::Unreadable { id: id.clone(), error: error.to_string() };
+        let unreadable = move |error: ArrowError| PlanError::Unreadable {
+            id: id.clone(),
+            error: error.to_string(),
+        };
         let rows = spool::read_skipped(&self.dir.join(SKIPPED)).map_err(&unreadable)?;
         Ok(rows.map(move |row| row.map_err(&unreadable)))
     }
 
-    /// The first skipped rows that have a sentence of their own, such as the value that cannot be written.
+    /// The first skipped rows that have a sentence of their own, such as the value that cannot be
+    /// written.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub fn explained_rows(&self, max: usize) -> Result<Vec<SkippedRows>, PlanError> {
-        let explained = self.skipped_rows()?.filter(|rows| rows.as_ref().map_or(true, |rows| rows.detail.is_some()));
+        let explained = self
+            .skipped_rows()?
+            .filter(|rows| rows.as_ref().map_or(true, |rows| rows.detail.is_some()));
         let mut first = explained.take(max).collect::<Result<Vec<_>, _>>()?;
         first.sort_by_key(|rows| rows.first_row);
         Ok(first)
@@ -215,7 +230,10 @@ impl Plan {
     /// # Errors
     /// If the file cannot be read.
     pub fn for_each_change(&self, mut show: impl FnMut(Change<'_>)) -> Result<(), PlanError> {
-        let unreadable = |error: ArrowError| PlanError::Unreadable { id: self.id().clone(), error: error.to_string() };
+        let unreadable = |error: ArrowError| PlanError::Unreadable {
+            id: self.id().clone(),
+            error: error.to_string(),
+        };
         for block in read_changes(&self.dir.join(CHANGES)).map_err(unreadable)? {
             let block = block.and_then(|block| Stored::new(&block)).map_err(unreadable)?;
             for index in 0..block.len() {
@@ -225,7 +243,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Its changes, block by block, read a block ahead on a thread of their own. That ends when all of them are read, or nobody wants more.
+    /// Its changes, block by block, read a block ahead on a thread of their own. That ends when all
+    /// of them are read, or nobody wants more.
     pub(crate) fn blocks(&self) -> (mpsc::Receiver<Stored>, JoinHandle<Result<(), ArrowError>>) {
         let (blocks, receiver) = mpsc::channel(1);
         let file = self.dir.join(CHANGES);
@@ -240,10 +259,16 @@ impl Plan {
         (receiver, reader)
     }
 
-    /// Puts it on disk for good. A plan that a crash has torn is refused by its digests, and made again; a run has to find its own.
+    /// Puts it on disk for good. A plan that a crash has torn is refused by its digests, and made
+    /// again; a run has to find its own.
     pub(crate) fn sync(&self) -> io::Result<()> {
         let sync = |path: &Path| {
-            let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot put {} on disk: {error}", path.display()));
+            let named = |error: io::Error| {
+                io::Error::new(
+                    error.kind(),
+                    format!("cannot put {} on disk: {error}", path.display()),
+                )
+            };
             fs::File::open(path).and_then(|file| file.sync_all()).map_err(named)
         };
         for file in [CHANGES, SKIPPED, HEADER] {
@@ -263,8 +288,10 @@ impl Plan {
     /// Names the file that is not.
     pub fn check_records(&self) -> Result<(), PlanError> {
         for planned in &self.header.records {
-            let stale =
-                |what: &str| PlanError::Stale { id: self.id().clone(), what: format!("golden records {} {what}", planned.path.display()) };
+            let stale = |what: &str| PlanError::Stale {
+                id: self.id().clone(),
+                what: format!("golden records {} {what}", planned.path.display()),
+            };
             match Fingerprint::of(&planned.path) {
                 Ok(now) if now == *planned => {}
                 Ok(_) => return Err(stale("have changed since")),

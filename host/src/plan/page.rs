@@ -1,8 +1,9 @@
 //! A plan by pages, for people who look through it before they say yes.
 //!
-//! A page costs the same wherever it is: a cursor knows the block that the next entry is in, so nothing before it is read.
-//! With a filter that fits few changes a page may be short, or empty, and still have a next one: how much is looked
-//! through for one page is bounded. Pages trust the files; whether they are still what was planned is checked where it counts, by
+//! A page costs the same wherever it is: a cursor knows the block that the next entry is in, so
+//! nothing before it is read. With a filter that fits few changes a page may be short, or empty,
+//! and still have a next one: how much is looked through for one page is bounded. Pages trust the
+//! files; whether they are still what was planned is checked where it counts, by
 //! [`Plan::load`](super::Plan::load) at the gate.
 
 use super::{
@@ -20,14 +21,15 @@ use std::{fmt, path::Path, str::FromStr};
 pub const MAX_LIMIT: usize = 1_000;
 /// A page ends once its entries come to this many bytes.
 const MAX_BYTES: usize = 4 << 20;
-/// Changes that are looked through for one page: comparing an id costs little, reading the names of the fields more.
+/// Changes that are looked through for one page: comparing an id costs little, reading the names of
+/// the fields more.
 const SCAN_IDS: u64 = 400_000;
 const SCAN_FIELDS: u64 = 65_536;
 
 /// Where a page begins: the number of its first entry, and mostly the block that it is in.
 ///
-/// Its text is made to be handed back unchanged. One that does not fit the plan is refused; one that was made up may number
-/// the changes of its page wrongly, and nothing else.
+/// Its text is made to be handed back unchanged. One that does not fit the plan is refused; one
+/// that was made up may number the changes of its page wrongly, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     number: u64,
@@ -59,13 +61,22 @@ impl FromStr for Cursor {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Cursor, String> {
-        let digits = |part: &str| !part.is_empty() && part.len() <= 18 && part.bytes().all(|b| b.is_ascii_digit());
-        let numbers = text.split('.').map(|part| if digits(part) { part.parse::<u64>().ok() } else { None });
-        let (number, place) = match numbers.collect::<Option<Vec<_>>>().as_deref() {
-            Some([number]) => (*number, None),
-            Some([block, index, number]) => (*number, usize::try_from(*block).ok().map(|block| (block, *index))),
-            _ => return Err("`after` is no cursor; take it from `next` of the page before, or leave it out".to_owned()),
+        let digits = |part: &str| {
+            !part.is_empty() && part.len() <= 18 && part.bytes().all(|b| b.is_ascii_digit())
         };
+        let numbers =
+            text.split('.').map(|part| if digits(part) { part.parse::<u64>().ok() } else { None });
+        let (number, place) =
+            match numbers.collect::<Option<Vec<_>>>().as_deref() {
+                Some([number]) => (*number, None),
+                Some([block, index, number]) => {
+                    (*number, usize::try_from(*block).ok().map(|block| (block, *index)))
+                }
+                _ => return Err(
+                    "`after` is no cursor; take it from `next` of the page before, or leave it out"
+                        .to_owned(),
+                ),
+            };
         Ok(Cursor { number, place })
     }
 }
@@ -137,7 +148,9 @@ pub fn changes_page(
     let header = Header::read(plans_dir, id)?;
     let opened = Opened::new(plans_dir, id, CHANGES, after, Some(header.writable))?;
     // The header counts the changes of each field.
-    if filter.field.as_deref().is_some_and(|field| !header.fields.contains_key(field) && header.fields.len() < fields::MAX_NAMES) {
+    if filter.field.as_deref().is_some_and(|field| {
+        !header.fields.contains_key(field) && header.fields.len() < fields::MAX_NAMES
+    }) {
         return Ok(Page { items: Vec::new(), next: None });
     }
     let scan = filter.scans();
@@ -148,7 +161,8 @@ pub fn changes_page(
             if !filter.fits(&change) {
                 return Ok(None);
             }
-            let bytes = change.provider_id.len() + change.fields.len() + change.before.map_or(0, str::len);
+            let bytes =
+                change.provider_id.len() + change.fields.len() + change.before.map_or(0, str::len);
             let planned = PlannedChange {
                 change: number,
                 row: change.row,
@@ -165,7 +179,12 @@ pub fn changes_page(
 ///
 /// # Errors
 /// As for [`changes_page`].
-pub fn skipped_page(plans_dir: &Path, id: &PlanId, after: Option<Cursor>, limit: usize) -> Result<Page<SkippedRows>, PlanError> {
+pub fn skipped_page(
+    plans_dir: &Path,
+    id: &PlanId,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Page<SkippedRows>, PlanError> {
     Header::read(plans_dir, id)?;
     Opened::new(plans_dir, id, SKIPPED, after, None)?.page(limit, u64::MAX, |batch| {
         let rows = spool::skipped_rows(batch)?;
@@ -178,7 +197,8 @@ pub fn skipped_page(plans_dir: &Path, id: &PlanId, after: Option<Cursor>, limit:
 }
 
 fn json(text: &str) -> Result<Box<RawValue>, ArrowError> {
-    RawValue::from_string(text.to_owned()).map_err(|error| ArrowError::ParseError(error.to_string()))
+    RawValue::from_string(text.to_owned())
+        .map_err(|error| ArrowError::ParseError(error.to_string()))
 }
 
 /// A plan's file, and where its page begins.
@@ -189,14 +209,25 @@ pub(crate) struct Opened<'p> {
 }
 
 impl<'p> Opened<'p> {
-    pub(crate) fn changes(plans_dir: &Path, header: &'p Header, after: Option<Cursor>) -> Result<Opened<'p>, PlanError> {
+    pub(crate) fn changes(
+        plans_dir: &Path,
+        header: &'p Header,
+        after: Option<Cursor>,
+    ) -> Result<Opened<'p>, PlanError> {
         Opened::new(plans_dir, &header.plan_id, CHANGES, after, Some(header.writable))
     }
 
     /// `total`, where it is known, is the number of entries.
-    fn new(plans_dir: &Path, id: &'p PlanId, file: &str, after: Option<Cursor>, total: Option<u64>) -> Result<Opened<'p>, PlanError> {
+    fn new(
+        plans_dir: &Path,
+        id: &'p PlanId,
+        file: &str,
+        after: Option<Cursor>,
+        total: Option<u64>,
+    ) -> Result<Opened<'p>, PlanError> {
         let unreadable = |error: ArrowError| unreadable(id, error);
-        let mut blocks = Blocks::open(&plans_dir.join(id.as_str()).join(file)).map_err(unreadable)?;
+        let mut blocks =
+            Blocks::open(&plans_dir.join(id.as_str()).join(file)).map_err(unreadable)?;
         let at = match after {
             None => Some(Place::default()),
             Some(Cursor { number, place: None }) => {
@@ -215,7 +246,8 @@ impl<'p> Opened<'p> {
         unreadable(self.id, error)
     }
 
-    /// Collects what `entries` shows of each block, with its size in bytes, until the page is full or enough was looked through.
+    /// Collects what `entries` shows of each block, with its size in bytes, until the page is full
+    /// or enough was looked through.
     fn page<T, E>(
         mut self,
         limit: usize,
@@ -237,7 +269,9 @@ impl<'p> Opened<'p> {
                 if items.len() == limit || bytes >= MAX_BYTES {
                     return Ok(Page { items, next: Some(Cursor::at(self.at)) });
                 }
-                if let Some((item, size)) = entry(self.at.index as usize, self.at.number).map_err(|error| self.unreadable(error))? {
+                if let Some((item, size)) = entry(self.at.index as usize, self.at.number)
+                    .map_err(|error| self.unreadable(error))?
+                {
                     items.push(item);
                     bytes += size;
                 }
@@ -255,9 +289,13 @@ fn unreadable(id: &PlanId, error: ArrowError) -> PlanError {
     PlanError::Unreadable { id: id.clone(), error: error.to_string() }
 }
 
-/// A place that a cursor names, if there is one. Which number it has is known at the ends only; in between, that no block is
-/// empty says enough to keep every number within the plan.
-fn fits(blocks: &mut Blocks, place: Place, total: Option<u64>) -> Result<Option<Place>, ArrowError> {
+/// A place that a cursor names, if there is one. Which number it has is known at the ends only; in
+/// between, that no block is empty says enough to keep every number within the plan.
+fn fits(
+    blocks: &mut Blocks,
+    place: Place,
+    total: Option<u64>,
+) -> Result<Option<Place>, ArrowError> {
     let count = blocks.count();
     if place.block >= count {
         return Ok(None);
@@ -281,7 +319,8 @@ mod tests {
 
     type Texts = (u64, u64, String, String, Option<String>);
 
-    /// Pages are shown without a look at the digests, and Arrow's reader panics about some of these files.
+    /// Pages are shown without a look at the digests, and Arrow's reader panics about some of these
+    /// files.
     #[test]
     fn a_page_of_a_file_with_a_changed_bit_is_shown_or_refused() {
         let dir = tempfile::tempdir().unwrap();
@@ -295,9 +334,18 @@ mod tests {
                 changed[at] ^= 1 << (at % 8);
                 std::fs::write(&path, &changed).unwrap();
                 let after = Some(Cursor::at(Place { block: 0, index: 1, number: 1 }));
-                let _ = (changes_page(dir.path(), plan.id(), None, 10, &filter), changes_page(dir.path(), plan.id(), after, 10, &filter));
+                let _ = (
+                    changes_page(dir.path(), plan.id(), None, 10, &filter),
+                    changes_page(dir.path(), plan.id(), after, 10, &filter),
+                );
                 let _ = skipped_page(dir.path(), plan.id(), None, 10);
-                assert!(at % 16 != 0 || matches!(Plan::load(dir.path(), plan.id()), Err(PlanError::Tampered { .. })));
+                assert!(
+                    at % 16 != 0
+                        || matches!(
+                            Plan::load(dir.path(), plan.id()),
+                            Err(PlanError::Tampered { .. })
+                        )
+                );
             }
             std::fs::write(&path, &bytes).unwrap();
         }
@@ -305,15 +353,29 @@ mod tests {
     }
 
     fn texts(page: &Page<PlannedChange>) -> Vec<Texts> {
-        let before = |change: &PlannedChange| change.before.as_ref().map(|before| before.get().to_owned());
+        let before =
+            |change: &PlannedChange| change.before.as_ref().map(|before| before.get().to_owned());
         page.items
             .iter()
-            .map(|change| (change.change, change.row, change.provider_id.clone(), change.fields.get().to_owned(), before(change)))
+            .map(|change| {
+                (
+                    change.change,
+                    change.row,
+                    change.provider_id.clone(),
+                    change.fields.get().to_owned(),
+                    before(change),
+                )
+            })
             .collect()
     }
 
     /// All pages, joined, and how many there were.
-    fn all(plans_dir: &Path, plan: &Plan, limit: usize, filter: &ChangeFilter) -> (Vec<Texts>, usize) {
+    fn all(
+        plans_dir: &Path,
+        plan: &Plan,
+        limit: usize,
+        filter: &ChangeFilter,
+    ) -> (Vec<Texts>, usize) {
         let (mut changes, mut pages, mut after) = (Vec::new(), 0, None);
         loop {
             let page = changes_page(plans_dir, plan.id(), after, limit, filter).unwrap();
@@ -335,7 +397,13 @@ mod tests {
         let mut expected = Vec::new();
         plan.for_each_change(|change| {
             let number = expected.len() as u64;
-            expected.push((number, change.row, change.provider_id.to_owned(), change.fields.to_owned(), change.before.map(str::to_owned)));
+            expected.push((
+                number,
+                change.row,
+                change.provider_id.to_owned(),
+                change.fields.to_owned(),
+                change.before.map(str::to_owned),
+            ));
         })
         .unwrap();
         assert_eq!(expected.len(), 10_000);
@@ -346,7 +414,14 @@ mod tests {
         }
         // Any change can be gone to by its number alone.
         for number in [0, 1, 4_095, 4_096, 8_191, 9_999] {
-            let page = changes_page(dir.path(), plan.id(), Some(Cursor::number(number)), 1, &ChangeFilter::default()).unwrap();
+            let page = changes_page(
+                dir.path(),
+                plan.id(),
+                Some(Cursor::number(number)),
+                1,
+                &ChangeFilter::default(),
+            )
+            .unwrap();
             assert_eq!(texts(&page), expected[number as usize..][..1]);
         }
     }
@@ -358,9 +433,18 @@ mod tests {
         let field = ChangeFilter { field: Some("phone".to_owned()), ..ChangeFilter::default() };
         let (phones, pages) = all(dir.path(), &plan, 100, &field);
         assert_eq!(phones.len() as u64, plan.header().fields["phone"]);
-        assert!(phones.len() > 100 && pages >= 2 && phones.iter().all(|change| change.3.contains("\"phone\":")));
+        assert!(
+            phones.len() > 100
+                && pages >= 2
+                && phones.iter().all(|change| change.3.contains("\"phone\":"))
+        );
         // The name of a field is also a value of another one in every change.
-        let (cities, _) = all(dir.path(), &plan, 1_000, &ChangeFilter { field: Some("city".to_owned()), ..ChangeFilter::default() });
+        let (cities, _) = all(
+            dir.path(),
+            &plan,
+            1_000,
+            &ChangeFilter { field: Some("city".to_owned()), ..ChangeFilter::default() },
+        );
         assert_eq!(cities.len() as u64, plan.header().fields["city"]);
         assert!(cities.len() < 10_000);
 
@@ -411,7 +495,8 @@ mod tests {
         assert!(matches!(page, Err(PlanError::Unknown(_))));
         assert!(matches!(skipped_page(dir.path(), &missing, None, 10), Err(PlanError::Unknown(_))));
         let empty = sample::plan(dir.path(), 0);
-        let page = changes_page(dir.path(), empty.id(), None, 10, &ChangeFilter::default()).unwrap();
+        let page =
+            changes_page(dir.path(), empty.id(), None, 10, &ChangeFilter::default()).unwrap();
         assert!(page.items.is_empty() && page.next.is_none());
 
         let plan = sample::plan(dir.path(), 5_000);
@@ -426,7 +511,20 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_cursor_is_refused() {
-        for bad in ["", ".", "1.2", "1.2.3.4", "-1", "+1", "a", "1..2", " 1", "1.2.x", "99999999999999999999", "1.2.99999999999999999999"] {
+        for bad in [
+            "",
+            ".",
+            "1.2",
+            "1.2.3.4",
+            "-1",
+            "+1",
+            "a",
+            "1..2",
+            " 1",
+            "1.2.x",
+            "99999999999999999999",
+            "1.2.99999999999999999999",
+        ] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad}");
         }
         assert_eq!("1.2.4098".parse::<Cursor>().unwrap().to_string(), "1.2.4098");

@@ -1,5 +1,5 @@
-//! Writing a plan to disk while it is being made: changes and skipped rows as Arrow IPC files, digested as they are
-//! written. Ten million changes pass through here in a few buffers.
+//! Writing a plan to disk while it is being made: changes and skipped rows as Arrow IPC files,
+//! digested as they are written. Ten million changes pass through here in a few buffers.
 
 mod skipped;
 
@@ -84,9 +84,12 @@ pub(crate) struct Spooled {
 }
 
 impl Spooled {
-    /// Records that the CRM has shown, if it was asked for them: they differ, do not, or must not be written.
+    /// Records that the CRM has shown, if it was asked for them: they differ, do not, or must not
+    /// be written.
     pub(crate) fn read(&self) -> u64 {
-        let skipped = ["unchanged", "held_back"].into_iter().filter_map(|reason| self.skipped_by_reason.get(reason));
+        let skipped = ["unchanged", "held_back"]
+            .into_iter()
+            .filter_map(|reason| self.skipped_by_reason.get(reason));
         self.writable + skipped.sum::<u64>()
     }
 }
@@ -109,7 +112,8 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Nothing yet. What is too large for memory is written to files without a name, or with an unfinished one, in `dir`.
+    /// Nothing yet. What is too large for memory is written to files without a name, or with an
+    /// unfinished one, in `dir`.
     pub(crate) fn new(dir: &Path) -> Result<Spool, SpoolError> {
         private_file::create_dir(dir)?;
         Ok(Spool {
@@ -126,12 +130,17 @@ impl Spool {
             let (row, id) = (changes.row(index), changes.id(index));
             if !is_id(id) {
                 let shown: String = id.chars().take(60).collect();
-                return Err(SpoolError::Change { row, reason: format!("`{shown}` cannot be a record id") });
+                return Err(SpoolError::Change {
+                    row,
+                    reason: format!("`{shown}` cannot be a record id"),
+                });
             }
-            fields::judge(changes.fields(index), &mut self.changes.counts).map_err(|reason| SpoolError::Change { row, reason })?;
+            fields::judge(changes.fields(index), &mut self.changes.counts)
+                .map_err(|reason| SpoolError::Change { row, reason })?;
             if let Some(before) = changes.before(index) {
-                fields::judge(before, &mut FieldCounts::default())
-                    .map_err(|reason| SpoolError::Change { row, reason: format!("its previous values: {reason}") })?;
+                fields::judge(before, &mut FieldCounts::default()).map_err(|reason| {
+                    SpoolError::Change { row, reason: format!("its previous values: {reason}") }
+                })?;
             }
             self.duplicates.claim(id, row)?;
         }
@@ -149,7 +158,12 @@ impl Spool {
                     "" => {}
                     // A row that is not written may still say that another one must not be.
                     id if is_id(id) => self.duplicates.claim(id, *row)?,
-                    _ => return Err(SpoolError::Change { row: *row, reason: "it claims what cannot be a record id".to_owned() }),
+                    _ => {
+                        return Err(SpoolError::Change {
+                            row: *row,
+                            reason: "it claims what cannot be a record id".to_owned(),
+                        });
+                    }
                 }
             }
         }
@@ -173,8 +187,21 @@ impl Spool {
         let watcher = std::mem::take(&mut self.changes.watcher);
         let mut changes = self.changes.finish()?;
         let (skipped_by_reason, skipped) = self.skipped.finish()?;
-        let flagged = if self.flagged.is_empty() { Vec::new() } else { self.flagged.finish(rows(&mut changes.file)?)? };
-        Ok(Spooled { writable, skipped_by_reason, fields: counts.into_map(), sample, watcher, flagged, changes, skipped })
+        let flagged = if self.flagged.is_empty() {
+            Vec::new()
+        } else {
+            self.flagged.finish(rows(&mut changes.file)?)?
+        };
+        Ok(Spooled {
+            writable,
+            skipped_by_reason,
+            fields: counts.into_map(),
+            sample,
+            watcher,
+            flagged,
+            changes,
+            skipped,
+        })
     }
 }
 
@@ -182,7 +209,8 @@ impl Spool {
 fn rows(changes: &mut SpoolFile) -> Result<impl Iterator<Item = io::Result<u64>>, SpoolError> {
     let blocks = FileReader::try_new(changes.reader()?, Some(vec![0]))?;
     Ok(blocks.flat_map(|block| {
-        let rows = block.and_then(|block| column::<UInt64Array>(&block, "row")).map_err(io::Error::other);
+        let rows =
+            block.and_then(|block| column::<UInt64Array>(&block, "row")).map_err(io::Error::other);
         match rows {
             Ok(rows) => rows.values().iter().map(|row| Ok(*row)).collect(),
             Err(error) => vec![Err(error)],
@@ -190,8 +218,14 @@ fn rows(changes: &mut SpoolFile) -> Result<impl Iterator<Item = io::Result<u64>>
     }))
 }
 
-/// Writes the changes anew, without the excluded ones. This second pass costs only plans that have duplicates.
-fn without(dir: &Path, changes: ChangeWriter, excluded: &mut Excluded, skipped: &mut SkipWriter) -> Result<ChangeWriter, SpoolError> {
+/// Writes the changes anew, without the excluded ones. This second pass costs only plans that have
+/// duplicates.
+fn without(
+    dir: &Path,
+    changes: ChangeWriter,
+    excluded: &mut Excluded,
+    skipped: &mut SkipWriter,
+) -> Result<ChangeWriter, SpoolError> {
     let all = changes.finish()?.file.into_reader()?;
     let mut kept = ChangeWriter::new(dir)?;
     let mut next = excluded.next()?;
@@ -206,11 +240,16 @@ fn without(dir: &Path, changes: ChangeWriter, excluded: &mut Excluded, skipped: 
             }
             match next {
                 Some((excluded_row, other)) if excluded_row == row => {
-                    skipped.one(row, DUPLICATE_ID, Some(&format!("record {id} is also claimed by row {other}")))?;
+                    skipped.one(
+                        row,
+                        DUPLICATE_ID,
+                        Some(&format!("record {id} is also claimed by row {other}")),
+                    )?;
                     next = excluded.next()?;
                 }
                 _ => {
-                    fields::judge(batch.fields.value(index), &mut kept.counts).map_err(|reason| SpoolError::Change { row, reason })?;
+                    fields::judge(batch.fields.value(index), &mut kept.counts)
+                        .map_err(|reason| SpoolError::Change { row, reason })?;
                     batch.append(index, &mut keep);
                 }
             }
@@ -251,10 +290,16 @@ impl ChangeWriter {
 
     fn push(&mut self, changes: ChangeBatch) -> Result<(), SpoolError> {
         for index in 0..changes.len() {
-            self.watcher.see(changes.row(index), changes.id(index), changes.fields(index), changes.before(index));
+            self.watcher.see(
+                changes.row(index),
+                changes.id(index),
+                changes.fields(index),
+                changes.before(index),
+            );
         }
         for index in 0..changes.len().min(SAMPLE.saturating_sub(self.sample.len())) {
-            let json = |text: &str| RawValue::from_string(text.to_owned()).map_err(io::Error::other);
+            let json =
+                |text: &str| RawValue::from_string(text.to_owned()).map_err(io::Error::other);
             self.sample.push(SampleChange {
                 provider_id: changes.id(index).to_owned(),
                 fields: json(changes.fields(index))?,
@@ -272,7 +317,11 @@ impl ChangeWriter {
             }
             self.pending.push(changes.row(index), changes.id(index), changes.fields(index), before);
         }
-        if self.pending.len() >= BLOCK || self.pending.bytes() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
+        if self.pending.len() >= BLOCK || self.pending.bytes() >= BLOCK_BYTES {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> Result<(), SpoolError> {
@@ -286,8 +335,12 @@ impl ChangeWriter {
             Some(before) => before.into_arrow()?,
             None => StringArray::new_null(rows.len()),
         };
-        let columns: Vec<Arc<dyn Array>> =
-            vec![Arc::new(UInt64Array::from(rows)), Arc::new(ids.into_arrow()?), Arc::new(fields.into_arrow()?), Arc::new(before)];
+        let columns: Vec<Arc<dyn Array>> = vec![
+            Arc::new(UInt64Array::from(rows)),
+            Arc::new(ids.into_arrow()?),
+            Arc::new(fields.into_arrow()?),
+            Arc::new(before),
+        ];
         Ok(self.file.write(&RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?)
     }
 
@@ -308,7 +361,9 @@ fn close(mut file: ArrowFile) -> Result<Closed, SpoolError> {
 }
 
 /// All blocks of a file, one after the other.
-pub(crate) fn read(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + use<>, ArrowError> {
+pub(crate) fn read(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + use<>, ArrowError> {
     let mut blocks = Blocks::open(path)?;
     Ok((0..blocks.count()).map(move |number| blocks.read(number)))
 }
@@ -349,17 +404,29 @@ impl Stored {
     }
 
     pub(crate) fn change(&self, index: usize) -> Change<'_> {
-        Change { row: self.row(index), provider_id: self.ids.value(index), fields: self.fields.value(index), before: self.before(index) }
+        Change {
+            row: self.row(index),
+            provider_id: self.ids.value(index),
+            fields: self.fields.value(index),
+            before: self.before(index),
+        }
     }
 
     pub(crate) fn append(&self, index: usize, to: &mut ChangeBatch) {
-        to.push(self.row(index), self.ids.value(index), self.fields.value(index), self.before(index));
+        to.push(
+            self.row(index),
+            self.ids.value(index),
+            self.fields.value(index),
+            self.before(index),
+        );
     }
 }
 
 fn column<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Result<A, ArrowError> {
     let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref::<A>());
-    column.cloned().ok_or_else(|| ArrowError::SchemaError(format!("the plan has no column `{name}` of the expected type")))
+    column.cloned().ok_or_else(|| {
+        ArrowError::SchemaError(format!("the plan has no column `{name}` of the expected type"))
+    })
 }
 
 /// Skipped rows as they are stored: consecutive rows with the same reason are one entry.
@@ -377,7 +444,9 @@ pub struct SkippedRows {
 }
 
 /// Reads skipped rows back, entry by entry.
-pub(crate) fn read_skipped(path: &Path) -> Result<impl Iterator<Item = Result<SkippedRows, ArrowError>> + use<>, ArrowError> {
+pub(crate) fn read_skipped(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<SkippedRows, ArrowError>> + use<>, ArrowError> {
     Ok(read(path)?.flat_map(|batch| match batch.and_then(|batch| skipped_rows(&batch)) {
         Ok(rows) => rows.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error)],

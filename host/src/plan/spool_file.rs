@@ -1,5 +1,5 @@
-//! A file of a plan in the making. It is in memory until it is large: most plans are small, and file systems are slow at making
-//! files and at removing them again.
+//! A file of a plan in the making. It is in memory until it is large: most plans are small, and
+//! file systems are slow at making files and at removing them again.
 
 use std::{
     fs,
@@ -58,7 +58,8 @@ impl SpoolFile {
         }
     }
 
-    /// Gives it its place, whole or not at all. A file that is there already and has the same content stays.
+    /// Gives it its place, whole or not at all. A file that is there already and has the same
+    /// content stays.
     pub(super) fn keep_as(self, path: &Path) -> io::Result<()> {
         let file = match self.content {
             Content::Memory(bytes) if holds(path, &bytes) => return Ok(()),
@@ -114,7 +115,8 @@ fn unfinished_in(dir: &Path) -> io::Result<NamedTempFile> {
 
 /// Whether a file has exactly this content. One that cannot be read has not.
 fn holds(path: &Path, bytes: &[u8]) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.len() == bytes.len() as u64) && fs::read(path).is_ok_and(|held| held == bytes)
+    fs::metadata(path).is_ok_and(|file| file.len() == bytes.len() as u64)
+        && fs::read(path).is_ok_and(|held| held == bytes)
 }
 
 #[cfg(test)]
@@ -130,7 +132,10 @@ mod tests {
     }
 
     fn files(dir: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }

@@ -1,19 +1,22 @@
-//! How large records may be, so that whatever is read can be planned: the component has 64 MiB, and a record takes several times its size
-//! there, as columns, as JSON in which any byte may become six, and in buffers that grow.
+//! How large records may be, so that whatever is read can be planned: the component has 64 MiB, and
+//! a record takes several times its size there, as columns, as JSON in which any byte may become
+//! six, and in buffers that grow.
 //!
-//! Sizes are sums over ranges of rows. For texts these are differences of two offsets, so nothing here looks at single values, but where a
-//! file brings dictionaries and views.
+//! Sizes are sums over ranges of rows. For texts these are differences of two offsets, so nothing
+//! here looks at single values, but where a file brings dictionaries and views.
 
 use arrow_array::{Array, ArrayRef, RecordBatch, cast::AsArray, types::ByteViewType};
 use arrow_schema::DataType;
 
 /// Bytes of all values of one record. A text of a CRM has 131,072 characters at most.
 pub const MAX_RECORD: usize = 1 << 20;
-/// Bytes of the records that are read at once, about, and never fewer than one record: they are held in memory, and a few such batches wait.
+/// Bytes of the records that are read at once, about, and never fewer than one record: they are
+/// held in memory, and a few such batches wait.
 pub(super) const MAX_BATCH: usize = 8 << 20;
 /// More columns than this are no records of a CRM.
 pub const MAX_COLUMNS: usize = 2_000;
-/// Records of a Parquet file that are read at once. It repeats values by reference, so their size is known only when they are there.
+/// Records of a Parquet file that are read at once. It repeats values by reference, so their size
+/// is known only when they are there.
 pub const PARQUET_ROWS: usize = 1_024;
 
 /// What to say of a record that is longer.
@@ -42,7 +45,8 @@ fn first_of(batch: &RecordBatch, from: usize, rows: usize) -> Option<usize> {
     match rows {
         _ if size(batch, from, rows) <= MAX_RECORD => None,
         0 | 1 => Some(from),
-        _ => first_of(batch, from, rows / 2).or_else(|| first_of(batch, from + rows / 2, rows - rows / 2)),
+        _ => first_of(batch, from, rows / 2)
+            .or_else(|| first_of(batch, from + rows / 2, rows - rows / 2)),
     }
 }
 
@@ -51,36 +55,57 @@ fn bytes(array: &ArrayRef, from: usize, rows: usize) -> usize {
     let to = from + rows;
     let texts = |start: usize, end: usize| end.saturating_sub(start) + 4 * rows;
     match array.data_type() {
-        DataType::Utf8 => between(array.as_string::<i32>().value_offsets(), from, to).map_or(0, |(start, end)| texts(start, end)),
-        DataType::LargeUtf8 => between(array.as_string::<i64>().value_offsets(), from, to).map_or(0, |(start, end)| texts(start, end)),
+        DataType::Utf8 => between(array.as_string::<i32>().value_offsets(), from, to)
+            .map_or(0, |(start, end)| texts(start, end)),
+        DataType::LargeUtf8 => between(array.as_string::<i64>().value_offsets(), from, to)
+            .map_or(0, |(start, end)| texts(start, end)),
         DataType::Utf8View => viewed(array.as_string_view(), from, to) + 4 * rows,
         DataType::Dictionary(..) => referred(array, from, rows),
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            between(list.value_offsets(), from, to).map_or(0, |(start, end)| bytes(list.values(), start, end - start) + 4 * rows)
+            between(list.value_offsets(), from, to)
+                .map_or(0, |(start, end)| bytes(list.values(), start, end - start) + 4 * rows)
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            between(list.value_offsets(), from, to).map_or(0, |(start, end)| bytes(list.values(), start, end - start) + 4 * rows)
+            between(list.value_offsets(), from, to)
+                .map_or(0, |(start, end)| bytes(list.values(), start, end - start) + 4 * rows)
         }
         DataType::FixedSizeList(_, length) => {
             let length = usize::try_from(*length).unwrap_or(0);
             bytes(array.as_fixed_size_list().values(), from * length, rows * length) + 4 * rows
         }
         // A text of as many digits as there can be.
-        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => 84 * rows,
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => 84 * rows,
         // A number, a date, or a type that has no form in the component.
         _ => 24 * rows,
     }
 }
 
-fn between<O: Copy + TryInto<usize>>(offsets: &[O], from: usize, to: usize) -> Option<(usize, usize)> {
+fn between<O: Copy + TryInto<usize>>(
+    offsets: &[O],
+    from: usize,
+    to: usize,
+) -> Option<(usize, usize)> {
     Some(((*offsets.get(from)?).try_into().ok()?, (*offsets.get(to)?).try_into().ok()?))
 }
 
-fn viewed<T: ByteViewType>(array: &arrow_array::GenericByteViewArray<T>, from: usize, to: usize) -> usize {
+fn viewed<T: ByteViewType>(
+    array: &arrow_array::GenericByteViewArray<T>,
+    from: usize,
+    to: usize,
+) -> usize {
     // A view begins with the length of its text.
-    array.views().get(from..to).unwrap_or_default().iter().map(|view| (view & u128::from(u32::MAX)) as usize).sum()
+    array
+        .views()
+        .get(from..to)
+        .unwrap_or_default()
+        .iter()
+        .map(|view| (view & u128::from(u32::MAX)) as usize)
+        .sum()
 }
 
 fn referred(array: &ArrayRef, from: usize, rows: usize) -> usize {
@@ -89,7 +114,13 @@ fn referred(array: &ArrayRef, from: usize, rows: usize) -> usize {
     if values.is_empty() {
         return 4 * rows;
     }
-    dictionary.normalized_keys().get(from..from + rows).unwrap_or_default().iter().map(|key| bytes(values, *key, 1)).sum()
+    dictionary
+        .normalized_keys()
+        .get(from..from + rows)
+        .unwrap_or_default()
+        .iter()
+        .map(|key| bytes(values, *key, 1))
+        .sum()
 }
 
 #[cfg(test)]
@@ -103,7 +134,10 @@ mod tests {
     use std::sync::Arc;
 
     fn batch(columns: Vec<ArrayRef>) -> RecordBatch {
-        RecordBatch::try_from_iter(columns.into_iter().enumerate().map(|(at, column)| (format!("c{at}"), column))).unwrap()
+        RecordBatch::try_from_iter(
+            columns.into_iter().enumerate().map(|(at, column)| (format!("c{at}"), column)),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -124,7 +158,11 @@ mod tests {
         ] {
             let kind = array.data_type().clone();
             let batch = batch(vec![array]);
-            assert_eq!((size(&batch, 0, 4), size(&batch, 2, 1)), (5 + 4 * overhead, 3 + overhead), "{kind}");
+            assert_eq!(
+                (size(&batch, 0, 4), size(&batch, 2, 1)),
+                (5 + 4 * overhead, 3 + overhead),
+                "{kind}"
+            );
             // A slice is what it shows.
             assert_eq!(size(&batch.slice(1, 3), 0, 2), 3 + 2 * overhead, "{kind}");
         }
@@ -142,7 +180,11 @@ mod tests {
         ] {
             let texts: StringArray = lengths.iter().map(|length| Some(text(*length))).collect();
             let numbers = Int64Array::from(vec![1; lengths.len()]);
-            assert_eq!(too_long(&batch(vec![Arc::new(texts), Arc::new(numbers)])), expected, "{lengths:?}");
+            assert_eq!(
+                too_long(&batch(vec![Arc::new(texts), Arc::new(numbers)])),
+                expected,
+                "{lengths:?}"
+            );
         }
     }
 
@@ -150,7 +192,13 @@ mod tests {
     fn as_many_rows_are_handed_over_as_fit() {
         let texts: StringArray = (0..100).map(|_| Some("x".repeat(96))).collect();
         let batch = batch(vec![Arc::new(texts)]);
-        for (most, limit, expected) in [(100, 10_000, 100), (1_000, 10_000, 100), (40, 10_000, 40), (100, 9_999, 50), (100, 99, 1)] {
+        for (most, limit, expected) in [
+            (100, 10_000, 100),
+            (1_000, 10_000, 100),
+            (40, 10_000, 40),
+            (100, 9_999, 50),
+            (100, 99, 1),
+        ] {
             assert_eq!(fitting(&batch, most, limit), expected, "{most} {limit}");
         }
     }

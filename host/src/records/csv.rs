@@ -1,4 +1,5 @@
-//! CSV: every column is text, an empty cell is null. Whether `01234` is a number is not for a reader to guess.
+//! CSV: every column is text, an empty cell is null. Whether `01234` is a number is not for a
+//! reader to guess.
 
 use super::{
     RecordOptions, RecordsError,
@@ -16,7 +17,8 @@ use std::{
 
 /// A header larger than this is no header.
 const MAX_HEADER: usize = 1 << 20;
-/// A record with more text than this has a quote that was never closed, and the rest of the file behind it. Quotes in values are doubled.
+/// A record with more text than this has a quote that was never closed, and the rest of the file
+/// behind it. Quotes in values are doubled.
 const MAX_TEXT: usize = 2 * MAX_RECORD;
 
 /// The header, which was read already, and the rest.
@@ -41,14 +43,21 @@ impl CsvReader {
         options: &RecordOptions,
         max_rows: usize,
     ) -> Result<CsvReader, RecordsError> {
-        let malformed = |line, reason: String| RecordsError::Malformed { file: name.clone(), line, reason };
+        let malformed =
+            |line, reason: String| RecordsError::Malformed { file: name.clone(), line, reason };
         let form = &options.csv;
-        let dialect = Dialect { delimiter: form.delimiter.unwrap_or(delimiter), quote: form.quote.unwrap_or(b'"'), escape: form.escape };
+        let dialect = Dialect {
+            delimiter: form.delimiter.unwrap_or(delimiter),
+            quote: form.quote.unwrap_or(b'"'),
+            escape: form.escape,
+        };
         let mut strict = Strict::new(dialect);
         let header = match read_header(&mut stream, &mut strict, form.delimiter) {
             Ok(header) => header,
             Err(HeaderError::Io(error)) => return Err(RecordsError::Io { file: name, error }),
-            Err(HeaderError::Fault(fault)) => return Err(malformed(Some(fault.line), fault.reason)),
+            Err(HeaderError::Fault(fault)) => {
+                return Err(malformed(Some(fault.line), fault.reason));
+            }
         };
         if header.iter().all(u8::is_ascii_whitespace) {
             let reason = "there is nothing in the file; a CSV file has the names of its columns in its first line, and records below it";
@@ -56,9 +65,15 @@ impl CsvReader {
         }
         let line = Some(strict.line(0));
         let mut parser = ::csv::ReaderBuilder::new();
-        let parser = parser.has_headers(false).delimiter(dialect.delimiter).quote(dialect.quote).escape(dialect.escape);
+        let parser = parser
+            .has_headers(false)
+            .delimiter(dialect.delimiter)
+            .quote(dialect.quote)
+            .escape(dialect.escape);
         let names = parser.from_reader(header.as_slice()).records().next().transpose();
-        let names = names.map_err(|error| malformed(line, format!("the header cannot be read: {error}; save the file as UTF-8")))?;
+        let names = names.map_err(|error| {
+            malformed(line, format!("the header cannot be read: {error}; save the file as UTF-8"))
+        })?;
         let names: Vec<String> = names.unwrap_or_default().iter().map(str::to_owned).collect();
         if let Some(seems) = other_delimiter(&names, dialect, options.id_column.as_deref()) {
             return Err(malformed(line, seems));
@@ -66,14 +81,24 @@ impl CsvReader {
         let mut seen = HashSet::new();
         for (at, column) in names.iter().enumerate() {
             if column.trim().is_empty() {
-                return Err(malformed(line, format!("column {} has no name in the header; name it or leave it out", at + 1)));
+                return Err(malformed(
+                    line,
+                    format!("column {} has no name in the header; name it or leave it out", at + 1),
+                ));
             }
             if !seen.insert(column) {
-                return Err(malformed(line, format!("the header has the column `{column}` twice; which one counts cannot be told")));
+                return Err(malformed(
+                    line,
+                    format!(
+                        "the header has the column `{column}` twice; which one counts cannot be told"
+                    ),
+                ));
             }
         }
         strict.take(1);
-        let schema = Schema::new(names.iter().map(|column| Field::new(column, DataType::Utf8, true)).collect::<Vec<_>>());
+        let schema = Schema::new(
+            names.iter().map(|column| Field::new(column, DataType::Utf8, true)).collect::<Vec<_>>(),
+        );
         let mut decoder = arrow_csv::ReaderBuilder::new(Arc::new(schema))
             .with_header(true)
             .with_delimiter(dialect.delimiter)
@@ -83,12 +108,20 @@ impl CsvReader {
             decoder = decoder.with_escape(escape);
         }
         let ahead = header.len();
-        Ok(CsvReader { name, input: Cursor::new(header).chain(stream), decoder: decoder.build_decoder(), strict, ahead, records: 0 })
+        Ok(CsvReader {
+            name,
+            input: Cursor::new(header).chain(stream),
+            decoder: decoder.build_decoder(),
+            strict,
+            ahead,
+            records: 0,
+        })
     }
 
     pub(super) fn next(&mut self) -> Result<Option<RecordBatch>, RecordsError> {
         let CsvReader { name, input, decoder, strict, ahead, .. } = self;
-        let malformed = |line, reason| RecordsError::Malformed { file: name.clone(), line: Some(line), reason };
+        let malformed =
+            |line, reason| RecordsError::Malformed { file: name.clone(), line: Some(line), reason };
         let fault = |Fault { line, reason }| malformed(line, reason);
         // Arrow counts records, from the header on, and calls them lines.
         let known = self.records + 2;
@@ -101,14 +134,18 @@ impl CsvReader {
                 return RecordsError::Malformed { file: name.clone(), line: None, reason };
             };
             let reason = reason.replacen(&of, &format!("record {}", record.saturating_sub(1)), 1);
-            let help =
-                if reason.contains("UTF-8") { "save the file as UTF-8" } else { "nothing of this file is skipped silently, mend it" };
+            let help = if reason.contains("UTF-8") {
+                "save the file as UTF-8"
+            } else {
+                "nothing of this file is skipped silently, mend it"
+            };
             malformed(strict.line(record.saturating_sub(known)), format!("{reason}; {help}"))
         };
         let rows = decoder.capacity();
         let (mut record, mut batch) = (0, 0);
         loop {
-            let mut bytes = input.fill_buf().map_err(|error| RecordsError::Io { file: name.clone(), error })?;
+            let mut bytes =
+                input.fill_buf().map_err(|error| RecordsError::Io { file: name.clone(), error })?;
             if bytes.is_empty() {
                 strict.end().map_err(fault)?;
             } else if *ahead < bytes.len() {
@@ -134,7 +171,10 @@ impl CsvReader {
             batch += used;
             if record > MAX_TEXT {
                 let line = strict.line(rows - decoder.capacity());
-                return Err(malformed(line, format!("the record that begins here {TOO_LONG}; is a quote missing?")));
+                return Err(malformed(
+                    line,
+                    format!("the record that begins here {TOO_LONG}; is a quote missing?"),
+                ));
             }
             if is_large && ended {
                 break;
@@ -142,11 +182,15 @@ impl CsvReader {
         }
         let batch = decoder.flush().map_err(|error| refused(strict, error))?;
         if let Some(row) = batch.as_ref().and_then(split_character) {
-            let reason = "a character in it is in two cells, so it is no UTF-8; save the file as UTF-8";
+            let reason =
+                "a character in it is in two cells, so it is no UTF-8; save the file as UTF-8";
             return Err(malformed(strict.line(row), reason.to_owned()));
         }
         if let Some(row) = batch.as_ref().and_then(bounds::too_long) {
-            return Err(malformed(strict.line(row), format!("the record {TOO_LONG}; is a quote missing?")));
+            return Err(malformed(
+                strict.line(row),
+                format!("the record {TOO_LONG}; is a quote missing?"),
+            ));
         }
         let read = batch.as_ref().map_or(0, RecordBatch::num_rows);
         strict.take(read);
@@ -155,11 +199,14 @@ impl CsvReader {
     }
 }
 
-/// The first row with a cell that begins within a character. Arrow looks at all cells as one text, in which the end of one cell and the beginning of the next may
-/// be a character; neither is a text by itself.
+/// The first row with a cell that begins within a character. Arrow looks at all cells as one text,
+/// in which the end of one cell and the beginning of the next may be a character; neither is a text
+/// by itself.
 fn split_character(batch: &RecordBatch) -> Option<usize> {
     let is_within = |column: &StringArray, row: usize| {
-        let bytes = usize::try_from(column.value_offsets()[row]).ok().and_then(|at| column.value_data().get(at));
+        let bytes = usize::try_from(column.value_offsets()[row])
+            .ok()
+            .and_then(|at| column.value_data().get(at));
         column.value_length(row) > 0 && bytes.is_some_and(|byte| byte & 0xc0 == 0x80)
     };
     let columns = batch.columns().iter().filter_map(|column| column.as_string_opt::<i32>());
@@ -172,12 +219,20 @@ enum HeaderError {
 }
 
 /// The first record, line breaks inside quotes included, without a byte order mark.
-fn read_header(stream: &mut impl BufRead, strict: &mut Strict, delimiter: Option<u8>) -> Result<Vec<u8>, HeaderError> {
+fn read_header(
+    stream: &mut impl BufRead,
+    strict: &mut Strict,
+    delimiter: Option<u8>,
+) -> Result<Vec<u8>, HeaderError> {
     let mut header = Vec::new();
     let mut is_first = true;
     loop {
         let start = header.len();
-        let read = stream.by_ref().take(MAX_HEADER as u64 + 1).read_until(b'\n', &mut header).map_err(HeaderError::Io)?;
+        let read = stream
+            .by_ref()
+            .take(MAX_HEADER as u64 + 1)
+            .read_until(b'\n', &mut header)
+            .map_err(HeaderError::Io)?;
         if header.len() > MAX_HEADER {
             let reason = "the header does not end; is a quote or a line break missing?";
             return Err(HeaderError::Io(io::Error::new(io::ErrorKind::InvalidData, reason)));
@@ -191,8 +246,7 @@ fn read_header(stream: &mut impl BufRead, strict: &mut Strict, delimiter: Option
                 return Err(HeaderError::Fault(Fault { line: 1, reason: reason.to_owned() }));
             }
             if header.contains(&0) {
-                let reason =
-                    "there are zero bytes in the first line, so this is no text in UTF-8; it may be UTF-16: save the file as UTF-8";
+                let reason = "there are zero bytes in the first line, so this is no text in UTF-8; it may be UTF-16: save the file as UTF-8";
                 return Err(HeaderError::Fault(Fault { line: 1, reason: reason.to_owned() }));
             }
             if let Some(said) = header.trim_ascii_end().strip_prefix(b"sep=") {
@@ -224,10 +278,17 @@ fn other_delimiter(names: &[String], dialect: Dialect, id: Option<&str>) -> Opti
         return None;
     }
     let is_id = |name: &str| Some(name.trim().trim_matches(char::from(dialect.quote))) == id;
-    let seems = [';', '\t', '|', ','].into_iter().filter(|other| *other != char::from(dialect.delimiter)).find(|other| {
-        let is_split = names.iter().any(|name| name.contains(*other));
-        is_split && (names.len() == 1 || names.iter().any(|name| name.contains(*other) && name.split(*other).any(is_id)))
-    })?;
+    let seems = [';', '\t', '|', ',']
+        .into_iter()
+        .filter(|other| *other != char::from(dialect.delimiter))
+        .find(|other| {
+            let is_split = names.iter().any(|name| name.contains(*other));
+            is_split
+                && (names.len() == 1
+                    || names
+                        .iter()
+                        .any(|name| name.contains(*other) && name.split(*other).any(is_id)))
+        })?;
     let word = if seems == '\t' { "\\t".to_owned() } else { seems.to_string() };
     let ending = if seems == '\t' { ", or call the file .tsv" } else { "" };
     let names = names.join(char::from(dialect.delimiter).to_string().as_str());
@@ -237,7 +298,8 @@ fn other_delimiter(names: &[String], dialect: Dialect, id: Option<&str>) -> Opti
     ))
 }
 
-/// The number in Arrow's message, such as `incorrect number of fields for line 3, expected 2 got 1`, and the words that it is in.
+/// The number in Arrow's message, such as `incorrect number of fields for line 3, expected 2 got
+/// 1`, and the words that it is in.
 fn line_in(message: &str) -> Option<(usize, String)> {
     let from = message.find("line ")?;
     let digits = message[from + "line ".len()..].split(|c: char| !c.is_ascii_digit()).next()?;
@@ -250,12 +312,22 @@ mod tests {
 
     fn read(text: &[u8]) -> Result<Vec<Vec<Option<String>>>, RecordsError> {
         let stream = Box::new(Cursor::new(text.to_vec()));
-        let mut reader = CsvReader::new("x.csv".to_owned(), stream, b',', &RecordOptions::default(), 2)?;
+        let mut reader =
+            CsvReader::new("x.csv".to_owned(), stream, b',', &RecordOptions::default(), 2)?;
         let mut rows = Vec::new();
         while let Some(batch) = reader.next()? {
-            let columns: Vec<&StringArray> = batch.columns().iter().map(|column| column.as_any().downcast_ref().unwrap()).collect();
+            let columns: Vec<&StringArray> = batch
+                .columns()
+                .iter()
+                .map(|column| column.as_any().downcast_ref().unwrap())
+                .collect();
             for row in 0..batch.num_rows() {
-                rows.push(columns.iter().map(|column| column.is_valid(row).then(|| column.value(row).to_owned())).collect());
+                rows.push(
+                    columns
+                        .iter()
+                        .map(|column| column.is_valid(row).then(|| column.value(row).to_owned()))
+                        .collect(),
+                );
             }
         }
         Ok(rows)
@@ -268,7 +340,14 @@ mod tests {
     #[test]
     fn values_keep_their_spelling() {
         let text = b"\xef\xbb\xbfid,zip,note\r\n007,01234,\"a\nb \"\"c\"\"\"\r\n4.9e11,,x\r\n8,NULL, y\r\n";
-        assert_eq!(read(text).unwrap(), [row(&["007", "01234", "a\nb \"c\""]), row(&["4.9e11", "", "x"]), row(&["8", "NULL", " y"])]);
+        assert_eq!(
+            read(text).unwrap(),
+            [
+                row(&["007", "01234", "a\nb \"c\""]),
+                row(&["4.9e11", "", "x"]),
+                row(&["8", "NULL", " y"])
+            ]
+        );
     }
 
     #[test]
@@ -293,10 +372,23 @@ mod tests {
                 Ok(read)
             }
         }
-        let stream = |text: &'static [u8]| Box::new(io::BufReader::with_capacity(1 << 17, Endless(Cursor::new(text), 0)));
-        let header = CsvReader::new("x.csv".to_owned(), stream(b"a,b"), b',', &RecordOptions::default(), 2).err().unwrap().to_string();
+        let stream = |text: &'static [u8]| {
+            Box::new(io::BufReader::with_capacity(1 << 17, Endless(Cursor::new(text), 0)))
+        };
+        let header =
+            CsvReader::new("x.csv".to_owned(), stream(b"a,b"), b',', &RecordOptions::default(), 2)
+                .err()
+                .unwrap()
+                .to_string();
         assert!(header.contains("the header does not end"), "{header}");
-        let mut reader = CsvReader::new("x.csv".to_owned(), stream(b"a,b\n1,2\n3,4\n5,\"6"), b',', &RecordOptions::default(), 2).unwrap();
+        let mut reader = CsvReader::new(
+            "x.csv".to_owned(),
+            stream(b"a,b\n1,2\n3,4\n5,\"6"),
+            b',',
+            &RecordOptions::default(),
+            2,
+        )
+        .unwrap();
         assert_eq!(reader.next().unwrap().unwrap().num_rows(), 2);
         let error = reader.next().unwrap_err().to_string();
         assert!(error.contains("x.csv, line 4: the record that begins here"), "{error}");
@@ -304,22 +396,40 @@ mod tests {
 
     #[test]
     fn long_records_make_short_batches_and_none_is_cut_in_two() {
-        // Line breaks of all kinds, alone and inside quotes, so that a batch could end in the wrong place.
+        // Line breaks of all kinds, alone and inside quotes, so that a batch could end in the wrong
+        // place.
         for newline in ["\n", "\r\n", "\r"] {
             let note = format!("\"a{newline}\"\"b\"\"{newline}{}\"", "x".repeat(MAX_RECORD / 2));
-            let mut text = format!("id,note{newline}").replace('\r', if newline == "\r" { "\n" } else { "\r" });
+            let mut text = format!("id,note{newline}")
+                .replace('\r', if newline == "\r" { "\n" } else { "\r" });
             for id in 0..60 {
                 text.push_str(&format!("{id},{note}{newline}"));
             }
             let stream = io::BufReader::with_capacity(1 << 17, Cursor::new(text.into_bytes()));
-            let mut reader = CsvReader::new("x.csv".to_owned(), Box::new(stream), b',', &RecordOptions::default(), 4_096).unwrap();
+            let mut reader = CsvReader::new(
+                "x.csv".to_owned(),
+                Box::new(stream),
+                b',',
+                &RecordOptions::default(),
+                4_096,
+            )
+            .unwrap();
             let mut rows = 0;
             while let Some(batch) = reader.next().unwrap() {
-                assert!((1..=17).contains(&batch.num_rows()), "{newline:?}: {} rows at once", batch.num_rows());
-                let column = |at: usize| batch.column(at).as_any().downcast_ref::<StringArray>().unwrap().clone();
+                assert!(
+                    (1..=17).contains(&batch.num_rows()),
+                    "{newline:?}: {} rows at once",
+                    batch.num_rows()
+                );
+                let column = |at: usize| {
+                    batch.column(at).as_any().downcast_ref::<StringArray>().unwrap().clone()
+                };
                 for row in 0..batch.num_rows() {
                     assert_eq!(column(0).value(row), rows.to_string(), "{newline:?}");
-                    assert!(column(1).value(row).starts_with(&format!("a{newline}\"b\"{newline}x")), "{newline:?}");
+                    assert!(
+                        column(1).value(row).starts_with(&format!("a{newline}\"b\"{newline}x")),
+                        "{newline:?}"
+                    );
                     rows += 1;
                 }
             }
@@ -336,7 +446,10 @@ mod tests {
         let error = read(text(largest + 1).as_bytes()).unwrap_err().to_string();
         assert!(error.contains("x.csv, line 3: the record is longer than 1 MiB"), "{error}");
         // Quotes are doubled in the file, not in the value.
-        assert_eq!(read(format!("id,note\n1,\"{}\"\n", "\"\"".repeat(largest)).as_bytes()).unwrap().len(), 1);
+        assert_eq!(
+            read(format!("id,note\n1,\"{}\"\n", "\"\"".repeat(largest)).as_bytes()).unwrap().len(),
+            1
+        );
     }
 
     #[test]
@@ -347,19 +460,29 @@ mod tests {
             (b"a,a\n1,2\n", "`a` twice"),
             (b"a,,c\n1,2,3\n", "column 2 has no name"),
             (b"a,b\n1,\"x\ny\"\n\n3\n", "x.csv, line 5: incorrect number of fields for record 2"),
-            (b"a,b\n1,2\n2,\"x\ny\n", "x.csv, line 3: the quote that opens here, in record 2, is never closed"),
+            (
+                b"a,b\n1,2\n2,\"x\ny\n",
+                "x.csv, line 3: the quote that opens here, in record 2, is never closed",
+            ),
             (b"a,b\n1,\"Acme\" Ltd\n", "x.csv, line 2: record 1 has text behind a closing quote"),
-            (b"a,b\n1,\"Pipe 5\\\" GmbH\"\n", "x.csv, line 2: record 1 has a quote behind a backslash"),
+            (
+                b"a,b\n1,\"Pipe 5\\\" GmbH\"\n",
+                "x.csv, line 2: record 1 has a quote behind a backslash",
+            ),
             (b"", "x.csv: there is nothing in the file"),
             (b"id;name\n1;x\n", "line 1: the delimiter seems to be `;`"),
             (b"id\tname\n1\tx\n", "call the file .tsv"),
             (b"sep=;\nid;name\n1;x\n", "says that the delimiter is `;`"),
             (b"PK\x03\x04\x14\0\x06\0\n", "a zip archive, as Excel's .xlsx is"),
             (b"i\0d\0,\0x\0\n\0", "save the file as UTF-8"),
-            // Split between two cells, a character is invalid in each, though valid in both together.
+            // Split between two cells, a character is invalid in each, though valid in both
+            // together.
             (b"a,b\n1,x\n\xc3,\xa9\n", "x.csv, line 3: a character in it is in two cells"),
             (b"a\n\xc3\n\xa9\n", "x.csv, line 3: a character in it is in two cells"),
-            (b"a\n\xff\xfe\n", "x.csv, line 2: Encountered invalid UTF-8 data for record 1 and field 1; save the file as UTF-8"),
+            (
+                b"a\n\xff\xfe\n",
+                "x.csv, line 2: Encountered invalid UTF-8 data for record 1 and field 1; save the file as UTF-8",
+            ),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

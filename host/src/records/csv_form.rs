@@ -36,7 +36,11 @@ impl CsvForm {
 impl From<CsvForm> for Spelled {
     fn from(form: CsvForm) -> Spelled {
         let spelled = |byte: Option<u8>| byte.map(|byte| char::from(byte).to_string());
-        Spelled { delimiter: spelled(form.delimiter), quote: spelled(form.quote), escape: spelled(form.escape) }
+        Spelled {
+            delimiter: spelled(form.delimiter),
+            quote: spelled(form.quote),
+            escape: spelled(form.escape),
+        }
     }
 }
 
@@ -46,8 +50,15 @@ impl TryFrom<Spelled> for CsvForm {
     fn try_from(spelled: Spelled) -> Result<CsvForm, String> {
         let byte = |name: &str, text: Option<String>| match text.as_deref().map(str::as_bytes) {
             None => Ok(None),
-            Some([byte]) if (byte.is_ascii_graphic() || matches!(byte, b'\t' | b' ')) && !byte.is_ascii_alphanumeric() => Ok(Some(*byte)),
-            Some(_) => Err(format!("`{name}` has to be one ASCII character that is no letter and no digit, such as \";\" or \"\\t\"")),
+            Some([byte])
+                if (byte.is_ascii_graphic() || matches!(byte, b'\t' | b' '))
+                    && !byte.is_ascii_alphanumeric() =>
+            {
+                Ok(Some(*byte))
+            }
+            Some(_) => Err(format!(
+                "`{name}` has to be one ASCII character that is no letter and no digit, such as \";\" or \"\\t\""
+            )),
         };
         let form = CsvForm {
             delimiter: byte("delimiter", spelled.delimiter)?,
@@ -55,7 +66,10 @@ impl TryFrom<Spelled> for CsvForm {
             escape: byte("escape", spelled.escape)?,
         };
         let quote = form.quote.unwrap_or(b'"');
-        if form.delimiter == Some(quote) || form.escape == Some(quote) || (form.escape.is_some() && form.escape == form.delimiter) {
+        if form.delimiter == Some(quote)
+            || form.escape == Some(quote)
+            || (form.escape.is_some() && form.escape == form.delimiter)
+        {
             return Err(
                 "`delimiter`, `quote` and `escape` have to be different characters; quotes that are doubled need no `escape`".to_owned()
             );

@@ -1,6 +1,9 @@
 //! See [`crate::fuzzing`].
 
-use super::{CsvForm, RecordOptions, RecordsError, bounds, csv::CsvReader, jsonl::JsonLinesReader, marked::MarkedReader, to_columns};
+use super::{
+    CsvForm, RecordOptions, RecordsError, bounds, csv::CsvReader, jsonl::JsonLinesReader,
+    marked::MarkedReader, to_columns,
+};
 use arrow_array::{Array, RecordBatch, StringArray, cast::AsArray};
 use std::{
     fs::File,
@@ -27,10 +30,14 @@ impl Table {
         if self.names.is_empty() {
             self.names = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
         }
-        let columns: Vec<Option<&StringArray>> = batch.columns().iter().map(|column| column.as_string_opt::<i32>()).collect();
+        let columns: Vec<Option<&StringArray>> =
+            batch.columns().iter().map(|column| column.as_string_opt::<i32>()).collect();
         for row in 0..batch.num_rows() {
-            let cell =
-                |column: &Option<&StringArray>| column.filter(|column| column.is_valid(row)).map(|column| column.value(row).to_owned());
+            let cell = |column: &Option<&StringArray>| {
+                column
+                    .filter(|column| column.is_valid(row))
+                    .map(|column| column.value(row).to_owned())
+            };
             let schema = batch.schema();
             let names = schema.fields().iter().map(|field| field.name().clone());
             self.rows.push(names.zip(columns.iter().map(cell)).collect());
@@ -40,7 +47,13 @@ impl Table {
 
 fn csv_reader(bytes: &[u8], form: CsvForm, piece: usize) -> Result<CsvReader, RecordsError> {
     let stream = BufReader::with_capacity(piece.max(1), Cursor::new(bytes.to_vec()));
-    CsvReader::new("x.csv".to_owned(), Box::new(stream), b',', &RecordOptions { id_column: None, csv: form }, ROWS)
+    CsvReader::new(
+        "x.csv".to_owned(),
+        Box::new(stream),
+        b',',
+        &RecordOptions { id_column: None, csv: form },
+        ROWS,
+    )
 }
 
 /// Golden records in CSV, which come in pieces of so many bytes.
@@ -61,7 +74,8 @@ pub fn csv(bytes: &[u8], form: CsvForm, piece: usize) -> Result<Table, RecordsEr
 /// # Errors
 /// As for a file.
 pub fn marked_csv(bytes: &[u8], piece: usize) -> Result<Table, RecordsError> {
-    let mut reader = MarkedReader::new("x.csv".to_owned(), csv_reader(bytes, CsvForm::default(), piece)?);
+    let mut reader =
+        MarkedReader::new("x.csv".to_owned(), csv_reader(bytes, CsvForm::default(), piece)?);
     let mut table = Table::default();
     while let Some(batch) = reader.next(ROWS)? {
         table.add(&batch);
@@ -89,7 +103,9 @@ pub fn jsonl(bytes: &[u8], piece: usize) -> Result<Table, RecordsError> {
 /// What its reader says.
 pub fn parquet(file: File) -> Result<u64, String> {
     let mut rows = 0;
-    for batch in super::parquet::open(file, bounds::PARQUET_ROWS).map_err(|error| error.to_string())? {
+    for batch in
+        super::parquet::open(file, bounds::PARQUET_ROWS).map_err(|error| error.to_string())?
+    {
         let batch = batch.map_err(|error| error.to_string())?;
         if bounds::too_long(&batch).is_some() {
             return Err("a record is too long".to_owned());

@@ -58,13 +58,20 @@ pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, RecordsEr
     let paths = if whole.exists() {
         vec![whole]
     } else {
-        let text =
-            whole.to_str().ok_or_else(|| RecordsError::Pattern { pattern: pattern.to_owned(), reason: "it is not text".to_owned() })?;
-        let found =
-            glob::glob(text).map_err(|error| RecordsError::Pattern { pattern: pattern.to_owned(), reason: error.msg.to_owned() })?;
+        let text = whole.to_str().ok_or_else(|| RecordsError::Pattern {
+            pattern: pattern.to_owned(),
+            reason: "it is not text".to_owned(),
+        })?;
+        let found = glob::glob(text).map_err(|error| RecordsError::Pattern {
+            pattern: pattern.to_owned(),
+            reason: error.msg.to_owned(),
+        })?;
         let mut paths = Vec::new();
         for path in found {
-            paths.push(path.map_err(|error| RecordsError::Io { file: error.path().display().to_string(), error: error.into() })?);
+            paths.push(path.map_err(|error| RecordsError::Io {
+                file: error.path().display().to_string(),
+                error: error.into(),
+            })?);
         }
         paths.sort();
         paths
@@ -74,7 +81,11 @@ pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, RecordsEr
         return Err(RecordsError::NoMatch { pattern: pattern.to_owned(), base: base.to_owned() });
     }
     if let Some(dir) = paths.iter().find(|path| path.is_dir()) {
-        let reason = format!("{} is a folder; write {}/*.parquet, or the ending your files have", dir.display(), dir.display());
+        let reason = format!(
+            "{} is a folder; write {}/*.parquet, or the ending your files have",
+            dir.display(),
+            dir.display()
+        );
         return Err(RecordsError::Pattern { pattern: pattern.to_owned(), reason });
     }
     Ok(paths)
@@ -83,7 +94,8 @@ pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, RecordsEr
 /// What a file's name says.
 pub(super) fn format_of(path: &Path) -> Result<(Format, Packing), RecordsError> {
     let unknown = || RecordsError::UnknownFormat { file: path.display().to_string() };
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(unknown)?.to_ascii_lowercase();
+    let name =
+        path.file_name().and_then(|name| name.to_str()).ok_or_else(unknown)?.to_ascii_lowercase();
     let (stem, packing) = match name.rsplit_once('.') {
         Some((stem, "gz")) => (stem, Packing::Gzip),
         Some((stem, "zst")) => (stem, Packing::Zstd),
@@ -105,15 +117,22 @@ pub(super) fn open(path: &Path, left: Option<&Arc<AtomicU64>>) -> Result<Opened,
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| RecordsError::Io { file: name.clone(), error })?;
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) && format == Format::Parquet {
-        return Err(RecordsError::Malformed { file: name, line: None, reason: "the file is empty".to_owned() });
+        return Err(RecordsError::Malformed {
+            file: name,
+            line: None,
+            reason: "the file is empty".to_owned(),
+        });
     }
     let data = if format == Format::Parquet {
         Data::Seekable(file)
     } else {
         let mut file = BufReader::with_capacity(BUFFER, file);
-        let start = file.fill_buf().map_err(|error| RecordsError::Io { file: name.clone(), error })?;
+        let start =
+            file.fill_buf().map_err(|error| RecordsError::Io { file: name.clone(), error })?;
         if let Some((other, ending)) = other_than(packing, start) {
-            let reason = format!("the file is {other}, and its name does not say so; rename it so that it ends in {ending}");
+            let reason = format!(
+                "the file is {other}, and its name does not say so; rename it so that it ends in {ending}"
+            );
             return Err(RecordsError::Malformed { file: name, line: None, reason });
         }
         let stream = unpack(Box::new(file), packing);
@@ -135,7 +154,8 @@ fn packing_of(start: &[u8]) -> Packing {
     }
 }
 
-/// Whether a stream is Parquet, by its first bytes. A column of CSV may have that name, and then text follows.
+/// Whether a stream is Parquet, by its first bytes. A column of CSV may have that name, and then
+/// text follows.
 fn is_parquet(start: &[u8]) -> bool {
     let is_text = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
     start.strip_prefix(b"PAR1").is_some_and(|rest| !rest.first().is_some_and(is_text))
@@ -151,15 +171,21 @@ fn other_than(packing: Packing, start: &[u8]) -> Option<(&'static str, &'static 
     }
 }
 
-fn unpack(stream: Box<dyn BufRead + Send>, packing: Packing) -> io::Result<Box<dyn BufRead + Send>> {
+fn unpack(
+    stream: Box<dyn BufRead + Send>,
+    packing: Packing,
+) -> io::Result<Box<dyn BufRead + Send>> {
     Ok(match packing {
         Packing::None => stream,
         Packing::Gzip => Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(stream))),
-        Packing::Zstd => Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(stream)?)),
+        Packing::Zstd => {
+            Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(stream)?))
+        }
     })
 }
 
-/// A stream that ends in an error once it has given what it may: a few bytes can be packed that unpack without end.
+/// A stream that ends in an error once it has given what it may: a few bytes can be packed that
+/// unpack without end.
 struct Limited {
     inner: Box<dyn BufRead + Send>,
     left: Arc<AtomicU64>,
@@ -168,7 +194,9 @@ struct Limited {
 impl Limited {
     /// Takes bytes off what is left.
     fn took(&self, bytes: usize) -> io::Result<()> {
-        let before = self.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(bytes as u64)));
+        let before = self
+            .left
+            .fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(bytes as u64)));
         let enough = before.is_ok_and(|left| left >= bytes as u64);
         if enough { Ok(()) } else { Err(io::Error::from(io::ErrorKind::FileTooLarge)) }
     }
@@ -201,12 +229,14 @@ impl BufRead for Limited {
 
 /// Standard input says by its first bytes what it is.
 pub(super) fn open_stdin() -> Result<Opened, RecordsError> {
-    sniff("standard input", io::stdin()).map_err(|error| RecordsError::Io { file: "standard input".to_owned(), error })
+    sniff("standard input", io::stdin())
+        .map_err(|error| RecordsError::Io { file: "standard input".to_owned(), error })
 }
 
 fn sniff(name: &str, input: impl Read + Send + 'static) -> io::Result<Opened> {
     let (start, stream) = peek(input)?;
-    let (start, mut stream) = peek(unpack(Box::new(BufReader::with_capacity(BUFFER, stream)), packing_of(&start))?)?;
+    let (start, mut stream) =
+        peek(unpack(Box::new(BufReader::with_capacity(BUFFER, stream)), packing_of(&start))?)?;
     let name = name.to_owned();
     if is_parquet(&start) {
         // Parquet is read from its end, so it has to be somewhere where there is one.
@@ -217,7 +247,11 @@ fn sniff(name: &str, input: impl Read + Send + 'static) -> io::Result<Opened> {
     }
     let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
     let format = if first == Some(&b'{') { Format::JsonLines } else { Format::Csv(b',') };
-    Ok(Opened { name, format, data: Data::Stream(Box::new(BufReader::with_capacity(BUFFER, stream))) })
+    Ok(Opened {
+        name,
+        format,
+        data: Data::Stream(Box::new(BufReader::with_capacity(BUFFER, stream))),
+    })
 }
 
 type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
@@ -244,21 +278,35 @@ mod tests {
     #[test]
     fn standard_input_is_recognised_by_its_first_bytes() {
         assert_eq!(sniffed(b"a,b\n1,2\n".to_vec()), (Format::Csv(b','), "a,b\n1,2\n".to_owned()));
-        assert_eq!(sniffed(b" {\"a\":1}\n".to_vec()), (Format::JsonLines, " {\"a\":1}\n".to_owned()));
+        assert_eq!(
+            sniffed(b" {\"a\":1}\n".to_vec()),
+            (Format::JsonLines, " {\"a\":1}\n".to_owned())
+        );
         assert_eq!(sniffed(b"PAR1\x15yz".to_vec()).0, Format::Parquet);
-        assert_eq!(sniffed(b"PAR1,b\n1,2\n".to_vec()).0, Format::Csv(b','), "a column may have that name");
+        assert_eq!(
+            sniffed(b"PAR1,b\n1,2\n".to_vec()).0,
+            Format::Csv(b','),
+            "a column may have that name"
+        );
         assert_eq!(sniffed(Vec::new()).0, Format::Csv(b','));
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(b"{\"a\":1}\n").unwrap();
         assert_eq!(sniffed(gzip.finish().unwrap()), (Format::JsonLines, "{\"a\":1}\n".to_owned()));
-        assert_eq!(sniffed(zstd::encode_all(b"a\n1\n".as_slice(), 0).unwrap()), (Format::Csv(b','), "a\n1\n".to_owned()));
+        assert_eq!(
+            sniffed(zstd::encode_all(b"a\n1\n".as_slice(), 0).unwrap()),
+            (Format::Csv(b','), "a\n1\n".to_owned())
+        );
     }
 
     #[test]
     fn what_is_something_else_than_its_name_says_is_named() {
         let dir = tempfile::tempdir().unwrap();
         for (name, bytes, is) in [
-            ("a.csv", &[0x1f, 0x8b, 8, 0][..], "gzip, and its name does not say so; rename it so that it ends in .gz"),
+            (
+                "a.csv",
+                &[0x1f, 0x8b, 8, 0][..],
+                "gzip, and its name does not say so; rename it so that it ends in .gz",
+            ),
             ("b.jsonl", &[0x28, 0xb5, 0x2f, 0xfd, 0], "ends in .zst"),
             ("c.csv", b"PAR1\x15", "ends in .parquet"),
             ("d.csv.gz", b"PAR1\x15", "ends in .parquet"),
@@ -277,11 +325,15 @@ mod tests {
         fs::write(&path, zstd::encode_all(io::repeat(b'x').take(10 << 20), 0).unwrap()).unwrap();
         assert!(fs::metadata(&path).unwrap().len() < 5_000);
         for (limit, whole) in [(10 << 20, true), ((10 << 20) - 1, false), (5, false)] {
-            let mut stream = open(&path, Some(&Arc::new(AtomicU64::new(limit)))).unwrap().data.into_stream();
+            let mut stream =
+                open(&path, Some(&Arc::new(AtomicU64::new(limit)))).unwrap().data.into_stream();
             let mut text = Vec::new();
             let read = stream.read_until(b'\n', &mut text);
             assert!(text.len() as u64 <= limit);
-            assert_eq!(read.map_err(|error| error.kind()), if whole { Ok(10 << 20) } else { Err(io::ErrorKind::FileTooLarge) });
+            assert_eq!(
+                read.map_err(|error| error.kind()),
+                if whole { Ok(10 << 20) } else { Err(io::ErrorKind::FileTooLarge) }
+            );
         }
     }
 
@@ -302,9 +354,18 @@ mod tests {
         for name in ["b.csv", "a.csv", "c.txt"] {
             fs::write(dir.path().join(name), "x").unwrap();
         }
-        let names: Vec<_> = find("*.csv", dir.path()).unwrap().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        let names: Vec<_> = find("*.csv", dir.path())
+            .unwrap()
+            .iter()
+            .map(|path| path.file_name().unwrap().to_owned())
+            .collect();
         assert_eq!(names, ["a.csv", "b.csv"]);
-        assert!(find("*.parquet", dir.path()).unwrap_err().to_string().contains("nothing matches `*.parquet`"));
+        assert!(
+            find("*.parquet", dir.path())
+                .unwrap_err()
+                .to_string()
+                .contains("nothing matches `*.parquet`")
+        );
         assert!(find(".", dir.path()).unwrap_err().to_string().contains("is a folder"));
     }
 }

@@ -1,7 +1,8 @@
 //! JSON Lines: one object per line.
 //!
-//! A line is parsed once, into slices of its own text, and a column is those slices: JSON values as the file spells them, each of a type of
-//! its own. So nothing is lost on the way, and no value is read otherwise because of its neighbours.
+//! A line is parsed once, into slices of its own text, and a column is those slices: JSON values as
+//! the file spells them, each of a type of its own. So nothing is lost on the way, and no value is
+//! read otherwise because of its neighbours.
 
 use super::{
     RecordsError,
@@ -38,7 +39,8 @@ struct Columns {
 }
 
 impl Columns {
-    /// The column of a name. Records mostly have the same columns in the same order, so `hint` is mostly right.
+    /// The column of a name. Records mostly have the same columns in the same order, so `hint` is
+    /// mostly right.
     fn find(&mut self, name: &str, hint: usize) -> usize {
         if self.names.get(hint).is_some_and(|known| known == name) {
             return hint;
@@ -87,7 +89,9 @@ impl JsonLinesReader {
             let mut deserializer = serde_json::Deserializer::from_str(&self.text[range]);
             let visitor = Row { columns: &mut columns, base: self.text.as_ptr() as usize };
             let parsed = deserializer.deserialize_map(visitor).and_then(|()| deserializer.end());
-            parsed.map_err(|error| self.malformed(line, format!("not a JSON object on one line: {error}")))?;
+            parsed.map_err(|error| {
+                self.malformed(line, format!("not a JSON object on one line: {error}"))
+            })?;
             columns.rows += 1;
             for values in &mut columns.values {
                 values.resize(columns.rows, None);
@@ -99,7 +103,12 @@ impl JsonLinesReader {
     fn batch(&self, columns: Columns) -> Result<RecordBatch, RecordsError> {
         let fields: Vec<Field> = columns.names.iter().map(|name| json_field(name)).collect();
         let texts = |ranges: &Vec<Option<Range<usize>>>| -> ArrayRef {
-            Arc::new(ranges.iter().map(|range| range.clone().map(|range| &self.text[range])).collect::<StringArray>())
+            Arc::new(
+                ranges
+                    .iter()
+                    .map(|range| range.clone().map(|range| &self.text[range]))
+                    .collect::<StringArray>(),
+            )
         };
         let arrays = columns.values.iter().map(texts).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(columns.rows));
@@ -113,7 +122,9 @@ impl JsonLinesReader {
 
     fn io_error(&self, error: std::io::Error) -> RecordsError {
         match error.kind() {
-            std::io::ErrorKind::InvalidData => self.malformed(self.line + 1, format!("{error}; JSON Lines are UTF-8")),
+            std::io::ErrorKind::InvalidData => {
+                self.malformed(self.line + 1, format!("{error}; JSON Lines are UTF-8"))
+            }
             _ => RecordsError::Io { file: self.name.clone(), error },
         }
     }
@@ -183,12 +194,14 @@ mod tests {
     use std::io::Cursor;
 
     fn read(text: &str) -> Result<RecordBatch, RecordsError> {
-        let mut reader = JsonLinesReader::new("x.jsonl".to_owned(), Box::new(Cursor::new(text.to_owned())));
+        let mut reader =
+            JsonLinesReader::new("x.jsonl".to_owned(), Box::new(Cursor::new(text.to_owned())));
         Ok(reader.next(1_000)?.unwrap())
     }
 
     fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
-        let array = batch.column_by_name(name).unwrap().as_any().downcast_ref::<StringArray>().unwrap();
+        let array =
+            batch.column_by_name(name).unwrap().as_any().downcast_ref::<StringArray>().unwrap();
         array.iter().map(|text| text.map(str::to_owned)).collect()
     }
 
@@ -216,14 +229,21 @@ mod tests {
         };
         assert_eq!(read(&columns(MAX_COLUMNS - 1)).unwrap().num_columns(), MAX_COLUMNS);
         let error = read(&columns(MAX_COLUMNS)).unwrap_err().to_string();
-        assert!(error.contains("x.jsonl, line 2") && error.contains("more than 2000 columns"), "{error}");
+        assert!(
+            error.contains("x.jsonl, line 2") && error.contains("more than 2000 columns"),
+            "{error}"
+        );
     }
 
     #[test]
     fn what_is_wrong_is_said_with_file_and_line() {
-        for (text, line) in
-            [("{\"a\":1}\n{\"a\":\n", 2), ("[1]\n", 1), ("{\"a\":1} {\"a\":2}\n", 1), ("{\"a\":1,\"a\":2}\n", 1), ("\n\nnonsense\n", 3)]
-        {
+        for (text, line) in [
+            ("{\"a\":1}\n{\"a\":\n", 2),
+            ("[1]\n", 1),
+            ("{\"a\":1} {\"a\":2}\n", 1),
+            ("{\"a\":1,\"a\":2}\n", 1),
+            ("\n\nnonsense\n", 3),
+        ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(&format!("x.jsonl, line {line}")), "{error}");
         }

@@ -1,8 +1,8 @@
 //! Golden records from files: CSV, JSON Lines and Parquet, as a stream of Arrow batches.
 //!
-//! One idea runs through all readers: a value keeps the spelling it has in the file. CSV is text throughout, so that a postal code keeps
-//! its zeros; JSON Lines are JSON values, so that an id written as `4.92564112121e11` can be judged for what it is; Parquet brings its own
-//! types.
+//! One idea runs through all readers: a value keeps the spelling it has in the file. CSV is text
+//! throughout, so that a postal code keeps its zeros; JSON Lines are JSON values, so that an id
+//! written as `4.92564112121e11` can be judged for what it is; Parquet brings its own types.
 
 pub mod bounds;
 mod columns;
@@ -48,7 +48,9 @@ pub enum RecordsError {
         reason: String,
     },
     /// A file whose name does not say what is in it.
-    #[error("{file}: golden records come as .csv, .jsonl, .ndjson or .parquet; .csv and .jsonl also with .gz or .zst behind")]
+    #[error(
+        "{file}: golden records come as .csv, .jsonl, .ndjson or .parquet; .csv and .jsonl also with .gz or .zst behind"
+    )]
     UnknownFormat {
         /// The file.
         file: String,
@@ -110,12 +112,16 @@ enum Reader {
 }
 
 impl RecordSource {
-    /// Finds the files. `pattern` is a path, a glob, or `-` for standard input; a relative one is relative to
-    /// `base`. Files come in the order of their paths.
+    /// Finds the files. `pattern` is a path, a glob, or `-` for standard input; a relative one is
+    /// relative to `base`. Files come in the order of their paths.
     ///
     /// # Errors
     /// If nothing matches, or a name does not say what is in the file.
-    pub fn open(pattern: &str, base: &Path, options: RecordOptions) -> Result<RecordSource, RecordsError> {
+    pub fn open(
+        pattern: &str,
+        base: &Path,
+        options: RecordOptions,
+    ) -> Result<RecordSource, RecordsError> {
         let inputs = if pattern == "-" { Vec::new() } else { input::find(pattern, base)? };
         Ok(RecordSource { stdin: pattern == "-", ..RecordSource::of(inputs, options)? })
     }
@@ -128,11 +134,18 @@ impl RecordSource {
         for path in &inputs {
             input::format_of(path)?;
         }
-        Ok(RecordSource { files: inputs.clone().into_iter(), inputs, stdin: false, options, left: None, open: None })
+        Ok(RecordSource {
+            files: inputs.clone().into_iter(),
+            inputs,
+            stdin: false,
+            options,
+            left: None,
+            open: None,
+        })
     }
 
-    /// With a limit of how many bytes of text may come out of its files, once they are unpacked. What is beyond it is an
-    /// [`io::ErrorKind::FileTooLarge`].
+    /// With a limit of how many bytes of text may come out of its files, once they are unpacked.
+    /// What is beyond it is an [`io::ErrorKind::FileTooLarge`].
     #[must_use]
     pub fn limited(self, bytes: u64) -> RecordSource {
         RecordSource { left: Some(Arc::new(AtomicU64::new(bytes))), ..self }
@@ -156,12 +169,21 @@ impl RecordSource {
         Ok(Some(match (format, data) {
             (Format::Parquet, input::Data::Seekable(file)) => {
                 let reader = parquet::open(file, max_rows.min(bounds::PARQUET_ROWS));
-                let reader =
-                    reader.map_err(|error| RecordsError::Malformed { file: name.clone(), line: None, reason: error.to_string() })?;
+                let reader = reader.map_err(|error| RecordsError::Malformed {
+                    file: name.clone(),
+                    line: None,
+                    reason: error.to_string(),
+                })?;
                 Reader::Parquet(name, reader, 0)
             }
             (Format::Csv(delimiter), data) => {
-                let csv = csv::CsvReader::new(name.clone(), data.into_stream(), delimiter, &self.options, max_rows)?;
+                let csv = csv::CsvReader::new(
+                    name.clone(),
+                    data.into_stream(),
+                    delimiter,
+                    &self.options,
+                    max_rows,
+                )?;
                 Reader::Csv(Box::new(marked::MarkedReader::new(name, csv)))
             }
             (_, data) => Reader::JsonLines(jsonl::JsonLinesReader::new(name, data.into_stream())),
@@ -183,11 +205,20 @@ impl Records for RecordSource {
                 Reader::Csv(reader) => reader.next(max_rows)?,
                 Reader::JsonLines(reader) => reader.next(max_rows)?,
                 Reader::Parquet(name, reader, records) => {
-                    let malformed = |reason: String| RecordsError::Malformed { file: name.clone(), line: None, reason };
-                    let batch = reader.next().transpose().map_err(|error| malformed(error.to_string()))?;
+                    let malformed = |reason: String| RecordsError::Malformed {
+                        file: name.clone(),
+                        line: None,
+                        reason,
+                    };
+                    let batch =
+                        reader.next().transpose().map_err(|error| malformed(error.to_string()))?;
                     if let Some(batch) = &batch {
                         if let Some(row) = bounds::too_long(batch) {
-                            return Err(malformed(format!("record {} {}", *records + row as u64 + 1, bounds::TOO_LONG)));
+                            return Err(malformed(format!(
+                                "record {} {}",
+                                *records + row as u64 + 1,
+                                bounds::TOO_LONG
+                            )));
                         }
                         *records += batch.num_rows() as u64;
                     }

@@ -1,11 +1,15 @@
-//! Parquet, with its own types. Texts are views of the pages that they stand in: a value that a dictionary repeats is in memory once.
+//! Parquet, with its own types. Texts are views of the pages that they stand in: a value that a
+//! dictionary repeats is in memory once.
 
 use super::parquet_pages;
 use crate::contained::contained;
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use parquet::{
-    arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    arrow::arrow_reader::{
+        ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+        ParquetRecordBatchReaderBuilder,
+    },
     basic::Type,
     errors::ParquetError,
 };
@@ -28,7 +32,8 @@ impl Iterator for ParquetReader {
 }
 
 pub(super) fn open(file: File, batch_rows: usize) -> Result<ParquetReader, ParquetError> {
-    contained(|| open_file(file, batch_rows), ParquetError::General).map(|reader| ParquetReader(Some(reader)))
+    contained(|| open_file(file, batch_rows), ParquetError::General)
+        .map(|reader| ParquetReader(Some(reader)))
 }
 
 fn open_file(file: File, batch_rows: usize) -> Result<ParquetRecordBatchReader, ParquetError> {
@@ -37,20 +42,28 @@ fn open_file(file: File, batch_rows: usize) -> Result<ParquetRecordBatchReader, 
     parquet_pages::check(&file, found.metadata())?;
     let options = ArrowReaderOptions::new().with_schema(Arc::new(as_read(&found)));
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)?;
-    ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_batch_size(batch_rows).build()
+    ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+        .with_batch_size(batch_rows)
+        .build()
 }
 
-/// The schema with texts as views, and with times of INT96, which Spark, Hive and Impala write, in microseconds: in nanoseconds, 64 bits end in the
-/// year 2262, and a later time would become another one.
+/// The schema with texts as views, and with times of INT96, which Spark, Hive and Impala write, in
+/// microseconds: in nanoseconds, 64 bits end in the year 2262, and a later time would become
+/// another one.
 fn as_read(found: &ArrowReaderMetadata) -> Schema {
     let file = found.metadata().file_metadata().schema_descr();
     let long = |field: &Field| {
-        let column = file.root_schema().get_fields().iter().find(|column| column.name() == field.name());
-        column.is_some_and(|column| column.is_primitive() && column.get_physical_type() == Type::INT96)
+        let column =
+            file.root_schema().get_fields().iter().find(|column| column.name() == field.name());
+        column.is_some_and(|column| {
+            column.is_primitive() && column.get_physical_type() == Type::INT96
+        })
     };
     let schema = found.schema();
     let fields = schema.fields().iter().map(|field| match long(field) {
-        true => Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, None))),
+        true => Arc::new(
+            field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, None)),
+        ),
         false => with_views(field),
     });
     Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
@@ -72,7 +85,9 @@ fn with_views(field: &Arc<Field>) -> Arc<Field> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Array, ArrayRef, StringArray, cast::AsArray, types::TimestampMicrosecondType};
+    use arrow_array::{
+        Array, ArrayRef, StringArray, cast::AsArray, types::TimestampMicrosecondType,
+    };
     use parquet::{
         arrow::ArrowWriter,
         basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
@@ -94,10 +109,12 @@ mod tests {
         ];
         for codec in codecs {
             let texts = StringArray::from(vec!["Ada"; 100]);
-            let batch = RecordBatch::try_from_iter([("name", Arc::new(texts) as ArrayRef)]).unwrap();
+            let batch =
+                RecordBatch::try_from_iter([("name", Arc::new(texts) as ArrayRef)]).unwrap();
             let mut file = tempfile::tempfile().unwrap();
             let properties = WriterProperties::builder().set_compression(codec).build();
-            let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
+            let mut writer =
+                ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
             writer.write(&batch).unwrap();
             writer.close().unwrap();
             let read = open(file, 100).unwrap().next().unwrap().unwrap();
@@ -121,14 +138,19 @@ mod tests {
             std::io::Write::write_all(&mut file, &changed).unwrap();
             if let Ok(reader) = open(file, 100) {
                 let batches: Vec<_> = reader.take(10).collect();
-                assert!(batches.iter().rev().skip(1).all(Result::is_ok), "nothing comes after what cannot be read");
+                assert!(
+                    batches.iter().rev().skip(1).all(Result::is_ok),
+                    "nothing comes after what cannot be read"
+                );
             }
         }
     }
 
     #[test]
     fn times_of_spark_keep_their_year() {
-        let schema = Arc::new(parse_message_type("message spark { REQUIRED INT96 at; REQUIRED INT32 n; }").unwrap());
+        let schema = Arc::new(
+            parse_message_type("message spark { REQUIRED INT96 at; REQUIRED INT32 n; }").unwrap(),
+        );
         let mut file = tempfile::tempfile().unwrap();
         let mut writer = SerializedFileWriter::new(&mut file, schema, Arc::default()).unwrap();
         let mut group = writer.next_row_group().unwrap();

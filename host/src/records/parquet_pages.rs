@@ -1,5 +1,6 @@
-//! How much memory the pages of a Parquet file take. A page is unpacked whole before anything of it can be looked at, and a few bytes unpack to
-//! gigabytes, so sizes are looked at first: in the header of each page, and where a codec unpacks whatever there is, by unpacking it to nowhere.
+//! How much memory the pages of a Parquet file take. A page is unpacked whole before anything of it
+//! can be looked at, and a few bytes unpack to gigabytes, so sizes are looked at first: in the
+//! header of each page, and where a codec unpacks whatever there is, by unpacking it to nowhere.
 
 use brotli::Decompressor;
 use flate2::read::MultiGzDecoder;
@@ -10,7 +11,8 @@ use std::{
     io::{self, BufReader, Read, Seek, SeekFrom},
 };
 
-/// Bytes of the pages that are unpacked at one time: of each column its largest page and its dictionary.
+/// Bytes of the pages that are unpacked at one time: of each column its largest page and its
+/// dictionary.
 const MAX_PAGES: u64 = 256 << 20;
 /// Bytes of the file's description of itself.
 const MAX_FOOTER: u32 = 16 << 20;
@@ -23,11 +25,13 @@ const MAX_HEADER: u64 = 4 << 20;
 /// Structures within structures of a header.
 const MAX_DEPTH: u32 = 8;
 
-/// Values of one page. Some encodings have a number for each in memory, and need no byte of the file for it.
+/// Values of one page. Some encodings have a number for each in memory, and need no byte of the
+/// file for it.
 const MAX_VALUES: i64 = 8 << 20;
 
 const DICTIONARY: i64 = 2;
-/// Each text says how much of the one before it repeats, so a few bytes are any number of long texts.
+/// Each text says how much of the one before it repeats, so a few bytes are any number of long
+/// texts.
 const DELTA_BYTE_ARRAY: i64 = 7;
 
 fn refused(reason: impl Into<String>) -> ParquetError {
@@ -57,7 +61,9 @@ pub(super) fn check_footer(mut file: &File) -> Result<(), ParquetError> {
     file.seek(SeekFrom::Start(at - u64::from(length)))?;
     let mut footer = Compact { read: BufReader::new(file.take(u64::from(length))), used: 0 };
     match footer.nesting() {
-        Ok(depth) if depth > MAX_NESTING => Err(refused(format!("its columns are nested more than {MAX_NESTING} deep"))),
+        Ok(depth) if depth > MAX_NESTING => {
+            Err(refused(format!("its columns are nested more than {MAX_NESTING} deep")))
+        }
         Ok(_) => Ok(()),
         Err(error) => Err(refused(format!("its description of itself cannot be read: {error}"))),
     }
@@ -68,11 +74,19 @@ pub(super) fn check(file: &File, metadata: &ParquetMetaData) -> Result<(), Parqu
     for group in metadata.row_groups() {
         let mut together = 0;
         for column in group.columns() {
-            let start = column.dictionary_page_offset().into_iter().chain([column.data_page_offset()]).min().unwrap_or(0);
-            let (Ok(start), Ok(length)) = (u64::try_from(start), u64::try_from(column.compressed_size())) else {
+            let start = column
+                .dictionary_page_offset()
+                .into_iter()
+                .chain([column.data_page_offset()])
+                .min()
+                .unwrap_or(0);
+            let (Ok(start), Ok(length)) =
+                (u64::try_from(start), u64::try_from(column.compressed_size()))
+            else {
                 return Err(refused("a column has a place that none can have"));
             };
-            let largest = check_chunk(file, start, length, column.num_values(), column.compression())?;
+            let largest =
+                check_chunk(file, start, length, column.num_values(), column.compression())?;
             together += largest;
             if together > MAX_PAGES {
                 return Err(refused(format!(
@@ -87,13 +101,22 @@ pub(super) fn check(file: &File, metadata: &ParquetMetaData) -> Result<(), Parqu
 }
 
 /// Bytes of the largest page and of the dictionary of a column.
-fn check_chunk(mut file: &File, start: u64, length: u64, values: i64, compression: Compression) -> Result<u64, ParquetError> {
+fn check_chunk(
+    mut file: &File,
+    start: u64,
+    length: u64,
+    values: i64,
+    compression: Compression,
+) -> Result<u64, ParquetError> {
     let end = start.saturating_add(length);
     let (mut at, mut seen) = (start, 0);
     let (mut page, mut dictionary) = (0, 0);
     while at < end && seen < values {
         file.seek(SeekFrom::Start(at))?;
-        let mut header = Compact { read: BufReader::with_capacity(256, file.take(MAX_HEADER.min(end - at))), used: 0 };
+        let mut header = Compact {
+            read: BufReader::with_capacity(256, file.take(MAX_HEADER.min(end - at))),
+            used: 0,
+        };
         let found = header.page().map_err(|error| malformed(&error))?;
         let data = at + header.used;
         if found.compressed > end.saturating_sub(data) {
@@ -105,7 +128,10 @@ fn check_chunk(mut file: &File, start: u64, length: u64, values: i64, compressio
             ));
         }
         if found.values > MAX_VALUES {
-            return Err(refused(format!("a page has {} values, more than {MAX_VALUES}: write it with smaller pages", found.values)));
+            return Err(refused(format!(
+                "a page has {} values, more than {MAX_VALUES}: write it with smaller pages",
+                found.values
+            )));
         }
         let largest = if found.kind == DICTIONARY { &mut dictionary } else { &mut page };
         *largest = found.unpacked.max(*largest);
@@ -113,7 +139,13 @@ fn check_chunk(mut file: &File, start: u64, length: u64, values: i64, compressio
             return Ok(page + dictionary);
         }
         if found.is_packed {
-            check_unpacked(file, data + found.levels, found.compressed.saturating_sub(found.levels), &found, compression)?;
+            check_unpacked(
+                file,
+                data + found.levels,
+                found.compressed.saturating_sub(found.levels),
+                &found,
+                compression,
+            )?;
         }
         seen += found.values;
         at = data + found.compressed;
@@ -122,7 +154,13 @@ fn check_chunk(mut file: &File, start: u64, length: u64, values: i64, compressio
 }
 
 /// That a page unpacks to what its header says, where the codec would not stop there.
-fn check_unpacked(mut file: &File, at: u64, length: u64, page: &Page, compression: Compression) -> Result<(), ParquetError> {
+fn check_unpacked(
+    mut file: &File,
+    at: u64,
+    length: u64,
+    page: &Page,
+    compression: Compression,
+) -> Result<(), ParquetError> {
     let most = page.unpacked.saturating_sub(page.levels);
     let mut packed = || -> io::Result<_> {
         file.seek(SeekFrom::Start(at))?;
@@ -138,7 +176,9 @@ fn check_unpacked(mut file: &File, at: u64, length: u64, page: &Page, compressio
         _ => return Ok(()),
     };
     match unpacked {
-        Ok(unpacked) if unpacked > most => Err(refused("a page unpacks to more than its header says")),
+        Ok(unpacked) if unpacked > most => {
+            Err(refused("a page unpacks to more than its header says"))
+        }
         _ => Ok(()),
     }
 }
@@ -369,7 +409,11 @@ mod tests {
     ];
 
     fn written(texts: &[String], properties: WriterProperties) -> File {
-        let batch = RecordBatch::try_from_iter([("name", Arc::new(StringArray::from(texts.to_vec())) as ArrayRef)]).unwrap();
+        let batch = RecordBatch::try_from_iter([(
+            "name",
+            Arc::new(StringArray::from(texts.to_vec())) as ArrayRef,
+        )])
+        .unwrap();
         let mut file = tempfile::tempfile().unwrap();
         let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
@@ -378,7 +422,9 @@ mod tests {
     }
 
     fn properties(codec: Compression, version: WriterVersion) -> WriterPropertiesBuilder {
-        let sizes = WriterProperties::builder().set_dictionary_enabled(false).set_data_page_size_limit(1 << 30);
+        let sizes = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_data_page_size_limit(1 << 30);
         sizes.set_compression(codec).set_writer_version(version)
     }
 
@@ -387,7 +433,10 @@ mod tests {
         let texts = vec!["x".repeat(1 << 20); 300];
         for codec in CODECS {
             for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
-                let file = written(&texts, properties(codec(), version).set_encoding(Encoding::PLAIN).build());
+                let file = written(
+                    &texts,
+                    properties(codec(), version).set_encoding(Encoding::PLAIN).build(),
+                );
                 let error = open(file, 64).err().unwrap().to_string();
                 assert!(error.contains("256 MiB") && error.contains("`name`"), "{error}");
             }
@@ -396,8 +445,12 @@ mod tests {
 
     #[test]
     fn texts_that_repeat_the_one_before_are_refused() {
-        let properties = properties(Compression::SNAPPY, WriterVersion::PARQUET_2_0).set_encoding(Encoding::DELTA_BYTE_ARRAY);
-        let error = open(written(&vec!["x".repeat(1 << 20); 300], properties.build()), 64).err().unwrap().to_string();
+        let properties = properties(Compression::SNAPPY, WriterVersion::PARQUET_2_0)
+            .set_encoding(Encoding::DELTA_BYTE_ARRAY);
+        let error = open(written(&vec!["x".repeat(1 << 20); 300], properties.build()), 64)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("DELTA_BYTE_ARRAY"), "{error}");
     }
 
@@ -406,7 +459,8 @@ mod tests {
         for codec in [CODECS[1], CODECS[2]] {
             let texts = vec!["x".repeat(1 << 20); 4];
             let mut file = written(&texts, properties(codec(), WriterVersion::PARQUET_1_0).build());
-            // The header of the first page begins behind the four letters: its type, its size, and what it unpacks to.
+            // The header of the first page begins behind the four letters: its type, its size, and
+            // what it unpacks to.
             let mut bytes = Vec::new();
             file.seek(SeekFrom::Start(0)).unwrap();
             file.read_to_end(&mut bytes).unwrap();
@@ -420,7 +474,10 @@ mod tests {
                 Err(error) => error.to_string(),
                 Ok(next) => next.unwrap().unwrap_err().to_string(),
             };
-            assert!(error.contains("more than its header says") || error.contains("doesn't match"), "{error}");
+            assert!(
+                error.contains("more than its header says") || error.contains("doesn't match"),
+                "{error}"
+            );
         }
     }
 
@@ -461,7 +518,10 @@ mod tests {
     #[test]
     fn a_text_that_a_dictionary_repeats_is_in_memory_once() {
         let texts = vec!["x".repeat(1 << 20); 1_024];
-        let file = written(&texts, WriterProperties::builder().set_dictionary_page_size_limit(8 << 20).build());
+        let file = written(
+            &texts,
+            WriterProperties::builder().set_dictionary_page_size_limit(8 << 20).build(),
+        );
         let batch = open(file, 1_024).unwrap().next().unwrap().unwrap();
         assert_eq!(batch.num_rows(), 1_024);
         assert!(batch.get_array_memory_size() < 16 << 20, "{}", batch.get_array_memory_size());

@@ -1,6 +1,8 @@
-//! CSV as RFC 4180 has it, or not at all: parsers repair what is wrong with quotes, each in its own way, and a repaired value is a wrong one.
+//! CSV as RFC 4180 has it, or not at all: parsers repair what is wrong with quotes, each in its own
+//! way, and a repaired value is a wrong one.
 //!
-//! This looks at the bytes before the parser does, and counts their lines, which the parser does not: a record may have several.
+//! This looks at the bytes before the parser does, and counts their lines, which the parser does
+//! not: a record may have several.
 
 use std::collections::VecDeque;
 
@@ -59,7 +61,16 @@ pub(super) struct Strict {
 impl Strict {
     pub(super) fn new(dialect: Dialect) -> Strict {
         let (line, at) = (1, At::Record);
-        Strict { dialect, at, line, after_return: false, backslash: false, opened: 1, records: 0, lines: VecDeque::new() }
+        Strict {
+            dialect,
+            at,
+            line,
+            after_return: false,
+            backslash: false,
+            opened: 1,
+            records: 0,
+            lines: VecDeque::new(),
+        }
     }
 
     /// The line of a record that has not been taken yet, or the last line.
@@ -89,7 +100,8 @@ impl Strict {
         while let Some(&byte) = bytes.get(next) {
             match self.at {
                 At::Bare => {
-                    // Most of a file: on to the end of the line, past its cells, if there is no quote in it.
+                    // Most of a file: on to the end of the line, past its cells, if there is no
+                    // quote in it.
                     let rest = &bytes[next..];
                     match memchr::memchr3(quote, b'\n', b'\r', rest) {
                         None => {
@@ -137,14 +149,20 @@ impl Strict {
                 At::Quoted => {
                     let rest = &bytes[next..];
                     let end = match escape {
-                        Some(escape) => rest.iter().position(|byte| *byte == quote || *byte == escape),
+                        Some(escape) => {
+                            rest.iter().position(|byte| *byte == quote || *byte == escape)
+                        }
                         None => memchr::memchr(quote, rest),
                     };
                     let text = &rest[..end.unwrap_or(rest.len())];
                     self.breaks_in(text);
                     let Some(end) = end else { return Ok(()) };
                     next += end;
-                    self.at = if escape == Some(rest[end]) { At::Escaped } else { At::Quote { after_backslash: self.backslash } };
+                    self.at = if escape == Some(rest[end]) {
+                        At::Escaped
+                    } else {
+                        At::Quote { after_backslash: self.backslash }
+                    };
                     if self.at != At::Escaped {
                         self.backslash = false;
                     }
@@ -197,10 +215,13 @@ impl Strict {
         if bytes.is_empty() {
             return;
         }
-        self.at = match bytes.iter().rposition(|byte| *byte != b' ' || self.dialect.delimiter == b' ') {
-            Some(last) if bytes[last] == self.dialect.delimiter => At::Cell { spaces: last + 1 < bytes.len() },
-            _ => At::Bare,
-        };
+        self.at =
+            match bytes.iter().rposition(|byte| *byte != b' ' || self.dialect.delimiter == b' ') {
+                Some(last) if bytes[last] == self.dialect.delimiter => {
+                    At::Cell { spaces: last + 1 < bytes.len() }
+                }
+                _ => At::Bare,
+            };
     }
 
     fn open(&mut self, spaces: bool) -> Result<(), Fault> {
@@ -211,7 +232,8 @@ impl Strict {
             );
             return Err(Fault { line: self.line, reason });
         }
-        (self.at, self.opened, self.backslash, self.after_return) = (At::Quoted, self.line, false, false);
+        (self.at, self.opened, self.backslash, self.after_return) =
+            (At::Quoted, self.line, false, false);
         Ok(())
     }
 
@@ -222,7 +244,9 @@ impl Strict {
                 "record {record} has a quote behind a backslash, and text behind it; CSV doubles a quote inside a quoted cell (`\"\"`): write the file again so, or say so in the project file: records = {{ files = …, escape = \"\\\\\" }}"
             )
         } else {
-            format!("record {record} has text behind a closing quote; double a quote inside a quoted cell (`\"\"`)")
+            format!(
+                "record {record} has text behind a closing quote; double a quote inside a quoted cell (`\"\"`)"
+            )
         };
         Fault { line: self.line, reason }
     }
@@ -257,14 +281,21 @@ mod tests {
 
     fn check(text: &[u8], dialect: Dialect, piece: usize) -> Result<Vec<u64>, (u64, String)> {
         let mut strict = Strict::new(dialect);
-        let seen = text.chunks(piece.max(1)).try_for_each(|piece| strict.see(piece)).and_then(|()| strict.end());
+        let seen = text
+            .chunks(piece.max(1))
+            .try_for_each(|piece| strict.see(piece))
+            .and_then(|()| strict.end());
         seen.map(|()| strict.lines.into()).map_err(|fault| (fault.line, fault.reason))
     }
 
     #[test]
     fn what_is_no_csv_is_found_wherever_the_pieces_end() {
         let cases: [(&str, u64, &str); 8] = [
-            ("a,b\n1,x\n2,\"y\n3,z\n", 3, "the quote that opens here, in record 2, is never closed"),
+            (
+                "a,b\n1,x\n2,\"y\n3,z\n",
+                3,
+                "the quote that opens here, in record 2, is never closed",
+            ),
             ("a,b\n1,\"Acme\" Ltd\n", 2, "record 1 has text behind a closing quote"),
             ("a,b\n1,\"Pipe 5\\\" GmbH\"\n", 2, "has a quote behind a backslash"),
             ("a,b\n\"x\ny\",2\n\"\" ,3\n", 4, "record 2 has text behind a closing quote"),
@@ -276,7 +307,10 @@ mod tests {
         for (text, line, reason) in cases {
             for piece in 1..=text.len() {
                 let (at, said) = check(text.as_bytes(), RFC, piece).unwrap_err();
-                assert!(at == line && said.contains(reason), "{text:?} by {piece}: line {at}: {said}");
+                assert!(
+                    at == line && said.contains(reason),
+                    "{text:?} by {piece}: line {at}: {said}"
+                );
             }
         }
     }
@@ -294,7 +328,11 @@ mod tests {
         ];
         for (text, dialect, lines) in cases {
             for piece in 1..=text.len() {
-                assert_eq!(check(text.as_bytes(), dialect, piece).unwrap(), lines, "{text:?} by {piece}");
+                assert_eq!(
+                    check(text.as_bytes(), dialect, piece).unwrap(),
+                    lines,
+                    "{text:?} by {piece}"
+                );
             }
         }
     }

@@ -1,4 +1,5 @@
-//! The file of rejects. It is written beside its place and moved there when it is whole; it holds personal data, so only its owner can read it.
+//! The file of rejects. It is written beside its place and moved there when it is whole; it holds
+//! personal data, so only its owner can read it.
 
 use super::{
     LeftOut, RejectsError,
@@ -21,9 +22,11 @@ use std::{
 use tempfile::NamedTempFile;
 
 /// What became of a record. No such column is ever written to a CRM.
-const COLUMNS: [&str; 6] = ["__outcome", "__row", "__provider_id", "__http_status", "__code", "__message"];
+const COLUMNS: [&str; 6] =
+    ["__outcome", "__row", "__provider_id", "__http_status", "__code", "__message"];
 /// Columns of an earlier file of rejects, which make room for new ones.
-pub(super) const EARLIER: [&str; 8] = ["__outcome", "__row", "__provider_id", "__http_status", "__code", "__message", JSON, MISSING];
+pub(super) const EARLIER: [&str; 8] =
+    ["__outcome", "__row", "__provider_id", "__http_status", "__code", "__message", JSON, MISSING];
 /// Columns that are remembered as left out; files differ in their columns, but not by the thousand.
 const MAX_LEFT_OUT: usize = 1_000;
 
@@ -53,7 +56,8 @@ pub(super) struct Output {
     left_out: Vec<LeftOut>,
 }
 
-/// What all records together have, which the header of a CSV file has to say before the first of them.
+/// What all records together have, which the header of a CSV file has to say before the first of
+/// them.
 #[derive(Default)]
 struct Seen {
     /// Columns of the golden records, in the order in which they were first seen.
@@ -83,7 +87,14 @@ struct Fate<'e> {
 impl Output {
     pub(super) fn create(format: Format, csv: CsvForm, dir: &Path) -> io::Result<Output> {
         let lines = BufWriter::with_capacity(1 << 18, temporary(dir)?);
-        Ok(Output { format, csv, lines, line: Vec::new(), seen: Seen::default(), left_out: Vec::new() })
+        Ok(Output {
+            format,
+            csv,
+            lines,
+            line: Vec::new(),
+            seen: Seen::default(),
+            left_out: Vec::new(),
+        })
     }
 
     /// Takes note of the columns of records that come next.
@@ -94,7 +105,9 @@ impl Output {
             }
         }
         for column in rows.left_out() {
-            if self.left_out.len() < MAX_LEFT_OUT && !self.left_out.iter().any(|known| known.name == column.name) {
+            if self.left_out.len() < MAX_LEFT_OUT
+                && !self.left_out.iter().any(|known| known.name == column.name)
+            {
                 self.left_out.push(column.clone());
             }
         }
@@ -104,8 +117,12 @@ impl Output {
     pub(super) fn push(&mut self, record: Option<(&Rows, usize)>, entry: &Entry) -> io::Result<()> {
         self.line.clear();
         self.line.push(b'{');
-        let written = record.map(|(rows, row)| rows.push(row, &mut self.line)).transpose()?.unwrap_or_default();
-        self.seen.fewest = Some(self.seen.fewest.map_or(written.values, |fewest| fewest.min(written.values)));
+        let written = record
+            .map(|(rows, row)| rows.push(row, &mut self.line))
+            .transpose()?
+            .unwrap_or_default();
+        self.seen.fewest =
+            Some(self.seen.fewest.map_or(written.values, |fewest| fewest.min(written.values)));
         self.seen.typed |= written.typed;
         if written.values > 0 {
             self.line.push(b',');
@@ -124,10 +141,13 @@ impl Output {
         self.lines.write_all(&self.line)
     }
 
-    /// A word of the CRM's for a spreadsheet, which would take it for a formula if it began like one.
+    /// A word of the CRM's for a spreadsheet, which would take it for a formula if it began like
+    /// one.
     fn no_formula<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.format {
-            Format::Csv if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => Cow::Owned(format!("'{text}")),
+            Format::Csv if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => {
+                Cow::Owned(format!("'{text}"))
+            }
             _ => Cow::Borrowed(text),
         }
     }
@@ -158,7 +178,12 @@ impl Output {
             Format::JsonLines => Ok(lines),
             Format::Csv => {
                 lines.rewind()?;
-                as_csv(BufReader::with_capacity(1 << 18, lines), &self.seen, self.csv, temporary(dir)?)
+                as_csv(
+                    BufReader::with_capacity(1 << 18, lines),
+                    &self.seen,
+                    self.csv,
+                    temporary(dir)?,
+                )
             }
         }
     }
@@ -168,9 +193,14 @@ fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(".rejects-").tempfile_in(dir)
 }
 
-/// The lines as CSV, with the columns of all of them: a header has to come first, and files may differ. What a cell cannot say stands in two more
-/// columns, where there is any.
-fn as_csv(mut lines: impl BufRead, seen: &Seen, form: CsvForm, to: NamedTempFile) -> io::Result<NamedTempFile> {
+/// The lines as CSV, with the columns of all of them: a header has to come first, and files may
+/// differ. What a cell cannot say stands in two more columns, where there is any.
+fn as_csv(
+    mut lines: impl BufRead,
+    seen: &Seen,
+    form: CsvForm,
+    to: NamedTempFile,
+) -> io::Result<NamedTempFile> {
     // As the golden records are written, so that it is read like them.
     let mut writer = csv::WriterBuilder::new();
     writer.delimiter(form.delimiter.unwrap_or(b',')).quote(form.quote.unwrap_or(b'"'));
@@ -199,7 +229,9 @@ fn as_csv(mut lines: impl BufRead, seen: &Seen, form: CsvForm, to: NamedTempFile
             }
         }
         for column in seen.columns.iter().map(String::as_str).chain(COLUMNS) {
-            writer.write_field(record.get(column).map(|value| cell(value)).transpose()?.unwrap_or_default())?;
+            writer.write_field(
+                record.get(column).map(|value| cell(value)).transpose()?.unwrap_or_default(),
+            )?;
         }
         for ((_, is_there), names) in marks.iter().zip([json, missing]) {
             match is_there {
@@ -211,7 +243,11 @@ fn as_csv(mut lines: impl BufRead, seen: &Seen, form: CsvForm, to: NamedTempFile
         writer.write_record(None::<&[u8]>)?;
         line.clear();
     }
-    writer.into_inner().map_err(|error| error.into_error())?.into_inner().map_err(|error| error.into_error())
+    writer
+        .into_inner()
+        .map_err(|error| error.into_error())?
+        .into_inner()
+        .map_err(|error| error.into_error())
 }
 
 /// Texts as they are, nothing for null, everything else as it is spelled.

@@ -1,5 +1,6 @@
-//! What became of the rejected rows, in the order of the rows. A journal has its problems in the order of time, a plan its skipped rows in
-//! the order of planning; both may be larger than memory, so they are sorted outside it.
+//! What became of the rejected rows, in the order of the rows. A journal has its problems in the
+//! order of time, a plan its skipped rows in the order of planning; both may be larger than memory,
+//! so they are sorted outside it.
 
 use super::RejectsError;
 use crate::{
@@ -16,7 +17,8 @@ use std::{
 /// Keys sorted in memory: 4 MiB.
 const RUN: usize = 1 << 18;
 
-/// Consecutive rows that share a fate. No row is in two of them: each golden record ends in one outcome.
+/// Consecutive rows that share a fate. No row is in two of them: each golden record ends in one
+/// outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) first_row: u64,
@@ -83,7 +85,8 @@ impl Ledger {
         dir: &Path,
         failed: impl Fn(io::Error) -> RejectsError,
     ) -> Result<Ledger, RejectsError> {
-        let entries = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(dir).map_err(&failed)?);
+        let entries =
+            BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(dir).map_err(&failed)?);
         let mut draft = Draft { keys: ExternalSort::new(dir, RUN), entries, at: 0 };
         for rows in plan.skipped_rows()? {
             let rows = rows?;

@@ -1,9 +1,12 @@
-//! Rejects: the golden records that were not written, with the reason of each, in a form that can be fed back as input.
+//! Rejects: the golden records that were not written, with the reason of each, in a form that can
+//! be fed back as input.
 //!
-//! Plans do not keep golden records, so the inputs are read once more, in the same order, and each rejected row is written out with
-//! its columns as they were: planning the file gives what the plan had for these rows, and nothing else (`rows` has how). What became of it stands in
-//! columns whose names begin with `__`: those are never written, so the file can be mended and planned as it is. Nothing is held in memory but one
-//! batch: outcomes are brought into the order of the rows outside it.
+//! Plans do not keep golden records, so the inputs are read once more, in the same order, and each
+//! rejected row is written out with its columns as they were: planning the file gives what the plan
+//! had for these rows, and nothing else (`rows` has how). What became of it stands in columns whose
+//! names begin with `__`: those are never written, so the file can be mended and planned as it is.
+//! Nothing is held in memory but one batch: outcomes are brought into the order of the rows outside
+//! it.
 
 mod file;
 mod ledger;
@@ -102,21 +105,34 @@ pub fn write(path: &Path, plan: &Plan, journal: Option<&Path>) -> Result<Rejecte
     Ok(rejected)
 }
 
-/// The same as CSV, in a file without a name that stands at its start: it is in `dir` while it is open, and gone when it is closed. The run may still be
-/// running: what has not ended yet is not in it.
+/// The same as CSV, in a file without a name that stands at its start: it is in `dir` while it is
+/// open, and gone when it is closed. The run may still be running: what has not ended yet is not in
+/// it.
 ///
 /// # Errors
 /// See [`RejectsError`].
-pub fn csv_file(dir: &Path, plan: &Plan, journal: Option<&Path>) -> Result<(File, Rejected), RejectsError> {
+pub fn csv_file(
+    dir: &Path,
+    plan: &Plan,
+    journal: Option<&Path>,
+) -> Result<(File, Rejected), RejectsError> {
     let (output, rejected) = collect(dir, Format::Csv, dir, plan, journal)?;
-    let file = output.unnamed(dir).map_err(|error| RejectsError::Io { path: dir.to_owned(), error })?;
+    let file =
+        output.unnamed(dir).map_err(|error| RejectsError::Io { path: dir.to_owned(), error })?;
     Ok((file, rejected))
 }
 
 /// All rejects, with temporary files in `dir`.
-fn collect(path: &Path, format: Format, dir: &Path, plan: &Plan, journal: Option<&Path>) -> Result<(Output, Rejected), RejectsError> {
+fn collect(
+    path: &Path,
+    format: Format,
+    dir: &Path,
+    plan: &Plan,
+    journal: Option<&Path>,
+) -> Result<(Output, Rejected), RejectsError> {
     let options = plan.header().destination.record_options();
-    let inputs: Vec<PathBuf> = plan.header().records.iter().map(|input| input.path.clone()).collect();
+    let inputs: Vec<PathBuf> =
+        plan.header().records.iter().map(|input| input.path.clone()).collect();
     let failed = |error| RejectsError::Io { path: path.to_owned(), error };
     let mut rejects = Rejects {
         ledger: Ledger::collect(plan, journal, dir, failed)?,
@@ -141,12 +157,18 @@ fn collect(path: &Path, format: Format, dir: &Path, plan: &Plan, journal: Option
 }
 
 /// The golden records, if they are still what was planned, or why they cannot be read again.
-fn golden_records(plan: &Plan, inputs: Vec<PathBuf>, options: RecordOptions) -> Result<RecordSource, String> {
+fn golden_records(
+    plan: &Plan,
+    inputs: Vec<PathBuf>,
+    options: RecordOptions,
+) -> Result<RecordSource, String> {
     if plan.header().undoes.is_some() {
         return Err("an undo has no golden records".to_owned());
     }
     if inputs.is_empty() {
-        return Err("the golden records did not come from a file, so they cannot be read again".to_owned());
+        return Err(
+            "the golden records did not come from a file, so they cannot be read again".to_owned()
+        );
     }
     plan.check_records().map_err(|error| error.to_string())?;
     RecordSource::of(inputs, options).map_err(|error| error.to_string())
@@ -181,7 +203,10 @@ impl Rejects<'_> {
     /// The entry at hand, of which something is left.
     fn entry(&mut self) -> Result<Option<&mut Entry>, RejectsError> {
         if self.at.as_ref().is_none_or(|entry| entry.rows == 0) {
-            self.at = self.ledger.next().map_err(|error| RejectsError::Io { path: self.path.to_owned(), error })?;
+            self.at = self
+                .ledger
+                .next()
+                .map_err(|error| RejectsError::Io { path: self.path.to_owned(), error })?;
         }
         Ok(self.at.as_mut())
     }
@@ -257,7 +282,14 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "__outcome,__row,__provider_id,__http_status,__code,__message");
-        assert_eq!(lines[1..], ["skipped,2,,,provider_id_null,x", "skipped,4,,,provider_id_null,x", "skipped,6,,,provider_id_null,x"]);
+        assert_eq!(
+            lines[1..],
+            [
+                "skipped,2,,,provider_id_null,x",
+                "skipped,4,,,provider_id_null,x",
+                "skipped,6,,,provider_id_null,x"
+            ]
+        );
 
         let path = place.path().join("rejects.csv");
         assert_eq!(write(&path, &plan, None).unwrap(), rejected);

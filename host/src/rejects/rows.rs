@@ -1,8 +1,9 @@
 //! Golden records as JSON lines that are planned as they were.
 //!
-//! They are written from the contract's columns, which is what the component was given, and not from Arrow's: so whatever a
-//! column type becomes on its way into a plan, it becomes here too, and what the component is not given is not in the file. Each value is spelled as
-//! the plan spells it, because a date or a time comes back as text, and text is planned letter for letter.
+//! They are written from the contract's columns, which is what the component was given, and not
+//! from Arrow's: so whatever a column type becomes on its way into a plan, it becomes here too, and
+//! what the component is not given is not in the file. Each value is spelled as the plan spells it,
+//! because a date or a time comes back as text, and text is planned letter for letter.
 
 use crate::{
     contract::types::{Column, ColumnValues, Strings},
@@ -49,18 +50,33 @@ pub(super) struct Written {
 }
 
 impl Rows {
-    /// Records without the columns that `skipped` names. A record id that was refused for its type has to be refused again, so the column `id` is spelled
-    /// with care. `zone`: what the plan took times without one for.
-    pub(super) fn of(batch: &RecordBatch, skipped: &[&str], id: Option<&str>, zone: Option<Offset>) -> Rows {
-        let mut rows = Rows { columns: Vec::new(), left_out: Vec::new(), id: None, zone, length: batch.num_rows() };
-        // A file may name a column twice; such a one is not planned, and JSON has room for one of them.
+    /// Records without the columns that `skipped` names. A record id that was refused for its type
+    /// has to be refused again, so the column `id` is spelled with care. `zone`: what the plan took
+    /// times without one for.
+    pub(super) fn of(
+        batch: &RecordBatch,
+        skipped: &[&str],
+        id: Option<&str>,
+        zone: Option<Offset>,
+    ) -> Rows {
+        let mut rows = Rows {
+            columns: Vec::new(),
+            left_out: Vec::new(),
+            id: None,
+            zone,
+            length: batch.num_rows(),
+        };
+        // A file may name a column twice; such a one is not planned, and JSON has room for one of
+        // them.
         let mut seen = HashSet::new();
         for column in to_columns(batch) {
             if skipped.contains(&column.name.as_str()) {
                 continue;
             }
             match column.values {
-                ColumnValues::Unsupported(kind) => rows.left_out.push(LeftOut { name: column.name, kind }),
+                ColumnValues::Unsupported(kind) => {
+                    rows.left_out.push(LeftOut { name: column.name, kind })
+                }
                 _ if !seen.insert(column.name.clone()) => {}
                 _ => {
                     if id == Some(column.name.as_str()) {
@@ -118,7 +134,10 @@ pub(super) fn is_typed(json: &[u8]) -> bool {
 }
 
 fn is_valid(column: &Column, row: usize) -> bool {
-    column.valid.as_ref().is_none_or(|bits| bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1))
+    column
+        .valid
+        .as_ref()
+        .is_none_or(|bits| bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1))
 }
 
 fn get(strings: &Strings, at: usize) -> &str {
@@ -128,9 +147,16 @@ fn get(strings: &Strings, at: usize) -> &str {
     }
 }
 
-fn push_value(values: &ColumnValues, id: bool, zone: Option<Offset>, row: usize, out: &mut Vec<u8>) -> io::Result<()> {
+fn push_value(
+    values: &ColumnValues,
+    id: bool,
+    zone: Option<Offset>,
+    row: usize,
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
     match values {
-        // An id that went through floating point is refused; its digits alone would not be. The exponent says what happened to it.
+        // An id that went through floating point is refused; its digits alone would not be. The
+        // exponent says what happened to it.
         ColumnValues::Number(values) if id => push_json(out, &format!("{:e}", at(values, row)))?,
         ColumnValues::Number(values) => match at(values, row) {
             // Negative zero is zero.
@@ -140,7 +166,9 @@ fn push_value(values: &ColumnValues, id: bool, zone: Option<Offset>, row: usize,
         },
         ColumnValues::Boolean(values) if at(values, row) => out.extend_from_slice(b"true"),
         ColumnValues::Boolean(_) => out.extend_from_slice(b"false"),
-        ColumnValues::Integer(values) => out.extend_from_slice(itoa::Buffer::new().format(at(values, row)).as_bytes()),
+        ColumnValues::Integer(values) => {
+            out.extend_from_slice(itoa::Buffer::new().format(at(values, row)).as_bytes())
+        }
         ColumnValues::Decimal(texts) => match get(texts, row) {
             text if is_plain_decimal(text) => out.extend_from_slice(text.as_bytes()),
             text => push_refused(text, id, out)?,
@@ -161,16 +189,31 @@ fn push_value(values: &ColumnValues, id: bool, zone: Option<Offset>, row: usize,
         ColumnValues::Timestamp(_) | ColumnValues::LocalTimestamp(_) => {
             let micros = match (values, zone) {
                 (ColumnValues::Timestamp(values), _) => at(values, row),
-                (ColumnValues::LocalTimestamp(values), Some(zone)) => at(values, row).saturating_sub(i64::from(zone.seconds()) * 1_000_000),
+                (ColumnValues::LocalTimestamp(values), Some(zone)) => {
+                    at(values, row).saturating_sub(i64::from(zone.seconds()) * 1_000_000)
+                }
                 (ColumnValues::LocalTimestamp(values), None) => {
-                    return push_refused(&format!("{} microseconds after 1970-01-01T00:00:00 without a zone", at(values, row)), id, out);
+                    return push_refused(
+                        &format!(
+                            "{} microseconds after 1970-01-01T00:00:00 without a zone",
+                            at(values, row)
+                        ),
+                        id,
+                        out,
+                    );
                 }
                 _ => return Ok(()),
             };
             let millis = micros.div_euclid(1_000);
             match jiff::Timestamp::from_millisecond(millis) {
-                Ok(time) if DAYS.contains(&millis.div_euclid(MILLIS_PER_DAY)) => write!(out, "\"{time:.3}\"")?,
-                _ => push_refused(&format!("{micros} microseconds after 1970-01-01T00:00:00Z"), id, out)?,
+                Ok(time) if DAYS.contains(&millis.div_euclid(MILLIS_PER_DAY)) => {
+                    write!(out, "\"{time:.3}\"")?
+                }
+                _ => push_refused(
+                    &format!("{micros} microseconds after 1970-01-01T00:00:00Z"),
+                    id,
+                    out,
+                )?,
             }
         }
         ColumnValues::Unsupported(_) => out.extend_from_slice(b"null"),
@@ -182,8 +225,9 @@ fn at<T: Copy + Default>(values: &[T], row: usize) -> T {
     values.get(row).copied().unwrap_or_default()
 }
 
-/// A value that no CRM's field takes, so that its record was skipped. As a text or a number it could be taken; a list whose only option has a `;` in it
-/// is refused by every mode of planning, and says what to do. In the place of an id any of them is refused.
+/// A value that no CRM's field takes, so that its record was skipped. As a text or a number it
+/// could be taken; a list whose only option has a `;` in it is refused by every mode of planning,
+/// and says what to do. In the place of an id any of them is refused.
 fn push_refused(value: &str, id: bool, out: &mut Vec<u8>) -> io::Result<()> {
     if id {
         return Ok(push_json(out, value)?);
@@ -194,7 +238,9 @@ fn push_refused(value: &str, id: bool, out: &mut Vec<u8>) -> io::Result<()> {
 /// `YYYY-MM-DD` of a day within the years 1 to 9999.
 fn date(days: i64) -> jiff::civil::Date {
     let seconds = days.saturating_mul(MILLIS_PER_DAY / 1_000);
-    jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_second(seconds).unwrap_or_default()).date()
+    jiff::tz::Offset::UTC
+        .to_datetime(jiff::Timestamp::from_second(seconds).unwrap_or_default())
+        .date()
 }
 
 /// Whether this is a JSON number without an exponent.

@@ -1,4 +1,5 @@
-//! The cursor of a running or verifying guest: which changes it is handed, and when they count as handed out.
+//! The cursor of a running or verifying guest: which changes it is handed, and when they count as
+//! handed out.
 
 use crate::{
     changes::ChangeBatch,
@@ -10,14 +11,15 @@ use crate::{
 };
 use tokio::sync::mpsc;
 
-/// Changes that an instance may hold without an outcome. The bundled component holds in_flight batches, 6,400 at most, or one job.
+/// Changes that an instance may hold without an outcome. The bundled component holds in_flight
+/// batches, 6,400 at most, or one job.
 pub(crate) const MAX_OUTSTANDING: usize = 50_000;
 /// Bytes that the host holds of them.
 const MAX_OUTSTANDING_BYTES: usize = 96 << 20;
 /// Most changes handed out at once.
 const MAX_HAND_OUT: usize = 10_000;
-/// Bytes of the changes that are handed out at once, about, and never fewer than one change: the component has little memory, and what
-/// it makes of a change is several times as long.
+/// Bytes of the changes that are handed out at once, about, and never fewer than one change: the
+/// component has little memory, and what it makes of a change is several times as long.
 const HAND_OUT_BYTES: usize = 2 << 20;
 
 /// Which changes of a plan are handed out, of those without an outcome.
@@ -74,7 +76,18 @@ impl ConfirmedResource {
             // Reading, nothing has an outcome yet.
             Selection::Only(numbers) => numbers.count(),
         };
-        ConfirmedResource { changes, block: None, next: 0, selection, past, marking, outstanding, stop, remaining, joined: Vec::new() }
+        ConfirmedResource {
+            changes,
+            block: None,
+            next: 0,
+            selection,
+            past,
+            marking,
+            outstanding,
+            stop,
+            remaining,
+            joined: Vec::new(),
+        }
     }
 
     /// Of a plan that made values of these fields of lists.
@@ -118,17 +131,28 @@ impl ConfirmedResource {
     }
 
     /// The next changes to make or to read, or `None` at their end.
-    pub(crate) async fn next(&mut self, max: u32) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
+    pub(crate) async fn next(
+        &mut self,
+        max: u32,
+    ) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
         if self.marking.is_some() {
             self.stop.unpaused().await;
         }
         if self.stop.is_set() {
-            let message = "stopped on request; the rest stays pending, run the plan again to go on".to_owned();
-            return Ok(Err(GuestError { kind: ErrorKind::Cancelled, code: None, message, missing_scopes: Vec::new() }));
+            let message = "stopped on request; the rest stays pending, run the plan again to go on"
+                .to_owned();
+            return Ok(Err(GuestError {
+                kind: ErrorKind::Cancelled,
+                code: None,
+                message,
+                missing_scopes: Vec::new(),
+            }));
         }
         let (count, bytes) = self.outstanding.held();
         if count > MAX_OUTSTANDING || bytes > MAX_OUTSTANDING_BYTES {
-            wasmtime::bail!("it took {count} changes of {bytes} bytes without reporting what became of them");
+            wasmtime::bail!(
+                "it took {count} changes of {bytes} bytes without reporting what became of them"
+            );
         }
         let (batch, ordinals, doubtful) = self.take((max as usize).clamp(1, MAX_HAND_OUT)).await;
         let Some(last) = ordinals.last() else { return Ok(Ok(None)) };

@@ -1,5 +1,6 @@
-//! What stands behind the streams of the contract: the state of each, and what a call of the component does to it. They know the host's
-//! records, plans and journals, and neither the sandbox nor who calls.
+//! What stands behind the streams of the contract: the state of each, and what a call of the
+//! component does to it. They know the host's records, plans and journals, and neither the sandbox
+//! nor who calls.
 
 mod confirmed;
 mod outcomes;

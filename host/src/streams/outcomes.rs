@@ -30,7 +30,12 @@ pub struct OutcomeSinkResource {
 
 impl OutcomeSinkResource {
     /// Counts in `settled`. `notes` were remembered in earlier attempts.
-    pub(crate) fn new(outcomes: OutcomeQueue, outstanding: Outstanding, settled: Arc<AtomicU64>, notes: usize) -> OutcomeSinkResource {
+    pub(crate) fn new(
+        outcomes: OutcomeQueue,
+        outstanding: Outstanding,
+        settled: Arc<AtomicU64>,
+        notes: usize,
+    ) -> OutcomeSinkResource {
         OutcomeSinkResource { outcomes, outstanding, settled, notes }
     }
 
@@ -47,21 +52,31 @@ impl OutcomeSinkResource {
     pub(crate) async fn remember(&mut self, note: String) -> wasmtime::Result<()> {
         self.notes += 1;
         if note.len() > MAX_NOTE || self.notes > MAX_NOTES {
-            wasmtime::bail!("it wanted to remember more than {MAX_NOTES} notes of {MAX_NOTE} bytes");
+            wasmtime::bail!(
+                "it wanted to remember more than {MAX_NOTES} notes of {MAX_NOTE} bytes"
+            );
         }
         let jobs = self.outstanding.jobs_in(&note);
         Ok(self.outcomes.remember(Note { text: note, jobs }).await?)
     }
 }
 
-/// Holds what a component reports against what egress saw. An outcome for a change that is not in hand ends the run; a
-/// claim without evidence becomes `unknown`.
+/// Holds what a component reports against what egress saw. An outcome for a change that is not in
+/// hand ends the run; a claim without evidence becomes `unknown`.
 fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Result<Outcomes> {
     if batch.rows.len() != batch.statuses.len() {
-        wasmtime::bail!("it reported {} statuses for {} rows", batch.statuses.len(), batch.rows.len());
+        wasmtime::bail!(
+            "it reported {} statuses for {} rows",
+            batch.statuses.len(),
+            batch.rows.len()
+        );
     }
     if batch.problems.len() > batch.rows.len() {
-        wasmtime::bail!("it reported {} problems of {} rows", batch.problems.len(), batch.rows.len());
+        wasmtime::bail!(
+            "it reported {} problems of {} rows",
+            batch.problems.len(),
+            batch.rows.len()
+        );
     }
     // The first one of each row.
     let mut problems: HashMap<u64, &wit::Problem> = HashMap::with_capacity(batch.problems.len());
@@ -76,27 +91,53 @@ fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Resul
             wit::Status::Failed => evidence.allows_failed(),
             wit::Status::Unknown => false,
         };
-        let needs_id = |evidence: &Evidence| matches!(status, wit::Status::Drifted | wit::Status::Failed) || !proven(evidence);
+        let needs_id = |evidence: &Evidence| {
+            matches!(status, wit::Status::Drifted | wit::Status::Failed) || !proven(evidence)
+        };
         let Some(evidence) = outstanding.settle(*row, needs_id) else {
             wasmtime::bail!("it reported an outcome for row {row}, which is not in hand");
         };
         match status {
             wit::Status::Updated if proven(&evidence) => outcomes.updated.push(evidence.ordinal),
-            wit::Status::Unchanged if proven(&evidence) => outcomes.unchanged.push(evidence.ordinal),
-            wit::Status::Drifted if proven(&evidence) => outcomes.problems.push((Ending::Drifted, problem(&problems, *row, evidence))),
+            wit::Status::Unchanged if proven(&evidence) => {
+                outcomes.unchanged.push(evidence.ordinal)
+            }
+            wit::Status::Drifted if proven(&evidence) => {
+                outcomes.problems.push((Ending::Drifted, problem(&problems, *row, evidence)))
+            }
             wit::Status::Updated | wit::Status::Unchanged | wit::Status::Drifted => {
-                let message = "the component calls it settled, but no answer of the CRM shows it".to_owned();
-                outcomes
-                    .problems
-                    .push((Ending::Unknown, Problem::new(evidence.ordinal, *row, evidence.id, None, "no_evidence".to_owned(), message)));
+                let message =
+                    "the component calls it settled, but no answer of the CRM shows it".to_owned();
+                outcomes.problems.push((
+                    Ending::Unknown,
+                    Problem::new(
+                        evidence.ordinal,
+                        *row,
+                        evidence.id,
+                        None,
+                        "no_evidence".to_owned(),
+                        message,
+                    ),
+                ));
             }
             wit::Status::Failed if !proven(&evidence) => {
                 let message = "the component calls it failed, but the CRM has answered an update of it with success".to_owned();
-                let problem = Problem::new(evidence.ordinal, *row, evidence.id, None, "acknowledged".to_owned(), message);
+                let problem = Problem::new(
+                    evidence.ordinal,
+                    *row,
+                    evidence.id,
+                    None,
+                    "acknowledged".to_owned(),
+                    message,
+                );
                 outcomes.problems.push((Ending::Unknown, problem));
             }
-            wit::Status::Failed => outcomes.problems.push((Ending::Failed, problem(&problems, *row, evidence))),
-            wit::Status::Unknown => outcomes.problems.push((Ending::Unknown, problem(&problems, *row, evidence))),
+            wit::Status::Failed => {
+                outcomes.problems.push((Ending::Failed, problem(&problems, *row, evidence)))
+            }
+            wit::Status::Unknown => {
+                outcomes.problems.push((Ending::Unknown, problem(&problems, *row, evidence)))
+            }
         }
     }
     Ok(outcomes)
@@ -109,6 +150,13 @@ fn problem(problems: &HashMap<u64, &wit::Problem>, row: u64, evidence: Evidence)
             let code = problem.code.chars().take(200).collect();
             Problem::new(evidence.ordinal, row, evidence.id, problem.http_status, code, message)
         }
-        None => Problem::new(evidence.ordinal, row, evidence.id, None, "no_reason".to_owned(), "the component gave no reason".to_owned()),
+        None => Problem::new(
+            evidence.ordinal,
+            row,
+            evidence.id,
+            None,
+            "no_reason".to_owned(),
+            "the component gave no reason".to_owned(),
+        ),
     }
 }

@@ -12,8 +12,8 @@ use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Bytes of the records that the component is given at once, about, and never fewer than one record: with long texts, batches are short,
-/// whatever it asks for.
+/// Bytes of the records that the component is given at once, about, and never fewer than one
+/// record: with long texts, batches are short, whatever it asks for.
 const HANDED_BYTES: usize = 2 << 20;
 /// Warnings and dropped columns kept of one plan.
 const MAX_REMARKS: usize = 1_000;
@@ -54,7 +54,9 @@ impl Shared {
     fn remarked(&mut self, bytes: usize) -> wasmtime::Result<()> {
         self.remarks = self.remarks.saturating_add(bytes);
         if self.remarks > MAX_REMARK_BYTES {
-            wasmtime::bail!("its warnings, guards and names of columns are longer than {MAX_REMARK_BYTES} bytes");
+            wasmtime::bail!(
+                "its warnings, guards and names of columns are longer than {MAX_REMARK_BYTES} bytes"
+            );
         }
         Ok(())
     }
@@ -66,8 +68,12 @@ impl Shared {
         }
         let read = self.accounting.total();
         self.flagged = self.flagged.saturating_add(flagged.rows.len() as u64);
-        if self.flagged > read.saturating_mul(MAX_FLAGS) || flagged.rows.iter().any(|row| *row > read) {
-            wasmtime::bail!("it flagged rows that it has not read, or more than {MAX_FLAGS} times as many as it has");
+        if self.flagged > read.saturating_mul(MAX_FLAGS)
+            || flagged.rows.iter().any(|row| *row > read)
+        {
+            wasmtime::bail!(
+                "it flagged rows that it has not read, or more than {MAX_FLAGS} times as many as it has"
+            );
         }
         Ok(())
     }
@@ -108,7 +114,10 @@ pub struct RecordsResource {
 }
 
 impl RecordsResource {
-    pub(crate) fn new(batches: mpsc::Receiver<Result<RecordBatch, RecordsError>>, shared: Arc<Mutex<Shared>>) -> RecordsResource {
+    pub(crate) fn new(
+        batches: mpsc::Receiver<Result<RecordBatch, RecordsError>>,
+        shared: Arc<Mutex<Shared>>,
+    ) -> RecordsResource {
         RecordsResource { batches, rest: None, shared }
     }
 
@@ -145,18 +154,25 @@ pub struct PlanSinkResource {
 }
 
 impl PlanSinkResource {
-    pub(crate) fn new(decisions: mpsc::Sender<Decision>, shared: Arc<Mutex<Shared>>) -> PlanSinkResource {
+    pub(crate) fn new(
+        decisions: mpsc::Sender<Decision>,
+        shared: Arc<Mutex<Shared>>,
+    ) -> PlanSinkResource {
         PlanSinkResource { decisions, shared }
     }
 
     async fn send(&self, decision: Decision) -> wasmtime::Result<()> {
         // A closed channel means that the spooler has failed; its own error is reported.
-        self.decisions.send(decision).await.map_err(|_| wasmtime::format_err!("the plan cannot be written"))
+        self.decisions
+            .send(decision)
+            .await
+            .map_err(|_| wasmtime::format_err!("the plan cannot be written"))
     }
 
     /// Changes to make; the number of them.
     pub(crate) async fn push(&self, changes: wit::ChangeBatch) -> wasmtime::Result<usize> {
-        let changes = ChangeBatch::from_wit(changes).map_err(|error| fail(&self.shared, SpoolError::from(error)))?;
+        let changes = ChangeBatch::from_wit(changes)
+            .map_err(|error| fail(&self.shared, SpoolError::from(error)))?;
         let counted = lock(&self.shared).accounting.plan(changes.rows());
         counted.map_err(|error| fail(&self.shared, error))?;
         let count = changes.len();
@@ -180,7 +196,8 @@ impl PlanSinkResource {
         Ok(count)
     }
 
-    /// Rows that a guard is to show. It settles nothing: a row may be flagged for several reasons. But it takes room on disk.
+    /// Rows that a guard is to show. It settles nothing: a row may be flagged for several reasons.
+    /// But it takes room on disk.
     pub(crate) async fn flag(&self, flagged: wit::FlaggedBatch) -> wasmtime::Result<()> {
         lock(&self.shared).flagged(&flagged)?;
         self.send(Decision::Flag(flagged)).await

@@ -65,13 +65,17 @@ impl Names {
     fn from_wit(lists: wit::StringLists, rows: usize) -> Result<Names, Malformed> {
         let items = Packed::from_wit(lists.items)?;
         let offsets = lists.offsets;
-        let fits = offsets.len() == rows + 1 && offsets.is_sorted() && offsets.last().is_some_and(|last| *last as usize <= items.len());
+        let fits = offsets.len() == rows + 1
+            && offsets.is_sorted()
+            && offsets.last().is_some_and(|last| *last as usize <= items.len());
         if fits { Ok(Names { items, offsets }) } else { Err(Malformed) }
     }
 
     fn get(&self, row: usize) -> Vec<String> {
         match self.offsets.get(row..row + 2) {
-            Some(&[start, end]) => (start as usize..end as usize).map(|at| self.items.get(at).to_owned()).collect(),
+            Some(&[start, end]) => {
+                (start as usize..end as usize).map(|at| self.items.get(at).to_owned()).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -89,7 +93,11 @@ struct Early {
 
 impl VerifySinkResource {
     /// Shows each reading to `show`, in the order of rows, and counts it in `read`.
-    pub(crate) fn new(outstanding: Outstanding, read: Arc<AtomicU64>, show: Box<dyn FnMut(Reading<'_>) + Send>) -> VerifySinkResource {
+    pub(crate) fn new(
+        outstanding: Outstanding,
+        read: Arc<AtomicU64>,
+        show: Box<dyn FnMut(Reading<'_>) + Send>,
+    ) -> VerifySinkResource {
         VerifySinkResource { outstanding, early: BTreeMap::new(), early_bytes: 0, read, show }
     }
 
@@ -101,14 +109,22 @@ impl VerifySinkResource {
     }
 
     fn take(&mut self, batch: wit::ReadingBatch) -> wasmtime::Result<()> {
-        let malformed = |_: Malformed| wasmtime::format_err!("it pushed readings that do not fit together");
-        let (values, details) = (Packed::from_wit(batch.values).map_err(malformed)?, Packed::from_wit(batch.details).map_err(malformed)?);
+        let malformed =
+            |_: Malformed| wasmtime::format_err!("it pushed readings that do not fit together");
+        let (values, details) = (
+            Packed::from_wit(batch.values).map_err(malformed)?,
+            Packed::from_wit(batch.details).map_err(malformed)?,
+        );
         let rows = batch.rows.len();
-        if [batch.holdings.len(), values.len(), details.len()].iter().any(|length| *length != rows) {
+        if [batch.holdings.len(), values.len(), details.len()].iter().any(|length| *length != rows)
+        {
             return Err(malformed(Malformed));
         }
-        let names = [batch.differing, batch.moved, batch.one_way].map(|lists| Names::from_wit(lists, rows));
-        let [Ok(differing), Ok(moved), Ok(one_way)] = names else { return Err(malformed(Malformed)) };
+        let names =
+            [batch.differing, batch.moved, batch.one_way].map(|lists| Names::from_wit(lists, rows));
+        let [Ok(differing), Ok(moved), Ok(one_way)] = names else {
+            return Err(malformed(Malformed));
+        };
         for (index, row) in batch.rows.into_iter().enumerate() {
             let change = self.outstanding.take(row);
             let Some(change) = change else {
@@ -123,7 +139,10 @@ impl VerifySinkResource {
             let names = [differing.get(index), moved.get(index), one_way.get(index)];
             self.early_bytes += now.len() + detail.len();
             if self.early_bytes > MAX_EARLY {
-                wasmtime::bail!("it reported {} bytes of records without a word about one before them", self.early_bytes);
+                wasmtime::bail!(
+                    "it reported {} bytes of records without a word about one before them",
+                    self.early_bytes
+                );
             }
             self.early.insert(row, Early { change, holding, now, detail, names });
         }
@@ -151,7 +170,9 @@ impl VerifySinkResource {
             self.read.fetch_add(1, Relaxed);
         }
         if self.early.len() > MAX_OUTSTANDING {
-            wasmtime::bail!("it read more than {MAX_OUTSTANDING} records without a word about row {first} before them");
+            wasmtime::bail!(
+                "it read more than {MAX_OUTSTANDING} records without a word about row {first} before them"
+            );
         }
         Ok(())
     }

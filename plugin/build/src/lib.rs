@@ -1,9 +1,10 @@
-//! For build scripts: builds a package of this workspace as a WebAssembly component, so that plain cargo builds everything and
-//! nothing can embed or test an old component.
+//! For build scripts: builds a package of this workspace as a WebAssembly component, so that plain
+//! cargo builds everything and nothing can embed or test an old component.
 //!
-//! The component has to come out the same wherever it is built, because grants and plans pin its digest. So it is built with its own
-//! cargo, alone (built together, two components would share the features of their dependencies), without the variables of the outer
-//! cargo, and with the paths of this machine replaced.
+//! The component has to come out the same wherever it is built, because grants and plans pin its
+//! digest. So it is built with its own cargo, alone (built together, two components would share the
+//! features of their dependencies), without the variables of the outer cargo, and with the paths of
+//! this machine replaced.
 
 #![expect(clippy::print_stdout, reason = "that is how a build script talks to cargo")]
 
@@ -28,7 +29,8 @@ pub struct Component {
     pub compiler: String,
 }
 
-/// Builds a package, and has cargo run the build script again when anything that it is built from changes.
+/// Builds a package, and has cargo run the build script again when anything that it is built from
+/// changes.
 ///
 /// A failure is explained to cargo, and ends the build script.
 #[must_use]
@@ -62,7 +64,16 @@ fn attempt(package: &str) -> io::Result<Component> {
     let mut cargo = toolchain.cargo();
     remove_outer_variables(&mut cargo);
     toolchain.configure(&mut cargo, remapped(&root, &target_dir)?);
-    cargo.current_dir(&root).args(["build", "--locked", "--profile", PROFILE, "--target", TARGET, "--package", package]);
+    cargo.current_dir(&root).args([
+        "build",
+        "--locked",
+        "--profile",
+        PROFILE,
+        "--target",
+        TARGET,
+        "--package",
+        package,
+    ]);
     let status = cargo.arg("--target-dir").arg(&target_dir).status()?;
     if !status.success() {
         return Err(failed(package, status));
@@ -79,12 +90,16 @@ fn attempt(package: &str) -> io::Result<Component> {
 }
 
 fn failed(package: &str, status: ExitStatus) -> io::Error {
-    io::Error::other(format!("{package} cannot be built for {TARGET} ({status}); what its cargo printed is below, under `--- stderr`"))
+    io::Error::other(format!(
+        "{package} cannot be built for {TARGET} ({status}); what its cargo printed is below, under `--- stderr`"
+    ))
 }
 
 /// A name that is not UTF-8 is a path as good as any other.
 fn variable(name: &str) -> io::Result<PathBuf> {
-    env::var_os(name).map(PathBuf::from).ok_or_else(|| io::Error::other(format!("{name} is not set: this runs in build scripts")))
+    env::var_os(name)
+        .map(PathBuf::from)
+        .ok_or_else(|| io::Error::other(format!("{name} is not set: this runs in build scripts")))
 }
 
 fn out_dir() -> io::Result<PathBuf> {
@@ -95,26 +110,35 @@ fn out_dir() -> io::Result<PathBuf> {
 fn target_dir(out_dir: &Path) -> PathBuf {
     let dir = out_dir.ancestors().nth(4).unwrap_or(out_dir);
     let triple = env::var_os("TARGET");
-    if triple.is_some() && dir.file_name() == triple.as_deref() { dir.parent().unwrap_or(dir).to_owned() } else { dir.to_owned() }
+    if triple.is_some() && dir.file_name() == triple.as_deref() {
+        dir.parent().unwrap_or(dir).to_owned()
+    } else {
+        dir.to_owned()
+    }
 }
 
 /// The workspace: the folder with the `Cargo.lock`.
 fn workspace() -> io::Result<PathBuf> {
     let package = variable("CARGO_MANIFEST_DIR")?;
     let root = package.ancestors().find(|dir| dir.join("Cargo.lock").is_file());
-    root.map(Path::to_owned).ok_or_else(|| io::Error::other(format!("no Cargo.lock above {}", package.display())))
+    root.map(Path::to_owned)
+        .ok_or_else(|| io::Error::other(format!("no Cargo.lock above {}", package.display())))
 }
 
 /// The flags that put a name in place of each path of this machine.
 fn remapped(root: &Path, target_dir: &Path) -> io::Result<Vec<String>> {
-    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let cargo_home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(env::home_dir()?.join(".cargo")));
     let cargo_home = cargo_home.ok_or_else(|| io::Error::other("there is no home folder"))?;
     // The last that matches counts.
-    let names = [(cargo_home.as_path(), "/cargo"), (root, "/reverse-sync"), (target_dir, "/target")];
+    let names =
+        [(cargo_home.as_path(), "/cargo"), (root, "/reverse-sync"), (target_dir, "/target")];
     Ok(names.map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display())).into())
 }
 
-/// Removes what the outer cargo (`clippy`, `doc`, `xtask fuzz`, a profile) has set for itself, and what would change the component.
+/// Removes what the outer cargo (`clippy`, `doc`, `xtask fuzz`, a profile) has set for itself, and
+/// what would change the component.
 fn remove_outer_variables(cargo: &mut Command) {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(is_outer) {
@@ -124,13 +148,34 @@ fn remove_outer_variables(cargo: &mut Command) {
 }
 
 /// What cargo, rustc and build scripts read.
-const READ: [&str; 11] = ["CARGO", "CLIPPY_", "DEBUG", "DEP_", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR", "PROFILE", "RUST", "TARGET"];
+const READ: [&str; 11] = [
+    "CARGO",
+    "CLIPPY_",
+    "DEBUG",
+    "DEP_",
+    "HOST",
+    "NUM_JOBS",
+    "OPT_LEVEL",
+    "OUT_DIR",
+    "PROFILE",
+    "RUST",
+    "TARGET",
+];
 /// Of these, what says where things come from, and how many jobs there may be.
-const KEPT: [&str; 8] =
-    ["CARGO_HOME", "CARGO_MAKEFLAGS", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_", "RUSTUP_"];
+const KEPT: [&str; 8] = [
+    "CARGO_HOME",
+    "CARGO_MAKEFLAGS",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "CARGO_REGISTRIES_",
+    "CARGO_REGISTRY_",
+    "CARGO_SOURCE_",
+    "RUSTUP_",
+];
 
 fn is_outer(name: &str) -> bool {
-    READ.iter().any(|read| name.starts_with(read)) && !KEPT.iter().any(|kept| name.starts_with(kept))
+    READ.iter().any(|read| name.starts_with(read))
+        && !KEPT.iter().any(|kept| name.starts_with(kept))
 }
 
 /// Whoever reads the file is built again when it is written.
@@ -160,11 +205,25 @@ mod tests {
         ] {
             assert!(is_outer(name), "{name}");
         }
-        for name in ["CLIPPY_ARGS", "CARGO_FEATURE_DEFAULT", "CARGO_BUILD_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_CFG_UNIX", "RUSTDOCFLAGS"]
-        {
+        for name in [
+            "CLIPPY_ARGS",
+            "CARGO_FEATURE_DEFAULT",
+            "CARGO_BUILD_RUSTFLAGS",
+            "CARGO_TARGET_DIR",
+            "CARGO_CFG_UNIX",
+            "RUSTDOCFLAGS",
+        ] {
             assert!(is_outer(name), "{name}");
         }
-        for name in ["PATH", "HOME", "CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_MAKEFLAGS", "RUSTUP_TOOLCHAIN", "HTTPS_PROXY"] {
+        for name in [
+            "PATH",
+            "HOME",
+            "CARGO_HOME",
+            "CARGO_NET_OFFLINE",
+            "CARGO_MAKEFLAGS",
+            "RUSTUP_TOOLCHAIN",
+            "HTTPS_PROXY",
+        ] {
             assert!(!is_outer(name), "{name}");
         }
     }

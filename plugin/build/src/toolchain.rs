@@ -1,7 +1,8 @@
 //! Which Rust can build for wasm32-wasip2 here.
 //!
-//! Usually rustup brings the target. Where it cannot download, Debian has a Rust with the sources of its library and the C library;
-//! linked with rustup's own linker it builds the component, too. A build script installs no packages of the system: it names them.
+//! Usually rustup brings the target. Where it cannot download, Debian has a Rust with the sources
+//! of its library and the C library; linked with rustup's own linker it builds the component, too.
+//! A build script installs no packages of the system: it names them.
 
 use crate::TARGET;
 use std::{
@@ -59,7 +60,8 @@ fn steps(machine: Machine) -> Vec<Step> {
     tried.into_iter().filter_map(|(step, possible)| possible.then_some(step)).collect()
 }
 
-/// Finds a toolchain, or has rustup add the target. Failures of rustup are remembered in this folder.
+/// Finds a toolchain, or has rustup add the target. Failures of rustup are remembered in this
+/// folder.
 ///
 /// # Errors
 /// Says what to install.
@@ -69,8 +71,10 @@ pub(crate) fn find(dir: &Path) -> io::Result<Toolchain> {
     lock.lock()?;
     let sysroot = output(&rustc(), &["--print", "sysroot"]).map(PathBuf::from).unwrap_or_default();
     let has_target = || sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir();
-    let linkers = sysroot.join("lib/rustlib").join(env::var_os("HOST").unwrap_or_default()).join("bin");
-    let linker_there = linkers.join("wasm-component-ld").exists() && linkers.join("rust-lld").exists();
+    let linkers =
+        sysroot.join("lib/rustlib").join(env::var_os("HOST").unwrap_or_default()).join("bin");
+    let linker_there =
+        linkers.join("wasm-component-ld").exists() && linkers.join("rust-lld").exists();
     let stamp = dir.join("rustup-cannot-download");
     let machine = Machine {
         target_installed: has_target(),
@@ -83,10 +87,17 @@ pub(crate) fn find(dir: &Path) -> io::Result<Toolchain> {
             Step::UseRustup => return Ok(Toolchain::Rustup),
             Step::UseDebian => return Ok(Toolchain::Debian { linkers }),
             Step::InstallRustup => {
-                if succeeds_within(Command::new("rustup").args(["target", "add", TARGET]), RUSTUP_LIMIT) && has_target() {
+                if succeeds_within(
+                    Command::new("rustup").args(["target", "add", TARGET]),
+                    RUSTUP_LIMIT,
+                ) && has_target()
+                {
                     return Ok(Toolchain::Rustup);
                 }
-                fs::write(&stamp, "rustup target add wasm32-wasip2 failed or took too long; delete this file to try again\n")?;
+                fs::write(
+                    &stamp,
+                    "rustup target add wasm32-wasip2 failed or took too long; delete this file to try again\n",
+                )?;
             }
         }
     }
@@ -101,14 +112,17 @@ impl Toolchain {
     /// Its cargo.
     pub(crate) fn cargo(&self) -> Command {
         match self {
-            Toolchain::Rustup => Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
+            Toolchain::Rustup => {
+                Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            }
             Toolchain::Debian { .. } => Command::new("/usr/bin/cargo"),
         }
     }
 
     /// The compiler, as it names itself.
     pub(crate) fn version(&self) -> io::Result<String> {
-        output(&self.rustc(), &["--version"]).ok_or_else(|| io::Error::other("rustc does not tell its version"))
+        output(&self.rustc(), &["--version"])
+            .ok_or_else(|| io::Error::other("rustc does not tell its version"))
     }
 
     fn rustc(&self) -> PathBuf {
@@ -122,14 +136,19 @@ impl Toolchain {
     pub(crate) fn configure(&self, cargo: &mut Command, mut flags: Vec<String>) {
         if let Toolchain::Debian { linkers } = self {
             let mut path = OsString::from("/usr/bin");
-            for dir in [linkers.as_os_str(), linkers.join("gcc-ld").as_os_str(), &env::var_os("PATH").unwrap_or_default()] {
+            for dir in [
+                linkers.as_os_str(),
+                linkers.join("gcc-ld").as_os_str(),
+                &env::var_os("PATH").unwrap_or_default(),
+            ] {
                 path.push(":");
                 path.push(dir);
             }
             cargo.env("PATH", path).env_remove("RUSTUP_TOOLCHAIN");
             // Building the library is an unstable option of cargo.
             cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"]);
-            let linking = ["-C", "link-self-contained=no", "-C", "link-arg=-L/usr/lib/wasm32-wasi"].map(str::to_owned);
+            let linking = ["-C", "link-self-contained=no", "-C", "link-arg=-L/usr/lib/wasm32-wasi"]
+                .map(str::to_owned);
             flags.splice(0..0, linking);
         }
         cargo.env("RUSTC", self.rustc()).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
@@ -144,7 +163,8 @@ fn rustc() -> PathBuf {
 /// Debian's Rust, its sources and the C library.
 fn debian_installed() -> bool {
     let rustc = output(Path::new("/usr/bin/rustc"), &["--print", "sysroot"]);
-    let sources = rustc.map(|sysroot| Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml"));
+    let sources = rustc
+        .map(|sysroot| Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml"));
     sources.is_some_and(|sources| sources.exists())
         && Path::new("/usr/bin/cargo").exists()
         && Path::new("/usr/lib/wasm32-wasi/libc.a").exists()
@@ -163,7 +183,9 @@ fn output(program: &Path, arguments: &[&str]) -> Option<String> {
 /// Whether a program succeeds within this time. It is killed when the time is over.
 fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
     // Standard output is cargo's.
-    let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn() else { return false };
+    let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn() else {
+        return false;
+    };
     let started = Instant::now();
     loop {
         match child.try_wait() {
@@ -183,12 +205,22 @@ fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
 mod tests {
     use super::*;
 
-    const NOTHING: Machine = Machine { target_installed: false, debian_installed: false, rustup: false, rustup_failed_lately: false };
+    const NOTHING: Machine = Machine {
+        target_installed: false,
+        debian_installed: false,
+        rustup: false,
+        rustup_failed_lately: false,
+    };
 
     #[test]
     fn what_is_there_comes_before_what_has_to_be_installed() {
         use Step::{InstallRustup, UseDebian, UseRustup};
-        let all = Machine { target_installed: true, debian_installed: true, rustup: true, rustup_failed_lately: false };
+        let all = Machine {
+            target_installed: true,
+            debian_installed: true,
+            rustup: true,
+            rustup_failed_lately: false,
+        };
         assert_eq!(steps(all), [UseRustup, UseDebian, InstallRustup]);
         assert_eq!(steps(Machine { rustup: true, ..NOTHING }), [InstallRustup]);
         assert_eq!(steps(Machine { rustup: true, rustup_failed_lately: true, ..NOTHING }), []);

@@ -1,4 +1,5 @@
-//! The plugin as a WebAssembly component. It is built from the sources beside it whenever they change.
+//! The plugin as a WebAssembly component. It is built from the sources beside it whenever they
+//! change.
 
 /// The component's bytes.
 pub static COMPONENT: &[u8] = include_bytes!(env!("COMPONENT_FILE"));

@@ -18,7 +18,9 @@ fn first_special(bytes: &[u8]) -> Option<usize> {
     for word in words.by_ref() {
         let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let hit = control | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        let hit = control
+            | zero(word ^ (ONES * u64::from(b'"')))
+            | zero(word ^ (ONES * u64::from(b'\\')));
         if hit != 0 {
             return Some(at + hit.trailing_zeros() as usize / 8);
         }

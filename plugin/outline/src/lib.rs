@@ -1,9 +1,10 @@
 //! JSON by its outline: what works on every byte of a record.
 //!
-//! HubSpot repeats of each record what it likes, and a run needs to know which records are named; a plan that compares
-//! holds most values against others that are spelled the same. A parser that validates and builds every value took 60 % of
-//! the component's time. These functions step over values by their outline instead, and answer `None` for whatever they
-//! were not made for (an escaped name, a missing bracket), so that a real parser decides about that.
+//! HubSpot repeats of each record what it likes, and a run needs to know which records are named; a
+//! plan that compares holds most values against others that are spelled the same. A parser that
+//! validates and builds every value took 60 % of the component's time. These functions step over
+//! values by their outline instead, and answer `None` for whatever they were not made for (an
+//! escaped name, a missing bracket), so that a real parser decides about that.
 //!
 //! This is a crate of its own because the component is compiled for size, and this is not.
 
@@ -264,9 +265,14 @@ impl<'b> Skim<'b> {
         }
         self.at += 1;
         loop {
-            while let Some(eight) = self.body.get(self.at..self.at + 8).and_then(|eight| <[u8; 8]>::try_from(eight).ok()) {
+            while let Some(eight) = self
+                .body
+                .get(self.at..self.at + 8)
+                .and_then(|eight| <[u8; 8]>::try_from(eight).ok())
+            {
                 let word = u64::from_le_bytes(eight);
-                let found = zero_at(word ^ (ONES * u64::from(b'"'))) | zero_at(word ^ (ONES * u64::from(b'\\')));
+                let found = zero_at(word ^ (ONES * u64::from(b'"')))
+                    | zero_at(word ^ (ONES * u64::from(b'\\')));
                 if found != 0 {
                     self.at += found.trailing_zeros() as usize / 8;
                     break;
@@ -298,7 +304,10 @@ mod tests {
             {"properties": {}, "id": "18"}, {"url": "no id"},
         ], "links": {"results": [{"id": "98"}]}, "n": 1.5e3});
         assert_eq!(result_ids(body.to_string().as_bytes()).unwrap(), ["17", "18"]);
-        assert_eq!(result_ids(serde_json::to_string_pretty(&body).unwrap().as_bytes()).unwrap(), ["17", "18"]);
+        assert_eq!(
+            result_ids(serde_json::to_string_pretty(&body).unwrap().as_bytes()).unwrap(),
+            ["17", "18"]
+        );
         assert_eq!(result_ids(br#"{"results":[]}"#).unwrap(), Vec::<&str>::new());
     }
 
@@ -335,7 +344,8 @@ mod tests {
         leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map("[a-z\"{}\\\\]{0,4}", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+                prop::collection::btree_map("[a-z\"{}\\\\]{0,4}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
     }

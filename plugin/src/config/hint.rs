@@ -1,7 +1,10 @@
 //! "Did you mean …?": the name that a misspelt one was most likely meant to be.
 
 /// The candidate closest to `name`, if one is close enough to be what was meant.
-pub(crate) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let wanted = plain(name);
     let most = (wanted.len() / 3).clamp(1, 3);
     candidates

@@ -1,5 +1,6 @@
-//! A destination's `config_json`. The JSON Schema that `describe` publishes is the truth; this parser accepts and
-//! refuses the same configurations (a test holds the two against each other) and says more about what is wrong.
+//! A destination's `config_json`. The JSON Schema that `describe` publishes is the truth; this
+//! parser accepts and refuses the same configurations (a test holds the two against each other) and
+//! says more about what is wrong.
 
 pub(crate) mod hint;
 pub mod policy;
@@ -27,7 +28,8 @@ pub struct Config {
     pub fields: Option<Vec<FieldRule>>,
     /// One call for many records, or one for each.
     pub write_mode: WriteMode,
-    /// In batch mode: how many changes are too many for collections, and go by jobs. Salesforce only.
+    /// In batch mode: how many changes are too many for collections, and go by jobs. Salesforce
+    /// only.
     pub bulk_above: u64,
     /// Requests on their way at the same time.
     pub in_flight: usize,
@@ -80,15 +82,25 @@ pub fn api_key(provider: Provider) -> (&'static str, &'static str) {
 /// Reads the configuration of a destination.
 ///
 /// # Errors
-/// `invalid-config`, with everything that is wrong: which key, what is wrong with it, what would be right.
+/// `invalid-config`, with everything that is wrong: which key, what is wrong with it, what would be
+/// right.
 pub fn parse(destination_type: &str, config: &str) -> Result<Config, Error> {
     let Some(provider) = Provider::of_destination(destination_type) else {
-        let served = Provider::ALL.map(|provider| format!("`{}`", provider.destination_type())).join(" and ");
-        return Err(invalid(format!("`{destination_type}` is no destination type of this component; it serves {served}")));
+        let served = Provider::ALL
+            .map(|provider| format!("`{}`", provider.destination_type()))
+            .join(" and ");
+        return Err(invalid(format!(
+            "`{destination_type}` is no destination type of this component; it serves {served}"
+        )));
     };
-    let value: Value = serde_json::from_str(config).map_err(|error| invalid(format!("config_json is not JSON: {error}")))?;
+    let value: Value = serde_json::from_str(config)
+        .map_err(|error| invalid(format!("config_json is not JSON: {error}")))?;
     let Value::Object(map) = value else {
-        return Err(invalid(format!("config_json is {}, it has to be an object such as {}", kind(&value), example(provider))));
+        return Err(invalid(format!(
+            "config_json is {}, it has to be an object such as {}",
+            kind(&value),
+            example(provider)
+        )));
     };
     let mut reader = Reader { provider, map, problems: Vec::new() };
     let config = reader.config();
@@ -111,7 +123,15 @@ impl Reader {
     fn config(&mut self) -> Config {
         let provider = self.provider;
         let (api_name, api_default) = api_key(provider);
-        let mut keys = vec!["provider_id_field", "source_id", "object", "fields", "write_mode", "in_flight", api_name];
+        let mut keys = vec![
+            "provider_id_field",
+            "source_id",
+            "object",
+            "fields",
+            "write_mode",
+            "in_flight",
+            api_name,
+        ];
         if provider == Provider::Salesforce {
             keys.push("bulk_above");
         }
@@ -122,13 +142,21 @@ impl Reader {
         for name in self.map.keys().filter(|name| !keys.contains(&name.as_str())) {
             let meant = match closest(name, keys.iter().copied()) {
                 Some(key) => format!("; did you mean `{key}`?"),
-                None => format!("; the keys are {}", keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
+                None => format!(
+                    "; the keys are {}",
+                    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+                ),
             };
-            self.problems.push(format!("`{name}` is no key of {}{meant}", provider.destination_type()));
+            self.problems
+                .push(format!("`{name}` is no key of {}{meant}", provider.destination_type()));
         }
-        let provider_id_field =
-            self.required("provider_id_field", "the golden column that holds the CRM record id", provider.usual_id_column());
-        let source_id = self.required("source_id", "the source whose stored credential is used", "src_1");
+        let provider_id_field = self.required(
+            "provider_id_field",
+            "the golden column that holds the CRM record id",
+            provider.usual_id_column(),
+        );
+        let source_id =
+            self.required("source_id", "the source whose stored credential is used", "src_1");
         let (object_default, object_example) = match provider {
             Provider::HubSpot => ("contacts", "companies"),
             Provider::Salesforce => ("Contact", "Account"),
@@ -150,7 +178,13 @@ impl Reader {
                     "/crm/objects/2026-03",
                     is_path,
                 ),
-                Provider::Salesforce => self.text(api_name, api_default, "`v`, the version and one decimal", "v67.0", is_version),
+                Provider::Salesforce => self.text(
+                    api_name,
+                    api_default,
+                    "`v`, the version and one decimal",
+                    "v67.0",
+                    is_version,
+                ),
             },
             properties_path: match provider {
                 Provider::HubSpot => self.text(
@@ -176,21 +210,33 @@ impl Reader {
         );
         let names = match self.map.get("fields")? {
             Value::Array(items) if items.is_empty() => {
-                self.wrong("fields", "empty", "a list of at least one column, or absent for all writable columns", &example);
+                self.wrong(
+                    "fields",
+                    "empty",
+                    "a list of at least one column, or absent for all writable columns",
+                    &example,
+                );
                 return None;
             }
-            Value::Array(items) => {
-                items.iter().map(|item| item.as_str().filter(|name| !name.is_empty()).map(str::to_owned)).collect::<Option<Vec<_>>>()
-            }
+            Value::Array(items) => items
+                .iter()
+                .map(|item| item.as_str().filter(|name| !name.is_empty()).map(str::to_owned))
+                .collect::<Option<Vec<_>>>(),
             Value::Object(fields) if !fields.is_empty() => {
                 let rule = |(column, field): (&String, &Value)| {
-                    let field = field.as_str().filter(|field| !field.is_empty() && !column.is_empty())?;
+                    let field =
+                        field.as_str().filter(|field| !field.is_empty() && !column.is_empty())?;
                     Some(FieldRule { column: column.clone(), field: field.to_owned() })
                 };
                 let rules: Option<Vec<FieldRule>> = fields.iter().map(rule).collect();
                 if rules.is_none() {
                     let right = "a list of columns, or an object of golden column and CRM field";
-                    self.wrong("fields", "not of its form", right, r#"{"company_name": "company"}"#);
+                    self.wrong(
+                        "fields",
+                        "not of its form",
+                        right,
+                        r#"{"company_name": "company"}"#,
+                    );
                 }
                 return rules;
             }
@@ -200,10 +246,14 @@ impl Reader {
             self.wrong("fields", "no list of column names", "a list of non-empty texts", &example);
             return None;
         };
-        if let Some((_, twice)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        if let Some((_, twice)) =
+            names.iter().enumerate().find(|(at, name)| names[..*at].contains(name))
+        {
             self.problems.push(format!("`fields` lists `{twice}` twice; list each column once"));
         }
-        Some(names.into_iter().map(|name| FieldRule { field: name.clone(), column: name }).collect())
+        Some(
+            names.into_iter().map(|name| FieldRule { field: name.clone(), column: name }).collect(),
+        )
     }
 
     fn write_mode(&mut self) -> WriteMode {
@@ -211,7 +261,11 @@ impl Reader {
             None => WriteMode::Batch,
             Some(Value::String(mode)) if mode == "batch" => WriteMode::Batch,
             Some(Value::String(mode)) if mode == "record" => WriteMode::Record,
-            Some(Value::String(mode)) if mode == "bulk" && self.provider == Provider::Salesforce => WriteMode::Bulk,
+            Some(Value::String(mode))
+                if mode == "bulk" && self.provider == Provider::Salesforce =>
+            {
+                WriteMode::Bulk
+            }
             Some(_) => {
                 let found = match self.provider {
                     Provider::HubSpot => "neither `batch` nor `record`",
@@ -235,7 +289,9 @@ fn is_path(text: &str) -> bool {
 }
 
 fn is_version(text: &str) -> bool {
-    let Some((major, minor)) = text.strip_prefix('v').and_then(|rest| rest.split_once('.')) else { return false };
+    let Some((major, minor)) = text.strip_prefix('v').and_then(|rest| rest.split_once('.')) else {
+        return false;
+    };
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     !major.is_empty() && digits(major) && minor.len() == 1 && digits(minor)
 }
@@ -259,7 +315,8 @@ mod tests {
 
     /// A good configuration with some keys replaced; `null` removes a key.
     fn with(provider: Provider, changes: &Value) -> Value {
-        let mut config = json!({"provider_id_field": provider.usual_id_column(), "source_id": "src_1"});
+        let mut config =
+            json!({"provider_id_field": provider.usual_id_column(), "source_id": "src_1"});
         for (key, value) in changes.as_object().unwrap() {
             match value {
                 Value::Null => config.as_object_mut().unwrap().remove(key),
@@ -278,10 +335,19 @@ mod tests {
 
     #[test]
     fn the_least_configuration_gets_the_documented_defaults() {
-        let hubspot = parse("hubspot_dest", r#"{"provider_id_field":"hs_object_id","source_id":"src_1"}"#).unwrap();
-        assert_eq!((hubspot.object.as_str(), hubspot.api.as_str()), ("contacts", "/crm/v3/objects"));
-        assert_eq!((hubspot.fields, hubspot.write_mode, hubspot.in_flight), (None, WriteMode::Batch, 8));
-        let salesforce = parse("salesforce_dest", r#"{"provider_id_field":"Id","source_id":"src_2"}"#).unwrap();
+        let hubspot =
+            parse("hubspot_dest", r#"{"provider_id_field":"hs_object_id","source_id":"src_1"}"#)
+                .unwrap();
+        assert_eq!(
+            (hubspot.object.as_str(), hubspot.api.as_str()),
+            ("contacts", "/crm/v3/objects")
+        );
+        assert_eq!(
+            (hubspot.fields, hubspot.write_mode, hubspot.in_flight),
+            (None, WriteMode::Batch, 8)
+        );
+        let salesforce =
+            parse("salesforce_dest", r#"{"provider_id_field":"Id","source_id":"src_2"}"#).unwrap();
         assert_eq!((salesforce.object.as_str(), salesforce.api.as_str()), ("Contact", "v67.0"));
     }
 
@@ -295,7 +361,10 @@ mod tests {
             (json!({"source_id": null}), "`source_id` is missing"),
             (json!({"source_id": 7}), "`source_id` is a number"),
             (json!({"source_id": ""}), "`source_id` is empty"),
-            (json!({"feilds": ["a"]}), "`feilds` is no key of hubspot_dest; did you mean `fields`?"),
+            (
+                json!({"feilds": ["a"]}),
+                "`feilds` is no key of hubspot_dest; did you mean `fields`?",
+            ),
             (json!({"token": "x"}), "the keys are `provider_id_field`"),
             (json!({"api_version": "v67.0"}), "`api_version` is no key of hubspot_dest"),
             (json!({"object": "contacts/1"}), "`object` is `contacts/1`"),
@@ -327,7 +396,12 @@ mod tests {
     fn what_is_no_object_or_no_type_is_refused() {
         assert!(parse("hubspot_dest", "{").unwrap_err().message.contains("not JSON"));
         assert!(parse("hubspot_dest", "[]").unwrap_err().message.contains("a list"));
-        assert!(parse("pipedrive_dest", "{}").unwrap_err().message.contains("`hubspot_dest` and `salesforce_dest`"));
+        assert!(
+            parse("pipedrive_dest", "{}")
+                .unwrap_err()
+                .message
+                .contains("`hubspot_dest` and `salesforce_dest`")
+        );
     }
 
     #[test]
@@ -407,7 +481,11 @@ mod tests {
                     let mut config = with(provider, &json!({}));
                     config.as_object_mut().unwrap().insert(key.to_owned(), value.clone());
                     let told = refused(provider, &config);
-                    assert_eq!(validator.is_valid(&config), told.is_none(), "{key}: {value}: {told:?}");
+                    assert_eq!(
+                        validator.is_valid(&config),
+                        told.is_none(),
+                        "{key}: {value}: {told:?}"
+                    );
                 }
             }
         }

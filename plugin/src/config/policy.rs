@@ -1,5 +1,5 @@
-//! What a destination's `config_json` says about values: which are mapped, what a null means, and when a record is left
-//! alone. Names in it are those of the CRM's fields.
+//! What a destination's `config_json` says about values: which are mapped, what a null means, and
+//! when a record is left alone. Names in it are those of the CRM's fields.
 
 use super::reader::{Reader, kind};
 use crate::provider::Provider;
@@ -82,7 +82,8 @@ impl Policy {
         of_field(&self.value_map, provider, field)
     }
 
-    /// The names of CRM fields that the configuration says something about, each with the key that says it.
+    /// The names of CRM fields that the configuration says something about, each with the key that
+    /// says it.
     pub fn names(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let mapped = self.value_map.keys().map(|name| ("value_map", name.as_str()));
         let nulls = self.nulls.fields.keys().map(|name| ("null_policy", name.as_str()));
@@ -91,8 +92,14 @@ impl Policy {
 }
 
 /// What is said of a field. Salesforce ignores the letter case of names.
-fn of_field<'m, T>(fields: &'m HashMap<String, T>, provider: Provider, name: &str) -> Option<&'m T> {
-    fields.get(name).or_else(|| fields.iter().find(|(field, _)| provider.same_field(field, name)).map(|(_, said)| said))
+fn of_field<'m, T>(
+    fields: &'m HashMap<String, T>,
+    provider: Provider,
+    name: &str,
+) -> Option<&'m T> {
+    fields.get(name).or_else(|| {
+        fields.iter().find(|(field, _)| provider.same_field(field, name)).map(|(_, said)| said)
+    })
 }
 
 /// The keys that are read here.
@@ -118,8 +125,10 @@ impl Reader {
             null_values: self.names("null_values", r#"["NULL"]"#),
             fill_only: self.names("fill_only", r#"["phone"]"#),
             time_zone: self.time_zone(),
-            on_drift: self.choice("on_drift", &[("skip", OnDrift::Skip), ("overwrite", OnDrift::Overwrite)]),
-            on_merged: self.choice("on_merged", &[("skip", OnMerged::Skip), ("follow", OnMerged::Follow)]),
+            on_drift: self
+                .choice("on_drift", &[("skip", OnDrift::Skip), ("overwrite", OnDrift::Overwrite)]),
+            on_merged: self
+                .choice("on_merged", &[("skip", OnMerged::Skip), ("follow", OnMerged::Follow)]),
             confidence_field: self.confidence_field(),
             min_confidence: self.min_confidence(),
         }
@@ -160,7 +169,9 @@ impl Reader {
             fields
                 .map(|(field, values)| {
                     let values = values.as_object()?.iter();
-                    let values = values.map(|(from, to)| Some((from.clone(), to.as_str()?.to_owned()))).collect::<Option<_>>()?;
+                    let values = values
+                        .map(|(from, to)| Some((from.clone(), to.as_str()?.to_owned())))
+                        .collect::<Option<_>>()?;
                     Some((field.clone(), values))
                 })
                 .collect()
@@ -195,7 +206,12 @@ impl Reader {
             Some(word) => policy(word).map(|default| Nulls { default, fields: HashMap::new() }),
         };
         read.unwrap_or_else(|| {
-            self.wrong("null_policy", "not of its form", "`skip`, `clear`, or one of them for each CRM field", r#"{"fax": "clear"}"#);
+            self.wrong(
+                "null_policy",
+                "not of its form",
+                "`skip`, `clear`, or one of them for each CRM field",
+                r#"{"fax": "clear"}"#,
+            );
             Nulls::default()
         })
     }
@@ -204,9 +220,10 @@ impl Reader {
     fn names(&mut self, key: &str, example: &str) -> Vec<String> {
         let names = match self.map.get(key) {
             None => return Vec::new(),
-            Some(Value::Array(items)) => {
-                items.iter().map(|item| item.as_str().filter(|name| !name.is_empty()).map(str::to_owned)).collect::<Option<Vec<_>>>()
-            }
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().filter(|name| !name.is_empty()).map(str::to_owned))
+                .collect::<Option<Vec<_>>>(),
             Some(_) => None,
         };
         names.unwrap_or_else(|| {
@@ -224,7 +241,12 @@ impl Reader {
         });
         if minutes.is_none() {
             let found = found.to_string();
-            self.wrong("time_zone", &found, "`UTC`, or hours and minutes ahead of it", "\"+02:00\"");
+            self.wrong(
+                "time_zone",
+                &found,
+                "`UTC`, or hours and minutes ahead of it",
+                "\"+02:00\"",
+            );
         }
         minutes
     }
@@ -233,7 +255,12 @@ impl Reader {
         match self.map.get("confidence_field")? {
             Value::String(name) if !name.is_empty() => Some(name.clone()),
             _ => {
-                self.wrong("confidence_field", "no column name", "the golden column with the confidence, 0 to 1", "\"__confidence\"");
+                self.wrong(
+                    "confidence_field",
+                    "no column name",
+                    "the golden column with the confidence, 0 to 1",
+                    "\"__confidence\"",
+                );
                 None
             }
         }

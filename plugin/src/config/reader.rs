@@ -12,7 +12,9 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn wrong(&mut self, key: &str, found: &str, right: &str, example: &str) {
-        self.problems.push(format!("`{key}` is {found}; it has to be {right}, for example `\"{key}\": {example}`"));
+        self.problems.push(format!(
+            "`{key}` is {found}; it has to be {right}, for example `\"{key}\": {example}`"
+        ));
     }
 
     pub(super) fn required(&mut self, key: &str, meaning: &str, example: &str) -> String {
@@ -23,12 +25,21 @@ impl Reader {
                 let found = kind(other);
                 self.wrong(key, found, &format!("a text, {meaning}"), &format!("\"{example}\""));
             }
-            None => self.problems.push(format!("`{key}` is missing; it names {meaning}, for example `\"{key}\": \"{example}\"`")),
+            None => self.problems.push(format!(
+                "`{key}` is missing; it names {meaning}, for example `\"{key}\": \"{example}\"`"
+            )),
         }
         String::new()
     }
 
-    pub(super) fn text(&mut self, key: &str, default: &str, form: &str, example: &str, fits: fn(&str) -> bool) -> String {
+    pub(super) fn text(
+        &mut self,
+        key: &str,
+        default: &str,
+        form: &str,
+        example: &str,
+        fits: fn(&str) -> bool,
+    ) -> String {
         match self.map.get(key) {
             None => {}
             Some(Value::String(text)) if fits(text) => return text.clone(),
@@ -46,13 +57,23 @@ impl Reader {
     pub(super) fn whole(&mut self, key: &str, default: u32, least: u32, most: u32) -> u64 {
         // JSON Schema counts 8.0 among the integers.
         let range = f64::from(least)..=f64::from(most);
-        let whole = |value: &Value| value.as_f64().filter(|number| number.fract() == 0.0 && range.contains(number));
-        let found = self.map.get(key).filter(|_| key != "bulk_above" || self.provider == Provider::Salesforce);
+        let whole = |value: &Value| {
+            value.as_f64().filter(|number| number.fract() == 0.0 && range.contains(number))
+        };
+        let found = self
+            .map
+            .get(key)
+            .filter(|_| key != "bulk_above" || self.provider == Provider::Salesforce);
         match found.map(|value| whole(value).ok_or_else(|| value.to_string())) {
             None => default.into(),
             Some(Ok(number)) => number as u64,
             Some(Err(found)) => {
-                self.wrong(key, &found, &format!("a whole number from {least} to {most}"), &default.to_string());
+                self.wrong(
+                    key,
+                    &found,
+                    &format!("a whole number from {least} to {most}"),
+                    &default.to_string(),
+                );
                 default.into()
             }
         }

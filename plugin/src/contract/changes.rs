@@ -1,6 +1,8 @@
 //! Confirmed changes as they were handed out, and the outcomes they end in.
 
-use crate::contract::types::{ChangeBatch, Error, ErrorKind, OutcomeBatch, Problem, Status, Strings};
+use crate::contract::types::{
+    ChangeBatch, Error, ErrorKind, OutcomeBatch, Problem, Status, Strings,
+};
 
 /// Longest message that is passed on.
 const MAX_MESSAGE: usize = 2000;
@@ -14,19 +16,33 @@ impl Changes {
     pub(crate) fn new(batch: ChangeBatch) -> Result<Changes, Error> {
         let fits = |strings: &Strings| {
             let rising = strings.offsets.windows(2).all(|pair| matches!(pair, [a, b] if a <= b));
-            let bounded = strings.offsets.iter().all(|at| strings.bytes.is_char_boundary(*at as usize));
-            (strings.offsets.len() == batch.rows.len() + 1 || batch.rows.is_empty()) && rising && bounded
+            let bounded =
+                strings.offsets.iter().all(|at| strings.bytes.is_char_boundary(*at as usize));
+            (strings.offsets.len() == batch.rows.len() + 1 || batch.rows.is_empty())
+                && rising
+                && bounded
         };
         if fits(&batch.ids) && fits(&batch.fields) && batch.before.as_ref().is_none_or(fits) {
             return Ok(Changes(batch));
         }
-        Err(Error::new(ErrorKind::Other, None, "the host packed a batch of confirmed changes wrongly".to_owned()))
+        Err(Error::new(
+            ErrorKind::Other,
+            None,
+            "the host packed a batch of confirmed changes wrongly".to_owned(),
+        ))
     }
 
     /// One of them, for another record.
     pub(crate) fn under_another_id(&self, member: usize, id: &str) -> Changes {
-        let one = |text: &str| Strings { bytes: text.to_owned(), offsets: vec![0, text.len() as u32] };
-        Changes(ChangeBatch { rows: vec![self.row(member)], ids: one(id), fields: one(self.fields(member)), before: None, doubtful: false })
+        let one =
+            |text: &str| Strings { bytes: text.to_owned(), offsets: vec![0, text.len() as u32] };
+        Changes(ChangeBatch {
+            rows: vec![self.row(member)],
+            ids: one(id),
+            fields: one(self.fields(member)),
+            before: None,
+            doubtful: false,
+        })
     }
 
     pub(crate) fn members(&self) -> Vec<usize> {
@@ -41,7 +57,8 @@ impl Changes {
         self.0.rows.len()
     }
 
-    /// Takes in the changes that come next. Gives them back if only one of the two has values before.
+    /// Takes in the changes that come next. Gives them back if only one of the two has values
+    /// before.
     pub(crate) fn append(&mut self, other: Changes) -> Result<(), Box<Changes>> {
         if self.0.before.is_some() != other.0.before.is_some() {
             return Err(Box::new(other));
@@ -58,7 +75,9 @@ impl Changes {
 
     /// Bytes of the changes' texts.
     pub(crate) fn size(&self) -> usize {
-        self.0.ids.bytes.len() + self.0.fields.bytes.len() + self.0.before.as_ref().map_or(0, |before| before.bytes.len())
+        self.0.ids.bytes.len()
+            + self.0.fields.bytes.len()
+            + self.0.before.as_ref().map_or(0, |before| before.bytes.len())
     }
 
     pub(crate) fn row(&self, member: usize) -> u64 {
@@ -83,7 +102,8 @@ fn append(all: &mut Strings, more: &Strings) {
     if all.offsets.is_empty() {
         all.offsets.push(0);
     }
-    let (start, first) = (all.bytes.len() as u32, more.offsets.first().copied().unwrap_or_default());
+    let (start, first) =
+        (all.bytes.len() as u32, more.offsets.first().copied().unwrap_or_default());
     all.bytes.push_str(more.bytes.get(first as usize..).unwrap_or_default());
     all.offsets.extend(more.offsets.iter().skip(1).map(|offset| start + (offset - first)));
 }

@@ -1,4 +1,5 @@
-//! The contract's error, made in one line: what most of them have nothing to say about is left empty.
+//! The contract's error, made in one line: what most of them have nothing to say about is left
+//! empty.
 
 use crate::contract::types::{Error, ErrorKind};
 

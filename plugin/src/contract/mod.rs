@@ -1,4 +1,5 @@
-//! The contract with the host (`wit/`): its types as they are generated, and the batches in which changes come.
+//! The contract with the host (`wit/`): its types as they are generated, and the batches in which
+//! changes come.
 
 pub mod bindings;
 pub(crate) mod changes;

@@ -19,7 +19,9 @@ impl Packed {
 
     pub(crate) fn get(&self, at: usize) -> &str {
         match self.0.offsets.get(at..at + 2) {
-            Some(&[start, end]) => self.0.bytes.get(start as usize..end as usize).unwrap_or_default(),
+            Some(&[start, end]) => {
+                self.0.bytes.get(start as usize..end as usize).unwrap_or_default()
+            }
             _ => "",
         }
     }

@@ -68,7 +68,11 @@ impl<'a, N: Network> Conversation<'a, N> {
     ///
     /// # Errors
     /// What ends the whole run.
-    pub(crate) async fn read(&self, request: &Request, usable: impl Fn(&[u8]) -> bool) -> Result<Exchange, Error> {
+    pub(crate) async fn read(
+        &self,
+        request: &Request,
+        usable: impl Fn(&[u8]) -> bool,
+    ) -> Result<Exchange, Error> {
         for attempt in 1..=3 {
             match self.exchange(request).await? {
                 Exchange::Accepted(answer) if !usable(&answer.body) => self.back_off(attempt).await,

@@ -1,4 +1,5 @@
-//! A CRM's error body, read leniently: every member may be absent or of another type, and the body may be HTML.
+//! A CRM's error body, read leniently: every member may be absent or of another type, and the body
+//! may be HTML.
 
 use crate::contract::changes::Failure;
 use crate::provider::Provider;
@@ -36,17 +37,27 @@ impl CrmError {
     /// Reads the body of an answer that is not 2xx.
     pub(crate) fn of_body(provider: Provider, body: &[u8]) -> CrmError {
         match (serde_json::from_slice::<Value>(body), provider) {
-            (Ok(value), Provider::HubSpot) => CrmError { foreign: !is_hubspots(&value), ..CrmError::hubspot(&value) },
-            (Ok(value), Provider::Salesforce) => CrmError { foreign: !is_salesforces(&value), ..CrmError::salesforce(&value) },
-            (Err(_), _) => CrmError { message: plain_text(body), foreign: true, ..CrmError::default() },
+            (Ok(value), Provider::HubSpot) => {
+                CrmError { foreign: !is_hubspots(&value), ..CrmError::hubspot(&value) }
+            }
+            (Ok(value), Provider::Salesforce) => {
+                CrmError { foreign: !is_salesforces(&value), ..CrmError::salesforce(&value) }
+            }
+            (Err(_), _) => {
+                CrmError { message: plain_text(body), foreign: true, ..CrmError::default() }
+            }
         }
     }
 
-    /// The answer was given by something between the host and the CRM, such as a firewall. It says nothing about rights, but may be about
-    /// what was sent.
+    /// The answer was given by something between the host and the CRM, such as a firewall. It says
+    /// nothing about rights, but may be about what was sent.
     pub(crate) fn blocked(self, provider: Provider, status: u16, writes: bool) -> CrmError {
         let crm = provider.name();
-        let seen = if self.message.is_empty() { "without a word".to_owned() } else { format!("with `{}`", self.message) };
+        let seen = if self.message.is_empty() {
+            "without a word".to_owned()
+        } else {
+            format!("with `{}`", self.message)
+        };
         let what = if writes { "a value of this record" } else { "this request" };
         let advice = if writes { "change the value, or have" } else { "have" };
         let message = format!(
@@ -66,14 +77,26 @@ impl CrmError {
         if items.is_empty() {
             items = items_in_message(&message);
         }
-        let category = some_text(value, "category").or_else(|| some_text(value, "policyName")).or_else(|| some_text(value, "errorType"));
-        let contexts = || std::iter::once(value).chain(list(value, "errors")).filter_map(|part| part.get("context"));
-        let gather = |key: &str| contexts().flat_map(|context| strings(context.get(key))).collect::<Vec<_>>();
+        let category = some_text(value, "category")
+            .or_else(|| some_text(value, "policyName"))
+            .or_else(|| some_text(value, "errorType"));
+        let contexts = || {
+            std::iter::once(value)
+                .chain(list(value, "errors"))
+                .filter_map(|part| part.get("context"))
+        };
+        let gather = |key: &str| {
+            contexts().flat_map(|context| strings(context.get(key))).collect::<Vec<_>>()
+        };
         let mut ids = gather("ids");
         ids.extend(gather("id"));
         let link = |part: &Value| part.get("links").and_then(|links| some_text(links, "scopes"));
         CrmError {
-            code: items.iter().map(|item| item.code.clone()).find(|code| !code.is_empty()).or(category),
+            code: items
+                .iter()
+                .map(|item| item.code.clone())
+                .find(|code| !code.is_empty())
+                .or(category),
             message: match items.first() {
                 Some(item) if !item.message.is_empty() => item.message.clone(),
                 _ => message,
@@ -86,7 +109,8 @@ impl CrmError {
         }
     }
 
-    /// Salesforce's list of errors: `errorCode` on a whole answer, `statusCode` on a record of a collection.
+    /// Salesforce's list of errors: `errorCode` on a whole answer, `statusCode` on a record of a
+    /// collection.
     pub(crate) fn salesforce(value: &Value) -> CrmError {
         let one = std::slice::from_ref(value);
         let items: Vec<Item> = value
@@ -98,11 +122,17 @@ impl CrmError {
                     .or_else(|| some_text(error, "statusCode"))
                     .or_else(|| some_text(error, "error"))
                     .unwrap_or_default(),
-                message: some_text(error, "message").or_else(|| some_text(error, "error_description")).unwrap_or_default(),
+                message: some_text(error, "message")
+                    .or_else(|| some_text(error, "error_description"))
+                    .unwrap_or_default(),
                 properties: strings(error.get("fields")),
             })
             .collect();
-        let messages: Vec<&str> = items.iter().map(|item| item.message.as_str()).filter(|message| !message.is_empty()).collect();
+        let messages: Vec<&str> = items
+            .iter()
+            .map(|item| item.message.as_str())
+            .filter(|message| !message.is_empty())
+            .collect();
         CrmError {
             code: items.iter().map(|item| item.code.clone()).find(|code| !code.is_empty()),
             message: messages.join("; "),
@@ -122,8 +152,11 @@ impl CrmError {
             (None, 404) => "not_found".to_owned(),
             (None, status) => format!("http_{status}"),
         };
-        let message =
-            if self.message.is_empty() { format!("the CRM answered with HTTP {status} and no message") } else { self.message.clone() };
+        let message = if self.message.is_empty() {
+            format!("the CRM answered with HTTP {status} and no message")
+        } else {
+            self.message.clone()
+        };
         Failure { http_status: Some(status), code, message }
     }
 
@@ -141,7 +174,8 @@ impl CrmError {
 fn is_hubspots(value: &Value) -> bool {
     let beside = ["category", "correlationId", "errorType", "policyName", "errors", "context"];
     value.get("message").is_some_and(Value::is_string)
-        && (value.get("status").and_then(Value::as_str) == Some("error") || beside.iter().any(|key| value.get(key).is_some()))
+        && (value.get("status").and_then(Value::as_str) == Some("error")
+            || beside.iter().any(|key| value.get(key).is_some()))
 }
 
 /// A list of errors with codes; where tokens are concerned, an object (crm-apis B5, B10).
@@ -149,7 +183,11 @@ fn is_salesforces(value: &Value) -> bool {
     let has_code = |error: &Value| some_text(error, "errorCode").is_some();
     match value {
         Value::Array(errors) => errors.iter().any(has_code),
-        object => has_code(object) || (some_text(object, "error").is_some() && some_text(object, "error_description").is_some()),
+        object => {
+            has_code(object)
+                || (some_text(object, "error").is_some()
+                    && some_text(object, "error_description").is_some())
+        }
     }
 }
 
@@ -157,13 +195,20 @@ fn hubspot_item(error: &Value) -> Item {
     Item {
         code: some_text(error, "code").or_else(|| some_text(error, "error")).unwrap_or_default(),
         message: text(error, "message"),
-        properties: error.get("context").map(|context| strings(context.get("propertyName"))).unwrap_or_default(),
+        properties: error
+            .get("context")
+            .map(|context| strings(context.get("propertyName")))
+            .unwrap_or_default(),
     }
 }
 
 /// Some answers carry the items only inside the message: `Property values were not valid: [{…}]`.
 fn items_in_message(message: &str) -> Vec<Item> {
-    let Some(Ok(Value::Array(found))) = message.find("[{").map(|at| serde_json::from_str(&message[at..])) else { return Vec::new() };
+    let Some(Ok(Value::Array(found))) =
+        message.find("[{").map(|at| serde_json::from_str(&message[at..]))
+    else {
+        return Vec::new();
+    };
     found
         .iter()
         .map(|item| Item {
@@ -190,7 +235,9 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 /// A list of texts, or one text.
 fn strings(value: Option<&Value>) -> Vec<String> {
     match value {
-        Some(Value::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+        Some(Value::Array(items)) => {
+            items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+        }
         Some(Value::String(text)) => vec![text.clone()],
         _ => Vec::new(),
     }
@@ -256,11 +303,19 @@ mod tests {
 
     #[test]
     fn salesforce_speaks_in_lists_and_sometimes_in_objects() {
-        let rows =
-            CrmError::of_body(Provider::Salesforce, br#"[{"message":"a","errorCode":"X"},{"message":"b","errorCode":"Y","fields":["F"]}]"#);
+        let rows = CrmError::of_body(
+            Provider::Salesforce,
+            br#"[{"message":"a","errorCode":"X"},{"message":"b","errorCode":"Y","fields":["F"]}]"#,
+        );
         assert_eq!((rows.code.as_deref(), rows.message.as_str()), (Some("X"), "a; b"));
-        let oauth = CrmError::of_body(Provider::Salesforce, br#"{"error":"invalid_grant","error_description":"expired"}"#);
-        assert_eq!((oauth.code.as_deref(), oauth.message.as_str()), (Some("invalid_grant"), "expired"));
+        let oauth = CrmError::of_body(
+            Provider::Salesforce,
+            br#"{"error":"invalid_grant","error_description":"expired"}"#,
+        );
+        assert_eq!(
+            (oauth.code.as_deref(), oauth.message.as_str()),
+            (Some("invalid_grant"), "expired")
+        );
     }
 
     #[test]
@@ -273,8 +328,16 @@ mod tests {
             (Provider::HubSpot, r#"{"status":403,"message":"Forbidden"}"#, true),
             (Provider::HubSpot, r#"[{"errorCode":"X","message":"no"}]"#, true),
             (Provider::HubSpot, r#"{"category":"MISSING_SCOPES"}"#, true),
-            (Provider::Salesforce, r#"[{"errorCode":"API_DISABLED_FOR_ORG","message":"no"}]"#, false),
-            (Provider::Salesforce, r#"{"error":"invalid_grant","error_description":"expired"}"#, false),
+            (
+                Provider::Salesforce,
+                r#"[{"errorCode":"API_DISABLED_FOR_ORG","message":"no"}]"#,
+                false,
+            ),
+            (
+                Provider::Salesforce,
+                r#"{"error":"invalid_grant","error_description":"expired"}"#,
+                false,
+            ),
             (Provider::Salesforce, r#"{"error":"Forbidden"}"#, true),
             (Provider::Salesforce, r#"{"message":"Forbidden"}"#, true),
             (Provider::Salesforce, "[]", true),
@@ -292,14 +355,27 @@ mod tests {
     #[test]
     fn hostile_bodies_are_survived() {
         let deep = "[".repeat(100_000);
-        for body in ["", "null", "17", "[]", "[null,1]", "{}", r#"{"errors":7,"message":[],"context":"x"}"#, r#"{"message":"[{"}"#, &deep] {
+        for body in [
+            "",
+            "null",
+            "17",
+            "[]",
+            "[null,1]",
+            "{}",
+            r#"{"errors":7,"message":[],"context":"x"}"#,
+            r#"{"message":"[{"}"#,
+            &deep,
+        ] {
             for provider in Provider::ALL {
                 let failure = CrmError::of_body(provider, body.as_bytes()).failure(400);
                 assert_eq!(failure.http_status, Some(400));
                 assert!(!failure.message.is_empty() && !failure.code.is_empty());
             }
         }
-        let page = CrmError::of_body(Provider::HubSpot, b"<html><body><h1>502 Bad Gateway</h1>\n</body></html>");
+        let page = CrmError::of_body(
+            Provider::HubSpot,
+            b"<html><body><h1>502 Bad Gateway</h1>\n</body></html>",
+        );
         assert_eq!(page.message, "502 Bad Gateway");
     }
 }

@@ -1,5 +1,5 @@
-//! One request until it has an answer that means something. What is safe to repeat is repeated here, with growing
-//! pauses; a write whose fate is open is not, but handed back.
+//! One request until it has an answer that means something. What is safe to repeat is repeated
+//! here, with growing pauses; a write whose fate is open is not, but handed back.
 
 use super::error::CrmError;
 use super::network::{Answer, Lost, Network, Request};
@@ -10,10 +10,12 @@ use std::cell::Cell;
 
 /// Failed attempts before a run gives up on the CRM.
 const MAX_ATTEMPTS: u32 = 6;
-/// "Slow down" answers in a row before a run gives up. The host keeps the pace; this is for a CRM that never yields.
+/// "Slow down" answers in a row before a run gives up. The host keeps the pace; this is for a CRM
+/// that never yields.
 const MAX_THROTTLES: u32 = 100;
 
-/// Writes in a row that something in between answers before a run gives up: more than it takes to find one record in each of a dozen batches.
+/// Writes in a row that something in between answers before a run gives up: more than it takes to
+/// find one record in each of a dozen batches.
 const MAX_BLOCKED: u32 = 100;
 
 /// What came of a request.
@@ -27,7 +29,8 @@ pub(crate) enum Exchange {
     Doubtful(String),
 }
 
-/// Pause before attempt `attempt` (from 1), in milliseconds: 0.2 s, doubling to 10 s, spread by half.
+/// Pause before attempt `attempt` (from 1), in milliseconds: 0.2 s, doubling to 10 s, spread by
+/// half.
 pub(crate) fn backoff(attempt: u32, random: u64) -> u64 {
     let full = (200u64 << attempt.saturating_sub(1).min(6)).min(10_000);
     full / 2 + random % (full / 2 + 1)
@@ -86,7 +89,14 @@ pub(crate) async fn exchange<W: Network>(
                 (backoff(attempts + 1, world.random()), why, None)
             }
             Err(Lost::TooLarge(why)) => {
-                return Ok(Exchange::Refused(413, CrmError { code: Some("too_large".to_owned()), message: why, ..CrmError::default() }));
+                return Ok(Exchange::Refused(
+                    413,
+                    CrmError {
+                        code: Some("too_large".to_owned()),
+                        message: why,
+                        ..CrmError::default()
+                    },
+                ));
             }
             Err(Lost::LimitReached(why)) => {
                 let message = format!(
@@ -95,9 +105,15 @@ pub(crate) async fn exchange<W: Network>(
                 return Err(Error::new(ErrorKind::RateLimited, None, message));
             }
             Err(Lost::Denied(why)) => {
-                let message =
-                    format!("the host refused to let `{} {}` out ({why}); the operator's log says why", request.method, request.path);
-                return Err(Error::new(ErrorKind::Rejected, Some("request_denied".to_owned()), message));
+                let message = format!(
+                    "the host refused to let `{} {}` out ({why}); the operator's log says why",
+                    request.method, request.path
+                );
+                return Err(Error::new(
+                    ErrorKind::Rejected,
+                    Some("request_denied".to_owned()),
+                    message,
+                ));
             }
         };
         attempts += 1;
@@ -111,11 +127,16 @@ pub(crate) async fn exchange<W: Network>(
     }
 }
 
-/// Counts the writes in a row that something in between has answered. One of them may be about a value, all of them are about the way.
+/// Counts the writes in a row that something in between has answered. One of them may be about a
+/// value, all of them are about the way.
 ///
 /// # Errors
 /// When there were too many.
-pub(crate) fn count_blocked(config: &Config, blocked: &Cell<u32>, exchanged: &Exchange) -> Result<(), Error> {
+pub(crate) fn count_blocked(
+    config: &Config,
+    blocked: &Cell<u32>,
+    exchanged: &Exchange,
+) -> Result<(), Error> {
     match exchanged {
         Exchange::Accepted(_) => blocked.set(0),
         Exchange::Refused(_, error) if error.is_blocked() => {
@@ -126,7 +147,11 @@ pub(crate) fn count_blocked(config: &Config, blocked: &Cell<u32>, exchanged: &Ex
                     config.provider.name(),
                     error.message
                 );
-                return Err(Error::new(ErrorKind::Unavailable, error.code.clone(), crate::contract::changes::cap(&message, 2000)));
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    error.code.clone(),
+                    crate::contract::changes::cap(&message, 2000),
+                ));
             }
         }
         Exchange::Refused(..) | Exchange::Doubtful(_) => {}
@@ -149,7 +174,9 @@ mod tests {
 
     #[test]
     fn pauses_double_to_ten_seconds_and_are_spread() {
-        for (attempt, least, most) in [(1, 100, 200), (2, 200, 400), (3, 400, 800), (7, 5_000, 10_000), (40, 5_000, 10_000)] {
+        for (attempt, least, most) in
+            [(1, 100, 200), (2, 200, 400), (3, 400, 800), (7, 5_000, 10_000), (40, 5_000, 10_000)]
+        {
             assert_eq!(backoff(attempt, 0), least);
             for random in [1, 77, u64::MAX] {
                 assert!((least..=most).contains(&backoff(attempt, random)));

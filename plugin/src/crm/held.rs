@@ -1,5 +1,5 @@
-//! Reading what the CRM holds of confirmed changes: before they are written, where their fate is open, and to verify them.
-//! Reads only; whatever the answer, nothing is applied here.
+//! Reading what the CRM holds of confirmed changes: before they are written, where their fate is
+//! open, and to verify them. Reads only; whatever the answer, nothing is applied here.
 
 use super::conversation::Conversation;
 use super::exchange::Exchange;
@@ -62,11 +62,21 @@ impl<N: Network> Conversation<'_, N> {
         Ok(all)
     }
 
-    /// The records that HubSpot has under these very ids. Merged and deleted ones are not among them.
-    async fn present(&self, changes: &Changes, members: &[usize], names: &[&str]) -> Result<HashMap<String, Values>, Error> {
+    /// The records that HubSpot has under these very ids. Merged and deleted ones are not among
+    /// them.
+    async fn present(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+        names: &[&str],
+    ) -> Result<HashMap<String, Values>, Error> {
         let mut found = HashMap::new();
         if members.len() > 1 {
-            let request = self.requests.read_many(changes, members, &json_names(names.iter().take(MAX_NAMES).copied()));
+            let request = self.requests.read_many(
+                changes,
+                members,
+                &json_names(names.iter().take(MAX_NAMES).copied()),
+            );
             match self.read(&request, |body| hubspot::records(body).is_some()).await? {
                 Exchange::Accepted(answer) => {
                     for record in hubspot::records(&answer.body).unwrap_or_default() {
@@ -87,7 +97,12 @@ impl<N: Network> Conversation<'_, N> {
     }
 
     /// One record by its path, which follows merges: the id in the answer tells.
-    async fn look_at_one(&self, changes: &Changes, member: usize, wanted: Option<&Values>) -> Result<Held, Error> {
+    async fn look_at_one(
+        &self,
+        changes: &Changes,
+        member: usize,
+        wanted: Option<&Values>,
+    ) -> Result<Held, Error> {
         let id = changes.id(member);
         let names = wanted.into_iter().flat_map(|wanted| wanted.keys().map(String::as_str));
         let request = self.requests.read_one(changes, member, names);
@@ -99,22 +114,39 @@ impl<N: Network> Conversation<'_, N> {
             },
             Exchange::Refused(404, error) => {
                 let mut failure = error.failure(404);
-                failure.message = format!("there is no record {id} (HubSpot: {}); it was deleted, or never existed", failure.message);
+                failure.message = format!(
+                    "there is no record {id} (HubSpot: {}); it was deleted, or never existed",
+                    failure.message
+                );
                 Held::Gone(failure)
             }
-            Exchange::Refused(status, error) => Held::Unreadable(format!("HTTP {status}, {}", error.told())),
+            Exchange::Refused(status, error) => {
+                Held::Unreadable(format!("HTTP {status}, {}", error.told()))
+            }
             Exchange::Doubtful(why) => Held::Unreadable(why),
         })
     }
 
-    /// Which of these HubSpot has under their very ids, before they are written by path. `PATCH` follows merges, and
-    /// so would write to a record that nobody confirmed. A merge between this read and the write is not seen.
-    pub(crate) async fn look_at_ids(&self, changes: &Changes, members: &[usize]) -> Result<Vec<(usize, Held)>, Error> {
+    /// Which of these HubSpot has under their very ids, before they are written by path. `PATCH`
+    /// follows merges, and so would write to a record that nobody confirmed. A merge between this
+    /// read and the write is not seen.
+    pub(crate) async fn look_at_ids(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+    ) -> Result<Vec<(usize, Held)>, Error> {
         let found = self.present(changes, members, &["hs_object_id"]).await?;
         let mut all = Vec::with_capacity(members.len());
         for member in members {
             let present = found.contains_key(changes.id(*member));
-            all.push((*member, if present { Held::Values(Values::new()) } else { self.look_at_one(changes, *member, None).await? }));
+            all.push((
+                *member,
+                if present {
+                    Held::Values(Values::new())
+                } else {
+                    self.look_at_one(changes, *member, None).await?
+                },
+            ));
         }
         Ok(all)
     }
@@ -132,10 +164,18 @@ impl<N: Network> Conversation<'_, N> {
         // A field that cannot be read fails the whole call, so the others are asked for without it.
         let mut asking: Vec<Vec<&str>> = names.chunks(MAX_NAMES).map(<[&str]>::to_vec).collect();
         while let Some(chunk) = asking.pop() {
-            let request = self.requests.read_many(changes, members, &json_names(std::iter::once("Id").chain(chunk.iter().copied())));
-            match self.read(&request, |body| salesforce::records(changes, members, body).is_some()).await? {
+            let request = self.requests.read_many(
+                changes,
+                members,
+                &json_names(std::iter::once("Id").chain(chunk.iter().copied())),
+            );
+            match self
+                .read(&request, |body| salesforce::records(changes, members, body).is_some())
+                .await?
+            {
                 Exchange::Accepted(answer) => {
-                    let records = salesforce::records(changes, members, &answer.body).unwrap_or_default();
+                    let records =
+                        salesforce::records(changes, members, &answer.body).unwrap_or_default();
                     for (member, record) in members.iter().zip(records) {
                         match record {
                             Some(record) => held.entry(*member).or_default().extend(record),
@@ -148,8 +188,11 @@ impl<N: Network> Conversation<'_, N> {
                 // Too many long values at once.
                 Exchange::Refused(413, _) if members.len() > 1 => {
                     let (first, second) = members.split_at(members.len() / 2);
-                    let mut all = Box::pin(self.held_by_salesforce(changes, first, confirmed)).await?;
-                    all.extend(Box::pin(self.held_by_salesforce(changes, second, confirmed)).await?);
+                    let mut all =
+                        Box::pin(self.held_by_salesforce(changes, first, confirmed)).await?;
+                    all.extend(
+                        Box::pin(self.held_by_salesforce(changes, second, confirmed)).await?,
+                    );
                     return Ok(all);
                 }
                 Exchange::Refused(status, error) => {
@@ -177,11 +220,17 @@ impl<N: Network> Conversation<'_, N> {
                 ));
             }
             let held = held.remove(member).unwrap_or_default();
-            let hidden = confirmed.get(member).into_iter().flat_map(Values::keys).find(|name| self::member(&held, name).is_none());
+            let hidden = confirmed
+                .get(member)
+                .into_iter()
+                .flat_map(Values::keys)
+                .find(|name| self::member(&held, name).is_none());
             match (hidden, &refusal) {
                 (None, _) => Held::Values(held),
                 (Some(_), Some(why)) => Held::Unreadable(why.clone()),
-                (Some(name), None) => Held::Unreadable(format!("the answer does not show `{name}`")),
+                (Some(name), None) => {
+                    Held::Unreadable(format!("the answer does not show `{name}`"))
+                }
             }
         };
         Ok(members.iter().map(|member| (*member, held_by(member))).collect())
@@ -190,10 +239,14 @@ impl<N: Network> Conversation<'_, N> {
 
 /// The confirmed values of these members.
 pub(crate) fn confirmed(changes: &Changes, members: &[usize]) -> HashMap<usize, Values> {
-    members.iter().map(|member| (*member, serde_json::from_str(changes.fields(*member)).unwrap_or_default())).collect()
+    members
+        .iter()
+        .map(|member| (*member, serde_json::from_str(changes.fields(*member)).unwrap_or_default()))
+        .collect()
 }
 
-/// HubSpot leaves out what it does not know, and shows what is empty as null (crm-apis A4): a field that is left out is not empty.
+/// HubSpot leaves out what it does not know, and shows what is empty as null (crm-apis A4): a field
+/// that is left out is not empty.
 fn shown(held: Values, wanted: Option<&Values>) -> Held {
     match wanted.into_iter().flat_map(Values::keys).find(|name| !held.contains_key(*name)) {
         None => Held::Values(held),
@@ -203,7 +256,12 @@ fn shown(held: Values, wanted: Option<&Values>) -> Held {
 
 /// The record lives on under another id.
 pub(crate) fn merged(id: &str, survivor: &str) -> Failure {
-    Failure::ours("merged", format!("record {id} was merged into record {survivor}; resolve the golden records again, then plan again"))
+    Failure::ours(
+        "merged",
+        format!(
+            "record {id} was merged into record {survivor}; resolve the golden records again, then plan again"
+        ),
+    )
 }
 
 /// All field names of these changes.
@@ -217,7 +275,8 @@ fn names(confirmed: &HashMap<usize, Values>) -> Vec<&str> {
     names
 }
 
-/// The fields of a change with the values that the CRM holds, spelled so that writing them would put them back.
+/// The fields of a change with the values that the CRM holds, spelled so that writing them would
+/// put them back.
 pub(crate) fn restorable(provider: Provider, fields: &Values, held: &Values) -> String {
     let mut out = String::from("{");
     for name in fields.keys() {

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler::handle;
-use wasip2::http::types::{ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::http::types::{
+    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
 use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
@@ -31,7 +33,11 @@ pub(crate) struct Outside {
 
 impl Outside {
     pub(crate) fn new(base_url: &str) -> Result<Outside, Error> {
-        let wrong = || invalid(format!("the base URL `{base_url}` is none; one looks like https://api.hubapi.com"));
+        let wrong = || {
+            invalid(format!(
+                "the base URL `{base_url}` is none; one looks like https://api.hubapi.com"
+            ))
+        };
         let (scheme, rest) = base_url.split_once("://").ok_or_else(wrong)?;
         let scheme = match scheme {
             "https" => Scheme::Https,
@@ -56,7 +62,9 @@ impl Outside {
     fn outgoing(&self, request: &Request) -> Result<OutgoingRequest, Lost> {
         let unfit = |what: &str| Lost::Denied(format!("{what} cannot be set"));
         let headers = Fields::new();
-        let put = |name: &str, value: &str| headers.append(name, value.as_bytes()).map_err(|_| unfit(name));
+        let put = |name: &str, value: &str| {
+            headers.append(name, value.as_bytes()).map_err(|_| unfit(name))
+        };
         let media = match request.media {
             Media::Json => "application/json",
             Media::Csv => "text/csv",
@@ -88,14 +96,17 @@ impl Outside {
 impl Network for Outside {
     async fn send(&self, request: &Request) -> Result<Answer, Lost> {
         let outgoing = self.outgoing(request)?;
-        let body = outgoing.body().map_err(|()| Lost::Denied("the body cannot be set".to_owned()))?;
+        let body =
+            outgoing.body().map_err(|()| Lost::Denied("the body cannot be set".to_owned()))?;
         let response = handle(outgoing, None).map_err(lost)?;
         // If the host refuses the request it may close the body early; the answer then says why.
         let written = write_body(body, request.body.as_bytes()).await;
         ready(response.subscribe()).await;
         match response.get() {
             Some(Ok(Ok(incoming))) => read_answer(incoming, request).await,
-            Some(Ok(Err(ErrorCode::HttpResponseBodySize(_)))) if !request.writes => Err(Lost::TooLarge(TOO_LARGE.to_owned())),
+            Some(Ok(Err(ErrorCode::HttpResponseBodySize(_)))) if !request.writes => {
+                Err(Lost::TooLarge(TOO_LARGE.to_owned()))
+            }
             Some(Ok(Err(code))) => Err(lost(code)),
             _ => Err(Lost::Broken(written.err().unwrap_or_else(|| "no answer".to_owned()))),
         }
@@ -120,8 +131,12 @@ impl Network for Outside {
 fn lost(code: ErrorCode) -> Lost {
     match code {
         ErrorCode::HttpRequestDenied => Lost::Denied("HTTP-request-denied".to_owned()),
-        ErrorCode::ConnectionLimitReached => Lost::LimitReached("connection-limit-reached".to_owned()),
-        ErrorCode::HttpRequestBodySize(_) => Lost::TooLarge("the request is larger than the host lets out".to_owned()),
+        ErrorCode::ConnectionLimitReached => {
+            Lost::LimitReached("connection-limit-reached".to_owned())
+        }
+        ErrorCode::HttpRequestBodySize(_) => {
+            Lost::TooLarge("the request is larger than the host lets out".to_owned())
+        }
         ErrorCode::DnsTimeout
         | ErrorCode::DnsError(_)
         | ErrorCode::DestinationNotFound
@@ -155,7 +170,8 @@ async fn write_body(body: OutgoingBody, mut bytes: &[u8]) -> Result<(), String> 
                 ready(stream.subscribe()).await;
                 continue;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(usize::try_from(most).unwrap_or(usize::MAX)));
+            let (now, later) =
+                bytes.split_at(bytes.len().min(usize::try_from(most).unwrap_or(usize::MAX)));
             stream.write(now).map_err(broken)?;
             bytes = later;
         }
@@ -166,7 +182,12 @@ async fn write_body(body: OutgoingBody, mut bytes: &[u8]) -> Result<(), String> 
 async fn read_answer(incoming: IncomingResponse, request: &Request) -> Result<Answer, Lost> {
     let status = incoming.status();
     let headers = incoming.headers();
-    let number = |name: &str| headers.get(name).first().and_then(|value| str::from_utf8(value).ok()?.trim().parse::<u64>().ok());
+    let number = |name: &str| {
+        headers
+            .get(name)
+            .first()
+            .and_then(|value| str::from_utf8(value).ok()?.trim().parse::<u64>().ok())
+    };
     let (retry_after, length) = (number("retry-after"), number("content-length"));
     let broken = |why: &str| Lost::Broken(why.to_owned());
     let body = incoming.consume().map_err(|()| broken("the answer has no body"))?;
@@ -180,16 +201,23 @@ async fn read_answer(incoming: IncomingResponse, request: &Request) -> Result<An
             Ok(chunk) if whole.is_empty() => {
                 whole = chunk;
                 // A large one is not copied again and again while it grows.
-                let length = length.map_or(0, |length| usize::try_from(length).unwrap_or(most)).min(most);
+                let length =
+                    length.map_or(0, |length| usize::try_from(length).unwrap_or(most)).min(most);
                 whole.reserve_exact(length.saturating_sub(whole.len()));
             }
             Ok(chunk) => whole.extend_from_slice(&chunk),
             Err(StreamError::Closed) => break,
-            Err(StreamError::LastOperationFailed(error)) => return Err(Lost::Broken(error.to_debug_string())),
+            Err(StreamError::LastOperationFailed(error)) => {
+                return Err(Lost::Broken(error.to_debug_string()));
+            }
         }
         if whole.len() > most {
             // The fate of a write is open; a read may be asked for less.
-            return Err(if request.writes { broken(TOO_LARGE) } else { Lost::TooLarge(TOO_LARGE.to_owned()) });
+            return Err(if request.writes {
+                broken(TOO_LARGE)
+            } else {
+                Lost::TooLarge(TOO_LARGE.to_owned())
+            });
         }
     }
     Ok(Answer { status, retry_after, body: whole })
@@ -211,7 +239,9 @@ struct Registered(Rc<Pollable>);
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        WAITING.with_borrow_mut(|waiting| waiting.retain(|entry| !Rc::ptr_eq(&entry.pollable, &self.0)));
+        WAITING.with_borrow_mut(|waiting| {
+            waiting.retain(|entry| !Rc::ptr_eq(&entry.pollable, &self.0))
+        });
     }
 }
 
@@ -222,9 +252,14 @@ async fn ready(pollable: Pollable) {
         if pollable.ready() {
             return Poll::Ready(());
         }
-        WAITING.with_borrow_mut(|waiting| match waiting.iter_mut().find(|entry| Rc::ptr_eq(&entry.pollable, pollable)) {
-            Some(entry) => entry.waker.clone_from(context.waker()),
-            None => waiting.push(Waiting { pollable: Rc::clone(pollable), waker: context.waker().clone() }),
+        WAITING.with_borrow_mut(|waiting| {
+            match waiting.iter_mut().find(|entry| Rc::ptr_eq(&entry.pollable, pollable)) {
+                Some(entry) => entry.waker.clone_from(context.waker()),
+                None => waiting.push(Waiting {
+                    pollable: Rc::clone(pollable),
+                    waker: context.waker().clone(),
+                }),
+            }
         });
         Poll::Pending
     })
@@ -253,11 +288,14 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         if woken.0.swap(false, Relaxed) {
             continue;
         }
-        let pollables: Vec<Rc<Pollable>> = WAITING.with_borrow(|waiting| waiting.iter().map(|entry| Rc::clone(&entry.pollable)).collect());
+        let pollables: Vec<Rc<Pollable>> = WAITING.with_borrow(|waiting| {
+            waiting.iter().map(|entry| Rc::clone(&entry.pollable)).collect()
+        });
         let borrowed: Vec<&Pollable> = pollables.iter().map(Rc::as_ref).collect();
         let ready = poll(&borrowed);
-        let wakers: Vec<Waker> =
-            WAITING.with_borrow(|waiting| ready.iter().filter_map(|at| Some(waiting.get(*at as usize)?.waker.clone())).collect());
+        let wakers: Vec<Waker> = WAITING.with_borrow(|waiting| {
+            ready.iter().filter_map(|at| Some(waiting.get(*at as usize)?.waker.clone())).collect()
+        });
         drop(borrowed);
         drop(pollables);
         wakers.into_iter().for_each(Waker::wake);

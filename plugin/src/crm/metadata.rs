@@ -1,4 +1,5 @@
-//! What the CRM says about the fields of the configured object: asked once in a plan or a run, read as each CRM answers.
+//! What the CRM says about the fields of the configured object: asked once in a plan or a run, read
+//! as each CRM answers.
 
 use super::exchange::{Exchange, exchange, unavailable};
 use super::network::{Network, Request};
@@ -33,13 +34,21 @@ pub(crate) async fn read<N: Network>(config: &Config, network: &N) -> Result<Met
                 )));
             }
             Exchange::Refused(status, error) => {
-                let message = format!("{crm} does not show the fields of `{}`: HTTP {status}, {}", config.object, error.told());
+                let message = format!(
+                    "{crm} does not show the fields of `{}`: HTTP {status}, {}",
+                    config.object,
+                    error.told()
+                );
                 return Err(Error::new(ErrorKind::Rejected, error.code, message));
             }
             Exchange::Doubtful(_) => {}
         }
     }
-    Err(unavailable(config, 3, "an answer to a read of its metadata that is not in the documented form"))
+    Err(unavailable(
+        config,
+        3,
+        "an answer to a read of its metadata that is not in the documented form",
+    ))
 }
 
 /// What an answer in the documented form tells of.

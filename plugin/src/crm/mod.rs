@@ -6,7 +6,8 @@
 //!  held, metadata (what does the CRM hold?) ◀────────┘
 //! ```
 //!
-//! `hubspot` and `salesforce` have what differs: routes, answers and metadata, as pure functions on bytes.
+//! `hubspot` and `salesforce` have what differs: routes, answers and metadata, as pure functions on
+//! bytes.
 
 pub(crate) mod conversation;
 pub(crate) mod error;

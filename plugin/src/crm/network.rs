@@ -1,5 +1,5 @@
-//! What a conversation with a CRM needs of the outside: a way to send requests, a clock and chance. The component's is WebAssembly
-//! (`http`), the tests' is the simulator.
+//! What a conversation with a CRM needs of the outside: a way to send requests, a clock and chance.
+//! The component's is WebAssembly (`http`), the tests' is the simulator.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -27,8 +27,8 @@ impl Request {
         Request { writes: false, method, path, headers: Vec::new(), body, media: Media::Json }
     }
 
-    /// Bytes of the largest answer that is read. Records are asked for many at once, and several such reads are on their way; what is too
-    /// large they are asked for again in smaller numbers.
+    /// Bytes of the largest answer that is read. Records are asked for many at once, and several
+    /// such reads are on their way; what is too large they are asked for again in smaller numbers.
     pub fn largest_answer(&self) -> usize {
         let asks_for_many = !self.writes && !self.body.is_empty();
         if asks_for_many { 4 << 20 } else { 16 << 20 }

@@ -1,4 +1,5 @@
-//! What an answer to an update of several records says about each of them. The CRM modules fill it in.
+//! What an answer to an update of several records says about each of them. The CRM modules fill it
+//! in.
 
 use crate::contract::changes::Outcomes;
 
@@ -17,12 +18,19 @@ pub(crate) struct Reconciled {
 
 impl Reconciled {
     pub(crate) fn new() -> Reconciled {
-        Reconciled { outcomes: Outcomes::new(), locked: Vec::new(), silent: Vec::new(), split: Vec::new() }
+        Reconciled {
+            outcomes: Outcomes::new(),
+            locked: Vec::new(),
+            silent: Vec::new(),
+            split: Vec::new(),
+        }
     }
 
     /// Two halves, until the culprit stands alone.
     pub(crate) fn halve(&mut self, members: &[usize]) {
         let (first, second) = members.split_at(members.len() / 2);
-        self.split.extend([first, second].into_iter().filter(|half| !half.is_empty()).map(<[usize]>::to_vec));
+        self.split.extend(
+            [first, second].into_iter().filter(|half| !half.is_empty()).map(<[usize]>::to_vec),
+        );
     }
 }

@@ -7,7 +7,8 @@ use super::template::{Filling, Template, push_query_value};
 use crate::config::Config;
 use crate::contract::changes::Changes;
 
-/// Bytes of changes that may be on their way before no more are pulled: memory stays flat with long texts too.
+/// Bytes of changes that may be on their way before no more are pulled: memory stays flat with long
+/// texts too.
 pub(crate) const MAX_BYTES_IN_FLIGHT: usize = 6 << 20;
 /// Bytes of changes that one request should carry at most, about.
 pub(crate) const REQUEST_BYTES: usize = 2 << 20;
@@ -42,9 +43,11 @@ impl Requests {
             body: match route.body {
                 BodyForm::None => Body::None,
                 BodyForm::One(text) => Body::One(Template::new(text, config)),
-                BodyForm::Many { open, item, close, .. } => {
-                    Body::Many { open: Template::new(open, config), item: Template::new(item, config), close: Template::new(close, config) }
-                }
+                BodyForm::Many { open, item, close, .. } => Body::Many {
+                    open: Template::new(open, config),
+                    item: Template::new(item, config),
+                    close: Template::new(close, config),
+                },
             },
         };
         Requests {
@@ -62,7 +65,12 @@ impl Requests {
     }
 
     /// Updates one record by its path, if it was not modified since this date.
-    pub(crate) fn update_one(&self, changes: &Changes, member: usize, unmodified_since: Option<String>) -> Request {
+    pub(crate) fn update_one(
+        &self,
+        changes: &Changes,
+        member: usize,
+        unmodified_since: Option<String>,
+    ) -> Request {
         let (Some(date), Some(writer)) = (unmodified_since, &self.update_one_unmodified) else {
             return self.update_one.request(changes, &[member], "");
         };
@@ -79,7 +87,12 @@ impl Requests {
     }
 
     /// Reads one record by its path.
-    pub(crate) fn read_one<'n>(&self, changes: &Changes, member: usize, names: impl Iterator<Item = &'n str>) -> Request {
+    pub(crate) fn read_one<'n>(
+        &self,
+        changes: &Changes,
+        member: usize,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Request {
         let mut request = self.read_one.request(changes, &[member], "");
         for (at, name) in names.enumerate() {
             match (at, self.read_one.route.query) {
@@ -101,10 +114,21 @@ impl Writer {
         let first = members.first().copied().unwrap_or_default();
         let mut path = String::with_capacity(96);
         self.path.push(&mut path, Filling { id: changes.id(first), ..Filling::default() });
-        let size: usize = members.iter().map(|member| changes.fields(*member).len() + changes.id(*member).len() + 64).sum();
-        let mut body = String::with_capacity(if self.route.writes { size + 64 } else { members.len() * 32 + names.len() + 64 });
+        let size: usize = members
+            .iter()
+            .map(|member| changes.fields(*member).len() + changes.id(*member).len() + 64)
+            .sum();
+        let mut body = String::with_capacity(if self.route.writes {
+            size + 64
+        } else {
+            members.len() * 32 + names.len() + 64
+        });
         let around = Filling { names, ..Filling::default() };
-        let filling = |member: usize| Filling { id: changes.id(member), fields: changes.fields(member), ..around };
+        let filling = |member: usize| Filling {
+            id: changes.id(member),
+            fields: changes.fields(member),
+            ..around
+        };
         match &self.body {
             Body::None => {}
             Body::One(template) => template.push(&mut body, filling(first)),
@@ -123,7 +147,12 @@ impl Writer {
             writes: self.route.writes,
             method: self.route.method,
             path,
-            headers: self.route.headers.iter().map(|(name, value)| (*name, (*value).into())).collect(),
+            headers: self
+                .route
+                .headers
+                .iter()
+                .map(|(name, value)| (*name, (*value).into()))
+                .collect(),
             body,
             media: Media::Json,
         }
@@ -137,7 +166,10 @@ mod tests {
     use crate::contract::types::{ChangeBatch, Strings};
 
     fn changes() -> Changes {
-        let strings = |bytes: &str, offsets: [u32; 3]| Strings { bytes: bytes.to_owned(), offsets: offsets.into() };
+        let strings = |bytes: &str, offsets: [u32; 3]| Strings {
+            bytes: bytes.to_owned(),
+            offsets: offsets.into(),
+        };
         let fields = r#"{"a":"1"}{"b":"2","c":"}"}"#;
         let batch = ChangeBatch {
             rows: vec![4, 9],
@@ -163,14 +195,26 @@ mod tests {
                 "POST /crm/objects/2026-03/2-1234567/batch/update",
                 r#"{"inputs":[{"id":"17","properties":{"a":"1"}},{"id":"22","properties":{"b":"2","c":"}"}}]}"#,
             ),
-            (requests.update_one(&changes(), 1, None), "PATCH /crm/objects/2026-03/2-1234567/22", r#"{"properties":{"b":"2","c":"}"}}"#),
+            (
+                requests.update_one(&changes(), 1, None),
+                "PATCH /crm/objects/2026-03/2-1234567/22",
+                r#"{"properties":{"b":"2","c":"}"}}"#,
+            ),
             (
                 requests.read_many(&changes(), &[1], r#"["b"]"#),
                 "POST /crm/objects/2026-03/2-1234567/batch/read",
                 r#"{"properties":["b"],"inputs":[{"id":"22"}]}"#,
             ),
-            (requests.read_one(&changes(), 0, ["a", "b c"].into_iter()), "GET /crm/objects/2026-03/2-1234567/17?properties=a%2Cb%20c", ""),
-            (requests.read_one(&changes(), 0, [].into_iter()), "GET /crm/objects/2026-03/2-1234567/17", ""),
+            (
+                requests.read_one(&changes(), 0, ["a", "b c"].into_iter()),
+                "GET /crm/objects/2026-03/2-1234567/17?properties=a%2Cb%20c",
+                "",
+            ),
+            (
+                requests.read_one(&changes(), 0, [].into_iter()),
+                "GET /crm/objects/2026-03/2-1234567/17",
+                "",
+            ),
         ] {
             assert_eq!(shown(request), (line.to_owned(), body.to_owned()));
         }
@@ -178,7 +222,8 @@ mod tests {
 
     #[test]
     fn salesforces_requests_follow_the_configured_version_and_object() {
-        let config = r#"{"provider_id_field":"x","source_id":"s","api_version":"v68.0","object":"Rank__c"}"#;
+        let config =
+            r#"{"provider_id_field":"x","source_id":"s","api_version":"v68.0","object":"Rank__c"}"#;
         let requests = Requests::new(&parse("salesforce_dest", config).unwrap());
         for (request, line, body) in [
             (
@@ -186,13 +231,21 @@ mod tests {
                 "PATCH /services/data/v68.0/composite/sobjects",
                 r#"{"allOrNone":false,"records":[{"attributes":{"type":"Rank__c"},"id":"22","b":"2","c":"}"},{"attributes":{"type":"Rank__c"},"id":"17","a":"1"}]}"#,
             ),
-            (requests.update_one(&changes(), 0, None), "PATCH /services/data/v68.0/sobjects/Rank__c/17", r#"{"a":"1"}"#),
+            (
+                requests.update_one(&changes(), 0, None),
+                "PATCH /services/data/v68.0/sobjects/Rank__c/17",
+                r#"{"a":"1"}"#,
+            ),
             (
                 requests.read_many(&changes(), &[0, 1], r#"["Id"]"#),
                 "POST /services/data/v68.0/composite/sobjects/Rank__c",
                 r#"{"ids":["17","22"],"fields":["Id"]}"#,
             ),
-            (requests.read_one(&changes(), 0, ["a"].into_iter()), "GET /services/data/v68.0/sobjects/Rank__c/17?fields=a", ""),
+            (
+                requests.read_one(&changes(), 0, ["a"].into_iter()),
+                "GET /services/data/v68.0/sobjects/Rank__c/17?fields=a",
+                "",
+            ),
         ] {
             assert_eq!(shown(request), (line.to_owned(), body.to_owned()));
         }

@@ -1,4 +1,5 @@
-//! The rights that a credential needs: in the CRM's words, and scope by scope for each object (crm-apis A2, B10).
+//! The rights that a credential needs: in the CRM's words, and scope by scope for each object
+//! (crm-apis A2, B10).
 
 use crate::contract::capabilities::{RequiredScope, RequiredScopes};
 use crate::provider::Provider;
@@ -18,11 +19,23 @@ pub(crate) fn required_rights(provider: Provider) -> &'static str {
 /// HubSpot: name in the path, type id, scopes. Either may stand in `object`.
 const HUBSPOT: [(&str, &str, &[Scope]); 7] = [
     ("contacts", "0-1", &[("crm.objects.contacts.read", &[]), ("crm.objects.contacts.write", &[])]),
-    ("companies", "0-2", &[("crm.objects.companies.read", &[]), ("crm.objects.companies.write", &[])]),
+    (
+        "companies",
+        "0-2",
+        &[("crm.objects.companies.read", &[]), ("crm.objects.companies.write", &[])],
+    ),
     ("deals", "0-3", &[("crm.objects.deals.read", &[]), ("crm.objects.deals.write", &[])]),
     ("tickets", "0-5", &[("tickets", &[])]),
-    ("products", "0-7", &[("crm.objects.products.read", &[]), ("crm.objects.products.write", &["e-commerce"])]),
-    ("line_items", "0-8", &[("crm.objects.line_items.read", &[]), ("crm.objects.line_items.write", &[])]),
+    (
+        "products",
+        "0-7",
+        &[("crm.objects.products.read", &[]), ("crm.objects.products.write", &["e-commerce"])],
+    ),
+    (
+        "line_items",
+        "0-8",
+        &[("crm.objects.line_items.read", &[]), ("crm.objects.line_items.write", &[])],
+    ),
     ("leads", "0-136", &[("crm.objects.leads.read", &[]), ("crm.objects.leads.write", &[])]),
 ];
 /// HubSpot's own objects whose scopes are not among the facts.
@@ -36,8 +49,10 @@ const HUBSPOT_UNKNOWN: [(&str, &str); 8] = [
     ("emails", "0-49"),
     ("users", "0-115"),
 ];
-const HUBSPOT_CUSTOM: [Scope; 2] = [("crm.objects.custom.read", &[]), ("crm.objects.custom.write", &[])];
-/// `full` stands for every scope but `refresh_token` (help.salesforce.com, "OAuth Tokens and Scopes").
+const HUBSPOT_CUSTOM: [Scope; 2] =
+    [("crm.objects.custom.read", &[]), ("crm.objects.custom.write", &[])];
+/// `full` stands for every scope but `refresh_token` (help.salesforce.com, "OAuth Tokens and
+/// Scopes").
 const SALESFORCE: [Scope; 1] = [("api", &["full"])];
 
 /// A scope, and those that do instead.
@@ -46,8 +61,12 @@ type Scope = (&'static str, &'static [&'static str]);
 pub(crate) fn required_scopes(provider: Provider) -> Vec<RequiredScopes> {
     match provider {
         Provider::HubSpot => {
-            let known = HUBSPOT.iter().flat_map(|(name, id, scopes)| [entry(Some(name), scopes), entry(Some(id), scopes)]);
-            let unknown = HUBSPOT_UNKNOWN.iter().flat_map(|(name, id)| [entry(Some(name), &[]), entry(Some(id), &[])]);
+            let known = HUBSPOT.iter().flat_map(|(name, id, scopes)| {
+                [entry(Some(name), scopes), entry(Some(id), scopes)]
+            });
+            let unknown = HUBSPOT_UNKNOWN
+                .iter()
+                .flat_map(|(name, id)| [entry(Some(name), &[]), entry(Some(id), &[])]);
             known.chain(unknown).chain([entry(None, &HUBSPOT_CUSTOM)]).collect()
         }
         Provider::Salesforce => vec![entry(None, &SALESFORCE)],

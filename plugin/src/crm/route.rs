@@ -1,5 +1,6 @@
-//! The requests that are made of each CRM, as templates. `describe` asks for exactly these, and a run writes
-//! its requests from the same text: what is asked for and what is sent cannot drift apart.
+//! The requests that are made of each CRM, as templates. `describe` asks for exactly these, and a
+//! run writes its requests from the same text: what is asked for and what is sent cannot drift
+//! apart.
 
 /// A kind of request.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +76,12 @@ impl Route {
 impl Routes {
     /// In the order in which they are asked for.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Route> {
-        let always = [&self.update_many, &self.update_one, &self.read_many, &self.read_one, &self.describe];
-        always.into_iter().chain(&self.update_one_unmodified).chain(&self.survivors).chain(&self.by_email)
+        let always =
+            [&self.update_many, &self.update_one, &self.read_many, &self.read_one, &self.describe];
+        always
+            .into_iter()
+            .chain(&self.update_one_unmodified)
+            .chain(&self.survivors)
+            .chain(&self.by_email)
     }
 }

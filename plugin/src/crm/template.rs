@@ -1,4 +1,5 @@
-//! The templates of `routes`, filled in. Egress holds every request against the same text byte for byte.
+//! The templates of `routes`, filled in. Egress holds every request against the same text byte for
+//! byte.
 
 use crate::config::{Config, api_key};
 use crate::values::encode::push_json_string;
@@ -98,14 +99,27 @@ mod tests {
     use crate::config::parse;
 
     fn filled(template: &str, fields: &str) -> String {
-        let config = parse("salesforce_dest", r#"{"provider_id_field":"Id","source_id":"s","object":"Lead"}"#).unwrap();
-        Template::new(template, &config).filled(Filling { id: "7", fields, names: r#"["a"]"#, text: r#""t""#, job: "750" })
+        let config = parse(
+            "salesforce_dest",
+            r#"{"provider_id_field":"Id","source_id":"s","object":"Lead"}"#,
+        )
+        .unwrap();
+        Template::new(template, &config).filled(Filling {
+            id: "7",
+            fields,
+            names: r#"["a"]"#,
+            text: r#""t""#,
+            job: "750",
+        })
     }
 
     #[test]
     fn placeholders_are_filled_and_the_rest_stands_for_itself() {
         assert_eq!(filled("/x/${api_version}/${object}/${id}", "{}"), "/x/v67.0/Lead/7");
-        assert_eq!(filled(r#"{"id":"${id}",${members}}"#, r#"{"a":1,"b":"}"}"#), r#"{"id":"7","a":1,"b":"}"}"#);
+        assert_eq!(
+            filled(r#"{"id":"${id}",${members}}"#, r#"{"a":1,"b":"}"}"#),
+            r#"{"id":"7","a":1,"b":"}"}"#
+        );
         assert_eq!(filled("${fields}", r#"{"a":1}"#), r#"{"a":1}"#);
         assert_eq!(filled(r#"{"f":${names},"t":${text}}"#, ""), r#"{"f":["a"],"t":"t"}"#);
         assert_eq!(filled("/x/${job}/y/", ""), "/x/750/y/");

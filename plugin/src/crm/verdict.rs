@@ -1,5 +1,5 @@
-//! What an answer means before anybody looks at its records: was anything applied, may it be repeated, must the run
-//! stop? Pure policy over status and body. (crm-apis A7, A9, B5, B8)
+//! What an answer means before anybody looks at its records: was anything applied, may it be
+//! repeated, must the run stop? Pure policy over status and body. (crm-apis A7, A9, B5, B8)
 
 use super::error::CrmError;
 use super::network::{Answer, Request};
@@ -46,7 +46,8 @@ pub(crate) fn judge(config: &Config, request: &Request, answer: &Answer) -> Verd
     if status == 401 {
         return Verdict::Stop(unauthorized(config, status, &error));
     }
-    // No missing right: the CRM would say so in its own form. A batch is split, until the record that is to blame stands alone.
+    // No missing right: the CRM would say so in its own form. A batch is split, until the record
+    // that is to blame stands alone.
     if matches!(status, 403 | 405) && error.foreign {
         return Verdict::Refused(error.blocked(config.provider, status, request.writes));
     }
@@ -59,15 +60,22 @@ pub(crate) fn judge(config: &Config, request: &Request, answer: &Answer) -> Verd
 fn judge_hubspot(config: &Config, request: &Request, answer: &Answer, error: CrmError) -> Verdict {
     match answer.status {
         403 => Verdict::Stop(unauthorized(config, 403, &error)),
-        429 if error.is("DAILY") || contains(&answer.body, "\"DAILY\"") || error.message.to_ascii_lowercase().contains("daily limit") => {
+        429 if error.is("DAILY")
+            || contains(&answer.body, "\"DAILY\"")
+            || error.message.to_ascii_lowercase().contains("daily limit") =>
+        {
             Verdict::Stop(exhausted(config, &error, "at midnight in the account's time zone"))
         }
         429 => Verdict::Throttled(error),
         423 => Verdict::NotNow(2_000, error),
         477 => match answer.retry_after {
-            Some(seconds) if seconds <= LONGEST_RETRY_AFTER => Verdict::NotNow(seconds * 1000, error),
+            Some(seconds) if seconds <= LONGEST_RETRY_AFTER => {
+                Verdict::NotNow(seconds * 1000, error)
+            }
             later => {
-                let when = later.map_or(String::new(), |seconds| format!(" in {} minutes at the earliest", seconds.div_ceil(60)));
+                let when = later.map_or(String::new(), |seconds| {
+                    format!(" in {} minutes at the earliest", seconds.div_ceil(60))
+                });
                 let message = format!(
                     "HubSpot is moving this account's data (HTTP 477): {}; run the same plan again{when}, it goes on where it stopped",
                     error.told()
@@ -75,16 +83,26 @@ fn judge_hubspot(config: &Config, request: &Request, answer: &Answer, error: Crm
                 Verdict::Stop(Error::new(ErrorKind::Unavailable, error.code, cap(&message, 2000)))
             }
         },
-        // A batch route that is not there, as opposed to a record that is not: the path or the object is wrong.
-        404 | 405 | 410 | 415 if is_many(request) && !error.is("OBJECT_NOT_FOUND") => Verdict::Stop(rejected(config, answer.status, error)),
-        400 if error.message.starts_with("Unable to infer object type") => Verdict::Stop(rejected(config, 400, error)),
+        // A batch route that is not there, as opposed to a record that is not: the path or the
+        // object is wrong.
+        404 | 405 | 410 | 415 if is_many(request) && !error.is("OBJECT_NOT_FOUND") => {
+            Verdict::Stop(rejected(config, answer.status, error))
+        }
+        400 if error.message.starts_with("Unable to infer object type") => {
+            Verdict::Stop(rejected(config, 400, error))
+        }
         408 | 500.. => Verdict::Doubtful(error),
         420 | 425 => Verdict::NotNow(1_000, error),
         _ => Verdict::Refused(error),
     }
 }
 
-fn judge_salesforce(config: &Config, request: &Request, answer: &Answer, error: CrmError) -> Verdict {
+fn judge_salesforce(
+    config: &Config,
+    request: &Request,
+    answer: &Answer,
+    error: CrmError,
+) -> Verdict {
     if error.is("UNABLE_TO_LOCK_ROW") {
         // 400 in some captures, 500 in others: the code decides.
         return Verdict::Refused(error);
@@ -97,13 +115,22 @@ fn judge_salesforce(config: &Config, request: &Request, answer: &Answer, error: 
                 Verdict::Throttled(error)
             }
         }
-        403 if !is_many(request) && error.code.as_deref().is_some_and(|code| code.starts_with("INSUFFICIENT_ACCESS")) => {
+        403 if !is_many(request)
+            && error
+                .code
+                .as_deref()
+                .is_some_and(|code| code.starts_with("INSUFFICIENT_ACCESS")) =>
+        {
             Verdict::Refused(error)
         }
         403 => Verdict::Stop(unauthorized(config, 403, &error)),
         429 => Verdict::Throttled(error),
-        404 | 405 | 410 | 415 if is_many(request) => Verdict::Stop(rejected(config, answer.status, error)),
-        400 if is_many(request) && (error.is("INVALID_TYPE") || error.is("UNSUPPORTED_API_VERSION")) => {
+        404 | 405 | 410 | 415 if is_many(request) => {
+            Verdict::Stop(rejected(config, answer.status, error))
+        }
+        400 if is_many(request)
+            && (error.is("INVALID_TYPE") || error.is("UNSUPPORTED_API_VERSION")) =>
+        {
             Verdict::Stop(rejected(config, 400, error))
         }
         408 | 500.. => Verdict::Doubtful(error),
@@ -119,7 +146,9 @@ pub(crate) fn is_daily(message: &str) -> bool {
 
 /// The request names its records in the body, so its path names a route and no record.
 fn is_many(request: &Request) -> bool {
-    request.path.ends_with("/batch/update") || request.path.ends_with("/batch/read") || request.path.contains("/composite/sobjects")
+    request.path.ends_with("/batch/update")
+        || request.path.ends_with("/batch/read")
+        || request.path.contains("/composite/sobjects")
 }
 
 fn contains(body: &[u8], text: &str) -> bool {
@@ -153,9 +182,14 @@ fn unauthorized(config: &Config, status: u16, error: &CrmError) -> Error {
     if let Some(link) = &error.link {
         message.push_str(&format!(" ({link})"));
     }
-    message.push_str(", store it in the source and run the same plan again: it goes on where it stopped");
+    message.push_str(
+        ", store it in the source and run the same plan again: it goes on where it stopped",
+    );
     let missing_scopes = error.scopes.clone();
-    Error { missing_scopes, ..Error::new(ErrorKind::Unauthorized, error.code.clone(), cap(&message, 2000)) }
+    Error {
+        missing_scopes,
+        ..Error::new(ErrorKind::Unauthorized, error.code.clone(), cap(&message, 2000))
+    }
 }
 
 /// A limit that no waiting within the run cures.
@@ -185,7 +219,13 @@ mod tests {
     use super::*;
     use crate::config::parse;
 
-    fn judged(provider: &str, path: &str, status: u16, retry_after: Option<u64>, body: &str) -> (String, String) {
+    fn judged(
+        provider: &str,
+        path: &str,
+        status: u16,
+        retry_after: Option<u64>,
+        body: &str,
+    ) -> (String, String) {
         let config = parse(provider, r#"{"provider_id_field":"x","source_id":"src_1"}"#).unwrap();
         let request = Request {
             writes: true,
@@ -195,7 +235,11 @@ mod tests {
             body: String::new(),
             media: Default::default(),
         };
-        match judge(&config, &request, &Answer { status, retry_after, body: body.as_bytes().to_vec() }) {
+        match judge(
+            &config,
+            &request,
+            &Answer { status, retry_after, body: body.as_bytes().to_vec() },
+        ) {
             Verdict::Accepted => ("accepted".to_owned(), String::new()),
             Verdict::Refused(error) => ("refused".to_owned(), error.told()),
             Verdict::Throttled(error) => ("throttled".to_owned(), error.told()),
@@ -212,13 +256,48 @@ mod tests {
         for (path, status, retry_after, body, expected, tells) in [
             (many, 200, None, "", "accepted", ""),
             (many, 207, None, "", "accepted", ""),
-            (many, 400, None, r#"{"message":"m","category":"VALIDATION_ERROR"}"#, "refused", "VALIDATION_ERROR: m"),
-            (many, 400, None, r#"{"message":"Unable to infer object type from: butterflies"}"#, "ErrorKind::Rejected", "butterflies"),
+            (
+                many,
+                400,
+                None,
+                r#"{"message":"m","category":"VALIDATION_ERROR"}"#,
+                "refused",
+                "VALIDATION_ERROR: m",
+            ),
+            (
+                many,
+                400,
+                None,
+                r#"{"message":"Unable to infer object type from: butterflies"}"#,
+                "ErrorKind::Rejected",
+                "butterflies",
+            ),
             (many, 409, None, r#"{"category":"CONFLICT","message":"taken"}"#, "refused", "taken"),
             (many, 413, None, "", "refused", ""),
-            (many, 401, None, r#"{"category":"EXPIRED_AUTHENTICATION","message":"expired"}"#, "ErrorKind::Unauthorized", "src_1"),
-            (many, 403, None, "<html><h1>Request blocked</h1></html>", "refused", "`Request blocked` is no answer of HubSpot's"),
-            (one, 403, None, "<html><h1>Request blocked</h1></html>", "refused", "a value of this record"),
+            (
+                many,
+                401,
+                None,
+                r#"{"category":"EXPIRED_AUTHENTICATION","message":"expired"}"#,
+                "ErrorKind::Unauthorized",
+                "src_1",
+            ),
+            (
+                many,
+                403,
+                None,
+                "<html><h1>Request blocked</h1></html>",
+                "refused",
+                "`Request blocked` is no answer of HubSpot's",
+            ),
+            (
+                one,
+                403,
+                None,
+                "<html><h1>Request blocked</h1></html>",
+                "refused",
+                "a value of this record",
+            ),
             (many, 403, None, "", "refused", "HTTP 403 without a word"),
             (many, 403, None, r#"{"message":"Forbidden"}"#, "refused", "blocked: "),
             (many, 405, None, "<html>Not allowed</html>", "refused", "HTTP 405"),
@@ -239,7 +318,14 @@ mod tests {
                 "Missing: crm.objects.contacts.write",
             ),
             (many, 404, None, "<html>Not found</html>", "ErrorKind::Rejected", "objects_path"),
-            (one, 404, None, r#"{"message":"resource not found"}"#, "refused", "resource not found"),
+            (
+                one,
+                404,
+                None,
+                r#"{"message":"resource not found"}"#,
+                "refused",
+                "resource not found",
+            ),
             (many, 423, None, "", "not now 2000", ""),
             (
                 many,
@@ -257,7 +343,14 @@ mod tests {
                 "ErrorKind::RateLimited",
                 "midnight",
             ),
-            (many, 429, None, r#"{"message":"You have reached your daily limit."}"#, "ErrorKind::RateLimited", "run the same plan again"),
+            (
+                many,
+                429,
+                None,
+                r#"{"message":"You have reached your daily limit."}"#,
+                "ErrorKind::RateLimited",
+                "run the same plan again",
+            ),
             (many, 429, None, "", "throttled", ""),
             (many, 477, Some(60), "", "not now 60000", ""),
             (many, 477, Some(61), "", "ErrorKind::Unavailable", "2 minutes"),
@@ -301,14 +394,44 @@ mod tests {
                 "throttled",
                 "",
             ),
-            (many, 403, r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"a new wording"}]"#, "throttled", ""),
-            (many, 403, r#"[{"errorCode":"API_DISABLED_FOR_ORG","message":"no API"}]"#, "ErrorKind::Unauthorized", "no API"),
-            (many, 403, "<html><h1>Request blocked</h1></html>", "refused", "`Request blocked` is no answer of Salesforce's"),
+            (
+                many,
+                403,
+                r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"a new wording"}]"#,
+                "throttled",
+                "",
+            ),
+            (
+                many,
+                403,
+                r#"[{"errorCode":"API_DISABLED_FOR_ORG","message":"no API"}]"#,
+                "ErrorKind::Unauthorized",
+                "no API",
+            ),
+            (
+                many,
+                403,
+                "<html><h1>Request blocked</h1></html>",
+                "refused",
+                "`Request blocked` is no answer of Salesforce's",
+            ),
             (one, 403, "<html><h1>Request blocked</h1></html>", "refused", "a firewall, a proxy"),
             (many, 403, r#"{"message":"Forbidden"}"#, "refused", "blocked: "),
             (many, 405, "<html>Not allowed</html>", "refused", "HTTP 405"),
-            (many, 405, r#"[{"errorCode":"METHOD_NOT_ALLOWED","message":"no"}]"#, "ErrorKind::Rejected", "api_version"),
-            (one, 403, r#"[{"errorCode":"INSUFFICIENT_ACCESS_OR_READONLY","message":"no"}]"#, "refused", "no"),
+            (
+                many,
+                405,
+                r#"[{"errorCode":"METHOD_NOT_ALLOWED","message":"no"}]"#,
+                "ErrorKind::Rejected",
+                "api_version",
+            ),
+            (
+                one,
+                403,
+                r#"[{"errorCode":"INSUFFICIENT_ACCESS_OR_READONLY","message":"no"}]"#,
+                "refused",
+                "no",
+            ),
             (
                 many,
                 404,
@@ -316,9 +439,27 @@ mod tests {
                 "ErrorKind::Rejected",
                 "api_version",
             ),
-            (one, 404, r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#, "refused", "NOT_FOUND"),
-            (one, 400, r#"[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"locked"}]"#, "refused", "locked"),
-            (one, 500, r#"[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"locked"}]"#, "refused", "locked"),
+            (
+                one,
+                404,
+                r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#,
+                "refused",
+                "NOT_FOUND",
+            ),
+            (
+                one,
+                400,
+                r#"[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"locked"}]"#,
+                "refused",
+                "locked",
+            ),
+            (
+                one,
+                500,
+                r#"[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"locked"}]"#,
+                "refused",
+                "locked",
+            ),
             (many, 500, r#"[{"errorCode":"UNKNOWN_EXCEPTION","message":"?"}]"#, "doubtful", ""),
             (many, 503, r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"?"}]"#, "doubtful", ""),
             (many, 410, "gone", "ErrorKind::Rejected", "v67.0"),

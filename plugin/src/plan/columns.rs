@@ -1,4 +1,5 @@
-//! The columns of one batch of golden records: typed views into the packed values, and the text of a value.
+//! The columns of one batch of golden records: typed views into the packed values, and the text of
+//! a value.
 
 use crate::contract::types::{Column, ColumnValues, Error, ErrorKind, RecordBatch, Strings};
 use crate::provider::Provider;
@@ -16,7 +17,8 @@ pub(crate) struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     fn new(strings: &'a Strings, length: usize) -> Option<Texts<'a>> {
-        let fits = strings.offsets.len() == length + 1 || (length == 0 && strings.offsets.is_empty());
+        let fits =
+            strings.offsets.len() == length + 1 || (length == 0 && strings.offsets.is_empty());
         fits.then_some(Texts { bytes: &strings.bytes, offsets: &strings.offsets })
     }
 
@@ -77,13 +79,19 @@ pub(crate) enum Appended {
 
 impl<'a> View<'a> {
     /// `None`: the host packed the column wrongly. `zone`: what is assumed of times without one.
-    pub(crate) fn new(column: &'a Column, batch: &RecordBatch, zone: Option<i64>) -> Option<View<'a>> {
+    pub(crate) fn new(
+        column: &'a Column,
+        batch: &RecordBatch,
+        zone: Option<i64>,
+    ) -> Option<View<'a>> {
         let length = batch.length as usize;
         let (values, found) = match &column.values {
             ColumnValues::Boolean(values) => (Some(Values::Boolean(values)), values.len()),
             ColumnValues::Integer(values) => (Some(Values::Integer(values)), values.len()),
             ColumnValues::Number(values) => (Some(Values::Number(values)), values.len()),
-            ColumnValues::Decimal(strings) => (Some(Values::Decimal(Texts::new(strings, length)?)), length),
+            ColumnValues::Decimal(strings) => {
+                (Some(Values::Decimal(Texts::new(strings, length)?)), length)
+            }
             ColumnValues::Text(strings) => {
                 let plain = !encode::needs_escape(&strings.bytes);
                 (Some(Values::Text { texts: Texts::new(strings, length)?, plain }), length)
@@ -97,8 +105,12 @@ impl<'a> View<'a> {
             }
             ColumnValues::Date(values) => (Some(Values::Date(values)), values.len()),
             ColumnValues::Timestamp(values) => (Some(Values::Timestamp(values)), values.len()),
-            ColumnValues::LocalTimestamp(values) => (Some(Values::LocalTimestamp(values, zone)), values.len()),
-            ColumnValues::Json(strings) => (Some(Values::Json(Texts::new(strings, length)?)), length),
+            ColumnValues::LocalTimestamp(values) => {
+                (Some(Values::LocalTimestamp(values, zone)), values.len())
+            }
+            ColumnValues::Json(strings) => {
+                (Some(Values::Json(Texts::new(strings, length)?)), length)
+            }
             ColumnValues::Unsupported(_) => (None, length),
         };
         let valid = column.valid.as_deref();
@@ -108,7 +120,8 @@ impl<'a> View<'a> {
 
     #[inline]
     fn is_valid(&self, row: usize) -> bool {
-        self.valid.is_none_or(|bits| bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1))
+        self.valid
+            .is_none_or(|bits| bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1))
     }
 
     /// What stands in the place of a value, if there is none.
@@ -144,7 +157,8 @@ impl<'a> View<'a> {
                 list(offsets, row).filter(|at| !is_blank(items.get(*at))).count()
             }
             Some(Values::Json(texts)) if texts.get(row).starts_with('[') => {
-                json::items(texts.get(row)).map_or(0, |items| items.iter().filter(|item| !is_blank(item)).count())
+                json::items(texts.get(row))
+                    .map_or(0, |items| items.iter().filter(|item| !is_blank(item)).count())
             }
             _ => 0,
         }
@@ -172,9 +186,17 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Appends `before`, the value of a row that has one, and `after`; nothing at all unless the answer is `Written`.
+    /// Appends `before`, the value of a row that has one, and `after`; nothing at all unless the
+    /// answer is `Written`.
     #[inline]
-    pub(crate) fn append_value(&self, row: usize, before: &str, after: &str, escape: bool, out: &mut String) -> Appended {
+    pub(crate) fn append_value(
+        &self,
+        row: usize,
+        before: &str,
+        after: &str,
+        escape: bool,
+        out: &mut String,
+    ) -> Appended {
         let Some(values) = &self.values else { return Appended::Null };
         let start = out.len();
         match values {
@@ -223,14 +245,20 @@ impl<'a> View<'a> {
                 encode::push_integer(out, values.get(row).copied().unwrap_or_default());
                 true
             }
-            Values::Number(values) => encode::push_number(out, values.get(row).copied().unwrap_or_default()),
+            Values::Number(values) => {
+                encode::push_number(out, values.get(row).copied().unwrap_or_default())
+            }
             Values::Decimal(texts) => {
                 let text = texts.get(row);
                 out.push_str(text);
                 encode::is_plain_decimal(text)
             }
-            Values::Date(values) => encode::push_date(out, i64::from(values.get(row).copied().unwrap_or_default())),
-            Values::Timestamp(values) => encode::push_timestamp(out, values.get(row).copied().unwrap_or_default()),
+            Values::Date(values) => {
+                encode::push_date(out, i64::from(values.get(row).copied().unwrap_or_default()))
+            }
+            Values::Timestamp(values) => {
+                encode::push_timestamp(out, values.get(row).copied().unwrap_or_default())
+            }
             // Without a zone, nobody said which instant it is.
             Values::LocalTimestamp(values, zone) => zone.is_some_and(|zone| {
                 let micros = values.get(row).copied().unwrap_or_default();
@@ -263,15 +291,28 @@ impl<'a> View<'a> {
                 }
             }
             Some(Values::Number(values)) => {
-                format!("`{name}` is {}, which is no number to {crm}", encode::shown_number(values.get(row).copied().unwrap_or_default()))
+                format!(
+                    "`{name}` is {}, which is no number to {crm}",
+                    encode::shown_number(values.get(row).copied().unwrap_or_default())
+                )
             }
-            Some(Values::Decimal(texts)) => format!("`{name}` is `{}`, which is no plain decimal number", shown(texts.get(row))),
+            Some(Values::Decimal(texts)) => {
+                format!("`{name}` is `{}`, which is no plain decimal number", shown(texts.get(row)))
+            }
             Some(Values::TextList { items, offsets }) => {
-                let culprit = list(offsets, row).map(|at| items.get(at)).find(|item| item.contains(';')).unwrap_or_default();
-                format!("`{name}` has the option `{}`; `;` separates options and cannot be part of one", shown(culprit))
+                let culprit = list(offsets, row)
+                    .map(|at| items.get(at))
+                    .find(|item| item.contains(';'))
+                    .unwrap_or_default();
+                format!(
+                    "`{name}` has the option `{}`; `;` separates options and cannot be part of one",
+                    shown(culprit)
+                )
             }
             Some(Values::LocalTimestamp(_, None)) => {
-                format!("`{name}` is a time without a zone, so nobody knows which instant it is; `time_zone` says it for all of them")
+                format!(
+                    "`{name}` is a time without a zone, so nobody knows which instant it is; `time_zone` says it for all of them"
+                )
             }
             Some(Values::Date(_) | Values::Timestamp(_) | Values::LocalTimestamp(..)) => {
                 format!("`{name}` is not within the years 1 to 9999")
@@ -286,10 +327,18 @@ impl<'a> View<'a> {
             None => 0,
             Some(Values::Boolean(values)) => values.len(),
             Some(Values::Date(values)) => values.len() * 4,
-            Some(Values::Integer(values) | Values::Timestamp(values) | Values::LocalTimestamp(values, _)) => values.len() * 8,
+            Some(
+                Values::Integer(values)
+                | Values::Timestamp(values)
+                | Values::LocalTimestamp(values, _),
+            ) => values.len() * 8,
             Some(Values::Number(values)) => values.len() * 8,
-            Some(Values::Text { texts, .. } | Values::Decimal(texts) | Values::Json(texts)) => texts.bytes.len() + texts.offsets.len() * 4,
-            Some(Values::TextList { items, offsets }) => items.bytes.len() + (items.offsets.len() + offsets.len()) * 4,
+            Some(Values::Text { texts, .. } | Values::Decimal(texts) | Values::Json(texts)) => {
+                texts.bytes.len() + texts.offsets.len() * 4
+            }
+            Some(Values::TextList { items, offsets }) => {
+                items.bytes.len() + (items.offsets.len() + offsets.len()) * 4
+            }
         }
     }
 }
@@ -299,9 +348,15 @@ fn append_json(raw: &str, escape: bool, out: &mut String) -> Appended {
     let text = match raw.starts_with('[') {
         false => json::scalar(raw),
         true => match json::items(raw) {
-            Some(items) if items.iter().all(|item| !item.contains(';')) => {
-                Some(items.iter().map(Cow::as_ref).filter(|item| !is_blank(item)).collect::<Vec<_>>().join(";").into())
-            }
+            Some(items) if items.iter().all(|item| !item.contains(';')) => Some(
+                items
+                    .iter()
+                    .map(Cow::as_ref)
+                    .filter(|item| !is_blank(item))
+                    .collect::<Vec<_>>()
+                    .join(";")
+                    .into(),
+            ),
             _ => None,
         },
     };
@@ -330,7 +385,12 @@ fn list(offsets: &[u32], row: usize) -> std::ops::Range<usize> {
 }
 
 /// Blank options are left out: HubSpot takes a leading `;` for "append to what is there".
-fn append_list(items: &Texts<'_>, range: std::ops::Range<usize>, escape: bool, out: &mut String) -> Appended {
+fn append_list(
+    items: &Texts<'_>,
+    range: std::ops::Range<usize>,
+    escape: bool,
+    out: &mut String,
+) -> Appended {
     let mut first = true;
     for at in range {
         let item = items.get(at);
@@ -354,5 +414,9 @@ fn append_list(items: &Texts<'_>, range: std::ops::Range<usize>, escape: bool, o
 
 /// The host broke the contract.
 pub(super) fn malformed(column: &str) -> Error {
-    Error::new(ErrorKind::Other, None, format!("the host packed the column `{column}` wrongly: its lengths do not agree"))
+    Error::new(
+        ErrorKind::Other,
+        None,
+        format!("the host packed the column `{column}` wrongly: its lengths do not agree"),
+    )
 }

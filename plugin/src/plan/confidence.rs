@@ -1,4 +1,5 @@
-//! How sure the resolver is of a golden record, where a column says so. Changes below the floor need an override.
+//! How sure the resolver is of a golden record, where a column says so. Changes below the floor
+//! need an override.
 
 use super::columns::{Values, View};
 use super::host::PlanHost;
@@ -15,7 +16,8 @@ const GUARD: &str = "low_confidence";
 #[derive(Default)]
 pub(crate) struct Confidence {
     seen: bool,
-    /// Rows below the floor, and rows whose confidence cannot be read, each with what stands there, that have yet to be handed over.
+    /// Rows below the floor, and rows whose confidence cannot be read, each with what stands there,
+    /// that have yet to be handed over.
     low: (Vec<u64>, Packed),
     unreadable: (Vec<u64>, Packed),
 }
@@ -31,16 +33,26 @@ impl Confidence {
 
     /// Judges a row that becomes a change.
     #[inline]
-    pub(crate) fn judge(&mut self, config: &Config, column: Option<&View<'_>>, at: usize, row: u64) {
+    pub(crate) fn judge(
+        &mut self,
+        config: &Config,
+        column: Option<&View<'_>>,
+        at: usize,
+        row: u64,
+    ) {
         let Some(column) = column else { return };
         // A record that was never merged has no confidence, which is no low one.
-        if column.absence(at).is_some() || column.as_text(at).is_some_and(|text| text.trim().is_empty()) {
+        if column.absence(at).is_some()
+            || column.as_text(at).is_some_and(|text| text.trim().is_empty())
+        {
             return;
         }
         let value = match (&column.values, column.as_text(at)) {
             (Some(Values::Number(values)), _) => values.get(at).copied(),
             (Some(Values::Integer(values)), _) => values.get(at).map(|value| *value as f64),
-            (Some(Values::Decimal(texts) | Values::Json(texts)), None) => serde_json::from_str(texts.get(at)).ok(),
+            (Some(Values::Decimal(texts) | Values::Json(texts)), None) => {
+                serde_json::from_str(texts.get(at)).ok()
+            }
             (_, text) => text.and_then(|text| serde_json::from_str(text.trim()).ok()),
         };
         let (flagged, detail) = match value.filter(|value| (0.0..=1.0).contains(value)) {
@@ -60,8 +72,12 @@ impl Confidence {
     pub(crate) fn flush(&mut self, config: &Config, host: &mut impl PlanHost) -> Result<(), Error> {
         let Some(name) = &config.policy.confidence_field else { return Ok(()) };
         let floor = shown_number(config.policy.min_confidence);
-        let whats = [format!("with a confidence below {floor} in `{name}`"), format!("without a confidence from 0 to 1 in `{name}`")];
-        for ((rows, details), what) in [&mut self.low, &mut self.unreadable].into_iter().zip(whats) {
+        let whats = [
+            format!("with a confidence below {floor} in `{name}`"),
+            format!("without a confidence from 0 to 1 in `{name}`"),
+        ];
+        for ((rows, details), what) in [&mut self.low, &mut self.unreadable].into_iter().zip(whats)
+        {
             if !rows.is_empty() {
                 let (rows, details) = (std::mem::take(rows), std::mem::take(details).0);
                 host.flag(&FlaggedBatch { guard: GUARD.to_owned(), what, rows, details })?;

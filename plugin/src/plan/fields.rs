@@ -1,4 +1,5 @@
-//! Which columns are written and which are not, and what the person who confirms is told about it. (SPEC 3)
+//! Which columns are written and which are not, and what the person who confirms is told about it.
+//! (SPEC 3)
 
 use super::columns::{View, malformed};
 use super::host::PlanHost;
@@ -34,7 +35,12 @@ fn rule<'c>(config: &'c Config, column: &str) -> Option<&'c FieldRule> {
 }
 
 /// The CRM field that a column is written to, or why it is not.
-fn target<'a>(config: &'a Config, metadata: Option<&'a Metadata>, compares: bool, view: &View<'a>) -> Result<&'a str, &'static str> {
+fn target<'a>(
+    config: &'a Config,
+    metadata: Option<&'a Metadata>,
+    compares: bool,
+    view: &View<'a>,
+) -> Result<&'a str, &'static str> {
     let name = view.name;
     if name == config.provider_id_field {
         return Err("provider_id");
@@ -86,8 +92,11 @@ pub(crate) fn writable<'a>(
                 if !said.dropped.contains(view.name) && said.dropped.len() < MAX_SEEN {
                     said.dropped.insert(view.name.to_owned());
                     host.drop_column(view.name, reason);
-                    if let Some(rule) = rule(config, view.name).filter(|_| reason != "provider_id") {
-                        let meant = metadata.filter(|_| reason == "unknown_field").and_then(|known| closest(&rule.field, known.names()));
+                    if let Some(rule) = rule(config, view.name).filter(|_| reason != "provider_id")
+                    {
+                        let meant = metadata
+                            .filter(|_| reason == "unknown_field")
+                            .and_then(|known| closest(&rule.field, known.names()));
                         let meant = match (reason, meant) {
                             ("needs_compare", _) => {
                                 "; HubSpot moves it forward only, and only a plan with --compare sees where a record is".to_owned()
@@ -95,14 +104,19 @@ pub(crate) fn writable<'a>(
                             (_, Some(field)) => format!("; did you mean `{field}`?"),
                             _ => String::new(),
                         };
-                        host.warn(&format!("`fields` lists `{}`, which is never written ({reason}){meant}", view.name));
+                        host.warn(&format!(
+                            "`fields` lists `{}`, which is never written ({reason}){meant}",
+                            view.name
+                        ));
                     }
                 }
                 continue;
             }
         };
         let Some(kind) = view.kind() else { continue };
-        if let Some(other) = written.iter().find(|other| config.provider.same_field(other.field, name)) {
+        if let Some(other) =
+            written.iter().find(|other| config.provider.same_field(other.field, name))
+        {
             return Err(invalid(format!(
                 "the golden records have the columns `{}` and `{}`, which are one field of {}; rename one, or leave it out",
                 other.view.name,
@@ -117,7 +131,10 @@ pub(crate) fn writable<'a>(
                 shown(name)
             ));
         }
-        if new && config.provider == Provider::Salesforce && name.eq_ignore_ascii_case("CurrencyIsoCode") {
+        if new
+            && config.provider == Provider::Salesforce
+            && name.eq_ignore_ascii_case("CurrencyIsoCode")
+        {
             host.warn(&format!(
                 "`{}` changes the currency of a record and converts none of its amounts; leave it out of `fields` unless you mean that",
                 shown(view.name)
@@ -135,10 +152,13 @@ pub(crate) fn writable<'a>(
         before.push(',');
         encode::push_json_string(&mut before, name);
         before.push(':');
-        let cleared = (config.policy.nulls.of(config.provider, name) == NullPolicy::Clear).then(|| match config.provider {
-            Provider::HubSpot => format!("{before}\"\""),
-            Provider::Salesforce => format!("{before}null"),
-        });
+        let cleared =
+            (config.policy.nulls.of(config.provider, name) == NullPolicy::Clear).then(|| {
+                match config.provider {
+                    Provider::HubSpot => format!("{before}\"\""),
+                    Provider::Salesforce => format!("{before}null"),
+                }
+            });
         if quoted {
             before.push('"');
         }
@@ -149,7 +169,9 @@ pub(crate) fn writable<'a>(
             after: if quoted { "\"" } else { "" },
             cleared,
             null_values: &config.policy.null_values,
-            bare: known.is_none() && kind == encode::Kind::Json && config.provider == Provider::Salesforce,
+            bare: known.is_none()
+                && kind == encode::Kind::Json
+                && config.provider == Provider::Salesforce,
             map: config.policy.map_of(config.provider, name),
             joined: false,
             coercion: known.map(|field| Coercion { field, zone: config.policy.time_zone }),
@@ -163,12 +185,17 @@ pub(crate) fn writable<'a>(
 ///
 /// # Errors
 /// If there are two of them.
-pub(crate) fn id_column<'v, 'a>(config: &Config, views: &'v [View<'a>]) -> Result<Option<&'v View<'a>>, Error> {
+pub(crate) fn id_column<'v, 'a>(
+    config: &Config,
+    views: &'v [View<'a>],
+) -> Result<Option<&'v View<'a>>, Error> {
     let mut named = views.iter().filter(|view| view.name == config.provider_id_field);
     let found = named.next();
     if named.next().is_some() {
         let name = &config.provider_id_field;
-        return Err(invalid(format!("the golden records have the columns `{name}` and `{name}`; which of them holds the record id?")));
+        return Err(invalid(format!(
+            "the golden records have the columns `{name}` and `{name}`; which of them holds the record id?"
+        )));
     }
     Ok(found)
 }
@@ -179,7 +206,11 @@ pub(crate) fn id_column<'v, 'a>(config: &Config, views: &'v [View<'a>]) -> Resul
 /// If the host packed one wrongly.
 pub(crate) fn views<'a>(config: &Config, batch: &'a RecordBatch) -> Result<Vec<View<'a>>, Error> {
     let zone = config.policy.time_zone;
-    batch.columns.iter().map(|column| View::new(column, batch, zone).ok_or_else(|| malformed(&column.name))).collect()
+    batch
+        .columns
+        .iter()
+        .map(|column| View::new(column, batch, zone).ok_or_else(|| malformed(&column.name)))
+        .collect()
 }
 
 impl Said {
@@ -200,10 +231,18 @@ impl Said {
         if !any_record {
             return;
         }
-        for name in config.fields.iter().flatten().map(|rule| rule.column.as_str()).filter(|name| !self.seen.contains(*name)) {
+        for name in config
+            .fields
+            .iter()
+            .flatten()
+            .map(|rule| rule.column.as_str())
+            .filter(|name| !self.seen.contains(*name))
+        {
             host.drop_column(name, "not_in_records");
             let meant = self.hint(config, name);
-            host.warn(&format!("`fields` lists `{name}`, but the golden records have no such column{meant}"));
+            host.warn(&format!(
+                "`fields` lists `{name}`, but the golden records have no such column{meant}"
+            ));
         }
         if !self.seen.contains(&config.provider_id_field) {
             let name = &config.provider_id_field;
@@ -227,7 +266,8 @@ impl Said {
                     Some((field, _)) => Some(field.as_str()),
                     None => closest(name, self.written.keys().map(String::as_str)),
                 };
-                let meant = meant.map_or_else(String::new, |field| format!("; did you mean `{field}`?"));
+                let meant =
+                    meant.map_or_else(String::new, |field| format!("; did you mean `{field}`?"));
                 host.warn(&format!("`{key}` names `{name}`, and no field that is written has this name, so it does nothing{meant}"));
             }
         }
@@ -239,7 +279,8 @@ impl Said {
     }
 
     fn hint(&self, config: &Config, name: &str) -> String {
-        let candidates = self.seen.iter().map(String::as_str).filter(|seen| rule(config, seen).is_none());
+        let candidates =
+            self.seen.iter().map(String::as_str).filter(|seen| rule(config, seen).is_none());
         match closest(name, candidates) {
             Some(column) => format!("; did you mean `{column}`?"),
             None => String::new(),

@@ -26,10 +26,12 @@ use compare::comparer::Comparer;
 use host::PlanHost;
 use planner::plan;
 
-/// Plans in one of the modes: offline without a request, online with the CRM's metadata, or comparing with its records.
+/// Plans in one of the modes: offline without a request, online with the CRM's metadata, or
+/// comparing with its records.
 ///
 /// # Errors
-/// Two columns that are one field to the CRM; a CRM that cannot be read; whatever the host's cursor and sink fail with.
+/// Two columns that are one field to the CRM; a CRM that cannot be read; whatever the host's cursor
+/// and sink fail with.
 pub async fn plan_in<H: PlanHost, N: Network>(
     mode: PlanMode,
     config: &Config,
@@ -57,12 +59,18 @@ pub async fn plan_in<H: PlanHost, N: Network>(
     }
 }
 
-/// What to say if an object holds other records than the golden ones, such as people instead of companies. Ids of both may be the same numbers.
+/// What to say if an object holds other records than the golden ones, such as people instead of
+/// companies. Ids of both may be the same numbers.
 fn misfit(entity_type: &str, object: &str) -> Option<String> {
-    const PEOPLE: [&[&str]; 2] = [&["person", "people", "contact", "lead"], &["contacts", "0-1", "Contact", "Lead"]];
-    const COMPANIES: [&[&str]; 2] = [&["company", "organization", "organisation", "account"], &["companies", "0-2", "Account"]];
-    let is = |[entities, _]: [&[&str]; 2]| entities.iter().any(|name| name.eq_ignore_ascii_case(entity_type));
-    let holds = |[_, objects]: [&[&str]; 2]| objects.iter().any(|name| name.eq_ignore_ascii_case(object));
+    const PEOPLE: [&[&str]; 2] =
+        [&["person", "people", "contact", "lead"], &["contacts", "0-1", "Contact", "Lead"]];
+    const COMPANIES: [&[&str]; 2] =
+        [&["company", "organization", "organisation", "account"], &["companies", "0-2", "Account"]];
+    let is = |[entities, _]: [&[&str]; 2]| {
+        entities.iter().any(|name| name.eq_ignore_ascii_case(entity_type))
+    };
+    let holds =
+        |[_, objects]: [&[&str]; 2]| objects.iter().any(|name| name.eq_ignore_ascii_case(object));
     let differ = (is(PEOPLE) && holds(COMPANIES)) || (is(COMPANIES) && holds(PEOPLE));
     differ.then(|| {
         format!(

@@ -1,8 +1,9 @@
-//! One pass over the golden records, memory for one batch. What the CRM says about its fields, if it was asked, comes in as
-//! [`Metadata`]; comparing with its records is the sink's business ([`super::compare`]).
+//! One pass over the golden records, memory for one batch. What the CRM says about its fields, if
+//! it was asked, comes in as [`Metadata`]; comparing with its records is the sink's business
+//! ([`super::compare`]).
 //!
-//! A change's JSON is written as it will be sent, value by value into one buffer that is used again for the next
-//! batch. So a record costs a few copies and no allocation.
+//! A change's JSON is written as it will be sent, value by value into one buffer that is used again
+//! for the next batch. So a record costs a few copies and no allocation.
 
 use super::columns::{Appended, Values, View};
 use super::confidence::Confidence;
@@ -16,8 +17,8 @@ use crate::provider_id::{self, Flaw};
 use crate::values::encode;
 use crate::values::field::Metadata;
 
-/// Most records in a batch. Measured with 8 columns, in million records a second: 2.4 with 64, 2.9 with 256, 3.1 from
-/// 1,024 to 4,096, and 2.5 with 16,384, which no longer fit the caches.
+/// Most records in a batch. Measured with 8 columns, in million records a second: 2.4 with 64, 2.9
+/// with 256, 3.1 from 1,024 to 4,096, and 2.5 with 16,384, which no longer fit the caches.
 const MAX_RECORDS: u32 = 2048;
 /// Records in the first batch, before their size is known.
 const FIRST_RECORDS: u32 = 512;
@@ -30,7 +31,11 @@ const PUSH_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// Two columns that are one field to the CRM; whatever the host's cursor and sink fail with.
-pub(crate) async fn plan<H: PlanHost>(config: &Config, metadata: Option<&Metadata>, host: &mut H) -> Result<(), Error> {
+pub(crate) async fn plan<H: PlanHost>(
+    config: &Config,
+    metadata: Option<&Metadata>,
+    host: &mut H,
+) -> Result<(), Error> {
     let mut said = Said::default();
     let mut confidence = Confidence::default();
     let mut buffers = Buffers::default();
@@ -42,7 +47,16 @@ pub(crate) async fn plan<H: PlanHost>(config: &Config, metadata: Option<&Metadat
         let mut written = fields::writable(config, metadata, &views, &mut said, host)?;
         let id = fields::id_column(config, &views)?;
         let sure = confidence.column(config, &views);
-        plan_batch(config, &batch, id, &mut written, (&mut confidence, sure.as_ref()), &mut buffers, host).await?;
+        plan_batch(
+            config,
+            &batch,
+            id,
+            &mut written,
+            (&mut confidence, sure.as_ref()),
+            &mut buffers,
+            host,
+        )
+        .await?;
         said.remember(&written, host);
         confidence.flush(config, host)?;
         buffers.flush(host).await?;
@@ -95,7 +109,10 @@ async fn plan_batch<H: PlanHost>(
             }
             Err(culprit) => {
                 out.truncate(start);
-                let detail = written.get(culprit).map(|column| column.explain(at, config.provider)).unwrap_or_default();
+                let detail = written
+                    .get(culprit)
+                    .map(|column| column.explain(at, config.provider))
+                    .unwrap_or_default();
                 buffers.skip_claiming(row, Skip::ValueNotEncodable(detail), id_start);
             }
         }
@@ -103,9 +120,15 @@ async fn plan_batch<H: PlanHost>(
     Ok(())
 }
 
-/// Appends one change's JSON object. `Ok(false)`: no value at all; `Err`: the column whose value cannot be written.
+/// Appends one change's JSON object. `Ok(false)`: no value at all; `Err`: the column whose value
+/// cannot be written.
 #[inline]
-fn append_fields(written: &mut [Writable<'_>], at: usize, scratch: &mut String, out: &mut String) -> Result<bool, usize> {
+fn append_fields(
+    written: &mut [Writable<'_>],
+    at: usize,
+    scratch: &mut String,
+    out: &mut String,
+) -> Result<bool, usize> {
     out.push('{');
     let mut any = false;
     for (index, column) in written.iter_mut().enumerate() {
@@ -119,7 +142,12 @@ fn append_fields(written: &mut [Writable<'_>], at: usize, scratch: &mut String, 
     Ok(any)
 }
 
-fn append_id(config: &Config, id: Option<&View<'_>>, at: usize, out: &mut String) -> Result<(), Skip> {
+fn append_id(
+    config: &Config,
+    id: Option<&View<'_>>,
+    at: usize,
+    out: &mut String,
+) -> Result<(), Skip> {
     let Some(view) = id else { return Err(Skip::IdMissing) };
     match view.absence(at) {
         Some(Appended::Missing) => return Err(Skip::IdMissing),
@@ -138,7 +166,11 @@ fn append_id(config: &Config, id: Option<&View<'_>>, at: usize, out: &mut String
             // A number is judged by its digits, as the input has them.
             raw if raw.starts_with(|first: char| first.is_ascii_digit() || first == '-') => raw,
             raw => {
-                let what = format!("`{}` is `{}`, which is no record id", view.name, provider_id::shown(raw));
+                let what = format!(
+                    "`{}` is `{}`, which is no record id",
+                    view.name,
+                    provider_id::shown(raw)
+                );
                 return Err(Skip::IdNotPristine(what));
             }
         },
@@ -150,7 +182,12 @@ fn append_id(config: &Config, id: Option<&View<'_>>, at: usize, out: &mut String
                 encode::shown_number(value)
             )));
         }
-        _ => return Err(Skip::IdNotPristine(format!("the column `{}` holds no ids; read it as text", view.name))),
+        _ => {
+            return Err(Skip::IdNotPristine(format!(
+                "the column `{}` holds no ids; read it as text",
+                view.name
+            )));
+        }
     };
     provider_id::append_normal(config.provider, text, out).map_err(|flaw| match flaw {
         Flaw::Empty => Skip::IdEmpty,
@@ -208,8 +245,19 @@ struct Buffers {
 
 impl Default for Buffers {
     fn default() -> Self {
-        let changes = ChangeBatch { rows: Vec::new(), ids: empty_strings(), fields: empty_strings(), before: None, doubtful: false };
-        let skipped = Skip::REASONS.map(|reason| SkippedBatch { rows: Vec::new(), reason: reason.to_owned(), details: None, ids: None });
+        let changes = ChangeBatch {
+            rows: Vec::new(),
+            ids: empty_strings(),
+            fields: empty_strings(),
+            before: None,
+            doubtful: false,
+        };
+        let skipped = Skip::REASONS.map(|reason| SkippedBatch {
+            rows: Vec::new(),
+            reason: reason.to_owned(),
+            details: None,
+            ids: None,
+        });
         Buffers { changes, skipped, scratch: String::new() }
     }
 }
@@ -225,7 +273,8 @@ impl Buffers {
         }
     }
 
-    /// A row that is skipped for another reason than its id, which was appended last: it claims its record all the same.
+    /// A row that is skipped for another reason than its id, which was appended last: it claims its
+    /// record all the same.
     fn skip_claiming(&mut self, row: u64, skip: Skip, id_start: usize) {
         let ids = &mut self.changes.ids.bytes;
         if let Some(batch) = self.skipped.get_mut(skip.index()) {

@@ -6,7 +6,8 @@ use super::host::PlanHost;
 use super::planner::plan;
 use crate::config::parse;
 use crate::contract::types::{
-    ChangeBatch, Column, ColumnValues, Error, ErrorKind, FlaggedBatch, RecordBatch, SkippedBatch, StringLists, Strings,
+    ChangeBatch, Column, ColumnValues, Error, ErrorKind, FlaggedBatch, RecordBatch, SkippedBatch,
+    StringLists, Strings,
 };
 use futures_util::FutureExt;
 use proptest::prelude::*;
@@ -92,8 +93,12 @@ impl PlanHost for Host {
     fn skip(&mut self, skipped: &SkippedBatch) -> Result<(), Error> {
         for (at, row) in skipped.rows.iter().enumerate() {
             self.claimed.extend(skipped.ids.as_ref().map(|ids| (*row, string(ids, at))));
-            let detail = skipped.details.as_ref().map(|details| string(details, at)).unwrap_or_default();
-            assert!(self.skipped.insert(*row, (skipped.reason.clone(), detail)).is_none(), "row {row} is skipped twice");
+            let detail =
+                skipped.details.as_ref().map(|details| string(details, at)).unwrap_or_default();
+            assert!(
+                self.skipped.insert(*row, (skipped.reason.clone(), detail)).is_none(),
+                "row {row} is skipped twice"
+            );
         }
         Ok(())
     }
@@ -108,7 +113,9 @@ impl PlanHost for Host {
 
     fn flag(&mut self, flagged: &FlaggedBatch) -> Result<(), Error> {
         let rows = flagged.rows.iter().enumerate();
-        self.warnings.extend(rows.map(|(at, row)| format!("{}: row {row}: {}", flagged.guard, string(&flagged.details, at))));
+        self.warnings.extend(rows.map(|(at, row)| {
+            format!("{}: row {row}: {}", flagged.guard, string(&flagged.details, at))
+        }));
         Ok(())
     }
 
@@ -127,7 +134,11 @@ fn batch(columns: Vec<Column>, length: usize) -> RecordBatch {
 
 fn planned(destination_type: &str, more: &str, batches: Vec<RecordBatch>) -> Result<Host, Error> {
     let id = if destination_type == "hubspot_dest" { "hs_object_id" } else { "Id" };
-    let config = parse(destination_type, &format!(r#"{{"provider_id_field":"{id}","source_id":"s"{more}}}"#)).unwrap();
+    let config = parse(
+        destination_type,
+        &format!(r#"{{"provider_id_field":"{id}","source_id":"s"{more}}}"#),
+    )
+    .unwrap();
     let mut host = Host { batches, ..Host::default() };
     plan(&config, None, &mut host).now_or_never().expect("it has to wait for nothing")?;
     let decided = host.changes.len() + host.skipped.len();
@@ -145,40 +156,79 @@ fn fields(host: &Host) -> Vec<&str> {
 
 #[test]
 fn every_skipped_row_has_its_own_reason() {
-    let ids = [None, Some(""), Some("  "), Some("4.9e11"), Some(" 17"), Some("17"), Some("18"), Some("19")];
-    let scores = column("score", ColumnValues::Number(vec![1.0, 1.0, 1.0, 1.0, 1.0, 1.5, f64::NAN, 1.0]));
+    let ids = [
+        None,
+        Some(""),
+        Some("  "),
+        Some("4.9e11"),
+        Some(" 17"),
+        Some("17"),
+        Some("18"),
+        Some("19"),
+    ];
+    let scores =
+        column("score", ColumnValues::Number(vec![1.0, 1.0, 1.0, 1.0, 1.0, 1.5, f64::NAN, 1.0]));
     let host = hubspot(vec![nullable("hs_object_id", &ids), scores], 8);
     let reason = |row: u64| host.skipped[&row].0.as_str();
     assert_eq!(
         (1..=5).map(reason).collect::<Vec<_>>(),
-        ["provider_id_null", "provider_id_empty", "provider_id_empty", "provider_id_not_pristine", "provider_id_not_pristine"]
+        [
+            "provider_id_null",
+            "provider_id_empty",
+            "provider_id_empty",
+            "provider_id_not_pristine",
+            "provider_id_not_pristine"
+        ]
     );
     assert!(host.skipped[&4].1.contains("scientific notation"));
     assert!(host.skipped[&5].1.contains("blanks"));
     assert_eq!(reason(7), "value_not_encodable");
     assert!(host.skipped[&7].1.contains("`score` is NaN"), "{:?}", host.skipped[&7]);
-    assert_eq!(host.changes, [(6, "17".to_owned(), r#"{"score":"1.5"}"#.to_owned()), (8, "19".to_owned(), r#"{"score":"1"}"#.to_owned())]);
+    assert_eq!(
+        host.changes,
+        [
+            (6, "17".to_owned(), r#"{"score":"1.5"}"#.to_owned()),
+            (8, "19".to_owned(), r#"{"score":"1"}"#.to_owned())
+        ]
+    );
 }
 
 #[test]
 fn without_an_id_column_every_row_is_skipped_and_the_plan_says_what_to_do() {
-    let host = planned("hubspot_dest", "", vec![batch(vec![text("hs_objectid", &["1", "2"]), text("city", &["Rom", "Ulm"])], 2)]).unwrap();
+    let host = planned(
+        "hubspot_dest",
+        "",
+        vec![batch(vec![text("hs_objectid", &["1", "2"]), text("city", &["Rom", "Ulm"])], 2)],
+    )
+    .unwrap();
     assert!(host.skipped.values().all(|(reason, _)| reason == "provider_id_missing"));
     assert!(
-        host.warnings.iter().any(|warning| warning.contains("`hs_object_id`") && warning.contains("did you mean `hs_objectid`?")),
+        host.warnings.iter().any(|warning| warning.contains("`hs_object_id`")
+            && warning.contains("did you mean `hs_objectid`?")),
         "{:?}",
         host.warnings
     );
     let host = hubspot(vec![text("city", &["Rom"])], 1);
-    assert!(host.warnings.iter().any(|warning| warning.contains("ingest and resolve the HubSpot source")), "{:?}", host.warnings);
+    assert!(
+        host.warnings
+            .iter()
+            .any(|warning| warning.contains("ingest and resolve the HubSpot source")),
+        "{:?}",
+        host.warnings
+    );
 }
 
 #[test]
 fn ids_survive_in_columns_of_whole_numbers_and_in_no_others() {
-    let planned = |values: ColumnValues| hubspot(vec![column("hs_object_id", values), text("city", &["Rom", "Ulm"])], 2);
+    let planned = |values: ColumnValues| {
+        hubspot(vec![column("hs_object_id", values), text("city", &["Rom", "Ulm"])], 2)
+    };
     let ids = |host: &Host| host.changes.iter().map(|(_, id, _)| id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&planned(ColumnValues::Integer(vec![492_564_112_121, -3]))), ["492564112121"]);
-    assert_eq!(ids(&planned(ColumnValues::Decimal(strings(&["492564112121", "492564112121.0"])))), ["492564112121"]);
+    assert_eq!(
+        ids(&planned(ColumnValues::Decimal(strings(&["492564112121", "492564112121.0"])))),
+        ["492564112121"]
+    );
     let floats = planned(ColumnValues::Number(vec![492_564_112_121.0, 5.0]));
     assert!(floats.changes.is_empty() && floats.skipped[&1].1.contains("floating-point"));
     let dates = planned(ColumnValues::Date(vec![1, 2]));
@@ -187,9 +237,15 @@ fn ids_survive_in_columns_of_whole_numbers_and_in_no_others() {
 
 #[test]
 fn salesforce_ids_are_planned_in_their_18_character_form() {
-    let columns = vec![text("Id", &["003xx000004TmiQ", "003xx000004TmiQAAS", "003xx000004tmiqAAS"]), text("Title", &["a", "b", "c"])];
+    let columns = vec![
+        text("Id", &["003xx000004TmiQ", "003xx000004TmiQAAS", "003xx000004tmiqAAS"]),
+        text("Title", &["a", "b", "c"]),
+    ];
     let host = planned("salesforce_dest", "", vec![batch(columns, 3)]).unwrap();
-    assert_eq!(host.changes.iter().map(|(_, id, _)| id.as_str()).collect::<Vec<_>>(), ["003xx000004TmiQAAS"; 2]);
+    assert_eq!(
+        host.changes.iter().map(|(_, id, _)| id.as_str()).collect::<Vec<_>>(),
+        ["003xx000004TmiQAAS"; 2]
+    );
     assert!(host.skipped[&3].1.contains("checksum"));
 }
 
@@ -207,8 +263,10 @@ fn system_internal_and_unlisted_columns_are_dropped_once_with_a_reason() {
         ]
     };
     let more = r#","fields":["email","lifecyclestage","blob","createdate","cty"]"#;
-    let host = planned("hubspot_dest", more, vec![batch(columns(), 1), batch(columns(), 1)]).unwrap();
-    let dropped: Vec<(&str, &str)> = host.dropped.iter().map(|(name, reason)| (name.as_str(), reason.as_str())).collect();
+    let host =
+        planned("hubspot_dest", more, vec![batch(columns(), 1), batch(columns(), 1)]).unwrap();
+    let dropped: Vec<(&str, &str)> =
+        host.dropped.iter().map(|(name, reason)| (name.as_str(), reason.as_str())).collect();
     assert_eq!(
         dropped,
         [
@@ -224,11 +282,17 @@ fn system_internal_and_unlisted_columns_are_dropped_once_with_a_reason() {
     );
     assert_eq!(fields(&host), [r#"{"email":"a@b.c"}"#; 2]);
     assert!(
-        host.warnings.iter().any(|warning| warning.contains("`cty`") && warning.contains("did you mean `city`?")),
+        host.warnings
+            .iter()
+            .any(|warning| warning.contains("`cty`") && warning.contains("did you mean `city`?")),
         "{:?}",
         host.warnings
     );
-    assert!(host.warnings.iter().any(|warning| warning.contains("`blob`") && warning.contains("unsupported_type")));
+    assert!(
+        host.warnings
+            .iter()
+            .any(|warning| warning.contains("`blob`") && warning.contains("unsupported_type"))
+    );
 }
 
 #[test]
@@ -242,11 +306,8 @@ fn nulls_and_empty_values_are_left_out_and_counted() {
     let host = hubspot(columns, 3);
     assert_eq!(fields(&host), [r#"{"email":"a@b.c"}"#, r#"{"email":"d@e.f"}"#]);
     assert_eq!(host.skipped[&3].0, "no_writable_field");
-    assert!(
-        host.warnings
-            .iter()
-            .any(|warning| warning == "`city`: 2 empty values are not written, because an empty value would clear the CRM's")
-    );
+    assert!(host.warnings.iter().any(|warning| warning
+        == "`city`: 2 empty values are not written, because an empty value would clear the CRM's"));
     assert!(host.warnings.iter().any(|warning| warning.starts_with("`tags`: 3 empty values")));
 }
 
@@ -273,7 +334,8 @@ fn values_are_encoded_as_each_crm_wants_them() {
             r#"{"b":"true","i":"-7","n":"0.5","d":"12.50","t":"say \"hi\"\\\n\u0001ü","l":"a;b\"","day":"2026-10-02","at":"2026-10-02T08:20:15.123Z","na\"me":"x"}"#
         ]
     );
-    let host = planned("salesforce_dest", "", vec![batch(columns("Id", "003xx000004TmiQ"), 1)]).unwrap();
+    let host =
+        planned("salesforce_dest", "", vec![batch(columns("Id", "003xx000004TmiQ"), 1)]).unwrap();
     assert_eq!(
         fields(&host),
         [
@@ -292,7 +354,8 @@ fn a_value_that_the_crm_cannot_hold_skips_its_record_only() {
         (column("x", ColumnValues::Timestamp(vec![i64::MIN, 1])), "years 1 to 9999"),
         (lists("x", &[&["a", "b;c"], &["a"]]), "`b;c`"),
     ] {
-        let host = hubspot(vec![text("hs_object_id", ok), text("city", &["Rom", "Ulm"]), culprit], 2);
+        let host =
+            hubspot(vec![text("hs_object_id", ok), text("city", &["Rom", "Ulm"]), culprit], 2);
         assert_eq!(host.skipped[&1].0, "value_not_encodable");
         assert!(host.skipped[&1].1.contains(tells), "{:?}", host.skipped[&1]);
         assert_eq!(host.changes.len(), 1);
@@ -302,10 +365,16 @@ fn a_value_that_the_crm_cannot_hold_skips_its_record_only() {
 
 #[test]
 fn two_columns_that_are_one_field_stop_the_plan() {
-    let one = |a: &str, b: &str| vec![batch(vec![text("Id", &["003xx000004TmiQ"]), text(a, &["x"]), text(b, &["y"])], 1)];
+    let one = |a: &str, b: &str| {
+        vec![batch(vec![text("Id", &["003xx000004TmiQ"]), text(a, &["x"]), text(b, &["y"])], 1)]
+    };
     let error = planned("salesforce_dest", "", one("Email", "email")).err().unwrap();
     assert_eq!(error.kind, ErrorKind::InvalidConfig);
-    assert!(error.message.contains("`Email`") && error.message.contains("`email`"), "{}", error.message);
+    assert!(
+        error.message.contains("`Email`") && error.message.contains("`email`"),
+        "{}",
+        error.message
+    );
     let twice = vec![batch(vec![text("hs_object_id", &["1"]), text("hs_object_id", &["2"])], 1)];
     assert_eq!(planned("hubspot_dest", "", twice).err().unwrap().kind, ErrorKind::InvalidConfig);
     // Columns that are not written do no harm, whatever they are called.
@@ -315,7 +384,9 @@ fn two_columns_that_are_one_field_stop_the_plan() {
 
 #[test]
 fn a_label_in_the_place_of_a_name_is_warned_about_once() {
-    let columns = || vec![text("hs_object_id", &["1"]), text("First Name", &["Ada"]), text("lastname", &["L"])];
+    let columns = || {
+        vec![text("hs_object_id", &["1"]), text("First Name", &["Ada"]), text("lastname", &["L"])]
+    };
     let host = planned("hubspot_dest", "", vec![batch(columns(), 1), batch(columns(), 1)]).unwrap();
     assert_eq!(host.warnings.iter().filter(|warning| warning.contains("`First Name`")).count(), 1);
     assert!(!host.warnings.iter().any(|warning| warning.contains("`lastname`")));
@@ -343,30 +414,62 @@ fn columns_may_differ_between_batches() {
 #[test]
 fn a_value_map_works_without_metadata_too() {
     let map = r#","value_map":{"country":{"DE":"Germany","a":"x"}}"#;
-    let host =
-        planned("hubspot_dest", map, vec![batch(vec![text("hs_object_id", &["1", "2"]), text("country", &["DE", "FR"])], 2)]).unwrap();
+    let host = planned(
+        "hubspot_dest",
+        map,
+        vec![batch(vec![text("hs_object_id", &["1", "2"]), text("country", &["DE", "FR"])], 2)],
+    )
+    .unwrap();
     assert_eq!(fields(&host), [r#"{"country":"Germany"}"#, r#"{"country":"FR"}"#]);
-    let host = planned("salesforce_dest", map, vec![batch(vec![text("Id", &["001D000000IqhSL"]), text("Country", &["DE"])], 1)]).unwrap();
-    assert_eq!(fields(&host), [r#"{"Country":"Germany"}"#], "Salesforce ignores the letter case of names");
-    let host =
-        planned("hubspot_dest", map, vec![batch(vec![text("hs_object_id", &["1"]), lists("country", &[&["a", "DE", "b"]])], 1)]).unwrap();
+    let host = planned(
+        "salesforce_dest",
+        map,
+        vec![batch(vec![text("Id", &["001D000000IqhSL"]), text("Country", &["DE"])], 1)],
+    )
+    .unwrap();
+    assert_eq!(
+        fields(&host),
+        [r#"{"Country":"Germany"}"#],
+        "Salesforce ignores the letter case of names"
+    );
+    let host = planned(
+        "hubspot_dest",
+        map,
+        vec![batch(vec![text("hs_object_id", &["1"]), lists("country", &[&["a", "DE", "b"]])], 1)],
+    )
+    .unwrap();
     assert_eq!(fields(&host), [r#"{"country":"x;Germany;b"}"#], "option by option");
 }
 
 #[test]
 fn a_name_that_no_written_field_has_is_warned_about_with_the_nearest_one() {
     let config = r#","fields":{"telephone":"phone","city":"city"},"null_policy":{"telephone":"clear","citty":"clear","city":"clear"}"#;
-    let columns = vec![text("hs_object_id", &["1"]), text("telephone", &["1"]), text("city", &["Rom"])];
+    let columns =
+        vec![text("hs_object_id", &["1"]), text("telephone", &["1"]), text("city", &["Rom"])];
     let host = planned("hubspot_dest", config, vec![batch(columns, 1)]).unwrap();
-    let named: Vec<&String> = host.warnings.iter().filter(|warning| warning.contains("`null_policy` names")).collect();
+    let named: Vec<&String> =
+        host.warnings.iter().filter(|warning| warning.contains("`null_policy` names")).collect();
     assert_eq!(named.len(), 2, "{named:?}");
-    assert!(named.iter().any(|warning| warning.contains("`telephone`") && warning.contains("did you mean `phone`?")), "{named:?}");
-    assert!(named.iter().any(|warning| warning.contains("`citty`") && warning.contains("did you mean `city`?")), "{named:?}");
+    assert!(
+        named
+            .iter()
+            .any(|warning| warning.contains("`telephone`")
+                && warning.contains("did you mean `phone`?")),
+        "{named:?}"
+    );
+    assert!(
+        named
+            .iter()
+            .any(|warning| warning.contains("`citty`") && warning.contains("did you mean `city`?")),
+        "{named:?}"
+    );
 }
 
 #[test]
 fn fields_that_are_made_of_lists_are_told_to_the_run() {
-    let columns = || vec![text("hs_object_id", &["1", "2"]), lists("phone", &[&["+49 1", "+49 2"], &["+49 3"]])];
+    let columns = || {
+        vec![text("hs_object_id", &["1", "2"]), lists("phone", &[&["+49 1", "+49 2"], &["+49 3"]])]
+    };
     let host = planned("hubspot_dest", "", vec![batch(columns(), 2), batch(columns(), 2)]).unwrap();
     assert_eq!(host.joined, ["phone"]);
     let one = vec![text("hs_object_id", &["1"]), lists("phone", &[&["+49 3", " "]])];
@@ -375,25 +478,38 @@ fn fields_that_are_made_of_lists_are_told_to_the_run() {
 
 #[test]
 fn a_row_that_is_skipped_claims_its_record_all_the_same() {
-    let columns = vec![text("hs_object_id", &["7", "7", "x"]), text("city", &["Ghent", " ", "Lyon"])];
+    let columns =
+        vec![text("hs_object_id", &["7", "7", "x"]), text("city", &["Ghent", " ", "Lyon"])];
     let host = planned("hubspot_dest", "", vec![batch(columns, 3)]).unwrap();
     assert_eq!(host.claimed, [(2, "7".to_owned())]);
 }
 
 #[test]
 fn a_record_without_a_confidence_is_not_one_of_low_confidence() {
-    let columns =
-        vec![text("hs_object_id", &["1", "2", "3"]), text("city", &["a", "b", "c"]), nullable("__c", &[None, Some(""), Some("?")])];
-    let host = planned("hubspot_dest", r#","confidence_field":"__c""#, vec![batch(columns, 3)]).unwrap();
-    let told: Vec<&String> = host.warnings.iter().filter(|warning| warning.starts_with("low_confidence")).collect();
+    let columns = vec![
+        text("hs_object_id", &["1", "2", "3"]),
+        text("city", &["a", "b", "c"]),
+        nullable("__c", &[None, Some(""), Some("?")]),
+    ];
+    let host =
+        planned("hubspot_dest", r#","confidence_field":"__c""#, vec![batch(columns, 3)]).unwrap();
+    let told: Vec<&String> =
+        host.warnings.iter().filter(|warning| warning.starts_with("low_confidence")).collect();
     assert!(told.len() == 1 && told[0].contains("row 3: `?`"), "{told:?}");
 }
 
 #[test]
 fn long_texts_make_short_batches() {
     let long = "x".repeat(1 << 20);
-    let host = planned("hubspot_dest", "", vec![batch(vec![text("hs_object_id", &["1", "2", "3"]), text("bio", &[long.as_str(); 3])], 3)])
-        .unwrap();
+    let host = planned(
+        "hubspot_dest",
+        "",
+        vec![batch(
+            vec![text("hs_object_id", &["1", "2", "3"]), text("bio", &[long.as_str(); 3])],
+            3,
+        )],
+    )
+    .unwrap();
     assert!(host.asked[0] > 100 && host.asked[1] < 3, "{:?}", host.asked);
     assert_eq!(host.changes.len(), 3);
 }
@@ -405,15 +521,28 @@ fn a_batch_that_is_packed_wrongly_is_no_panic() {
         ColumnValues::Boolean(vec![]),
         ColumnValues::TextList(StringLists { items: strings(&["a"]), offsets: vec![] }),
     ] {
-        assert!(planned("hubspot_dest", "", vec![batch(vec![text("hs_object_id", &["1"]), column("x", values)], 1)]).is_err());
+        assert!(
+            planned(
+                "hubspot_dest",
+                "",
+                vec![batch(vec![text("hs_object_id", &["1"]), column("x", values)], 1)]
+            )
+            .is_err()
+        );
     }
     let wild = ColumnValues::Text(Strings { bytes: "üü".to_owned(), offsets: vec![1, 900] });
-    let host = planned("hubspot_dest", "", vec![batch(vec![text("hs_object_id", &["1"]), column("x", wild)], 1)]).unwrap();
+    let host = planned(
+        "hubspot_dest",
+        "",
+        vec![batch(vec![text("hs_object_id", &["1"]), column("x", wild)], 1)],
+    )
+    .unwrap();
     assert_eq!(host.skipped[&1].0, "no_writable_field");
 }
 
 proptest! {
-    /// Whatever the records hold, every row is decided once and every change is one flat object of what is there.
+    /// Whatever the records hold, every row is decided once and every change is one flat object of
+    /// what is there.
     #[test]
     fn every_change_is_the_record_without_its_gaps(
         rows in proptest::collection::vec((proptest::option::of("[0-9]{1,3}| ?"), proptest::option::of(".{0,9}"), proptest::option::of("[ab ]{0,2}")), 1..40)

@@ -1,5 +1,5 @@
-//! One value of a golden record on its way into a change's JSON: as it is, or brought into the form that the CRM's field
-//! takes.
+//! One value of a golden record on its way into a change's JSON: as it is, or brought into the form
+//! that the CRM's field takes.
 
 use super::columns::{Appended, Values, View};
 use crate::provider::Provider;
@@ -44,16 +44,32 @@ pub(crate) struct Coercion<'a> {
     pub(crate) zone: Option<i64>,
 }
 
-/// Words that exports write where there is no value. Each may be a value all the same, so it is counted and not guessed.
-const NULL_WORDS: [&str; 14] =
-    ["NULL", "null", "Null", "\\N", "None", "nan", "NaN", "NAN", "NaT", "<NA>", "#N/A", "N/A", "nil", "undefined"];
+/// Words that exports write where there is no value. Each may be a value all the same, so it is
+/// counted and not guessed.
+const NULL_WORDS: [&str; 14] = [
+    "NULL",
+    "null",
+    "Null",
+    "\\N",
+    "None",
+    "nan",
+    "NaN",
+    "NAN",
+    "NaT",
+    "<NA>",
+    "#N/A",
+    "N/A",
+    "nil",
+    "undefined",
+];
 
 /// Whether a text may mean that there is no value.
 pub(crate) fn is_null_word(text: &str) -> bool {
     NULL_WORDS.contains(&text)
 }
 
-/// Whether a text may be a word for null, or a number in scientific notation. A look at both ends tells of most that they are not.
+/// Whether a text may be a word for null, or a number in scientific notation. A look at both ends
+/// tells of most that they are not.
 #[inline]
 fn is_suspect(text: &str) -> bool {
     match text.as_bytes() {
@@ -75,7 +91,8 @@ fn mapped<'t>(map: Option<&'t ValueMap>, several: bool, text: &'t str) -> Cow<'t
     if !several || !text.contains(';') {
         return text.into();
     }
-    let options = text.split(';').map(|option| map.get(option.trim()).map_or(option, String::as_str));
+    let options =
+        text.split(';').map(|option| map.get(option.trim()).map_or(option, String::as_str));
     options.collect::<Vec<_>>().join(";").into()
 }
 
@@ -122,17 +139,32 @@ impl Remarks {
     }
 
     pub(crate) fn warnings(&self, name: &str, provider: Provider) -> Vec<String> {
-        let values = |count: u64, what: &str| if count == 1 { format!("1 {what}value is") } else { format!("{count} {what}values are") };
+        let values = |count: u64, what: &str| {
+            if count == 1 {
+                format!("1 {what}value is")
+            } else {
+                format!("{count} {what}values are")
+            }
+        };
         let crm = provider.name();
         let mut warnings = Vec::new();
         if self.empty > 0 {
-            warnings.push(format!("`{name}`: {} not written, because an empty value would clear the CRM's", values(self.empty, "empty ")));
+            warnings.push(format!(
+                "`{name}`: {} not written, because an empty value would clear the CRM's",
+                values(self.empty, "empty ")
+            ));
         }
         if self.cleared > 0 {
-            warnings.push(format!("`{name}`: {} null or empty and will clear the CRM's (null_policy)", values(self.cleared, "")));
+            warnings.push(format!(
+                "`{name}`: {} null or empty and will clear the CRM's (null_policy)",
+                values(self.cleared, "")
+            ));
         }
         if self.cut > 0 {
-            warnings.push(format!("`{name}`: {} cut to the decimals that the field holds", values(self.cut, "")));
+            warnings.push(format!(
+                "`{name}`: {} cut to the decimals that the field holds",
+                values(self.cut, "")
+            ));
         }
         if self.null_words > 0 {
             let word = self.null_word.as_deref().unwrap_or_default();
@@ -161,17 +193,25 @@ impl Remarks {
 
 /// Whether it is what spreadsheets make of a long number, such as `4.93E+11`.
 fn is_rounded(text: &str) -> bool {
-    let Some((digits, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else { return false };
+    let Some((digits, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else {
+        return false;
+    };
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let (whole, fraction) = digits.split_once(['.', ',']).unwrap_or((digits, "0"));
     are_digits(whole) && are_digits(fraction) && are_digits(exponent)
 }
 
 impl Writable<'_> {
-    /// Appends the member of one row, with a comma before it if `comma`. Nothing is appended unless the answer is
-    /// `Written`.
+    /// Appends the member of one row, with a comma before it if `comma`. Nothing is appended unless
+    /// the answer is `Written`.
     #[inline]
-    pub(crate) fn append(&mut self, row: usize, comma: bool, scratch: &mut String, out: &mut String) -> Appended {
+    pub(crate) fn append(
+        &mut self,
+        row: usize,
+        comma: bool,
+        scratch: &mut String,
+        out: &mut String,
+    ) -> Appended {
         let skip = usize::from(!comma);
         let appended = match self.view.absence(row) {
             Some(absence) => absence,
@@ -197,27 +237,44 @@ impl Writable<'_> {
 
     /// Appends the member of a row that has a value.
     #[inline]
-    fn append_value(&mut self, row: usize, skip: usize, scratch: &mut String, out: &mut String) -> Appended {
+    fn append_value(
+        &mut self,
+        row: usize,
+        skip: usize,
+        scratch: &mut String,
+        out: &mut String,
+    ) -> Appended {
         let as_it_is = match &self.coercion {
             None => self.map.is_none(),
             Some(coercion) => self.map.is_none() && is_plain(&coercion.field.kind, &self.view),
         };
         let appended = if as_it_is {
-            let (before, after) = if self.bare { self.around(row) } else { (self.before.as_str(), self.after) };
+            let (before, after) =
+                if self.bare { self.around(row) } else { (self.before.as_str(), self.after) };
             self.view.append_value(row, before.get(skip..).unwrap_or_default(), after, true, out)
         } else if self.coercion.is_none() {
             self.append_mapped(row, skip, scratch, out)
         } else {
             self.append_coerced(row, skip, scratch, out)
         };
-        if self.coercion.is_none() && !self.joined && appended == Appended::Written && self.view.items(row) > 1 {
+        if self.coercion.is_none()
+            && !self.joined
+            && appended == Appended::Written
+            && self.view.items(row) > 1
+        {
             self.joined = true;
         }
         appended
     }
 
     /// What the map says, where nobody knows what the field takes.
-    fn append_mapped(&mut self, row: usize, skip: usize, scratch: &mut String, out: &mut String) -> Appended {
+    fn append_mapped(
+        &mut self,
+        row: usize,
+        skip: usize,
+        scratch: &mut String,
+        out: &mut String,
+    ) -> Appended {
         let (before, after) = self.around(row);
         let value = match text(&self.view, row, scratch) {
             Ok(text) => mapped(self.map, self.view.items(row) > 1, text),
@@ -227,7 +284,10 @@ impl Writable<'_> {
             return Appended::Empty;
         }
         // A map says texts; where a number or a boolean is due, it may say one.
-        if after.is_empty() && !encode::is_plain_decimal(&value) && !matches!(&*value, "true" | "false") {
+        if after.is_empty()
+            && !encode::is_plain_decimal(&value)
+            && !matches!(&*value, "true" | "false")
+        {
             return Appended::Unencodable;
         }
         out.push_str(before.get(skip..).unwrap_or_default());
@@ -237,7 +297,13 @@ impl Writable<'_> {
     }
 
     /// The value in the form that the field takes.
-    fn append_coerced(&mut self, row: usize, skip: usize, scratch: &mut String, out: &mut String) -> Appended {
+    fn append_coerced(
+        &mut self,
+        row: usize,
+        skip: usize,
+        scratch: &mut String,
+        out: &mut String,
+    ) -> Appended {
         let Some(coercion) = &self.coercion else { return Appended::Unencodable };
         if self.has_too_many(row) {
             return Appended::Unencodable;
@@ -246,7 +312,11 @@ impl Writable<'_> {
             Ok(text) => text,
             Err(appended) => return appended,
         };
-        match coerce::coerce(coercion.field, coercion.zone, &mapped(self.map, self.takes_several(), text)) {
+        match coerce::coerce(
+            coercion.field,
+            coercion.zone,
+            &mapped(self.map, self.takes_several(), text),
+        ) {
             Ok(Some((value, remark))) => {
                 out.push_str(self.before.get(skip..).unwrap_or_default());
                 encode::push_escaped(out, &value);
@@ -273,7 +343,9 @@ impl Writable<'_> {
                 (!self.null_values.is_empty() || is_suspect(text)) && self.judge_word(text)
             }
             Some(Values::Json(texts)) => match json::text(texts.get(row)) {
-                Some(text) => (!self.null_values.is_empty() || is_suspect(&text)) && self.judge_word(&text),
+                Some(text) => {
+                    (!self.null_values.is_empty() || is_suspect(&text)) && self.judge_word(&text)
+                }
                 None => false,
             },
             _ => false,
@@ -296,7 +368,10 @@ impl Writable<'_> {
     }
 
     fn is_number(&self) -> bool {
-        matches!(self.coercion.as_ref().map(|coercion| &coercion.field.kind), Some(Kind::Number { .. }))
+        matches!(
+            self.coercion.as_ref().map(|coercion| &coercion.field.kind),
+            Some(Kind::Number { .. })
+        )
     }
 
     /// What stands around a value: Salesforce takes numbers and booleans without quotation marks.
@@ -321,29 +396,47 @@ impl Writable<'_> {
     pub(crate) fn explain(&self, row: usize, provider: Provider) -> String {
         let Some(coercion) = &self.coercion else { return self.view.explain(row, provider) };
         if self.has_too_many(row) {
-            return format!("`{}` is a list of {} values, and the field takes one", self.view.name, self.view.items(row));
+            return format!(
+                "`{}` is a list of {} values, and the field takes one",
+                self.view.name,
+                self.view.items(row)
+            );
         }
         let mut scratch = String::new();
         let (column, field) = (self.view.name, &coercion.field.name);
         let to = if column == field { String::new() } else { format!(" (field `{field}`)") };
         match text(&self.view, row, &mut scratch) {
-            Ok(text) => match coerce::coerce(coercion.field, coercion.zone, &mapped(self.map, self.takes_several(), text)) {
+            Ok(text) => match coerce::coerce(
+                coercion.field,
+                coercion.zone,
+                &mapped(self.map, self.takes_several(), text),
+            ) {
                 Err(why) => format!("`{column}`{to} is `{}`, which {why}", shown(text)),
-                Ok(_) => format!("`{column}`{to} is empty, and {} does not let this field be cleared", provider.name()),
+                Ok(_) => format!(
+                    "`{column}`{to} is empty, and {} does not let this field be cleared",
+                    provider.name()
+                ),
             },
             Err(Appended::Unencodable) => self.view.explain(row, provider),
-            Err(_) => format!("`{column}`{to} is empty, and {} does not let this field be cleared", provider.name()),
+            Err(_) => format!(
+                "`{column}`{to} is empty, and {} does not let this field be cleared",
+                provider.name()
+            ),
         }
     }
 }
 
-/// Whether values of this column fit the field as they are, whatever they say: no text has to be made of them first.
+/// Whether values of this column fit the field as they are, whatever they say: no text has to be
+/// made of them first.
 #[inline]
 fn is_plain(kind: &Kind, view: &View<'_>) -> bool {
     matches!(
         (kind, &view.values),
         (Kind::Bool, Some(Values::Boolean(_)))
-            | (Kind::Number { scale: None }, Some(Values::Integer(_) | Values::Number(_) | Values::Decimal(_)))
+            | (
+                Kind::Number { scale: None },
+                Some(Values::Integer(_) | Values::Number(_) | Values::Decimal(_))
+            )
             | (Kind::Number { .. }, Some(Values::Integer(_)))
             | (Kind::Date, Some(Values::Date(_)))
             | (Kind::DateTime, Some(Values::Timestamp(_)))

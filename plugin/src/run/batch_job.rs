@@ -47,7 +47,15 @@ enum Doubt {
 
 impl Group {
     fn new(members: Vec<usize>) -> Group {
-        Group { members, doubt: None, doubts: 0, doubted: false, locks: 0, silent_before: false, refused_for: None }
+        Group {
+            members,
+            doubt: None,
+            doubts: 0,
+            doubted: false,
+            locks: 0,
+            silent_before: false,
+            refused_for: None,
+        }
     }
 
     /// Other members with the same history.
@@ -59,18 +67,31 @@ impl Group {
 impl<N: Network> Runner<'_, N> {
     pub(super) async fn batch_job(&self, changes: Changes) -> Result<(), Error> {
         let doubtful = changes.doubtful();
-        let members = if doubtful { changes.members() } else { self.admitted(&changes, changes.members(), false).await? };
+        let members = if doubtful {
+            changes.members()
+        } else {
+            self.admitted(&changes, changes.members(), false).await?
+        };
         self.batch_members(&changes, members, doubtful).await
     }
 
     /// Some members of a batch, no more than one call takes.
-    pub(super) async fn batch_members(&self, changes: &Changes, members: Vec<usize>, doubtful: bool) -> Result<(), Error> {
+    pub(super) async fn batch_members(
+        &self,
+        changes: &Changes,
+        members: Vec<usize>,
+        doubtful: bool,
+    ) -> Result<(), Error> {
         let doubt = doubtful.then_some(Doubt::Earlier);
         self.until_settled(changes, Group { doubt, doubted: doubtful, ..Group::new(members) }).await
     }
 
     /// Members that may have been written, and that were read since.
-    pub(super) async fn batch_again(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
+    pub(super) async fn batch_again(
+        &self,
+        changes: &Changes,
+        members: Vec<usize>,
+    ) -> Result<(), Error> {
         self.until_settled(changes, Group { doubted: true, ..Group::new(members) }).await
     }
 
@@ -92,40 +113,73 @@ impl<N: Network> Runner<'_, N> {
                 Exchange::Doubtful(why) => self.doubt(why, group, &mut groups).await,
                 Exchange::Refused(status, error) => {
                     let reason = Reason::of(status, &error);
-                    let next = refusals.refused(group.members.len(), reason.as_ref(), &self.refused);
+                    let next =
+                        refusals.refused(group.members.len(), reason.as_ref(), &self.refused);
                     let reconciled = match self.crm.config.provider {
-                        Provider::HubSpot => hubspot::reconcile_refused(changes, &group.members, status, &error),
-                        Provider::Salesforce => salesforce::reconcile_refused(changes, &group.members, status, &error),
+                        Provider::HubSpot => {
+                            hubspot::reconcile_refused(changes, &group.members, status, &error)
+                        }
+                        Provider::Salesforce => {
+                            salesforce::reconcile_refused(changes, &group.members, status, &error)
+                        }
                     };
                     let below = groups.len();
                     self.go_on(changes, reconciled, &group, &mut groups).await?;
-                    for group in groups.iter_mut().skip(below).filter(|group| group.doubt.is_none()) {
+                    for group in groups.iter_mut().skip(below).filter(|group| group.doubt.is_none())
+                    {
                         group.refused_for.clone_from(&reason);
                     }
                     match (next, reason) {
                         (Next::Sample, Some(reason)) => sample(&mut groups, &reason),
-                        (Next::GiveUp, Some(reason)) => self.leave_untried(changes, &reason, status, &mut groups).await?,
+                        (Next::GiveUp, Some(reason)) => {
+                            self.leave_untried(changes, &reason, status, &mut groups).await?
+                        }
                         _ => {}
                     }
                 }
                 Exchange::Accepted(answer) => match self.crm.config.provider {
-                    Provider::HubSpot => match hubspot::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
+                    Provider::HubSpot => match hubspot::reconcile_accepted(
+                        changes,
+                        &group.members,
+                        answer.status,
+                        &answer.body,
+                    ) {
                         Some(reconciled) => {
                             refusals.accepted();
                             self.go_on(changes, reconciled, &group, &mut groups).await?;
                         }
-                        None => self.doubt("the answer is not in the documented form".to_owned(), group, &mut groups).await,
+                        None => {
+                            self.doubt(
+                                "the answer is not in the documented form".to_owned(),
+                                group,
+                                &mut groups,
+                            )
+                            .await
+                        }
                     },
-                    Provider::Salesforce => match salesforce::reconcile_accepted(changes, &group.members, answer.status, &answer.body) {
+                    Provider::Salesforce => match salesforce::reconcile_accepted(
+                        changes,
+                        &group.members,
+                        answer.status,
+                        &answer.body,
+                    ) {
                         Collection::Reconciled(reconciled) => {
                             refusals.accepted();
                             self.go_on(changes, reconciled, &group, &mut groups).await?;
                         }
                         Collection::Exhausted(reconciled, error) => {
-                            self.push(&self.after_doubt(changes, &group, reconciled.outcomes).await?)?;
-                            return Err(exhausted(self.crm.config, &error, "within the next 24 hours"));
+                            self.push(
+                                &self.after_doubt(changes, &group, reconciled.outcomes).await?,
+                            )?;
+                            return Err(exhausted(
+                                self.crm.config,
+                                &error,
+                                "within the next 24 hours",
+                            ));
                         }
-                        Collection::Unusable(why) => self.doubt(why.to_owned(), group, &mut groups).await,
+                        Collection::Unusable(why) => {
+                            self.doubt(why.to_owned(), group, &mut groups).await
+                        }
                     },
                 },
             }
@@ -133,14 +187,25 @@ impl<N: Network> Runner<'_, N> {
         Ok(())
     }
 
-    pub(super) async fn admitted(&self, changes: &Changes, members: Vec<usize>, doubtful: bool) -> Result<Vec<usize>, Error> {
+    pub(super) async fn admitted(
+        &self,
+        changes: &Changes,
+        members: Vec<usize>,
+        doubtful: bool,
+    ) -> Result<Vec<usize>, Error> {
         if members.is_empty() {
             return Ok(members);
         }
-        Ok(self.admit(changes, members, doubtful).await?.into_iter().map(|(member, _)| member).collect())
+        Ok(self
+            .admit(changes, members, doubtful)
+            .await?
+            .into_iter()
+            .map(|(member, _)| member)
+            .collect())
     }
 
-    /// A write got no answer that can be used: it is settled before anything else happens to its changes.
+    /// A write got no answer that can be used: it is settled before anything else happens to its
+    /// changes.
     async fn doubt(&self, why: String, mut group: Group, groups: &mut Vec<Group>) {
         group.doubts += 1;
         group.doubted = true;
@@ -150,7 +215,13 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// Reports what is settled and queues what is not.
-    async fn go_on(&self, changes: &Changes, reconciled: Reconciled, group: &Group, groups: &mut Vec<Group>) -> Result<(), Error> {
+    async fn go_on(
+        &self,
+        changes: &Changes,
+        reconciled: Reconciled,
+        group: &Group,
+        groups: &mut Vec<Group>,
+    ) -> Result<(), Error> {
         let Reconciled { mut outcomes, locked, silent, split } = reconciled;
         let mut again = group.with(Vec::new());
         if group.locks >= MAX_LOCKS {
@@ -174,7 +245,13 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// What was refused for this reason in larger batches is not tried in smaller ones.
-    async fn leave_untried(&self, changes: &Changes, reason: &Reason, status: u16, groups: &mut Vec<Group>) -> Result<(), Error> {
+    async fn leave_untried(
+        &self,
+        changes: &Changes,
+        reason: &Reason,
+        status: u16,
+        groups: &mut Vec<Group>,
+    ) -> Result<(), Error> {
         let is_refused = |group: &Group| group.refused_for.as_ref() == Some(reason);
         for group in groups.extract_if(.., |group| is_refused(group)).collect::<Vec<_>>() {
             let mut outcomes = Outcomes::new();
@@ -185,21 +262,32 @@ impl<N: Network> Runner<'_, N> {
                     self.crm.config.provider.name(),
                     reason.told()
                 );
-                outcomes.failed(changes.row(*member), &Failure { http_status: Some(status), code: reason.code().to_owned(), message });
+                outcomes.failed(
+                    changes.row(*member),
+                    &Failure { http_status: Some(status), code: reason.code().to_owned(), message },
+                );
             }
             self.push(&self.after_doubt(changes, &group, outcomes).await?)?;
         }
         Ok(())
     }
 
-    /// That a repetition was refused says nothing about the write before it: what failed is looked at again.
-    async fn after_doubt(&self, changes: &Changes, group: &Group, mut outcomes: Outcomes) -> Result<Outcomes, Error> {
+    /// That a repetition was refused says nothing about the write before it: what failed is looked
+    /// at again.
+    async fn after_doubt(
+        &self,
+        changes: &Changes,
+        group: &Group,
+        mut outcomes: Outcomes,
+    ) -> Result<Outcomes, Error> {
         if !group.doubted {
             return Ok(outcomes);
         }
         for (row, failure) in outcomes.take_failed() {
             match group.members.iter().find(|member| changes.row(**member) == row) {
-                Some(member) => self.refused_in_doubt(changes, *member, &failure, &mut outcomes).await?,
+                Some(member) => {
+                    self.refused_in_doubt(changes, *member, &failure, &mut outcomes).await?
+                }
                 None => outcomes.unknown(row, &failure),
             }
         }
@@ -220,13 +308,21 @@ impl<N: Network> Runner<'_, N> {
             Some(Finding::Untouched) => outcomes.failed(row, failure),
             Some(Finding::Neither(what)) => outcomes.unknown(row, &changed_in_doubt(id, &what)),
             Some(Finding::Gone(gone)) => outcomes.unknown(row, &gone_in_doubt(gone)),
-            Some(Finding::Again | Finding::Unreadable(_)) | None => outcomes.unknown(row, &refused(id, failure)),
+            Some(Finding::Again | Finding::Unreadable(_)) | None => {
+                outcomes.unknown(row, &refused(id, failure))
+            }
         }
         Ok(())
     }
 
     /// Reads what the CRM holds; what was not applied is sent again, as long as that can help.
-    async fn settle(&self, changes: &Changes, group: Group, doubt: Doubt, groups: &mut Vec<Group>) -> Result<(), Error> {
+    async fn settle(
+        &self,
+        changes: &Changes,
+        group: Group,
+        doubt: Doubt,
+        groups: &mut Vec<Group>,
+    ) -> Result<(), Error> {
         let mut outcomes = Outcomes::new();
         let mut rest = Vec::new();
         for (member, finding) in self.look(changes, &group.members).await? {
@@ -234,15 +330,23 @@ impl<N: Network> Runner<'_, N> {
             match finding {
                 Finding::Equal => outcomes.updated(row),
                 // An answer that passes over a record that is gone has not written it.
-                Finding::Gone(failure) if matches!(doubt, Doubt::Silent) && !group.doubted => outcomes.failed(row, &failure),
+                Finding::Gone(failure) if matches!(doubt, Doubt::Silent) && !group.doubted => {
+                    outcomes.failed(row, &failure)
+                }
                 Finding::Gone(failure) => outcomes.unknown(row, &gone_in_doubt(failure)),
-                Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
-                Finding::Neither(what) => outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what)),
+                Finding::Unreadable(why) => {
+                    outcomes.unknown(row, &unreadable(changes.id(member), &why))
+                }
+                Finding::Neither(what) => {
+                    outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what))
+                }
                 Finding::Again | Finding::Untouched => match &doubt {
                     Doubt::Lost(why) if group.doubts >= MAX_DOUBTS => {
                         outcomes.unknown(row, &no_answer(changes.id(member), group.doubts, why))
                     }
-                    Doubt::Silent if group.silent_before => outcomes.unknown(row, &silent(changes.id(member))),
+                    Doubt::Silent if group.silent_before => {
+                        outcomes.unknown(row, &silent(changes.id(member)))
+                    }
                     _ => rest.push(member),
                 },
             }
@@ -250,7 +354,10 @@ impl<N: Network> Runner<'_, N> {
         self.push(&outcomes)?;
         match doubt {
             // Alone, so that the next answer can be about nothing else.
-            Doubt::Silent => groups.extend(rest.into_iter().map(|member| Group { silent_before: true, ..group.with(vec![member]) })),
+            Doubt::Silent => groups.extend(
+                rest.into_iter()
+                    .map(|member| Group { silent_before: true, ..group.with(vec![member]) }),
+            ),
             Doubt::Earlier => groups.push(group.with(self.admitted(changes, rest, true).await?)),
             Doubt::Lost(_) => groups.push(group.with(rest)),
         }
@@ -258,9 +365,12 @@ impl<N: Network> Runner<'_, N> {
     }
 }
 
-/// Puts one record in front: the one in the middle of the largest group that was refused for this reason.
+/// Puts one record in front: the one in the middle of the largest group that was refused for this
+/// reason.
 fn sample(groups: &mut Vec<Group>, reason: &Reason) {
-    let refused = groups.iter_mut().filter(|group| group.refused_for.as_ref() == Some(reason) && group.members.len() > 1);
+    let refused = groups
+        .iter_mut()
+        .filter(|group| group.refused_for.as_ref() == Some(reason) && group.members.len() > 1);
     let Some(largest) = refused.max_by_key(|group| group.members.len()) else { return };
     let member = largest.members.remove(largest.members.len() / 2);
     let alone = Group { refused_for: largest.refused_for.clone(), ..largest.with(vec![member]) };

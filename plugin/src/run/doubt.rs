@@ -16,13 +16,18 @@ pub(super) fn changed_in_doubt(id: &str, what: &str) -> Failure {
 pub(super) fn unreadable(id: &str, why: &str) -> Failure {
     Failure::ours(
         "unsettled",
-        format!("record {id} may have been written; no answer came, and it cannot be read ({why}). Look at it in the CRM"),
+        format!(
+            "record {id} may have been written; no answer came, and it cannot be read ({why}). Look at it in the CRM"
+        ),
     )
 }
 
 /// A record that may have been written is gone since.
 pub(super) fn gone_in_doubt(failure: Failure) -> Failure {
-    let message = format!("{}. It may have been written before that, because an update of it got no answer", failure.message);
+    let message = format!(
+        "{}. It may have been written before that, because an update of it got no answer",
+        failure.message
+    );
     Failure { message, ..failure }
 }
 

@@ -34,7 +34,12 @@ impl Settled {
         let mut settled = Settled::default();
         settled.add(&reconciled.outcomes);
         settled.silent.clone_from(&reconciled.silent);
-        settled.again = reconciled.locked.iter().map(|(member, _)| *member).chain(reconciled.split.iter().flatten().copied()).collect();
+        settled.again = reconciled
+            .locked
+            .iter()
+            .map(|(member, _)| *member)
+            .chain(reconciled.split.iter().flatten().copied())
+            .collect();
         settled
     }
 
@@ -73,12 +78,18 @@ impl Confirmed {
     pub fn accepted(&self, provider: Provider, status: u16, body: &[u8]) -> Option<Settled> {
         let members = self.0.members();
         match provider {
-            Provider::HubSpot => hubspot::reconcile_accepted(&self.0, &members, status, body).as_ref().map(Settled::of),
-            Provider::Salesforce => match salesforce::reconcile_accepted(&self.0, &members, status, body) {
-                Collection::Reconciled(reconciled) => Some(Settled::of(&reconciled)),
-                Collection::Exhausted(reconciled, _) => Some(Settled { exhausted: true, ..Settled::of(&reconciled) }),
-                Collection::Unusable(_) => None,
-            },
+            Provider::HubSpot => hubspot::reconcile_accepted(&self.0, &members, status, body)
+                .as_ref()
+                .map(Settled::of),
+            Provider::Salesforce => {
+                match salesforce::reconcile_accepted(&self.0, &members, status, body) {
+                    Collection::Reconciled(reconciled) => Some(Settled::of(&reconciled)),
+                    Collection::Exhausted(reconciled, _) => {
+                        Some(Settled { exhausted: true, ..Settled::of(&reconciled) })
+                    }
+                    Collection::Unusable(_) => None,
+                }
+            }
         }
     }
 
@@ -86,8 +97,12 @@ impl Confirmed {
     pub fn refused(&self, provider: Provider, status: u16, body: &[u8]) -> Settled {
         let (members, error) = (self.0.members(), CrmError::of_body(provider, body));
         match provider {
-            Provider::HubSpot => Settled::of(&hubspot::reconcile_refused(&self.0, &members, status, &error)),
-            Provider::Salesforce => Settled::of(&salesforce::reconcile_refused(&self.0, &members, status, &error)),
+            Provider::HubSpot => {
+                Settled::of(&hubspot::reconcile_refused(&self.0, &members, status, &error))
+            }
+            Provider::Salesforce => {
+                Settled::of(&salesforce::reconcile_refused(&self.0, &members, status, &error))
+            }
         }
     }
 
@@ -99,14 +114,29 @@ impl Confirmed {
                 hubspot::record_id(body);
                 hubspot::records(body).map(|records| records.len())
             }
-            Provider::Salesforce => salesforce::records(&self.0, &self.0.members(), body).map(|records| records.iter().flatten().count()),
+            Provider::Salesforce => salesforce::records(&self.0, &self.0.members(), body)
+                .map(|records| records.iter().flatten().count()),
         }
     }
 }
 
 /// Judges an answer.
-pub fn is_judged(config: &Config, writes: bool, many: bool, status: u16, retry_after: Option<u64>, body: &[u8]) {
+pub fn is_judged(
+    config: &Config,
+    writes: bool,
+    many: bool,
+    status: u16,
+    retry_after: Option<u64>,
+    body: &[u8],
+) {
     let (method, body_sent) = if many { ("POST", "{}") } else { ("GET", "") };
-    let request = Request { writes, method, path: "/x".to_owned(), headers: Vec::new(), body: body_sent.to_owned(), media: Media::Json };
+    let request = Request {
+        writes,
+        method,
+        path: "/x".to_owned(),
+        headers: Vec::new(),
+        body: body_sent.to_owned(),
+        media: Media::Json,
+    };
     judge(config, &request, &Answer { status, retry_after, body: body.to_vec() });
 }

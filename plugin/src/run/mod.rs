@@ -8,9 +8,10 @@
 //!                                                              └── send again: split, unlocked ──┴──▶ outcomes ─▶ push
 //! ```
 //!
-//! [`run`] keeps several jobs going, each with one batch of changes until all of them have an outcome. A job reports
-//! as it goes, so a run that is stopped has lost nothing but what was on its way. Large plans on Salesforce take another
-//! way, which is a map of its own: `bulk`. [`verify`] reads what was written.
+//! [`run`] keeps several jobs going, each with one batch of changes until all of them have an
+//! outcome. A job reports as it goes, so a run that is stopped has lost nothing but what was on its
+//! way. Large plans on Salesforce take another way, which is a map of its own: `bulk`. [`verify`]
+//! reads what was written.
 
 mod admit;
 mod batch_job;
@@ -41,13 +42,19 @@ use stream::Stream;
 ///
 /// # Errors
 /// What ended the run early. Changes without an outcome stay pending.
-pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, stream: &dyn Stream) -> Result<(), Error> {
+pub async fn run<N: Network>(
+    mode: PlanMode,
+    config: &Config,
+    network: &N,
+    stream: &dyn Stream,
+) -> Result<(), Error> {
     let mut runner = Runner::new(config, network, stream);
     runner.offline = mode == PlanMode::Offline;
     if runner.offline {
         runner.joined = stream.joined();
     }
-    // Offline and compared plans are checked against the CRM before each write; online plans only where a change is in doubt.
+    // Offline and compared plans are checked against the CRM before each write; online plans only
+    // where a change is in doubt.
     if mode != PlanMode::Online {
         runner.crm.rules().await?;
     }
@@ -63,12 +70,18 @@ pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, strea
     let mut pulling = true;
     let mut end = Ok(());
     loop {
-        while pulling && !runner.crm.stopped.get() && jobs.len() < lanes && (bytes < MAX_BYTES_IN_FLIGHT || jobs.is_empty()) {
+        while pulling
+            && !runner.crm.stopped.get()
+            && jobs.len() < lanes
+            && (bytes < MAX_BYTES_IN_FLIGHT || jobs.is_empty())
+        {
             match stream.next(max).and_then(|batch| batch.map(Changes::new).transpose()) {
                 Ok(Some(changes)) => {
                     let (size, count) = (changes.size(), changes.members().len());
                     bytes += size;
-                    max = u32::try_from(REQUEST_BYTES / (size / count.max(1) + 1)).unwrap_or(most).clamp(1, most);
+                    max = u32::try_from(REQUEST_BYTES / (size / count.max(1) + 1))
+                        .unwrap_or(most)
+                        .clamp(1, most);
                     let job = runner.job(changes);
                     jobs.push(Box::pin(async move { (job.await, size) }) as Task<'_>);
                 }
@@ -85,7 +98,8 @@ pub async fn run<N: Network>(mode: PlanMode, config: &Config, network: &N, strea
             Some((done, size)) => {
                 bytes -= size;
                 if let Err(error) = done {
-                    // The first error tells why; the others follow from it. It says more than a cancellation.
+                    // The first error tells why; the others follow from it. It says more than a
+                    // cancellation.
                     if !runner.crm.stopped.replace(true) {
                         end = Err(error);
                     }

@@ -47,9 +47,14 @@ impl<N: Network> Runner<'_, N> {
             for (member, finding) in self.look(changes, &members).await? {
                 match finding {
                     Finding::Equal => outcomes.updated(changes.row(member)),
-                    Finding::Gone(failure) => outcomes.unknown(changes.row(member), &gone_in_doubt(failure)),
-                    Finding::Unreadable(why) => outcomes.unknown(changes.row(member), &unreadable(changes.id(member), &why)),
-                    Finding::Neither(what) => outcomes.unknown(changes.row(member), &changed_in_doubt(changes.id(member), &what)),
+                    Finding::Gone(failure) => {
+                        outcomes.unknown(changes.row(member), &gone_in_doubt(failure))
+                    }
+                    Finding::Unreadable(why) => {
+                        outcomes.unknown(changes.row(member), &unreadable(changes.id(member), &why))
+                    }
+                    Finding::Neither(what) => outcomes
+                        .unknown(changes.row(member), &changed_in_doubt(changes.id(member), &what)),
                     Finding::Again | Finding::Untouched => rest.push(member),
                 }
             }
@@ -76,7 +81,12 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// Writes one record, if the CRM can tell by its date that nobody has modified it.
-    async fn write_one(&self, changes: &Changes, member: usize, unmodified_since: Option<String>) -> Result<(), Error> {
+    async fn write_one(
+        &self,
+        changes: &Changes,
+        member: usize,
+        unmodified_since: Option<String>,
+    ) -> Result<(), Error> {
         let conditional = unmodified_since.is_some();
         let request = self.crm.requests.update_one(changes, member, unmodified_since);
         let row = changes.row(member);
@@ -102,7 +112,9 @@ impl<N: Network> Runner<'_, N> {
                     Written::Unclear => "the answer is not in the documented form".to_owned(),
                 },
                 Exchange::Refused(_, error)
-                    if self.crm.config.provider == Provider::Salesforce && salesforce::is_transient(&error) && locks < MAX_LOCKS =>
+                    if self.crm.config.provider == Provider::Salesforce
+                        && salesforce::is_transient(&error)
+                        && locks < MAX_LOCKS =>
                 {
                     locks += 1;
                     self.crm.back_off(locks).await;
@@ -115,9 +127,14 @@ impl<N: Network> Runner<'_, N> {
                     break;
                 }
                 Exchange::Refused(412, _) if conditional => {
-                    let message =
-                        format!("record {} was modified between reading and writing it; plan again to see it", changes.id(member));
-                    outcomes.drifted(row, &Failure { http_status: Some(412), code: "drifted".to_owned(), message });
+                    let message = format!(
+                        "record {} was modified between reading and writing it; plan again to see it",
+                        changes.id(member)
+                    );
+                    outcomes.drifted(
+                        row,
+                        &Failure { http_status: Some(412), code: "drifted".to_owned(), message },
+                    );
                     break;
                 }
                 Exchange::Refused(status, error) => {
@@ -126,7 +143,9 @@ impl<N: Network> Runner<'_, N> {
                         Provider::Salesforce => salesforce::failure(&error, status),
                     };
                     match doubts > 0 || changes.doubtful() {
-                        true => self.refused_in_doubt(changes, member, &failure, &mut outcomes).await?,
+                        true => {
+                            self.refused_in_doubt(changes, member, &failure, &mut outcomes).await?
+                        }
                         false => outcomes.failed(row, &failure),
                     }
                     break;
@@ -137,7 +156,9 @@ impl<N: Network> Runner<'_, N> {
             self.crm.back_off(doubts).await;
             match self.look(changes, &[member]).await?.pop() {
                 Some((_, Finding::Again | Finding::Untouched)) if doubts < MAX_DOUBTS => continue,
-                Some((_, Finding::Again | Finding::Untouched)) => outcomes.unknown(row, &no_answer(changes.id(member), doubts, &why)),
+                Some((_, Finding::Again | Finding::Untouched)) => {
+                    outcomes.unknown(row, &no_answer(changes.id(member), doubts, &why))
+                }
                 finding => self.settle_for_good(changes, member, finding, &mut outcomes),
             }
             break;
@@ -146,7 +167,13 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// The end of a change that may have been written and is not sent again.
-    fn settle_for_good(&self, changes: &Changes, member: usize, finding: Option<(usize, Finding)>, outcomes: &mut Outcomes) {
+    fn settle_for_good(
+        &self,
+        changes: &Changes,
+        member: usize,
+        finding: Option<(usize, Finding)>,
+        outcomes: &mut Outcomes,
+    ) {
         let (row, id) = (changes.row(member), changes.id(member));
         match finding.map(|(_, finding)| finding) {
             Some(Finding::Equal) => outcomes.updated(row),

@@ -1,14 +1,17 @@
-//! When to stop halving a refused batch: if all of its records fail for one reason, a few calls show it.
+//! When to stop halving a refused batch: if all of its records fail for one reason, a few calls
+//! show it.
 //!
-//! Nothing of a refused batch was applied, so it is halved to find the records that can be written. Once three records have been refused
-//! one by one for the reason that their batch was refused for, with none written in between, the next ones are taken from the middle of
-//! what is left. If those fail too, the rest is not tried.
+//! Nothing of a refused batch was applied, so it is halved to find the records that can be written.
+//! Once three records have been refused one by one for the reason that their batch was refused for,
+//! with none written in between, the next ones are taken from the middle of what is left. If those
+//! fail too, the rest is not tried.
 
 use crate::crm::error::CrmError;
 use crate::crm::salesforce::answers::is_transient;
 use std::cell::RefCell;
 
-/// Records refused one by one for one reason, after which the next ones are taken from the middle of what is left.
+/// Records refused one by one for one reason, after which the next ones are taken from the middle
+/// of what is left.
 const SAMPLE_FROM: u32 = 3;
 /// After so many, the rest is not tried.
 const GIVE_UP_AT: u32 = 7;
@@ -17,7 +20,8 @@ const KNOWN_GIVE_UP_AT: u32 = 2;
 /// Reasons that are remembered.
 const MAX_KNOWN: usize = 100;
 
-/// Why something was refused, without what is about one record: status, code, and each property with its code.
+/// Why something was refused, without what is about one record: status, code, and each property
+/// with its code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reason(u16, String, Vec<(String, String)>);
 
@@ -27,8 +31,13 @@ impl Reason {
         if error.is_blocked() || is_transient(error) {
             return None;
         }
-        let mut items: Vec<(String, String)> =
-            error.items.iter().flat_map(|item| item.properties.iter().map(|property| (item.code.clone(), property.clone()))).collect();
+        let mut items: Vec<(String, String)> = error
+            .items
+            .iter()
+            .flat_map(|item| {
+                item.properties.iter().map(|property| (item.code.clone(), property.clone()))
+            })
+            .collect();
         items.sort_unstable();
         items.dedup();
         Some(Reason(status, error.code.clone().unwrap_or_default(), items))
@@ -77,7 +86,12 @@ impl Refusals {
     }
 
     /// So many records were refused together.
-    pub(super) fn refused(&mut self, members: usize, reason: Option<&Reason>, known: &Known) -> Next {
+    pub(super) fn refused(
+        &mut self,
+        members: usize,
+        reason: Option<&Reason>,
+        known: &Known,
+    ) -> Next {
         if self.reason.as_ref() != reason {
             *self = Refusals { reason: reason.cloned(), alone: 0 };
         }
@@ -115,7 +129,8 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_no_reason_to_stop_however_often_it_comes() {
-        let refused = |code: &str| CrmError::salesforce(&json!([{"errorCode": code, "message": "no"}]));
+        let refused =
+            |code: &str| CrmError::salesforce(&json!([{"errorCode": code, "message": "no"}]));
         assert_eq!(alone(GIVE_UP_AT, &refused("FIELD_INTEGRITY_EXCEPTION")), Next::GiveUp);
         assert_eq!(alone(GIVE_UP_AT - 1, &refused("FIELD_INTEGRITY_EXCEPTION")), Next::Sample);
         assert_eq!(alone(GIVE_UP_AT * 10, &refused("UNABLE_TO_LOCK_ROW")), Next::Halve);

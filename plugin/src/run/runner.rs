@@ -11,7 +11,8 @@ use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 
-/// A job on its way, with the bytes of its changes. One type for all of them keeps the component small.
+/// A job on its way, with the bytes of its changes. One type for all of them keeps the component
+/// small.
 pub(super) type Task<'t> = Pin<Box<dyn Future<Output = (Result<(), Error>, usize)> + 't>>;
 
 /// A run: the conversation with the CRM, the host's stream, and what its jobs have found out.

@@ -1,5 +1,5 @@
-//! What became of a change that may have been written: what the CRM holds is compared with what was confirmed and with what
-//! was there before.
+//! What became of a change that may have been written: what the CRM holds is compared with what was
+//! confirmed and with what was there before.
 
 use super::runner::Runner;
 use crate::config::policy::OnDrift;
@@ -18,7 +18,8 @@ pub(crate) enum Finding {
     Untouched,
     /// It may be sent once more: the record holds what it held before, or nobody looked before.
     Again,
-    /// It holds neither the confirmed values nor those before. Somebody else has written them, before our write or after it.
+    /// It holds neither the confirmed values nor those before. Somebody else has written them,
+    /// before our write or after it.
     Neither(String),
     /// There is no such record under this id; it cannot be updated.
     Gone(Failure),
@@ -27,11 +28,16 @@ pub(crate) enum Finding {
 }
 
 impl<N: Network> Runner<'_, N> {
-    /// Reads these members, which may have been written, and holds what the CRM has against what was confirmed.
+    /// Reads these members, which may have been written, and holds what the CRM has against what
+    /// was confirmed.
     ///
     /// # Errors
     /// What ends the whole run.
-    pub(crate) async fn look(&self, changes: &Changes, members: &[usize]) -> Result<Vec<(usize, Finding)>, Error> {
+    pub(crate) async fn look(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+    ) -> Result<Vec<(usize, Finding)>, Error> {
         let confirmed = confirmed(changes, members);
         let found = self.crm.held(changes, members, &confirmed).await?;
         let rules = self.crm.rules().await?;
@@ -39,7 +45,9 @@ impl<N: Network> Runner<'_, N> {
             .into_iter()
             .map(|(member, held)| {
                 let finding = match held {
-                    Held::Values(held) => self.find(&rules, changes, member, confirmed.get(&member), &held),
+                    Held::Values(held) => {
+                        self.find(&rules, changes, member, confirmed.get(&member), &held)
+                    }
                     Held::Gone(failure) => Finding::Gone(failure),
                     Held::Unreadable(why) => Finding::Unreadable(why),
                 };
@@ -48,22 +56,37 @@ impl<N: Network> Runner<'_, N> {
             .collect())
     }
 
-    fn find(&self, rules: &Rules<'_>, changes: &Changes, at: usize, wanted: Option<&Values>, held: &Values) -> Finding {
+    fn find(
+        &self,
+        rules: &Rules<'_>,
+        changes: &Changes,
+        at: usize,
+        wanted: Option<&Values>,
+        held: &Values,
+    ) -> Finding {
         // A change always has a field: one without any was not readable, and proves nothing.
         let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
             return Finding::Unreadable("its confirmed values cannot be read".to_owned());
         };
-        let before: Option<Values> = changes.before(at).and_then(|text| serde_json::from_str(text).ok());
+        let before: Option<Values> =
+            changes.before(at).and_then(|text| serde_json::from_str(text).ok());
         let (mut proven, mut untouched, mut as_before) = (true, true, before.is_some());
         let mut neither = Vec::new();
         for (name, value) in wanted {
             let value = value.get();
-            let Some(now) = member(held, name) else { return Finding::Unreadable(format!("the answer does not show `{name}`")) };
+            let Some(now) = member(held, name) else {
+                return Finding::Unreadable(format!("the answer does not show `{name}`"));
+            };
             let was = before.as_ref().and_then(|before| member(before, name));
-            // What was the same before proves nothing, and neither does another spelling where nobody knows what was there.
+            // What was the same before proves nothing, and neither does another spelling where
+            // nobody knows what was there.
             let is_wanted = match rules.likeness(name, value, now) {
-                Likeness::Exact => was.is_none_or(|was| rules.likeness(name, value, was) < Likeness::Same),
-                Likeness::Same => was.is_some_and(|was| rules.likeness(name, value, was) < Likeness::Same),
+                Likeness::Exact => {
+                    was.is_none_or(|was| rules.likeness(name, value, was) < Likeness::Same)
+                }
+                Likeness::Same => {
+                    was.is_some_and(|was| rules.likeness(name, value, was) < Likeness::Same)
+                }
                 Likeness::Masked | Likeness::Different => false,
             };
             let is_before = was.is_none_or(|was| rules.likeness(name, was, now) >= Likeness::Same);
@@ -71,7 +94,10 @@ impl<N: Network> Runner<'_, N> {
             untouched &= is_before || is_wanted;
             as_before &= is_before;
             if !is_before && !is_wanted {
-                neither.push(format!("`{name}` was {} when planned and is {now} now", was.unwrap_or_default()));
+                neither.push(format!(
+                    "`{name}` was {} when planned and is {now} now",
+                    was.unwrap_or_default()
+                ));
             }
         }
         match (proven, untouched || self.crm.config.policy.on_drift == OnDrift::Overwrite) {

@@ -31,20 +31,44 @@ pub async fn verify<N: Network>(
             let row = changes.row(member);
             match (held, confirmed.get(&member)) {
                 (Held::Values(held), Some(wanted)) => {
-                    let before: Option<Values> = changes.before(member).and_then(|text| serde_json::from_str(text).ok());
+                    let before: Option<Values> =
+                        changes.before(member).and_then(|text| serde_json::from_str(text).ok());
                     let differing = rules.differing(wanted, &held);
-                    let holding = if differing.is_empty() && !wanted.is_empty() { Holding::Confirmed } else { Holding::Other };
-                    let moved = before.as_ref().map(|before| rules.differing(before, &held)).unwrap_or_default();
+                    let holding = if differing.is_empty() && !wanted.is_empty() {
+                        Holding::Confirmed
+                    } else {
+                        Holding::Other
+                    };
+                    let moved = before
+                        .as_ref()
+                        .map(|before| rules.differing(before, &held))
+                        .unwrap_or_default();
                     let one_way = before.iter().flatten().filter(|(name, was)| {
                         let now = member_of(&held, name).unwrap_or(NOTHING);
                         rules.metadata.goes_back(config.provider, name, was.get(), now)
                     });
                     let one_way = one_way.map(|(name, _)| name.as_str()).collect();
-                    readings.push(row, holding, Some(restorable(config.provider, wanted, &held)), "", [differing, moved, one_way]);
+                    readings.push(
+                        row,
+                        holding,
+                        Some(restorable(config.provider, wanted, &held)),
+                        "",
+                        [differing, moved, one_way],
+                    );
                 }
-                (Held::Gone(failure), _) => readings.push(row, Holding::Gone, None, &failure.message, Default::default()),
-                (Held::Unreadable(why), _) => readings.push(row, Holding::Unreadable, None, &why, Default::default()),
-                (Held::Values(_), None) => readings.push(row, Holding::Unreadable, None, "its values cannot be read", Default::default()),
+                (Held::Gone(failure), _) => {
+                    readings.push(row, Holding::Gone, None, &failure.message, Default::default())
+                }
+                (Held::Unreadable(why), _) => {
+                    readings.push(row, Holding::Unreadable, None, &why, Default::default())
+                }
+                (Held::Values(_), None) => readings.push(
+                    row,
+                    Holding::Unreadable,
+                    None,
+                    "its values cannot be read",
+                    Default::default(),
+                ),
             }
         }
         push(&readings.0)?;
@@ -70,7 +94,14 @@ impl Readings {
     }
 
     /// `names`: of the fields that differ, that have moved, and that go one way only.
-    fn push(&mut self, row: u64, holding: Holding, values: Option<String>, detail: &str, names: [Vec<&str>; 3]) {
+    fn push(
+        &mut self,
+        row: u64,
+        holding: Holding,
+        values: Option<String>,
+        detail: &str,
+        names: [Vec<&str>; 3],
+    ) {
         let add = |strings: &mut Strings, text: &str| {
             strings.bytes.push_str(text);
             strings.offsets.push(strings.bytes.len() as u32);
@@ -79,7 +110,9 @@ impl Readings {
         self.0.holdings.push(holding);
         add(&mut self.0.values, values.as_deref().unwrap_or("{}"));
         add(&mut self.0.details, detail);
-        for (lists, names) in [&mut self.0.differing, &mut self.0.moved, &mut self.0.one_way].into_iter().zip(names) {
+        for (lists, names) in
+            [&mut self.0.differing, &mut self.0.moved, &mut self.0.one_way].into_iter().zip(names)
+        {
             names.into_iter().for_each(|name| add(&mut lists.items, name));
             lists.offsets.push(lists.items.offsets.len() as u32 - 1);
         }

@@ -27,12 +27,16 @@ pub fn in_quotes(provider: Provider, kind: &Kind) -> bool {
     }
 }
 
-/// The value as the field takes it, without quotation marks. `Ok(None)`: nothing is left of it. `zone`: how many minutes a time
-/// without a zone is ahead of UTC.
+/// The value as the field takes it, without quotation marks. `Ok(None)`: nothing is left of it.
+/// `zone`: how many minutes a time without a zone is ahead of UTC.
 ///
 /// # Errors
 /// What is wrong with it, and what would be accepted.
-pub fn coerce<'t>(field: &Field, zone: Option<i64>, text: &'t str) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
+pub fn coerce<'t>(
+    field: &Field,
+    zone: Option<i64>,
+    text: &'t str,
+) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
     let plain = |text: Cow<'t, str>| Ok(Some((text, Remark::default())));
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -85,8 +89,9 @@ pub fn coerce<'t>(field: &Field, zone: Option<i64>, text: &'t str) -> Result<Opt
 }
 
 fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Remark)>, String> {
-    let refused =
-        || "is no plain decimal number (accepted: such as 1250000.5, without separators for thousands, unit or exponent)".to_owned();
+    let refused = || {
+        "is no plain decimal number (accepted: such as 1250000.5, without separators for thousands, unit or exponent)".to_owned()
+    };
     let text = text.strip_prefix('+').unwrap_or(text);
     let text = if encode::is_plain_decimal(text) {
         Cow::Borrowed(text)
@@ -100,7 +105,8 @@ fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Rema
     if decimals.len() <= scale {
         return Ok(Some((text, Remark::default())));
     }
-    // The CRM would cut them off without a word (crm-apis B2): what is confirmed has to be what is stored.
+    // The CRM would cut them off without a word (crm-apis B2): what is confirmed has to be what is
+    // stored.
     let cut = decimals[scale..].bytes().any(|b| b != b'0');
     let end = if scale == 0 { point } else { point + 1 + scale };
     let kept = match text[..end].to_owned() {
@@ -110,12 +116,18 @@ fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Rema
     Ok(Some((kept.into(), Remark { cut, ..Remark::default() })))
 }
 
-/// The internal value of one option: by value, by label, then whatever the letter case if only one fits.
+/// The internal value of one option: by value, by label, then whatever the letter case if only one
+/// fits.
 fn one<'c>(choice: &'c Choice, text: &str) -> Result<&'c str, String> {
     if let Some(option) = choice.options.iter().find(|option| option.value == text) {
         return Ok(&option.value);
     }
-    let by_label: Vec<&str> = choice.options.iter().filter(|option| option.label == text).map(|option| option.value.as_str()).collect();
+    let by_label: Vec<&str> = choice
+        .options
+        .iter()
+        .filter(|option| option.label == text)
+        .map(|option| option.value.as_str())
+        .collect();
     if let [value] = by_label.as_slice() {
         return Ok(value);
     }
@@ -123,7 +135,9 @@ fn one<'c>(choice: &'c Choice, text: &str) -> Result<&'c str, String> {
     let mut loosely: Vec<&str> = choice
         .options
         .iter()
-        .filter(|option| option.value.to_lowercase() == lower || option.label.to_lowercase() == lower)
+        .filter(|option| {
+            option.value.to_lowercase() == lower || option.label.to_lowercase() == lower
+        })
         .map(|option| option.value.as_str())
         .collect();
     loosely.dedup();
@@ -131,12 +145,18 @@ fn one<'c>(choice: &'c Choice, text: &str) -> Result<&'c str, String> {
         return Ok(value);
     }
     if loosely.len() > 1 || by_label.len() > 1 {
-        return Err(format!("could be each of {}; use the internal value, or value_map", listed(loosely.iter().chain(&by_label).copied())));
+        return Err(format!(
+            "could be each of {}; use the internal value, or value_map",
+            listed(loosely.iter().chain(&by_label).copied())
+        ));
     }
     if choice.options.is_empty() {
         return Err("is not among the options, of which the field has none".to_owned());
     }
-    Err(format!("is none of the options: {}", listed(choice.options.iter().map(|option| option.value.as_str()))))
+    Err(format!(
+        "is none of the options: {}",
+        listed(choice.options.iter().map(|option| option.value.as_str()))
+    ))
 }
 
 fn listed<'o>(options: impl Iterator<Item = &'o str>) -> String {
@@ -148,7 +168,8 @@ fn listed<'o>(options: impl Iterator<Item = &'o str>) -> String {
     if more > 0 { format!("{text} and {more} more") } else { text }
 }
 
-/// Options separated by `;`. A leading one, which tells HubSpot to append, is dropped: the golden value is the whole set.
+/// Options separated by `;`. A leading one, which tells HubSpot to append, is dropped: the golden
+/// value is the whole set.
 fn several<'t>(choice: &Choice, text: &str) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
     let mut remark = Remark::default();
     let mut values: Vec<String> = Vec::new();
@@ -182,7 +203,8 @@ pub fn push_json(provider: Provider, kind: &Kind, value: &str, out: &mut String)
 /// Whether it can be one at all; what else it has to have is for the CRM to say.
 fn is_address(text: &str) -> bool {
     let parts = text.split_once('@').filter(|(_, domain)| !domain.contains('@'));
-    parts.is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty()) && !text.contains(char::is_whitespace)
+    parts.is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty())
+        && !text.contains(char::is_whitespace)
 }
 
 #[cfg(test)]
@@ -195,8 +217,10 @@ mod tests {
     }
 
     fn choice(multi: bool, open: bool) -> Kind {
-        let options = [("lead", "Lead"), ("mql", "Marketing Qualified"), ("red", "Red"), ("RED2", "red")];
-        let options = options.map(|(value, label)| CrmOption { value: value.to_owned(), label: label.to_owned() });
+        let options =
+            [("lead", "Lead"), ("mql", "Marketing Qualified"), ("red", "Red"), ("RED2", "red")];
+        let options = options
+            .map(|(value, label)| CrmOption { value: value.to_owned(), label: label.to_owned() });
         Kind::Choice(Choice { multi, open, options: options.into() })
     }
 
@@ -248,7 +272,11 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_what_would_be_accepted() {
         for (kind, from, says) in [
-            (Kind::Text { max: Some(3), trimmed: false }, "Łódź", "has 4 characters, and the field takes 3"),
+            (
+                Kind::Text { max: Some(3), trimmed: false },
+                "Łódź",
+                "has 4 characters, and the field takes 3",
+            ),
             (Kind::Bool, "maybe", "accepted: true"),
             (Kind::Number { scale: None }, "1,250", "no plain decimal"),
             (Kind::Number { scale: None }, "007", "no plain decimal"),
@@ -278,6 +306,9 @@ mod tests {
         let remark = |kind, text| coerce(&field(kind), None, text).unwrap().unwrap().1;
         assert!(remark(Kind::Number { scale: Some(2) }, "1.239").cut);
         assert!(!remark(Kind::Number { scale: Some(2) }, "1.230").cut);
-        assert!(remark(choice(false, true), "x").unlisted && remark(choice(true, true), "lead;x").unlisted);
+        assert!(
+            remark(choice(false, true), "x").unlisted
+                && remark(choice(true, true), "lead;x").unlisted
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! Values as the CRMs want them, appended to a growing buffer without an allocation per value.
 //!
-//! Both CRMs take the same text for a value (plain decimals, `YYYY-MM-DD`, ISO 8601 in UTC, options joined by `;`);
-//! they differ in what is put in quotation marks: HubSpot everything, Salesforce what is text or a date
-//! (crm-apis A8 and B6). So there is one text per type here, and [`in_quotes`] says the rest.
+//! Both CRMs take the same text for a value (plain decimals, `YYYY-MM-DD`, ISO 8601 in UTC, options
+//! joined by `;`); they differ in what is put in quotation marks: HubSpot everything, Salesforce
+//! what is text or a date (crm-apis A8 and B6). So there is one text per type here, and
+//! [`in_quotes`] says the rest.
 
 use crate::provider::Provider;
 pub use json_outline::{needs_escape, push_escaped};
@@ -34,7 +35,9 @@ pub enum Kind {
 pub fn in_quotes(provider: Provider, kind: Kind) -> bool {
     match provider {
         Provider::HubSpot => true,
-        Provider::Salesforce => matches!(kind, Kind::Text | Kind::TextList | Kind::Date | Kind::Timestamp | Kind::Json),
+        Provider::Salesforce => {
+            matches!(kind, Kind::Text | Kind::TextList | Kind::Date | Kind::Timestamp | Kind::Json)
+        }
     }
 }
 
@@ -50,7 +53,8 @@ pub fn push_integer(out: &mut String, value: i64) {
     out.push_str(itoa::Buffer::new().format(value));
 }
 
-/// Appends the shortest decimal text that reads back as `value`, never with an exponent. `false`: not finite.
+/// Appends the shortest decimal text that reads back as `value`, never with an exponent. `false`:
+/// not finite.
 #[must_use]
 pub fn push_number(out: &mut String, value: f64) -> bool {
     if !value.is_finite() {
@@ -65,24 +69,26 @@ pub fn push_number(out: &mut String, value: f64) -> bool {
     true
 }
 
-/// The shortest text that reads back, with its exponent written out. serde_json's own, so that the formatter of the
-/// standard library, which is 20 KB, does not have to be in the component.
+/// The shortest text that reads back, with its exponent written out. serde_json's own, so that the
+/// formatter of the standard library, which is 20 KB, does not have to be in the component.
 fn push_shortest(out: &mut String, value: f64) {
-    let shortest = serde_json::Number::from_f64(value).map(|number| number.to_string()).unwrap_or_default();
+    let shortest =
+        serde_json::Number::from_f64(value).map(|number| number.to_string()).unwrap_or_default();
     out.push_str(&without_exponent(&shortest).unwrap_or(shortest));
 }
 
 /// Longest number that an exponent may write out.
 const MAX_DIGITS: usize = 400;
 
-/// A decimal number with its exponent written out, digit by digit: `-1.25E-3` is `-0.00125`. `None`: it is no such number, or
-/// would be absurdly long.
+/// A decimal number with its exponent written out, digit by digit: `-1.25E-3` is `-0.00125`.
+/// `None`: it is no such number, or would be absurdly long.
 pub fn without_exponent(text: &str) -> Option<String> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     if !is_plain_decimal(mantissa) {
         return None;
     }
-    // One sign at most, which `parse` takes; it would take a second one behind a sign that was cut off.
+    // One sign at most, which `parse` takes; it would take a second one behind a sign that was cut
+    // off.
     let exponent: i64 = exponent.parse::<i32>().ok()?.into();
     let (sign, unsigned) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
@@ -99,7 +105,9 @@ pub fn without_exponent(text: &str) -> Option<String> {
     }
     let zeros = |count: usize| "0".repeat(count);
     Some(match usize::try_from(point) {
-        Ok(point) if point >= digits.len() => format!("{sign}{digits}{}", zeros(point - digits.len())),
+        Ok(point) if point >= digits.len() => {
+            format!("{sign}{digits}{}", zeros(point - digits.len()))
+        }
         Ok(point) if point > 0 => format!("{sign}{}.{}", &digits[..point], &digits[point..]),
         _ => format!("{sign}0.{}{digits}", zeros(point.unsigned_abs() as usize)),
     })
@@ -114,7 +122,8 @@ pub fn shown_number(value: f64) -> String {
     out
 }
 
-/// Whether this is a plain decimal number, and so a JSON number too: `-12.50`, not `+1`, `.5`, `007` or `1e3`.
+/// Whether this is a plain decimal number, and so a JSON number too: `-12.50`, not `+1`, `.5`,
+/// `007` or `1e3`.
 pub fn is_plain_decimal(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let unsigned = text.strip_prefix('-').unwrap_or(text);
@@ -135,7 +144,8 @@ pub fn push_date(out: &mut String, days: i64) -> bool {
     true
 }
 
-/// Appends `YYYY-MM-DDTHH:MM:SS.mmmZ`, rounded down to the millisecond. `false`: not within the years 1 to 9999.
+/// Appends `YYYY-MM-DDTHH:MM:SS.mmmZ`, rounded down to the millisecond. `false`: not within the
+/// years 1 to 9999.
 #[must_use]
 pub fn push_timestamp(out: &mut String, micros: i64) -> bool {
     let Some(date) = date_text(micros.div_euclid(MICROS_PER_DAY)) else { return false };
@@ -170,7 +180,8 @@ fn date_text(days: i64) -> Option<[u8; 10]> {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
@@ -218,7 +229,9 @@ mod tests {
         for good in ["0", "-0", "12", "-12.50", "0.10", "123456789012345678901234567890.1"] {
             assert!(is_plain_decimal(good), "{good}");
         }
-        for bad in ["", "-", "+1", ".5", "5.", "007", "1e3", "1,5", " 1", "1 ", "NaN", "--1", "1.2.3", "٣"] {
+        for bad in
+            ["", "-", "+1", ".5", "5.", "007", "1e3", "1,5", " 1", "1 ", "NaN", "--1", "1.2.3", "٣"]
+        {
             assert!(!is_plain_decimal(bad), "{bad}");
         }
     }
@@ -274,7 +287,8 @@ mod tests {
 
     #[test]
     fn an_exponent_has_one_sign_at_most() {
-        for (text, expected) in [("5E+2", Some("500")), ("5e2", Some("500")), ("5e-1", Some("0.5"))] {
+        for (text, expected) in [("5E+2", Some("500")), ("5e2", Some("500")), ("5e-1", Some("0.5"))]
+        {
             assert_eq!(without_exponent(text).as_deref(), expected, "{text}");
         }
         for text in ["5E++2", "5e+-2", "5e--2", "0E++0888", "5e", "5e+", "5e 2"] {

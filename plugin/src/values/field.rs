@@ -1,4 +1,5 @@
-//! The fields of a CRM's object: which can be written, and which values they take (crm-apis A8 and B6).
+//! The fields of a CRM's object: which can be written, and which values they take (crm-apis A8 and
+//! B6).
 
 use crate::provider::Provider;
 use crate::values::json::text;
@@ -8,7 +9,8 @@ use hashbrown::HashMap;
 #[derive(Clone, Debug, Default)]
 pub struct Metadata {
     fields: HashMap<String, Field>,
-    /// For Salesforce, which ignores letter case: the spelling of each name, by the name in lower case.
+    /// For Salesforce, which ignores letter case: the spelling of each name, by the name in lower
+    /// case.
     spellings: HashMap<String, String>,
 }
 
@@ -87,21 +89,27 @@ pub struct CrmOption {
 
 impl Metadata {
     pub(crate) fn new(provider: Provider, fields: impl IntoIterator<Item = Field>) -> Metadata {
-        let fields: HashMap<String, Field> = fields.into_iter().map(|field| (field.name.clone(), field)).collect();
+        let fields: HashMap<String, Field> =
+            fields.into_iter().map(|field| (field.name.clone(), field)).collect();
         let spellings = match provider {
             Provider::HubSpot => HashMap::new(),
-            Provider::Salesforce => fields.keys().map(|name| (name.to_ascii_lowercase(), name.clone())).collect(),
+            Provider::Salesforce => {
+                fields.keys().map(|name| (name.to_ascii_lowercase(), name.clone())).collect()
+            }
         };
         Metadata { fields, spellings }
     }
 
     /// The field of this name, if this credential sees one.
     pub fn field(&self, provider: Provider, name: &str) -> Option<&Field> {
-        // Names are mostly spelled as the CRM spells them, and then no other spelling has to be made.
+        // Names are mostly spelled as the CRM spells them, and then no other spelling has to be
+        // made.
         match (self.fields.get(name), provider) {
             (Some(field), _) => Some(field),
             (None, Provider::HubSpot) => None,
-            (None, Provider::Salesforce) => self.fields.get(self.spellings.get(&name.to_ascii_lowercase())?),
+            (None, Provider::Salesforce) => {
+                self.fields.get(self.spellings.get(&name.to_ascii_lowercase())?)
+            }
         }
     }
 
@@ -110,13 +118,25 @@ impl Metadata {
         self.fields.values().map(|field| field.name.as_str())
     }
 
-    /// Whether a write would move a lifecycle stage back. It moves forward only; to go back, it has to be cleared first (crm-apis A8).
-    pub(crate) fn goes_back(&self, provider: Provider, name: &str, wanted: &str, held: &str) -> bool {
+    /// Whether a write would move a lifecycle stage back. It moves forward only; to go back, it has
+    /// to be cleared first (crm-apis A8).
+    pub(crate) fn goes_back(
+        &self,
+        provider: Provider,
+        name: &str,
+        wanted: &str,
+        held: &str,
+    ) -> bool {
         if !provider.is_one_way(name) {
             return false;
         }
-        let Some(Kind::Choice(choice)) = self.field(provider, name).map(|field| &field.kind) else { return false };
-        let place = |value: &str| text(value).and_then(|value| choice.options.iter().position(|option| option.value == value));
+        let Some(Kind::Choice(choice)) = self.field(provider, name).map(|field| &field.kind) else {
+            return false;
+        };
+        let place = |value: &str| {
+            text(value)
+                .and_then(|value| choice.options.iter().position(|option| option.value == value))
+        };
         matches!((place(wanted), place(held)), (Some(wanted), Some(held)) if wanted < held)
     }
 }

@@ -8,7 +8,8 @@ use serde::{
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-/// What is read from an object alone. A derived reader takes a list as well, for the members in their order, and no CRM answers so.
+/// What is read from an object alone. A derived reader takes a list as well, for the members in
+/// their order, and no CRM answers so.
 #[derive(Debug)]
 pub(crate) struct Object<T>(pub(crate) T);
 
@@ -37,13 +38,14 @@ pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
 }
 
-/// Whether a value is a number or a boolean: what stands without quotation marks and is a value of a field.
+/// Whether a value is a number or a boolean: what stands without quotation marks and is a value of
+/// a field.
 pub(crate) fn is_bare(raw: &str) -> bool {
     !raw.starts_with(['"', '[', '{', 'n'])
 }
 
-/// A string, number or boolean as text. Digits stay as they are, and exponents are written out. `None` for null,
-/// lists and objects, and for an exponent that is too large to be written out.
+/// A string, number or boolean as text. Digits stay as they are, and exponents are written out.
+/// `None` for null, lists and objects, and for an exponent that is too large to be written out.
 pub(crate) fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => text(raw),
@@ -80,7 +82,11 @@ mod tests {
             assert_eq!(scalar(raw).as_deref(), expected, "{raw}");
         }
         assert_eq!(items(r#"["a",1.50,true]"#).unwrap(), ["a", "1.50", "true"]);
-        assert!(items(r#"["a",null]"#).is_none() && items(r#"[["a"]]"#).is_none() && items("1").is_none());
+        assert!(
+            items(r#"["a",null]"#).is_none()
+                && items(r#"[["a"]]"#).is_none()
+                && items("1").is_none()
+        );
         assert_eq!((text(r#""x\ty""#).as_deref(), text("null")), (Some("x\ty"), None));
     }
 
@@ -91,7 +97,9 @@ mod tests {
             #[serde(borrow)]
             id: Cow<'a, str>,
         }
-        let read = |text: &'static str| serde_json::from_str::<Object<Named<'_>>>(text).ok().map(|Object(named)| named.id);
+        let read = |text: &'static str| {
+            serde_json::from_str::<Object<Named<'_>>>(text).ok().map(|Object(named)| named.id)
+        };
         assert_eq!(read(r#"{"a":[1],"id":"17"}"#).as_deref(), Some("17"));
         assert_eq!((read(r#"["17"]"#), read("[]"), read("null")), (None, None, None));
     }

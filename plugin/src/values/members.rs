@@ -1,4 +1,5 @@
-//! The members of a JSON object, borrowed from its text: a plan of ten thousand records reads megabytes.
+//! The members of a JSON object, borrowed from its text: a plan of ten thousand records reads
+//! megabytes.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -30,7 +31,9 @@ impl<'a> Members<'a> {
     fn at(&self, index: usize) -> Option<(&str, &'a str)> {
         match self {
             Members::Outlined(members) => members.get(index).copied(),
-            Members::Parsed(members) => members.get(index).map(|(name, value)| (name.as_str(), *value)),
+            Members::Parsed(members) => {
+                members.get(index).map(|(name, value)| (name.as_str(), *value))
+            }
         }
     }
 
@@ -41,7 +44,9 @@ impl<'a> Members<'a> {
     /// The value of this name. Salesforce answers with its own letter case of names.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         let exact = self.iter().find(|(known, _)| *known == name);
-        exact.or_else(|| self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))).map(|(_, value)| value)
+        exact
+            .or_else(|| self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)))
+            .map(|(_, value)| value)
     }
 }
 

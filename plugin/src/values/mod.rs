@@ -1,5 +1,6 @@
-//! Values: how they are spelled (`encode`, `json`, `members`, `times`), which fields take them (`field`), what they become on
-//! their way into one (`coerce`), and when two are one (`normal`). No network, no contract.
+//! Values: how they are spelled (`encode`, `json`, `members`, `times`), which fields take them
+//! (`field`), what they become on their way into one (`coerce`), and when two are one (`normal`).
+//! No network, no contract.
 
 pub mod coerce;
 pub mod encode;

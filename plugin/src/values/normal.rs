@@ -1,9 +1,10 @@
-//! When are two values one value to a CRM? The only place that says so: comparing while planning, what a read proves in a run,
-//! drift, verifying and undo all ask here.
+//! When are two values one value to a CRM? The only place that says so: comparing while planning,
+//! what a read proves in a run, drift, verifying and undo all ask here.
 //!
-//! A rule belongs to a CRM and a kind of field, and goes as far as that CRM documents what it does to values of that kind
-//! (crm-apis A8, B2, B6). Whatever is not documented, and every field whose kind is not known, is equal letter for
-//! letter and no further: an old value that resembles the new one must not be taken for a write.
+//! A rule belongs to a CRM and a kind of field, and goes as far as that CRM documents what it does
+//! to values of that kind (crm-apis A8, B2, B6). Whatever is not documented, and every field whose
+//! kind is not known, is equal letter for letter and no further: an old value that resembles the
+//! new one must not be taken for a write.
 
 use super::field::{Kind, Metadata};
 use super::json::text;
@@ -43,10 +44,16 @@ pub(crate) struct Rules<'m> {
 impl Rules<'_> {
     /// Of two JSON values of a field.
     pub(crate) fn likeness(&self, field: &str, wanted: &str, held: &str) -> Likeness {
-        likeness(self.provider, self.metadata.field(self.provider, field).map(|field| &field.kind), wanted, held)
+        likeness(
+            self.provider,
+            self.metadata.field(self.provider, field).map(|field| &field.kind),
+            wanted,
+            held,
+        )
     }
 
-    /// The least that the members of `wanted` have in common with what is held. `Err`: a field that the CRM does not show.
+    /// The least that the members of `wanted` have in common with what is held. `Err`: a field that
+    /// the CRM does not show.
     pub(crate) fn all<'w>(&self, wanted: &'w Values, held: &Values) -> Result<Likeness, &'w str> {
         let mut least = Likeness::Exact;
         for (name, value) in wanted {
@@ -58,15 +65,26 @@ impl Rules<'_> {
 
     /// Names of the members of `wanted` whose field holds another value.
     pub(crate) fn differing<'w>(&self, wanted: &'w Values, held: &Values) -> Vec<&'w str> {
-        let differs = |name: &str, value: &str| self.likeness(name, value, member(held, name).unwrap_or(NOTHING)) < Likeness::Same;
-        wanted.iter().filter(|(name, value)| differs(name, value.get())).map(|(name, _)| name.as_str()).collect()
+        let differs = |name: &str, value: &str| {
+            self.likeness(name, value, member(held, name).unwrap_or(NOTHING)) < Likeness::Same
+        };
+        wanted
+            .iter()
+            .filter(|(name, value)| differs(name, value.get()))
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 }
 
-/// A member by its name, whatever the letter case if there is no other: Salesforce answers with its own.
+/// A member by its name, whatever the letter case if there is no other: Salesforce answers with its
+/// own.
 pub(crate) fn member<'h>(held: &'h Values, name: &str) -> Option<&'h str> {
     let exact = held.get(name);
-    exact.or_else(|| held.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)).map(|value| value.get())
+    exact
+        .or_else(|| {
+            held.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        })
+        .map(|value| value.get())
 }
 
 /// A scalar as text: nothing, null and an empty text are all that a field holds nothing.
@@ -80,7 +98,12 @@ fn scalar(json: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Of two JSON values of a field of this kind; `None`: nobody knows the kind.
-pub(crate) fn likeness(provider: Provider, kind: Option<&Kind>, wanted: &str, held: &str) -> Likeness {
+pub(crate) fn likeness(
+    provider: Provider,
+    kind: Option<&Kind>,
+    wanted: &str,
+    held: &str,
+) -> Likeness {
     if matches!(kind, Some(Kind::Masked)) && held != "null" {
         return Likeness::Masked;
     }
@@ -119,7 +142,8 @@ fn same_number(a: &str, b: &str) -> bool {
     matches!((Decimal::parse(a), Decimal::parse(b)), (Some(a), Some(b)) if a == b)
 }
 
-/// A decimal number in its one spelling. Digits are kept, however many: a floating-point number would not.
+/// A decimal number in its one spelling. Digits are kept, however many: a floating-point number
+/// would not.
 #[derive(PartialEq, Eq)]
 struct Decimal {
     negative: bool,
@@ -132,7 +156,9 @@ struct Decimal {
 impl Decimal {
     fn parse(text: &str) -> Option<Decimal> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.strip_prefix('+').unwrap_or(exponent).parse::<i32>().ok()?),
+            Some((mantissa, exponent)) => {
+                (mantissa, exponent.strip_prefix('+').unwrap_or(exponent).parse::<i32>().ok()?)
+            }
             None => (text, 0),
         };
         // Leading zeros do mean something: `007` is a code, not seven.
@@ -154,9 +180,14 @@ impl Decimal {
     }
 }
 
-/// HubSpot tells instants to the millisecond, and days as milliseconds too; Salesforce keeps whole seconds.
+/// HubSpot tells instants to the millisecond, and days as milliseconds too; Salesforce keeps whole
+/// seconds.
 fn same_instant(provider: Provider, wanted: &str, held: &str) -> bool {
-    let read = |text: &str| instant(text).or_else(|| text.parse().ok().filter(|_| provider == Provider::HubSpot && text.len() >= 12));
+    let read = |text: &str| {
+        instant(text).or_else(|| {
+            text.parse().ok().filter(|_| provider == Provider::HubSpot && text.len() >= 12)
+        })
+    };
     let (Some(a), Some(b)) = (read(wanted), read(held)) else { return false };
     match provider {
         Provider::HubSpot => a == b,
@@ -185,7 +216,8 @@ fn same_options(a: &str, b: &str) -> bool {
     fn options(text: &str) -> impl Iterator<Item = &str> {
         text.split(';').map(str::trim).filter(|option| !option.is_empty())
     }
-    options(a).all(|option| options(b).any(|other| other == option)) && options(b).all(|option| options(a).any(|other| other == option))
+    options(a).all(|option| options(b).any(|other| other == option))
+        && options(b).all(|option| options(a).any(|other| other == option))
 }
 
 #[cfg(test)]
@@ -224,7 +256,10 @@ mod tests {
                     assert_eq!(found, Likeness::Different, "{provider:?} {kind:?} {wanted} {held}");
                 }
             }
-            assert_eq!(likeness(Provider::Salesforce, Some(&text(true)), wanted, wanted), Likeness::Exact);
+            assert_eq!(
+                likeness(Provider::Salesforce, Some(&text(true)), wanted, wanted),
+                Likeness::Exact
+            );
         }
     }
 
@@ -235,7 +270,8 @@ mod tests {
         let email = |trimmed| Kind::Email { max: None, trimmed };
         for (provider, kind, wanted, held, expected) in [
             (Provider::Salesforce, text(true), r#"" Acme""#, r#""Acme""#, Same),
-            // Salesforce would not keep these blanks: they came another way, and writing cleans them up.
+            // Salesforce would not keep these blanks: they came another way, and writing cleans
+            // them up.
             (Provider::Salesforce, text(true), r#""Acme""#, r#""Acme ""#, Different),
             (Provider::Salesforce, Kind::Time, r#""08:15:30.5""#, r#""08:15:30.500Z""#, Same),
             (Provider::Salesforce, Kind::Time, r#""08:15:30.5""#, r#""08:15:30.501Z""#, Different),
@@ -245,33 +281,85 @@ mod tests {
             (Provider::Salesforce, number(), "12", "12.0", Same),
             (Provider::Salesforce, number(), "1e3", "1000", Same),
             (Provider::Salesforce, number(), "1.5E+3", "1500.00", Same),
-            (Provider::Salesforce, number(), "9007199254740993.12", "9007199254740993.50", Different),
+            (
+                Provider::Salesforce,
+                number(),
+                "9007199254740993.12",
+                "9007199254740993.50",
+                Different,
+            ),
             (Provider::Salesforce, number(), "12.345", "12.34", Different),
             (Provider::Salesforce, Kind::Bool, "true", "false", Different),
             (Provider::HubSpot, Kind::Bool, r#""true""#, r#""TRUE""#, Same),
             (Provider::HubSpot, Kind::Date, r#""2026-10-02""#, r#""1790899200000""#, Same),
             (Provider::HubSpot, Kind::Date, r#""2026-10-02""#, r#""1790899200001""#, Different),
-            (Provider::HubSpot, Kind::DateTime, r#""2026-10-02T08:15:30.551Z""#, r#""2026-10-02T08:15:30.000Z""#, Different),
-            (Provider::Salesforce, Kind::DateTime, r#""2026-10-02T08:15:30.551Z""#, r#""2026-10-02T08:15:30.000+0000""#, Same),
-            (Provider::Salesforce, Kind::DateTime, r#""2026-10-02T08:15:30.000Z""#, r#""2026-10-02T08:15:31.000+0000""#, Different),
-            (Provider::Salesforce, Kind::DateTime, r#""2026-10-02T08:15:30.000Z""#, r#""2026-10-02T10:15:30.000+02:00""#, Same),
+            (
+                Provider::HubSpot,
+                Kind::DateTime,
+                r#""2026-10-02T08:15:30.551Z""#,
+                r#""2026-10-02T08:15:30.000Z""#,
+                Different,
+            ),
+            (
+                Provider::Salesforce,
+                Kind::DateTime,
+                r#""2026-10-02T08:15:30.551Z""#,
+                r#""2026-10-02T08:15:30.000+0000""#,
+                Same,
+            ),
+            (
+                Provider::Salesforce,
+                Kind::DateTime,
+                r#""2026-10-02T08:15:30.000Z""#,
+                r#""2026-10-02T08:15:31.000+0000""#,
+                Different,
+            ),
+            (
+                Provider::Salesforce,
+                Kind::DateTime,
+                r#""2026-10-02T08:15:30.000Z""#,
+                r#""2026-10-02T10:15:30.000+02:00""#,
+                Same,
+            ),
             (Provider::Salesforce, Kind::Time, r#""08:15:30""#, r#""08:15:30.000Z""#, Same),
             (Provider::Salesforce, Kind::Time, r#""08:15:30""#, r#""08:15:31.000Z""#, Different),
-            (Provider::Salesforce, Kind::Reference, r#""001D000000IqhSL""#, r#""001D000000IqhSLIAZ""#, Same),
-            (Provider::Salesforce, Kind::Reference, r#""001D000000IqhSL""#, r#""001D000000IqhSM""#, Different),
+            (
+                Provider::Salesforce,
+                Kind::Reference,
+                r#""001D000000IqhSL""#,
+                r#""001D000000IqhSLIAZ""#,
+                Same,
+            ),
+            (
+                Provider::Salesforce,
+                Kind::Reference,
+                r#""001D000000IqhSL""#,
+                r#""001D000000IqhSM""#,
+                Different,
+            ),
             (Provider::Salesforce, Kind::Masked, r#""4111""#, r#""****""#, Masked),
             (Provider::Salesforce, Kind::Masked, r#""4111""#, "null", Different),
             (Provider::HubSpot, choice(true), r#""a;b""#, r#""b;a""#, Same),
             (Provider::HubSpot, choice(true), r#""a;b""#, r#""a""#, Different),
             (Provider::HubSpot, email(false), r#""Ada@Example.com""#, r#""ada@example.com""#, Same),
-            (Provider::HubSpot, email(false), r#""ada@example.com""#, r#""ada@example.com ""#, Different),
+            (
+                Provider::HubSpot,
+                email(false),
+                r#""ada@example.com""#,
+                r#""ada@example.com ""#,
+                Different,
+            ),
             (Provider::HubSpot, text(false), r#""""#, "null", Exact),
             (Provider::Salesforce, text(true), "null", r#""""#, Exact),
             (Provider::HubSpot, text(false), r#""Ada""#, "null", Different),
             (Provider::HubSpot, text(false), r#""é""#, r#""\u00e9""#, Exact),
             (Provider::HubSpot, text(false), r#""x""#, r#"{"x":1}"#, Different),
         ] {
-            assert_eq!(likeness(provider, Some(&kind), wanted, held), expected, "{provider:?} {kind:?} {wanted} {held}");
+            assert_eq!(
+                likeness(provider, Some(&kind), wanted, held),
+                expected,
+                "{provider:?} {kind:?} {wanted} {held}"
+            );
         }
     }
 

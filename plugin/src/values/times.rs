@@ -1,4 +1,5 @@
-//! Dates and instants as people's tools write them, read strictly: what could mean two things is not guessed.
+//! Dates and instants as people's tools write them, read strictly: what could mean two things is
+//! not guessed.
 
 /// `YYYY-MM-DD`, of a day that exists.
 pub(super) fn date(text: &str) -> Option<&str> {
@@ -27,16 +28,19 @@ pub(super) fn midnight(text: &str, zone: Option<i64>) -> Option<String> {
     const DAY: i64 = 86_400_000;
     let millis = milliseconds(text, zone)?;
     let mut out = String::new();
-    (millis.rem_euclid(DAY) == 0 && super::encode::push_date(&mut out, millis.div_euclid(DAY))).then_some(out)
+    (millis.rem_euclid(DAY) == 0 && super::encode::push_date(&mut out, millis.div_euclid(DAY)))
+        .then_some(out)
 }
 
 /// An instant as ISO text in UTC; the text itself where it has that form already.
 pub(super) fn in_utc(text: &str, zone: Option<i64>) -> Option<String> {
     let mut out = String::new();
-    super::encode::push_timestamp(&mut out, milliseconds(text, zone)?.checked_mul(1_000)?).then_some(out)
+    super::encode::push_timestamp(&mut out, milliseconds(text, zone)?.checked_mul(1_000)?)
+        .then_some(out)
 }
 
-/// Milliseconds since 1970 of an ISO text with a zone, or of at least twelve digits. Fewer may be seconds, and that is not guessed.
+/// Milliseconds since 1970 of an ISO text with a zone, or of at least twelve digits. Fewer may be
+/// seconds, and that is not guessed.
 fn milliseconds(text: &str, zone: Option<i64>) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() >= 12 && digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -51,7 +55,8 @@ fn milliseconds(text: &str, zone: Option<i64>) -> Option<i64> {
     instant(&iso).or_else(local)
 }
 
-/// Milliseconds since 1970 of `YYYY-MM-DD` (midnight UTC) or `YYYY-MM-DDTHH:MM[:SS[.fff]](Z|±HH[[:]MM])`, of a time that there is.
+/// Milliseconds since 1970 of `YYYY-MM-DD` (midnight UTC) or
+/// `YYYY-MM-DDTHH:MM[:SS[.fff]](Z|±HH[[:]MM])`, of a time that there is.
 pub(crate) fn instant(text: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| -> Option<i64> {
         let part = text.get(range)?;
@@ -59,7 +64,11 @@ pub(crate) fn instant(text: &str) -> Option<i64> {
     };
     let byte = |at: usize| text.as_bytes().get(at).copied();
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    if byte(4)? != b'-' || byte(7)? != b'-' || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if byte(4)? != b'-'
+        || byte(7)? != b'-'
+        || !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
+    {
         return None;
     }
     let midnight = days_of(year, month, day) * 86_400_000;
@@ -70,7 +79,11 @@ pub(crate) fn instant(text: &str) -> Option<i64> {
     if byte(10)? != b'T' || byte(13)? != b':' || hour > 23 || minute > 59 {
         return None;
     }
-    let (second, mut rest) = if byte(16) == Some(b':') { (number(17..19)?, text.get(19..)?) } else { (0, text.get(16..)?) };
+    let (second, mut rest) = if byte(16) == Some(b':') {
+        (number(17..19)?, text.get(19..)?)
+    } else {
+        (0, text.get(16..)?)
+    };
     if second > 59 {
         return None;
     }
@@ -81,7 +94,12 @@ pub(crate) fn instant(text: &str) -> Option<i64> {
             return None;
         }
         for at in 0..3 {
-            millis = millis * 10 + fraction.as_bytes().get(at).filter(|_| at < digits).map_or(0, |b| i64::from(b - b'0'));
+            millis = millis * 10
+                + fraction
+                    .as_bytes()
+                    .get(at)
+                    .filter(|_| at < digits)
+                    .map_or(0, |b| i64::from(b - b'0'));
         }
         rest = fraction.get(digits..)?;
     }
@@ -89,7 +107,8 @@ pub(crate) fn instant(text: &str) -> Option<i64> {
     Some(local - offset(rest)? * 60_000)
 }
 
-/// Minutes east of UTC of `Z`, `±HH`, `±HHMM` or `±HH:MM`; no clock is more than 14 hours ahead or 12 behind.
+/// Minutes east of UTC of `Z`, `±HH`, `±HHMM` or `±HH:MM`; no clock is more than 14 hours ahead or
+/// 12 behind.
 pub(crate) fn offset(zone: &str) -> Option<i64> {
     if matches!(zone, "Z" | "z") {
         return Some(0);
@@ -105,7 +124,10 @@ pub(crate) fn offset(zone: &str) -> Option<i64> {
         5 => rest.split_once(':')?,
         _ => return None,
     };
-    let two = |text: &str| (text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<i64>().ok())?;
+    let two = |text: &str| {
+        (text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| text.parse::<i64>().ok())?
+    };
     let (hours, minutes) = (two(hours)?, two(minutes)?);
     let total = hours * 60 + minutes;
     (minutes < 60 && total <= 14 * 60).then_some(sign * total)
@@ -172,7 +194,15 @@ mod tests {
         assert_eq!(midnight("2026-10-02T02:00:00+02:00", None).as_deref(), Some("2026-10-02"));
         assert_eq!(midnight("1790899200000", None).as_deref(), Some("2026-10-02"));
         assert_eq!(midnight("1790899200001", None), None);
-        assert_eq!(in_utc("2026-10-02 08:15:30", Some(120)).as_deref(), Some("2026-10-02T06:15:30.000Z"), "by the zone that was said");
-        assert_eq!(in_utc("2026-10-02T08:15:30Z", Some(120)).as_deref(), Some("2026-10-02T08:15:30.000Z"), "its own zone counts");
+        assert_eq!(
+            in_utc("2026-10-02 08:15:30", Some(120)).as_deref(),
+            Some("2026-10-02T06:15:30.000Z"),
+            "by the zone that was said"
+        );
+        assert_eq!(
+            in_utc("2026-10-02T08:15:30Z", Some(120)).as_deref(),
+            Some("2026-10-02T08:15:30.000Z"),
+            "its own zone counts"
+        );
     }
 }

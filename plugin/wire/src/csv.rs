@@ -1,5 +1,5 @@
-//! CSV as Salesforce's Bulk API takes it (crm-apis B9), in one spelling: text in quotation marks, whatever else as its JSON is
-//! spelled, an empty cell where a change has no such field.
+//! CSV as Salesforce's Bulk API takes it (crm-apis B9), in one spelling: text in quotation marks,
+//! whatever else as its JSON is spelled, an empty cell where a change has no such field.
 
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -43,15 +43,20 @@ impl<'a> Cell<'a> {
     /// The cell of a JSON value; `null` is the text that clears a field.
     ///
     /// # Errors
-    /// What an upload cannot say: an empty text would be ignored, the text of a null would clear, and there are no lists.
+    /// What an upload cannot say: an empty text would be ignored, the text of a null would clear,
+    /// and there are no lists.
     pub fn of(json: &'a str, null: &'a str) -> Result<Cell<'a>, String> {
         match json.as_bytes().first() {
             Some(b'"') => match text(json) {
-                Some(text) if text.is_empty() || text == null => Err(format!("is `{text}`, which an upload cannot say")),
+                Some(text) if text.is_empty() || text == null => {
+                    Err(format!("is `{text}`, which an upload cannot say"))
+                }
                 Some(text) => Ok(Cell::Text(text)),
                 None => Err("is no JSON string".to_owned()),
             },
-            Some(b'{' | b'[') | None => Err("is a list or an object, which an upload cannot say".to_owned()),
+            Some(b'{' | b'[') | None => {
+                Err("is a list or an object, which an upload cannot say".to_owned())
+            }
             Some(b'n') => Ok(Cell::Bare(null)),
             Some(_) => Ok(Cell::Bare(json)),
         }

@@ -19,17 +19,23 @@ pub enum Piece {
     Job,
 }
 
-/// Reads a template. `value` knows the configuration's values, which any other placeholder stands for.
+/// Reads a template. `value` knows the configuration's values, which any other placeholder stands
+/// for.
 ///
 /// # Errors
 /// A placeholder that does not end; whatever `value` fails with.
-pub fn parse(text: &str, value: impl Fn(&str) -> Result<String, String>) -> Result<Vec<Piece>, String> {
+pub fn parse(
+    text: &str,
+    value: impl Fn(&str) -> Result<String, String>,
+) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         literal.push_str(before);
-        let (key, after) = after.split_once('}').ok_or_else(|| format!("`{text}` has a placeholder that does not end"))?;
+        let (key, after) = after
+            .split_once('}')
+            .ok_or_else(|| format!("`{text}` has a placeholder that does not end"))?;
         let piece = match key {
             "id" => Some(Piece::Id),
             "fields" => Some(Piece::Fields),
@@ -68,14 +74,25 @@ mod tests {
 
     #[test]
     fn placeholders_are_pieces_and_the_configuration_is_literal() {
-        let value = |key: &str| if key == "object" { Ok("Lead".to_owned()) } else { Err(format!("no `{key}`")) };
+        let value = |key: &str| {
+            if key == "object" { Ok("Lead".to_owned()) } else { Err(format!("no `{key}`")) }
+        };
         let literal = |text: &str| Piece::Literal(text.to_owned());
         assert_eq!(parse("/x/${object}/${id}", value), Ok(vec![literal("/x/Lead/"), Piece::Id]));
         assert_eq!(
             parse(r#"{"id":"${id}",${members}}"#, value),
-            Ok(vec![literal(r#"{"id":""#), Piece::Id, literal("\","), Piece::Members, literal("}")])
+            Ok(vec![
+                literal(r#"{"id":""#),
+                Piece::Id,
+                literal("\","),
+                Piece::Members,
+                literal("}")
+            ])
         );
-        assert_eq!(parse("${fields}${names}${text}${job}", value), Ok(vec![Piece::Fields, Piece::Names, Piece::Text, Piece::Job]));
+        assert_eq!(
+            parse("${fields}${names}${text}${job}", value),
+            Ok(vec![Piece::Fields, Piece::Names, Piece::Text, Piece::Job])
+        );
         assert_eq!(parse("", value), Ok(vec![]));
         assert_eq!(parse("${other}", value), Err("no `other`".to_owned()));
         assert!(parse("/x/${id", value).is_err());

@@ -1,4 +1,5 @@
-//! The demo's project and golden records: what a resolver leaves of a CRM's contacts, the usual trouble included.
+//! The demo's project and golden records: what a resolver leaves of a CRM's contacts, the usual
+//! trouble included.
 
 use anyhow::Result;
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
@@ -67,12 +68,17 @@ impl Crm {
         [0, 1, INVALID, CLAIMED_TWICE].map(|n| self.id(n)).to_vec()
     }
 
-    /// Golden values of contact `n`, as this CRM would store them. The first half of a name is new, so is the phone.
+    /// Golden values of contact `n`, as this CRM would store them. The first half of a name is new,
+    /// so is the phone.
     fn values(self, n: usize) -> Map<String, Value> {
         let phone = format!("+1 406 555 {:04}", n % 10_000);
         let values = match self {
             Crm::HubSpot => {
-                let email = if n == INVALID { "nobody at example".to_owned() } else { format!("person{n}@example.com") };
+                let email = if n == INVALID {
+                    "nobody at example".to_owned()
+                } else {
+                    format!("person{n}@example.com")
+                };
                 json!({"firstname": format!("Golden {n}"), "email": email, "phone": phone, "city": "Bozeman"})
             }
             Crm::Salesforce => {
@@ -128,7 +134,8 @@ config_json = {{ provider_id_field = "Id", source_id = "salesforce", fields = ["
     )
 }
 
-/// The order of the rows: one for each contact, one more that claims a record twice, then those without an id.
+/// The order of the rows: one for each contact, one more that claims a record twice, then those
+/// without an id.
 fn rows(records: usize) -> Vec<(Option<usize>, usize)> {
     let known = (0..records).map(|n| (Some(n), n));
     let unknown = (records..records + WITHOUT_ID).map(|n| (None, n));
@@ -140,8 +147,16 @@ fn hubspot_csv(records: usize) -> Result<String> {
     for (at, (id, n)) in rows(records).into_iter().enumerate() {
         let id = id.map(|n| Crm::HubSpot.id(n)).unwrap_or_default();
         let values = Crm::HubSpot.values(n);
-        let value = |name: &str| values.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        writeln!(csv, "c{at},{id},{},{},{},{},2024-05-01", value("firstname"), value("email"), value("phone"), value("city"))?;
+        let value =
+            |name: &str| values.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        writeln!(
+            csv,
+            "c{at},{id},{},{},{},{},2024-05-01",
+            value("firstname"),
+            value("email"),
+            value("phone"),
+            value("city")
+        )?;
     }
     Ok(csv)
 }
@@ -149,7 +164,9 @@ fn hubspot_csv(records: usize) -> Result<String> {
 fn write_salesforce_parquet(path: &Path, records: usize) -> Result<()> {
     let rows = rows(records);
     let text = |name: &str| {
-        let values = rows.iter().map(|(_, n)| Crm::Salesforce.values(*n).get(name).and_then(Value::as_str).map(str::to_owned));
+        let values = rows.iter().map(|(_, n)| {
+            Crm::Salesforce.values(*n).get(name).and_then(Value::as_str).map(str::to_owned)
+        });
         Arc::new(StringArray::from_iter(values)) as ArrayRef
     };
     // Half of the ids in their short form: they are the same records.

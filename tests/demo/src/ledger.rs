@@ -21,15 +21,27 @@ const MODIFIED: &str = "lastmodifieddate";
 
 impl Ledger {
     pub(crate) fn of(world: &World, crm: Crm) -> Ledger {
-        let text = |values: &BTreeMap<String, String>| values.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let text = |values: &BTreeMap<String, String>| {
+            values.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
+        };
         Ledger(match crm {
             Crm::HubSpot => {
-                let records = world.hubspot.objects.get("contacts").map(|contacts| &contacts.records);
-                records.into_iter().flatten().map(|(id, record)| (id.clone(), text(&record.properties))).collect()
+                let records =
+                    world.hubspot.objects.get("contacts").map(|contacts| &contacts.records);
+                records
+                    .into_iter()
+                    .flatten()
+                    .map(|(id, record)| (id.clone(), text(&record.properties)))
+                    .collect()
             }
             Crm::Salesforce => {
-                let records = world.salesforce.objects.get("Contact").map(|contacts| &contacts.records);
-                records.into_iter().flatten().map(|(id, record)| (id.clone(), record.fields.clone())).collect()
+                let records =
+                    world.salesforce.objects.get("Contact").map(|contacts| &contacts.records);
+                records
+                    .into_iter()
+                    .flatten()
+                    .map(|(id, record)| (id.clone(), record.fields.clone()))
+                    .collect()
             }
         })
     }
@@ -41,19 +53,31 @@ impl Ledger {
     /// A record in one line.
     pub(crate) fn show(&self, id: &str) -> String {
         const LEFT_OUT: [&str; 5] = ["hs_object_id", "createdate", MODIFIED, "company", "lastname"];
-        let values = self.0.get(id).into_iter().flatten().filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()));
+        let values = self
+            .0
+            .get(id)
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()));
         values.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// Holds what was and what is against what should be: a record in `golden` has its golden values, in the `fields` that
-/// may be written; every other field and every other record is as it was.
-pub(crate) fn compare(before: &Ledger, after: &Ledger, golden: &BTreeMap<String, Map<String, Value>>, fields: &[&str]) -> Verdict {
+/// Holds what was and what is against what should be: a record in `golden` has its golden values,
+/// in the `fields` that may be written; every other field and every other record is as it was.
+pub(crate) fn compare(
+    before: &Ledger,
+    after: &Ledger,
+    golden: &BTreeMap<String, Map<String, Value>>,
+    fields: &[&str],
+) -> Verdict {
     let mut verdict = Verdict { changed: 0, wrong: Vec::new() };
     let ids = before.0.keys().chain(after.0.keys().filter(|id| !before.0.contains_key(*id)));
     for id in ids {
         let mut expected = before.0.get(id).cloned().unwrap_or_default();
-        for (name, value) in golden.get(id).into_iter().flatten().filter(|(name, _)| fields.contains(&name.as_str())) {
+        for (name, value) in
+            golden.get(id).into_iter().flatten().filter(|(name, _)| fields.contains(&name.as_str()))
+        {
             expected.insert(name.clone(), value.clone());
         }
         let mut found = after.0.get(id).cloned().unwrap_or_default();

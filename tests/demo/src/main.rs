@@ -1,9 +1,10 @@
 //! The main job, against a CRM that runs on this machine: `cargo xtask demo`.
 //!
-//! It starts the simulator, writes a project with golden records for both CRMs into a folder, and then does what a
-//! person would do there: it runs the `reverse-sync` command, first to plan, then to write what was planned. What
-//! the CRM held before and holds afterwards is read from the simulator, record by record, and held against the golden
-//! records: the demo fails if anything else has changed.
+//! It starts the simulator, writes a project with golden records for both CRMs into a folder, and
+//! then does what a person would do there: it runs the `reverse-sync` command, first to plan, then
+//! to write what was planned. What the CRM held before and holds afterwards is read from the
+//! simulator, record by record, and held against the golden records: the demo fails if anything
+//! else has changed.
 
 #![expect(clippy::print_stdout, reason = "it is a show")]
 
@@ -89,7 +90,12 @@ async fn act(simulator: &Simulator, dir: &Path, crm: Crm) -> Result<()> {
     let planned = run(dir, &["plan", name]).await?;
     ensure!(planned.0.success(), "the plan ended with {}", planned.0);
     ensure!(simulator.world().requests.len() == requests, "an offline plan called the CRM");
-    let plan_id = planned.1.split_whitespace().rfind(|word| word.starts_with("plan_")).context("the plan has no id")?.to_owned();
+    let plan_id = planned
+        .1
+        .split_whitespace()
+        .rfind(|word| word.starts_with("plan_"))
+        .context("the plan has no id")?
+        .to_owned();
 
     let rejects = format!("rejects-{name}.csv");
     let ran = run(dir, &["run", &plan_id, "--confirm", "--rejects", &rejects]).await?;
@@ -110,7 +116,11 @@ async fn act(simulator: &Simulator, dir: &Path, crm: Crm) -> Result<()> {
         before.len() - verdict.changed
     );
     println!("  The CRM received {} requests.\n", world.requests.len() - requests);
-    ensure!(verdict.wrong.is_empty(), "these changed in a way nobody confirmed: {:?}", verdict.wrong);
+    ensure!(
+        verdict.wrong.is_empty(),
+        "these changed in a way nobody confirmed: {:?}",
+        verdict.wrong
+    );
     Ok(())
 }
 
@@ -133,7 +143,8 @@ async fn run(dir: &Path, arguments: &[&str]) -> Result<(ExitStatus, String)> {
 
 /// The command, beside this program.
 fn binary() -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(format!("reverse-sync{}", std::env::consts::EXE_SUFFIX));
+    let path = std::env::current_exe()?
+        .with_file_name(format!("reverse-sync{}", std::env::consts::EXE_SUFFIX));
     ensure!(path.is_file(), "{} is not built; run `cargo xtask demo`", path.display());
     Ok(path)
 }

@@ -22,13 +22,19 @@ pub(crate) fn bulk_csv(bytes: &[u8]) {
 fn survive(body: &[u8]) {
     bulk::rows(body, 4);
     if let Some((id, _)) = bulk::job(body) {
-        assert!((1..=40).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert!(
+            (1..=40).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        );
         let answer: Value = serde_json::from_slice(body).expect("a job is JSON");
         assert_eq!(answer["id"].as_str(), Some(id.as_str()));
     }
     for (id, _) in bulk::results(body).unwrap_or_default() {
         // Ids are shown with 18 characters, and may have come with 15.
-        assert!(id.len() == 18 && body.windows(15).any(|part| part == &id.as_bytes()[..15]) || body.contains(&b'"'), "{id}");
+        assert!(
+            id.len() == 18 && body.windows(15).any(|part| part == &id.as_bytes()[..15])
+                || body.contains(&b'"'),
+            "{id}"
+        );
     }
 }
 
@@ -63,8 +69,12 @@ fn upload(input: &mut Input<'_>) {
     }
     let confirmed = Confirmed::new(&records);
     let (members, Some(text)) = bulk::uploaded(&confirmed) else { return };
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).terminator(csv::Terminator::Any(b'\n')).from_reader(text.as_bytes());
-    let rows: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().expect("an upload is CSV");
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_reader(text.as_bytes());
+    let rows: Vec<csv::StringRecord> =
+        reader.records().collect::<Result<_, _>>().expect("an upload is CSV");
     assert_eq!(rows.len(), members.len() + 1);
     for (row, member) in rows[1..].iter().zip(members) {
         assert_eq!(&row[0], records[member].0);
@@ -73,7 +83,9 @@ fn upload(input: &mut Input<'_>) {
             match fields.remove(name) {
                 None => assert_eq!(cell, ""),
                 Some(Value::Null) => assert_eq!(cell, null),
-                Some(Value::String(value)) => assert!(cell == value && !value.trim().is_empty() && value != null),
+                Some(Value::String(value)) => {
+                    assert!(cell == value && !value.trim().is_empty() && value != null)
+                }
                 Some(other) => assert_eq!(serde_json::from_str::<Value>(cell).ok(), Some(other)),
             }
         }

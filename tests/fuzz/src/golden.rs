@@ -1,4 +1,5 @@
-//! Golden records as text: never a panic, the same values however the bytes come in, and those that another parser reads.
+//! Golden records as text: never a panic, the same values however the bytes come in, and those that
+//! another parser reads.
 
 use crate::input::Input;
 use reverse_sync::{
@@ -29,7 +30,11 @@ pub(crate) fn csv(bytes: &[u8]) {
     let Ok(table) = whole else { return };
     assert_eq!(Ok(&table), pieces.as_ref());
     let mut parser = csv::ReaderBuilder::new();
-    parser.has_headers(false).delimiter(form.delimiter.unwrap_or(b',')).quote(form.quote.unwrap_or(b'"')).escape(form.escape);
+    parser
+        .has_headers(false)
+        .delimiter(form.delimiter.unwrap_or(b','))
+        .quote(form.quote.unwrap_or(b'"'))
+        .escape(form.escape);
     if form.escape.is_some() {
         parser.double_quote(true);
     }
@@ -37,13 +42,18 @@ pub(crate) fn csv(bytes: &[u8]) {
     if text.starts_with(b"sep=") {
         return;
     }
-    let mut rows = parser.from_reader(text).into_records().map(|row| row.expect("what was read is CSV to another parser"));
+    let mut rows = parser
+        .from_reader(text)
+        .into_records()
+        .map(|row| row.expect("what was read is CSV to another parser"));
     let names: Vec<String> = rows.next().unwrap().iter().map(str::to_owned).collect();
     assert!(table.rows.is_empty() || table.names == names, "{names:?}");
     let mut found = table.rows.iter();
     for row in rows {
-        let cells: Vec<Option<String>> = row.iter().map(|cell| (!cell.is_empty()).then(|| cell.to_owned())).collect();
-        let ours: Vec<Option<String>> = found.next().expect("as many records").iter().map(|(_, cell)| cell.clone()).collect();
+        let cells: Vec<Option<String>> =
+            row.iter().map(|cell| (!cell.is_empty()).then(|| cell.to_owned())).collect();
+        let ours: Vec<Option<String>> =
+            found.next().expect("as many records").iter().map(|(_, cell)| cell.clone()).collect();
         assert_eq!(ours, cells);
     }
     assert!(found.next().is_none(), "more records than another parser finds");
@@ -61,13 +71,18 @@ pub(crate) fn jsonl(bytes: &[u8]) {
     let mut rows = table.rows.iter();
     for line in lines {
         let row = rows.next().expect("as many records as lines");
-        // Numbers that are too large for another parser are told as they are spelled, and so is what is nested too deep for it.
+        // Numbers that are too large for another parser are told as they are spelled, and so is
+        // what is nested too deep for it.
         let Ok(object) = serde_json::from_str::<Map<String, Value>>(line) else { continue };
         let values = row.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         let mut count = 0;
         for (name, value) in values {
             count += 1;
-            assert_eq!(serde_json::from_str::<Value>(value).ok().as_ref(), object.get(name), "`{name}` of {line}");
+            assert_eq!(
+                serde_json::from_str::<Value>(value).ok().as_ref(),
+                object.get(name),
+                "`{name}` of {line}"
+            );
             assert!(line.contains(value.as_str()), "not as it is spelled");
         }
         assert_eq!(count, object.len());

@@ -1,4 +1,5 @@
-//! Any bytes as what a target needs: numbers in front, texts behind. Nothing of it can fail, so that every input means something.
+//! Any bytes as what a target needs: numbers in front, texts behind. Nothing of it can fail, so
+//! that every input means something.
 
 /// What is left of an input.
 pub(crate) struct Input<'b>(pub(crate) &'b [u8]);

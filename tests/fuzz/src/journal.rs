@@ -1,4 +1,5 @@
-//! Journals: any bytes are survived, what was written reads back, and nothing behind damage is believed.
+//! Journals: any bytes are survived, what was written reads back, and nothing behind damage is
+//! believed.
 
 use crate::input::Input;
 use reverse_sync::{
@@ -51,13 +52,21 @@ fn written(input: &mut Input<'_>) -> Vec<Vec<u8>> {
             kind => {
                 let changes: Vec<u64> = (next..next + count + 1).collect();
                 next += count + 1 + u64::from(what % 2);
-                let ending = [Ending::Failed, Ending::Drifted, Ending::Unknown][usize::from(what / 64 % 3)];
+                let ending =
+                    [Ending::Failed, Ending::Drifted, Ending::Unknown][usize::from(what / 64 % 3)];
                 match kind {
                     5 => journal.outcomes(changes, vec![], vec![]),
                     6 => journal.outcomes(vec![], changes, vec![]),
                     _ => {
                         let text = input.text();
-                        journal.outcomes(vec![], vec![], changes.into_iter().map(|change| (change, ending, text.clone())).collect());
+                        journal.outcomes(
+                            vec![],
+                            vec![],
+                            changes
+                                .into_iter()
+                                .map(|change| (change, ending, text.clone()))
+                                .collect(),
+                        );
                     }
                 }
             }
@@ -72,7 +81,15 @@ fn written(input: &mut Input<'_>) -> Vec<Vec<u8>> {
 
 /// What it says, without where it is damaged.
 fn said(past: &Past) -> impl PartialEq + std::fmt::Debug + use<> {
-    (past.done.clone(), past.updated.clone(), past.unknown.clone(), past.handed_out, past.counts, past.notes.clone(), past.finished)
+    (
+        past.done.clone(),
+        past.updated.clone(),
+        past.unknown.clone(),
+        past.handed_out,
+        past.counts,
+        past.notes.clone(),
+        past.finished,
+    )
 }
 
 fn damaged(kind: u8, lines: &[Vec<u8>], input: &mut Input<'_>) {
@@ -101,7 +118,9 @@ fn damaged(kind: u8, lines: &[Vec<u8>], input: &mut Input<'_>) {
     match read_journal(&bytes) {
         Ok((past, _)) => {
             assert_eq!(said(&past), said(&expected));
-            assert!(past.damage.is_some() || bytes.len() - intact == 0 || bytes.last() != Some(&b'\n'));
+            assert!(
+                past.damage.is_some() || bytes.len() - intact == 0 || bytes.last() != Some(&b'\n')
+            );
         }
         // The first line may say another version.
         Err(JournalError::Format { .. }) => assert_eq!(intact, 0),

@@ -1,9 +1,15 @@
-//! Fuzz targets: whatever parses what is not ours, each as a function of any bytes that panics if something does not hold.
+//! Fuzz targets: whatever parses what is not ours, each as a function of any bytes that panics if
+//! something does not hold.
 //!
-//! `cargo xtask fuzz` runs them under libFuzzer; README.md says how. Without `--cfg fuzzing` there is nothing here, for the parsers are private.
+//! `cargo xtask fuzz` runs them under libFuzzer; README.md says how. Without `--cfg fuzzing` there
+//! is nothing here, for the parsers are private.
 
 #![cfg(fuzzing)]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a target that panics has found something, which is what it is for")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a target that panics has found something, which is what it is for"
+)]
 
 mod answers;
 mod bulk;

@@ -50,7 +50,11 @@ fn same(outlined: &json_outline::Members<'_>, object: &Members) {
 }
 
 pub(crate) fn outline(bytes: &[u8]) {
-    let (ids, records, list) = (json_outline::result_ids(bytes), json_outline::result_records(bytes), json_outline::list(bytes));
+    let (ids, records, list) = (
+        json_outline::result_ids(bytes),
+        json_outline::result_records(bytes),
+        json_outline::list(bytes),
+    );
     let text = String::from_utf8_lossy(bytes);
     let escaped = {
         let mut out = String::from("\"");
@@ -67,7 +71,9 @@ pub(crate) fn outline(bytes: &[u8]) {
     }
     // What is not left to the parser: names without escapes. A value may be anything.
     if let Some(object) = parsed::<Members>(text) {
-        let plain = !text.contains("\\u") && !text.contains("\\/") && object.0.iter().all(|(name, _)| !json_outline::needs_escape(name));
+        let plain = !text.contains("\\u")
+            && !text.contains("\\/")
+            && object.0.iter().all(|(name, _)| !json_outline::needs_escape(name));
         assert!(!plain || members.is_some(), "an object that the outline does not take");
     }
     if let (Some(list), Some(items)) = (&list, parsed::<Vec<Option<Members>>>(text)) {
@@ -84,7 +90,8 @@ pub(crate) fn outline(bytes: &[u8]) {
     if let Some(ids) = ids {
         assert!(answer.one("errors").is_none());
         let results = answer.one("results").and_then(Value::as_array).expect("results are a list");
-        let expected: Vec<&str> = results.iter().filter_map(|result| result.get("id")?.as_str()).collect();
+        let expected: Vec<&str> =
+            results.iter().filter_map(|result| result.get("id")?.as_str()).collect();
         assert_eq!(ids, expected);
         assert!(results.iter().all(Value::is_object));
     }
@@ -97,8 +104,12 @@ pub(crate) fn outline(bytes: &[u8]) {
             for (name, raw) in properties {
                 let raw: Box<RawValue> = parsed(raw).expect("a value that a parser takes");
                 // The last of two of one name is the one that is kept.
-                let last = properties.iter().rev().find(|(other, _)| other == name).map(|(_, raw)| *raw);
-                assert!(last != Some(raw.get()) || parsed::<Value>(raw.get()).as_ref() == object.get(*name));
+                let last =
+                    properties.iter().rev().find(|(other, _)| other == name).map(|(_, raw)| *raw);
+                assert!(
+                    last != Some(raw.get())
+                        || parsed::<Value>(raw.get()).as_ref() == object.get(*name)
+                );
             }
             assert!(object.keys().all(|name| properties.iter().any(|(known, _)| known == name)));
         }

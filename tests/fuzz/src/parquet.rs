@@ -33,12 +33,16 @@ fn samples() -> &'static [Vec<u8>] {
         let mut files = Vec::new();
         for codec in codecs {
             for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
-                let mut properties = WriterProperties::builder().set_compression(codec).set_writer_version(version);
+                let mut properties =
+                    WriterProperties::builder().set_compression(codec).set_writer_version(version);
                 if version == WriterVersion::PARQUET_2_0 && files.len() % 4 == 1 {
-                    properties = properties.set_dictionary_enabled(false).set_encoding(Encoding::PLAIN);
+                    properties =
+                        properties.set_dictionary_enabled(false).set_encoding(Encoding::PLAIN);
                 }
                 let batch = records();
-                let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build())).unwrap();
+                let mut writer =
+                    ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build()))
+                        .unwrap();
                 writer.write(&batch).unwrap();
                 files.push(writer.into_inner().unwrap());
             }
@@ -84,7 +88,8 @@ pub(crate) fn parquet(bytes: &[u8]) {
     };
     // One file for all inputs: making one costs more than most of them.
     static FILE: OnceLock<Mutex<File>> = OnceLock::new();
-    let file = FILE.get_or_init(|| Mutex::new(tempfile::tempfile_in(crate::plan::folder().path()).unwrap()));
+    let file = FILE
+        .get_or_init(|| Mutex::new(tempfile::tempfile_in(crate::plan::folder().path()).unwrap()));
     let mut file = file.lock().unwrap();
     file.set_len(0).unwrap();
     file.seek(SeekFrom::Start(0)).unwrap();

@@ -1,4 +1,5 @@
-//! Plans on disk: a folder that was altered is refused, and one that was altered by whoever knows how to seal it is survived.
+//! Plans on disk: a folder that was altered is refused, and one that was altered by whoever knows
+//! how to seal it is survived.
 
 use crate::input::Input;
 use reverse_sync::{
@@ -22,7 +23,11 @@ pub(crate) const COUNT: u64 = 6;
 /// In memory, where there is a file system that is.
 pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+    if memory.is_dir() {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
+    }
 }
 
 pub(crate) fn sample() -> &'static Sample {
@@ -32,7 +37,8 @@ pub(crate) fn sample() -> &'static Sample {
         let plan = sample_plan(dir.path(), COUNT);
         let id = plan.id().clone();
         let read = |name: &str| fs::read(dir.path().join(id.as_str()).join(name)).unwrap();
-        let (header, changes, skipped) = (read("plan.json"), read("changes.arrow"), read("skipped.arrow"));
+        let (header, changes, skipped) =
+            (read("plan.json"), read("changes.arrow"), read("skipped.arrow"));
         Sample { id, header, changes, skipped, dir }
     })
 }
@@ -66,7 +72,9 @@ pub(crate) fn plan(bytes: &[u8]) {
     let loaded = Plan::load(plans, &id);
     if let Ok(plan) = &loaded {
         // JSON has several spellings of one header.
-        let same = kind % 3 == 0 && !sealed && serde_json::to_string(plan.header()).unwrap() == compact(&sample.header);
+        let same = kind % 3 == 0
+            && !sealed
+            && serde_json::to_string(plan.header()).unwrap() == compact(&sample.header);
         assert!(sealed || !altered || same, "a plan that was altered is loaded");
         let mut changes = 0;
         let read = plan.for_each_change(|change| {
@@ -93,7 +101,10 @@ fn compact(json: &[u8]) -> String {
 
 /// Every page from the first on.
 fn pages(plans: &Path, id: &PlanId) {
-    let filters = [ChangeFilter::default(), ChangeFilter { field: Some("phone".to_owned()), provider_id: None }];
+    let filters = [
+        ChangeFilter::default(),
+        ChangeFilter { field: Some("phone".to_owned()), provider_id: None },
+    ];
     for filter in &filters {
         let mut after = None;
         for _ in 0..8 {

@@ -1,5 +1,6 @@
-//! Whole runs against a CRM that answers with anything: every parser of the component is behind it. No change has two outcomes, a run that ends
-//! well has left none out, and "updated" is said of no record but those that an answer speaks for.
+//! Whole runs against a CRM that answers with anything: every parser of the component is behind it.
+//! No change has two outcomes, a run that ends well has left none out, and "updated" is said of no
+//! record but those that an answer speaks for.
 
 use crate::{
     answers::{HUBSPOT_IDS, SALESFORCE_IDS, status},
@@ -59,12 +60,17 @@ fn strings<'t>(texts: impl Iterator<Item = &'t str>) -> Strings {
 impl World<'_> {
     /// What the CRM would answer if all were well.
     fn genuine(&self, request: &Request, other: bool) -> (u16, String) {
-        let named = |id: &&&str| request.body.contains(&format!("\"{id}\"")) || request.path.contains(*id);
+        let named =
+            |id: &&&str| request.body.contains(&format!("\"{id}\"")) || request.path.contains(*id);
         let ids: Vec<&str> = self.ids.iter().filter(named).copied().collect();
         let held = |id: &str| -> Value {
             let mut fields: Value = serde_json::from_str(self.fields[id]).unwrap();
             if other {
-                fields.as_object_mut().unwrap().values_mut().for_each(|value| *value = json!("other"));
+                fields
+                    .as_object_mut()
+                    .unwrap()
+                    .values_mut()
+                    .for_each(|value| *value = json!("other"));
             }
             fields
         };
@@ -131,11 +137,19 @@ impl World<'_> {
                 (status, body)
             }
             6 => {
-                let lost =
-                    [Lost::NotSent(word()), Lost::Denied(word()), Lost::LimitReached(word()), Lost::TooLarge(word()), Lost::Broken(word())];
+                let lost = [
+                    Lost::NotSent(word()),
+                    Lost::Denied(word()),
+                    Lost::LimitReached(word()),
+                    Lost::TooLarge(word()),
+                    Lost::Broken(word()),
+                ];
                 return Err(lost[usize::from(what / 8) % 5].clone());
             }
-            7 => (status(what / 8), KNOWN[usize::from(input.byte()) % KNOWN.len()].as_bytes().to_vec()),
+            7 => (
+                status(what / 8),
+                KNOWN[usize::from(input.byte()) % KNOWN.len()].as_bytes().to_vec(),
+            ),
             _ => {
                 let (status, body) = self.genuine(request, what >= 128);
                 (status, body.into_bytes())
@@ -146,20 +160,30 @@ impl World<'_> {
 
     /// Whether some answer speaks for a record.
     fn is_spoken_for(&self, id: &str) -> bool {
-        self.answers.borrow().iter().filter(|(_, answer)| (200..300).contains(&answer.status)).any(|(request, answer)| {
-            let body = String::from_utf8_lossy(&answer.body);
-            // Salesforce's ids of 15 characters are as good, and in those of 18 the end says which letters are capitals. What is escaped is not looked for.
-            let start = id[..id.len().min(15)].to_ascii_lowercase();
-            if body.to_ascii_lowercase().contains(&start) || body.contains("\\u") || request.path.ends_with(id) {
-                return true;
-            }
-            // What nobody reads of an answer need not be UTF-8.
-            let Ok(Value::Array(results)) = serde_json::from_str::<Value>(&body) else { return false };
-            let Ok(sent) = serde_json::from_str::<Value>(&request.body) else { return false };
-            let sent = sent["records"].as_array().map(Vec::as_slice).unwrap_or_default();
-            sent.len() == results.len()
-                && sent.iter().zip(&results).any(|(sent, result)| sent["id"].as_str() == Some(id) && result["success"] == Value::Bool(true))
-        })
+        self.answers.borrow().iter().filter(|(_, answer)| (200..300).contains(&answer.status)).any(
+            |(request, answer)| {
+                let body = String::from_utf8_lossy(&answer.body);
+                // Salesforce's ids of 15 characters are as good, and in those of 18 the end says
+                // which letters are capitals. What is escaped is not looked for.
+                let start = id[..id.len().min(15)].to_ascii_lowercase();
+                if body.to_ascii_lowercase().contains(&start)
+                    || body.contains("\\u")
+                    || request.path.ends_with(id)
+                {
+                    return true;
+                }
+                // What nobody reads of an answer need not be UTF-8.
+                let Ok(Value::Array(results)) = serde_json::from_str::<Value>(&body) else {
+                    return false;
+                };
+                let Ok(sent) = serde_json::from_str::<Value>(&request.body) else { return false };
+                let sent = sent["records"].as_array().map(Vec::as_slice).unwrap_or_default();
+                sent.len() == results.len()
+                    && sent.iter().zip(&results).any(|(sent, result)| {
+                        sent["id"].as_str() == Some(id) && result["success"] == Value::Bool(true)
+                    })
+            },
+        )
     }
 }
 
@@ -191,7 +215,10 @@ impl Stream for World<'_> {
         assert_eq!(outcomes.rows.len(), outcomes.statuses.len());
         for (row, status) in outcomes.rows.iter().zip(&outcomes.statuses) {
             assert!((1..=4).contains(row), "there is no row {row}");
-            assert!(self.outcomes.borrow_mut().insert(*row, *status).is_none(), "row {row} has two outcomes");
+            assert!(
+                self.outcomes.borrow_mut().insert(*row, *status).is_none(),
+                "row {row} has two outcomes"
+            );
         }
         Ok(())
     }
@@ -210,7 +237,8 @@ fn any_run(provider: &str, ids: [&'static str; 4], more: &str, bytes: &[u8]) {
     let mut input = Input(bytes);
     let kind = input.byte();
     let mode = [PlanMode::Offline, PlanMode::Online, PlanMode::Compare][usize::from(kind % 3)];
-    let config = parse(provider, &format!(r#"{{"provider_id_field":"x","source_id":"s"{more}}}"#)).unwrap();
+    let config =
+        parse(provider, &format!(r#"{{"provider_id_field":"x","source_id":"s"{more}}}"#)).unwrap();
     let batch = |doubtful: bool, range: std::ops::Range<usize>| ChangeBatch {
         rows: range.clone().map(|at| at as u64 + 1).collect(),
         ids: strings(ids[range.clone()].iter().copied()),
@@ -220,7 +248,11 @@ fn any_run(provider: &str, ids: [&'static str; 4], more: &str, bytes: &[u8]) {
     };
     // The last comes first.
     let waiting = vec![batch(false, 2..4), batch(kind & 64 != 0, 0..2)];
-    let notes = if kind & 32 != 0 { vec![format!("job {JOB} 1-1"), "collections 2-2".to_owned()] } else { vec![] };
+    let notes = if kind & 32 != 0 {
+        vec![format!("job {JOB} 1-1"), "collections 2-2".to_owned()]
+    } else {
+        vec![]
+    };
     let world = World {
         input: RefCell::new(input),
         ids,
@@ -245,18 +277,23 @@ fn any_run(provider: &str, ids: [&'static str; 4], more: &str, bytes: &[u8]) {
     for (row, status) in outcomes.iter() {
         let id = ids[*row as usize - 1];
         let answers = world.answers.borrow();
-        assert!(*status != Status::Updated || world.is_spoken_for(id), "{id} is said to be updated, and it was answered {answers:?}");
+        assert!(
+            *status != Status::Updated || world.is_spoken_for(id),
+            "{id} is said to be updated, and it was answered {answers:?}"
+        );
     }
 }
 
 pub(crate) fn hubspot(bytes: &[u8]) {
     let mut input = Input(bytes);
-    let more = ["", r#","write_mode":"record""#, r#","compare":true,"on_drift":"overwrite""#][usize::from(input.byte() % 3)];
+    let more = ["", r#","write_mode":"record""#, r#","compare":true,"on_drift":"overwrite""#]
+        [usize::from(input.byte() % 3)];
     any_run("hubspot_dest", HUBSPOT_IDS, more, input.0);
 }
 
 pub(crate) fn salesforce(bytes: &[u8]) {
     let mut input = Input(bytes);
-    let more = ["", r#","write_mode":"record""#, r#","write_mode":"bulk""#, r#","compare":true"#][usize::from(input.byte() % 4)];
+    let more = ["", r#","write_mode":"record""#, r#","write_mode":"bulk""#, r#","compare":true"#]
+        [usize::from(input.byte() % 4)];
     any_run("salesforce_dest", SALESFORCE_IDS, more, input.0);
 }

@@ -11,25 +11,37 @@ pub(crate) fn statement(bytes: &[u8]) {
     assert!(sql.contains(statement) && !sql.contains('\0'));
     let bare = bare(sql, postgres).expect("every quote and comment ends");
     let (first, behind) = bare.split_once(';').unwrap_or((&bare, ""));
-    assert!(behind.chars().all(|c| c == ';' || is_blank(c)), "there is something behind the first semicolon: {bare:?}");
+    assert!(
+        behind.chars().all(|c| c == ';' || is_blank(c)),
+        "there is something behind the first semicolon: {bare:?}"
+    );
     let first = first.trim_start_matches(|c| is_blank(c) || c == '(').to_ascii_lowercase();
     let word: String = first.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     assert!(word == "select" || word == "with", "it begins with {word:?}");
-    assert_eq!(single_select(statement, postgres), Ok(statement), "what is handed on is one as well");
+    assert_eq!(
+        single_select(statement, postgres),
+        Ok(statement),
+        "what is handed on is one as well"
+    );
 }
 
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }
 
-/// The text with a blank for each comment and an `x` for each quoted text; `None`: one of them does not end.
+/// The text with a blank for each comment and an `x` for each quoted text; `None`: one of them does
+/// not end.
 fn bare(sql: &str, postgres: bool) -> Option<String> {
     let mut out = String::new();
     let mut rest = sql;
     while let Some(c) = rest.chars().next() {
-        let word_before = out.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii() || c == '$');
+        let word_before = out
+            .chars()
+            .next_back()
+            .is_some_and(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii() || c == '$');
         if let Some(comment) = rest.strip_prefix("--") {
-            let end = comment.find(|c| c == '\n' || (postgres && c == '\r')).unwrap_or(comment.len());
+            let end =
+                comment.find(|c| c == '\n' || (postgres && c == '\r')).unwrap_or(comment.len());
             rest = &comment[end..];
             out.push(' ');
         } else if rest.starts_with("/*") {
@@ -37,10 +49,13 @@ fn bare(sql: &str, postgres: bool) -> Option<String> {
             out.push(' ');
         } else if matches!(c, '\'' | '"') || (!postgres && c == '`') {
             // An E of its own before it makes backslashes mean something.
-            let escapes = postgres && c == '\'' && matches!(out.chars().next_back(), Some('e' | 'E')) && {
-                let before = &out[..out.len() - 1];
-                !before.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii() || c == '$')
-            };
+            let escapes =
+                postgres && c == '\'' && matches!(out.chars().next_back(), Some('e' | 'E')) && {
+                    let before = &out[..out.len() - 1];
+                    !before.chars().next_back().is_some_and(|c| {
+                        c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii() || c == '$'
+                    })
+                };
             rest = past_quote(&rest[1..], c, escapes)?;
             // Behind a quote no word goes on.
             out.push_str(" x ");

@@ -21,8 +21,10 @@ fn quoted(text: &str) -> String {
 
 /// An upload of these records, in the spelling that may leave, but for the column of this number.
 fn written(ids: &[usize], without: Option<usize>) -> Vec<u8> {
-    let records: Vec<(&str, Map<String, Value>)> =
-        ids.iter().map(|at| (CONFIRMED[*at].0, serde_json::from_str(CONFIRMED[*at].1).unwrap())).collect();
+    let records: Vec<(&str, Map<String, Value>)> = ids
+        .iter()
+        .map(|at| (CONFIRMED[*at].0, serde_json::from_str(CONFIRMED[*at].1).unwrap()))
+        .collect();
     let mut columns: Vec<&String> = Vec::new();
     for (_, fields) in &records {
         columns.extend(fields.keys().filter(|name| !columns.contains(name)).collect::<Vec<_>>());
@@ -60,12 +62,20 @@ pub(crate) fn upload_csv(bytes: &[u8]) {
         let mut body = written(&ids, without);
         let edited = input.edit(&mut body) || without.is_some();
         // An empty text cannot be said, and neither can more than four records, nor none.
-        assert!(edited || leaves(&body) == ((1..=4).contains(&ids.len()) && !ids.contains(&5)), "{}", String::from_utf8_lossy(&body));
+        assert!(
+            edited || leaves(&body) == ((1..=4).contains(&ids.len()) && !ids.contains(&5)),
+            "{}",
+            String::from_utf8_lossy(&body)
+        );
         body
     };
     for id in csv_ids(&body, "Id") {
         // A parser takes quotation marks off.
-        assert!(id.is_empty() || body.contains(&b'"') || body.windows(id.len()).any(|part| part == id.as_bytes()));
+        assert!(
+            id.is_empty()
+                || body.contains(&b'"')
+                || body.windows(id.len()).any(|part| part == id.as_bytes())
+        );
     }
     for name in job_names(&body) {
         assert!(name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
@@ -73,13 +83,21 @@ pub(crate) fn upload_csv(bytes: &[u8]) {
     if !leaves(&body) {
         return;
     }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).terminator(csv::Terminator::Any(b'\n')).from_reader(body.as_slice());
-    let rows: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().expect("what leaves is CSV");
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_reader(body.as_slice());
+    let rows: Vec<csv::StringRecord> =
+        reader.records().collect::<Result<_, _>>().expect("what leaves is CSV");
     let header: Vec<&str> = rows[0].iter().collect();
     assert!(header[0] == "Id" && header.iter().collect::<HashSet<_>>().len() == header.len());
     let mut found = HashSet::new();
     for row in &rows[1..] {
-        let fields = CONFIRMED.iter().find(|(id, _)| *id == &row[0]).expect("only confirmed records leave").1;
+        let fields = CONFIRMED
+            .iter()
+            .find(|(id, _)| *id == &row[0])
+            .expect("only confirmed records leave")
+            .1;
         assert!(found.insert(row[0].to_owned()), "a record is there twice");
         let mut fields: Map<String, Value> = serde_json::from_str(fields).unwrap();
         for (name, cell) in header.iter().zip(row).skip(1) {

@@ -16,9 +16,17 @@ const SAME: u8 = 2;
 const EXACT: u8 = 3;
 
 fn kind(byte: u8) -> Kind {
-    let options = [("lead", "Lead"), ("mql", "Marketing Qualified"), ("red", "Red"), ("RED2", "red"), ("a b", "ä")];
-    let options = options.map(|(value, label)| CrmOption { value: value.to_owned(), label: label.to_owned() });
-    let choice = |multi, open| Kind::Choice(Choice { multi, open, options: options.clone().into() });
+    let options = [
+        ("lead", "Lead"),
+        ("mql", "Marketing Qualified"),
+        ("red", "Red"),
+        ("RED2", "red"),
+        ("a b", "ä"),
+    ];
+    let options = options
+        .map(|(value, label)| CrmOption { value: value.to_owned(), label: label.to_owned() });
+    let choice =
+        |multi, open| Kind::Choice(Choice { multi, open, options: options.clone().into() });
     match byte % 16 {
         0 => Kind::Text { max: Some(8), trimmed: true },
         1 => Kind::Text { max: None, trimmed: false },
@@ -39,7 +47,8 @@ fn kind(byte: u8) -> Kind {
     }
 }
 
-/// A value in the form of its field is in that form: bringing it there again changes nothing and loses nothing.
+/// A value in the form of its field is in that form: bringing it there again changes nothing and
+/// loses nothing.
 fn settles(provider: Provider, field: &Field, zone: Option<i64>, text: &str) {
     let Ok(Some((taken, _))) = coerce::coerce(field, zone, text) else { return };
     let again = coerce::coerce(field, zone, &taken);
@@ -72,7 +81,8 @@ pub(crate) fn value(bytes: &[u8]) {
     let field = Field { name: "f".to_owned(), kind: kind(which), barred: None, may_be_empty: true };
     let (a, b) = (input.text(), input.text());
     settles(provider, &field, (zone % 2 == 0).then_some(zone), &a);
-    let (quoted_a, quoted_b) = (Value::from(a.as_str()).to_string(), Value::from(b.as_str()).to_string());
+    let (quoted_a, quoted_b) =
+        (Value::from(a.as_str()).to_string(), Value::from(b.as_str()).to_string());
     let is_json = |text: &str| serde_json::from_str::<Value>(text).is_ok() && text.trim() == text;
     for (wanted, held) in [(&a, &b), (&quoted_a, &quoted_b), (&a, &quoted_b)] {
         if !is_json(wanted) || !is_json(held) {
@@ -84,8 +94,15 @@ pub(crate) fn value(bytes: &[u8]) {
         let one_way = matches!(field.kind, Kind::Text { .. } | Kind::Email { .. } | Kind::Masked);
         assert!(one_way || found == back, "{wanted} and {held}: {found} and {back}");
         let unknown = likeness(provider, None, wanted, held);
-        assert!(unknown <= found.max(1) || matches!(field.kind, Kind::Masked), "what is one value to a field of any kind is one");
-        assert!(found < SAME || likeness(provider, Some(&field.kind), wanted, wanted) >= found || matches!(field.kind, Kind::Masked));
+        assert!(
+            unknown <= found.max(1) || matches!(field.kind, Kind::Masked),
+            "what is one value to a field of any kind is one"
+        );
+        assert!(
+            found < SAME
+                || likeness(provider, Some(&field.kind), wanted, wanted) >= found
+                || matches!(field.kind, Kind::Masked)
+        );
     }
     for text in [&a, &b] {
         instant(text);
@@ -102,7 +119,10 @@ pub(crate) fn value(bytes: &[u8]) {
             );
         }
         match record_id(provider, text) {
-            Ok(id) => assert!(id.starts_with(text.as_str()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())),
+            Ok(id) => assert!(
+                id.starts_with(text.as_str())
+                    && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            ),
             Err(why) => assert!(!why.chars().any(char::is_control) && why.len() < 1_000),
         }
     }
@@ -115,7 +135,9 @@ pub(crate) fn metadata(bytes: &[u8]) {
     let (body, text) = (input.bytes(), input.text());
     let Some(metadata) = read(provider, body) else { return };
     let answer: Value = serde_json::from_slice(body).expect("metadata is JSON");
-    let list = answer[if provider == Provider::HubSpot { "results" } else { "fields" }].as_array().expect("fields are a list");
+    let list = answer[if provider == Provider::HubSpot { "results" } else { "fields" }]
+        .as_array()
+        .expect("fields are a list");
     for name in metadata.names() {
         assert!(list.iter().any(|field| field["name"].as_str() == Some(name)));
         let field = metadata.field(provider, name).expect("a field has its name");
@@ -124,8 +146,14 @@ pub(crate) fn metadata(bytes: &[u8]) {
             for option in choice.options.iter().take(8) {
                 let taken = coerce::coerce(field, None, &option.value);
                 // A value with a `;` in it, or with blanks around it, cannot be told from several.
-                let plain = !option.value.contains(';') && option.value.trim() == option.value && !option.value.is_empty();
-                assert!(!plain || matches!(&taken, Ok(Some((value, _))) if *value == option.value), "{:?} is {taken:?}", option.value);
+                let plain = !option.value.contains(';')
+                    && option.value.trim() == option.value
+                    && !option.value.is_empty();
+                assert!(
+                    !plain || matches!(&taken, Ok(Some((value, _))) if *value == option.value),
+                    "{:?} is {taken:?}",
+                    option.value
+                );
             }
         }
     }

@@ -10,7 +10,8 @@ use reverse_sync::{
 use serde_json::{Value, json};
 use std::{collections::HashSet, sync::OnceLock};
 
-/// The plan of all targets of this module: ids that begin alike, values that look like what stands around them.
+/// The plan of all targets of this module: ids that begin alike, values that look like what stands
+/// around them.
 pub(crate) const CONFIRMED: [(&str, &str); 6] = [
     ("1", r#"{"a":"x"}"#),
     ("12", r#"{"a":"y","b":"]}"}"#),
@@ -26,7 +27,8 @@ pub(crate) struct Claims(pub(crate) Vec<String>);
 
 impl Witness for Claims {
     fn claim(&mut self, id: &str) -> Result<&[u8], String> {
-        let (known, fields) = CONFIRMED.iter().find(|(known, _)| *known == id).ok_or("not confirmed")?;
+        let (known, fields) =
+            CONFIRMED.iter().find(|(known, _)| *known == id).ok_or("not confirmed")?;
         if self.0.iter().any(|claimed| claimed == known) {
             return Err("claimed twice".to_owned());
         }
@@ -40,38 +42,82 @@ impl Witness for Claims {
 }
 
 pub(crate) fn asked(effect: Effect, method: &str, path: &str, body: Body) -> Asked {
-    Asked { phase: Phase::Run, effect, method: method.to_owned(), path: path.to_owned(), query: vec![], headers: vec![], body }
+    Asked {
+        phase: Phase::Run,
+        effect,
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: vec![],
+        headers: vec![],
+        body,
+    }
 }
 
 pub(crate) fn many(open: &str, item: &str, close: &str) -> Body {
-    Body::Many(Many { open: open.to_owned(), item: item.to_owned(), close: close.to_owned(), max: 4 })
+    Body::Many(Many {
+        open: open.to_owned(),
+        item: item.to_owned(),
+        close: close.to_owned(),
+        max: 4,
+    })
 }
 
-pub(crate) const HUBSPOT: [&str; 3] = [r#"{"inputs":["#, r#"{"id":"${id}","properties":${fields}}"#, "]}"];
-pub(crate) const SALESFORCE: [&str; 3] =
-    [r#"{"allOrNone":false,"records":["#, r#"{"attributes":{"type":"Contact"},"id":"${id}",${members}}"#, "]}"];
+pub(crate) const HUBSPOT: [&str; 3] =
+    [r#"{"inputs":["#, r#"{"id":"${id}","properties":${fields}}"#, "]}"];
+pub(crate) const SALESFORCE: [&str; 3] = [
+    r#"{"allOrNone":false,"records":["#,
+    r#"{"attributes":{"type":"Contact"},"id":"${id}",${members}}"#,
+    "]}",
+];
 
-/// What a component is granted: both CRMs at once, so that requests to one are also matched against the capabilities of the other.
+/// What a component is granted: both CRMs at once, so that requests to one are also matched against
+/// the capabilities of the other.
 pub(crate) fn granted() -> &'static [Capability] {
     static GRANTED: OnceLock<Vec<Capability>> = OnceLock::new();
     GRANTED.get_or_init(|| {
         let config = ConfigValues::new(json!({"object": "contacts"}), json!({}));
         let [open, item, close] = HUBSPOT;
-        let mut collection = asked(Effect::Write, "PATCH", "/composite/sobjects", many(SALESFORCE[0], SALESFORCE[1], SALESFORCE[2]));
-        collection.headers = vec![Header { name: "sforce-auto-assign".to_owned(), value: "FALSE".to_owned() }];
+        let mut collection = asked(
+            Effect::Write,
+            "PATCH",
+            "/composite/sobjects",
+            many(SALESFORCE[0], SALESFORCE[1], SALESFORCE[2]),
+        );
+        collection.headers =
+            vec![Header { name: "sforce-auto-assign".to_owned(), value: "FALSE".to_owned() }];
         let upload = CsvForm { id_column: "Id".to_owned(), null: "#N/A".to_owned(), max: 4 };
         let capabilities = [
-            asked(Effect::Write, "POST", "/objects/${object}/batch/update", many(open, item, close)),
-            asked(Effect::Write, "PATCH", "/objects/${object}/${id}", Body::One(r#"{"properties":${fields}}"#.to_owned())),
+            asked(
+                Effect::Write,
+                "POST",
+                "/objects/${object}/batch/update",
+                many(open, item, close),
+            ),
+            asked(
+                Effect::Write,
+                "PATCH",
+                "/objects/${object}/${id}",
+                Body::One(r#"{"properties":${fields}}"#.to_owned()),
+            ),
             asked(
                 Effect::Read,
                 "POST",
                 "/objects/${object}/batch/read",
                 many(r#"{"properties":${names},"inputs":["#, r#"{"id":"${id}"}"#, "]}"),
             ),
-            asked(Effect::Read, "POST", "/objects/${object}/search", Body::One(r#"{"query":${text}}"#.to_owned())),
+            asked(
+                Effect::Read,
+                "POST",
+                "/objects/${object}/search",
+                Body::One(r#"{"query":${text}}"#.to_owned()),
+            ),
             asked(Effect::Write, "PUT", "/jobs/ingest/${job}/batches", Body::Csv(upload)),
-            asked(Effect::Job, "POST", "/jobs/ingest", Body::One(r#"{"operation":"update"}"#.to_owned())),
+            asked(
+                Effect::Job,
+                "POST",
+                "/jobs/ingest",
+                Body::One(r#"{"operation":"update"}"#.to_owned()),
+            ),
             collection,
         ];
         capabilities.iter().map(|asked| Capability::compile(asked, &config).unwrap()).collect()
@@ -96,7 +142,8 @@ pub(crate) fn sent(
     Some(claims.0)
 }
 
-/// What a template says of a record. Nothing but this is looked for in a body, so no two readings of it are possible.
+/// What a template says of a record. Nothing but this is looked for in a body, so no two readings
+/// of it are possible.
 pub(crate) fn filled(template: &str, id: &str, fields: &str) -> String {
     let mut text = String::new();
     let mut rest = template;
@@ -116,13 +163,18 @@ pub(crate) fn filled(template: &str, id: &str, fields: &str) -> String {
 
 /// Whether a body is the list of these records and nothing else.
 pub(crate) fn is_list_of(ids: &[String], [open, item, close]: [&str; 3], body: &[u8]) -> bool {
-    let fields = |id: &str| CONFIRMED.iter().find(|(known, _)| *known == id).map(|(_, fields)| *fields).unwrap();
+    let fields = |id: &str| {
+        CONFIRMED.iter().find(|(known, _)| *known == id).map(|(_, fields)| *fields).unwrap()
+    };
     let items: Vec<String> = ids.iter().map(|id| filled(item, id, fields(id))).collect();
-    format!("{}{}{}", filled(open, "", ""), items.join(","), filled(close, "", "")).as_bytes() == body
+    format!("{}{}{}", filled(open, "", ""), items.join(","), filled(close, "", "")).as_bytes()
+        == body
 }
 
 fn is_confirmed(id: &str, fields: &Value) -> bool {
-    CONFIRMED.iter().any(|(known, confirmed)| *known == id && serde_json::from_str::<Value>(confirmed).unwrap() == *fields)
+    CONFIRMED.iter().any(|(known, confirmed)| {
+        *known == id && serde_json::from_str::<Value>(confirmed).unwrap() == *fields
+    })
 }
 
 /// A body of several records, or what libFuzzer makes of one.
@@ -137,7 +189,8 @@ pub(crate) fn witness(bytes: &[u8]) {
     } else {
         let mask = input.byte();
         let ids = CONFIRMED.iter().enumerate().filter(|(at, _)| mask >> at & 1 == 1);
-        let items: Vec<String> = ids.map(|(_, (id, fields))| filled(template[1], id, fields)).collect();
+        let items: Vec<String> =
+            ids.map(|(_, (id, fields))| filled(template[1], id, fields)).collect();
         let mut body = format!("{}{}{}", template[0], items.join(","), template[2]).into_bytes();
         if one {
             body = format!("{{\"properties\":{}}}", CONFIRMED[picked].1).into_bytes();
@@ -148,7 +201,9 @@ pub(crate) fn witness(bytes: &[u8]) {
     let parsed = || serde_json::from_slice::<Value>(&body).expect("what leaves is JSON");
     if one {
         let id = CONFIRMED[picked].0;
-        if let Some(claimed) = sent(granted(), "PATCH", &format!("/objects/contacts/{id}"), &[], &body) {
+        if let Some(claimed) =
+            sent(granted(), "PATCH", &format!("/objects/contacts/{id}"), &[], &body)
+        {
             assert_eq!(claimed, [id]);
             let Value::Object(members) = parsed() else { panic!("no object") };
             assert!(members.len() == 1 && is_confirmed(id, &members["properties"]));

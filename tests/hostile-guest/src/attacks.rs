@@ -1,4 +1,5 @@
-//! Requests of a confirmed run that are not what was confirmed. Each ends with an error that says how the host answered.
+//! Requests of a confirmed run that are not what was confirmed. Each ends with an error that says
+//! how the host answered.
 
 use crate::{
     Batch,
@@ -14,7 +15,12 @@ use crate::{
 };
 use hostile_attacks::Requests;
 
-pub(crate) fn run(attack: Requests, target: &Target, batch: &Batch, sink: &OutcomeSink) -> Result<(), Error> {
+pub(crate) fn run(
+    attack: Requests,
+    target: &Target,
+    batch: &Batch,
+    sink: &OutcomeSink,
+) -> Result<(), Error> {
     let base = &target.base_url;
     let objects = format!("{base}/crm/v3/objects/contacts");
     let update = format!("{objects}/batch/update");
@@ -23,23 +29,40 @@ pub(crate) fn run(attack: Requests, target: &Target, batch: &Batch, sink: &Outco
     let batch_of = |items: &[String]| format!("{{\"inputs\":[{}]}}", items.join(","));
     let one = batch_of(&[item(id, mine)]);
     let single = format!("{{\"properties\":{mine}}}");
-    let read_of = |id: &str| format!("{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{id}\"}}]}}");
+    let read_of =
+        |id: &str| format!("{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{id}\"}}]}}");
     let posted = |body: &str| send("POST", &update, &[], body);
     let with = |name: &str, value: &str| send("POST", &update, &[(name, value)], &one);
     let patched = |path: &str| send("PATCH", &format!("{base}{path}"), &[], &single);
     Err(said(match attack {
         Requests::Create => send("POST", &objects, &[], &single),
         Requests::Delete => send("DELETE", &format!("{objects}/{id}"), &[], ""),
-        Requests::Archive => send("POST", &format!("{objects}/batch/archive"), &[], &format!("{{\"inputs\":[{{\"id\":\"{id}\"}}]}}")),
+        Requests::Archive => send(
+            "POST",
+            &format!("{objects}/batch/archive"),
+            &[],
+            &format!("{{\"inputs\":[{{\"id\":\"{id}\"}}]}}"),
+        ),
         Requests::Upsert => send("POST", &format!("{objects}/batch/upsert"), &[], &one),
         Requests::Put => send("PUT", &format!("{objects}/{id}"), &[], &single),
         Requests::OtherHost => send("POST", &wanted(target, "url")?, &[], &one),
-        Requests::OtherObject => send("POST", &format!("{base}/crm/v3/objects/companies/batch/update"), &[], &one),
-        Requests::OtherId => posted(&batch_of(&[item(id, mine), item(&wanted(target, "outside")?, mine)])),
-        Requests::OtherField => send("PATCH", &format!("{objects}/{id}"), &[], "{\"properties\":{\"lifecyclestage\":\"lead\"}}"),
+        Requests::OtherObject => {
+            send("POST", &format!("{base}/crm/v3/objects/companies/batch/update"), &[], &one)
+        }
+        Requests::OtherId => {
+            posted(&batch_of(&[item(id, mine), item(&wanted(target, "outside")?, mine)]))
+        }
+        Requests::OtherField => send(
+            "PATCH",
+            &format!("{objects}/{id}"),
+            &[],
+            "{\"properties\":{\"lifecyclestage\":\"lead\"}}",
+        ),
         Requests::OtherValue => posted(&batch_of(&[item(id, "{\"firstname\":\"Mallory\"}")])),
         Requests::SwappedValues => posted(&batch_of(&[item(id, &batch.fields[1])])),
-        Requests::IdProperty => posted(&format!("{{\"inputs\":[{{\"id\":\"{id}\",\"idProperty\":\"email\",\"properties\":{mine}}}]}}")),
+        Requests::IdProperty => posted(&format!(
+            "{{\"inputs\":[{{\"id\":\"{id}\",\"idProperty\":\"email\",\"properties\":{mine}}}]}}"
+        )),
         Requests::SameIdTwice => posted(&batch_of(&[item(id, mine), item(id, mine)])),
         Requests::EscapedId => posted(&one.replacen("\"id\":\"4", "\"id\":\"\\u0034", 1)),
         Requests::SecondDocument => posted(&format!("{one}{one}")),
@@ -62,22 +85,36 @@ pub(crate) fn run(attack: Requests, target: &Target, batch: &Batch, sink: &Outco
         Requests::ContentEncoding => with("content-encoding", "gzip"),
         Requests::OriginalUrl => with("x-original-url", "/crm/v3/objects/contacts/batch/archive"),
         Requests::Expect => with("expect", "100-continue"),
-        Requests::Query => send("POST", &format!("{update}?archived=true&archived=false"), &[], &one),
+        Requests::Query => {
+            send("POST", &format!("{update}?archived=true&archived=false"), &[], &one)
+        }
         Requests::DotSegments => patched(&format!("/crm/v3/objects/contacts/../companies/{id}")),
-        Requests::EncodedDots => patched(&format!("/crm/v3/objects/contacts/%2e%2e/companies/{id}")),
-        Requests::EncodedId => patched(&format!("/crm/v3/objects/contacts/{}", id.replacen('4', "%34", 1))),
+        Requests::EncodedDots => {
+            patched(&format!("/crm/v3/objects/contacts/%2e%2e/companies/{id}"))
+        }
+        Requests::EncodedId => {
+            patched(&format!("/crm/v3/objects/contacts/{}", id.replacen('4', "%34", 1)))
+        }
         Requests::DoubleSlash => patched(&format!("/crm/v3/objects//contacts/{id}")),
         Requests::TrailingSlash => patched(&format!("/crm/v3/objects/contacts/{id}/")),
         Requests::UpperCase => patched(&format!("/crm/v3/objects/CONTACTS/{id}")),
-        Requests::ReadOutside => send("POST", &format!("{objects}/batch/read"), &[], &read_of(&wanted(target, "outside")?)),
-        Requests::ReadOtherObject => send("POST", &format!("{base}/crm/v3/objects/companies/batch/read"), &[], &read_of(id)),
+        Requests::ReadOutside => send(
+            "POST",
+            &format!("{objects}/batch/read"),
+            &[],
+            &read_of(&wanted(target, "outside")?),
+        ),
+        Requests::ReadOtherObject => {
+            send("POST", &format!("{base}/crm/v3/objects/companies/batch/read"), &[], &read_of(id))
+        }
         Requests::ReadAll => send("GET", &format!("{objects}?limit=100"), &[], ""),
         Requests::ReadSearch => {
             let search = "{\"filterGroups\":[],\"properties\":[\"email\"],\"limit\":100}";
             send("POST", &format!("{objects}/search"), &[], search)
         }
         Requests::FollowRedirect => {
-            let told = send("POST", &format!("{objects}/batch/read"), &[], &read_of(id)).map_err(|error| other(&error))?;
+            let told = send("POST", &format!("{objects}/batch/read"), &[], &read_of(id))
+                .map_err(|error| other(&error))?;
             if told != "307" {
                 return Err(other(&format!("it was answered {told}")));
             }

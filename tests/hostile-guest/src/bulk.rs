@@ -14,7 +14,8 @@ use crate::{
 };
 use hostile_attacks::Jobs;
 
-pub(crate) const OPEN: &str = r#"{"object":"Contact","operation":"update","contentType":"CSV","lineEnding":"LF"}"#;
+pub(crate) const OPEN: &str =
+    r#"{"object":"Contact","operation":"update","contentType":"CSV","lineEnding":"LF"}"#;
 pub(crate) const CLOSE: &str = r#"{"state":"UploadComplete"}"#;
 
 const HEADER: &str = "\"Id\",\"FirstName\",\"Title\"\n";
@@ -27,7 +28,8 @@ fn jobs(target: &Target) -> String {
 fn open(target: &Target) -> Result<String, Error> {
     let jobs = jobs(target);
     let (_, opened) = exchange("POST", &jobs, &[], OPEN).map_err(|error| other(&error))?;
-    let opened: serde_json::Value = serde_json::from_slice(&opened).map_err(|error| other(&error.to_string()))?;
+    let opened: serde_json::Value =
+        serde_json::from_slice(&opened).map_err(|error| other(&error.to_string()))?;
     Ok(format!("{jobs}/{}", opened["id"].as_str().unwrap_or_default()))
 }
 
@@ -66,28 +68,51 @@ fn worked_on(target: &Target, batch: &Batch) -> Result<String, Error> {
     Ok(at)
 }
 
-pub(crate) fn run(attack: Jobs, target: &Target, confirmed: &Confirmed, batch: &Batch, sink: &OutcomeSink) -> Result<(), Error> {
+pub(crate) fn run(
+    attack: Jobs,
+    target: &Target,
+    confirmed: &Confirmed,
+    batch: &Batch,
+    sink: &OutcomeSink,
+) -> Result<(), Error> {
     let all = whole(batch);
     let (id, first) = (&batch.ids[0], batch.rows[0]);
     let uploaded = |text: &str| Err(said(upload(&open(target)?, text)));
     match attack {
         Jobs::OtherValue => uploaded(&all.replace("new 2", "Mallory")),
-        Jobs::SwappedColumns => uploaded(&all.replace("\"FirstName\",\"Title\"", "\"Title\",\"FirstName\"")),
-        Jobs::SwappedRows => uploaded(&format!("{HEADER}{}", row(batch, 0).replace(id, &batch.ids[1]))),
+        Jobs::SwappedColumns => {
+            uploaded(&all.replace("\"FirstName\",\"Title\"", "\"Title\",\"FirstName\""))
+        }
+        Jobs::SwappedRows => {
+            uploaded(&format!("{HEADER}{}", row(batch, 0).replace(id, &batch.ids[1])))
+        }
         Jobs::Clears => uploaded(&format!("{HEADER}\"{id}\",\"new {first}\",#N/A\n")),
-        Jobs::ExtraRow => uploaded(&format!("{all}\"{}\",\"new 1\",\"t1\"\n", wanted(target, "outside")?)),
+        Jobs::ExtraRow => {
+            uploaded(&format!("{all}\"{}\",\"new 1\",\"t1\"\n", wanted(target, "outside")?))
+        }
         Jobs::ExtraColumn => {
             let extra = "\"Id\",\"FirstName\",\"Title\",\"Email\"\n";
-            uploaded(&format!("{extra}{}", row(batch, 0).replace('\n', ",\"mallory@example.com\"\n")))
+            uploaded(&format!(
+                "{extra}{}",
+                row(batch, 0).replace('\n', ",\"mallory@example.com\"\n")
+            ))
         }
         Jobs::Twice => uploaded(&format!("{HEADER}{}{}", row(batch, 0), row(batch, 0))),
-        Jobs::FieldLeftOut => uploaded(&format!("\"Id\",\"FirstName\"\n\"{id}\",\"new {first}\"\n")),
-        Jobs::OtherField => uploaded(&format!("\"Id\",\"FirstName\",\"Department\"\n{}", row(batch, 0))),
-        Jobs::ColumnTwice => uploaded(&format!("\"Id\",\"FirstName\",\"Title\",\"Title\"\n{}", row(batch, 0))),
+        Jobs::FieldLeftOut => {
+            uploaded(&format!("\"Id\",\"FirstName\"\n\"{id}\",\"new {first}\"\n"))
+        }
+        Jobs::OtherField => {
+            uploaded(&format!("\"Id\",\"FirstName\",\"Department\"\n{}", row(batch, 0)))
+        }
+        Jobs::ColumnTwice => {
+            uploaded(&format!("\"Id\",\"FirstName\",\"Title\",\"Title\"\n{}", row(batch, 0)))
+        }
         Jobs::Unquoted => uploaded(&format!("{HEADER}\"{id}\",new {first},\"t{first}\"\n")),
         Jobs::Formula => uploaded(&all.replace("\"new 1\"", "\"=new 1\"")),
         Jobs::LineEnds => uploaded(&all.replace('\n', "\r\n")),
-        Jobs::BlankLine => uploaded(&format!("{all}\n\"{}\",\"new 1\",\"t1\"\n", wanted(target, "outside")?)),
+        Jobs::BlankLine => {
+            uploaded(&format!("{all}\n\"{}\",\"new 1\",\"t1\"\n", wanted(target, "outside")?))
+        }
         Jobs::OtherIdColumn => uploaded(&all.replace("\"Id\"", "\"Email\"")),
         Jobs::OtherMedia => {
             let at = format!("{}/batches", open(target)?);
@@ -99,7 +124,12 @@ pub(crate) fn run(attack: Jobs, target: &Target, confirmed: &Confirmed, batch: &
         }
         Jobs::ReadOtherJob => {
             open(target)?;
-            Err(said(send("GET", &format!("{}/{}/successfulResults/", jobs(target), wanted(target, "job")?), &[], "")))
+            Err(said(send(
+                "GET",
+                &format!("{}/{}/successfulResults/", jobs(target), wanted(target, "job")?),
+                &[],
+                "",
+            )))
         }
         Jobs::CloseWords | Jobs::AbortWords => {
             let at = open(target)?;
@@ -107,10 +137,15 @@ pub(crate) fn run(attack: Jobs, target: &Target, confirmed: &Confirmed, batch: &
             let state = if attack == Jobs::CloseWords { "Open" } else { "Aborted" };
             Err(said(send("PATCH", &at, &[], &format!("{{\"state\":\"{state}\"}}"))))
         }
-        Jobs::OpenDelete => Err(said(send("POST", &jobs(target), &[], &OPEN.replace("update", "delete")))),
-        Jobs::OpenInsert => Err(said(send("POST", &jobs(target), &[], &OPEN.replace("update", "insert")))),
+        Jobs::OpenDelete => {
+            Err(said(send("POST", &jobs(target), &[], &OPEN.replace("update", "delete"))))
+        }
+        Jobs::OpenInsert => {
+            Err(said(send("POST", &jobs(target), &[], &OPEN.replace("update", "insert"))))
+        }
         Jobs::RecalledJob => {
-            // The first attempt notes a job that is not its own, the second one takes its own note for a permit.
+            // The first attempt notes a job that is not its own, the second one takes its own note
+            // for a permit.
             let Some(note) = confirmed.recall().pop() else {
                 sink.remember(&format!("job {}", wanted(target, "job")?))?;
                 return Err(other("on with the second attempt"));

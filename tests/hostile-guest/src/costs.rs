@@ -21,13 +21,25 @@ use wasip2::{
     random::random::get_random_bytes,
 };
 
-pub(crate) fn run(attack: Costs, target: &Target, confirmed: &Confirmed, batch: &Batch, sink: &OutcomeSink) -> Result<(), Error> {
+pub(crate) fn run(
+    attack: Costs,
+    target: &Target,
+    confirmed: &Confirmed,
+    batch: &Batch,
+    sink: &OutcomeSink,
+) -> Result<(), Error> {
     let (base, rows, id) = (&target.base_url, &batch.rows, &batch.ids[0]);
-    let problem = |message: String| Problem { row: rows[0], http_status: None, code: "x".into(), message };
-    let failed = |problems| OutcomeBatch { rows: rows.clone(), statuses: vec![Status::Failed; rows.len()], problems };
+    let problem =
+        |message: String| Problem { row: rows[0], http_status: None, code: "x".into(), message };
+    let failed = |problems| OutcomeBatch {
+        rows: rows.clone(),
+        statuses: vec![Status::Failed; rows.len()],
+        problems,
+    };
     match attack {
         Costs::ManyAtOnce | Costs::HoardAnswers => {
-            let body = format!("{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{id}\"}}]}}");
+            let body =
+                format!("{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{id}\"}}]}}");
             let url = format!("{base}/crm/v3/objects/contacts/batch/read");
             let answered = at_once("POST", &url, &body, attack == Costs::HoardAnswers);
             Err(other(&format!("{answered} answers")))
@@ -64,12 +76,16 @@ pub(crate) fn run(attack: Costs, target: &Target, confirmed: &Confirmed, batch: 
         Costs::NextNothing => loop {
             confirmed.next(10)?;
         },
-        Costs::ManyProblems => sink.push(&failed((0..20_000).map(|_| problem("y".into())).collect())),
+        Costs::ManyProblems => {
+            sink.push(&failed((0..20_000).map(|_| problem("y".into())).collect()))
+        }
         Costs::SameBytes => {
             let batch = ManuallyDrop::new(failed(same_bytes().into_iter().map(problem).collect()));
             sink.push(&batch)
         }
-        Costs::SameBytesInError => Err(Error { missing_scopes: same_bytes(), ..other("many scopes") }),
+        Costs::SameBytesInError => {
+            Err(Error { missing_scopes: same_bytes(), ..other("many scopes") })
+        }
         Costs::ErrorLong => Err(other(&"x".repeat(1 << 20))),
         Costs::RefusedOften => {
             let url = format!("{base}/{}", "x".repeat(8_000));
@@ -104,7 +120,11 @@ pub(crate) fn run(attack: Costs, target: &Target, confirmed: &Confirmed, batch: 
 }
 
 /// What waits for long, as for a job, is no spinning.
-pub(crate) fn wait_asking(confirmed: &Confirmed, batch: &Batch, sink: &OutcomeSink) -> Result<(), Error> {
+pub(crate) fn wait_asking(
+    confirmed: &Confirmed,
+    batch: &Batch,
+    sink: &OutcomeSink,
+) -> Result<(), Error> {
     for _ in 0..25 {
         subscribe_duration(60_000_000).block();
         confirmed.stopping();
@@ -112,11 +132,16 @@ pub(crate) fn wait_asking(confirmed: &Confirmed, batch: &Batch, sink: &OutcomeSi
     report(sink, &batch.rows, Status::Failed)
 }
 
-/// Texts that are all the same bytes of this memory; the host would have each for itself. They must never be dropped.
+/// Texts that are all the same bytes of this memory; the host would have each for itself. They must
+/// never be dropped.
 fn same_bytes() -> Vec<String> {
     let text = "x".repeat(1 << 20).leak();
     // SAFETY: nobody writes to it, and it is never given back: the call ends with a trap.
-    (0..1_000).map(|_| unsafe { String::from_raw_parts(text.as_ptr().cast_mut(), text.len(), text.len()) }).collect()
+    (0..1_000)
+        .map(|_| unsafe {
+            String::from_raw_parts(text.as_ptr().cast_mut(), text.len(), text.len())
+        })
+        .collect()
 }
 
 fn hoard_bodies() -> Result<(), Error> {

@@ -1,9 +1,11 @@
-//! A component that breaks the rules, one at a time: `config_json.attack` says which ([`Attack`] has their names). It asks for the
-//! same capabilities as the bundled component, so that what stops it is the host and not a missing grant.
+//! A component that breaks the rules, one at a time: `config_json.attack` says which ([`Attack`]
+//! has their names). It asks for the same capabilities as the bundled component, so that what stops
+//! it is the host and not a missing grant.
 //!
-//! While planning it makes a change of every record, unless the attack is on planning: `{"firstname":"new 1"}`, or the column
-//! `firstname` if the records have it. `config_json.before` are the values before that it claims to have seen, for
-//! every record the same. Without an attack it is honest ([`honest`]).
+//! While planning it makes a change of every record, unless the attack is on planning:
+//! `{"firstname":"new 1"}`, or the column `firstname` if the records have it. `config_json.before`
+//! are the values before that it claims to have seen, for every record the same. Without an attack
+//! it is honest ([`honest`]).
 
 mod attacks;
 mod bulk;
@@ -22,9 +24,15 @@ mod bindings {
 use bindings::{
     exports::reverse_sync::destination::destination::{Guest, Target},
     reverse_sync::destination::{
-        capabilities::{Account, Body, Capability, CsvForm, Descriptor, DestinationType, Effect, Many, Pacing, Phase},
+        capabilities::{
+            Account, Body, Capability, CsvForm, Descriptor, DestinationType, Effect, Many, Pacing,
+            Phase,
+        },
         streams::{Confirmed, OutcomeSink, PlanSink, Records, VerifySink},
-        types::{ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, PlanMode, Status, StringLists, Strings},
+        types::{
+            ChangeBatch, ColumnValues, Error, ErrorKind, OutcomeBatch, PlanMode, Status,
+            StringLists, Strings,
+        },
     },
 };
 
@@ -45,7 +53,10 @@ impl Guest for Hostile {
             headers: vec![],
             body,
         };
-        let of = |effect: Effect, method: &str, path: &str, body| Capability { effect, ..write(method, path, body) };
+        let of = |effect: Effect, method: &str, path: &str, body| Capability {
+            effect,
+            ..write(method, path, body)
+        };
         let job = |text: &str| Body::One(text.into());
         let jobs = "/services/data/v67.0/jobs/ingest";
         let read = |phase| Capability {
@@ -62,8 +73,12 @@ impl Guest for Hostile {
                 max: 100,
             }),
         };
-        let batch =
-            Many { open: "{\"inputs\":[".into(), item: "{\"id\":\"${id}\",\"properties\":${fields}}".into(), close: "]}".into(), max: 100 };
+        let batch = Many {
+            open: "{\"inputs\":[".into(),
+            item: "{\"id\":\"${id}\",\"properties\":${fields}}".into(),
+            close: "]}".into(),
+            max: 100,
+        };
         Descriptor {
             name: "hostile".into(),
             version: "0.0.0".into(),
@@ -122,17 +137,32 @@ impl Guest for Hostile {
         }
     }
 
-    fn plan(target: Target, mode: PlanMode, records: &Records, sink: &PlanSink) -> Result<(), Error> {
+    fn plan(
+        target: Target,
+        mode: PlanMode,
+        records: &Records,
+        sink: &PlanSink,
+    ) -> Result<(), Error> {
         let attack = attack(&target)?;
         let config = config(&target)?;
         if let Some(name) = config["guard"].as_str() {
             sink.guard(name, "the component asks for a second look");
         }
         while let Some(batch) = records.next(1_000)? {
-            let ids = batch.columns.iter().find(|column| column.name == "hs_object_id" || column.name == "Id");
-            let Some(ColumnValues::Text(ids)) = ids.map(|column| &column.values) else { return Err(other("no ids")) };
-            let ids: Vec<&str> = ids.offsets.windows(2).map(|pair| &ids.bytes[pair[0] as usize..pair[1] as usize]).collect();
-            let rows: Vec<u64> = (0..u64::from(batch.length)).map(|n| batch.first_row + n).collect();
+            let ids = batch
+                .columns
+                .iter()
+                .find(|column| column.name == "hs_object_id" || column.name == "Id");
+            let Some(ColumnValues::Text(ids)) = ids.map(|column| &column.values) else {
+                return Err(other("no ids"));
+            };
+            let ids: Vec<&str> = ids
+                .offsets
+                .windows(2)
+                .map(|pair| &ids.bytes[pair[0] as usize..pair[1] as usize])
+                .collect();
+            let rows: Vec<u64> =
+                (0..u64::from(batch.length)).map(|n| batch.first_row + n).collect();
             match attack {
                 Some(Attack::Planning(attack)) => {
                     planning::plan(attack, &target, &rows, &ids, sink)?;
@@ -143,12 +173,15 @@ impl Guest for Hostile {
                     continue;
                 }
                 _ if target.destination_type == "salesforce_dest" => {
-                    sink.push(&changes(&rows, &ids, |row| format!("{{\"FirstName\":\"new {row}\",\"Title\":\"t{row}\"}}")))?;
+                    sink.push(&changes(&rows, &ids, |row| {
+                        format!("{{\"FirstName\":\"new {row}\",\"Title\":\"t{row}\"}}")
+                    }))?;
                     continue;
                 }
                 _ => {}
             }
-            let mut changes = changes(&rows, &ids, |row| format!("{{\"firstname\":\"new {row}\"}}"));
+            let mut changes =
+                changes(&rows, &ids, |row| format!("{{\"firstname\":\"new {row}\"}}"));
             if config["before"].is_object() {
                 changes.before = Some(strings(rows.iter().map(|_| config["before"].to_string())));
             }
@@ -157,7 +190,12 @@ impl Guest for Hostile {
         Ok(())
     }
 
-    fn run(target: Target, _mode: PlanMode, confirmed: &Confirmed, sink: &OutcomeSink) -> Result<(), Error> {
+    fn run(
+        target: Target,
+        _mode: PlanMode,
+        confirmed: &Confirmed,
+        sink: &OutcomeSink,
+    ) -> Result<(), Error> {
         let attack = attack(&target)?;
         let jobs = target.destination_type == "salesforce_dest";
         let waits = config(&target)?["waits"] == true;
@@ -208,7 +246,9 @@ fn attack(target: &Target) -> Result<Option<Attack>, Error> {
     let config = config(target)?;
     let attack = match config["attack"].as_str().unwrap_or_default() {
         "" => None,
-        name => Some(Attack::named(name).ok_or_else(|| other(&format!("there is no attack `{name}`")))?),
+        name => Some(
+            Attack::named(name).ok_or_else(|| other(&format!("there is no attack `{name}`")))?,
+        ),
     };
     if attack == Some(Attack::Surroundings(Surroundings::CarriedOver)) {
         surroundings::CALLS.fetch_add(1, Relaxed);
@@ -226,7 +266,12 @@ fn config(target: &Target) -> Result<serde_json::Value, Error> {
 }
 
 fn other(message: &str) -> Error {
-    Error { kind: ErrorKind::Other, code: None, message: message.to_owned(), missing_scopes: vec![] }
+    Error {
+        kind: ErrorKind::Other,
+        code: None,
+        message: message.to_owned(),
+        missing_scopes: vec![],
+    }
 }
 
 fn strings(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Strings {
@@ -244,7 +289,11 @@ fn nothing(rows: usize) -> StringLists {
 }
 
 fn texts(strings: &Strings) -> Vec<String> {
-    strings.offsets.windows(2).map(|pair| strings.bytes[pair[0] as usize..pair[1] as usize].to_owned()).collect()
+    strings
+        .offsets
+        .windows(2)
+        .map(|pair| strings.bytes[pair[0] as usize..pair[1] as usize].to_owned())
+        .collect()
 }
 
 fn changes(rows: &[u64], ids: &[&str], fields: impl Fn(u64) -> String) -> ChangeBatch {
@@ -258,5 +307,9 @@ fn changes(rows: &[u64], ids: &[&str], fields: impl Fn(u64) -> String) -> Change
 }
 
 fn report(sink: &OutcomeSink, rows: &[u64], status: Status) -> Result<(), Error> {
-    sink.push(&OutcomeBatch { rows: rows.to_vec(), statuses: vec![status; rows.len()], problems: vec![] })
+    sink.push(&OutcomeBatch {
+        rows: rows.to_vec(),
+        statuses: vec![status; rows.len()],
+        problems: vec![],
+    })
 }

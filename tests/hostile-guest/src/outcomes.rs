@@ -14,17 +14,27 @@ use crate::{
 };
 use hostile_attacks::Outcomes;
 
-pub(crate) fn run(attack: Outcomes, target: &Target, batch: &Batch, sink: &OutcomeSink) -> Result<(), Error> {
+pub(crate) fn run(
+    attack: Outcomes,
+    target: &Target,
+    batch: &Batch,
+    sink: &OutcomeSink,
+) -> Result<(), Error> {
     let (rows, id, mine) = (&batch.rows, &batch.ids[0], &batch.fields[0]);
     let objects = format!("{}/crm/v3/objects/contacts", target.base_url);
-    let write = || send("PATCH", &format!("{objects}/{id}"), &[], &format!("{{\"properties\":{mine}}}"));
+    let write =
+        || send("PATCH", &format!("{objects}/{id}"), &[], &format!("{{\"properties\":{mine}}}"));
     let read = || {
         let body = format!("{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{id}\"}}]}}");
         send("POST", &format!("{objects}/batch/read"), &[], &body)
     };
     let done = |answer: Result<String, String>| answer.map_err(|error| other(&error));
     let with = |problem: Problem| {
-        sink.push(&OutcomeBatch { rows: rows.clone(), statuses: vec![Status::Failed; rows.len()], problems: vec![problem] })
+        sink.push(&OutcomeBatch {
+            rows: rows.clone(),
+            statuses: vec![Status::Failed; rows.len()],
+            problems: vec![problem],
+        })
     };
     match attack {
         Outcomes::ClaimUpdated => report(sink, rows, Status::Updated),
@@ -49,10 +59,17 @@ pub(crate) fn run(attack: Outcomes, target: &Target, batch: &Batch, sink: &Outco
             report(sink, rows, Status::Failed)?;
             report(sink, &rows[..1], Status::Updated)
         }
-        Outcomes::OutcomeUneven => sink.push(&OutcomeBatch { rows: rows.clone(), statuses: vec![Status::Failed], problems: vec![] }),
-        Outcomes::OthersProblem => {
-            with(Problem { row: rows[0] + 1_000_000, http_status: Some(400), code: "THEIRS".into(), message: "of another row".into() })
-        }
+        Outcomes::OutcomeUneven => sink.push(&OutcomeBatch {
+            rows: rows.clone(),
+            statuses: vec![Status::Failed],
+            problems: vec![],
+        }),
+        Outcomes::OthersProblem => with(Problem {
+            row: rows[0] + 1_000_000,
+            http_status: Some(400),
+            code: "THEIRS".into(),
+            message: "of another row".into(),
+        }),
         Outcomes::ForgedLine => {
             let message = "\n2026-01-01T00:00:00Z  INFO all is well\u{1b}[2J".to_owned();
             with(Problem { row: rows[0], http_status: Some(400), code: "A\nB".into(), message })
@@ -68,7 +85,9 @@ pub(crate) fn run(attack: Outcomes, target: &Target, batch: &Batch, sink: &Outco
         }
         Outcomes::WrittenOften => {
             let one = format!("{{\"inputs\":[{{\"id\":\"{id}\",\"properties\":{mine}}}]}}");
-            let answers = (0..20).take_while(|_| send("POST", &format!("{objects}/batch/update"), &[], &one).is_ok()).count();
+            let answers = (0..20)
+                .take_while(|_| send("POST", &format!("{objects}/batch/update"), &[], &one).is_ok())
+                .count();
             Err(other(&format!("{answers} answers")))
         }
         Outcomes::RememberMuch => {

@@ -13,10 +13,22 @@ use crate::{
 };
 use hostile_attacks::Planning;
 
-pub(crate) fn plan(attack: Planning, target: &Target, rows: &[u64], ids: &[&str], sink: &PlanSink) -> Result<(), Error> {
+pub(crate) fn plan(
+    attack: Planning,
+    target: &Target,
+    rows: &[u64],
+    ids: &[&str],
+    sink: &PlanSink,
+) -> Result<(), Error> {
     let fields = |row: u64| format!("{{\"firstname\":\"new {row}\"}}");
-    let skip =
-        |rows: &[u64], reason: &str| sink.skip(&SkippedBatch { rows: rows.to_vec(), reason: reason.to_owned(), details: None, ids: None });
+    let skip = |rows: &[u64], reason: &str| {
+        sink.skip(&SkippedBatch {
+            rows: rows.to_vec(),
+            reason: reason.to_owned(),
+            details: None,
+            ids: None,
+        })
+    };
     let flag = |rows: Vec<u64>| {
         let details = strings(rows.iter().map(|_| "x"));
         sink.flag(&FlaggedBatch { guard: "odd".into(), what: "that are odd".into(), rows, details })
@@ -38,9 +50,10 @@ pub(crate) fn plan(attack: Planning, target: &Target, rows: &[u64], ids: &[&str]
         }
         // If this were let through as one change, the body would update record 999 too.
         Planning::Smuggle => saying("{\"a\":\"b\"}},{\"id\":\"999\",\"properties\":{\"x\":\"y\"}"),
-        Planning::SmuggleBefore => {
-            sink.push(&ChangeBatch { before: Some(strings(rows.iter().map(|_| "{\"firstname\":\"A\"},{}"))), ..good })
-        }
+        Planning::SmuggleBefore => sink.push(&ChangeBatch {
+            before: Some(strings(rows.iter().map(|_| "{\"firstname\":\"A\"},{}"))),
+            ..good
+        }),
         Planning::FieldTwice => saying("{\"a\":\"1\",\"a\":\"2\"}"),
         Planning::FieldEscaped => saying("{\"a\":\"1\",\"\\u0061\":\"2\"}"),
         Planning::NoField => saying("{}"),
@@ -56,8 +69,10 @@ pub(crate) fn plan(attack: Planning, target: &Target, rows: &[u64], ids: &[&str]
             sink.push(&ChangeBatch { ids: Strings { offsets, ..good.ids.clone() }, ..good })
         }
         Planning::SplitCharacter => {
-            let fields =
-                Strings { bytes: "{\"a\":\"ä\"}".repeat(rows.len()), offsets: (0..=rows.len() as u32).map(|at| at * 7).collect() };
+            let fields = Strings {
+                bytes: "{\"a\":\"ä\"}".repeat(rows.len()),
+                offsets: (0..=rows.len() as u32).map(|at| at * 7).collect(),
+            };
             sink.push(&ChangeBatch { fields, ..good })
         }
         Planning::Repaint => {
@@ -98,21 +113,40 @@ pub(crate) fn plan(attack: Planning, target: &Target, rows: &[u64], ids: &[&str]
         }
         Planning::FlagLong => {
             sink.push(&good)?;
-            let flagged =
-                FlaggedBatch { guard: "odd".into(), what: "x".repeat(1 << 20), rows: rows[..1].to_vec(), details: strings(["x"]) };
+            let flagged = FlaggedBatch {
+                guard: "odd".into(),
+                what: "x".repeat(1 << 20),
+                rows: rows[..1].to_vec(),
+                details: strings(["x"]),
+            };
             sink.flag(&flagged)
         }
         Planning::ReasonLong => skip(rows, &"x".repeat(1 << 20)),
         Planning::ErrorLong => Err(other(&"x".repeat(1 << 20))),
-        Planning::Reasons => rows.iter().enumerate().try_for_each(|(at, row)| skip(&[*row], &format!("reason_{at}"))),
+        Planning::Reasons => {
+            rows.iter().enumerate().try_for_each(|(at, row)| skip(&[*row], &format!("reason_{at}")))
+        }
         Planning::EatMemory => eat_memory(),
         Planning::Panic => panic!("a guest that panics"),
         Planning::Write => {
             // Everything in the grant, but in the wrong phase.
-            let body = format!("{{\"inputs\":[{{\"id\":\"{}\",\"properties\":{{\"firstname\":\"new 1\"}}}}]}}", ids[0]);
-            Err(said(send("POST", &format!("{}/crm/v3/objects/contacts/batch/update", target.base_url), &[], &body)))
+            let body = format!(
+                "{{\"inputs\":[{{\"id\":\"{}\",\"properties\":{{\"firstname\":\"new 1\"}}}}]}}",
+                ids[0]
+            );
+            Err(said(send(
+                "POST",
+                &format!("{}/crm/v3/objects/contacts/batch/update", target.base_url),
+                &[],
+                &body,
+            )))
         }
-        Planning::Read => Err(said(send("GET", &format!("{}/crm/v3/objects/contacts/{}", target.base_url, ids[0]), &[], ""))),
+        Planning::Read => Err(said(send(
+            "GET",
+            &format!("{}/crm/v3/objects/contacts/{}", target.base_url, ids[0]),
+            &[],
+            "",
+        ))),
         Planning::OtherHost => Err(said(send("GET", &wanted(target, "url")?, &[], ""))),
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::{
     Batch,
-    bindings::{exports::reverse_sync::destination::destination::Target, reverse_sync::destination::types::Error},
+    bindings::{
+        exports::reverse_sync::destination::destination::Target,
+        reverse_sync::destination::types::Error,
+    },
     http::{exchange, said, send},
     other, wanted,
 };
@@ -28,8 +31,12 @@ pub(crate) static CALLS: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn run(attack: Surroundings, target: &Target, batch: &Batch) -> Result<(), Error> {
     let base = &target.base_url;
-    let body = format!("{{\"inputs\":[{{\"id\":\"{}\",\"properties\":{}}}]}}", batch.ids[0], batch.fields[0]);
-    let write = || send("POST", &format!("{base}/crm/v3/objects/contacts/batch/update"), &[], &body);
+    let body = format!(
+        "{{\"inputs\":[{{\"id\":\"{}\",\"properties\":{}}}]}}",
+        batch.ids[0], batch.fields[0]
+    );
+    let write =
+        || send("POST", &format!("{base}/crm/v3/objects/contacts/batch/update"), &[], &body);
     let port = base.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(80);
     let address = IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address: (127, 0, 0, 1) });
     match attack {
@@ -38,13 +45,20 @@ pub(crate) fn run(attack: Surroundings, target: &Target, batch: &Batch) -> Resul
             Ok(()) => "bound".to_owned(),
             Err(error) => format!("no socket: {error}"),
         })),
-        Surroundings::Names => Err(other(&match resolve_addresses(&instance_network(), "localhost") {
-            Ok(addresses) => {
-                addresses.subscribe().block();
-                format!("{:?}", addresses.resolve_next_address().map_err(|error| format!("no name: {error:?}")))
-            }
-            Err(error) => format!("no name: {error:?}"),
-        })),
+        Surroundings::Names => {
+            Err(other(&match resolve_addresses(&instance_network(), "localhost") {
+                Ok(addresses) => {
+                    addresses.subscribe().block();
+                    format!(
+                        "{:?}",
+                        addresses
+                            .resolve_next_address()
+                            .map_err(|error| format!("no name: {error:?}"))
+                    )
+                }
+                Err(error) => format!("no name: {error:?}"),
+            }))
+        }
         Surroundings::Files => {
             let mut typed = Vec::new();
             let seen = [
@@ -59,16 +73,25 @@ pub(crate) fn run(attack: Surroundings, target: &Target, batch: &Batch) -> Resul
             Err(other(if seen.contains(&true) { "saw something" } else { "nothing to see" }))
         }
         Surroundings::ScanMemory => {
-            // A write that is allowed, so that the token has been used; then a look at every byte this instance has.
+            // A write that is allowed, so that the token has been used; then a look at every byte
+            // this instance has.
             let answer = write();
             let found = find_reversed(wanted(target, "reversed_needle")?.as_bytes());
             let control = find_reversed(b"eldeen-lortnoc");
             let kept = black_box("control-needle");
-            Err(other(&format!("{} found={found} control={control} {}", answer.unwrap_or_else(|error| error), kept.len())))
+            Err(other(&format!(
+                "{} found={found} control={control} {}",
+                answer.unwrap_or_else(|error| error),
+                kept.len()
+            )))
         }
         Surroundings::EchoedToken => {
-            let read = format!("{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{}\"}}]}}", batch.ids[0]);
-            let answer = exchange("POST", &format!("{base}/crm/v3/objects/contacts/batch/read"), &[], &read);
+            let read = format!(
+                "{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{}\"}}]}}",
+                batch.ids[0]
+            );
+            let answer =
+                exchange("POST", &format!("{base}/crm/v3/objects/contacts/batch/read"), &[], &read);
             Err(said(answer.map(|(status, _)| status.to_string())))
         }
         Surroundings::CarriedOver => Err(other(&format!("{} calls", CALLS.load(Relaxed)))),
@@ -101,11 +124,14 @@ fn udp(address: IpSocketAddress) -> Result<(), String> {
     socket.stream(Some(address)).map(drop).map_err(|error| format!("{error:?}"))
 }
 
-/// Whether the text whose reverse this is stands anywhere in this instance's memory. The text itself is never made.
+/// Whether the text whose reverse this is stands anywhere in this instance's memory. The text
+/// itself is never made.
 fn find_reversed(reversed: &[u8]) -> bool {
     let size = core::arch::wasm32::memory_size(0) * 65_536;
-    // SAFETY: the linear memory of this instance is `size` bytes long; the first ones are left out because a slice may
-    // not begin at address 0. Nothing writes while it is read: there is one thread.
+    // SAFETY: the linear memory of this instance is `size` bytes long; the first ones are left out
+    // because a slice may not begin at address 0. Nothing writes while it is read: there is one
+    // thread.
     let memory = unsafe { core::slice::from_raw_parts(16 as *const u8, size - 16) };
-    !reversed.is_empty() && memory.windows(reversed.len()).any(|window| window.iter().eq(reversed.iter().rev()))
+    !reversed.is_empty()
+        && memory.windows(reversed.len()).any(|window| window.iter().eq(reversed.iter().rev()))
 }

@@ -15,17 +15,27 @@ use crate::{
 };
 use hostile_attacks::Verifying;
 
-pub(crate) fn verify(attack: Verifying, target: &Target, batch: &Batch, sink: &VerifySink) -> Result<(), Error> {
+pub(crate) fn verify(
+    attack: Verifying,
+    target: &Target,
+    batch: &Batch,
+    sink: &VerifySink,
+) -> Result<(), Error> {
     let (rows, ids, fields) = (&batch.rows, &batch.ids, &batch.fields);
     let objects = format!("{}/crm/v3/objects/contacts", target.base_url);
     match attack {
         Verifying::Write => {
-            // A change that is in hand, with its confirmed values: everything is right but the moment.
-            let body = format!("{{\"inputs\":[{{\"id\":\"{}\",\"properties\":{}}}]}}", ids[0], fields[0]);
+            // A change that is in hand, with its confirmed values: everything is right but the
+            // moment.
+            let body =
+                format!("{{\"inputs\":[{{\"id\":\"{}\",\"properties\":{}}}]}}", ids[0], fields[0]);
             Err(said(send("POST", &format!("{objects}/batch/update"), &[], &body)))
         }
         Verifying::Outside => {
-            let body = format!("{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{}\"}}]}}", wanted(target, "outside")?);
+            let body = format!(
+                "{{\"properties\":[\"firstname\"],\"inputs\":[{{\"id\":\"{}\"}}]}}",
+                wanted(target, "outside")?
+            );
             Err(said(send("POST", &format!("{objects}/batch/read"), &[], &body)))
         }
         Verifying::Nothing => Ok(()),

@@ -82,7 +82,12 @@ fn answer(coming: &FutureIncomingResponse) -> Result<String, String> {
     }
 }
 
-pub(crate) fn run(attack: Wire, target: &Target, batch: &Batch, sink: &OutcomeSink) -> Result<(), Error> {
+pub(crate) fn run(
+    attack: Wire,
+    target: &Target,
+    batch: &Batch,
+    sink: &OutcomeSink,
+) -> Result<(), Error> {
     let host = target.base_url.trim_start_matches("http://").to_owned();
     let (id, mine) = (&batch.ids[0], &batch.fields[0]);
     let path = "/crm/v3/objects/contacts/batch/update".to_owned();
@@ -117,8 +122,12 @@ pub(crate) fn run(attack: Wire, target: &Target, batch: &Batch, sink: &OutcomeSi
         Wire::OtherPort => raw.authority = "127.0.0.1:1".to_owned(),
         Wire::OtherScheme => raw.scheme = Scheme::Other("gopher".to_owned()),
         Wire::AbsoluteForm => raw.path = format!("http://elsewhere.example{}", raw.path),
-        Wire::LineInPath => raw.path = format!("{} HTTP/1.1\r\nauthorization: Bearer mine\r\n", raw.path),
-        Wire::LineInMethod => raw.method = Method::Other("POST / HTTP/1.1\r\n\r\nDELETE".to_owned()),
+        Wire::LineInPath => {
+            raw.path = format!("{} HTTP/1.1\r\nauthorization: Bearer mine\r\n", raw.path)
+        }
+        Wire::LineInMethod => {
+            raw.method = Method::Other("POST / HTTP/1.1\r\n\r\nDELETE".to_owned())
+        }
         Wire::Connect => raw.method = Method::Connect,
         Wire::Trailers => raw.trailers = true,
         Wire::LateBody | Wire::SettledMeanwhile | Wire::LateHeaders => {}
@@ -140,7 +149,9 @@ fn late_body(raw: &Raw<'_>) -> Result<String, String> {
     let (half, rest) = raw.body.split_at(raw.body.len() / 2);
     stream.blocking_write_and_flush(half.as_bytes()).map_err(|error| format!("{error:?}"))?;
     subscribe_duration(20_000_000).block();
-    stream.blocking_write_and_flush(rest.replace("new", "old").as_bytes()).map_err(|error| format!("{error:?}"))?;
+    stream
+        .blocking_write_and_flush(rest.replace("new", "old").as_bytes())
+        .map_err(|error| format!("{error:?}"))?;
     drop(stream);
     raw.end(body)?;
     answer(&coming)
@@ -160,7 +171,10 @@ fn settled_meanwhile(raw: &Raw<'_>, batch: &Batch, sink: &OutcomeSink) -> Result
 /// Headers that are put in after the request was made of them.
 fn late_headers(raw: &Raw<'_>) -> Result<String, String> {
     let request = raw.make()?;
-    request.headers().append("authorization", b"Bearer mine").map_err(|error| format!("no header: {error:?}"))?;
+    request
+        .headers()
+        .append("authorization", b"Bearer mine")
+        .map_err(|error| format!("no header: {error:?}"))?;
     Ok("changed".to_owned())
 }
 

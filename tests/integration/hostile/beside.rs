@@ -1,5 +1,6 @@
-//! One attack beside a victim: another tenant's ordinary run of the bundled component, in the same engine and on the same
-//! thread, with its own CRM and token. It runs again and again until the attack is over, and every run has to be as if it were alone.
+//! One attack beside a victim: another tenant's ordinary run of the bundled component, in the same
+//! engine and on the same thread, with its own CRM and token. It runs again and again until the
+//! attack is over, and every run has to be as if it were alone.
 
 use super::Log;
 use crm_simulator::{Config, Simulator, Token};
@@ -60,7 +61,9 @@ impl Host {
             ..EngineConfig::default()
         };
         let engine = Engine::new(engine).unwrap();
-        let load = async |file| Arc::new(Component::describe(engine.load_file(file).unwrap()).await.unwrap());
+        let load = async |file| {
+            Arc::new(Component::describe(engine.load_file(file).unwrap()).await.unwrap())
+        };
         Host { guest: load(file).await, bundled: load(component_file()).await }
     }
 }
@@ -94,25 +97,43 @@ impl Victim {
         let number = self.runs.get();
         let name = |n: usize| format!("Run {number} {n}");
         let mut csv = "hs_object_id,firstname\n".to_owned();
-        (0..UPDATED).for_each(|n| csv.push_str(&format!("{},{}\n", Provider::HubSpot.id(n), name(n))));
+        (0..UPDATED)
+            .for_each(|n| csv.push_str(&format!("{},{}\n", Provider::HubSpot.id(n), name(n))));
         let untouched: Vec<String> = (UPDATED..HELD).map(|n| self.crm.first_name(n)).collect();
         self.crm.simulator.world().clear_log();
 
         let confirmed = self.crm.confirm(&csv).await;
         let pacer = self.crm.bench.link(OTHER_TOKEN).unwrap().pacer;
-        let link = self.crm.bench.link_with(OTHER_TOKEN, pacer, TransportLimits::default()).unwrap();
+        let link =
+            self.crm.bench.link_with(OTHER_TOKEN, pacer, TransportLimits::default()).unwrap();
         let report = self.crm.bench.run(&confirmed, link, StopSignal::new(), |_| {}).await.unwrap();
 
         assert!(report.ok(), "{report:?}");
-        assert_eq!((report.counts.updated, report.requests, report.refused), (UPDATED as u64, REQUESTS, 0), "{report:?}");
+        assert_eq!(
+            (report.counts.updated, report.requests, report.refused),
+            (UPDATED as u64, REQUESTS, 0),
+            "{report:?}"
+        );
         for n in 0..UPDATED {
             assert_eq!(self.crm.first_name(n), name(n));
         }
         assert_eq!((UPDATED..HELD).map(|n| self.crm.first_name(n)).collect::<Vec<_>>(), untouched);
         let world = self.crm.simulator.world();
-        assert_eq!((world.requests.len() as u64, world.writes.len(), world.throttled), (REQUESTS, UPDATED, 0), "{:?}", world.requests);
+        assert_eq!(
+            (world.requests.len() as u64, world.writes.len(), world.throttled),
+            (REQUESTS, UPDATED, 0),
+            "{:?}",
+            world.requests
+        );
         let authorization = format!("Bearer {OTHER_TOKEN}");
-        assert!(world.requests.iter().all(|request| request.header("authorization") == Some(&authorization)), "{:?}", world.requests);
+        assert!(
+            world
+                .requests
+                .iter()
+                .all(|request| request.header("authorization") == Some(&authorization)),
+            "{:?}",
+            world.requests
+        );
         self.runs.set(number + 1);
     }
 }
@@ -130,11 +151,17 @@ fn names(crm: &Crm) -> Vec<String> {
     (0..10).map(|n| crm.first_name(n)).collect()
 }
 
-/// Attacks beside a victim, and looks at everybody's records afterwards. The first three contacts are those of the attacker's plan.
-pub(super) async fn beside_a_victim<T>(host: &Host, attack: Attack, attacking: impl AsyncFnOnce(&mut Scene) -> T) -> T {
+/// Attacks beside a victim, and looks at everybody's records afterwards. The first three contacts
+/// are those of the attacker's plan.
+pub(super) async fn beside_a_victim<T>(
+    host: &Host,
+    attack: Attack,
+    attacking: impl AsyncFnOnce(&mut Scene) -> T,
+) -> T {
     let victim = Victim::next_to(host).await;
     let elsewhere = Simulator::start(config(0)).await.unwrap();
-    let provider = if matches!(attack, Attack::Jobs(_)) { Provider::Salesforce } else { Provider::HubSpot };
+    let provider =
+        if matches!(attack, Attack::Jobs(_)) { Provider::Salesforce } else { Provider::HubSpot };
     let url = format!("{}/crm/v3/objects/contacts/batch/update", victim.base_url());
     let needle: String = TOKEN.chars().rev().collect();
     let more = json!({
@@ -144,10 +171,12 @@ pub(super) async fn beside_a_victim<T>(host: &Host, attack: Attack, attacking: i
     let before = names(&crm);
     let mut scene = Scene { attack, crm, elsewhere, log: Log::default() };
     let writer = scene.log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
     let over = Cell::new(false);
     let (ended, ()) = {
-        // Requests are sent from tasks of the same thread, so that the log of this test is this test's.
+        // Requests are sent from tasks of the same thread, so that the log of this test is this
+        // test's.
         let _default = tracing::subscriber::set_default(subscriber);
         let attacked = async {
             let asked = Instant::now();
@@ -166,12 +195,18 @@ pub(super) async fn beside_a_victim<T>(host: &Host, attack: Attack, attacking: i
     let (before_outside, after) = (&before[3..], names(&scene.crm));
     assert_eq!(&after[3..], before_outside, "{name}: a record that nobody confirmed");
     for (n, now) in after[..3].iter().enumerate() {
-        assert!(*now == before[n] || *now == format!("new {}", n + 1), "{name}: record {n} holds {now}");
+        assert!(
+            *now == before[n] || *now == format!("new {}", n + 1),
+            "{name}: record {n} holds {now}"
+        );
     }
     let world = scene.crm.simulator.world();
     for write in &world.writes {
-        let planned = (0..3).find(|n| write.id == provider.id(*n)).unwrap_or_else(|| panic!("{name}: {write:?}"));
-        let (row, value) = (planned + 1, |text: &str| Value::from(format!("{text}{}", planned + 1)));
+        let planned = (0..3)
+            .find(|n| write.id == provider.id(*n))
+            .unwrap_or_else(|| panic!("{name}: {write:?}"));
+        let (row, value) =
+            (planned + 1, |text: &str| Value::from(format!("{text}{}", planned + 1)));
         let confirmed = match provider {
             Provider::HubSpot => json!({"firstname": format!("new {row}")}),
             Provider::Salesforce => json!({"FirstName": value("new "), "Title": value("t")}),
@@ -181,13 +216,26 @@ pub(super) async fn beside_a_victim<T>(host: &Host, attack: Attack, attacking: i
     let bearer = format!("Bearer {TOKEN}");
     for request in &world.requests {
         assert_eq!(request.header("authorization"), Some(bearer.as_str()), "{name}");
-        assert!(request.header("user-agent").is_some_and(|agent| agent.starts_with("reverse-sync/")), "{name}: {request:?}");
-        for lost in ["x-http-method-override", "transfer-encoding", "upgrade", "expect", "trailer", "cookie"] {
+        assert!(
+            request.header("user-agent").is_some_and(|agent| agent.starts_with("reverse-sync/")),
+            "{name}: {request:?}"
+        );
+        for lost in [
+            "x-http-method-override",
+            "transfer-encoding",
+            "upgrade",
+            "expect",
+            "trailer",
+            "cookie",
+        ] {
             assert_eq!(request.header(lost), None, "{name}");
         }
     }
     assert_eq!(scene.elsewhere.connections(), 0, "{name}");
     let log = scene.log.text();
-    assert!(!log.contains(TOKEN) && !log.contains(OTHER_TOKEN) && !log.contains('\u{1b}'), "{name}: {log}");
+    assert!(
+        !log.contains(TOKEN) && !log.contains(OTHER_TOKEN) && !log.contains('\u{1b}'),
+        "{name}: {log}"
+    );
     ended
 }

@@ -1,7 +1,9 @@
 //! How each attack ends. Each `match` has an arm for each attack: one without does not compile.
 
 use crm_simulator::Fault;
-use hostile_attacks::{Attack, Costs, Jobs, Outcomes, Planning, Requests, Surroundings, Verifying, Wire};
+use hostile_attacks::{
+    Attack, Costs, Jobs, Outcomes, Planning, Requests, Surroundings, Verifying, Wire,
+};
 use reverse_sync_tests::crm::TOKEN;
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ pub(super) enum Ends {
     Plans(u64),
     /// The run stops, nothing counts as updated, and its message says this.
     Stops(&'static str),
-    /// The run ends; so many changes have failed, so many are unknown with this code, and none ended well.
+    /// The run ends; so many changes have failed, so many are unknown with this code, and none
+    /// ended well.
     Runs { failed: u64, unknown: u64, code: &'static str },
     /// The check of what was written fails; the error says this.
     NoCheck(&'static str),
@@ -42,7 +45,17 @@ pub(super) struct Expected {
 
 impl Expected {
     fn with(ends: Ends) -> Expected {
-        Expected { ends, logs: "", refused: 0, requests: 0, writes: 0, rows: 3, fault: None, deadline: None, first: None }
+        Expected {
+            ends,
+            logs: "",
+            refused: 0,
+            requests: 0,
+            writes: 0,
+            rows: 3,
+            fault: None,
+            deadline: None,
+            first: None,
+        }
     }
 
     fn after(self, requests: usize, writes: usize) -> Expected {
@@ -101,22 +114,32 @@ fn planning(attack: Planning) -> Expected {
     let nothing_leaves = || no_plan("HttpRequestDenied");
     match attack {
         Planning::Twice => no_plan("row 1 was decided twice"),
-        Planning::Lose => no_plan("1 rows were read and neither planned nor skipped, the first is row 1"),
+        Planning::Lose => {
+            no_plan("1 rows were read and neither planned nor skipped, the first is row 1")
+        }
         Planning::Invent | Planning::SkipNoRow => no_plan("was decided before it was read"),
         Planning::Descend => no_plan("changes have to ascend"),
-        Planning::Smuggle | Planning::FieldTwice | Planning::FieldEscaped | Planning::NoField | Planning::RawControl => no_change(),
+        Planning::Smuggle
+        | Planning::FieldTwice
+        | Planning::FieldEscaped
+        | Planning::NoField
+        | Planning::RawControl => no_change(),
         Planning::SmuggleBefore => no_change(),
         Planning::BadId | Planning::NulId | Planning::PathId | Planning::LongId => no_id(),
         // Both claim the record, and which of them is right nobody can tell.
         Planning::SameId => Expected::with(Ends::Plans(0)),
-        Planning::Uneven | Planning::Offsets | Planning::SplitCharacter | Planning::ReasonLong => unfit(),
+        Planning::Uneven | Planning::Offsets | Planning::SplitCharacter | Planning::ReasonLong => {
+            unfit()
+        }
         Planning::FlagLong => no_plan("it flagged rows in more than 1000 bytes"),
         Planning::ErrorLong => no_plan("xxx"),
         Planning::Reasons => unfit().rows(101),
         Planning::Repaint => Expected::with(Ends::Plans(3)),
         Planning::Spin | Planning::PushNothing | Planning::SkipNothing => spun(),
         Planning::Remarks | Planning::Guards | Planning::Columns => too_long(),
-        Planning::FlagOften | Planning::FlagUnread => no_plan("more than 16 times as many as it has"),
+        Planning::FlagOften | Planning::FlagUnread => {
+            no_plan("more than 16 times as many as it has")
+        }
         Planning::EatMemory => no_plan("memory allocation"),
         Planning::Panic => no_plan("a guest that panics"),
         Planning::Write | Planning::Read | Planning::OtherHost => nothing_leaves(),
@@ -132,16 +155,31 @@ fn requests(attack: Requests) -> Expected {
     match attack {
         Requests::Create => refused("no granted capability covers POST /crm/v3/objects/contacts"),
         Requests::Delete => refused("no granted capability covers DELETE"),
-        Requests::Archive => refused("no granted capability covers POST /crm/v3/objects/contacts/batch/archive"),
-        Requests::OtherObject => refused("no granted capability covers POST /crm/v3/objects/companies"),
-        Requests::Upsert | Requests::Put | Requests::ReadOtherObject | Requests::ReadAll | Requests::ReadSearch => not_granted(),
-        Requests::DotSegments | Requests::EncodedDots | Requests::EncodedId | Requests::DoubleSlash => not_granted(),
+        Requests::Archive => {
+            refused("no granted capability covers POST /crm/v3/objects/contacts/batch/archive")
+        }
+        Requests::OtherObject => {
+            refused("no granted capability covers POST /crm/v3/objects/companies")
+        }
+        Requests::Upsert
+        | Requests::Put
+        | Requests::ReadOtherObject
+        | Requests::ReadAll
+        | Requests::ReadSearch => not_granted(),
+        Requests::DotSegments
+        | Requests::EncodedDots
+        | Requests::EncodedId
+        | Requests::DoubleSlash => not_granted(),
         Requests::TrailingSlash | Requests::UpperCase => not_granted(),
         Requests::OtherHost => refused("requests may go to"),
         Requests::OtherId => refused("record 492564112142 is not among the confirmed changes"),
         Requests::SettledId | Requests::ReadOutside => not_in_hand(),
         Requests::OtherField | Requests::OtherValue | Requests::SwappedValues => other_values(),
-        Requests::IdProperty | Requests::MoreMembers | Requests::Space | Requests::ByteOrderMark | Requests::NoRecord => other_form(),
+        Requests::IdProperty
+        | Requests::MoreMembers
+        | Requests::Space
+        | Requests::ByteOrderMark
+        | Requests::NoRecord => other_form(),
         Requests::SameIdTwice => refused("is named twice"),
         Requests::EscapedId => refused("expected a record id"),
         Requests::SecondDocument => refused("the body goes on after its template ended"),
@@ -155,13 +193,17 @@ fn requests(attack: Requests) -> Expected {
         Requests::OriginalUrl => refused("the header `x-original-url` is not granted"),
         Requests::Expect => refused("the header `expect` is not granted"),
         Requests::Query => refused("the query key `archived` is not granted"),
-        Requests::FollowRedirect => refused("requests may go to").after(1, 0).fault(Fault::Status(307)),
+        Requests::FollowRedirect => {
+            refused("requests may go to").after(1, 0).fault(Fault::Status(307))
+        }
     }
 }
 
 fn wire(attack: Wire) -> Expected {
     match attack {
-        Wire::HostHeader | Wire::TransferEncoding | Wire::Connection => stops("no header: HeaderError::Forbidden"),
+        Wire::HostHeader | Wire::TransferEncoding | Wire::Connection => {
+            stops("no header: HeaderError::Forbidden")
+        }
         Wire::LineInHeader => stops("no header: HeaderError::InvalidSyntax"),
         Wire::LateHeaders => stops("no header: HeaderError::Immutable"),
         Wire::HugeHeader | Wire::ManyHeaders => stops("total size of fields exceeds limit"),
@@ -185,7 +227,9 @@ fn wire(attack: Wire) -> Expected {
 
 fn outcomes(attack: Outcomes) -> Expected {
     match attack {
-        Outcomes::ClaimUpdated | Outcomes::ClaimUnchanged | Outcomes::ClaimDrifted => runs(0, 3, "no_evidence"),
+        Outcomes::ClaimUpdated | Outcomes::ClaimUnchanged | Outcomes::ClaimDrifted => {
+            runs(0, 3, "no_evidence")
+        }
         Outcomes::ClaimRead => runs(0, 3, "no_evidence").after(1, 0),
         Outcomes::ClaimUntouched => runs(0, 3, "no_evidence").after(2, 1),
         Outcomes::ClaimRefused => runs(0, 3, "no_evidence").after(1, 0).fault(Fault::Status(400)),
@@ -208,19 +252,30 @@ fn costs(attack: Costs) -> Expected {
     match attack {
         Costs::ManyAtOnce => stops("100 answers").after(100, 0),
         // It waits for itself.
-        Costs::HoardAnswers => Expected { deadline: Some(Duration::from_secs(1)), ..stops("its deadline").after(32, 0) },
+        Costs::HoardAnswers => Expected {
+            deadline: Some(Duration::from_secs(1)),
+            ..stops("its deadline").after(32, 0)
+        },
         Costs::HoardRequests | Costs::HoardPollables => stops("table"),
         Costs::HoardBodies => stops("in 20 bodies"),
         Costs::HoardMethods | Costs::HoardHosts => stops("0 kept"),
         Costs::Hoard => stops("without reporting").rows(70_000),
-        Costs::Spin | Costs::PushNothing | Costs::NextNothing | Costs::SpinAsking | Costs::Chatter => spun(),
+        Costs::Spin
+        | Costs::PushNothing
+        | Costs::NextNothing
+        | Costs::SpinAsking
+        | Costs::Chatter => spun(),
         Costs::PollMuch => stops("store handle limit exceeded"),
         Costs::ManyProblems => stops("20000 problems of 3 rows"),
         Costs::SameBytes | Costs::SameBytesInError => stops("fuel"),
         Costs::ErrorLong => stops("xxx"),
-        Costs::RefusedOften => Expected { refused: 30, logs: "they are counted", ..stops("30 refused") },
+        Costs::RefusedOften => {
+            Expected { refused: 30, logs: "they are counted", ..stops("30 refused") }
+        }
         Costs::RandomBytes => stops("exceeds limit"),
-        Costs::Sleep => Expected { deadline: Some(Duration::from_millis(300)), ..stops("its deadline") },
+        Costs::Sleep => {
+            Expected { deadline: Some(Duration::from_millis(300)), ..stops("its deadline") }
+        }
         Costs::EatMemory => stops("memory allocation"),
         Costs::Recurse => stops("stack"),
     }
@@ -233,9 +288,9 @@ fn surroundings(attack: Surroundings) -> Expected {
         Surroundings::Files => stops("nothing to see"),
         // The write went out with the token; it finds its own control, and not that.
         Surroundings::ScanMemory => stops("200 found=false control=true 14").after(1, 1),
-        Surroundings::EchoedToken => {
-            stops("refused ErrorCode::HttpProtocolError").after(1, 0).fault(Fault::WrongBody(format!("you sent {TOKEN}")))
-        }
+        Surroundings::EchoedToken => stops("refused ErrorCode::HttpProtocolError")
+            .after(1, 0)
+            .fault(Fault::WrongBody(format!("you sent {TOKEN}"))),
         Surroundings::CarriedOver => stops("1 calls"),
         Surroundings::Exit => stops("exit"),
         Surroundings::Trap => stops("unreachable"),
@@ -246,11 +301,18 @@ fn jobs(attack: Jobs) -> Expected {
     let opened = |logs| refused(logs).after(1, 0);
     let other_values = || opened("are not the confirmed values");
     match attack {
-        Jobs::OtherValue | Jobs::SwappedColumns | Jobs::SwappedRows | Jobs::Clears | Jobs::Unquoted | Jobs::Formula => other_values(),
+        Jobs::OtherValue
+        | Jobs::SwappedColumns
+        | Jobs::SwappedRows
+        | Jobs::Clears
+        | Jobs::Unquoted
+        | Jobs::Formula => other_values(),
         Jobs::ExtraColumn => other_values(),
         Jobs::ExtraRow => opened("is not among the confirmed changes in hand"),
         Jobs::Twice => opened("is named twice"),
-        Jobs::FieldLeftOut | Jobs::OtherField => opened("the confirmed field `Title` has no column"),
+        Jobs::FieldLeftOut | Jobs::OtherField => {
+            opened("the confirmed field `Title` has no column")
+        }
         Jobs::ColumnTwice => opened("the column `Title` is there twice"),
         Jobs::LineEnds => opened("expected the end of the header"),
         Jobs::BlankLine => opened("expected a row that begins with a record id"),
@@ -259,9 +321,15 @@ fn jobs(attack: Jobs) -> Expected {
         Jobs::OtherJob | Jobs::ReadOtherJob => opened("is no job that this run has opened"),
         Jobs::CloseWords | Jobs::AbortWords => refused("not in the granted form").after(2, 0),
         Jobs::OpenDelete | Jobs::OpenInsert => refused("not in the granted form"),
-        Jobs::RecalledJob => Expected { first: Some("on with the second attempt"), ..refused("is no job that this run has opened") },
-        // The ninth upload does not leave; its job stays open and does nothing. Eight times three records.
-        Jobs::Again => Expected { refused: 1, logs: "was written already", ..stops("8 uploads").after(25, 24) },
+        Jobs::RecalledJob => Expected {
+            first: Some("on with the second attempt"),
+            ..refused("is no job that this run has opened")
+        },
+        // The ninth upload does not leave; its job stays open and does nothing. Eight times three
+        // records.
+        Jobs::Again => {
+            Expected { refused: 1, logs: "was written already", ..stops("8 uploads").after(25, 24) }
+        }
         Jobs::ClaimUploaded => runs(0, 3, "no_evidence").after(2, 0),
         Jobs::ClaimClosed => runs(0, 3, "no_evidence").after(13, 3),
     }

@@ -1,5 +1,5 @@
-//! A component that breaks the rules, and the host that holds. Every attack ends as [`expected`] beside a victim ([`table`]); what
-//! takes more than that to see is here.
+//! A component that breaks the rules, and the host that holds. Every attack ends as [`expected`]
+//! beside a victim ([`table`]); what takes more than that to see is here.
 
 mod beside;
 mod expected;
@@ -45,9 +45,11 @@ async fn attack(crm: &Crm) -> (Report, String) {
 async fn attack_with(crm: &Crm, csv: &str) -> (Report, String) {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
     let report = {
-        // Requests are sent from tasks of the same thread, so that the log of this test is this test's.
+        // Requests are sent from tasks of the same thread, so that the log of this test is this
+        // test's.
         let _default = tracing::subscriber::set_default(subscriber);
         crm.run(csv).await
     };
@@ -77,12 +79,17 @@ impl Write for Log {
 async fn an_account_that_is_more_than_a_fixed_path_is_not_asked_for() {
     let simulator = Simulator::start(config(3)).await.unwrap();
     let config_json = json!({"provider_id_field": "hs_object_id", "source_id": "src_1"});
-    let bench = Bench::new(hostile_guest().await, &simulator.base_url(), "asking_dest", config_json).unwrap();
+    let bench =
+        Bench::new(hostile_guest().await, &simulator.base_url(), "asking_dest", config_json)
+            .unwrap();
     let records = RecordSource::of(vec![], RecordOptions::default()).unwrap();
     let asking = Asking::Metadata(bench.link(TOKEN).unwrap());
     let error = bench.plan_asking(asking, Box::new(records), vec![]).await.unwrap_err().to_string();
     // Nor can a destination be set up with it.
-    let checked = planner::check_config(&bench.component, &bench.destination, &bench.grant, &bench.base_url).await.unwrap_err();
+    let checked =
+        planner::check_config(&bench.component, &bench.destination, &bench.grant, &bench.base_url)
+            .await
+            .unwrap_err();
     for error in [error, checked.to_string()] {
         assert!(error.contains("no host grants") && error.contains("without a query"), "{error}");
     }
@@ -121,7 +128,8 @@ async fn jobs_have_to_be_granted_by_name() {
     assert!(report.refused == 1 && log.contains("no granted capability covers POST"), "{log}");
     assert_eq!(crm.requests(), Vec::<String>::new());
     // A job alone is nothing that anybody grants.
-    crm.bench.grant.allowed = Allowed::Only(vec!["run POST /services/data/v67.0/jobs/ingest".to_owned()]);
+    crm.bench.grant.allowed =
+        Allowed::Only(vec!["run POST /services/data/v67.0/jobs/ingest".to_owned()]);
     let error = crm.try_plan(&contacts()).await.unwrap_err().to_string();
     assert!(error.contains("a job without an upload"), "{error}");
 }
@@ -142,7 +150,8 @@ async fn no_write_leaves_while_planning_online() {
     let elsewhere = Simulator::start(config(0)).await.unwrap();
     for name in ["plan_write", "plan_other_host"] {
         let crm = crm(name, json!({"url": elsewhere.base_url()})).await;
-        let error = crm.try_plan_asking(Asking::Records(crm.link()), CSV).await.unwrap_err().to_string();
+        let error =
+            crm.try_plan_asking(Asking::Records(crm.link()), CSV).await.unwrap_err().to_string();
         assert!(error.contains("HttpRequestDenied"), "{name}: {error}");
         assert_eq!((crm.requests(), elsewhere.connections()), (vec![], 0), "{name}");
     }
@@ -171,7 +180,16 @@ async fn verify(crm: &Crm) -> (Result<(), VerifyError>, Vec<Holding>) {
     let mut all = Ranges::default();
     all.add(0, 2);
     let component = &crm.bench.component;
-    let verified = verify::verify(component, &crm.bench.grant, &plan, all, crm.link(), StopSignal::new(), show).await;
+    let verified = verify::verify(
+        component,
+        &crm.bench.grant,
+        &plan,
+        all,
+        crm.link(),
+        StopSignal::new(),
+        show,
+    )
+    .await;
     let seen = seen.lock().unwrap().clone();
     (verified, seen)
 }
@@ -186,7 +204,10 @@ async fn no_write_leaves_while_verifying() {
 
 #[tokio::test]
 async fn lies_about_what_the_crm_holds_are_worth_nothing() {
-    assert!(matches!(verify(&crm("verify_nothing", json!({})).await).await.0, Err(VerifyError::Unread(3))));
+    assert!(matches!(
+        verify(&crm("verify_nothing", json!({})).await).await.0,
+        Err(VerifyError::Unread(3))
+    ));
     let error = verify(&crm("verify_other_row", json!({})).await).await.0.unwrap_err().to_string();
     assert!(error.contains("not in hand"), "{error}");
     let (verified, holdings) = verify(&crm("verify_lie", json!({})).await).await;
@@ -200,16 +221,27 @@ async fn what_was_written_is_not_written_again_and_has_not_failed() {
     let crm = crm_of("written_again").await;
     let (report, log) = attack(&crm).await;
     let said = report.stopped.unwrap().message;
-    assert!(said.starts_with("Ok(\"200\") then refused") && log.contains("was written already"), "{said}: {log}");
+    assert!(
+        said.starts_with("Ok(\"200\") then refused") && log.contains("was written already"),
+        "{said}: {log}"
+    );
     assert_eq!(crm.simulator.world().writes.len(), 1);
     let crm = crm_of("written_and_failed").await;
     let report = crm.run(CSV).await;
     assert_eq!((report.counts.failed, report.counts.unknown), (2, 1));
-    assert!(problems(&report).iter().any(|(ending, problem)| *ending == Ending::Unknown && problem.code == "acknowledged"));
+    assert!(
+        problems(&report)
+            .iter()
+            .any(|(ending, problem)| *ending == Ending::Unknown && problem.code == "acknowledged")
+    );
     // An answer about several may be about others of them.
     let crm = crm_of("written_often").await;
     let (report, log) = attack(&crm).await;
-    assert_eq!((report.stopped.unwrap().message.as_str(), crm.simulator.world().writes.len()), ("8 answers", 8), "{log}");
+    assert_eq!(
+        (report.stopped.unwrap().message.as_str(), crm.simulator.world().writes.len()),
+        ("8 answers", 8),
+        "{log}"
+    );
 }
 
 /// What a host gives one instance, by default.
@@ -223,9 +255,12 @@ async fn a_guest_that_opens_many_requests_at_once_has_a_few_of_them_under_way() 
     let report = crm.run(CSV).await;
     assert_eq!(report.stopped.unwrap().message, "100 answers", "those beyond wait; none is lost");
     let world = crm.simulator.world();
-    // Each is running for so long at least from when it came in: all that come within that time are running together.
+    // Each is running for so long at least from when it came in: all that come within that time are
+    // running together.
     let came: Vec<u64> = world.requests.iter().map(|request| request.at_ms).collect();
-    let together = came.iter().map(|first| came.iter().filter(|at| (*first..*first + LATENCY - 1).contains(at)).count());
+    let together = came
+        .iter()
+        .map(|first| came.iter().filter(|at| (*first..*first + LATENCY - 1).contains(at)).count());
     let most = together.max().unwrap();
     assert!((2..=BUDGET).contains(&most), "{most} at once");
 }
@@ -274,8 +309,15 @@ async fn refusals_are_counted_and_only_the_first_ones_are_logged() {
 async fn an_engine_has_as_many_instances_as_it_may_wherever_they_live() {
     for allocation in [Allocation::Pooled, Allocation::OnDemand] {
         let engine = EngineConfig { allocation, max_instances: 1, ..EngineConfig::default() };
-        let component = Arc::new(load(Path::new(hostile_guest_component::FILE), engine).await.unwrap());
-        let mut crm = Crm::of(Arc::clone(&component), Provider::HubSpot, config(10), json!({"attack": "sleep"})).await;
+        let component =
+            Arc::new(load(Path::new(hostile_guest_component::FILE), engine).await.unwrap());
+        let mut crm = Crm::of(
+            Arc::clone(&component),
+            Provider::HubSpot,
+            config(10),
+            json!({"attack": "sleep"}),
+        )
+        .await;
         crm.bench.component = Arc::new(component.with_deadline(Duration::from_secs(1)));
         let confirmed = crm.confirm(CSV).await;
         let another = async {
@@ -297,7 +339,11 @@ async fn a_report_says_how_much_memory_the_component_had() {
     let modest = report.peak_memory;
     assert!((64 << 10..4 << 20).contains(&modest), "{modest}");
     let report = crm("eat_memory", json!({})).await.run(CSV).await;
-    assert!((6 << 20..=8 << 20).contains(&report.peak_memory), "up to its limit: {}", report.peak_memory);
+    assert!(
+        (6 << 20..=8 << 20).contains(&report.peak_memory),
+        "up to its limit: {}",
+        report.peak_memory
+    );
 }
 
 #[tokio::test]
@@ -305,7 +351,11 @@ async fn the_token_is_nowhere_in_the_guests_memory() {
     let needle: String = TOKEN.chars().rev().collect();
     let crm = crm("scan_memory", json!({"reversed_needle": needle})).await;
     let report = crm.run(CSV).await;
-    // The write went out with the token; the guest that sent it searched all of its memory. It finds its own control.
+    // The write went out with the token; the guest that sent it searched all of its memory. It
+    // finds its own control.
     assert_eq!(report.stopped.unwrap().message, "200 found=false control=true 14");
-    assert_eq!(crm.simulator.world().requests[0].header("authorization"), Some("Bearer test-token"));
+    assert_eq!(
+        crm.simulator.world().requests[0].header("authorization"),
+        Some("Bearer test-token")
+    );
 }

@@ -6,7 +6,9 @@ use super::{
     verify,
 };
 use crm_simulator::Rule;
-use hostile_attacks::{Attack, Costs, Jobs, Outcomes, Planning, Requests, Surroundings, Verifying, Wire};
+use hostile_attacks::{
+    Attack, Costs, Jobs, Outcomes, Planning, Requests, Surroundings, Verifying, Wire,
+};
 use reverse_sync::{engine::Allocation, journal::Ending, verify::Holding};
 use reverse_sync_tests::crm::problems;
 use std::sync::Arc;
@@ -63,20 +65,44 @@ async fn ends_as(scene: &mut Scene, expected: &Expected) {
     let csv = scene.crm.new_names(expected.rows);
     match &expected.ends {
         Ends::NoPlan(says) => {
-            let error = scene.crm.try_plan(&csv).await.map(|plan| plan.header().clone()).unwrap_err().to_string();
+            let error = scene
+                .crm
+                .try_plan(&csv)
+                .await
+                .map(|plan| plan.header().clone())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(says) && error.len() < SHORT, "{name}: {error}");
-            assert_eq!(std::fs::read_dir(scene.crm.bench.plans_dir()).unwrap().count(), 0, "{name}: something was kept");
+            assert_eq!(
+                std::fs::read_dir(scene.crm.bench.plans_dir()).unwrap().count(),
+                0,
+                "{name}: something was kept"
+            );
         }
-        Ends::Plans(changes) => assert_eq!(scene.crm.plan(&csv).await.header().writable, *changes, "{name}"),
+        Ends::Plans(changes) => {
+            assert_eq!(scene.crm.plan(&csv).await.header().writable, *changes, "{name}")
+        }
         Ends::Stops(says) => {
             let confirmed = scene.crm.confirm(&csv).await;
             if let Some(first) = expected.first {
-                assert_eq!(scene.crm.run_confirmed(&confirmed).await.stopped.unwrap().message, first, "{name}");
+                assert_eq!(
+                    scene.crm.run_confirmed(&confirmed).await.stopped.unwrap().message,
+                    first,
+                    "{name}"
+                );
             }
             let report = scene.crm.run_confirmed(&confirmed).await;
             let stopped = report.stopped.as_ref().unwrap_or_else(|| panic!("{name}: {report:?}"));
-            assert!(stopped.message.contains(says) && stopped.message.len() < SHORT, "{name}: {stopped:?}\n{}", scene.log.text());
-            assert_eq!((report.refused, report.requests, report.counts.updated), (expected.refused, expected.requests as u64, 0), "{name}");
+            assert!(
+                stopped.message.contains(says) && stopped.message.len() < SHORT,
+                "{name}: {stopped:?}\n{}",
+                scene.log.text()
+            );
+            assert_eq!(
+                (report.refused, report.requests, report.counts.updated),
+                (expected.refused, expected.requests as u64, 0),
+                "{name}"
+            );
         }
         Ends::Runs { failed, unknown, code } => {
             let report = scene.crm.run(&csv).await;
@@ -86,8 +112,15 @@ async fn ends_as(scene: &mut Scene, expected: &Expected) {
                 (*failed, *unknown, 0),
                 "{name}"
             );
-            assert_eq!((report.pending, &report.stopped, report.refused), (0, &None, expected.refused), "{name}");
-            let coded = problems(&report).iter().filter(|(ending, problem)| *ending == Ending::Unknown && problem.code == *code).count();
+            assert_eq!(
+                (report.pending, &report.stopped, report.refused),
+                (0, &None, expected.refused),
+                "{name}"
+            );
+            let coded = problems(&report)
+                .iter()
+                .filter(|(ending, problem)| *ending == Ending::Unknown && problem.code == *code)
+                .count();
             assert_eq!(coded as u64, *unknown, "{name}: {:?}", problems(&report));
             assert!(!report.ok(), "{name}");
         }

@@ -28,10 +28,11 @@ pub struct Config {
     pub hubspot_search_limit: u32,
     /// Salesforce: calls a day (B8).
     pub salesforce_daily: u64,
-    /// HubSpot: how long an access token lives that its endpoint gives out, in milliseconds; `expires_in` says it in whole
-    /// seconds (A10).
+    /// HubSpot: how long an access token lives that its endpoint gives out, in milliseconds;
+    /// `expires_in` says it in whole seconds (A10).
     pub hubspot_token_ms: u64,
-    /// Salesforce: how long a session lives, in milliseconds. Its endpoint does not say it (B10: the org's timeout policy).
+    /// Salesforce: how long a session lives, in milliseconds. Its endpoint does not say it (B10:
+    /// the org's timeout policy).
     pub salesforce_session_ms: u64,
     /// The OAuth client of both.
     pub client_id: String,
@@ -41,7 +42,8 @@ pub struct Config {
     pub oauth_account: u64,
     /// Salesforce: the user for whom assertions are accepted.
     pub salesforce_user: String,
-    /// Salesforce: the certificate that assertions are checked with, in PEM form; without one none is accepted.
+    /// Salesforce: the certificate that assertions are checked with, in PEM form; without one none
+    /// is accepted.
     pub salesforce_certificate: Option<String>,
     /// What the facts leave open.
     pub switches: Switches,
@@ -91,7 +93,8 @@ pub struct Token {
     /// When they began to count, in milliseconds since the simulator started.
     #[serde(default)]
     pub since_ms: u64,
-    /// HubSpot: the account that it opens. All accounts hold the same records here, as far as ids go: that is the danger.
+    /// HubSpot: the account that it opens. All accounts hold the same records here, as far as ids
+    /// go: that is the danger.
     #[serde(default = "portal_id")]
     pub portal_id: u64,
     /// Salesforce: the org that it opens.
@@ -127,7 +130,8 @@ impl Token {
         }
     }
 
-    /// The same of another account: the n-th, counted from 1, which is the one that tokens have otherwise.
+    /// The same of another account: the n-th, counted from 1, which is the one that tokens have
+    /// otherwise.
     pub fn of_account(self, number: u64) -> Token {
         let before = number.saturating_sub(1);
         Token { portal_id: PORTAL_ID + before, organization_id: record_id("00D", before), ..self }
@@ -138,7 +142,8 @@ impl Token {
     }
 }
 
-/// What the facts leave open ("unverified" or "inferred" in crm-apis), each with the likelier answer as its default.
+/// What the facts leave open ("unverified" or "inferred" in crm-apis), each with the likelier
+/// answer as its default.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Switches {
@@ -150,22 +155,27 @@ pub struct Switches {
     pub hubspot_old_scope_shape: bool,
     /// HubSpot: 404 bodies carry a category (A7: often missing).
     pub hubspot_404_category: bool,
-    /// HubSpot: a lifecycle stage that moves backwards is an error; otherwise it is ignored (A8, unverified).
+    /// HubSpot: a lifecycle stage that moves backwards is an error; otherwise it is ignored (A8,
+    /// unverified).
     pub hubspot_backwards_is_error: bool,
-    /// HubSpot: the errors of a 207 have `links` and `errors`. Its OpenAPI documents demand them (`StandardError`), recorded traffic has
-    /// neither (A5).
+    /// HubSpot: the errors of a 207 have `links` and `errors`. Its OpenAPI documents demand them
+    /// (`StandardError`), recorded traffic has neither (A5).
     pub hubspot_207_has_links: bool,
-    /// HubSpot: a search with a negation (`NEQ`, `NOT_IN`, `NOT_CONTAINS_TOKEN`) finds records without a value, too (not documented).
+    /// HubSpot: a search with a negation (`NEQ`, `NOT_IN`, `NOT_CONTAINS_TOKEN`) finds records
+    /// without a value, too (not documented).
     pub hubspot_negation_finds_empty: bool,
     /// Both: who asks which account a token opens is answered 403.
     pub account_is_forbidden: bool,
     /// Salesforce: a locked row answers 500 on single records; otherwise 400 (B5: captures differ).
     pub salesforce_lock_is_500: bool,
-    /// Salesforce: one value that cannot be parsed refuses the whole collection; otherwise that record (B4, unverified).
+    /// Salesforce: one value that cannot be parsed refuses the whole collection; otherwise that
+    /// record (B4, unverified).
     pub salesforce_parse_error_refuses_all: bool,
-    /// Salesforce: one locked row fails every record of its collection; otherwise only itself (B5, a note whose reach is not clear).
+    /// Salesforce: one locked row fails every record of its collection; otherwise only itself (B5,
+    /// a note whose reach is not clear).
     pub salesforce_lock_fails_all: bool,
-    /// Salesforce: texts of a Bulk upload are trimmed as those of rows are (B9: the upload is not trimmed; what the field does is open).
+    /// Salesforce: texts of a Bulk upload are trimmed as those of rows are (B9: the upload is not
+    /// trimmed; what the field does is open).
     pub salesforce_bulk_trims: bool,
     /// Salesforce: a trigger puts `Title` in upper case after every write (B12).
     pub salesforce_trigger: bool,

@@ -57,7 +57,15 @@ pub struct Rule {
 
 impl Default for Rule {
     fn default() -> Self {
-        Rule { fault: Fault::Throttle, method: None, path: None, body: None, after: 0, times: u64::MAX, probability: 1.0 }
+        Rule {
+            fault: Fault::Throttle,
+            method: None,
+            path: None,
+            body: None,
+            after: 0,
+            times: u64::MAX,
+            probability: 1.0,
+        }
     }
 }
 
@@ -97,7 +105,10 @@ impl Rule {
     pub(crate) fn strikes(&mut self, request: &Request, chance: f64) -> bool {
         let fits = self.method.as_ref().is_none_or(|method| method == request.method.as_str())
             && self.path.as_ref().is_none_or(|path| request.target.contains(path.as_str()))
-            && self.body.as_ref().is_none_or(|text| String::from_utf8_lossy(&request.body).contains(text.as_str()));
+            && self
+                .body
+                .as_ref()
+                .is_none_or(|text| String::from_utf8_lossy(&request.body).contains(text.as_str()));
         if !fits {
             return false;
         }
@@ -116,11 +127,18 @@ impl Rule {
 /// A whole-request answer that needs no CRM to make.
 pub(crate) fn gateway(request: &Request, status: u16, html: bool) -> Answer {
     if html {
-        return Answer::text(status, "text/html", format!("<html><head><title>{status}</title></head><body>Bad gateway</body></html>"));
+        return Answer::text(
+            status,
+            "text/html",
+            format!("<html><head><title>{status}</title></head><body>Bad gateway</body></html>"),
+        );
     }
     if request.path().starts_with("/services/") {
         let code = if status == 503 { "SERVER_UNAVAILABLE" } else { "UNKNOWN_EXCEPTION" };
-        return Answer::json(status, &serde_json::json!([{"message": "internal error", "errorCode": code}]));
+        return Answer::json(
+            status,
+            &serde_json::json!([{"message": "internal error", "errorCode": code}]),
+        );
     }
     Answer::json(
         status,

@@ -1,5 +1,5 @@
-//! The simulator for other processes: `/_sim/…` shows records and requests, and switches faults. No token is needed, and
-//! nothing here is in the request log.
+//! The simulator for other processes: `/_sim/…` shows records and requests, and switches faults. No
+//! token is needed, and nothing here is in the request log.
 
 use crate::{
     Switches, World,
@@ -47,7 +47,10 @@ pub(crate) fn answer(world: &mut World, request: &Request) -> Answer {
             Err(error) => Answer::json(400, &json!({"error": error.to_string()})),
         },
         ("GET", ["hubspot", object, id]) => match world.hubspot.record(object, id) {
-            Some(record) => Answer::json(200, &json!({"properties": record.properties, "archived": record.archived})),
+            Some(record) => Answer::json(
+                200,
+                &json!({"properties": record.properties, "archived": record.archived}),
+            ),
             None => Answer::empty(404),
         },
         ("PUT", ["hubspot", object, id]) => {
@@ -64,9 +67,14 @@ pub(crate) fn answer(world: &mut World, request: &Request) -> Answer {
             world.hubspot.archive(object, id);
             Answer::empty(204)
         }
-        ("POST", ["hubspot", object, id, "merge", lost]) => Answer::json(200, &json!({"id": world.hubspot.merge(object, id, lost)})),
+        ("POST", ["hubspot", object, id, "merge", lost]) => {
+            Answer::json(200, &json!({"id": world.hubspot.merge(object, id, lost)}))
+        }
         ("GET", ["salesforce", object, id]) => match world.salesforce.record(object, id) {
-            Some(record) => Answer::json(200, &json!({"fields": record.fields, "deleted": record.deleted, "master": record.master})),
+            Some(record) => Answer::json(
+                200,
+                &json!({"fields": record.fields, "deleted": record.deleted, "master": record.master}),
+            ),
             None => Answer::empty(404),
         },
         ("PUT", ["salesforce", object, id]) => {

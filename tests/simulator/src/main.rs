@@ -6,7 +6,8 @@ use clap::Parser;
 use crm_simulator::{Config, Simulator, Token};
 use std::net::SocketAddr;
 
-/// HubSpot and Salesforce over real HTTP, for tests and demos. Prints its base URL as its first line.
+/// HubSpot and Salesforce over real HTTP, for tests and demos. Prints its base URL as its first
+/// line.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
@@ -25,7 +26,8 @@ struct Options {
     /// A token that is accepted; may be given several times
     #[arg(long = "token", default_value = "test-token")]
     tokens: Vec<String>,
-    /// Access tokens that the token endpoints give out live so long, in milliseconds [default: HubSpot 30 minutes, Salesforce 2 hours]
+    /// Access tokens that the token endpoints give out live so long, in milliseconds [default:
+    /// HubSpot 30 minutes, Salesforce 2 hours]
     #[arg(long)]
     token_lifetime_ms: Option<u64>,
     /// HubSpot: calls in a rolling window

@@ -25,14 +25,22 @@ impl Request {
     /// A query parameter, percent-decoded.
     pub(crate) fn query(&self, key: &str) -> Option<String> {
         let query = self.target.split_once('?')?.1;
-        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| decode(value))
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| decode(value))
     }
 
-    /// A list among the query parameters: given several times, or once with commas. HubSpot's OpenAPI documents have both, `explode`
-    /// and "a comma separated list", and its clients send either.
+    /// A list among the query parameters: given several times, or once with commas. HubSpot's
+    /// OpenAPI documents have both, `explode` and "a comma separated list", and its clients send
+    /// either.
     pub(crate) fn query_list(&self, key: &str) -> Vec<String> {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
-        let values = query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| *name == key);
+        let values = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, _)| *name == key);
         values
             .flat_map(|(_, value)| decode(value).split(',').map(str::to_owned).collect::<Vec<_>>())
             .filter(|name| !name.is_empty())
@@ -57,7 +65,9 @@ pub(crate) fn decode(text: &str) -> String {
         match first {
             b'+' => bytes.push(b' '),
             b'%' if after.len() >= 2 => {
-                let byte = std::str::from_utf8(&after[..2]).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+                let byte = std::str::from_utf8(&after[..2])
+                    .ok()
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok());
                 bytes.push(byte.unwrap_or(b'%'));
                 if byte.is_some() {
                     rest = &after[2..];
@@ -85,7 +95,8 @@ pub struct Answer {
 pub struct Response {
     /// Of the request in the log.
     pub(crate) number: u64,
-    /// Its client waits so long. What was applied is applied by now: a client that stops waiting has still written (C14).
+    /// Its client waits so long. What was applied is applied by now: a client that stops waiting
+    /// has still written (C14).
     pub latency_ms: u64,
     /// The answer's status, if it came to one.
     pub(crate) status: Option<u16>,
@@ -112,7 +123,11 @@ impl Answer {
     }
 
     pub(crate) fn text(status: u16, kind: &str, text: String) -> Answer {
-        Answer { status, headers: vec![("content-type".to_owned(), kind.to_owned())], body: Bytes::from(text) }
+        Answer {
+            status,
+            headers: vec![("content-type".to_owned(), kind.to_owned())],
+            body: Bytes::from(text),
+        }
     }
 
     pub(crate) fn empty(status: u16) -> Answer {

@@ -1,5 +1,5 @@
-//! What the token endpoints of both CRMs have in common: forms, clients, assertions, and tokens that end by themselves
-//! (crm-apis A10, B10).
+//! What the token endpoints of both CRMs have in common: forms, clients, assertions, and tokens
+//! that end by themselves (crm-apis A10, B10).
 
 use crate::{Token, World, message::Request};
 use base64::{
@@ -17,7 +17,8 @@ const LONGEST_ASSERTION: u64 = 180;
 /// Whether a request is one for a token.
 pub(crate) fn is_token_request(request: &Request) -> bool {
     let segments: Vec<&str> = request.path().trim_matches('/').split('/').collect();
-    request.method == http::Method::POST && matches!(segments.as_slice(), ["oauth", _, "token"] | ["services", "oauth2", "token"])
+    request.method == http::Method::POST
+        && matches!(segments.as_slice(), ["oauth", _, "token"] | ["services", "oauth2", "token"])
 }
 
 /// A form, or `None` if the body is not sent as one.
@@ -29,13 +30,21 @@ pub(crate) struct Form {
 
 impl Form {
     pub(crate) fn of(request: &Request) -> Option<Form> {
-        request.header("content-type").filter(|kind| kind.starts_with("application/x-www-form-urlencoded"))?;
+        request
+            .header("content-type")
+            .filter(|kind| kind.starts_with("application/x-www-form-urlencoded"))?;
         let body = String::from_utf8_lossy(&request.body);
         let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
-        let fields = pairs.map(|(name, value)| (crate::message::decode(name), crate::message::decode(value))).collect();
-        let encoded = request.header("authorization").and_then(|header| header.strip_prefix("Basic "));
-        let basic = encoded.and_then(|encoded| String::from_utf8(STANDARD.decode(encoded).ok()?).ok());
-        let basic = basic.and_then(|pair| pair.split_once(':').map(|(client, secret)| (client.to_owned(), secret.to_owned())));
+        let fields = pairs
+            .map(|(name, value)| (crate::message::decode(name), crate::message::decode(value)))
+            .collect();
+        let encoded =
+            request.header("authorization").and_then(|header| header.strip_prefix("Basic "));
+        let basic =
+            encoded.and_then(|encoded| String::from_utf8(STANDARD.decode(encoded).ok()?).ok());
+        let basic = basic.and_then(|pair| {
+            pair.split_once(':').map(|(client, secret)| (client.to_owned(), secret.to_owned()))
+        });
         Some(Form { fields, basic })
     }
 
@@ -46,21 +55,34 @@ impl Form {
 
     /// Whether it comes from the client that the simulator knows, by what the form says.
     pub(crate) fn is_from_the_client(&self, world: &World) -> bool {
-        self.field("client_id") == world.config.client_id && self.field("client_secret") == world.config.client_secret
+        self.field("client_id") == world.config.client_id
+            && self.field("client_secret") == world.config.client_secret
     }
 
-    /// The same, by what the header says: Salesforce takes either (help, "OAuth 2.0 Client Credentials Flow"); simple-salesforce 1.12 sends it
-    /// there.
+    /// The same, by what the header says: Salesforce takes either (help, "OAuth 2.0 Client
+    /// Credentials Flow"); simple-salesforce 1.12 sends it there.
     pub(crate) fn header_is_from_the_client(&self, world: &World) -> bool {
-        self.basic.as_ref().is_some_and(|(client, secret)| *client == world.config.client_id && *secret == world.config.client_secret)
+        self.basic.as_ref().is_some_and(|(client, secret)| {
+            *client == world.config.client_id && *secret == world.config.client_secret
+        })
     }
 }
 
 /// Makes an access token that ends after so many milliseconds.
-pub(crate) fn issue(world: &mut World, prefix: &str, lives_ms: u64, scopes: Option<Vec<String>>) -> Token {
+pub(crate) fn issue(
+    world: &mut World,
+    prefix: &str,
+    lives_ms: u64,
+    scopes: Option<Vec<String>>,
+) -> Token {
     let text = format!("{prefix}{:016x}", world.random.next());
     let since_ms = world.started.elapsed().as_millis() as u64;
-    let token = Token { lives_ms: Some(lives_ms), since_ms, scopes, ..Token::new(&text).of_account(world.config.oauth_account) };
+    let token = Token {
+        lives_ms: Some(lives_ms),
+        since_ms,
+        scopes,
+        ..Token::new(&text).of_account(world.config.oauth_account)
+    };
     world.config.tokens.push(token.clone());
     world.tokens_issued += 1;
     token
@@ -75,19 +97,28 @@ pub(crate) fn successor(world: &mut World, prefix: &str) -> String {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn check_assertion(world: &World, assertion: &str, own_url: &str) -> Result<(), &'static str> {
+pub(crate) fn check_assertion(
+    world: &World,
+    assertion: &str,
+    own_url: &str,
+) -> Result<(), &'static str> {
     let pem = world.config.salesforce_certificate.as_deref().ok_or("the app has no certificate")?;
-    let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| "the certificate is none")?;
+    let der =
+        CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| "the certificate is none")?;
     let certificate = EndEntityCert::try_from(&der).map_err(|_| "the certificate is none")?;
     let (signed, signature) = assertion.rsplit_once('.').ok_or("invalid assertion")?;
     let (header, claims) = signed.split_once('.').ok_or("invalid assertion")?;
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "invalid assertion");
-    let json = |text: &str| serde_json::from_slice::<Value>(&decode(text)?).map_err(|_| "invalid assertion");
+    let json = |text: &str| {
+        serde_json::from_slice::<Value>(&decode(text)?).map_err(|_| "invalid assertion")
+    };
     if json(header)?["alg"] != "RS256" {
         return Err("invalid assertion");
     }
     let signature = decode(signature)?;
-    certificate.verify_signature(RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature).map_err(|_| "invalid assertion")?;
+    certificate
+        .verify_signature(RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature)
+        .map_err(|_| "invalid assertion")?;
     let claims = json(claims)?;
     let audiences = ["https://login.salesforce.com", "https://test.salesforce.com", own_url];
     if claims["iss"] != world.config.client_id.as_str() {

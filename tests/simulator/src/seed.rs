@@ -39,10 +39,16 @@ impl Random {
 }
 
 const FIRST: [&str; 8] = ["Brian", "Maria", "Ada", "Jörg", "Łucja", "Chen", "Amara", "Noor"];
-const LAST: [&str; 8] = ["Halligan", "Johnson", "Lovelace", "Müller", "Nowak", "Wei", "Okafor", "Haddad"];
+const LAST: [&str; 8] =
+    ["Halligan", "Johnson", "Lovelace", "Müller", "Nowak", "Wei", "Okafor", "Haddad"];
 const CITIES: [&str; 4] = ["Boston", "Zürich", "Łódź", "Lyon"];
 
-pub(crate) fn contacts(hubspot: &mut HubSpot, salesforce: &mut Salesforce, config: &Config, random: &mut Random) {
+pub(crate) fn contacts(
+    hubspot: &mut HubSpot,
+    salesforce: &mut Salesforce,
+    config: &Config,
+    random: &mut Random,
+) {
     for n in 0..config.hubspot_contacts {
         let (first, last) = (FIRST[random.below(8)], LAST[random.below(8)]);
         let id = (492_564_112_121 + n as u64 * 3).to_string();

@@ -31,7 +31,8 @@ type Body = BoxBody<Bytes, io::Error>;
 const MAX_BODY: usize = 64 << 20;
 
 pub(crate) async fn serve(listener: TcpListener, world: Shared, connections: Arc<AtomicU64>) {
-    // Ends with the listener: connections are tasks in a set, so that stopping the simulator cuts them.
+    // Ends with the listener: connections are tasks in a set, so that stopping the simulator cuts
+    // them.
     let mut open = tokio::task::JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -42,13 +43,19 @@ pub(crate) async fn serve(listener: TcpListener, world: Shared, connections: Arc
         open.spawn(async move {
             let service = service_fn(|request| exchange(request, &world));
             // An error here is a cut connection: the client's to notice.
-            let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
         while open.try_join_next().is_some() {}
     }
 }
 
-async fn exchange(request: http::Request<HyperBody>, world: &Shared) -> Result<Response<Body>, io::Error> {
+async fn exchange(
+    request: http::Request<HyperBody>,
+    world: &Shared,
+) -> Result<Response<Body>, io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     if body.len() > MAX_BODY {
@@ -91,8 +98,14 @@ fn send(answer: Answer) -> Response<Body> {
 fn half(answer: &Answer, error: Option<io::Error>) -> Response<Body> {
     let first = stream::iter([Ok(Frame::data(answer.body.slice(..answer.body.len() / 2)))]);
     let body: Body = match error {
-        Some(error) => BodyExt::boxed(StreamBody::new(futures_util::StreamExt::chain(first, stream::iter([Err(error)])))),
-        None => BodyExt::boxed(StreamBody::new(futures_util::StreamExt::chain(first, stream::pending()))),
+        Some(error) => BodyExt::boxed(StreamBody::new(futures_util::StreamExt::chain(
+            first,
+            stream::iter([Err(error)]),
+        ))),
+        None => BodyExt::boxed(StreamBody::new(futures_util::StreamExt::chain(
+            first,
+            stream::pending(),
+        ))),
     };
     head(answer).header("content-length", answer.body.len()).body(body).unwrap_or_default()
 }

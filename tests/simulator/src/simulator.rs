@@ -36,7 +36,8 @@ impl Simulator {
         let address = listener.local_addr()?;
         let world = Arc::new(Mutex::new(World::new(config)));
         let connections = Arc::new(AtomicU64::new(0));
-        let serving = tokio::spawn(server::serve(listener, Arc::clone(&world), Arc::clone(&connections)));
+        let serving =
+            tokio::spawn(server::serve(listener, Arc::clone(&world), Arc::clone(&connections)));
         Ok(Simulator { address, world, connections, serving })
     }
 

@@ -77,7 +77,11 @@ impl World {
         for write in &self.writes {
             *counts.entry(&write.id).or_default() += 1;
         }
-        counts.into_iter().filter(|(_, count)| *count > 1).map(|(id, count)| (id.to_owned(), count)).collect()
+        counts
+            .into_iter()
+            .filter(|(_, count)| *count > 1)
+            .map(|(id, count)| (id.to_owned(), count))
+            .collect()
     }
 
     /// A token by its text, and whether it has expired.
@@ -91,32 +95,52 @@ impl World {
         let number = self.receive(request);
         let (latency_ms, fault) = self.strike(request);
         let unapplied = match &fault {
-            Some(Fault::DropBefore) => return Response { number, latency_ms, status: None, delivery: Delivery::Cut },
+            Some(Fault::DropBefore) => {
+                return Response { number, latency_ms, status: None, delivery: Delivery::Cut };
+            }
             Some(Fault::Status(status)) => Some(faults::gateway(request, *status, false)),
             Some(Fault::Html(status)) => Some(faults::gateway(request, *status, true)),
-            Some(Fault::Migration(seconds)) => Some(faults::gateway(request, 477, false).with("retry-after", seconds)),
+            Some(Fault::Migration(seconds)) => {
+                Some(faults::gateway(request, 477, false).with("retry-after", seconds))
+            }
             _ => None,
         };
         let answer = unapplied.unwrap_or_else(|| self.answer(request, number, fault.as_ref()));
         let status = Some(answer.status);
         match fault {
-            Some(Fault::DropAfter) => Response { number, latency_ms, status, delivery: Delivery::Cut },
+            Some(Fault::DropAfter) => {
+                Response { number, latency_ms, status, delivery: Delivery::Cut }
+            }
             Some(Fault::StatusAfter(status)) => {
                 let answer = faults::gateway(request, status, false);
-                Response { number, latency_ms, status: Some(status), delivery: Delivery::Whole(answer) }
+                Response {
+                    number,
+                    latency_ms,
+                    status: Some(status),
+                    delivery: Delivery::Whole(answer),
+                }
             }
-            Some(Fault::Truncate) => Response { number, latency_ms, status, delivery: Delivery::Half(answer) },
-            Some(Fault::NeverEnding) => Response { number, latency_ms, status, delivery: Delivery::Hanging(answer) },
-            Some(Fault::WrongBody(text)) => {
-                Response { number, latency_ms, status, delivery: Delivery::Whole(Answer { body: text.into(), ..answer }) }
+            Some(Fault::Truncate) => {
+                Response { number, latency_ms, status, delivery: Delivery::Half(answer) }
             }
+            Some(Fault::NeverEnding) => {
+                Response { number, latency_ms, status, delivery: Delivery::Hanging(answer) }
+            }
+            Some(Fault::WrongBody(text)) => Response {
+                number,
+                latency_ms,
+                status,
+                delivery: Delivery::Whole(Answer { body: text.into(), ..answer }),
+            },
             _ => Response { number, latency_ms, status, delivery: Delivery::Whole(answer) },
         }
     }
 
     /// Logs that a response went out, once its latency has passed.
     pub fn delivered(&mut self, response: &Response) {
-        if let Some(logged) = self.requests.iter_mut().rev().find(|logged| logged.number == response.number) {
+        if let Some(logged) =
+            self.requests.iter_mut().rev().find(|logged| logged.number == response.number)
+        {
             logged.status = response.status;
             logged.answered = matches!(response.delivery, Delivery::Whole(_));
         }
@@ -125,8 +149,9 @@ impl World {
     fn receive(&mut self, request: &Request) -> u64 {
         self.token_requests += u64::from(crate::oauth::is_token_request(request));
         let number = self.requests.len() as u64 + 1;
-        let headers =
-            request.headers.iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        let headers = request.headers.iter().map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        });
         self.requests.push(LoggedRequest {
             number,
             at_ms: self.started.elapsed().as_millis() as u64,
@@ -146,7 +171,9 @@ impl World {
         let mut fault = None;
         for rule in &mut self.faults {
             let chance = self.random.unit();
-            if (fault.is_none() || matches!(rule.fault, Fault::Latency(_))) && rule.strikes(request, chance) {
+            if (fault.is_none() || matches!(rule.fault, Fault::Latency(_)))
+                && rule.strikes(request, chance)
+            {
                 match &rule.fault {
                     Fault::Latency(ms) => latency += ms,
                     other => fault = Some(other.clone()),
@@ -166,7 +193,17 @@ impl World {
         }
     }
 
-    pub(crate) fn wrote(&mut self, object: &str, id: &str, fields: serde_json::Map<String, serde_json::Value>) {
-        self.writes.push(Write { request: self.current, object: object.to_owned(), id: id.to_owned(), fields });
+    pub(crate) fn wrote(
+        &mut self,
+        object: &str,
+        id: &str,
+        fields: serde_json::Map<String, serde_json::Value>,
+    ) {
+        self.writes.push(Write {
+            request: self.current,
+            object: object.to_owned(),
+            id: id.to_owned(),
+            fields,
+        });
     }
 }

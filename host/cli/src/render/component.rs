@@ -15,11 +15,25 @@ pub(crate) fn component(component: &Component, file: Option<&Path>) -> String {
     out
 }
 
-fn component_into(out: &mut String, component: &Component, file: Option<&Path>) -> std::fmt::Result {
+fn component_into(
+    out: &mut String,
+    component: &Component,
+    file: Option<&Path>,
+) -> std::fmt::Result {
     let descriptor = component.descriptor();
-    let from = file.map_or_else(|| "bundled with this command".to_owned(), |file| file.display().to_string());
-    writeln!(out, "{} {} ({from})\n{}\n", one_line(&descriptor.name), one_line(&descriptor.version), component.digest())?;
-    writeln!(out, "It never sees a credential. While planning it has no network, apart from reads listed here for `plan`.")?;
+    let from = file
+        .map_or_else(|| "bundled with this command".to_owned(), |file| file.display().to_string());
+    writeln!(
+        out,
+        "{} {} ({from})\n{}\n",
+        one_line(&descriptor.name),
+        one_line(&descriptor.version),
+        component.digest()
+    )?;
+    writeln!(
+        out,
+        "It never sees a credential. While planning it has no network, apart from reads listed here for `plan`."
+    )?;
     for served in &descriptor.destinations {
         writeln!(
             out,
@@ -39,22 +53,37 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
                 one_line(&account.path),
                 one_line(&account.pointer)
             )?,
-            None => writeln!(out, "  It does not say how to find out which account a credential opens, so no run is held to one")?,
+            None => writeln!(
+                out,
+                "  It does not say how to find out which account a credential opens, so no run is held to one"
+            )?,
         }
         writeln!(out, "  It asks to:")?;
         for capability in &served.capabilities {
             let what = match capability.effect {
                 // Nothing that a host knows proves what a POST does.
-                Effect::Read if capability.method == "POST" => "read by POST (the component's word for it; only if the grant names it)",
+                Effect::Read if capability.method == "POST" => {
+                    "read by POST (the component's word for it; only if the grant names it)"
+                }
                 Effect::Read => "read",
                 Effect::Write => "UPDATE confirmed records",
-                Effect::Job => "open, close or cancel a job with a fixed text (only if the grant names it)",
+                Effect::Job => {
+                    "open, close or cancel a job with a fixed text (only if the grant names it)"
+                }
             };
             let how_many = match &capability.body {
-                reverse_sync::contract::capabilities::Body::Many(many) => format!(", up to {} at once", many.max),
-                reverse_sync::contract::capabilities::Body::Csv(form) => format!(", up to {} in an upload that a job works on", form.max),
-                _ if capability.effect == Effect::Read && capability.path.contains("${job}") => " about a job that it opened".to_owned(),
-                reverse_sync::contract::capabilities::Body::One(text) if capability.effect == Effect::Job => {
+                reverse_sync::contract::capabilities::Body::Many(many) => {
+                    format!(", up to {} at once", many.max)
+                }
+                reverse_sync::contract::capabilities::Body::Csv(form) => {
+                    format!(", up to {} in an upload that a job works on", form.max)
+                }
+                _ if capability.effect == Effect::Read && capability.path.contains("${job}") => {
+                    " about a job that it opened".to_owned()
+                }
+                reverse_sync::contract::capabilities::Body::One(text)
+                    if capability.effect == Effect::Job =>
+                {
                     format!(": {}", one_line(text))
                 }
                 _ => ", one at a time".to_owned(),
@@ -63,10 +92,16 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
                 Phase::Plan => "while planning",
                 Phase::Run => "in a confirmed run",
             };
-            writeln!(out, "    - {what}{how_many}, {when}\n      {}", one_line(&reverse_sync::capability::label(capability)))?;
+            writeln!(
+                out,
+                "    - {what}{how_many}, {when}\n      {}",
+                one_line(&reverse_sync::capability::label(capability))
+            )?;
             let body = match &capability.body {
                 reverse_sync::contract::capabilities::Body::One(text) => text.clone(),
-                reverse_sync::contract::capabilities::Body::Many(many) => format!("{}{} ,…{}", many.open, many.item, many.close),
+                reverse_sync::contract::capabilities::Body::Many(many) => {
+                    format!("{}{} ,…{}", many.open, many.item, many.close)
+                }
                 _ => String::new(),
             };
             if capability.effect == Effect::Read && !body.is_empty() {
@@ -88,7 +123,10 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
             "\nTo let it do this (jobs and reads by POST have to be named), add to the project file:\n\n[[grants]]\ncomponent = \"{}\"",
             component.digest()
         )?;
-        writeln!(out, "# or only some of it, or jobs and reads by POST too: capabilities = [\"run PATCH …\"]")?;
+        writeln!(
+            out,
+            "# or only some of it, or jobs and reads by POST too: capabilities = [\"run PATCH …\"]"
+        )?;
     }
     Ok(())
 }
@@ -97,12 +135,23 @@ fn component_into(out: &mut String, component: &Component, file: Option<&Path>) 
 fn scopes(required: &[RequiredScopes]) -> Vec<String> {
     let mut lines: Vec<(Vec<&str>, String)> = Vec::new();
     for entry in required {
-        let scopes = if entry.scopes.is_empty() { "not known to it".to_owned() } else { check::names(&entry.scopes).join(", ") };
-        let object = entry.object.as_deref().unwrap_or(if required.len() == 1 { "any object" } else { "any other object" });
+        let scopes = if entry.scopes.is_empty() {
+            "not known to it".to_owned()
+        } else {
+            check::names(&entry.scopes).join(", ")
+        };
+        let object = entry.object.as_deref().unwrap_or(if required.len() == 1 {
+            "any object"
+        } else {
+            "any other object"
+        });
         match lines.iter_mut().find(|(_, known)| *known == scopes) {
             Some((objects, _)) => objects.push(object),
             None => lines.push((vec![object], scopes)),
         }
     }
-    lines.into_iter().map(|(objects, scopes)| format!("scopes for {}: {scopes}", objects.join(", "))).collect()
+    lines
+        .into_iter()
+        .map(|(objects, scopes)| format!("scopes for {}: {scopes}", objects.join(", ")))
+        .collect()
 }

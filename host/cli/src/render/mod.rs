@@ -1,4 +1,5 @@
-//! What people and programs read: plans, reports, errors. Counts first, then what would change, then what to type.
+//! What people and programs read: plans, reports, errors. Counts first, then what would change,
+//! then what to type.
 
 mod component;
 mod plan;
@@ -59,5 +60,9 @@ fn number(value: u64) -> String {
 /// A text that is not ours, on one line and not too long.
 fn shorten(text: &str, max: usize) -> String {
     let text = one_line(text);
-    if text.chars().count() <= max { text.into_owned() } else { text.chars().take(max).chain(['…']).collect() }
+    if text.chars().count() <= max {
+        text.into_owned()
+    } else {
+        text.chars().take(max).chain(['…']).collect()
+    }
 }

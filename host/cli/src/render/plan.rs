@@ -13,7 +13,8 @@ use reverse_sync::{
 use serde::Serialize;
 use std::{fmt::Write as _, io::Write};
 
-/// Rows that are left out for a reason of their own, shown one by one; all of them are in the rejects file.
+/// Rows that are left out for a reason of their own, shown one by one; all of them are in the
+/// rejects file.
 const EXPLAINED_SHOWN: usize = 10;
 /// The same for programs.
 const EXPLAINED_IN_JSON: usize = 1_000;
@@ -55,15 +56,33 @@ pub(crate) fn plan(plan: &Plan, next: bool) -> Result<String, PlanError> {
     Ok(out)
 }
 
-fn plan_into(out: &mut String, header: &Header, explained: &[SkippedRows], next: bool) -> std::fmt::Result {
+fn plan_into(
+    out: &mut String,
+    header: &Header,
+    explained: &[SkippedRows],
+    next: bool,
+) -> std::fmt::Result {
     counts(out, header)?;
     if !explained.is_empty() {
-        writeln!(out, "\n{}:", if header.undoes.is_some() { "Left alone" } else { "Skipped rows" })?;
+        writeln!(
+            out,
+            "\n{}:",
+            if header.undoes.is_some() { "Left alone" } else { "Skipped rows" }
+        )?;
         for rows in explained.iter().take(EXPLAINED_SHOWN) {
-            writeln!(out, "  row {}: {}", rows.first_row, shorten(rows.detail.as_deref().unwrap_or(&rows.reason), 300))?;
+            writeln!(
+                out,
+                "  row {}: {}",
+                rows.first_row,
+                shorten(rows.detail.as_deref().unwrap_or(&rows.reason), 300)
+            )?;
         }
         let all = "--rejects FILE gives all of them, with their columns";
-        writeln!(out, "  {}{all}", if explained.len() > EXPLAINED_SHOWN { "… and more; " } else { "" })?;
+        writeln!(
+            out,
+            "  {}{all}",
+            if explained.len() > EXPLAINED_SHOWN { "… and more; " } else { "" }
+        )?;
     }
     if !header.fields.is_empty() {
         writeln!(out, "\nFields written:")?;
@@ -75,9 +94,19 @@ fn plan_into(out: &mut String, header: &Header, explained: &[SkippedRows], next:
     }
     if !header.dropped_fields.is_empty() {
         writeln!(out, "\nColumns not written:")?;
-        let longest = header.dropped_fields.iter().map(|dropped| dropped.name.chars().count()).max().unwrap_or(0);
+        let longest = header
+            .dropped_fields
+            .iter()
+            .map(|dropped| dropped.name.chars().count())
+            .max()
+            .unwrap_or(0);
         for dropped in &header.dropped_fields {
-            writeln!(out, "  {:<longest$}  {}", one_line(&dropped.name), dropped_in_words(&dropped.reason))?;
+            writeln!(
+                out,
+                "  {:<longest$}  {}",
+                one_line(&dropped.name),
+                dropped_in_words(&dropped.reason)
+            )?;
         }
     }
     let warnings = warnings(header);
@@ -96,16 +125,29 @@ fn plan_into(out: &mut String, header: &Header, explained: &[SkippedRows], next:
     if !header.guards.is_empty() {
         writeln!(out, "\nHeld back by guards:")?;
         for guard in &header.guards {
-            writeln!(out, "  ! {}\n    if this is intended, override with --override {}", one_line(&guard.message), one_line(&guard.name))?;
+            writeln!(
+                out,
+                "  ! {}\n    if this is intended, override with --override {}",
+                one_line(&guard.message),
+                one_line(&guard.name)
+            )?;
         }
     }
     writeln!(out)?;
     if next {
         writeln!(out, "Nothing was written. This is {}.", header.plan_id)?;
         if header.writable > 0 {
-            let flags = if header.guards.is_empty() { String::new() } else { format!(" {}", guards::flags(&header.guards)) };
+            let flags = if header.guards.is_empty() {
+                String::new()
+            } else {
+                format!(" {}", guards::flags(&header.guards))
+            };
             let in_spite = if header.guards.is_empty() { "" } else { ", in spite of the guards" };
-            writeln!(out, "To write exactly this{in_spite}:\n\n  reverse-sync run {}{flags}", header.plan_id)?;
+            writeln!(
+                out,
+                "To write exactly this{in_spite}:\n\n  reverse-sync run {}{flags}",
+                header.plan_id
+            )?;
         }
     }
     Ok(())
@@ -113,13 +155,15 @@ fn plan_into(out: &mut String, header: &Header, explained: &[SkippedRows], next:
 
 /// Where a plan would be written: the CRM, and the account in it, if that is known.
 pub(crate) fn place(header: &Header) -> String {
-    let account = header.account.as_ref().map(|account| format!(", account {}", one_line(account.as_str())));
+    let account =
+        header.account.as_ref().map(|account| format!(", account {}", one_line(account.as_str())));
     format!("{}{}", header.base_url, account.unwrap_or_default())
 }
 
 fn counts(out: &mut String, header: &Header) -> std::fmt::Result {
     let name = &header.destination.name;
-    let (total, writable, skipped) = (number(header.total), number(header.writable), number(header.skipped));
+    let (total, writable, skipped) =
+        (number(header.total), number(header.writable), number(header.skipped));
     let width = total.len();
     match &header.undoes {
         None => {
@@ -128,13 +172,23 @@ fn counts(out: &mut String, header: &Header) -> std::fmt::Result {
                 PlanMode::Online => "online: with the CRM's metadata",
                 PlanMode::Compare => "compared with the CRM's records",
             };
-            writeln!(out, "Plan for {name}: {} at {} ({mode})\n", header.destination.destination_type, place(header))?;
+            writeln!(
+                out,
+                "Plan for {name}: {} at {} ({mode})\n",
+                header.destination.destination_type,
+                place(header)
+            )?;
             writeln!(out, "  {total} golden records")?;
             writeln!(out, "  {writable:>width$} would be updated")?;
             writeln!(out, "  {skipped:>width$} would be skipped")?;
         }
         Some(run_id) => {
-            writeln!(out, "Plan to undo {run_id} for {name}: {} at {}\n", header.destination.destination_type, place(header))?;
+            writeln!(
+                out,
+                "Plan to undo {run_id} for {name}: {} at {}\n",
+                header.destination.destination_type,
+                place(header)
+            )?;
             writeln!(out, "  {total} records were written by that run")?;
             writeln!(out, "  {writable:>width$} would be put back")?;
             writeln!(out, "  {skipped:>width$} would be left alone")?;
@@ -146,7 +200,8 @@ fn counts(out: &mut String, header: &Header) -> std::fmt::Result {
     Ok(())
 }
 
-/// A change: on one line as it will be written; field by field where there is something before, or something is cleared.
+/// A change: on one line as it will be written; field by field where there is something before, or
+/// something is cleared.
 fn sample(out: &mut String, change: &SampleChange) -> std::fmt::Result {
     let fields = members(change.fields.get());
     let before = change.before.as_ref().map(|before| members(before.get()));
@@ -156,10 +211,17 @@ fn sample(out: &mut String, change: &SampleChange) -> std::fmt::Result {
     writeln!(out, "  {}", change.provider_id)?;
     let longest = fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, after) in &fields {
-        let (name, after) = (one_line(name), if is_empty(after) { "(cleared)".to_owned() } else { shown(Some(after)) });
+        let (name, after) = (
+            one_line(name),
+            if is_empty(after) { "(cleared)".to_owned() } else { shown(Some(after)) },
+        );
         let after = one_line(&after);
         match &before {
-            Some(before) => writeln!(out, "    {name:<longest$}  {} -> {after}", one_line(&shown(before.get(name.as_ref()))))?,
+            Some(before) => writeln!(
+                out,
+                "    {name:<longest$}  {} -> {after}",
+                one_line(&shown(before.get(name.as_ref())))
+            )?,
             None => writeln!(out, "    {name:<longest$}  {after}")?,
         }
     }
@@ -196,7 +258,9 @@ fn dropped_in_words(reason: &str) -> String {
         "unknown_field" => "is no field of the CRM's object".to_owned(),
         "not_in_fields" => "is not in `fields`".to_owned(),
         "not_in_records" => "is in `fields`, but the golden records do not have it".to_owned(),
-        "needs_compare" => "moves forward only in the CRM, so it needs a plan with --compare".to_owned(),
+        "needs_compare" => {
+            "moves forward only in the CRM, so it needs a plan with --compare".to_owned()
+        }
         "unsupported_type" => "has a type that cannot be written".to_owned(),
         other => one_line(other).into_owned(),
     }

@@ -46,7 +46,8 @@ struct RunJson<'a> {
     plan: PlanSummary,
 }
 
-/// The records that a run did not update, read from its journal while they are written, so that there may be any number of them.
+/// The records that a run did not update, read from its journal while they are written, so that
+/// there may be any number of them.
 struct Errors<'a>(Option<&'a Path>);
 
 impl Serialize for Errors<'_> {
@@ -67,8 +68,19 @@ impl Serialize for Errors<'_> {
 }
 
 /// Prints a run, with the errors in its journal.
-pub(crate) fn run_json(run: &RunSummary, journal: Option<&Path>, plan: &Plan, rejects: Option<&Written>) -> anyhow::Result<()> {
-    print(&RunJson { run, errors: Errors(journal), applied_at: None, rejects, plan: plan_summary(plan)? })
+pub(crate) fn run_json(
+    run: &RunSummary,
+    journal: Option<&Path>,
+    plan: &Plan,
+    rejects: Option<&Written>,
+) -> anyhow::Result<()> {
+    print(&RunJson {
+        run,
+        errors: Errors(journal),
+        applied_at: None,
+        rejects,
+        plan: plan_summary(plan)?,
+    })
 }
 
 fn print(run: &RunJson<'_>) -> anyhow::Result<()> {
@@ -79,7 +91,11 @@ fn print(run: &RunJson<'_>) -> anyhow::Result<()> {
 }
 
 /// A report for people.
-pub(crate) fn report(done: &Done, header: &Header, required_rights: &str) -> anyhow::Result<String> {
+pub(crate) fn report(
+    done: &Done,
+    header: &Header,
+    required_rights: &str,
+) -> anyhow::Result<String> {
     let report = &done.report;
     let mut out = String::new();
     let counts = &report.counts;
@@ -98,9 +114,18 @@ pub(crate) fn report(done: &Done, header: &Header, required_rights: &str) -> any
         }
     }
     writeln!(out, "  {:>width$} skipped", number(report.skipped))?;
-    writeln!(out, "  {:>width$} golden records in all; {} requests", number(report.total), number(report.requests))?;
+    writeln!(
+        out,
+        "  {:>width$} golden records in all; {} requests",
+        number(report.total),
+        number(report.requests)
+    )?;
     if report.refused > 0 {
-        writeln!(out, "\n  ! {} requests of the component were refused at egress; the log says why", number(report.refused))?;
+        writeln!(
+            out,
+            "\n  ! {} requests of the component were refused at egress; the log says why",
+            number(report.refused)
+        )?;
     }
     let mut shown = 0;
     let mut text = String::new();
@@ -126,7 +151,11 @@ pub(crate) fn report(done: &Done, header: &Header, required_rights: &str) -> any
     if shown > 0 {
         writeln!(out, "\nRecords that were not updated:\n{text}")?;
         if shown > PROBLEMS_SHOWN {
-            writeln!(out, "  … and {} more; --json or --rejects FILE give all of them", number((shown - PROBLEMS_SHOWN) as u64))?;
+            writeln!(
+                out,
+                "  … and {} more; --json or --rejects FILE give all of them",
+                number((shown - PROBLEMS_SHOWN) as u64)
+            )?;
         }
     }
     if let Some(verified) = &done.verified {
@@ -136,7 +165,11 @@ pub(crate) fn report(done: &Done, header: &Header, required_rights: &str) -> any
         canary_died(&mut out, canary, report, header)?;
     }
     if let Some(stopped) = &report.stopped {
-        let code = stopped.code.as_deref().map(|code| format!(" [{}]", one_line(code))).unwrap_or_default();
+        let code = stopped
+            .code
+            .as_deref()
+            .map(|code| format!(" [{}]", one_line(code)))
+            .unwrap_or_default();
         writeln!(out, "\nStopped{code}: {}", one_line(&stopped.message))?;
         if stopped.reason == StopReason::Unauthorized {
             writeln!(out, "The credential needs: {}", one_line(required_rights))?;
@@ -152,9 +185,20 @@ pub(crate) fn report(done: &Done, header: &Header, required_rights: &str) -> any
 fn verification(out: &mut String, verified: &Result<Verified, String>) -> std::fmt::Result {
     let verified = match verified {
         Ok(verified) => verified,
-        Err(error) => return writeln!(out, "\n  ! What was written could not be read back: {}", one_line(error)),
+        Err(error) => {
+            return writeln!(
+                out,
+                "\n  ! What was written could not be read back: {}",
+                one_line(error)
+            );
+        }
     };
-    writeln!(out, "\nRead back: {} of {} records hold what was written", number(verified.as_written), number(verified.verified))?;
+    writeln!(
+        out,
+        "\nRead back: {} of {} records hold what was written",
+        number(verified.as_written),
+        number(verified.verified)
+    )?;
     for difference in verified.stored_differently.iter().take(PROBLEMS_SHOWN) {
         let (written, now) = (shown(Some(&difference.written)), shown(Some(&difference.now)));
         writeln!(
@@ -168,7 +212,13 @@ fn verification(out: &mut String, verified: &Result<Verified, String>) -> std::f
         )?;
     }
     for not_read in verified.not_read.iter().take(PROBLEMS_SHOWN) {
-        writeln!(out, "  ! {} (row {}): {}", not_read.provider_id, not_read.row, shorten(&not_read.reason, 300))?;
+        writeln!(
+            out,
+            "  ! {} (row {}): {}",
+            not_read.provider_id,
+            not_read.row,
+            shorten(&not_read.reason, 300)
+        )?;
     }
     if verified.stored_differently.len().max(verified.not_read.len()) > PROBLEMS_SHOWN {
         writeln!(out, "  … and more; --json gives the first 1,000 of each kind")?;
@@ -177,7 +227,12 @@ fn verification(out: &mut String, verified: &Result<Verified, String>) -> std::f
 }
 
 /// The first changes did not do what they should, so the rest was not written.
-fn canary_died(out: &mut String, canary: Canary, report: &Report, header: &Header) -> std::fmt::Result {
+fn canary_died(
+    out: &mut String,
+    canary: Canary,
+    report: &Report,
+    header: &Header,
+) -> std::fmt::Result {
     writeln!(
         out,
         "\nThe first {} changes did not all come to hold what was written, so {} stay pending.",
@@ -192,11 +247,13 @@ fn canary_died(out: &mut String, canary: Canary, report: &Report, header: &Heade
     }
 }
 
-/// The JSON of a stored plan that has been applied: what its run came to, and that nothing was sent now.
+/// The JSON of a stored plan that has been applied: what its run came to, and that nothing was sent
+/// now.
 pub(crate) fn applied_already_json(plan: &Plan, applied: &Applied) -> anyhow::Result<()> {
     let run = RunSummary::past(applied.run_id.clone(), &applied.past, Some(plan.header()));
     let run = RunSummary { requests: Some(0), refused_requests: Some(0), ..run };
-    let (errors, applied_at) = (Errors(Some(&applied.journal)), Some(applied.past.started_at.as_str()));
+    let (errors, applied_at) =
+        (Errors(Some(&applied.journal)), Some(applied.past.started_at.as_str()));
     print(&RunJson { run: &run, errors, applied_at, rejects: None, plan: plan_summary(plan)? })
 }
 
@@ -205,6 +262,12 @@ pub(crate) fn applied_already(header: &Header, applied: &Applied) {
     let counts = &applied.past.counts;
     terminal::print(format_args!(
         "Nothing to do: this plan was applied by run {} at {} ({} updated, {} failed, {} drifted, {} unknown). To push the same values again, plan again: reverse-sync plan {}\n",
-        applied.run_id, applied.past.started_at, counts.updated, counts.failed, counts.drifted, counts.unknown, header.destination.name
+        applied.run_id,
+        applied.past.started_at,
+        counts.updated,
+        counts.failed,
+        counts.drifted,
+        counts.unknown,
+        header.destination.name
     ));
 }

@@ -29,7 +29,8 @@ pub(crate) enum Status {
     /// Stopped or interrupted; running the plan again resumes it.
     Stopped,
     Running,
-    /// Its journal is damaged; running the plan again reads from the CRM what the journal does not say.
+    /// Its journal is damaged; running the plan again reads from the CRM what the journal does not
+    /// say.
     Damaged,
 }
 
@@ -56,12 +57,19 @@ pub(crate) fn runs(runs: &[Listed]) -> String {
 fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
     let started_at = run.started_at.split('.').next().unwrap_or_default().trim_end_matches('Z');
     let run_id = run.run.run_id.as_ref().map_or("", |run_id| run_id.as_str());
-    write!(out, "{run_id}  {started_at}Z  {}", run.destination.as_deref().unwrap_or("(its plan is not here)"))?;
+    write!(
+        out,
+        "{run_id}  {started_at}Z  {}",
+        run.destination.as_deref().unwrap_or("(its plan is not here)")
+    )?;
     if let Some(counts) = run.run.counts.known() {
         write!(out, "  {} updated", number(counts.updated))?;
-        for (count, what) in
-            [(counts.unchanged, "unchanged"), (counts.failed, "failed"), (counts.drifted, "drifted"), (counts.unknown, "unknown")]
-        {
+        for (count, what) in [
+            (counts.unchanged, "unchanged"),
+            (counts.failed, "failed"),
+            (counts.drifted, "drifted"),
+            (counts.unknown, "unknown"),
+        ] {
             if count > 0 {
                 write!(out, ", {} {what}", number(count))?;
             }
@@ -69,13 +77,21 @@ fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
     }
     match (run.status, &run.run.plan_id) {
         (Status::Succeeded | Status::Failed, _) => {}
-        (Status::Stopped, Some(plan)) => write!(out, "  (not finished; go on with: reverse-sync run {plan})")?,
+        (Status::Stopped, Some(plan)) => {
+            write!(out, "  (not finished; go on with: reverse-sync run {plan})")?
+        }
         (Status::Stopped, None) => write!(out, "  (not finished)")?,
         (Status::Running, _) => write!(out, "  (running)")?,
         (Status::Damaged, Some(plan)) => {
-            write!(out, "  (its journal is damaged, so nobody knows what it wrote; go on with: reverse-sync run {plan})")?;
+            write!(
+                out,
+                "  (its journal is damaged, so nobody knows what it wrote; go on with: reverse-sync run {plan})"
+            )?;
         }
-        (Status::Damaged, None) => write!(out, "  (its journal is damaged, so nobody knows what it wrote; run its plan again)")?,
+        (Status::Damaged, None) => write!(
+            out,
+            "  (its journal is damaged, so nobody knows what it wrote; run its plan again)"
+        )?,
     }
     if let Some(undone) = &run.run.undoes {
         write!(out, "  (undid {undone})")?;

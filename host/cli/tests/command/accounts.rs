@@ -25,7 +25,8 @@ async fn the_command_refuses_the_token_of_another_account_and_goes_on_with_the_r
         let simulator = Simulator::start(two_accounts(3)).await.unwrap();
         let csv = "hs_object_id,firstname\n492564112121,New 0\n492564112124,New 1\n";
         let project = Project::hubspot(&simulator, csv).await;
-        let toml = hubspot_toml(&simulator.base_url()).replace("access_token", &format!("account = {written_as}\naccess_token"));
+        let toml = hubspot_toml(&simulator.base_url())
+            .replace("access_token", &format!("account = {written_as}\naccess_token"));
         project.write("reverse-sync.toml", &toml);
         let plan = project.run(&["plan", "people", "--json"]).await.json();
         assert_eq!((&plan["mode"], &plan["account"]), (&json!("offline"), &json!(null)), "{plan}");
@@ -34,11 +35,24 @@ async fn the_command_refuses_the_token_of_another_account_and_goes_on_with_the_r
         let refused = run_with(&project, SECOND, &go).await;
         assert_eq!(refused.code, Some(3), "{refused:?}");
         let json = refused.json();
-        assert_eq!((&json["stopped"]["reason"], &json["stopped"]["code"]), (&json!("refused"), &json!("other_account")), "{json}");
-        assert_eq!((&json["updated"], &json["pending"], simulator.world().writes.len()), (&json!(0), &json!(2), 0), "{json}");
+        assert_eq!(
+            (&json["stopped"]["reason"], &json["stopped"]["code"]),
+            (&json!("refused"), &json!("other_account")),
+            "{json}"
+        );
+        assert_eq!(
+            (&json["updated"], &json["pending"], simulator.world().writes.len()),
+            (&json!(0), &json!(2), 0),
+            "{json}"
+        );
         // For people too, and when it is planned online.
         let told = run_with(&project, SECOND, &["run", "people", "--confirm"]).await;
-        assert!(told.code == Some(3) && told.stderr.contains("2222223") && told.stderr.contains("2222222"), "{told:?}");
+        assert!(
+            told.code == Some(3)
+                && told.stderr.contains("2222223")
+                && told.stderr.contains("2222222"),
+            "{told:?}"
+        );
         assert_eq!(simulator.world().writes.len(), 0);
 
         let went_on = project.run(&go).await;
@@ -50,7 +64,11 @@ async fn the_command_refuses_the_token_of_another_account_and_goes_on_with_the_r
 #[tokio::test]
 async fn without_any_setting_a_compared_plan_and_its_undo_stay_in_their_account() {
     let simulator = Simulator::start(two_accounts(3)).await.unwrap();
-    let project = Project::comparing(&simulator, "hs_object_id,firstname\n492564112121,New 0\n492564112124,New 1\n").await;
+    let project = Project::comparing(
+        &simulator,
+        "hs_object_id,firstname\n492564112121,New 0\n492564112124,New 1\n",
+    )
+    .await;
     let plan = project.run(&["plan", "people"]).await;
     assert!(plan.stdout.contains("account 2222222"), "{plan:?}");
     let plan = project.run(&["plan", "people", "--json"]).await.json();
@@ -58,7 +76,10 @@ async fn without_any_setting_a_compared_plan_and_its_undo_stay_in_their_account(
     let id = plan["plan_id"].as_str().unwrap();
     let refused = run_with(&project, SECOND, &["run", id, "--confirm"]).await;
     assert_eq!(refused.code, Some(3), "{refused:?}");
-    assert!(refused.stdout.contains("[other_account]") && refused.stdout.contains("2222223"), "{refused:?}");
+    assert!(
+        refused.stdout.contains("[other_account]") && refused.stdout.contains("2222223"),
+        "{refused:?}"
+    );
     assert_eq!(simulator.world().writes.len(), 0);
 
     let run = project.run(&["run", id, "--confirm", "--json", "--verify=all"]).await;
@@ -84,5 +105,9 @@ async fn inspect_shows_what_the_host_asks() {
     for provider in BOTH {
         assert!(shown.stdout.contains(&format!("GET {}", provider.question())), "{}", shown.stdout);
     }
-    assert!(shown.stdout.contains("/portalId") && shown.stdout.contains("/orgId"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("/portalId") && shown.stdout.contains("/orgId"),
+        "{}",
+        shown.stdout
+    );
 }

@@ -11,13 +11,21 @@ use std::{path::PathBuf, process::Stdio};
 
 fn project(simulator: &Simulator, csv: &str) -> Project {
     let project = Project::empty();
-    project.write("reverse-sync.toml", &salesforce_toml(&simulator.base_url(), &["FirstName", "Level__c", "Department"]));
+    project.write(
+        "reverse-sync.toml",
+        &salesforce_toml(&simulator.base_url(), &["FirstName", "Level__c", "Department"]),
+    );
     project.write("golden.csv", csv);
     project
 }
 
 async fn killed(project: &Project, simulator: &Simulator, far: impl Fn(&World) -> bool) {
-    let mut child = project.command(&["run", "people", "--confirm"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = project
+        .command(&["run", "people", "--confirm"])
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     until(simulator, far).await;
     // SIGKILL.
     child.start_kill().unwrap();
@@ -37,7 +45,8 @@ async fn goes_on(project: &Project) -> Vec<(Ending, journal::Problem)> {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.json()["stopped"].is_null());
     let mut found = Vec::new();
-    let past = journal::read(&journal_of(project), |ending, problem| found.push((ending, problem))).unwrap();
+    let past = journal::read(&journal_of(project), |ending, problem| found.push((ending, problem)))
+        .unwrap();
     assert!(past.finished);
     found
 }
@@ -64,16 +73,23 @@ async fn killed_in_the_second_of_several_jobs() {
     {
         let mut world = simulator.world();
         let contact = world.salesforce.objects.get_mut("Contact").unwrap();
-        contact.fields.insert("Department".to_owned(), Field { length: 100_000, ..Field::new("Department", "Department", "textarea") });
+        contact.fields.insert(
+            "Department".to_owned(),
+            Field { length: 100_000, ..Field::new("Department", "Department", "textarea") },
+        );
         world.salesforce.bulk.rows_per_poll = Some(600);
     }
     let long = "x".repeat(8_000);
-    let csv: String = golden(&simulator, COUNT).lines().map(|line| format!("{line},{long}\n")).collect();
+    let csv: String =
+        golden(&simulator, COUNT).lines().map(|line| format!("{line},{long}\n")).collect();
     let csv = csv.replacen(&long, "Department", 1);
     let project = project(&simulator, &csv);
     // The first job has some thousand rows, the second one is in the middle of its own.
-    killed(&project, &simulator, |world| world.salesforce.bulk.states() == ["JobComplete", "InProgress"] && world.writes.len() > 1_200)
-        .await;
+    killed(&project, &simulator, |world| {
+        world.salesforce.bulk.states() == ["JobComplete", "InProgress"]
+            && world.writes.len() > 1_200
+    })
+    .await;
     let problems = goes_on(&project).await;
     let world = simulator.world();
     let states = world.salesforce.bulk.states();
@@ -87,9 +103,15 @@ async fn kill_9_at_every_step_of_a_job() {
     const COUNT: usize = 3_000;
     type Far<'f> = &'f dyn Fn(&World) -> bool;
     let sent = |method: &'static str, part: &'static str| {
-        move |world: &World| world.requests.iter().any(|request| request.method == method && request.target.contains(part))
+        move |world: &World| {
+            world
+                .requests
+                .iter()
+                .any(|request| request.method == method && request.target.contains(part))
+        }
     };
-    let (opened, uploaded, closed) = (sent("POST", "/jobs/ingest"), sent("PUT", "/batches"), sent("PATCH", "/jobs/ingest/"));
+    let (opened, uploaded, closed) =
+        (sent("POST", "/jobs/ingest"), sent("PUT", "/batches"), sent("PATCH", "/jobs/ingest/"));
     let (results, failed) = (sent("GET", "/successfulResults"), sent("GET", "/failedResults"));
     let polled = |world: &World| calls(world).1 >= 2;
     let steps: [(&str, Far<'_>); 6] = [
@@ -101,9 +123,10 @@ async fn kill_9_at_every_step_of_a_job() {
         ("failed", &failed),
     ];
     for (step, far) in steps {
-        // With and without the answer to the step: the host is killed while it waits, or right after.
-        // After the last steps the run would finish first.
-        let latencies: &[u64] = if step == "results" || step == "failed" { &[300] } else { &[0, 300] };
+        // With and without the answer to the step: the host is killed while it waits, or right
+        // after. After the last steps the run would finish first.
+        let latencies: &[u64] =
+            if step == "results" || step == "failed" { &[300] } else { &[0, 300] };
         for latency in latencies.iter().copied() {
             let simulator = Simulator::start(config(COUNT)).await.unwrap();
             simulator.world().fault(Rule::always(Fault::Latency(latency)).on("/jobs/ingest"));
@@ -114,7 +137,11 @@ async fn kill_9_at_every_step_of_a_job() {
             let problems = goes_on(&project).await;
             one_percent_failed(&simulator.world(), COUNT, &problems);
             let states = simulator.world().salesforce.bulk.states();
-            assert_eq!(states.iter().filter(|state| **state == "JobComplete").count(), 1, "{step}: {states:?}");
+            assert_eq!(
+                states.iter().filter(|state| **state == "JobComplete").count(),
+                1,
+                "{step}: {states:?}"
+            );
         }
     }
 }

@@ -10,7 +10,10 @@ const CSV: &str = "hs_object_id,firstname\n492564112121,Brian\n492564112124,Mari
 async fn planned() -> (Simulator, Project, String) {
     let simulator = Simulator::start(config(10)).await.unwrap();
     let project = Project::hubspot(&simulator, CSV).await;
-    let id = project.run(&["plan", "people", "--json"]).await.json()["plan_id"].as_str().unwrap().to_owned();
+    let id = project.run(&["plan", "people", "--json"]).await.json()["plan_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     (simulator, project, id)
 }
 
@@ -39,8 +42,10 @@ async fn a_tampered_plan_is_refused() {
         let (simulator, project, id) = planned().await;
         let path = plan_file(&project, &id, file);
         let bytes = fs::read(&path).unwrap();
-        let at =
-            bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap_or_else(|| panic!("{from} is not in {file}"));
+        let at = bytes
+            .windows(from.len())
+            .position(|window| window == from.as_bytes())
+            .unwrap_or_else(|| panic!("{from} is not in {file}"));
         let mut changed = bytes;
         changed[at..at + from.len()].copy_from_slice(to.as_bytes());
         fs::write(&path, changed).unwrap();
@@ -56,7 +61,11 @@ async fn a_plan_under_another_plans_name_is_refused() {
     let (simulator, project, id) = planned().await;
     let other = format!("{}0", &id[..id.len() - 1]);
     let other = if other == id { format!("{}1", &id[..id.len() - 1]) } else { other };
-    fs::rename(project.path(&format!(".reverse-sync/plans/{id}")), project.path(&format!(".reverse-sync/plans/{other}"))).unwrap();
+    fs::rename(
+        project.path(&format!(".reverse-sync/plans/{id}")),
+        project.path(&format!(".reverse-sync/plans/{other}")),
+    )
+    .unwrap();
     let ended = project.run(&["run", &other, "--confirm"]).await;
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert_eq!(simulator.connections(), 0);
@@ -67,11 +76,17 @@ async fn a_plan_is_refused_when_what_it_was_made_from_has_changed() {
     let (simulator, project, id) = planned().await;
     project.write("golden.csv", "hs_object_id,firstname\n492564112121,Someone else\n");
     let ended = project.run(&["run", &id, "--confirm"]).await;
-    assert!(ended.code == Some(3) && ended.stderr.contains("golden.csv have changed since"), "{ended:?}");
+    assert!(
+        ended.code == Some(3) && ended.stderr.contains("golden.csv have changed since"),
+        "{ended:?}"
+    );
 
     let (other, project, id) = planned().await;
     let toml = hubspot_toml(&other.base_url());
-    project.write("reverse-sync.toml", &toml.replace("object = \"contacts\"", "object = \"companies\""));
+    project.write(
+        "reverse-sync.toml",
+        &toml.replace("object = \"contacts\"", "object = \"companies\""),
+    );
     let ended = project.run(&["run", &id, "--confirm"]).await;
     assert!(ended.code == Some(3) && ended.stderr.contains("configured differently"), "{ended:?}");
 
@@ -88,8 +103,12 @@ async fn a_plan_is_applied_once_until_it_is_planned_again() {
     let again = project.run(&["run", &id, "--confirm"]).await;
     assert!(again.code == Some(0) && again.stdout.contains("applied by run"), "{again:?}");
     let json = project.run(&["run", &id, "--confirm", "--json"]).await.json();
-    assert!(json["updated"] == 2 && json["requests"] == 0 && json["applied_at"].is_string(), "{json}");
-    let updates = || simulator.world().requests.iter().filter(|request| request.method == "POST").count();
+    assert!(
+        json["updated"] == 2 && json["requests"] == 0 && json["applied_at"].is_string(),
+        "{json}"
+    );
+    let updates =
+        || simulator.world().requests.iter().filter(|request| request.method == "POST").count();
     assert_eq!(updates(), 1);
     project.run(&["plan", "people"]).await;
     assert_eq!(project.run(&["run", &id, "--confirm"]).await.code, Some(0));

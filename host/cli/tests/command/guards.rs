@@ -16,8 +16,10 @@ fn three_records() -> String {
 async fn the_command_says_what_was_found_and_what_to_type() {
     let simulator = Simulator::start(config(10)).await.unwrap();
     let project = Project::hubspot(&simulator, &three_records()).await;
-    let toml =
-        hubspot_toml(&simulator.base_url()).replace("[destinations.people]\n", "[destinations.people]\nguards = { max_changes = 2 }\n");
+    let toml = hubspot_toml(&simulator.base_url()).replace(
+        "[destinations.people]\n",
+        "[destinations.people]\nguards = { max_changes = 2 }\n",
+    );
     project.write("reverse-sync.toml", &toml);
 
     let plan = project.run(&["plan", "people"]).await;
@@ -25,14 +27,21 @@ async fn the_command_says_what_was_found_and_what_to_type() {
     assert!(plan.stdout.contains("3 records would be updated; the limit is 2"), "{plan:?}");
     assert!(plan.stdout.contains("--override max_changes\n"), "{plan:?}");
     let json = project.run(&["plan", "people", "--json"]).await.json();
-    assert_eq!((json["guards"][0]["name"].as_str(), json["mode"].as_str()), (Some("max_changes"), Some("offline")), "{json}");
+    assert_eq!(
+        (json["guards"][0]["name"].as_str(), json["mode"].as_str()),
+        (Some("max_changes"), Some("offline")),
+        "{json}"
+    );
     let id = json["plan_id"].as_str().unwrap();
 
     let held = project.run(&["run", id, "--confirm"]).await;
     assert_eq!(held.code, Some(3), "{held:?}");
     assert!(held.stderr.contains("--override max_changes"), "{held:?}");
     let mistyped = project.run(&["run", id, "--confirm", "--override", "max_change"]).await;
-    assert!(mistyped.code == Some(2) && mistyped.stderr.contains("no guard `max_change`"), "{mistyped:?}");
+    assert!(
+        mistyped.code == Some(2) && mistyped.stderr.contains("no guard `max_change`"),
+        "{mistyped:?}"
+    );
     assert_eq!(simulator.world().writes.len(), 0);
 
     let ran = project.run(&["run", id, "--confirm", "--override", "max_changes"]).await;
@@ -47,10 +56,18 @@ async fn the_command_says_what_was_found_and_what_to_type() {
 async fn a_limit_that_is_no_percentage_is_an_error() {
     let simulator = Simulator::start(config(0)).await.unwrap();
     let project = Project::hubspot(&simulator, &three_records()).await;
-    for (guards, says) in [("{ max_lossy_percent = 101 }", "line 8: it is a percentage, 0 to 100"), ("{ max_change = 1 }", "max_change")] {
+    for (guards, says) in [
+        ("{ max_lossy_percent = 101 }", "line 8: it is a percentage, 0 to 100"),
+        ("{ max_change = 1 }", "max_change"),
+    ] {
         let toml = hubspot_toml(&simulator.base_url());
-        project
-            .write("reverse-sync.toml", &toml.replace("[destinations.people]\n", &format!("[destinations.people]\nguards = {guards}\n")));
+        project.write(
+            "reverse-sync.toml",
+            &toml.replace(
+                "[destinations.people]\n",
+                &format!("[destinations.people]\nguards = {guards}\n"),
+            ),
+        );
         let ended = project.run(&["plan", "people"]).await;
         assert!(ended.code == Some(2) && ended.stderr.contains(says), "{guards}: {ended:?}");
     }
@@ -71,8 +88,14 @@ async fn telephone_numbers_that_would_lose_their_format_hold_the_plan_back() {
     let project = Project::comparing(&simulator, &csv).await;
     let plan = project.run(&["plan", "people"]).await;
     assert!(plan.stdout.contains("(compared with the CRM's records)"), "{plan:?}");
-    assert!(plan.stdout.contains("phone  +1 406-555-0000 -> 4065550000"), "before and after: {plan:?}");
-    assert!(plan.stdout.contains("phone would be cut off or lose its format in 30 of 30 records"), "{plan:?}");
+    assert!(
+        plan.stdout.contains("phone  +1 406-555-0000 -> 4065550000"),
+        "before and after: {plan:?}"
+    );
+    assert!(
+        plan.stdout.contains("phone would be cut off or lose its format in 30 of 30 records"),
+        "{plan:?}"
+    );
     assert!(plan.stdout.contains("--override max_lossy_percent"), "{plan:?}");
     assert_eq!(simulator.world().writes.len(), 0);
 }

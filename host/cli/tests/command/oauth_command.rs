@@ -62,7 +62,10 @@ pub(crate) fn secret_file(project: &Project, name: &str, text: &str) {
 
 pub(crate) fn command(project: &Project, arguments: &[&str]) -> Command {
     let mut command = project.command(arguments);
-    command.env("CLIENT_ID", "test-client").env("CLIENT_SECRET", CLIENT_SECRET).env("REFRESH_TOKEN", REFRESH_TOKEN);
+    command
+        .env("CLIENT_ID", "test-client")
+        .env("CLIENT_SECRET", CLIENT_SECRET)
+        .env("REFRESH_TOKEN", REFRESH_TOKEN);
     command
 }
 
@@ -85,16 +88,27 @@ fn mode(path: &Path) -> u32 {
 
 /// Statuses of the answers to token requests.
 fn token_answers(simulator: &Simulator) -> Vec<Option<u16>> {
-    simulator.world().requests.iter().filter(|request| request.target.ends_with("/token")).map(|request| request.status).collect()
+    simulator
+        .world()
+        .requests
+        .iter()
+        .filter(|request| request.target.ends_with("/token"))
+        .map(|request| request.status)
+        .collect()
 }
 
 #[tokio::test]
 async fn a_rotated_refresh_token_outlives_kill_9() {
     for oauth in [IN_FILE, IN_ENV] {
-        let (simulator, project) = hubspot(10_000, Config { hubspot_token_ms: 1_000, ..config(10_000) }, oauth).await;
+        let (simulator, project) =
+            hubspot(10_000, Config { hubspot_token_ms: 1_000, ..config(10_000) }, oauth).await;
         simulator.world().hubspot.rotate_refresh_token = true;
         simulator.world().fault(Rule::always(Fault::Latency(60)).on("/crm/"));
-        let mut child = command(&project, &["run", "people", "--confirm"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command(&project, &["run", "people", "--confirm"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         written(&simulator, 1_000).await;
         // SIGKILL.
         child.start_kill().unwrap();
@@ -106,12 +120,18 @@ async fn a_rotated_refresh_token_outlives_kill_9() {
         assert_eq!(ended.json()["updated"], 5_000);
         assert_eq!(simulator.world().written_twice(), []);
         let answers = token_answers(&simulator);
-        assert!(answers.len() >= 2 && answers.iter().all(|status| *status == Some(200)), "{answers:?}");
+        assert!(
+            answers.len() >= 2 && answers.iter().all(|status| *status == Some(200)),
+            "{answers:?}"
+        );
 
         let current = simulator.world().hubspot.refresh_token.clone();
         let kept = project.path(".reverse-sync/credentials/src_1.json");
         if oauth == IN_FILE {
-            assert_eq!(fs::read_to_string(project.path("refresh-token")).unwrap(), format!("{current}\n"));
+            assert_eq!(
+                fs::read_to_string(project.path("refresh-token")).unwrap(),
+                format!("{current}\n")
+            );
             assert_eq!(mode(&project.path("refresh-token")), 0o600);
             assert!(!kept.exists());
         } else {
@@ -130,7 +150,10 @@ async fn a_new_refresh_token_in_the_environment_wins_over_the_one_that_is_kept()
     // Somebody authorises the app again: what was kept is void, and the environment has a new one.
     simulator.world().hubspot.refresh_token = "authorised-again".to_owned();
     let old = ended(command(&project, &["run", "others", "--confirm"])).await;
-    assert!(old.code == Some(4) && old.stderr.contains("the environment variable REFRESH_TOKEN"), "{old:?}");
+    assert!(
+        old.code == Some(4) && old.stderr.contains("the environment variable REFRESH_TOKEN"),
+        "{old:?}"
+    );
     let mut new = command(&project, &["run", "others", "--confirm"]);
     new.env("REFRESH_TOKEN", "authorised-again");
     assert_eq!(ended(new).await.code, Some(0));
@@ -139,7 +162,8 @@ async fn a_new_refresh_token_in_the_environment_wins_over_the_one_that_is_kept()
 
 #[tokio::test]
 async fn two_processes_on_one_refresh_token_do_not_void_each_others() {
-    let (simulator, project) = hubspot(16_000, Config { hubspot_token_ms: 1_000, ..config(16_000) }, IN_FILE).await;
+    let (simulator, project) =
+        hubspot(16_000, Config { hubspot_token_ms: 1_000, ..config(16_000) }, IN_FILE).await;
     simulator.world().hubspot.rotate_refresh_token = true;
     simulator.world().fault(Rule::always(Fault::Latency(150)).on("/crm/"));
     // Long enough for the two to meet at the endpoint.
@@ -160,13 +184,28 @@ async fn a_revoked_refresh_token_is_exit_code_4_with_what_to_do() {
     simulator.world().hubspot.refresh_token = "another".to_owned();
     let words = ended(command(&project, &["run", "people", "--confirm"])).await;
     assert_eq!(words.code, Some(4), "{words:?}");
-    for says in ["invalid_grant", "refresh token is invalid, expired or revoked", "authorise the app again", "refresh-token"] {
+    for says in [
+        "invalid_grant",
+        "refresh token is invalid, expired or revoked",
+        "authorise the app again",
+        "refresh-token",
+    ] {
         assert!(words.stderr.contains(says), "{says}: {words:?}");
     }
-    let plan = ended(command(&project, &["plan", "people", "--json"])).await.json()["plan_id"].as_str().unwrap().to_owned();
+    let plan = ended(command(&project, &["plan", "people", "--json"])).await.json()["plan_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let json = ended(command(&project, &["run", &plan, "--confirm", "--json"])).await;
-    assert_eq!((json.code, json.json()["stopped"]["reason"].as_str()), (Some(4), Some("unauthorized")), "{json:?}");
-    assert_eq!((json.json()["updated"].as_u64(), json.json()["pending"].as_u64()), (Some(0), Some(100)));
+    assert_eq!(
+        (json.code, json.json()["stopped"]["reason"].as_str()),
+        (Some(4), Some("unauthorized")),
+        "{json:?}"
+    );
+    assert_eq!(
+        (json.json()["updated"].as_u64(), json.json()["pending"].as_u64()),
+        (Some(0), Some(100))
+    );
     assert_eq!(simulator.world().writes.len(), 0);
 }
 
@@ -174,17 +213,28 @@ async fn a_revoked_refresh_token_is_exit_code_4_with_what_to_do() {
 async fn salesforce_by_assertion_and_by_client_credentials() {
     const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/simulator/keys");
     let pem = |name: &str| fs::read_to_string(Path::new(KEYS).join(name)).unwrap();
-    let jwt =
-        r#"grant = "jwt_bearer", client_id = "test-client", private_key = { file = "app.key.pem" }, subject = "integration@example.com""#;
+    let jwt = r#"grant = "jwt_bearer", client_id = "test-client", private_key = { file = "app.key.pem" }, subject = "integration@example.com""#;
     let client = r#"grant = "client_credentials", client_id = "test-client", client_secret = { env = "CLIENT_SECRET" }"#;
     for (oauth, key, says) in [
         (jwt.to_owned(), "app.key.pem", None),
         (client.to_owned(), "app.key.pem", None),
         (jwt.to_owned(), "other.key.pem", Some("private_key belongs to the app's certificate")),
-        (format!("{jwt}, audience = \"https://example.com\""), "app.key.pem", Some("audience is invalid")),
-        (client.replace("test-client\"", "somebody\""), "app.key.pem", Some("Check client_id and client_secret")),
+        (
+            format!("{jwt}, audience = \"https://example.com\""),
+            "app.key.pem",
+            Some("audience is invalid"),
+        ),
+        (
+            client.replace("test-client\"", "somebody\""),
+            "app.key.pem",
+            Some("Check client_id and client_secret"),
+        ),
     ] {
-        let accepted = Config { tokens: vec![], salesforce_certificate: Some(pem("app.cert.pem")), ..config(300) };
+        let accepted = Config {
+            tokens: vec![],
+            salesforce_certificate: Some(pem("app.cert.pem")),
+            ..config(300)
+        };
         let simulator = Simulator::start(accepted).await.unwrap();
         let project = Project::empty();
         project.write("reverse-sync.toml", &toml(&simulator, "salesforce", &oauth));
@@ -206,21 +256,49 @@ async fn mistakes_in_the_project_file_are_found_by_the_plan_which_looks_no_secre
     plan.env_remove("REFRESH_TOKEN").env_remove("CLIENT_SECRET").env_remove("CLIENT_ID");
     assert_eq!(ended(plan).await.code, Some(0));
     for (from, to, says) in [
-        ("oauth = {", "access_token = { env = \"HUBSPOT_TOKEN\" }\noauth = {", "exactly one of them"),
-        ("grant = \"refresh_token\"", "grant = \"client_credentials\"", "no use for `refresh_token`"),
-        ("grant = \"refresh_token\"", "grant = \"sesame\"", "one of \"refresh_token\", \"client_credentials\", \"jwt_bearer\""),
+        (
+            "oauth = {",
+            "access_token = { env = \"HUBSPOT_TOKEN\" }\noauth = {",
+            "exactly one of them",
+        ),
+        (
+            "grant = \"refresh_token\"",
+            "grant = \"client_credentials\"",
+            "no use for `refresh_token`",
+        ),
+        (
+            "grant = \"refresh_token\"",
+            "grant = \"sesame\"",
+            "one of \"refresh_token\", \"client_credentials\", \"jwt_bearer\"",
+        ),
         ("client_id = { env = \"CLIENT_ID\" }, ", "", "needs `client_id`"),
-        ("client_secret = { env = \"CLIENT_SECRET\" }", "client_secret = \"sesame\"", "never written here"),
-        ("refresh_token = { env = \"REFRESH_TOKEN\" }", "refresh_token = \"sesame\"", "never written here"),
+        (
+            "client_secret = { env = \"CLIENT_SECRET\" }",
+            "client_secret = \"sesame\"",
+            "never written here",
+        ),
+        (
+            "refresh_token = { env = \"REFRESH_TOKEN\" }",
+            "refresh_token = \"sesame\"",
+            "never written here",
+        ),
     ] {
         assert!(right.contains(from), "{from}");
         project.write("reverse-sync.toml", &right.replacen(from, to, 1));
         let ended = ended(command(&project, &["plan", "people"])).await;
-        assert!(ended.code == Some(2) && ended.stderr.contains(says) && !ended.stderr.contains("sesame"), "{to}: {ended:?}");
+        assert!(
+            ended.code == Some(2)
+                && ended.stderr.contains(says)
+                && !ended.stderr.contains("sesame"),
+            "{to}: {ended:?}"
+        );
     }
     // What only a run needs, it says.
     for (oauth, says) in [
-        (IN_ENV.replace("CLIENT_SECRET", "NOT_THERE"), "NOT_THERE, which should hold the client secret, is not set"),
+        (
+            IN_ENV.replace("CLIENT_SECRET", "NOT_THERE"),
+            "NOT_THERE, which should hold the client secret, is not set",
+        ),
         (format!("{IN_ENV}, token_url = \"http://login.example/token\""), "plain http"),
         (IN_FILE.replace("\"refresh-token\"", "\"nothing\""), "cannot read the refresh token"),
     ] {
@@ -235,14 +313,24 @@ async fn mistakes_in_the_project_file_are_found_by_the_plan_which_looks_no_secre
 async fn a_credential_of_another_account_is_refused_by_what_its_token_endpoint_says() {
     let (simulator, project) = hubspot(4, Config { oauth_account: 2, ..config(4) }, IN_FILE).await;
     let toml = fs::read_to_string(project.path("reverse-sync.toml")).unwrap();
-    project.write("reverse-sync.toml", &toml.replacen("oauth =", "account = \"2222222\"\noauth =", 1));
-    for arguments in [&["run", "people", "--offline", "--confirm", "--json"][..], &["plan", "people", "--online", "--json"]] {
+    project
+        .write("reverse-sync.toml", &toml.replacen("oauth =", "account = \"2222222\"\noauth =", 1));
+    for arguments in [
+        &["run", "people", "--offline", "--confirm", "--json"][..],
+        &["plan", "people", "--online", "--json"],
+    ] {
         let ended = ended(command(&project, arguments)).await;
         assert_eq!(ended.code, Some(3), "{ended:?}");
         let json = ended.json();
         let code = [&json["stopped"]["code"], &json["error"]["code"]];
         assert!(code.iter().any(|code| *code == "other_account"), "{json}");
-        assert!(json.to_string().contains("2222223") && json.to_string().contains("2222222"), "{json}");
+        assert!(
+            json.to_string().contains("2222223") && json.to_string().contains("2222222"),
+            "{json}"
+        );
     }
-    assert!(simulator.world().requests.iter().all(|request| request.target.ends_with("/token")), "nothing was asked with that token");
+    assert!(
+        simulator.world().requests.iter().all(|request| request.target.ends_with("/token")),
+        "nothing was asked with that token"
+    );
 }

@@ -24,7 +24,11 @@ impl Project {
     /// A project whose plans are compared with the CRM.
     pub(crate) async fn comparing(simulator: &Simulator, csv: &str) -> Project {
         let project = Project::hubspot(simulator, csv).await;
-        project.write("reverse-sync.toml", &hubspot_toml(&simulator.base_url()).replace("fields = [\"firstname\"]", "compare = true"));
+        project.write(
+            "reverse-sync.toml",
+            &hubspot_toml(&simulator.base_url())
+                .replace("fields = [\"firstname\"]", "compare = true"),
+        );
         project
     }
 
@@ -34,9 +38,17 @@ impl Project {
         let toml = std::fs::read_to_string(project.path("reverse-sync.toml")).unwrap();
         let digest = hostile_guest().await.digest();
         let objects = "/crm/v3/objects/${object}";
-        let named = ["plan POST {}/batch/read", "run POST {}/batch/read", "run POST {}/batch/update", "run PATCH {}/${id}"];
+        let named = [
+            "plan POST {}/batch/read",
+            "run POST {}/batch/read",
+            "run POST {}/batch/update",
+            "run PATCH {}/${id}",
+        ];
         let named = named.map(|label| label.replace("{}", objects));
-        project.write("reverse-sync.toml", &format!("{toml}\n[[grants]]\ncomponent = \"{digest}\"\ncapabilities = {named:?}\n"));
+        project.write(
+            "reverse-sync.toml",
+            &format!("{toml}\n[[grants]]\ncomponent = \"{digest}\"\ncapabilities = {named:?}\n"),
+        );
         project.plugin = Some(hostile_guest_component::FILE.into());
         project
     }
@@ -57,7 +69,8 @@ impl Project {
     /// The command with these arguments, in the project's folder, with the token in its variable.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reverse-sync"));
-        let plugin = self.plugin.iter().flat_map(|plugin| ["--plugin".as_ref(), plugin.as_os_str()]);
+        let plugin =
+            self.plugin.iter().flat_map(|plugin| ["--plugin".as_ref(), plugin.as_os_str()]);
         command
             .args(arguments)
             .args(plugin)
@@ -84,7 +97,11 @@ pub(crate) struct Ended {
 impl From<Output> for Ended {
     fn from(output: Output) -> Ended {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Ended {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 }
 

@@ -31,7 +31,12 @@ async fn kill_9_in_the_middle_and_run_again() {
         let simulator = Simulator::start(config(RECORDS)).await.unwrap();
         simulator.world().fault(Rule::always(Fault::Latency(15)));
         let project = Project::hubspot(&simulator, &golden(RECORDS)).await;
-        let mut child = project.command(&["run", "people", "--confirm"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = project
+            .command(&["run", "people", "--confirm"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         written(&simulator, killed_after).await;
         // SIGKILL.
         child.start_kill().unwrap();
@@ -42,7 +47,11 @@ async fn kill_9_in_the_middle_and_run_again() {
         let ended = project.run(&["run", "people", "--confirm", "--json"]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let json = ended.json();
-        assert_eq!((json["updated"].as_u64(), json["ok"].as_bool()), (Some(RECORDS as u64), Some(true)), "{json}");
+        assert_eq!(
+            (json["updated"].as_u64(), json["ok"].as_bool()),
+            (Some(RECORDS as u64), Some(true)),
+            "{json}"
+        );
         let world = simulator.world();
         assert_eq!(world.written_twice(), [], "killed after {killed_after}");
         assert_eq!(world.writes.len(), RECORDS);
@@ -55,7 +64,12 @@ async fn killed_again_and_again_it_still_comes_to_its_end() {
     simulator.world().fault(Rule::always(Fault::Latency(10)));
     let project = Project::hubspot(&simulator, &golden(RECORDS)).await;
     for round in 1..=5 {
-        let mut child = project.command(&["run", "people", "--confirm"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = project
+            .command(&["run", "people", "--confirm"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         written(&simulator, round * 1_500).await;
         child.start_kill().unwrap();
         child.wait().await.unwrap();
@@ -71,7 +85,12 @@ async fn ctrl_c_stops_between_batches_and_the_run_goes_on_later() {
     let simulator = Simulator::start(config(RECORDS)).await.unwrap();
     simulator.world().fault(Rule::always(Fault::Latency(30)));
     let project = Project::hubspot(&simulator, &golden(RECORDS)).await;
-    let child = project.command(&["run", "people", "--confirm", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = project
+        .command(&["run", "people", "--confirm", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     written(&simulator, 1_000).await;
     let pid = child.id().unwrap();
     std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap();
@@ -92,10 +111,18 @@ async fn two_processes_cannot_run_one_plan() {
     let simulator = Simulator::start(config(RECORDS)).await.unwrap();
     simulator.world().fault(Rule::always(Fault::Latency(30)));
     let project = Project::hubspot(&simulator, &golden(RECORDS)).await;
-    let mut first = project.command(&["run", "people", "--confirm"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = project
+        .command(&["run", "people", "--confirm"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     written(&simulator, 500).await;
     let second = project.run(&["run", "people", "--confirm"]).await;
-    assert!(second.code == Some(3) && second.stderr.contains("running in another process"), "{second:?}");
+    assert!(
+        second.code == Some(3) && second.stderr.contains("running in another process"),
+        "{second:?}"
+    );
     assert!(first.wait().await.unwrap().success());
     assert_eq!(simulator.world().written_twice(), []);
 }

@@ -23,8 +23,13 @@ async fn fifty_three_golden_records_two_with_an_id() {
     assert_eq!(plan.code, Some(0), "{plan:?}");
     let plan = plan.json();
     let sample = json!([{"provider_id": "492564112121", "fields": {"firstname": "Brian"}}, {"provider_id": "492564112124", "fields": {"firstname": "Maria"}}]);
-    for (key, value) in [("dry_run", json!(true)), ("total", json!(53)), ("writable", json!(2)), ("skipped", json!(51)), ("sample", sample)]
-    {
+    for (key, value) in [
+        ("dry_run", json!(true)),
+        ("total", json!(53)),
+        ("writable", json!(2)),
+        ("skipped", json!(51)),
+        ("sample", sample),
+    ] {
         assert_eq!(plan[key], value, "{key}");
     }
     assert_eq!(simulator.connections(), 0);
@@ -32,18 +37,29 @@ async fn fifty_three_golden_records_two_with_an_id() {
     let run = project.run(&["run", plan["plan_id"].as_str().unwrap(), "--confirm", "--json"]).await;
     assert_eq!(run.code, Some(0), "{run:?}");
     let run = run.json();
-    for (key, value) in
-        [("ok", json!(true)), ("dry_run", json!(false)), ("updated", json!(2)), ("skipped", json!(51)), ("errors", json!([]))]
-    {
+    for (key, value) in [
+        ("ok", json!(true)),
+        ("dry_run", json!(false)),
+        ("updated", json!(2)),
+        ("skipped", json!(51)),
+        ("errors", json!([])),
+    ] {
         assert_eq!(run[key], value, "{key}");
     }
 
-    // Exactly this was sent, and nothing else: the metadata that an offline plan is held against, and the update.
+    // Exactly this was sent, and nothing else: the metadata that an offline plan is held against,
+    // and the update.
     let world = simulator.world();
     assert_eq!(world.requests.len(), 2, "{:?}", world.requests);
-    assert_eq!((world.requests[0].method.as_str(), world.requests[0].target.as_str()), ("GET", "/crm/v3/properties/contacts"));
+    assert_eq!(
+        (world.requests[0].method.as_str(), world.requests[0].target.as_str()),
+        ("GET", "/crm/v3/properties/contacts")
+    );
     let request = &world.requests[1];
-    assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/crm/v3/objects/contacts/batch/update"));
+    assert_eq!(
+        (request.method.as_str(), request.target.as_str()),
+        ("POST", "/crm/v3/objects/contacts/batch/update")
+    );
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let inputs = json!({"inputs": [
         {"id": "492564112121", "properties": {"firstname": "Brian"}},
@@ -80,13 +96,22 @@ async fn salesforce_gets_the_same_treatment() {
     let (first, second) = (crm_simulator::record_id("003", 0), crm_simulator::record_id("003", 1));
     project.write("golden.jsonl", &format!("{{\"Id\":\"{first}\",\"FirstName\":\"Ada\",\"DoNotCall\":true}}\n{{\"Id\":\"{}\",\"FirstName\":\"Bob\"}}\n{{\"FirstName\":\"C\"}}\n", &second[..15]));
     let run = project.run(&["run", "people", "--confirm", "--json"]).await;
-    assert_eq!((run.code, run.json()["updated"].clone(), run.json()["skipped"].clone()), (Some(0), json!(2), json!(1)), "{run:?}");
+    assert_eq!(
+        (run.code, run.json()["updated"].clone(), run.json()["skipped"].clone()),
+        (Some(0), json!(2), json!(1)),
+        "{run:?}"
+    );
     let world = simulator.world();
-    // The metadata to plan with, the account that it is planned for, the same before it is written, and the update.
-    let asked: Vec<&str> = world.requests.iter().map(|request| request.target.rsplit('/').next().unwrap()).collect();
+    // The metadata to plan with, the account that it is planned for, the same before it is written,
+    // and the update.
+    let asked: Vec<&str> =
+        world.requests.iter().map(|request| request.target.rsplit('/').next().unwrap()).collect();
     assert_eq!(asked, ["describe", "organization", "organization", "sobjects"]);
     let request = &world.requests[3];
-    assert_eq!((request.method.as_str(), request.target.as_str()), ("PATCH", "/services/data/v67.0/composite/sobjects"));
+    assert_eq!(
+        (request.method.as_str(), request.target.as_str()),
+        ("PATCH", "/services/data/v67.0/composite/sobjects")
+    );
     assert_eq!(request.header("sforce-auto-assign"), Some("FALSE"));
     let expected = json!({"allOrNone": false, "records": [
         {"attributes": {"type": "Contact"}, "id": first, "FirstName": "Ada", "DoNotCall": true},

@@ -15,10 +15,15 @@ fn contacts(simulator: &Simulator) -> Contacts {
         values.remove("lastmodifieddate");
         values
     };
-    world.hubspot.objects["contacts"].records.iter().map(|(id, record)| (id.clone(), without_date(record.properties.clone()))).collect()
+    world.hubspot.objects["contacts"]
+        .records
+        .iter()
+        .map(|(id, record)| (id.clone(), without_date(record.properties.clone())))
+        .collect()
 }
 
-/// Golden records for contacts `0..count`: a new first name for each, and a phone where there was none.
+/// Golden records for contacts `0..count`: a new first name for each, and a phone where there was
+/// none.
 fn golden(count: usize) -> String {
     let mut csv = "hs_object_id,firstname,phone\n".to_owned();
     for n in 0..count {
@@ -34,10 +39,18 @@ async fn ran(count: usize) -> (Simulator, Project, Contacts, String) {
     ran_in(simulator, project, count).await
 }
 
-async fn ran_in(simulator: Simulator, project: Project, count: usize) -> (Simulator, Project, Contacts, String) {
+async fn ran_in(
+    simulator: Simulator,
+    project: Project,
+    count: usize,
+) -> (Simulator, Project, Contacts, String) {
     let before = contacts(&simulator);
     let run = project.run(&["run", "people", "--confirm", "--json"]).await;
-    assert_eq!((run.code, run.json()["updated"].as_u64()), (Some(0), Some(count as u64)), "{run:?}");
+    assert_eq!(
+        (run.code, run.json()["updated"].as_u64()),
+        (Some(0), Some(count as u64)),
+        "{run:?}"
+    );
     assert_ne!(contacts(&simulator), before);
     let run_id = run.json()["run_id"].as_str().unwrap().to_owned();
     (simulator, project, before, run_id)
@@ -55,24 +68,45 @@ async fn undo_brings_the_crm_back_except_for_records_edited_since_which_are_name
     let plan = project.run(&["undo", &run_id, "--json"]).await;
     assert_eq!(plan.code, Some(0), "{plan:?}");
     let json = plan.json();
-    assert_eq!((json["total"].as_u64(), json["writable"].as_u64(), json["skipped"].as_u64()), (Some(12), Some(10), Some(2)), "{json}");
-    assert_eq!((json["undoes"].as_str(), json["mode"].as_str()), (Some(run_id.as_str()), Some("compare")));
+    assert_eq!(
+        (json["total"].as_u64(), json["writable"].as_u64(), json["skipped"].as_u64()),
+        (Some(12), Some(10), Some(2)),
+        "{json}"
+    );
+    assert_eq!(
+        (json["undoes"].as_str(), json["mode"].as_str()),
+        (Some(run_id.as_str()), Some("compare"))
+    );
     assert_eq!(json["skipped_rows"][0]["reason"], "changed_since", "{json}");
     let named = json["skipped_rows"][0]["detail"].as_str().unwrap();
-    assert!(named.contains(&edited) && named.contains("firstname was written as Golden 3, and is Somebody now"), "{named}");
+    assert!(
+        named.contains(&edited)
+            && named.contains("firstname was written as Golden 3, and is Somebody now"),
+        "{named}"
+    );
     assert_eq!(
         (json["skipped_rows"][1]["reason"].as_str(), json["skipped_rows"][1]["first_row"].as_u64()),
         (Some("gone"), Some(6)),
         "{json}"
     );
-    assert_eq!(json["sample"][0]["before"], json!({"firstname": "Golden 0", "phone": "+1 406-555-0000"}), "{json}");
+    assert_eq!(
+        json["sample"][0]["before"],
+        json!({"firstname": "Golden 0", "phone": "+1 406-555-0000"}),
+        "{json}"
+    );
     let wrote = simulator.world().writes.len();
 
     let words = project.run(&["undo", &run_id]).await;
-    assert!(words.stdout.contains("10 would be put back") && words.stdout.contains("is Somebody now"), "{words:?}");
+    assert!(
+        words.stdout.contains("10 would be put back") && words.stdout.contains("is Somebody now"),
+        "{words:?}"
+    );
     assert!(words.stdout.contains("phone      +1 406-555-0000 -> (cleared)"), "{words:?}");
     let plan_id = json["plan_id"].as_str().unwrap();
-    assert!(words.stdout.contains(&format!("reverse-sync run {plan_id}")), "the same plan again: {words:?}");
+    assert!(
+        words.stdout.contains(&format!("reverse-sync run {plan_id}")),
+        "the same plan again: {words:?}"
+    );
     assert_eq!(simulator.world().writes.len(), wrote, "nothing was written yet");
 
     let undone = project.run(&["run", plan_id, "--confirm", "--json"]).await;
@@ -91,19 +125,34 @@ async fn what_a_confirmed_undo_has_left_alone_is_named_to_programs_too() {
     for edited in [1, 3] {
         let (simulator, project, _, run_id) = ran(3).await;
         let ids: Vec<String> = (0..edited).map(|n| Provider::HubSpot.id(n)).collect();
-        ids.iter().for_each(|id| simulator.world().hubspot.edit("contacts", id, "firstname", "Somebody"));
+        ids.iter()
+            .for_each(|id| simulator.world().hubspot.edit("contacts", id, "firstname", "Somebody"));
         let file = project.path("left.jsonl");
-        let undone = project.run(&["undo", &run_id, "--confirm", "--json", "--rejects", file.to_str().unwrap()]).await;
+        let undone = project
+            .run(&["undo", &run_id, "--confirm", "--json", "--rejects", file.to_str().unwrap()])
+            .await;
         let json = undone.json();
-        assert_eq!((undone.code, &json["updated"], &json["skipped"]), (Some(0), &json!(3 - edited), &json!(edited)), "{undone:?}");
-        assert_eq!((&json["undoes"], &json["plan"]["skipped_by_reason"]), (&json!(run_id), &json!({"changed_since": edited})), "{json}");
+        assert_eq!(
+            (undone.code, &json["updated"], &json["skipped"]),
+            (Some(0), &json!(3 - edited), &json!(edited)),
+            "{undone:?}"
+        );
+        assert_eq!(
+            (&json["undoes"], &json["plan"]["skipped_by_reason"]),
+            (&json!(run_id), &json!({"changed_since": edited})),
+            "{json}"
+        );
         let left = json["plan"]["skipped_rows"].as_array().unwrap();
         assert_eq!(left.len(), edited, "{json}");
         for (left, id) in left.iter().zip(&ids) {
             let detail = left["detail"].as_str().unwrap();
             assert!(detail.contains(id) && detail.contains("is Somebody now"), "{left}");
         }
-        assert_eq!((&json["rejects"]["records"], json["rejects"]["file"].as_str()), (&json!(edited), file.to_str()), "{json}");
+        assert_eq!(
+            (&json["rejects"]["records"], json["rejects"]["file"].as_str()),
+            (&json!(edited), file.to_str()),
+            "{json}"
+        );
         assert!(file.exists());
     }
 }
@@ -112,7 +161,14 @@ async fn what_a_confirmed_undo_has_left_alone_is_named_to_programs_too() {
 async fn a_salesforce_org_comes_back_too() {
     let simulator = Simulator::start(config(8)).await.unwrap();
     // A checkbox is ticked or not; it is never empty.
-    (0..8).for_each(|n| simulator.world().salesforce.edit("Contact", &Provider::Salesforce.id(n), "DoNotCall", json!(false)));
+    (0..8).for_each(|n| {
+        simulator.world().salesforce.edit(
+            "Contact",
+            &Provider::Salesforce.id(n),
+            "DoNotCall",
+            json!(false),
+        )
+    });
     let fields = || {
         let world = simulator.world();
         let records = &world.salesforce.objects["Contact"].records;
@@ -132,7 +188,9 @@ async fn a_salesforce_org_comes_back_too() {
         .replace("object = \"contacts\", fields = [\"firstname\"]", "compare = true");
     project.write("reverse-sync.toml", &toml);
     let mut csv = "Id,FirstName,Phone,DoNotCall\n".to_owned();
-    (0..6).for_each(|n| csv.push_str(&format!("{},Golden {n},+1 406-555-{n:04},true\n", Provider::Salesforce.id(n))));
+    (0..6).for_each(|n| {
+        csv.push_str(&format!("{},Golden {n},+1 406-555-{n:04},true\n", Provider::Salesforce.id(n)))
+    });
     project.write("golden.csv", &csv);
     let run = project.run(&["run", "people", "--confirm", "--json"]).await;
     assert_eq!((run.code, run.json()["updated"].as_u64()), (Some(0), Some(6)), "{run:?}");
@@ -140,7 +198,11 @@ async fn a_salesforce_org_comes_back_too() {
     simulator.world().salesforce.edit("Contact", &edited, "Phone", json!("1"));
     let undone = project.run(&["undo", run.json()["run_id"].as_str().unwrap(), "--confirm"]).await;
     assert_eq!(undone.code, Some(0), "{undone:?}");
-    assert!(undone.stderr.contains(&edited) && undone.stderr.contains("Phone was written as +1 406-555-0002, and is 1 now"), "{undone:?}");
+    assert!(
+        undone.stderr.contains(&edited)
+            && undone.stderr.contains("Phone was written as +1 406-555-0002, and is 1 now"),
+        "{undone:?}"
+    );
     let mut expected = before;
     expected.insert(edited.clone(), fields()[&edited].clone());
     assert_eq!(fields(), expected);
@@ -153,12 +215,19 @@ async fn an_undo_can_be_undone() {
     let undone = project.run(&["undo", &run_id, "--confirm", "--json"]).await;
     assert_eq!(undone.code, Some(0), "{undone:?}");
     assert_eq!(contacts(&simulator), before);
-    let redone = project.run(&["undo", undone.json()["run_id"].as_str().unwrap(), "--confirm", "--json"]).await;
+    let redone = project
+        .run(&["undo", undone.json()["run_id"].as_str().unwrap(), "--confirm", "--json"])
+        .await;
     assert_eq!(redone.code, Some(0), "{redone:?}");
     assert_eq!(contacts(&simulator), after);
 
-    let nothing = project.run(&["undo", undone.json()["run_id"].as_str().unwrap(), "--json"]).await.json();
-    assert_eq!((nothing["writable"].as_u64(), nothing["skipped_by_reason"]["as_before"].as_u64()), (Some(0), Some(4)), "{nothing}");
+    let nothing =
+        project.run(&["undo", undone.json()["run_id"].as_str().unwrap(), "--json"]).await.json();
+    assert_eq!(
+        (nothing["writable"].as_u64(), nothing["skipped_by_reason"]["as_before"].as_u64()),
+        (Some(0), Some(4)),
+        "{nothing}"
+    );
 }
 
 #[tokio::test]
@@ -171,14 +240,21 @@ async fn only_what_the_run_has_really_written_is_undone() {
 
     // The component reports a batch that the CRM refuses as failed: none of these were written.
     project.write("golden.csv", &golden(10).replace("Golden", "Platinum"));
-    simulator.world().fault(crm_simulator::Rule::always(crm_simulator::Fault::Status(400)).on("batch/update"));
+    simulator
+        .world()
+        .fault(crm_simulator::Rule::always(crm_simulator::Fault::Status(400)).on("batch/update"));
     let failed = project.run(&["run", "people", "--confirm", "--json"]).await.json();
-    assert_eq!((failed["updated"].as_u64(), failed["failed"].as_u64()), (Some(0), Some(10)), "{failed}");
+    assert_eq!(
+        (failed["updated"].as_u64(), failed["failed"].as_u64()),
+        (Some(0), Some(10)),
+        "{failed}"
+    );
     simulator.world().faults.clear();
     let ended = project.run(&["undo", failed["run_id"].as_str().unwrap()]).await;
     assert!(ended.code == Some(2) && ended.stderr.contains("has written nothing"), "{ended:?}");
 
-    let undone = project.run(&["undo", stopped.json()["run_id"].as_str().unwrap(), "--confirm"]).await;
+    let undone =
+        project.run(&["undo", stopped.json()["run_id"].as_str().unwrap(), "--confirm"]).await;
     assert_eq!(undone.code, Some(0), "{undone:?}");
     assert_eq!(contacts(&simulator), before);
 }
@@ -187,12 +263,22 @@ async fn only_what_the_run_has_really_written_is_undone() {
 async fn a_run_that_was_planned_without_looking_at_the_crm_cannot_be_undone() {
     let simulator = Simulator::start(config(3)).await.unwrap();
     let project = Project::hubspot(&simulator, &golden(2)).await;
-    let id = project.run(&["plan", "people", "--json"]).await.json()["plan_id"].as_str().unwrap().to_owned();
+    let id = project.run(&["plan", "people", "--json"]).await.json()["plan_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let run = project.run(&["run", &id, "--confirm", "--json"]).await.json();
     let requests = simulator.world().requests.len();
     let ended = project.run(&["undo", run["run_id"].as_str().unwrap(), "--confirm"]).await;
-    assert!(ended.code == Some(2) && ended.stderr.contains("plan with --compare to be able to undo"), "{ended:?}");
-    for (nonsense, says) in [("run_000000000000_1", "there is no run"), ("../../x", "is no run id"), ("people", "is no run id")] {
+    assert!(
+        ended.code == Some(2) && ended.stderr.contains("plan with --compare to be able to undo"),
+        "{ended:?}"
+    );
+    for (nonsense, says) in [
+        ("run_000000000000_1", "there is no run"),
+        ("../../x", "is no run id"),
+        ("people", "is no run id"),
+    ] {
         let ended = project.run(&["undo", nonsense]).await;
         assert!(ended.code == Some(2) && ended.stderr.contains(says), "{ended:?}");
     }
@@ -203,9 +289,16 @@ async fn a_run_that_was_planned_without_looking_at_the_crm_cannot_be_undone() {
 async fn a_run_that_went_elsewhere_is_not_undone_here() {
     let (simulator, project, _, run_id) = ran(2).await;
     let toml = std::fs::read_to_string(project.path("reverse-sync.toml")).unwrap();
-    project.write("reverse-sync.toml", &toml.replace("object = \"contacts\"", "object = \"companies\""));
+    project.write(
+        "reverse-sync.toml",
+        &toml.replace("object = \"contacts\"", "object = \"companies\""),
+    );
     let ended = project.run(&["undo", &run_id, "--confirm"]).await;
-    assert!(ended.code == Some(3) && ended.stderr.contains("config_json.object was contacts and is companies now"), "{ended:?}");
+    assert!(
+        ended.code == Some(3)
+            && ended.stderr.contains("config_json.object was contacts and is companies now"),
+        "{ended:?}"
+    );
 
     let elsewhere = Simulator::start(config(2)).await.unwrap();
     project.write("reverse-sync.toml", &toml.replace(&simulator.base_url(), &elsewhere.base_url()));
@@ -218,7 +311,8 @@ async fn a_run_that_went_elsewhere_is_not_undone_here() {
 async fn a_tampered_plan_is_not_undone_either() {
     let (simulator, project, _, run_id) = ran(2).await;
     let plans = project.path(".reverse-sync/plans");
-    let plan = std::fs::read_dir(plans).unwrap().next().unwrap().unwrap().path().join("changes.arrow");
+    let plan =
+        std::fs::read_dir(plans).unwrap().next().unwrap().unwrap().path().join("changes.arrow");
     let mut bytes = std::fs::read(&plan).unwrap();
     let at = bytes.windows(8).position(|window| window == b"Golden 1").unwrap();
     bytes[at] = b'X';
@@ -234,12 +328,19 @@ async fn another_component_may_undo_and_says_so() {
     let simulator = Simulator::start(config(6)).await.unwrap();
     let project = Project::comparing_with_guest(&simulator, &golden(3)).await;
     let (simulator, mut project, before, run_id) = ran_in(simulator, project, 3).await;
-    let made_by = project.run(&["plan", "people", "--json"]).await.json()["component"].as_str().unwrap().to_owned();
+    let made_by = project.run(&["plan", "people", "--json"]).await.json()["component"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     // The bundled one now, with the configuration it knows.
     project.plugin = None;
     let plan = project.run(&["undo", &run_id]).await;
     assert_eq!(plan.code, Some(0), "{plan:?}");
-    assert!(plan.stdout.contains(&made_by) && plan.stdout.contains(&component().await.digest().to_string()), "{plan:?}");
+    assert!(
+        plan.stdout.contains(&made_by)
+            && plan.stdout.contains(&component().await.digest().to_string()),
+        "{plan:?}"
+    );
     let undone = project.run(&["undo", &run_id, "--confirm"]).await;
     assert_eq!(undone.code, Some(0), "{undone:?}");
     assert_eq!(contacts(&simulator), before);
@@ -260,7 +361,10 @@ async fn a_run_that_another_component_began_can_be_finished_with_that() {
     let refused = project.run(&["run", id, "--confirm"]).await;
     let digest = plan["component"].as_str().unwrap();
     let kept = format!(".reverse-sync/components/{}.wasm", digest.trim_start_matches("sha256:"));
-    assert!(refused.code == Some(3) && refused.stderr.contains(&format!("--plugin ./{kept}")), "{refused:?}");
+    assert!(
+        refused.code == Some(3) && refused.stderr.contains(&format!("--plugin ./{kept}")),
+        "{refused:?}"
+    );
     assert!(refused.stderr.contains(digest), "{refused:?}");
     project.plugin = Some(project.path(&kept));
     let ended = project.run(&["run", id, "--confirm"]).await;
@@ -273,7 +377,13 @@ async fn runs_are_listed_with_what_can_be_undone() {
     let undo = project.run(&["undo", &run_id, "--confirm", "--json"]).await.json();
     let listed = project.run(&["runs", "--json"]).await.json();
     let keys = |run: &Value| {
-        (run["run_id"].clone(), run["status"].clone(), run["updated"].clone(), run["can_undo"].clone(), run["undoes"].clone())
+        (
+            run["run_id"].clone(),
+            run["status"].clone(),
+            run["updated"].clone(),
+            run["can_undo"].clone(),
+            run["undoes"].clone(),
+        )
     };
     assert_eq!(
         listed.as_array().unwrap().iter().map(keys).collect::<Vec<_>>(),
@@ -284,7 +394,8 @@ async fn runs_are_listed_with_what_can_be_undone() {
     );
     let words = project.run(&["runs"]).await;
     assert!(
-        words.stdout.lines().next().unwrap().contains("can be undone") && words.stdout.contains(&format!("undid {run_id}")),
+        words.stdout.lines().next().unwrap().contains("can be undone")
+            && words.stdout.contains(&format!("undid {run_id}")),
         "{words:?}"
     );
 }
@@ -295,5 +406,9 @@ async fn the_audit_log_says_what_was_undone() {
     project.run(&["undo", &run_id, "--confirm"]).await;
     let log = std::fs::read_to_string(project.path(".reverse-sync/audit_log.jsonl")).unwrap();
     let row: Value = serde_json::from_str(log.lines().next_back().unwrap()).unwrap();
-    assert_eq!((row["undoes"].as_str(), row["action"].as_str()), (Some(run_id.as_str()), Some("destination.reverse_run")), "{row}");
+    assert_eq!(
+        (row["undoes"].as_str(), row["action"].as_str()),
+        (Some(run_id.as_str()), Some("destination.reverse_run")),
+        "{row}"
+    );
 }

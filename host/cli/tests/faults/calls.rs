@@ -74,7 +74,11 @@ impl Call {
     pub(crate) fn needs_space(&self) -> bool {
         match self {
             Call::Open { creates, .. } => *creates,
-            Call::Write { .. } | Call::Sync { .. } | Call::Rename { .. } | Call::Link { .. } | Call::MakeDir { .. } => true,
+            Call::Write { .. }
+            | Call::Sync { .. }
+            | Call::Rename { .. }
+            | Call::Link { .. }
+            | Call::MakeDir { .. } => true,
             Call::Resize { only_grows, .. } => *only_grows,
             Call::Read { .. } | Call::Remove { .. } => false,
         }
@@ -96,13 +100,19 @@ pub(crate) fn entered(tid: Pid, regs: &user_regs_struct, root: &Path) -> Option<
     };
     match regs.orig_rax as c_long {
         libc::SYS_open => open(here, first, second),
-        libc::SYS_creat => open(here, first, (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64),
+        libc::SYS_creat => {
+            open(here, first, (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64)
+        }
         libc::SYS_openat => open(first, second, third),
-        libc::SYS_read | libc::SYS_pread64 | libc::SYS_readv | libc::SYS_preadv => Some(Call::Read { path: seen.file(first)?.0 }),
+        libc::SYS_read | libc::SYS_pread64 | libc::SYS_readv | libc::SYS_preadv => {
+            Some(Call::Read { path: seen.file(first)?.0 })
+        }
         libc::SYS_write => seen.write(first, None, &[(second, third)], Length::Bytes),
         libc::SYS_pwrite64 => seen.write(first, Some(fourth), &[(second, third)], Length::Bytes),
         libc::SYS_writev => seen.write(first, None, &seen.parts(second, third), Length::Parts),
-        libc::SYS_pwritev | libc::SYS_pwritev2 => seen.write(first, Some(fourth), &seen.parts(second, third), Length::Parts),
+        libc::SYS_pwritev | libc::SYS_pwritev2 => {
+            seen.write(first, Some(fourth), &seen.parts(second, third), Length::Parts)
+        }
         libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_sync_file_range => {
             let (path, inode) = seen.file(first)?;
             Some(Call::Sync { path, inode })
@@ -115,17 +125,29 @@ pub(crate) fn entered(tid: Pid, regs: &user_regs_struct, root: &Path) -> Option<
             let (path, inode) = seen.file(first)?;
             Some(Call::Resize { path, inode, length: third + fourth, only_grows: true })
         }
-        libc::SYS_rename => Some(Call::Rename { from: seen.path(here, first)?, to: seen.path(here, second)? }),
-        libc::SYS_renameat | libc::SYS_renameat2 => Some(Call::Rename { from: seen.path(first, second)?, to: seen.path(third, fourth)? }),
-        libc::SYS_link => Some(Call::Link { from: seen.path(here, first)?, to: seen.path(here, second)? }),
-        libc::SYS_linkat => Some(Call::Link { from: seen.path(first, second)?, to: seen.path(third, fourth)? }),
+        libc::SYS_rename => {
+            Some(Call::Rename { from: seen.path(here, first)?, to: seen.path(here, second)? })
+        }
+        libc::SYS_renameat | libc::SYS_renameat2 => {
+            Some(Call::Rename { from: seen.path(first, second)?, to: seen.path(third, fourth)? })
+        }
+        libc::SYS_link => {
+            Some(Call::Link { from: seen.path(here, first)?, to: seen.path(here, second)? })
+        }
+        libc::SYS_linkat => {
+            Some(Call::Link { from: seen.path(first, second)?, to: seen.path(third, fourth)? })
+        }
         libc::SYS_unlink | libc::SYS_rmdir => Some(Call::Remove { path: seen.path(here, first)? }),
         libc::SYS_unlinkat => Some(Call::Remove { path: seen.path(first, second)? }),
         libc::SYS_mkdir => Some(Call::MakeDir { path: seen.path(here, first)? }),
         libc::SYS_mkdirat => Some(Call::MakeDir { path: seen.path(first, second)? }),
         // What the model of the disk does not know must not go by unseen.
         libc::SYS_truncate | libc::SYS_copy_file_range | libc::SYS_sendfile => {
-            let (path, _) = seen.file(if regs.orig_rax as c_long == libc::SYS_copy_file_range { third } else { first })?;
+            let (path, _) = seen.file(if regs.orig_rax as c_long == libc::SYS_copy_file_range {
+                third
+            } else {
+                first
+            })?;
             panic!("a call on {} that is not modelled: {}", path.display(), regs.orig_rax)
         }
         _ => None,
@@ -181,7 +203,13 @@ impl Seen<'_> {
         Some((path, fs::metadata(link).ok()?.ino()))
     }
 
-    fn write(&self, descriptor: u64, at: Option<u64>, parts: &[(u64, u64)], length: Length) -> Option<Call> {
+    fn write(
+        &self,
+        descriptor: u64,
+        at: Option<u64>,
+        parts: &[(u64, u64)],
+        length: Length,
+    ) -> Option<Call> {
         let (path, inode) = self.file(descriptor)?;
         let at = match at {
             Some(at) => at,
@@ -197,10 +225,13 @@ impl Seen<'_> {
     /// Where the next write goes.
     fn position(&self, descriptor: u64) -> Option<u64> {
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/{descriptor}", self.tid)).ok()?;
-        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let field =
+            |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         let flags = i32::from_str_radix(field("flags:")?, 8).ok()?;
         if flags & libc::O_APPEND != 0 {
-            return fs::metadata(format!("/proc/{}/fd/{descriptor}", self.tid)).ok().map(|file| file.len());
+            return fs::metadata(format!("/proc/{}/fd/{descriptor}", self.tid))
+                .ok()
+                .map(|file| file.len());
         }
         field("pos:")?.parse().ok()
     }

@@ -20,15 +20,24 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// The steps of a story, which has to end well, and whose files have to be those that the disk knows of.
+/// The steps of a story, which has to end well, and whose files have to be those that the disk
+/// knows of.
 fn steps(kind: Kind, runtime: &Runtime, subsystems: &[Subsystem]) -> Vec<Made> {
     let story = Story::begin(kind, runtime);
     let (ended, traced) = story.first(None);
     invariants::of_the_faulted(&story, &ended);
     invariants::of_the_end(&story, &ended, &ended);
     let whole = traced.disk.state(Kept::All, &mut Seeded::new(0));
-    assert_eq!(whole.differs(&story.root()), Vec::<PathBuf>::new(), "the model of the disk is wrong");
-    traced.made.into_iter().filter(|made| subsystems.is_empty() || subsystems.contains(&made.step.subsystem)).collect()
+    assert_eq!(
+        whole.differs(&story.root()),
+        Vec::<PathBuf>::new(),
+        "the model of the disk is wrong"
+    );
+    traced
+        .made
+        .into_iter()
+        .filter(|made| subsystems.is_empty() || subsystems.contains(&made.step.subsystem))
+        .collect()
 }
 
 /// Each step fails once in each way.
@@ -44,8 +53,14 @@ fn every_step_fails(kind: Kind, subsystems: &[Subsystem]) {
         }
     }
     let missed = AtomicUsize::new(0);
-    let name =
-        |(made, fault): &(&Made, Fault)| format!("{fault:?} at {:?} ({} {})", made.step, made.call.name(), made.call.path().display());
+    let name = |(made, fault): &(&Made, Fault)| {
+        format!(
+            "{fault:?} at {:?} ({} {})",
+            made.step,
+            made.call.name(),
+            made.call.path().display()
+        )
+    };
     each(&cases, name, |(made, fault)| {
         let story = Story::begin(kind, &runtime);
         let (ended, traced) = story.first(Some((made.step, *fault)));
@@ -62,19 +77,26 @@ fn every_step_fails(kind: Kind, subsystems: &[Subsystem]) {
         summed(cases.iter().map(|(_, fault)| format!("{fault:?}"))),
         summed(cases.iter().map(|(made, _)| format!("{:?}", made.step.subsystem)))
     ));
-    assert!(missed * 10 <= cases.len(), "steps are not the same each time: {missed} of {} were not reached", cases.len());
+    assert!(
+        missed * 10 <= cases.len(),
+        "steps are not the same each time: {missed} of {} were not reached",
+        cases.len()
+    );
 }
 
 /// The power goes before each step, and at the end.
 fn the_power_goes_at_every_step(kind: Kind, subsystems: &[Subsystem]) {
     let runtime = runtime();
-    let made: Vec<_> = steps(kind, &runtime, subsystems).into_iter().filter(|made| made.call.changes()).collect();
+    let made: Vec<_> =
+        steps(kind, &runtime, subsystems).into_iter().filter(|made| made.call.changes()).collect();
     let places: Vec<Option<Step>> = made.iter().map(|made| Some(made.step)).chain([None]).collect();
     let cases = states(&places);
     let seen = Mutex::new(HashSet::new());
     let name = |(at, kept, seed): &(Option<Step>, Kept, u64)| {
-        let call =
-            made.iter().find(|made| Some(made.step) == *at).map(|made| format!("{} {}", made.call.name(), made.call.path().display()));
+        let call = made
+            .iter()
+            .find(|made| Some(made.step) == *at)
+            .map(|made| format!("{} {}", made.call.name(), made.call.path().display()));
         format!("power lost at {at:?} ({call:?}), {kept:?} kept, seed {seed}")
     };
     each(&cases, name, |(at, kept, seed)| {
@@ -93,7 +115,9 @@ fn the_power_goes_at_every_step(kind: Kind, subsystems: &[Subsystem]) {
         seed(),
         cases.len(),
         seen.lock().unwrap().len(),
-        summed(cases.iter().map(|(at, ..)| at.map_or_else(|| "at the end".to_owned(), |at| format!("{:?}", at.subsystem))))
+        summed(cases.iter().map(|(at, ..)| {
+            at.map_or_else(|| "at the end".to_owned(), |at| format!("{:?}", at.subsystem))
+        }))
     ));
 }
 
@@ -161,7 +185,15 @@ fn a_row_of_the_audit_log_that_a_crash_has_torn_spoils_no_other() {
     let ended = story.command(&["run", "people", "--confirm", "--json"]);
     assert_eq!(ended.code, Some(1), "one record is not there: {ended:?}");
     let log = std::fs::read_to_string(state.join("audit_log.jsonl")).unwrap();
-    let actions: Vec<_> =
-        log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).map(|row| row["action"].clone()).ok()).collect();
-    assert_eq!(actions, [None, Some("run.begin".into()), Some("destination.reverse_run.failed".into())], "{log}");
+    let actions: Vec<_> = log
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).map(|row| row["action"].clone()).ok()
+        })
+        .collect();
+    assert_eq!(
+        actions,
+        [None, Some("run.begin".into()), Some("destination.reverse_run.failed".into())],
+        "{log}"
+    );
 }

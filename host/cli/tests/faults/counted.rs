@@ -13,8 +13,13 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// Works on all cases, as many at once as the machine has processors; those that fail are named, all of them.
-pub(crate) fn each<C: Sync>(cases: &[C], name: impl Fn(&C) -> String + Sync, work: impl Fn(&C) + Sync) {
+/// Works on all cases, as many at once as the machine has processors; those that fail are named,
+/// all of them.
+pub(crate) fn each<C: Sync>(
+    cases: &[C],
+    name: impl Fn(&C) -> String + Sync,
+    work: impl Fn(&C) + Sync,
+) {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -23,15 +28,26 @@ pub(crate) fn each<C: Sync>(cases: &[C], name: impl Fn(&C) -> String + Sync, wor
                 while let Some(case) = cases.get(next.fetch_add(1, Relaxed)) {
                     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(case))) {
                         let text = panic.downcast_ref::<String>().cloned();
-                        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{}: {text}", name(case)));
+                        let text = text
+                            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                            .unwrap_or_default();
+                        failed
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push(format!("{}: {text}", name(case)));
                     }
                 }
             });
         }
     });
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-    assert!(failed.is_empty(), "{} of {} cases failed:\n\n{}", failed.len(), cases.len(), failed.join("\n\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {} cases failed:\n\n{}",
+        failed.len(),
+        cases.len(),
+        failed.join("\n\n")
+    );
 }
 
 /// How many of each there were, in one line.
@@ -53,8 +69,9 @@ pub(crate) fn seed() -> u64 {
     std::env::var("REVERSE_SYNC_FAULTS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
-/// Which states are tried where the power goes: with all, and at the last place, where all was reported, each of those that have a name and several
-/// mixed ones; else two of them for each place. Each case has a seed of its own.
+/// Which states are tried where the power goes: with all, and at the last place, where all was
+/// reported, each of those that have a name and several mixed ones; else two of them for each
+/// place. Each case has a seed of its own.
 pub(crate) fn states<P: Copy>(places: &[P]) -> Vec<(P, Kept, u64)> {
     let named = [Kept::Nothing, Kept::Names, Kept::Content, Kept::All];
     let mut seeded = Seeded::new(seed());

@@ -1,7 +1,8 @@
 //! What a disk holds of the files of a folder, and what it could hold after the power has gone.
 //!
-//! The model is as hard as POSIX allows. Of what was written to a file since its last sync, any part may be there, in sectors, in any order; the
-//! length may be there without the content. A name is there for good once its folder was synced, whether its file was synced or not. What a sync
+//! The model is as hard as POSIX allows. Of what was written to a file since its last sync, any
+//! part may be there, in sectors, in any order; the length may be there without the content. A name
+//! is there for good once its folder was synced, whether its file was synced or not. What a sync
 //! has covered is there.
 
 use crate::{calls::Call, seeded::Seeded};
@@ -53,7 +54,8 @@ struct NameChange {
 
 impl NameChange {
     fn touches(&self, dir: usize) -> bool {
-        self.removed.as_ref().is_some_and(|(at, _)| *at == dir) || self.added.as_ref().is_some_and(|(at, ..)| *at == dir)
+        self.removed.as_ref().is_some_and(|(at, _)| *at == dir)
+            || self.added.as_ref().is_some_and(|(at, ..)| *at == dir)
     }
 
     fn apply(&self, names: &mut Names) {
@@ -86,7 +88,8 @@ pub(crate) enum Kept {
 pub(crate) struct Image(BTreeMap<PathBuf, (u32, Option<Vec<u8>>)>);
 
 impl Image {
-    /// Makes the folder what this is. What is so already is not touched: the golden records have not changed.
+    /// Makes the folder what this is. What is so already is not touched: the golden records have
+    /// not changed.
     pub(crate) fn put(&self, root: &Path) {
         for path in self.differs(root) {
             let (place, there) = (root.join(&path), self.0.get(&path));
@@ -113,7 +116,10 @@ impl Image {
         let mut paths: Vec<_> = self.0.keys().chain(there.0.keys()).cloned().collect();
         paths.sort();
         paths.dedup();
-        paths.retain(|path| self.0.get(path).map(|(_, content)| content) != there.0.get(path).map(|(_, content)| content));
+        paths.retain(|path| {
+            self.0.get(path).map(|(_, content)| content)
+                != there.0.get(path).map(|(_, content)| content)
+        });
         // SQLite's index of its log is shared memory.
         paths.retain(|path| !path.to_string_lossy().ends_with("-shm"));
         paths
@@ -123,8 +129,14 @@ impl Image {
 impl Disk {
     /// A folder all of which is on disk.
     pub(crate) fn of(root: &Path) -> Disk {
-        let mut disk =
-            Disk { nodes: Vec::new(), inodes: HashMap::new(), now: Names::new(), synced: Names::new(), renames: Vec::new(), time: 0 };
+        let mut disk = Disk {
+            nodes: Vec::new(),
+            inodes: HashMap::new(),
+            now: Names::new(),
+            synced: Names::new(),
+            renames: Vec::new(),
+            time: 0,
+        };
         disk.load(root);
         disk.synced = disk.now.clone();
         disk
@@ -135,7 +147,11 @@ impl Disk {
         let (id, mode) = (self.nodes.len(), metadata.mode() & 0o7777);
         self.inodes.insert(metadata.ino(), id);
         if !metadata.is_dir() {
-            self.nodes.push(Node::File { mode, synced: fs::read(path).unwrap(), unsynced: Vec::new() });
+            self.nodes.push(Node::File {
+                mode,
+                synced: fs::read(path).unwrap(),
+                unsynced: Vec::new(),
+            });
             return id;
         }
         self.nodes.push(Node::Dir { mode });
@@ -153,8 +169,15 @@ impl Disk {
         self.time
     }
 
-    /// A call was made, which began at `since` and gave `result`. `opened` tells inode and mode of a descriptor.
-    pub(crate) fn see(&mut self, call: &Call, result: u64, since: u64, opened: impl Fn(u64) -> Option<(u64, u32)>) {
+    /// A call was made, which began at `since` and gave `result`. `opened` tells inode and mode of
+    /// a descriptor.
+    pub(crate) fn see(
+        &mut self,
+        call: &Call,
+        result: u64,
+        since: u64,
+        opened: impl Fn(u64) -> Option<(u64, u32)>,
+    ) {
         self.time += 1;
         match call {
             Call::Read { .. } => {}
@@ -163,7 +186,11 @@ impl Disk {
                 let id = match self.find(path) {
                     Some(id) => id,
                     None if *creates => {
-                        self.nodes.push(Node::File { mode, synced: Vec::new(), unsynced: Vec::new() });
+                        self.nodes.push(Node::File {
+                            mode,
+                            synced: Vec::new(),
+                            unsynced: Vec::new(),
+                        });
                         let id = self.nodes.len() - 1;
                         self.add(path, id);
                         id
@@ -176,7 +203,13 @@ impl Disk {
                 }
             }
             Call::Write { inode, at, bytes, .. } => {
-                self.change(*inode, Change::Write { at: *at, bytes: bytes[..(result as usize).min(bytes.len())].to_vec() });
+                self.change(
+                    *inode,
+                    Change::Write {
+                        at: *at,
+                        bytes: bytes[..(result as usize).min(bytes.len())].to_vec(),
+                    },
+                );
             }
             Call::Resize { inode, length, only_grows, .. } => {
                 self.change(*inode, Change::Resize { length: *length, only_grows: *only_grows });
@@ -186,7 +219,10 @@ impl Disk {
                 let Some(id) = self.find(from) else { return };
                 let (removed, added) = (self.place(from), self.place(to));
                 if let (Some(removed), Some((dir, name))) = (removed, added) {
-                    self.rename(NameChange { removed: Some(removed), added: Some((dir, name, id)) });
+                    self.rename(NameChange {
+                        removed: Some(removed),
+                        added: Some((dir, name, id)),
+                    });
                 }
             }
             Call::Link { from, to } => {
@@ -231,7 +267,9 @@ impl Disk {
 
     fn change(&mut self, inode: u64, change: Change) {
         let time = self.time;
-        if let Some(Node::File { unsynced, .. }) = self.inodes.get(&inode).and_then(|id| self.nodes.get_mut(*id)) {
+        if let Some(Node::File { unsynced, .. }) =
+            self.inodes.get(&inode).and_then(|id| self.nodes.get_mut(*id))
+        {
             unsynced.push((time, change));
         }
     }
@@ -240,15 +278,17 @@ impl Disk {
         let Some(&id) = self.inodes.get(&inode) else { return };
         match &mut self.nodes[id] {
             Node::File { synced, unsynced, .. } => {
-                let later = unsynced.iter().position(|(time, _)| *time > since).unwrap_or(unsynced.len());
+                let later =
+                    unsynced.iter().position(|(time, _)| *time > since).unwrap_or(unsynced.len());
                 for (_, change) in unsynced.drain(..later) {
                     change.apply(synced);
                 }
             }
             Node::Dir { .. } => {
                 let renames = std::mem::take(&mut self.renames);
-                let (covered, left): (Vec<_>, Vec<_>) =
-                    renames.into_iter().partition(|(time, change)| *time <= since && change.touches(id));
+                let (covered, left): (Vec<_>, Vec<_>) = renames
+                    .into_iter()
+                    .partition(|(time, change)| *time <= since && change.touches(id));
                 self.renames = left;
                 for (_, change) in covered {
                     change.apply(&mut self.synced);
@@ -305,7 +345,9 @@ impl Change {
     fn apply(&self, to: &mut Vec<u8>) {
         match self {
             Change::Write { at, bytes } => put(to, *at as usize, bytes),
-            Change::Resize { length, only_grows: true } => to.resize(to.len().max(*length as usize), 0),
+            Change::Resize { length, only_grows: true } => {
+                to.resize(to.len().max(*length as usize), 0)
+            }
             Change::Resize { length, only_grows: false } => to.resize(*length as usize, 0),
         }
     }
@@ -335,7 +377,9 @@ fn content(synced: &[u8], unsynced: &[(u64, Change)], kept: Kept, seeded: &mut S
             (2, change) if seeded.one_in(2) => change.apply(&mut content),
             (2, _) => {}
             // The length alone, as of what was to be written later.
-            (3, Change::Write { at, bytes }) => content.resize(content.len().max(*at as usize + bytes.len()), 0),
+            (3, Change::Write { at, bytes }) => {
+                content.resize(content.len().max(*at as usize + bytes.len()), 0)
+            }
             (3, change) => change.apply(&mut content),
             // The first ones, and some sectors of the next.
             (_, change) if number < first => change.apply(&mut content),

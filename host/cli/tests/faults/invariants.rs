@@ -23,7 +23,10 @@ pub(crate) fn of_the_faulted(story: &Story, ended: &Ended) {
     // Whoever has written something has said before who wanted it.
     if !story.simulator.world().writes.is_empty() {
         let begun = audit_rows(story).iter().any(|row| row["action"] == "run.begin");
-        assert!(begun, "something was written, and the audit log does not say who confirmed it: {ended:?}");
+        assert!(
+            begun,
+            "something was written, and the audit log does not say who confirmed it: {ended:?}"
+        );
     }
 }
 
@@ -43,7 +46,11 @@ pub(crate) fn of_the_end(story: &Story, first: &Ended, last: &Ended) {
     // What was reported before is not taken back.
     if reported {
         let first = first.json();
-        assert_eq!(COUNTS.map(|key| &first[key]), COUNTS.map(|key| &json[key]), "{first} became {json}");
+        assert_eq!(
+            COUNTS.map(|key| &first[key]),
+            COUNTS.map(|key| &json[key]),
+            "{first} became {json}"
+        );
     }
     for n in 0..GOOD {
         assert_eq!(story.held(n), story.wanted(n), "record {n}: {last:?}");
@@ -57,12 +64,25 @@ pub(crate) fn of_the_end(story: &Story, first: &Ended, last: &Ended) {
 /// An error that names a file or what is in it, and what the system said.
 fn says_what_is_wrong(stderr: &str) {
     let system = ["os error 5", "os error 28"];
-    let files = [".reverse-sync", "secrets", "plan", "journal", "golden", "reverse-sync.toml", "cache", "state"];
-    assert!(system.iter().any(|words| stderr.contains(words)), "it does not say what the system said: {stderr:?}");
+    let files = [
+        ".reverse-sync",
+        "secrets",
+        "plan",
+        "journal",
+        "golden",
+        "reverse-sync.toml",
+        "cache",
+        "state",
+    ];
+    assert!(
+        system.iter().any(|words| stderr.contains(words)),
+        "it does not say what the system said: {stderr:?}"
+    );
     assert!(files.iter().any(|words| stderr.contains(words)), "it names no file: {stderr:?}");
 }
 
-/// A report of a whole run. Where an outcome was lost, nobody can tell whether a record that is not there was.
+/// A report of a whole run. Where an outcome was lost, nobody can tell whether a record that is not
+/// there was.
 fn whole(story: &Story, json: &Value, sure: bool) {
     if story.kind == Kind::Compile {
         assert_eq!(json["writable"], ALL, "{json}");
@@ -73,17 +93,28 @@ fn whole(story: &Story, json: &Value, sure: bool) {
     let failing = story.changes() - GOOD;
     // However a change in doubt was found done, it was written.
     let (failed, unknown) = if sure { (failed, unknown) } else { (failed + unknown, 0) };
-    assert_eq!((updated + unchanged, failed, drifted, unknown, pending), (GOOD, failing, 0, 0, 0), "{json}");
+    assert_eq!(
+        (updated + unchanged, failed, drifted, unknown, pending),
+        (GOOD, failing, 0, 0, 0),
+        "{json}"
+    );
 }
 
 /// Nothing but what was confirmed, and nothing twice: what is in doubt is read first.
 fn written_as_confirmed(story: &Story) {
     let writes = story.simulator.world().writes.clone();
-    let field = if matches!(story.kind, Kind::Canary | Kind::Undo) { "FirstName" } else { "firstname" };
+    let field =
+        if matches!(story.kind, Kind::Canary | Kind::Undo) { "FirstName" } else { "firstname" };
     for write in &writes {
-        let n = (0..GOOD).find(|n| story.id(*n) == write.id).unwrap_or_else(|| panic!("{} was not confirmed", write.id));
+        let n = (0..GOOD)
+            .find(|n| story.id(*n) == write.id)
+            .unwrap_or_else(|| panic!("{} was not confirmed", write.id));
         let fields: Vec<_> = write.fields.iter().collect();
-        assert!(matches!(&fields[..], [(name, value)] if *name == field && **value == story.wanted(n)), "{:?}", write.fields);
+        assert!(
+            matches!(&fields[..], [(name, value)] if *name == field && **value == story.wanted(n)),
+            "{:?}",
+            write.fields
+        );
     }
     let ids: BTreeSet<_> = writes.iter().map(|write| &write.id).collect();
     assert_eq!(ids.len(), writes.len(), "written twice");
@@ -107,9 +138,13 @@ fn one_outcome_each(story: &Story) {
 /// The rows of the audit log. A line that a crash has torn stands alone.
 fn audit_rows(story: &Story) -> Vec<Value> {
     let text = fs::read_to_string(audit_log(story)).unwrap_or_default();
-    let rows: Vec<Result<Value, _>> = text.lines().map(|line| serde_json::from_str(line).map_err(|_| line)).collect();
+    let rows: Vec<Result<Value, _>> =
+        text.lines().map(|line| serde_json::from_str(line).map_err(|_| line)).collect();
     let torn: Vec<_> = rows.iter().filter_map(|row| row.as_ref().err()).collect();
-    assert!(torn.len() <= 1 && torn.iter().all(|line| line.matches("\"action\"").count() <= 1), "rows of the audit log are lost: {torn:?}");
+    assert!(
+        torn.len() <= 1 && torn.iter().all(|line| line.matches("\"action\"").count() <= 1),
+        "rows of the audit log are lost: {torn:?}"
+    );
     rows.into_iter().filter_map(Result::ok).collect()
 }
 
@@ -127,13 +162,20 @@ fn token_file(story: &Story) -> Option<PathBuf> {
     Some(story.root().join(kept))
 }
 
-/// Whether the refresh token was lost between the endpoint's answer and the disk: then the next attempt says what to do, and has written nothing.
+/// Whether the refresh token was lost between the endpoint's answer and the disk: then the next
+/// attempt says what to do, and has written nothing.
 fn is_refresh_token_lost(story: &Story, first: &Ended, last: &Ended) -> bool {
-    let says = |ended: &Ended| ended.stderr.contains("authorise the app again") || ended.stdout.contains("authorise the app again");
+    let says = |ended: &Ended| {
+        ended.stderr.contains("authorise the app again")
+            || ended.stdout.contains("authorise the app again")
+    };
     let lost = last.code == Some(4) && token_file(story).is_some();
     if lost {
         assert!(says(last), "the refresh token is lost, and nobody says so: {last:?}");
-        assert!(first.code.is_none() || says(first), "the refresh token is lost, and the one who lost it does not say so: {first:?}");
+        assert!(
+            first.code.is_none() || says(first),
+            "the refresh token is lost, and the one who lost it does not say so: {first:?}"
+        );
     }
     lost
 }

@@ -1,4 +1,5 @@
-//! Faults and power loss while the service runs, with its store on SQLite. What it has answered with 2xx is there afterwards.
+//! Faults and power loss while the service runs, with its store on SQLite. What it has answered
+//! with 2xx is there afterwards.
 
 use crate::{
     counted::{drawn, each, runtime, seed, states, summed},
@@ -67,7 +68,11 @@ impl Drop for Plain {
 impl World {
     /// With an org, unless that is what is to be made.
     fn begin(runtime: &Runtime, org: bool) -> World {
-        let config = Config { hubspot_limit: 1_000_000, salesforce_contacts: GOOD as usize, ..Config::default() };
+        let config = Config {
+            hubspot_limit: 1_000_000,
+            salesforce_contacts: GOOD as usize,
+            ..Config::default()
+        };
         let simulator = runtime.block_on(Simulator::start(config)).unwrap();
         let dir = tempfile::Builder::new().prefix("reverse-sync-faults-").tempdir().unwrap();
         let mut world = World { simulator, dir, place: Arc::default(), key: String::new() };
@@ -87,7 +92,11 @@ impl World {
 
     fn build(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
-        command.args(arguments).arg("--state").arg(self.root().join("state")).current_dir(self.dir.path());
+        command
+            .args(arguments)
+            .arg("--state")
+            .arg(self.root().join("state"))
+            .current_dir(self.dir.path());
         command.env("REVERSE_SYNC_CACHE_DIR", component_file().with_file_name("cache"));
         command
     }
@@ -131,7 +140,13 @@ impl World {
     /// Starts it again, and nothing goes wrong any more.
     fn start_again(&self) -> Plain {
         let file = |extension| fs::File::create(self.root().with_extension(extension)).unwrap();
-        let child = self.serve().stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().unwrap();
+        let child = self
+            .serve()
+            .stdin(Stdio::null())
+            .stdout(file("out"))
+            .stderr(file("err"))
+            .spawn()
+            .unwrap();
         let mut plain = Plain(child);
         let ended = std::cell::RefCell::new(&mut plain);
         let listens = self.listens(|| ended.borrow_mut().0.try_wait().unwrap().is_some());
@@ -139,7 +154,8 @@ impl World {
         plain
     }
 
-    /// The first time: traced, while somebody works with it. Then it is asked to stop, if it is still there.
+    /// The first time: traced, while somebody works with it. Then it is asked to stop, if it is
+    /// still there.
     fn first(&self, runtime: &Runtime, fault: Option<(Step, Fault)>) -> (Said, Traced) {
         let running = Running::start(&self.serve(), &self.root(), fault);
         let mut said = Said::default();
@@ -150,26 +166,38 @@ impl World {
         (said, running.ended())
     }
 
-    /// What a tenant does, whoever does not answer or says no. What has been answered with yes is remembered.
+    /// What a tenant does, whoever does not answer or says no. What has been answered with yes is
+    /// remembered.
     async fn work(&self, said: &mut Said) {
         let client = self.client();
-        let source =
-            json!({"name": "CRM", "provider": "salesforce", "base_url": self.simulator.base_url(), "credential": {"access_token": TOKEN}});
-        said.source = yes(client.call("POST", "/sources").json(&source)).await.as_ref().map(|made| text(made, "id"));
-        let golden = client.call("PUT", "/golden/person").header("content-type", "text/csv").body(golden());
+        let source = json!({"name": "CRM", "provider": "salesforce", "base_url": self.simulator.base_url(), "credential": {"access_token": TOKEN}});
+        said.source = yes(client.call("POST", "/sources").json(&source))
+            .await
+            .as_ref()
+            .map(|made| text(made, "id"));
+        let golden =
+            client.call("PUT", "/golden/person").header("content-type", "text/csv").body(golden());
         said.golden = yes(golden).await.is_some();
         let Some(source) = &said.source else { return };
         let destination = json!({
             "name": "people", "destination_type": "salesforce_dest", "entity_type": "person",
             "config_json": {"provider_id_field": "Id", "source_id": source, "fields": ["FirstName"]},
         });
-        said.destination = yes(client.call("POST", "/destinations").json(&destination)).await.as_ref().map(|made| text(made, "id"));
-        said.api_key = yes(client.call("POST", "/api-keys").json(&json!({"name": "another", "role": "viewer"})))
+        said.destination = yes(client.call("POST", "/destinations").json(&destination))
             .await
             .as_ref()
-            .map(|made| text(made, "api_key"));
+            .map(|made| text(made, "id"));
+        said.api_key = yes(client
+            .call("POST", "/api-keys")
+            .json(&json!({"name": "another", "role": "viewer"})))
+        .await
+        .as_ref()
+        .map(|made| text(made, "api_key"));
         let Some(destination) = &said.destination else { return };
-        let planned = yes(client.call("POST", &format!("/destinations/{destination}/reverse-dry-run")).json(&json!({}))).await;
+        let planned = yes(client
+            .call("POST", &format!("/destinations/{destination}/reverse-dry-run"))
+            .json(&json!({})))
+        .await;
         said.plan = planned.as_ref().map(|plan| text(plan, "plan_id"));
         said.run = self.confirm(destination).await;
     }
@@ -184,7 +212,9 @@ impl World {
     /// What was said is so, and goes on to its end.
     async fn holds(&self, said: &Said) {
         let client = self.client();
-        for (what, id) in [("sources", &said.source), ("destinations", &said.destination), ("plans", &said.plan)] {
+        for (what, id) in
+            [("sources", &said.source), ("destinations", &said.destination), ("plans", &said.plan)]
+        {
             if let Some(id) = id {
                 client.get(&format!("/{what}/{id}")).await.is(200);
             }
@@ -204,18 +234,44 @@ impl World {
         let run = self.ended(&client, &id, destination).await;
         let reported = said.run.as_ref().filter(|run| has_ended(run));
         let count = |key: &str| run[key].as_u64().unwrap_or_else(|| panic!("no {key} in {run}"));
-        assert_eq!((count("updated") + count("unchanged"), count("failed") + count("unknown"), count("pending")), (GOOD, 1, 0), "{run}");
+        assert_eq!(
+            (
+                count("updated") + count("unchanged"),
+                count("failed") + count("unknown"),
+                count("pending")
+            ),
+            (GOOD, 1, 0),
+            "{run}"
+        );
         for key in ["status", "updated", "unchanged", "failed", "unknown"] {
-            assert!(reported.is_none_or(|reported| reported[key] == run[key]), "{reported:?} became {run}");
+            assert!(
+                reported.is_none_or(|reported| reported[key] == run[key]),
+                "{reported:?} became {run}"
+            );
         }
         let rows = client.get("/audit-log?limit=500").await.is(200);
-        let rows = rows["items"].as_array().unwrap().iter().filter(|row| row["run_id"] == id.as_str());
-        let actions: Vec<_> = rows.map(|row| row["action"].as_str().unwrap_or_default().to_owned()).collect();
-        assert_eq!(actions.iter().filter(|action| *action == "run.begin").count(), 1, "{actions:?}");
+        let rows =
+            rows["items"].as_array().unwrap().iter().filter(|row| row["run_id"] == id.as_str());
+        let actions: Vec<_> =
+            rows.map(|row| row["action"].as_str().unwrap_or_default().to_owned()).collect();
+        assert_eq!(
+            actions.iter().filter(|action| *action == "run.begin").count(),
+            1,
+            "{actions:?}"
+        );
         let of = |begins: &str| actions.iter().filter(|action| action.starts_with(begins)).count();
-        assert_eq!(of("destination.reverse_run"), 1 + of("run.resume"), "each attempt ends once: {actions:?}");
+        assert_eq!(
+            of("destination.reverse_run"),
+            1 + of("run.resume"),
+            "each attempt ends once: {actions:?}"
+        );
         for n in 0..GOOD {
-            let held = self.simulator.world().salesforce.value("Contact", &record_id("003", n), "FirstName").cloned();
+            let held = self
+                .simulator
+                .world()
+                .salesforce
+                .value("Contact", &record_id("003", n), "FirstName")
+                .cloned();
             assert_eq!(held, Some(json!(format!("New {n}"))), "{run}");
         }
     }
@@ -227,9 +283,17 @@ impl World {
             let run = client.get(&format!("/runs/{id}")).await.is(200);
             if run["status"] == "stopped" {
                 if run.to_string().contains("plan again") {
-                    // A plan is on disk before anything of it is written; until then it may be lost, and is made again.
-                    assert_eq!(self.simulator.world().writes.len(), 0, "the plan of a run that has written is gone: {run}");
-                    client.post(&format!("/destinations/{destination}/reverse-dry-run"), &json!({})).await.is(200);
+                    // A plan is on disk before anything of it is written; until then it may be
+                    // lost, and is made again.
+                    assert_eq!(
+                        self.simulator.world().writes.len(),
+                        0,
+                        "the plan of a run that has written is gone: {run}"
+                    );
+                    client
+                        .post(&format!("/destinations/{destination}/reverse-dry-run"), &json!({}))
+                        .await
+                        .is(200);
                 }
                 client.post(&format!("/runs/{id}/resume"), &json!({"confirm": true})).await;
             } else if has_ended(&run) {
@@ -247,8 +311,13 @@ impl World {
         drop(service);
         let writes = self.simulator.world().writes.clone();
         for write in &writes {
-            let n = (0..GOOD).find(|n| record_id("003", *n) == write.id).unwrap_or_else(|| panic!("{} was not confirmed", write.id));
-            assert_eq!(Value::Object(write.fields.clone()), json!({"FirstName": format!("New {n}")}));
+            let n = (0..GOOD)
+                .find(|n| record_id("003", *n) == write.id)
+                .unwrap_or_else(|| panic!("{} was not confirmed", write.id));
+            assert_eq!(
+                Value::Object(write.fields.clone()),
+                json!({"FirstName": format!("New {n}")})
+            );
         }
         assert_eq!(self.simulator.world().written_twice(), []);
         let verified = self.run(&["audit", "verify"]);
@@ -287,7 +356,11 @@ fn steps(runtime: &Runtime) -> Vec<Made> {
     assert_eq!(traced.code, Some(0), "{}", world.printed("err"));
     assert!(said.run.as_ref().is_some_and(has_ended), "{said:?}");
     let whole = traced.disk.state(Kept::All, &mut Seeded::new(0));
-    assert_eq!(whole.differs(&world.root()), Vec::<PathBuf>::new(), "the model of the disk is wrong");
+    assert_eq!(
+        whole.differs(&world.root()),
+        Vec::<PathBuf>::new(),
+        "the model of the disk is wrong"
+    );
     world.check(runtime, &said);
     traced.made
 }
@@ -317,8 +390,14 @@ fn every_step_of_a_service_fails() {
     let all = cases.len();
     let cases = drawn(cases, 90);
     let missed = AtomicUsize::new(0);
-    let name =
-        |(made, fault): &(&Made, Fault)| format!("{fault:?} at {:?} ({} {})", made.step, made.call.name(), made.call.path().display());
+    let name = |(made, fault): &(&Made, Fault)| {
+        format!(
+            "{fault:?} at {:?} ({} {})",
+            made.step,
+            made.call.name(),
+            made.call.path().display()
+        )
+    };
     each(&cases, name, |(made, fault)| {
         let world = World::begin(&runtime, true);
         let (said, traced) = world.first(&runtime, Some((made.step, *fault)));
@@ -347,8 +426,10 @@ fn the_power_goes_at_every_step_of_a_service() {
     let all = cases.len();
     let cases = drawn(cases, 70);
     let name = |(at, kept, seed): &(Option<Step>, Kept, u64)| {
-        let call =
-            made.iter().find(|made| Some(made.step) == *at).map(|made| format!("{} {}", made.call.name(), made.call.path().display()));
+        let call = made
+            .iter()
+            .find(|made| Some(made.step) == *at)
+            .map(|made| format!("{} {}", made.call.name(), made.call.path().display()));
         format!("power lost at {at:?} ({call:?}), {kept:?} kept, seed {seed}")
     };
     each(&cases, name, |(at, kept, seed)| {
@@ -362,7 +443,9 @@ fn the_power_goes_at_every_step_of_a_service() {
         places.len(),
         cases.len(),
         seed(),
-        summed(cases.iter().map(|(at, ..)| at.map_or_else(|| "at the end".to_owned(), |at| format!("{:?}", at.subsystem))))
+        summed(cases.iter().map(|(at, ..)| {
+            at.map_or_else(|| "at the end".to_owned(), |at| format!("{:?}", at.subsystem))
+        }))
     ));
 }
 
@@ -371,13 +454,20 @@ fn org_is_made(runtime: &Runtime, at: Option<(Step, Fault)>, lost: Option<(Kept,
     let world = World::begin(runtime, false);
     let traced = Running::start(&world.build(&["orgs", "add", "acme"]), &world.root(), at).ended();
     let said = world.printed("err");
-    assert!(!said.contains("panicked") && (traced.code.is_none_or(|code| code == 0) || !said.is_empty()), "{said}");
+    assert!(
+        !said.contains("panicked")
+            && (traced.code.is_none_or(|code| code == 0) || !said.is_empty()),
+        "{said}"
+    );
     if let Some((kept, seed)) = lost {
         traced.disk.state(kept, &mut Seeded::new(seed)).put(&world.root());
     }
     if traced.code == Some(0) {
         let listed = world.run(&["orgs", "list"]);
-        assert!(String::from_utf8_lossy(&listed.stdout).contains("acme"), "the org is not there: {listed:?}");
+        assert!(
+            String::from_utf8_lossy(&listed.stdout).contains("acme"),
+            "the org is not there: {listed:?}"
+        );
     } else {
         let again = world.run(&["orgs", "add", "acme"]);
         assert!(again.status.success(), "{again:?}");
@@ -400,8 +490,16 @@ fn every_step_of_making_a_state_fails_and_the_power_goes() {
         }
     }
     let faults = drawn(cases, 80);
-    let places: Vec<Option<Step>> = made.iter().filter(|made| made.call.changes()).map(|made| Some(made.step)).chain([None]).collect();
-    let losses = states(&places).into_iter().map(|(at, kept, seed)| (at.map(|at| (at, Fault::Killed)), Some((kept, seed)))).collect();
+    let places: Vec<Option<Step>> = made
+        .iter()
+        .filter(|made| made.call.changes())
+        .map(|made| Some(made.step))
+        .chain([None])
+        .collect();
+    let losses = states(&places)
+        .into_iter()
+        .map(|(at, kept, seed)| (at.map(|at| (at, Fault::Killed)), Some((kept, seed))))
+        .collect();
     let losses = drawn(losses, 60);
     let (steps, failed, lost) = (made.len(), faults.len(), losses.len());
     let cases: Vec<_> = faults.into_iter().chain(losses).collect();
@@ -415,6 +513,8 @@ fn every_step_of_making_a_state_fails_and_the_power_goes() {
     say(&format!(
         "a new state: {steps} steps, {failed} faults, power lost {lost} times (seed {}); by subsystem: {}",
         seed(),
-        summed(cases.iter().map(|(at, _)| at.map_or_else(|| "at the end".to_owned(), |(at, _)| format!("{:?}", at.subsystem))))
+        summed(cases.iter().map(|(at, _)| {
+            at.map_or_else(|| "at the end".to_owned(), |(at, _)| format!("{:?}", at.subsystem))
+        }))
     ));
 }

@@ -1,4 +1,5 @@
-//! A person runs the command in a project folder, against a CRM. The disk fails them; they run it again.
+//! A person runs the command in a project folder, against a CRM. The disk fails them; they run it
+//! again.
 
 use crate::tracer::{Fault, Running, Step, Traced};
 use crm_simulator::{Config, Simulator, record_id};
@@ -87,7 +88,11 @@ impl Story {
         let mut story = Story { before, ..story };
         if kind == Kind::Undo {
             let ended = story.command(&["run", "people", "--compare", "--confirm", "--json"]);
-            assert_eq!((ended.code, &ended.json()["updated"]), (Some(0), &GOOD.into()), "{ended:?}");
+            assert_eq!(
+                (ended.code, &ended.json()["updated"]),
+                (Some(0), &GOOD.into()),
+                "{ended:?}"
+            );
             story.undone = ended.json()["run_id"].as_str().unwrap().to_owned();
             story.simulator.world().clear_log();
         }
@@ -127,7 +132,8 @@ impl Story {
     }
 
     fn golden(&self) -> String {
-        let mut csv = if self.hubspot() { "hs_object_id,firstname\n" } else { "Id,FirstName\n" }.to_owned();
+        let mut csv =
+            if self.hubspot() { "hs_object_id,firstname\n" } else { "Id,FirstName\n" }.to_owned();
         for n in 0..ALL {
             csv.push_str(&format!("{},New {n}\n", self.id(n)));
         }
@@ -148,8 +154,15 @@ impl Story {
     pub(crate) fn held(&self, n: u64) -> String {
         let (id, world) = (self.id(n), self.simulator.world());
         match self.hubspot() {
-            true => world.hubspot.value("contacts", &id, "firstname").unwrap_or_default().to_owned(),
-            false => world.salesforce.value("Contact", &id, "FirstName").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            true => {
+                world.hubspot.value("contacts", &id, "firstname").unwrap_or_default().to_owned()
+            }
+            false => world
+                .salesforce
+                .value("Contact", &id, "FirstName")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 
@@ -161,8 +174,19 @@ impl Story {
     /// What the command is asked.
     fn arguments(&self) -> Vec<String> {
         let words: &[&str] = match self.kind {
-            Kind::Run | Kind::TokenInFile | Kind::TokenInEnvironment => &["run", "people", "--confirm", "--json"],
-            Kind::Canary => &["run", "people", "--compare", "--canary", "2", "--verify=all", "--confirm", "--json"],
+            Kind::Run | Kind::TokenInFile | Kind::TokenInEnvironment => {
+                &["run", "people", "--confirm", "--json"]
+            }
+            Kind::Canary => &[
+                "run",
+                "people",
+                "--compare",
+                "--canary",
+                "2",
+                "--verify=all",
+                "--confirm",
+                "--json",
+            ],
             Kind::Undo => &["undo", &self.undone, "--confirm", "--json"],
             Kind::Compile => &["plan", "people", "--json"],
         };
@@ -177,7 +201,10 @@ impl Story {
     fn build(&self, arguments: &[String]) -> Command {
         let mut command = Command::new(program());
         command.args(arguments).current_dir(self.root());
-        command.env("TOKEN", TOKEN).env("CLIENT_SECRET", CLIENT_SECRET).env("REFRESH_TOKEN", REFRESH_TOKEN);
+        command
+            .env("TOKEN", TOKEN)
+            .env("CLIENT_SECRET", CLIENT_SECRET)
+            .env("REFRESH_TOKEN", REFRESH_TOKEN);
         match self.kind {
             Kind::Compile => command.env("REVERSE_SYNC_CACHE_DIR", self.root().join("cache")),
             // What is compiled once is compiled for all.
@@ -191,7 +218,11 @@ impl Story {
         let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
         let output = self.build(&arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Ended {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 
     /// Runs it for the first time, with a fault or without.
@@ -209,15 +240,23 @@ impl Story {
         let runs = self.command(&["runs", "--json"]);
         assert_eq!(runs.code, Some(0), "{runs:?}");
         let runs = runs.json();
-        let begun =
-            runs.as_array().unwrap().iter().filter(|run| run["run_id"] != self.undone.as_str()).find_map(|run| run["plan_id"].as_str());
+        let begun = runs
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|run| run["run_id"] != self.undone.as_str())
+            .find_map(|run| run["plan_id"].as_str());
         if let Some(plan) = begun {
             let ended = self.command(&["run", plan, "--confirm", "--json"]);
             if !ended.stderr.contains("plan again") {
                 return ended;
             }
             // A plan is on disk before anything of it is written.
-            assert_eq!(self.simulator.world().writes.len(), 0, "the plan of a run that has written is gone: {ended:?}");
+            assert_eq!(
+                self.simulator.world().writes.len(),
+                0,
+                "the plan of a run that has written is gone: {ended:?}"
+            );
         }
         let arguments = self.arguments();
         self.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())

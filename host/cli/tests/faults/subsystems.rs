@@ -20,7 +20,8 @@ pub(crate) enum Subsystem {
     Folders,
 }
 
-/// The part that a path belongs to, relative to the folder that is watched; `None` if it is no part of the state.
+/// The part that a path belongs to, relative to the folder that is watched; `None` if it is no part
+/// of the state.
 pub(crate) fn subsystem(path: &Path) -> Option<Subsystem> {
     let text = path.to_str()?;
     let holds = |part: &str| path.iter().any(|name| name == part);

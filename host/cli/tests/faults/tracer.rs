@@ -1,6 +1,8 @@
-//! Runs a program and sees every call that it makes on the files of a folder (`ptrace`); lets chosen calls fail, tears writes, and kills it.
+//! Runs a program and sees every call that it makes on the files of a folder (`ptrace`); lets
+//! chosen calls fail, tears writes, and kills it.
 //!
-//! What is traced is the real program, so nothing that writes is passed over: neither SQLite nor what a library writes by system calls of its own.
+//! What is traced is the real program, so nothing that writes is passed over: neither SQLite nor
+//! what a library writes by system calls of its own.
 
 use crate::{
     calls::{self, Call, Length},
@@ -50,7 +52,9 @@ impl Fault {
         match self {
             Fault::Eio | Fault::Killed => true,
             Fault::Enospc => call.needs_space(),
-            Fault::TornFull | Fault::TornKilled => matches!(call, Call::Write { bytes, length, .. } if half(bytes.len(), *length) > 0),
+            Fault::TornFull | Fault::TornKilled => {
+                matches!(call, Call::Write { bytes, length, .. } if half(bytes.len(), *length) > 0)
+            }
         }
     }
 }
@@ -89,11 +93,15 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a program, whose calls below `root` are seen. The fault strikes at its step, if there is one.
+    /// Starts a program, whose calls below `root` are seen. The fault strikes at its step, if there
+    /// is one.
     pub(crate) fn start(command: &Command, root: &Path, fault: Option<(Step, Fault)>) -> Running {
         // It stops itself before it becomes the program, so that not a single call is missed.
         let mut stopped = Command::new("/bin/sh");
-        stopped.args(["-c", "kill -STOP $$; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+        stopped
+            .args(["-c", "kill -STOP $$; exec \"$0\" \"$@\""])
+            .arg(command.get_program())
+            .args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => stopped.env(name, value),
@@ -114,13 +122,26 @@ impl Running {
             let err = File::create(root.with_extension("err")).unwrap();
             stopped.stdin(Stdio::null()).stdout(out).stderr(err);
             let disk = Disk::of(&root);
-            // All calls of ptrace have to come from the thread that traces, and a child of this thread is waited for here alone.
+            // All calls of ptrace have to come from the thread that traces, and a child of this
+            // thread is waited for here alone.
             let pid = stopped.spawn().unwrap().id() as Pid;
-            assert_eq!(ptrace::until_stopped(pid).unwrap(), Some(Event::Signal(pid, libc::SIGSTOP)), "it has not stopped itself");
+            assert_eq!(
+                ptrace::until_stopped(pid).unwrap(),
+                Some(Event::Signal(pid, libc::SIGSTOP)),
+                "it has not stopped itself"
+            );
             ptrace::seize(pid).unwrap();
             ptrace::signal(pid, libc::SIGCONT).unwrap();
             said.send(pid).unwrap();
-            let tracer = Tracer { pid, root, fault, full: None, under_way: HashMap::new(), counts: HashMap::new(), killed: false };
+            let tracer = Tracer {
+                pid,
+                root,
+                fault,
+                full: None,
+                under_way: HashMap::new(),
+                counts: HashMap::new(),
+                killed: false,
+            };
             tracer.follow(Traced { code: None, made: Vec::new(), struck: None, disk })
         });
         Running { pid: pid.recv().expect("the program did not start"), thread }
@@ -172,7 +193,9 @@ impl Tracer {
         loop {
             let Some(event) = ptrace::next().unwrap() else { return traced };
             let gone = match event {
-                Event::Syscall(tid) => self.stopped(tid, &mut traced).and_then(|()| ptrace::go_on(tid, 0)),
+                Event::Syscall(tid) => {
+                    self.stopped(tid, &mut traced).and_then(|()| ptrace::go_on(tid, 0))
+                }
                 Event::Stopped(tid) => ptrace::go_on(tid, 0),
                 Event::Signal(tid, signal) => ptrace::go_on(tid, signal),
                 Event::Exited(pid, code) if pid == self.pid && !self.killed => {
@@ -182,7 +205,11 @@ impl Tracer {
                 Event::Exited(..) | Event::Killed => Ok(()),
             };
             // A thread that was killed meanwhile is gone.
-            assert!(gone.as_ref().map_or_else(|error| error.raw_os_error() == Some(libc::ESRCH), |()| true), "{gone:?}");
+            assert!(
+                gone.as_ref()
+                    .map_or_else(|error| error.raw_os_error() == Some(libc::ESRCH), |()| true),
+                "{gone:?}"
+            );
         }
     }
 
@@ -200,15 +227,27 @@ impl Tracer {
         }
     }
 
-    fn entered(&mut self, tid: Pid, mut regs: user_regs_struct, traced: &mut Traced) -> io::Result<UnderWay> {
-        let Some(call) = calls::entered(tid, &regs, &self.root).filter(|_| !self.killed) else { return Ok(UnderWay::Other) };
-        let Some(subsystem) = subsystem(call.path()) else { return Ok(UnderWay::Done(call, traced.disk.now())) };
+    fn entered(
+        &mut self,
+        tid: Pid,
+        mut regs: user_regs_struct,
+        traced: &mut Traced,
+    ) -> io::Result<UnderWay> {
+        let Some(call) = calls::entered(tid, &regs, &self.root).filter(|_| !self.killed) else {
+            return Ok(UnderWay::Other);
+        };
+        let Some(subsystem) = subsystem(call.path()) else {
+            return Ok(UnderWay::Done(call, traced.disk.now()));
+        };
         let count = self.counts.entry((subsystem, call.changes())).or_default();
         let step = Step { subsystem, changes: call.changes(), number: *count };
         *count += 1;
         traced.made.push(Made { step, call: call.clone() });
         let full = matches!(&call, Call::Write { inode, .. } if self.full == Some(*inode));
-        let fault = self.fault.filter(|(at, fault)| *at == step && fault.fits(&call)).map(|(_, fault)| fault);
+        let fault = self
+            .fault
+            .filter(|(at, fault)| *at == step && fault.fits(&call))
+            .map(|(_, fault)| fault);
         if fault.is_some() {
             traced.struck = Some(call.clone());
         }
@@ -239,7 +278,13 @@ impl Tracer {
         Ok(UnderWay::Done(call, traced.disk.now()))
     }
 
-    fn left(&mut self, tid: Pid, under_way: UnderWay, mut regs: user_regs_struct, traced: &mut Traced) -> io::Result<()> {
+    fn left(
+        &mut self,
+        tid: Pid,
+        under_way: UnderWay,
+        mut regs: user_regs_struct,
+        traced: &mut Traced,
+    ) -> io::Result<()> {
         match under_way {
             UnderWay::Other => Ok(()),
             UnderWay::Fails(errno) => {
@@ -249,7 +294,9 @@ impl Tracer {
             UnderWay::Done(call, since) => {
                 let result = regs.rax as i64;
                 if result >= 0 && !self.killed {
-                    traced.disk.see(&call, result as u64, since, |descriptor| calls::opened(tid, descriptor));
+                    traced.disk.see(&call, result as u64, since, |descriptor| {
+                        calls::opened(tid, descriptor)
+                    });
                 }
                 let torn = self.fault.is_some_and(|(_, fault)| fault == Fault::TornKilled);
                 if torn && matches!(&call, Call::Write { inode, .. } if self.full == Some(*inode)) {

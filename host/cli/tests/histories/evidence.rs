@@ -1,4 +1,5 @@
-//! Everything that the checker looks at, when a history is over: plain data, from each place that has it.
+//! Everything that the checker looks at, when a history is over: plain data, from each place that
+//! has it.
 
 use crate::history::History;
 use serde_json::Value;

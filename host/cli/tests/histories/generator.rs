@@ -1,4 +1,5 @@
-//! A seed becomes a script: what clients do, and what goes wrong meanwhile. Nothing here touches the world.
+//! A seed becomes a script: what clients do, and what goes wrong meanwhile. Nothing here touches
+//! the world.
 
 use crate::random::Random;
 
@@ -48,8 +49,9 @@ pub(crate) struct Step<T> {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Operation {
-    /// Replaces the golden records of a destination by the records from `first` up to but without `end`. The number of the set is in
-    /// each value, so that a value tells where it comes from; now and then an earlier set comes back.
+    /// Replaces the golden records of a destination by the records from `first` up to but without
+    /// `end`. The number of the set is in each value, so that a value tells where it comes from;
+    /// now and then an earlier set comes back.
     Replace {
         target: usize,
         set: u64,
@@ -155,8 +157,11 @@ impl Script {
         let crm = random.pick(&[(3, Crm::HubSpot), (2, Crm::Salesforce)]);
         let records = random.within(4, 13) as usize;
         let targets = random.within(1, 3) as usize;
-        let target =
-            |random: &mut Random| Target { by_record: random.percent(70), in_flight: random.within(1, 4), compare: random.percent(40) };
+        let target = |random: &mut Random| Target {
+            by_record: random.percent(70),
+            in_flight: random.within(1, 4),
+            compare: random.percent(40),
+        };
         let destinations = (0..targets).map(|_| target(&mut random)).collect();
         let mut made = Made { random, targets, records, sets: 0, keys: 0 };
         let clients = made.random.within(2, 4);
@@ -224,7 +229,14 @@ impl Made {
         });
         let wait = random.pick(&[(3, 0), (1, 1), (1, 4)]);
         let checks = random.pick(&[(6, Checks::None), (1, Checks::Canary), (1, Checks::Verify)]);
-        Operation::Confirm { target, shown: random.percent(50), key, at_once: key.is_some() && random.percent(30), wait, checks }
+        Operation::Confirm {
+            target,
+            shown: random.percent(50),
+            key,
+            at_once: key.is_some() && random.percent(30),
+            wait,
+            checks,
+        }
     }
 
     fn operation(&mut self) -> Operation {
@@ -249,7 +261,8 @@ impl Made {
             77..88 => Operation::Look { target },
             88..91 => Operation::LookAtLog,
             _ => {
-                let (record, value) = (self.random.within(0, self.records as u64) as usize, self.random.within(0, 3));
+                let (record, value) =
+                    (self.random.within(0, self.records as u64) as usize, self.random.within(0, 3));
                 Operation::Edit { target, record, value }
             }
         }
@@ -278,8 +291,13 @@ impl Made {
                 Trouble::Clock { seconds: if random.percent(50) { seconds } else { -seconds } }
             }
             (45..48, _) => Trouble::Second,
-            (48..58, _) => Trouble::Database { how: random.pick(&[(2, Away::Cut), (1, Away::Stalled), (2, Away::Mute)]), away },
-            (58..66, Kind::Postgres) => Trouble::TakeOver { frozen: random.percent(50), away: random.within(0, 1_500) },
+            (48..58, _) => Trouble::Database {
+                how: random.pick(&[(2, Away::Cut), (1, Away::Stalled), (2, Away::Mute)]),
+                away,
+            },
+            (58..66, Kind::Postgres) => {
+                Trouble::TakeOver { frozen: random.percent(50), away: random.within(0, 1_500) }
+            }
             _ => {
                 let what = random.pick(&[
                     (4, CrmTrouble::LostAnswer),
@@ -337,13 +355,23 @@ mod tests {
 
     #[test]
     fn fifty_seeds_have_every_kind_of_trouble_on_both_databases_and_crms() {
-        let scripts: Vec<Script> = (crate::FIRST_SEED..crate::FIRST_SEED + 50).map(Script::of).collect();
-        let troubles: std::collections::BTreeSet<&str> =
-            scripts.iter().flat_map(|script| &script.trouble).map(|step| step.what.name()).collect();
+        let scripts: Vec<Script> =
+            (crate::FIRST_SEED..crate::FIRST_SEED + 50).map(Script::of).collect();
+        let troubles: std::collections::BTreeSet<&str> = scripts
+            .iter()
+            .flat_map(|script| &script.trouble)
+            .map(|step| step.what.name())
+            .collect();
         assert_eq!(troubles.len(), 18, "{troubles:?}");
         for kind in [Kind::Sqlite, Kind::Postgres] {
             for crm in [Crm::HubSpot, Crm::Salesforce] {
-                assert!(scripts.iter().filter(|script| (script.database, script.crm) == (kind, crm)).count() >= 5);
+                assert!(
+                    scripts
+                        .iter()
+                        .filter(|script| (script.database, script.crm) == (kind, crm))
+                        .count()
+                        >= 5
+                );
             }
         }
     }

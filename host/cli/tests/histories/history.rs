@@ -1,4 +1,5 @@
-//! What happened, in order: what clients asked and were told, what went wrong when, and what somebody changed in the CRM.
+//! What happened, in order: what clients asked and were told, what went wrong when, and what
+//! somebody changed in the CRM.
 
 use serde_json::Value;
 use std::{
@@ -134,7 +135,11 @@ impl Recorder {
 
     /// Now, when the CRM has seen so many writes.
     pub(crate) fn now(&self, writes: usize) -> Moment {
-        Moment { number: self.moments.fetch_add(1, SeqCst) + 1, writes, ms: self.began.elapsed().as_millis() as u64 }
+        Moment {
+            number: self.moments.fetch_add(1, SeqCst) + 1,
+            writes,
+            ms: self.began.elapsed().as_millis() as u64,
+        }
     }
 }
 
@@ -144,12 +149,18 @@ impl fmt::Display for History {
         let mut lines: Vec<(u64, String)> = Vec::new();
         let at = |moment: &Moment| format!("{:>6} ms {:>4} writes", moment.ms, moment.writes);
         for call in &self.calls {
-            lines.push((call.at.number, format!("{}  client {} asks {:?}", at(&call.at), call.client, call.asked)));
+            lines.push((
+                call.at.number,
+                format!("{}  client {} asks {:?}", at(&call.at), call.client, call.asked),
+            ));
             let told = match &call.told {
                 None => "no answer".to_owned(),
                 Some((status, body)) => format!("{status} {}", short(body)),
             };
-            lines.push((call.over.number, format!("{}  client {} is told {told}", at(&call.over), call.client)));
+            lines.push((
+                call.over.number,
+                format!("{}  client {} is told {told}", at(&call.over), call.client),
+            ));
         }
         for event in &self.events {
             lines.push((event.from.number, format!("{}  ** {}", at(&event.from), event.name)));
@@ -157,7 +168,10 @@ impl fmt::Display for History {
         }
         for edit in &self.edits {
             let (writes, id, field, value) = (edit.writes, &edit.id, &edit.field, &edit.value);
-            lines.push((edit.number, format!("          {writes:>4} writes  somebody sets {field} of {id} to {value}")));
+            lines.push((
+                edit.number,
+                format!("          {writes:>4} writes  somebody sets {field} of {id} to {value}"),
+            ));
         }
         lines.sort();
         lines.into_iter().try_for_each(|(_, line)| writeln!(f, "{line}"))
@@ -188,8 +202,12 @@ pub(crate) fn short(body: &Value) -> String {
     ];
     match body {
         Value::Object(members) => {
-            let told: Vec<String> =
-                KEYS.iter().filter_map(|key| Some(format!("{key}: {}", members.get(*key).filter(|value| !value.is_null())?))).collect();
+            let told: Vec<String> = KEYS
+                .iter()
+                .filter_map(|key| {
+                    Some(format!("{key}: {}", members.get(*key).filter(|value| !value.is_null())?))
+                })
+                .collect();
             told.join(", ")
         }
         other => other.to_string().chars().take(200).collect(),

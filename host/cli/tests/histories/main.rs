@@ -1,4 +1,5 @@
-//! Histories of random runs with everything that can go wrong, and a checker that compares what each witness saw, as Jepsen does.
+//! Histories of random runs with everything that can go wrong, and a checker that compares what
+//! each witness saw, as Jepsen does.
 //!
 //! - `generator`: a seed becomes a script
 //! - `world`: carries it out, with the real service, the real component and a CRM
@@ -6,9 +7,10 @@
 //! - `evidence`: that, and what CRM, plans, journals, database and audit log say in the end
 //! - `checker`: compares them
 //!
-//! `REVERSE_SYNC_HISTORIES=1000` makes so many, of seeds that are drawn (`cargo xtask test --long` says so); without it there are 50, of
-//! the same seeds each time. `REVERSE_SYNC_HISTORY_SEED=…` replays one. What a seed decides is what is tried; what happens depends on
-//! the machine too, so a failure may need some tries to come back.
+//! `REVERSE_SYNC_HISTORIES=1000` makes so many, of seeds that are drawn (`cargo xtask test --long`
+//! says so); without it there are 50, of the same seeds each time. `REVERSE_SYNC_HISTORY_SEED=…`
+//! replays one. What a seed decides is what is tried; what happens depends on the machine too, so a
+//! failure may need some tries to come back.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
@@ -49,12 +51,17 @@ struct Sum {
 }
 
 fn seeds() -> Vec<u64> {
-    let number =
-        |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is not a number: {text}")));
+    let number = |name: &str| {
+        env::var(name).ok().map(|text| {
+            text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is not a number: {text}"))
+        })
+    };
     match (number("REVERSE_SYNC_HISTORY_SEED"), number("REVERSE_SYNC_HISTORIES")) {
         (Some(seed), times) => vec![seed; times.unwrap_or(1) as usize],
         (None, Some(histories)) => {
-            let first = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs()) * 10_000;
+            let first =
+                SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs())
+                    * 10_000;
             (first..first + histories).collect()
         }
         (None, None) => (FIRST_SEED..FIRST_SEED + HISTORIES).collect(),
@@ -82,7 +89,13 @@ async fn every_history_keeps_what_is_promised() {
     }
     let sum = sum.lock().unwrap();
     say(summary(&sum, began).trim_end());
-    assert!(sum.failures.is_empty(), "{} of {} histories:\n{}", sum.failures.len(), sum.histories, sum.failures.join("\n"));
+    assert!(
+        sum.failures.is_empty(),
+        "{} of {} histories:\n{}",
+        sum.failures.len(),
+        sum.histories,
+        sum.failures.join("\n")
+    );
 }
 
 async fn one(seed: u64, sum: &Mutex<Sum>) {
@@ -94,7 +107,9 @@ async fn one(seed: u64, sum: &Mutex<Sum>) {
         *sum.events.entry(step.what.name()).or_default() += 1;
     }
     let failure = match lived {
-        Err(error) => Some(format!("seed {seed} (REVERSE_SYNC_HISTORY_SEED={seed} replays it)\n  !! {error:#}")),
+        Err(error) => Some(format!(
+            "seed {seed} (REVERSE_SYNC_HISTORY_SEED={seed} replays it)\n  !! {error:#}"
+        )),
         Ok(evidence) => {
             let (checked, violations) = checker::check(&evidence);
             let line = format!(
@@ -114,29 +129,50 @@ async fn one(seed: u64, sum: &Mutex<Sum>) {
     };
     if let Some(failure) = failure {
         say(&failure);
-        sum.failures
-            .push(failure.lines().filter(|line| line.starts_with("seed") || line.starts_with("  !!")).collect::<Vec<_>>().join("\n"));
+        sum.failures.push(
+            failure
+                .lines()
+                .filter(|line| line.starts_with("seed") || line.starts_with("  !!"))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
     }
 }
 
 /// The seed, the violations, and the history in order.
-fn failed(seed: u64, script: &Script, evidence: &evidence::Evidence, violations: &[Violation]) -> String {
+fn failed(
+    seed: u64,
+    script: &Script,
+    evidence: &evidence::Evidence,
+    violations: &[Violation],
+) -> String {
     let mut text = format!("seed {seed} (REVERSE_SYNC_HISTORY_SEED={seed} replays it)\n");
     for violation in violations {
         let _ = writeln!(text, "  !! {violation}");
     }
     let _ = writeln!(text, "{script:#?}\n{}", evidence.history);
     for (at, write) in evidence.writes.iter().enumerate() {
-        let _ = writeln!(text, "write {at}: {} {:?}{}", write.id, write.fields, if write.lost { " (its answer was lost)" } else { "" });
+        let _ = writeln!(
+            text,
+            "write {at}: {} {:?}{}",
+            write.id,
+            write.fields,
+            if write.lost { " (its answer was lost)" } else { "" }
+        );
     }
     for (id, run) in &evidence.runs {
-        let _ = writeln!(text, "{id} of {} {}: {:?}\n    told {}", run.row.plan, run.row.status, run.journal, run.told);
+        let _ = writeln!(
+            text,
+            "{id} of {} {}: {:?}\n    told {}",
+            run.row.plan, run.row.status, run.journal, run.told
+        );
     }
     text
 }
 
 fn summary(sum: &Sum, began: Instant) -> String {
-    let mut text = format!("{} histories in {:.0} s\n", sum.histories, began.elapsed().as_secs_f64());
+    let mut text =
+        format!("{} histories in {:.0} s\n", sum.histories, began.elapsed().as_secs_f64());
     for (name, count) in &sum.events {
         let _ = writeln!(text, "  {count:>6}  {name}");
     }

@@ -1,4 +1,5 @@
-//! What is held against the clock: a limit is used to the last call, and two hundred runs share the machine.
+//! What is held against the clock: a limit is used to the last call, and two hundred runs share the
+//! machine.
 //!
 //! Each test has the machine to itself: it waits for [`alone`].
 
@@ -27,7 +28,8 @@ async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
     TURN.lock().await
 }
 
-/// In record mode 1,880 records take a read of the metadata, 19 reads of 100 ids, and 1,880 updates: 1,900 calls.
+/// In record mode 1,880 records take a read of the metadata, 19 reads of 100 ids, and 1,880
+/// updates: 1,900 calls.
 const RECORDS: usize = 1_880;
 const CALLS: u64 = 1_900;
 
@@ -35,10 +37,16 @@ const CALLS: u64 = 1_900;
 async fn nineteen_hundred_calls_under_a_limit_of_190_a_window_take_nine_windows_and_draw_no_429() {
     let _alone = alone().await;
     // HubSpot's ten seconds are one here.
-    let config = Config { hubspot_contacts: RECORDS, hubspot_limit: 190, hubspot_window_ms: 1_000, ..Config::default() };
+    let config = Config {
+        hubspot_contacts: RECORDS,
+        hubspot_limit: 190,
+        hubspot_window_ms: 1_000,
+        ..Config::default()
+    };
     let simulator = Simulator::start(config).await.unwrap();
     let component = Arc::new(load(component_file(), EngineConfig::default()).await.unwrap());
-    let config = json!({"provider_id_field": "hs_object_id", "source_id": "src_1", "write_mode": "record"});
+    let config =
+        json!({"provider_id_field": "hs_object_id", "source_id": "src_1", "write_mode": "record"});
     let bench = Bench::new(component, &simulator.base_url(), "hubspot_dest", config).unwrap();
     let mut csv = "hs_object_id,firstname\n".to_owned();
     for n in 0..RECORDS {
@@ -46,12 +54,16 @@ async fn nineteen_hundred_calls_under_a_limit_of_190_a_window_take_nine_windows_
     }
     let file = bench.state.path().join("golden.csv");
     std::fs::write(&file, csv).unwrap();
-    let records = RecordSource::open("golden.csv", bench.state.path(), RecordOptions::default()).unwrap();
+    let records =
+        RecordSource::open("golden.csv", bench.state.path(), RecordOptions::default()).unwrap();
     let plan = bench.plan(Box::new(records), vec![Fingerprint::of(&file).unwrap()]).await.unwrap();
     let confirmed = bench.confirm(plan).unwrap();
 
     let started = Instant::now();
-    let report = bench.run(&confirmed, bench.link("test-token").unwrap(), StopSignal::new(), |_| {}).await.unwrap();
+    let report = bench
+        .run(&confirmed, bench.link("test-token").unwrap(), StopSignal::new(), |_| {})
+        .await
+        .unwrap();
     let took = started.elapsed();
     assert_eq!((report.counts.updated, report.requests), (RECORDS as u64, CALLS), "{report:?}");
     assert_eq!(simulator.world().throttled, 0);

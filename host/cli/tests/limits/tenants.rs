@@ -1,5 +1,5 @@
-//! A thousand tenants of one service: two hundred of their runs at once take the same time and little memory, and nobody's run waits
-//! for a CRM that is not theirs.
+//! A thousand tenants of one service: two hundred of their runs at once take the same time and
+//! little memory, and nobody's run waits for a CRM that is not theirs.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -31,7 +31,8 @@ const ORGS: usize = 1_000;
 const RUNS: usize = 200;
 /// Records of a run: five batches, one after the other.
 const RECORDS: usize = 500;
-/// What the CRM takes to update a batch, as a real one does. Without any, the first runs would end before the last have begun.
+/// What the CRM takes to update a batch, as a real one does. Without any, the first runs would end
+/// before the last have begun.
 const LATENCY_MS: u64 = 500;
 /// What a run may add to the service's resident memory.
 const MEMORY: u64 = 16 << 20;
@@ -59,8 +60,7 @@ impl Tenant {
     async fn add_destination(&mut self, base_url: &str, name: &str) {
         // The CRM's limits are not what is tested.
         let limit = json!({"calls": 1_000_000, "per_seconds": 10});
-        let source =
-            json!({"name": "HubSpot", "provider": "hubspot", "base_url": base_url, "limit": limit, "credential": {"access_token": TOKEN}});
+        let source = json!({"name": "HubSpot", "provider": "hubspot", "base_url": base_url, "limit": limit, "credential": {"access_token": TOKEN}});
         let source = id(&self.admin.post("/sources", &source).await.is(201));
         let config_json = json!({"provider_id_field": "hs_object_id", "source_id": source, "object": "contacts", "fields": ["firstname"], "in_flight": 1});
         let destination = json!({"name": name, "destination_type": "hubspot_dest", "entity_type": "person", "config_json": config_json});
@@ -80,9 +80,11 @@ impl Tenant {
         self.admin.post(&path, &json!({})).await.is(200)["plan_id"].as_str().unwrap().to_owned()
     }
 
-    /// Confirms a plan, or what a dry run would say now; the answer, whatever it is, after at most so many seconds.
+    /// Confirms a plan, or what a dry run would say now; the answer, whatever it is, after at most
+    /// so many seconds.
     async fn run(&self, destination: usize, plan_id: Option<&str>, wait: u64) -> (u16, Value) {
-        let path = format!("/destinations/{}/reverse-run?wait={wait}", self.destinations[destination]);
+        let path =
+            format!("/destinations/{}/reverse-run?wait={wait}", self.destinations[destination]);
         let mut confirmation = json!({"confirm": true});
         if let Some(plan_id) = plan_id {
             confirmation["plan_id"] = json!(plan_id);
@@ -112,7 +114,8 @@ async fn crm(contacts: usize) -> Simulator {
 async fn service(arguments: &[&str]) -> Service {
     let here = std::env::current_exe().unwrap();
     let program = here.parent().and_then(Path::parent).unwrap().join("reverse-sync");
-    let arguments = [arguments, &["--runs-an-hour", "1000000", "--runs-a-month", "1000000"]].concat();
+    let arguments =
+        [arguments, &["--runs-an-hour", "1000000", "--runs-a-month", "1000000"]].concat();
     Service::start(&program, Database::Sqlite, &arguments, &[]).await.unwrap()
 }
 
@@ -140,8 +143,14 @@ where
     all
 }
 
-/// So many orgs, each with so many destinations in this CRM. Each of those has a source of its own, and so a budget of its own.
-async fn tenants(service: &Service, crm: &Simulator, count: usize, destinations: usize) -> Vec<Arc<Tenant>> {
+/// So many orgs, each with so many destinations in this CRM. Each of those has a source of its own,
+/// and so a budget of its own.
+async fn tenants(
+    service: &Service,
+    crm: &Simulator,
+    count: usize,
+    destinations: usize,
+) -> Vec<Arc<Tenant>> {
     let store = State::open(&service.state(), Some(&service.database_url())).await.unwrap().store;
     let (base_url, client) = (crm.base_url(), service.client(None));
     let made = for_each(0..count, 16, |n| {
@@ -149,7 +158,11 @@ async fn tenants(service: &Service, crm: &Simulator, count: usize, destinations:
         async move {
             let org_id = store.add_org(&format!("org {n}"), false, "ada").await.unwrap();
             let key = store.add_key(&org_id, "ada", "test", Role::Admin, "ada").await.unwrap();
-            let mut tenant = Tenant { org_id, admin: client.with_key(Some(key.api_key.expose_secret())), destinations: Vec::new() };
+            let mut tenant = Tenant {
+                org_id,
+                admin: client.with_key(Some(key.api_key.expose_secret())),
+                destinations: Vec::new(),
+            };
             for destination in 0..destinations {
                 tenant.add_destination(&base_url, &format!("people {destination}")).await;
             }
@@ -167,7 +180,8 @@ fn id(created: &Value) -> String {
 
 /// Bytes of the service's memory that are in RAM.
 fn resident(service: &Service) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", service.process_id().unwrap())).unwrap();
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", service.process_id().unwrap())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
 }
@@ -192,7 +206,10 @@ async fn watch(service: &Service, until: &AtomicBool) -> Peak {
     let (client, mut peak) = (service.client(None), Peak::default());
     while !until.load(Relaxed) {
         let running = gauge(&client, "reverse_sync_runs_running").await;
-        peak = Peak { running: peak.running.max(running), resident: peak.resident.max(resident(service)) };
+        peak = Peak {
+            running: peak.running.max(running),
+            resident: peak.resident.max(resident(service)),
+        };
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     peak
@@ -231,24 +248,37 @@ async fn two_hundred_runs_of_a_thousand_orgs_go_on_at_once_and_take_the_same_tim
     let took = began.elapsed();
 
     for (status, run) in &runs {
-        assert_eq!((status, &run["status"], &run["updated"]), (&200, &json!("succeeded"), &json!(RECORDS)), "{run}");
+        assert_eq!(
+            (status, &run["status"], &run["updated"]),
+            (&200, &json!("succeeded"), &json!(RECORDS)),
+            "{run}"
+        );
     }
     {
         let world = crm.world();
-        assert_eq!((world.writes.len(), world.written_twice(), world.throttled), (RUNS * RECORDS, Vec::new(), 0));
-        let renamed = |n: &usize| world.hubspot.value("contacts", &contact(*n), "firstname") == Some(&format!("New {n}"));
+        assert_eq!(
+            (world.writes.len(), world.written_twice(), world.throttled),
+            (RUNS * RECORDS, Vec::new(), 0)
+        );
+        let renamed = |n: &usize| {
+            world.hubspot.value("contacts", &contact(*n), "firstname") == Some(&format!("New {n}"))
+        };
         assert_eq!((0..RUNS * RECORDS).filter(renamed).count(), RUNS * RECORDS);
     }
 
     let store = State::open(&service.state(), Some(&service.database_url())).await.unwrap().store;
     let mut times = Vec::new();
     for (tenant, (_, run)) in tenants.iter().zip(&runs) {
-        let row = store.run(&tenant.org_id, run["run_id"].as_str().unwrap()).await.unwrap().unwrap();
-        times.push(Duration::from_millis(u64::try_from(row.ended_at.unwrap() - row.started_at.unwrap()).unwrap()));
+        let row =
+            store.run(&tenant.org_id, run["run_id"].as_str().unwrap()).await.unwrap().unwrap();
+        times.push(Duration::from_millis(
+            u64::try_from(row.ended_at.unwrap() - row.started_at.unwrap()).unwrap(),
+        ));
     }
     times.sort();
     let (fastest, median, slowest) = (times[0], times[RUNS / 2], times[RUNS - 1]);
-    let instance = runs.iter().map(|(_, run)| run["peak_memory_bytes"].as_u64().unwrap()).max().unwrap();
+    let instance =
+        runs.iter().map(|(_, run)| run["peak_memory_bytes"].as_u64().unwrap()).max().unwrap();
     let each = peak.resident.saturating_sub(before) / RUNS as u64;
     println!(
         "{RUNS} runs in {took:.1?}: {} at once at the most; the fastest took {fastest:.2?}, the median {median:.2?}, the slowest {slowest:.2?}; \
@@ -294,10 +324,12 @@ fn median(times: &mut [Duration]) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_slowed_by_a_crm_that_hangs_or_refuses_and_is_not_theirs() {
     let _alone = alone().await;
-    let (quiet, hanging, storm) = (crm(QUIET_RECORDS).await, crm(QUIET_RECORDS).await, crm(QUIET_RECORDS).await);
+    let (quiet, hanging, storm) =
+        (crm(QUIET_RECORDS).await, crm(QUIET_RECORDS).await, crm(QUIET_RECORDS).await);
     hanging.world().fault(Rule::always(Fault::Latency(3_600_000)));
     storm.world().fault(Rule::always(Fault::Throttle));
-    // The same twice: a service with trouble, and one without. One of them works, the other is stopped.
+    // The same twice: a service with trouble, and one without. One of them works, the other is
+    // stopped.
     let (troubled, calm) = (service(&[]).await, service(&[]).await);
     let mut orgs = Vec::new();
     for service in [&troubled, &calm] {
@@ -309,12 +341,16 @@ async fn nobody_is_slowed_by_a_crm_that_hangs_or_refuses_and_is_not_theirs() {
         }
         orgs.push(tenants);
     }
-    let victims = [&tenants(&troubled, &hanging, 1, TROUBLED).await[0], &tenants(&troubled, &storm, 1, TROUBLED).await[0]];
+    let victims = [
+        &tenants(&troubled, &hanging, 1, TROUBLED).await[0],
+        &tenants(&troubled, &storm, 1, TROUBLED).await[0],
+    ];
     for victim in victims {
         start_all(victim).await;
     }
     let client = troubled.client(None);
-    // Until both are in trouble; if one cannot even begin, the other has taken its place, and what follows finds that out.
+    // Until both are in trouble; if one cannot even begin, the other has taken its place, and what
+    // follows finds that out.
     for _ in 0..PATIENCE.as_millis() / 5 {
         if storm.world().throttled > 0 && !hanging.world().requests.is_empty() {
             break;
@@ -325,10 +361,12 @@ async fn nobody_is_slowed_by_a_crm_that_hangs_or_refuses_and_is_not_theirs() {
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         for (n, pair) in orgs[0].iter().zip(&orgs[1]).enumerate() {
-            // By turns, so that a machine that changes its speed changes both, and neither is always the first.
+            // By turns, so that a machine that changes its speed changes both, and neither is
+            // always the first.
             let turns = if (round + n) % 2 == 0 { [0, 1] } else { [1, 0] };
             for which in turns {
-                let (works, waits) = if which == 0 { (&troubled, &calm) } else { (&calm, &troubled) };
+                let (works, waits) =
+                    if which == 0 { (&troubled, &calm) } else { (&calm, &troubled) };
                 signal(waits, "-STOP");
                 signal(works, "-CONT");
                 let began = Instant::now();
@@ -354,7 +392,14 @@ async fn nobody_is_slowed_by_a_crm_that_hangs_or_refuses_and_is_not_theirs() {
         hanging.world().requests.len(),
         storm.world().throttled
     );
-    assert!(storm.world().throttled > 0 && !hanging.world().requests.is_empty(), "there was no trouble");
-    assert_eq!((left, hanging.world().writes.len(), storm.world().writes.len()), ([TROUBLED; 2], 0, 0), "the trouble ended too early");
+    assert!(
+        storm.world().throttled > 0 && !hanging.world().requests.is_empty(),
+        "there was no trouble"
+    );
+    assert_eq!(
+        (left, hanging.world().writes.len(), storm.world().writes.len()),
+        ([TROUBLED; 2], 0, 0),
+        "the trouble ended too early"
+    );
     assert!(ratio <= SLOWER, "{ratio:.2} times as long, because of somebody else's CRM");
 }

@@ -1,4 +1,5 @@
-//! The API's own description, fuzzed by schemathesis against the running service: no 500, nothing that is not described.
+//! The API's own description, fuzzed by schemathesis against the running service: no 500, nothing
+//! that is not described.
 
 use super::world::{Tenant, crm, new_names, service_with};
 use reverse_sync_tests::service::Database;
@@ -10,7 +11,11 @@ use tokio::process::Command;
 fn schemathesis() -> PathBuf {
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
     let program = target.join("tools/api/bin/schemathesis");
-    assert!(program.is_file(), "this test needs {}, which is not there. `.ci/install test` installs it", program.display());
+    assert!(
+        program.is_file(),
+        "this test needs {}, which is not there. `.ci/install test` installs it",
+        program.display()
+    );
     program
 }
 
@@ -26,7 +31,8 @@ async fn no_500_and_nothing_that_is_not_described(database: Database) {
 
     let report = program.with_file_name(format!("last-run-{database:?}.txt").to_lowercase());
     let reports = tempfile::tempdir().unwrap();
-    // Made-up ids name nothing: what is behind them would never be reached. What is deleted is not there for the others.
+    // Made-up ids name nothing: what is behind them would never be reached. What is deleted is not
+    // there for the others.
     let config = format!(
         "[parameters]\n\"path.source_id\" = \"{}\"\n\"path.destination_id\" = \"{destination}\"\n\"path.plan_id\" = {}\n\"path.run_id\" = {}\n\
          \"path.entity_type\" = [\"person\", \"company\"]\n\n\
@@ -52,7 +58,8 @@ async fn no_500_and_nothing_that_is_not_described(database: Database) {
             "--generation-deterministic",
         ])
         .args(["--request-timeout", "30", "--continue-on-failure", "--workers", "1"])
-        // An entry that ended its own session, or revoked its own key, would be told 401 from then on.
+        // An entry that ended its own session, or revoked its own key, would be told 401 from then
+        // on.
         .args(["--exclude-path", "/session"])
         .env("NO_COLOR", "1")
         .current_dir(reports.path())

@@ -1,4 +1,5 @@
-//! The audit log: complete, append-only by the database's own means, and a chain that tells when somebody got around them.
+//! The audit log: complete, append-only by the database's own means, and a chain that tells when
+//! somebody got around them.
 
 use super::world::{Tenant, crm, new_names, service, until};
 use crm_simulator::Simulator;
@@ -27,7 +28,11 @@ async fn after_two_runs(database: Database) -> (Service, Simulator, Tenant, [Val
 /// What `audit verify` says, and whether all is well.
 async fn verify(service: &Service) -> (bool, String) {
     let output = service.run(&["audit", "verify"]).await.unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     (output.status.success(), said)
 }
 
@@ -47,20 +52,34 @@ async fn every_run_leaves_a_row(database: Database) {
     // Newest first, and without gaps as long as there is one org.
     let numbers: Vec<u64> = rows.iter().map(|row| row["seq"].as_u64().unwrap()).collect();
     assert!(numbers.windows(2).all(|pair| pair[0] > pair[1]), "{numbers:?}");
-    for (run, action) in runs.iter().zip(["destination.reverse_run", "destination.reverse_run.failed"]) {
-        let of_run: Vec<_> = rows.iter().filter(|row| row["run_id"] == run["run_id"] && row["action"] == action).collect();
+    for (run, action) in
+        runs.iter().zip(["destination.reverse_run", "destination.reverse_run.failed"])
+    {
+        let of_run: Vec<_> = rows
+            .iter()
+            .filter(|row| row["run_id"] == run["run_id"] && row["action"] == action)
+            .collect();
         assert_eq!(of_run.len(), 1, "{rows:?}");
         let row = of_run[0];
         for key in ["plan_id", "destination_id"] {
             assert_eq!(row[key], run[key], "{key} of {row}");
         }
         assert_eq!(row["org_id"], tenant.org.id.as_str());
-        assert!(row["who"].to_string().contains(me["user"]["id"].as_str().unwrap()), "{row} does not name {me}");
-        assert!(row["component"].as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{row}");
+        assert!(
+            row["who"].to_string().contains(me["user"]["id"].as_str().unwrap()),
+            "{row} does not name {me}"
+        );
+        assert!(
+            row["component"].as_str().is_some_and(|digest| digest.starts_with("sha256:")),
+            "{row}"
+        );
         for key in ["total", "writable", "updated", "failed", "skipped"] {
             assert_eq!(row["counts"][key], run[key], "{key} of {row}");
         }
-        assert!(row["at"].as_str().is_some_and(|at| at.ends_with('Z')) && row["hash"].is_string(), "{row}");
+        assert!(
+            row["at"].as_str().is_some_and(|at| at.ends_with('Z')) && row["hash"].is_string(),
+            "{row}"
+        );
     }
 }
 
@@ -73,7 +92,11 @@ async fn a_run_that_is_refused_or_cannot_reach_the_crm_leaves_a_row_too(database
     let run = tenant.run(&destination).await.is(200);
     assert_eq!(run["ok"], false, "{run}");
     let rows = tenant.list("/audit-log").await;
-    let of_run: Vec<_> = rows.iter().filter(|row| row["run_id"] == run["run_id"]).map(|row| row["action"].as_str().unwrap()).collect();
+    let of_run: Vec<_> = rows
+        .iter()
+        .filter(|row| row["run_id"] == run["run_id"])
+        .map(|row| row["action"].as_str().unwrap())
+        .collect();
     assert_eq!(of_run, ["destination.reverse_run.failed", "run.begin"]);
 }
 
@@ -81,15 +104,25 @@ async fn a_run_that_is_refused_or_cannot_reach_the_crm_leaves_a_row_too(database
 async fn logged(client: &Client) -> Vec<(String, String)> {
     let rows = client.get("/audit-log").await.is(200);
     let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
-    rows["items"].as_array().unwrap().iter().map(|row| (text(row, "action"), text(row, "who"))).collect()
+    rows["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (text(row, "action"), text(row, "who")))
+        .collect()
 }
 
 async fn what_is_made_without_a_key_is_logged_too(database: Database) {
-    let by_command = |actions: &[&str]| -> Vec<_> { actions.iter().map(|action| ((*action).to_owned(), "command".to_owned())).collect() };
+    let by_command = |actions: &[&str]| -> Vec<_> {
+        actions.iter().map(|action| ((*action).to_owned(), "command".to_owned())).collect()
+    };
     // The org that the first start makes.
     let service = service(database).await;
     let key = until("a key to be printed", async || {
-        service.printed().iter().find_map(|line| Some(line.strip_prefix("API key, shown this once: ")?.to_owned()))
+        service
+            .printed()
+            .iter()
+            .find_map(|line| Some(line.strip_prefix("API key, shown this once: ")?.to_owned()))
     });
     let solo = service.client(Some(&key.await));
     assert_eq!(logged(&solo).await, by_command(&["api_key.create", "org.create"]));
@@ -102,7 +135,10 @@ async fn what_is_made_without_a_key_is_logged_too(database: Database) {
         let output = service.run(arguments).await.unwrap();
         assert!(output.status.success(), "{output:?}");
     }
-    assert_eq!(logged(&org.admin).await, by_command(&["org.quota", "api_key.create", "api_key.create", "org.create"]));
+    assert_eq!(
+        logged(&org.admin).await,
+        by_command(&["org.quota", "api_key.create", "api_key.create", "org.create"])
+    );
 }
 
 async fn another_org_sees_nothing_of_it(database: Database) {
@@ -153,8 +189,9 @@ async fn disarm(connection: &mut AnyConnection, database: Database) {
             execute(connection, "ALTER TABLE audit_log DISABLE TRIGGER ALL").await.unwrap();
         }
         Database::Sqlite => {
-            let triggers =
-                sqlx::query_as::<_, (String,)>("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_log'");
+            let triggers = sqlx::query_as::<_, (String,)>(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_log'",
+            );
             let triggers = triggers.fetch_all(&mut *connection).await.unwrap();
             assert!(!triggers.is_empty());
             for (name,) in triggers {
@@ -164,7 +201,8 @@ async fn disarm(connection: &mut AnyConnection, database: Database) {
     }
 }
 
-/// The folder has seen more than a database that was cut off; and so has whoever has kept what `audit verify` said.
+/// The folder has seen more than a database that was cut off; and so has whoever has kept what
+/// `audit verify` said.
 async fn a_log_that_was_cut_off_is_not_verified(database: Database) {
     let (mut service, _simulator, tenant, _) = after_two_runs(database).await;
     let said: Value = serde_json::from_str(&verify(&service).await.1).unwrap();
@@ -174,7 +212,15 @@ async fn a_log_that_was_cut_off_is_not_verified(database: Database) {
     service.stop().await.unwrap();
     let mut connection = connect(&service).await;
     disarm(&mut connection, database).await;
-    assert_eq!(execute(&mut connection, "DELETE FROM audit_log WHERE seq = (SELECT MAX(seq) FROM audit_log)").await.unwrap(), 1);
+    assert_eq!(
+        execute(
+            &mut connection,
+            "DELETE FROM audit_log WHERE seq = (SELECT MAX(seq) FROM audit_log)"
+        )
+        .await
+        .unwrap(),
+        1
+    );
     let (well, said) = verify(&service).await;
     assert!(!well && said.contains("is missing"), "{said}");
     let kept = fs::read(service.state().join("state.json")).unwrap();
@@ -186,7 +232,15 @@ async fn a_log_that_was_cut_off_is_not_verified(database: Database) {
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     assert!(since_then(&service).await.0);
-    assert_eq!(execute(&mut connection, "DELETE FROM audit_log WHERE seq = (SELECT MAX(seq) FROM audit_log)").await.unwrap(), 1);
+    assert_eq!(
+        execute(
+            &mut connection,
+            "DELETE FROM audit_log WHERE seq = (SELECT MAX(seq) FROM audit_log)"
+        )
+        .await
+        .unwrap(),
+        1
+    );
     connection.close().await.unwrap();
     let (well, said) = since_then(&service).await;
     assert!(!well && said.contains("is missing"), "{said}");
@@ -201,7 +255,10 @@ async fn a_log_that_was_tampered_with_is_not_verified_and_the_row_is_named(datab
     for (sql, seq) in [
         ("UPDATE audit_log SET who = 'somebody else' WHERE seq = 2", "2"),
         ("UPDATE audit_log SET at = at + 1 WHERE seq = 3", "3"),
-        ("UPDATE audit_log SET action = 'destination.reverse_run' WHERE action = 'destination.reverse_run.failed'", ""),
+        (
+            "UPDATE audit_log SET action = 'destination.reverse_run' WHERE action = 'destination.reverse_run.failed'",
+            "",
+        ),
         ("UPDATE audit_log SET counts = '{}' WHERE counts IS NOT NULL", ""),
         ("UPDATE audit_log SET detail = '{\"x\":1}' WHERE seq = 1", "1"),
         ("UPDATE audit_log SET org_id = 'org_other' WHERE seq = 2", "2"),

@@ -1,7 +1,8 @@
-//! Who may do what: every route of the server, tried by nobody, by each role, and by the admin of another org.
+//! Who may do what: every route of the server, tried by nobody, by each role, and by the admin of
+//! another org.
 //!
-//! The routes come from the running server's own description, so that one without a row here fails the test. That nothing else is served but
-//! pages is a test beside the router.
+//! The routes come from the running server's own description, so that one without a row here fails
+//! the test. That nothing else is served but pages is a test beside the router.
 
 use super::world::{Tenant, crm, hubspot_source, id, new_names, service};
 use Who::{Admin, Anybody, Operator, Viewer};
@@ -31,7 +32,8 @@ enum Sent {
 }
 use Sent::{Csv, Json, Nothing};
 
-/// `{source}`, `{destination}`, `{plan}`, `{run}` and `{key}` in a body or path are things of the org, made anew for each route.
+/// `{source}`, `{destination}`, `{plan}`, `{run}` and `{key}` in a body or path are things of the
+/// org, made anew for each route.
 const ROWS: &[Row] = &[
     Row("GET", "/", Anybody, Nothing, &[200]),
     Row("GET", "/healthz", Anybody, Nothing, &[200]),
@@ -46,7 +48,15 @@ const ROWS: &[Row] = &[
     Row("DELETE", "/api-keys/{key}", Admin, Nothing, &[204]),
     Row("GET", "/destination-types", Viewer, Nothing, &[200]),
     Row("GET", "/sources", Viewer, Nothing, &[200]),
-    Row("POST", "/sources", Admin, Json(r#"{"name": "x", "provider": "hubspot", "credential": {"access_token": "pat-other"}}"#), &[201]),
+    Row(
+        "POST",
+        "/sources",
+        Admin,
+        Json(
+            r#"{"name": "x", "provider": "hubspot", "credential": {"access_token": "pat-other"}}"#,
+        ),
+        &[201],
+    ),
     Row("GET", "/sources/{source}", Viewer, Nothing, &[200]),
     Row("PATCH", "/sources/{source}", Admin, Json(r#"{"name": "renamed"}"#), &[200]),
     Row("DELETE", "/sources/{unused_source}", Admin, Nothing, &[204]),
@@ -60,7 +70,13 @@ const ROWS: &[Row] = &[
     Row("GET", "/golden/{entity_type}", Viewer, Nothing, &[200]),
     Row("PUT", "/golden/{entity_type}", Operator, Csv, &[200]),
     Row("POST", "/destinations/{destination}/reverse-dry-run", Operator, Json("{}"), &[200]),
-    Row("POST", "/destinations/{destination}/reverse-run", Operator, Json(r#"{"confirm": true}"#), &[200]),
+    Row(
+        "POST",
+        "/destinations/{destination}/reverse-run",
+        Operator,
+        Json(r#"{"confirm": true}"#),
+        &[200],
+    ),
     Row("POST", "/destinations/{destination}/run", Operator, Json("{}"), &[409]),
     Row("GET", "/plans", Viewer, Nothing, &[200]),
     Row("GET", "/plans/{plan}", Viewer, Nothing, &[200]),
@@ -93,7 +109,11 @@ impl Things {
         let run = tenant.run(&destination).await.is(200);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let unused = id(&tenant.admin.post("/sources", &hubspot_source(simulator)).await.is(201));
-        let key = tenant.admin.post("/api-keys", &json!({"name": "spare", "role": "viewer"})).await.is(201);
+        let key = tenant
+            .admin
+            .post("/api-keys", &json!({"name": "spare", "role": "viewer"}))
+            .await
+            .is(201);
         Things(vec![
             ("{source}", tenant.source.clone()),
             ("{unused_source}", unused),
@@ -120,26 +140,37 @@ async fn send(row: &Row, things: &Things, who: &Client) -> Answer {
     let call = who.call(method, &things.fill(path));
     match sent {
         Nothing => call.send().await,
-        Json(body) => call.header("content-type", "application/json").body(things.fill(body)).send().await,
+        Json(body) => {
+            call.header("content-type", "application/json").body(things.fill(body)).send().await
+        }
         Csv => call.header("content-type", "text/csv").body(new_names(0..1)).send().await,
     }
 }
 
 /// `GET /sources/{}`: the names of parameters are the server's own affair.
 fn shape(method: &str, path: &str) -> String {
-    let path: Vec<&str> = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect();
+    let path: Vec<&str> =
+        path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect();
     format!("{method} {}", path.join("/"))
 }
 
 /// What the server says it has.
 async fn described(client: &Client) -> BTreeSet<String> {
     let document = client.get("/openapi.json").await.is(200);
-    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{}", document["openapi"]);
+    assert!(
+        document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")),
+        "{}",
+        document["openapi"]
+    );
     let methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
     let paths = document["paths"].as_object().unwrap().iter();
     paths
         .flat_map(|(path, item)| {
-            item.as_object().unwrap().keys().filter(|key| methods.contains(&key.as_str())).map(|key| shape(&key.to_uppercase(), path))
+            item.as_object()
+                .unwrap()
+                .keys()
+                .filter(|key| methods.contains(&key.as_str()))
+                .map(|key| shape(&key.to_uppercase(), path))
         })
         .collect()
 }
@@ -148,11 +179,13 @@ async fn described(client: &Client) -> BTreeSet<String> {
 async fn every_route_has_a_row_and_every_row_a_route() {
     let service = service(Database::Sqlite).await;
     let described = described(&service.client(None)).await;
-    let rows: BTreeSet<String> = ROWS.iter().map(|Row(method, path, ..)| shape(method, path)).collect();
+    let rows: BTreeSet<String> =
+        ROWS.iter().map(|Row(method, path, ..)| shape(method, path)).collect();
     let without_a_row: Vec<_> = described.difference(&rows).collect();
     assert!(without_a_row.is_empty(), "add a row for {without_a_row:?}");
     // The page is no part of the description of the API.
-    let without_a_route: Vec<_> = rows.difference(&described).filter(|row| *row != "GET /").collect();
+    let without_a_route: Vec<_> =
+        rows.difference(&described).filter(|row| *row != "GET /").collect();
     assert!(without_a_route.is_empty(), "the server does not describe {without_a_route:?}");
 }
 
@@ -184,10 +217,16 @@ async fn each_role_may_do_what_its_routes_say_and_nothing_else(database: Databas
                 // Whose source is another's.
                 foreign.problem(422, &[]);
             } else {
-                assert!(expected.contains(&foreign.status.as_u16()), "another org, {label}: {foreign:?}");
+                assert!(
+                    expected.contains(&foreign.status.as_u16()),
+                    "another org, {label}: {foreign:?}"
+                );
             }
             if !foreign.status.is_client_error() {
-                assert!(things.ids().all(|id| !foreign.text().contains(id)), "another org, {label}: {foreign:?}");
+                assert!(
+                    things.ids().all(|id| !foreign.text().contains(id)),
+                    "another org, {label}: {foreign:?}"
+                );
             }
         }
 
@@ -214,16 +253,37 @@ async fn a_key_of_one_org_never_becomes_one_of_another(database: Database) {
     let (_, secret) = two.admin.key().unwrap().rsplit_once('_').unwrap();
     one.admin.with_key(Some(&format!("{id}_{secret}"))).get("/me").await.problem(401, &[]);
     // An org that is asked for does not count, only the key's own.
-    let asked = one.admin.call("GET", &format!("/me?org_id={}", two.id)).header("x-org-id", &two.id).send().await;
+    let asked = one
+        .admin
+        .call("GET", &format!("/me?org_id={}", two.id))
+        .header("x-org-id", &two.id)
+        .send()
+        .await;
     assert_eq!(asked.is(200)["org"]["id"], one.id.as_str());
 }
 
 async fn a_role_cannot_give_more_than_it_has(database: Database) {
     let (service, simulator) = (service(database).await, crm(1).await);
     let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
-    tenant.admin.post("/api-keys", &json!({"name": "x", "role": "owner"})).await.problem(422, &["admin"]);
+    tenant
+        .admin
+        .post("/api-keys", &json!({"name": "x", "role": "owner"}))
+        .await
+        .problem(422, &["admin"]);
     // By the command too.
-    let added = service.run(&["api-keys", "add", "--org", &tenant.org.id, "--name", "nightly", "--role", "operator"]).await.unwrap();
+    let added = service
+        .run(&[
+            "api-keys",
+            "add",
+            "--org",
+            &tenant.org.id,
+            "--name",
+            "nightly",
+            "--role",
+            "operator",
+        ])
+        .await
+        .unwrap();
     assert!(added.status.success(), "{added:?}");
     let printed: Value = serde_json::from_slice(&added.stdout).unwrap();
     let nightly = tenant.admin.with_key(printed["api_key"].as_str());
@@ -241,13 +301,19 @@ async fn the_last_admin_key_of_an_org_stays(database: Database) {
     assert_eq!(problem["code"], "last_admin_key");
     assert_eq!(org.admin.get("/me").await.is(200)["role"], "admin");
 
-    let second = org.admin.post("/api-keys", &json!({"name": "successor", "role": "admin"})).await.is(201);
+    let second =
+        org.admin.post("/api-keys", &json!({"name": "successor", "role": "admin"})).await.is(201);
     org.admin.delete(&first).await.is(204);
     org.admin.get("/me").await.problem(401, &[]);
     let successor = org.admin.with_key(second["api_key"].as_str());
     successor.delete(&format!("/api-keys/{}", id(&second))).await.problem(409, &[]);
     let rows = successor.get("/audit-log").await.is(200);
-    let revoked = rows["items"].as_array().unwrap().iter().filter(|row| row["action"] == "api_key.revoke").count();
+    let revoked = rows["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["action"] == "api_key.revoke")
+        .count();
     assert_eq!(revoked, 1, "{rows}");
 }
 

@@ -1,7 +1,7 @@
 //! The service: the real program, real sockets, on both databases.
 //!
-//! One binary, so that it is linked once; each module is a chapter. A test takes the database it is to run on, and
-//! `on_both!` at the end of its module runs it on each.
+//! One binary, so that it is linked once; each module is a chapter. A test takes the database it is
+//! to run on, and `on_both!` at the end of its module runs it on each.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]

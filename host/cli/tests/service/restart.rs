@@ -1,6 +1,8 @@
 //! The service is killed at any instant, and goes on where it was.
 
-use super::world::{Tenant, contact, crm, half_written, has_ended, new_names, service, until, written};
+use super::world::{
+    Tenant, contact, crm, half_written, has_ended, new_names, service, until, written,
+};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::service::{Database, Service};
 use serde_json::{Value, json};
@@ -42,7 +44,10 @@ async fn three_orgs(service: &Service, simulator: &Simulator) -> [Tenant; 3] {
 fn orgs_written(simulator: &Simulator) -> usize {
     let world = simulator.world();
     let first: u64 = contact(0).parse().unwrap();
-    let parts = world.writes.iter().map(|write| (write.id.parse::<u64>().unwrap() - first) as usize / 3 / RECORDS);
+    let parts = world
+        .writes
+        .iter()
+        .map(|write| (write.id.parse::<u64>().unwrap() - first) as usize / 3 / RECORDS);
     parts.map(|part| part % 3).collect::<std::collections::BTreeSet<_>>().len()
 }
 
@@ -55,7 +60,8 @@ async fn kill_9_in_the_middle_of_ten_runs_of_three_orgs(database: Database) {
     // More than once, at different points.
     for more in [500, 2_500, 5_500] {
         written(&simulator, more).await;
-        until("every org to have written", async || (orgs_written(&simulator) == 3).then_some(())).await;
+        until("every org to have written", async || (orgs_written(&simulator) == 3).then_some(()))
+            .await;
         service.kill().await.unwrap();
         let before = simulator.world().writes.len();
         assert!(before < 10 * RECORDS, "it was killed too late to prove anything");
@@ -65,14 +71,19 @@ async fn kill_9_in_the_middle_of_ten_runs_of_three_orgs(database: Database) {
 
     for job in &jobs {
         let run = job.tenant.ended(&job.run).await;
-        assert_eq!((&run["status"], &run["ok"], &run["pending"]), (&json!("succeeded"), &json!(true), &json!(0)), "{run}");
+        assert_eq!(
+            (&run["status"], &run["ok"], &run["pending"]),
+            (&json!("succeeded"), &json!(true), &json!(0)),
+            "{run}"
+        );
         // However a change in doubt was found done, it was written.
         let done = run["updated"].as_u64().unwrap() + run["unchanged"].as_u64().unwrap();
         assert_eq!(done, RECORDS as u64, "{run}");
         let numbers = job.part * RECORDS..(job.part + 1) * RECORDS;
         assert_eq!(super::world::renamed(&simulator, numbers), RECORDS);
         let rows = job.tenant.list("/audit-log").await;
-        let rows: Vec<&Value> = rows.iter().filter(|row| row["run_id"] == job.run.as_str()).collect();
+        let rows: Vec<&Value> =
+            rows.iter().filter(|row| row["run_id"] == job.run.as_str()).collect();
         let actions: Vec<_> = rows.iter().map(|row| row["action"].as_str().unwrap()).collect();
         assert_eq!(actions, ["destination.reverse_run", "run.begin"]);
         for key in ["total", "updated", "unchanged", "failed", "unknown", "skipped"] {
@@ -98,17 +109,30 @@ async fn a_graceful_stop_ends_between_batches_and_goes_on_at_the_next_start(data
     let at_stop = {
         let world = simulator.world();
         // Nothing was cut off: every request has had its answer.
-        assert!(world.requests.iter().all(|request| request.answered), "{:?}", world.requests.last().map(|request| &request.target));
+        assert!(
+            world.requests.iter().all(|request| request.answered),
+            "{:?}",
+            world.requests.last().map(|request| &request.target)
+        );
         world.writes.len()
     };
     assert!(at_stop < 3 * RECORDS, "it was stopped too late to prove anything");
 
     service.start_again().await.unwrap();
     let ended = tenant.ended(&run).await;
-    assert_eq!((&ended["status"], &ended["updated"]), (&json!("succeeded"), &json!(3 * RECORDS)), "{ended}");
+    assert_eq!(
+        (&ended["status"], &ended["updated"]),
+        (&json!("succeeded"), &json!(3 * RECORDS)),
+        "{ended}"
+    );
     assert_eq!(simulator.world().written_twice(), []);
     // What was answered before the stop was known to be: nothing had to be read again.
-    let reads = simulator.world().requests.iter().filter(|request| request.target.contains("/batch/read")).count();
+    let reads = simulator
+        .world()
+        .requests
+        .iter()
+        .filter(|request| request.target.contains("/batch/read"))
+        .count();
     assert_eq!(reads, 0);
 }
 
@@ -122,7 +146,11 @@ async fn a_cancelled_run_stays_stopped_over_a_restart_until_it_is_resumed(databa
     written(&simulator, 100).await;
     tenant.admin.post(&format!("/runs/{run}/cancel"), &json!({})).await.is(202);
     let stopped = tenant.ended(&run).await;
-    assert_eq!((&stopped["status"], &stopped["stopped"]["reason"]), (&json!("stopped"), &json!("cancelled")), "{stopped}");
+    assert_eq!(
+        (&stopped["status"], &stopped["stopped"]["reason"]),
+        (&json!("stopped"), &json!("cancelled")),
+        "{stopped}"
+    );
     let pending = stopped["pending"].as_u64().unwrap();
     assert!(pending > 0, "{stopped}");
     assert_eq!(stopped["updated"].as_u64().unwrap() + pending, 3 * RECORDS as u64, "{stopped}");
@@ -134,7 +162,11 @@ async fn a_cancelled_run_stays_stopped_over_a_restart_until_it_is_resumed(databa
     tenant.admin.post(&format!("/runs/{run}/resume"), &json!({})).await.is(202);
     let ended = tenant.ended(&run).await;
     assert!(has_ended(&ended));
-    assert_eq!((&ended["status"], &ended["updated"], &ended["pending"]), (&json!("succeeded"), &json!(3 * RECORDS), &json!(0)), "{ended}");
+    assert_eq!(
+        (&ended["status"], &ended["updated"], &ended["pending"]),
+        (&json!("succeeded"), &json!(3 * RECORDS), &json!(0)),
+        "{ended}"
+    );
     assert_eq!(simulator.world().written_twice(), []);
 }
 
@@ -148,7 +180,11 @@ async fn what_was_there_before_a_kill_is_there_after_it(database: Database) {
     service.start_again().await.unwrap();
     // The same key, source, destination, golden records and plan.
     let path = format!("/destinations/{destination}/reverse-run?wait=120");
-    let run = tenant.admin.post(&path, &json!({"confirm": true, "plan_id": plan["plan_id"]})).await.is(200);
+    let run = tenant
+        .admin
+        .post(&path, &json!({"confirm": true, "plan_id": plan["plan_id"]}))
+        .await
+        .is(200);
     assert_eq!(run["updated"], 3, "{run}");
 }
 
@@ -161,18 +197,26 @@ async fn what_was_counted_stays_counted_while_the_journal_is_in_other_hands(data
     })
     .await;
     service.kill().await.unwrap();
-    let journal = service.state().join("orgs").join(&tenant.org.id).join("runs").join(format!("{run}.jsonl"));
+    let journal =
+        service.state().join("orgs").join(&tenant.org.id).join("runs").join(format!("{run}.jsonl"));
     let held = File::open(journal).unwrap();
     held.lock().unwrap();
     service.start_again().await.unwrap();
-    until("the run to wait for its journal", async || service.log().contains("another process holds").then_some(())).await;
+    until("the run to wait for its journal", async || {
+        service.log().contains("another process holds").then_some(())
+    })
+    .await;
     let state = tenant.run_state(&run).await;
     assert!(state["updated"].as_u64() >= told["updated"].as_u64(), "{told}, and then {state}");
     assert_eq!(state["status"], "running", "{state}");
     drop(held);
     simulator.world().faults.clear();
     let ended = tenant.ended(&run).await;
-    assert_eq!((&ended["status"], &ended["updated"]), (&json!("succeeded"), &json!(RECORDS)), "{ended}");
+    assert_eq!(
+        (&ended["status"], &ended["updated"]),
+        (&json!("succeeded"), &json!(RECORDS)),
+        "{ended}"
+    );
 }
 
 reverse_sync_tests::on_both!(

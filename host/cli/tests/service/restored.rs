@@ -1,4 +1,5 @@
-//! A folder or a database that was put back to an older state: nothing is taken for what it is not, and no way back is lost.
+//! A folder or a database that was put back to an older state: nothing is taken for what it is not,
+//! and no way back is lost.
 
 use super::world::{Tenant, crm, half_written, new_names, service, service_with, until, written};
 use crm_simulator::{Fault, Rule, Simulator};
@@ -24,7 +25,9 @@ fn copy(from: &Path, to: &Path) {
 /// The files of the SQLite database.
 fn database(service: &Service) -> Vec<PathBuf> {
     let files = fs::read_dir(service.state()).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("reverse-sync.db")).collect()
+    files
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("reverse-sync.db"))
+        .collect()
 }
 
 fn back_up_database(service: &Service, to: &Path) {
@@ -56,7 +59,12 @@ async fn three(service: &Service) -> (Simulator, Tenant, String) {
 }
 
 fn requests(simulator: &Simulator) -> usize {
-    simulator.world().requests.iter().filter(|request| request.target.contains("/batch/update")).count()
+    simulator
+        .world()
+        .requests
+        .iter()
+        .filter(|request| request.target.contains("/batch/update"))
+        .count()
 }
 
 #[tokio::test]
@@ -69,7 +77,12 @@ async fn a_run_after_an_older_database_is_a_new_run() {
     service.start_again().await.unwrap();
     let first = tenant.run(&destination).await.is(200);
     assert_eq!((&first["updated"], requests(&simulator)), (&json!(3), 1));
-    let plan = service.state().join("orgs").join(&tenant.org.id).join("plans").join(first["plan_id"].as_str().unwrap());
+    let plan = service
+        .state()
+        .join("orgs")
+        .join(&tenant.org.id)
+        .join("plans")
+        .join(first["plan_id"].as_str().unwrap());
     assert!(service.stop().await.unwrap());
 
     restore_database(&service, backup.path());
@@ -80,9 +93,16 @@ async fn a_run_after_an_older_database_is_a_new_run() {
     fs::File::open(&plan).unwrap().set_modified(long_ago).unwrap();
     service.start_with(&["--restored"]).await.unwrap();
     let again = tenant.run(&destination).await.is(200);
-    assert_eq!(again["plan_id"], first["plan_id"], "the same plan, whose old journal says that all is done");
+    assert_eq!(
+        again["plan_id"], first["plan_id"],
+        "the same plan, whose old journal says that all is done"
+    );
     assert_ne!(again["run_id"], first["run_id"]);
-    assert_eq!((&again["updated"], &again["ok"], requests(&simulator)), (&json!(3), &json!(true), 2), "{again}");
+    assert_eq!(
+        (&again["updated"], &again["ok"], requests(&simulator)),
+        (&json!(3), &json!(true), 2),
+        "{again}"
+    );
     assert!(plan.is_dir(), "the plan of a run that only its journal knows");
     let verified = service.run(&["audit", "verify"]).await.unwrap();
     assert!(verified.status.success(), "{verified:?}");
@@ -104,7 +124,10 @@ async fn a_run_whose_journal_was_put_back_reads_what_it_has_written() {
     let stop_after = async |service: &mut Service, count: usize| {
         written(&simulator, count).await;
         assert!(service.stop().await.unwrap());
-        assert!(simulator.world().writes.len() < 3_000, "it was stopped too late to prove anything");
+        assert!(
+            simulator.world().writes.len() < 3_000,
+            "it was stopped too late to prove anything"
+        );
     };
     stop_after(&mut service, 100).await;
     let backup = tempfile::tempdir().unwrap();
@@ -153,15 +176,21 @@ async fn a_folder_and_a_database_that_never_belonged_together_are_refused() {
     back_up_database(&other, backup.path());
     restore_database(&one, backup.path());
     let said = refused(&mut one).await;
-    assert!(said.contains("the folder is of state_") && said.contains("the database is of state_"), "{said}");
+    assert!(
+        said.contains("the folder is of state_") && said.contains("the database is of state_"),
+        "{said}"
+    );
 }
 
 /// The documented commands for a backup and its restore, as they stand there.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: .ci/install test"]
 async fn the_documented_backup_puts_both_back() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/service.md")).unwrap();
-    let commands: Vec<&str> = page.lines().map(|line| line.split("  #").next().unwrap().trim_end()).collect();
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/service.md"))
+            .unwrap();
+    let commands: Vec<&str> =
+        page.lines().map(|line| line.split("  #").next().unwrap().trim_end()).collect();
     let mut service = service(Database::Postgres).await;
     let (simulator, tenant, destination) = three(&service).await;
     let first = tenant.run(&destination).await.is(200);
@@ -169,13 +198,19 @@ async fn the_documented_backup_puts_both_back() {
     fs::create_dir(&backup).unwrap();
     let (dir, url) = (service.state().parent().unwrap().to_owned(), service.database_url());
     let shell = |wanted: &str| {
-        let command = commands.iter().find(|line| line.starts_with(wanted)).unwrap_or_else(|| panic!("docs/service.md has no `{wanted}`"));
+        let command = commands
+            .iter()
+            .find(|line| line.starts_with(wanted))
+            .unwrap_or_else(|| panic!("docs/service.md has no `{wanted}`"));
         // The restored folder is at the same path.
         let done = Command::new("sh")
             .args(["-ec", &command.replace("DIR", "state")])
             .current_dir(&dir)
             .env("DATABASE", &url)
-            .env("PATH", format!("{}:{}", programs().unwrap().display(), std::env::var("PATH").unwrap()))
+            .env(
+                "PATH",
+                format!("{}:{}", programs().unwrap().display(), std::env::var("PATH").unwrap()),
+            )
             .output()
             .unwrap();
         assert!(done.status.success(), "{command}: {done:?}");
@@ -191,7 +226,11 @@ async fn the_documented_backup_puts_both_back() {
 
     service.start_with(&["--restored"]).await.unwrap();
     let runs = tenant.list("/runs").await;
-    assert_eq!((runs.len(), &runs[0]["run_id"], &runs[0]["updated"]), (1, &first["run_id"], &json!(3)), "{runs:?}");
+    assert_eq!(
+        (runs.len(), &runs[0]["run_id"], &runs[0]["updated"]),
+        (1, &first["run_id"], &json!(3)),
+        "{runs:?}"
+    );
     let before = requests(&simulator);
     let again = tenant.run(&destination).await.is(200);
     assert_eq!((&again["updated"], requests(&simulator)), (&json!(3), before + 1), "{again}");
@@ -208,14 +247,30 @@ async fn a_run_whose_journal_is_gone_or_anothers_writes_nothing(database: Databa
         let (tenant, _, run) = half_written(&service, &simulator, 3_000).await;
         service.kill().await.unwrap();
         let before = simulator.world().writes.len();
-        let journal = service.state().join("orgs").join(&tenant.org.id).join("runs").join(format!("{run}.jsonl"));
+        let journal = service
+            .state()
+            .join("orgs")
+            .join(&tenant.org.id)
+            .join("runs")
+            .join(format!("{run}.jsonl"));
         if replaced {
             // Another journal of the same plan.
             let text = fs::read_to_string(&journal).unwrap();
-            let plan = text.split("\"plan_id\":\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+            let plan = text
+                .split("\"plan_id\":\"")
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap();
             fs::remove_file(&journal).unwrap();
             let dir = journal.parent().unwrap();
-            drop(reverse_sync::journal::Journal::open_run(dir, run.parse().unwrap(), &plan, None).unwrap());
+            drop(
+                reverse_sync::journal::Journal::open_run(dir, run.parse().unwrap(), &plan, None)
+                    .unwrap(),
+            );
             until("the journal to be written", async || journal.exists().then_some(())).await;
         } else {
             fs::remove_file(&journal).unwrap();
@@ -227,11 +282,24 @@ async fn a_run_whose_journal_is_gone_or_anothers_writes_nothing(database: Databa
             (&json!("failed"), &json!(false), &json!("journal")),
             "{ended}"
         );
-        assert_eq!((&ended["updated"], &ended["pending"]), (&Value::Null, &Value::Null), "nobody knows");
+        assert_eq!(
+            (&ended["updated"], &ended["pending"]),
+            (&Value::Null, &Value::Null),
+            "nobody knows"
+        );
         assert_eq!(simulator.world().writes.len(), before);
         let rows = tenant.list("/audit-log").await;
-        let row = rows.iter().find(|row| row["run_id"] == run.as_str() && row["action"] == "destination.reverse_run.failed").unwrap();
-        assert_eq!((&row["counts"]["updated"], &row["counts"]["writable"]), (&Value::Null, &json!(3_000)), "{row}");
+        let row = rows
+            .iter()
+            .find(|row| {
+                row["run_id"] == run.as_str() && row["action"] == "destination.reverse_run.failed"
+            })
+            .unwrap();
+        assert_eq!(
+            (&row["counts"]["updated"], &row["counts"]["writable"]),
+            (&Value::Null, &json!(3_000)),
+            "{row}"
+        );
     }
 }
 
@@ -241,7 +309,8 @@ async fn a_damaged_journal_ends_with_what_the_crm_holds(database: Database) {
     let simulator = crm(3_000).await;
     let (tenant, _, run) = half_written(&service, &simulator, 3_000).await;
     service.kill().await.unwrap();
-    let journal = service.state().join("orgs").join(&tenant.org.id).join("runs").join(format!("{run}.jsonl"));
+    let journal =
+        service.state().join("orgs").join(&tenant.org.id).join("runs").join(format!("{run}.jsonl"));
     let mut bytes = fs::read(&journal).unwrap();
     let at = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 20;
     bytes[at] ^= 1;
@@ -250,7 +319,11 @@ async fn a_damaged_journal_ends_with_what_the_crm_holds(database: Database) {
     service.start_again().await.unwrap();
     let ended = tenant.ended(&run).await;
     assert_eq!((&ended["status"], &ended["pending"]), (&json!("succeeded"), &json!(0)), "{ended}");
-    assert_eq!(ended["updated"].as_u64().unwrap() + ended["unchanged"].as_u64().unwrap(), 3_000, "{ended}");
+    assert_eq!(
+        ended["updated"].as_u64().unwrap() + ended["unchanged"].as_u64().unwrap(),
+        3_000,
+        "{ended}"
+    );
     assert_eq!(simulator.world().written_twice(), []);
     let kept = format!("{}.damaged-1", journal.display());
     assert_eq!(fs::read(kept).unwrap(), bytes);
@@ -270,9 +343,19 @@ async fn a_run_waits_for_a_daily_limit_and_goes_on_by_itself(database: Database)
         (run["status"] == "waiting").then_some(run)
     });
     let waiting = waiting.await;
-    assert_eq!((&waiting["ok"], &waiting["stopped"]["reason"]), (&Value::Null, &json!("rate_limited")), "{waiting}");
-    assert!(waiting["due_at"].as_str().is_some_and(|at| at > waiting["started_at"].as_str().unwrap()), "{waiting}");
-    assert!(waiting["pending"].as_u64().unwrap() > 0 && waiting["updated"].as_u64().unwrap() > 0, "{waiting}");
+    assert_eq!(
+        (&waiting["ok"], &waiting["stopped"]["reason"]),
+        (&Value::Null, &json!("rate_limited")),
+        "{waiting}"
+    );
+    assert!(
+        waiting["due_at"].as_str().is_some_and(|at| at > waiting["started_at"].as_str().unwrap()),
+        "{waiting}"
+    );
+    assert!(
+        waiting["pending"].as_u64().unwrap() > 0 && waiting["updated"].as_u64().unwrap() > 0,
+        "{waiting}"
+    );
     // Nothing else of the destination begins meanwhile, and a restart wakes nobody.
     let refused = tenant.run(&destination).await.is(409);
     assert_eq!(refused["code"], "run_under_way");
@@ -287,7 +370,11 @@ async fn a_run_waits_for_a_daily_limit_and_goes_on_by_itself(database: Database)
     service.kill().await.unwrap();
     service.start_again().await.unwrap();
     let ended = tenant.ended(&run).await;
-    assert_eq!((&ended["status"], &ended["due_at"]), (&json!("succeeded"), &Value::Null), "{ended}");
+    assert_eq!(
+        (&ended["status"], &ended["due_at"]),
+        (&json!("succeeded"), &Value::Null),
+        "{ended}"
+    );
     assert_eq!(simulator.world().written_twice(), []);
     // It is the org's one run of the hour.
     let quota = tenant.admin.get("/me").await.is(200)["quota"].clone();

@@ -12,17 +12,23 @@ use std::{
 
 /// The sets of which there are files.
 fn set_files(dir: &Path) -> BTreeSet<String> {
-    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
-async fn golden_records_that_were_replaced_stay_as_long_as_a_plan_refers_to_them(database: Database) {
+async fn golden_records_that_were_replaced_stay_as_long_as_a_plan_refers_to_them(
+    database: Database,
+) {
     let (mut service, simulator) = (service(database).await, crm(3).await);
     let tenant = Tenant::hubspot(&service, &simulator, "acme").await;
     let destination = tenant.destination("person", &json!({})).await;
     let dir = service.state().join("orgs").join(&tenant.org.id).join("golden");
     let file = |set: &Value| format!("{}.csv", id(set));
 
-    // Of these four, the CRM has three. The city is not written, but whoever mends the rejects wants to see it.
+    // Of these four, the CRM has three. The city is not written, but whoever mends the rejects
+    // wants to see it.
     let csv = format!(
         "hs_object_id,firstname,city\n{0},New 0,Rome\n{1},New 1,Rome\n{2},New 2,Rome\n{3},New 3,Oslo\n",
         contact(0),
@@ -75,20 +81,32 @@ async fn a_plan_that_nobody_ran_goes_after_thirty_days_with_its_golden_records(d
     let then = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
     let ms = then.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
     for plan in [&only_planned["plan_id"], &run["plan_id"]] {
-        service.execute(&format!("UPDATE plans SET planned_at = {ms} WHERE plan_id = '{}'", plan.as_str().unwrap())).await.unwrap();
+        service
+            .execute(&format!(
+                "UPDATE plans SET planned_at = {ms} WHERE plan_id = '{}'",
+                plan.as_str().unwrap()
+            ))
+            .await
+            .unwrap();
     }
     // And what a crash has left between making a plan and saying so.
     let strays = ["folder", "file"].map(|name| org.join("plans/.planning-".to_owned() + name));
     fs::create_dir(&strays[0]).unwrap();
     fs::write(&strays[1], "half of it").unwrap();
     for stray in &strays {
-        File::open(stray).unwrap().set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 3600)).unwrap();
+        File::open(stray)
+            .unwrap()
+            .set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 3600))
+            .unwrap();
     }
     service.start_again().await.unwrap();
 
-    let file = |set: &Value| org.join("golden").join(format!("{}.csv", set["id"].as_str().unwrap()));
-    until("what is old to be removed", async || (!file(&looked_at).exists() && !strays.iter().any(|stray| stray.exists())).then_some(()))
-        .await;
+    let file =
+        |set: &Value| org.join("golden").join(format!("{}.csv", set["id"].as_str().unwrap()));
+    until("what is old to be removed", async || {
+        (!file(&looked_at).exists() && !strays.iter().any(|stray| stray.exists())).then_some(())
+    })
+    .await;
     let path = |plan: &Value| format!("/plans/{}", plan["plan_id"].as_str().unwrap());
     tenant.admin.get(&path(&only_planned)).await.problem(404, &[]);
     assert!(!org.join("plans").join(only_planned["plan_id"].as_str().unwrap()).exists());
@@ -96,7 +114,14 @@ async fn a_plan_that_nobody_ran_goes_after_thirty_days_with_its_golden_records(d
     assert!(file(&written).exists());
     tenant.admin.get(&path(&run)).await.is(200);
     let body = json!({"confirm": true, "plan_id": young["plan_id"]});
-    assert_eq!(tenant.admin.post(&format!("/destinations/{destination}/reverse-run?wait=120"), &body).await.is(200)["updated"], 3);
+    assert_eq!(
+        tenant
+            .admin
+            .post(&format!("/destinations/{destination}/reverse-run?wait=120"), &body)
+            .await
+            .is(200)["updated"],
+        3
+    );
 }
 
 reverse_sync_tests::on_both!(

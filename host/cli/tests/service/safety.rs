@@ -1,9 +1,12 @@
-//! What must never happen, whatever people do at the same time or one after the other: a write that nobody confirmed, one that is done twice, and
-//! an end on record that is not what the CRM holds.
+//! What must never happen, whatever people do at the same time or one after the other: a write that
+//! nobody confirmed, one that is done twice, and an end on record that is not what the CRM holds.
 
 use super::{
     status_codes::{ready, reverse_run},
-    world::{Tenant, crm, hubspot_source, id, new_names, program, received, renamed, service, until, written},
+    world::{
+        Tenant, crm, hubspot_source, id, new_names, program, received, renamed, service, until,
+        written,
+    },
 };
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::service::{Database, Service};
@@ -20,7 +23,11 @@ async fn three_batches(database: Database) -> (Service, Simulator, Tenant, Strin
 }
 
 /// A run that is stopped after its first batches; its id.
-async fn stopped_in_the_middle(tenant: &Tenant, simulator: &Simulator, destination: &str) -> String {
+async fn stopped_in_the_middle(
+    tenant: &Tenant,
+    simulator: &Simulator,
+    destination: &str,
+) -> String {
     let before = simulator.world().writes.len();
     simulator.world().fault(Rule::always(Fault::Latency(150)).on("/batch/update"));
     let run = tenant.start(destination).await;
@@ -43,7 +50,11 @@ async fn a_destination_that_changes_while_it_is_planned_is_not_written(database:
         received(&simulator, before + 2).await;
         let mut config = tenant.definition()["config_json"].clone();
         config["source_id"] = json!(second);
-        tenant.admin.patch(&format!("/destinations/{destination}"), &json!({"config_json": config})).await.is(200);
+        tenant
+            .admin
+            .patch(&format!("/destinations/{destination}"), &json!({"config_json": config}))
+            .await
+            .is(200);
     });
     let body = json!({"confirm": true});
     let (answer, ()) = tokio::join!(tenant.admin.post(&path, &body), change);
@@ -58,11 +69,16 @@ async fn a_run_that_others_have_overtaken_is_not_taken_up_again(database: Databa
     let newer = new_names(0..300).replace("New", "Newer");
     tenant.golden("person", &newer).await;
     assert_eq!(tenant.run(&destination).await.is(200)["updated"], 300);
-    let problem = tenant.admin.post(&format!("/runs/{old}/resume"), &json!({})).await.problem(409, &["came after it"]);
+    let problem = tenant
+        .admin
+        .post(&format!("/runs/{old}/resume"), &json!({}))
+        .await
+        .problem(409, &["came after it"]);
     assert_eq!(problem["code"], "run_superseded");
     assert_eq!(renamed(&simulator, 0..300), 0);
 
-    // The old records once more: what counts is what the CRM holds in the end, not what an old journal says.
+    // The old records once more: what counts is what the CRM holds in the end, not what an old
+    // journal says.
     tenant.golden("person", &new_names(0..300)).await;
     let again = tenant.run(&destination).await.is(200);
     assert_eq!((&again["ok"], &again["updated"]), (&json!(true), &json!(300)), "{again}");
@@ -74,7 +90,14 @@ async fn a_key_stays_the_key_of_its_run(database: Database) {
     let (_service, simulator, tenant, destination) = three_batches(database).await;
     simulator.world().fault(Rule::always(Fault::Latency(150)).on("/batch/update"));
     let path = format!("/destinations/{destination}/reverse-run?wait=0");
-    let send = || tenant.admin.call("POST", &path).header("idempotency-key", "monday").json(&json!({"confirm": true})).send();
+    let send = || {
+        tenant
+            .admin
+            .call("POST", &path)
+            .header("idempotency-key", "monday")
+            .json(&json!({"confirm": true}))
+            .send()
+    };
     let first = send().await.is(202);
     let run = first["run_id"].as_str().unwrap();
     written(&simulator, 100).await;
@@ -123,24 +146,40 @@ async fn stopped_with_the_last_batch_in_flight(
 }
 
 async fn a_run_that_is_cancelled_when_nothing_is_left_has_succeeded(database: Database) {
-    let (ended, tenant, destination, _service) = stopped_with_the_last_batch_in_flight(database, async |_, tenant, run| {
-        tenant.admin.post(&format!("/runs/{run}/cancel"), &json!({})).await.is(202);
-    })
-    .await;
-    assert_eq!((&ended["status"], &ended["ok"], &ended["updated"]), (&json!("succeeded"), &json!(true), &json!(3)), "{ended}");
+    let (ended, tenant, destination, _service) =
+        stopped_with_the_last_batch_in_flight(database, async |_, tenant, run| {
+            tenant.admin.post(&format!("/runs/{run}/cancel"), &json!({})).await.is(202);
+        })
+        .await;
+    assert_eq!(
+        (&ended["status"], &ended["ok"], &ended["updated"]),
+        (&json!("succeeded"), &json!(true), &json!(3)),
+        "{ended}"
+    );
     // And its plan can be run again once it was looked at again.
     let plan = tenant.dry_run(&destination).await;
-    tenant.admin.post(&reverse_run(&destination), &json!({"confirm": true, "plan_id": plan["plan_id"]})).await.is(200);
+    tenant
+        .admin
+        .post(&reverse_run(&destination), &json!({"confirm": true, "plan_id": plan["plan_id"]}))
+        .await
+        .is(200);
 }
 
 async fn a_stop_of_the_service_makes_no_run_a_failure(database: Database) {
-    let (ended, tenant, _, _service) = stopped_with_the_last_batch_in_flight(database, async |service, _, _| {
-        assert!(service.stop().await.unwrap(), "{}", service.log());
-        service.start_again().await.unwrap();
-    })
-    .await;
+    let (ended, tenant, _, _service) =
+        stopped_with_the_last_batch_in_flight(database, async |service, _, _| {
+            assert!(service.stop().await.unwrap(), "{}", service.log());
+            service.start_again().await.unwrap();
+        })
+        .await;
     assert_eq!((&ended["status"], &ended["updated"]), (&json!("succeeded"), &json!(3)), "{ended}");
-    assert!(tenant.list("/audit-log").await.iter().all(|row| row["action"] != "destination.reverse_run.failed"));
+    assert!(
+        tenant
+            .list("/audit-log")
+            .await
+            .iter()
+            .all(|row| row["action"] != "destination.reverse_run.failed")
+    );
 }
 
 async fn a_stop_while_records_are_read_back_is_made_up_for(database: Database) {
@@ -169,7 +208,10 @@ async fn a_second_service_on_the_same_state_does_not_start(database: Database) {
     received(&simulator, 2).await;
     // One that starts does not end by itself.
     let second = service.run(&["serve", "--listen", "127.0.0.1:0"]);
-    let second = tokio::time::timeout(Duration::from_secs(60), second).await.expect("it has started").unwrap();
+    let second = tokio::time::timeout(Duration::from_secs(60), second)
+        .await
+        .expect("it has started")
+        .unwrap();
     assert!(!second.status.success(), "{second:?}");
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains("another `reverse-sync serve`"), "{said}");
@@ -179,10 +221,18 @@ async fn a_second_service_on_the_same_state_does_not_start(database: Database) {
         // The same database is the same state, wherever the folder is.
         let elsewhere = tempfile::tempdir().unwrap();
         std::fs::copy(service.state().join("keys"), elsewhere.path().join("keys")).unwrap();
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--database", &service.database_url(), "--state"];
-        let third = tokio::process::Command::new(program()).args(arguments).arg(elsewhere.path()).kill_on_drop(true).output();
+        let arguments =
+            ["serve", "--listen", "127.0.0.1:0", "--database", &service.database_url(), "--state"];
+        let third = tokio::process::Command::new(program())
+            .args(arguments)
+            .arg(elsewhere.path())
+            .kill_on_drop(true)
+            .output();
         let third = third.await.unwrap();
-        assert!(!third.status.success() && String::from_utf8_lossy(&third.stderr).contains("another"), "{third:?}");
+        assert!(
+            !third.status.success() && String::from_utf8_lossy(&third.stderr).contains("another"),
+            "{third:?}"
+        );
     }
 }
 

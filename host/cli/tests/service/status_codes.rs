@@ -1,7 +1,9 @@
-//! The status codes of the specification: what is refused is refused with the right one, and says what would be right. Those of
-//! conflicts and quotas are in `conflicts`.
+//! The status codes of the specification: what is refused is refused with the right one, and says
+//! what would be right. Those of conflicts and quotas are in `conflicts`.
 
-use super::world::{Tenant, contact, crm, hubspot_source, id, new_names, renamed, salesforce_source, service, until};
+use super::world::{
+    Tenant, contact, crm, hubspot_source, id, new_names, renamed, salesforce_source, service, until,
+};
 use crm_simulator::Simulator;
 use reverse_sync_tests::service::{Database, Service};
 use serde_json::{Value, json};
@@ -51,9 +53,17 @@ fn wrong_destinations(salesforce: &str) -> Vec<(&'static str, Value, Vec<String>
         ("/config_json/object", json!(true), words(&["object"])),
         ("/name", json!(1), words(&["name"])),
         ("/config_json", json!([]), words(&["config_json"])),
-        ("/destination_type", json!("hubspot"), words(&["hubspot", "hubspot_dest", "salesforce_dest"])),
+        (
+            "/destination_type",
+            json!("hubspot"),
+            words(&["hubspot", "hubspot_dest", "salesforce_dest"]),
+        ),
         ("/config_json/source_id", json!("src_nobody"), words(&["src_nobody"])),
-        ("/config_json/source_id", json!(salesforce), words(&[salesforce, "salesforce", "hubspot"])),
+        (
+            "/config_json/source_id",
+            json!(salesforce),
+            words(&[salesforce, "salesforce", "hubspot"]),
+        ),
         ("/connection_string", json!("postgres://crm/db"), words(&["connection"])),
         ("/config_json/connection_string", json!("postgres://crm/db"), words(&["connection"])),
         ("/on_duplicate_id", json!("newest"), words(&["on_duplicate_id"])),
@@ -70,7 +80,8 @@ fn set(value: &mut Value, pointer: &str, to: Value) {
 
 async fn a_wrong_destination_is_422_and_says_what_would_be_right(database: Database) {
     let (_service, simulator, tenant, destination) = ready(database).await;
-    let salesforce = id(&tenant.admin.post("/sources", &salesforce_source(&simulator)).await.is(201));
+    let salesforce =
+        id(&tenant.admin.post("/sources", &salesforce_source(&simulator)).await.is(201));
     for (pointer, to, words) in wrong_destinations(&salesforce) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let mut definition = tenant.definition();
@@ -81,11 +92,19 @@ async fn a_wrong_destination_is_422_and_says_what_would_be_right(database: Datab
         // The same by a change of one that is there.
         let key = pointer.split('/').nth(1).unwrap();
         let change = json!({key: definition[key]});
-        tenant.admin.patch(&format!("/destinations/{destination}"), &change).await.problem(422, &words);
+        tenant
+            .admin
+            .patch(&format!("/destinations/{destination}"), &change)
+            .await
+            .problem(422, &words);
     }
     let destinations = tenant.list("/destinations").await;
     assert_eq!(destinations.len(), 1, "nothing of it was created");
-    assert_eq!(destinations[0]["config_json"], tenant.definition()["config_json"], "nothing of it was changed");
+    assert_eq!(
+        destinations[0]["config_json"],
+        tenant.definition()["config_json"],
+        "nothing of it was changed"
+    );
     assert_eq!(simulator.connections(), 0);
 }
 
@@ -94,9 +113,11 @@ async fn a_source_of_another_org_is_as_unknown_as_one_that_never_was(database: D
     let other = Tenant::hubspot(&service, &simulator, "other").await;
     let mut definition = tenant.definition();
     definition["config_json"]["source_id"] = json!(other.source);
-    let theirs = tenant.admin.post("/destinations", &definition).await.problem(422, &[&other.source]);
+    let theirs =
+        tenant.admin.post("/destinations", &definition).await.problem(422, &[&other.source]);
     definition["config_json"]["source_id"] = json!("src_000000000000");
-    let nobodys = tenant.admin.post("/destinations", &definition).await.problem(422, &["src_000000000000"]);
+    let nobodys =
+        tenant.admin.post("/destinations", &definition).await.problem(422, &["src_000000000000"]);
     assert_eq!((&theirs["code"], &theirs["title"]), (&nobodys["code"], &nobodys["title"]));
 }
 
@@ -113,8 +134,16 @@ async fn a_wrong_source_is_422_and_its_secret_does_not_come_back(database: Datab
         ("/credential", json!({"access_token": ""}), "access_token"),
         ("/credential", json!({"access_token": "very-secret\nvalue"}), "access_token"),
         ("/credential", json!({"access_tokens": "very-secret"}), "access_token"),
-        ("/credential", json!({"oauth": {"grant": "password", "client_id": "c", "client_secret": "very-secret"}}), "grant"),
-        ("/credential", json!({"oauth": {"grant": "refresh_token", "client_id": "c", "client_secret": "very-secret"}}), "refresh_token"),
+        (
+            "/credential",
+            json!({"oauth": {"grant": "password", "client_id": "c", "client_secret": "very-secret"}}),
+            "grant",
+        ),
+        (
+            "/credential",
+            json!({"oauth": {"grant": "refresh_token", "client_id": "c", "client_secret": "very-secret"}}),
+            "refresh_token",
+        ),
         ("/limit", json!({"calls": 0, "per_seconds": 10}), "calls"),
         ("/limit", json!("much"), "limit"),
         ("/acces_token", json!("very-secret"), "acces_token"),
@@ -150,7 +179,11 @@ async fn golden_records_that_cannot_be_read_are_422_and_replace_nothing(database
         ("application/vnd.apache.parquet", "PAR1 is not enough", &[]),
         ("application/json", "{\"database_url\":\"sqlite:///nowhere\"}", &["query"]),
         ("application/json", "{\"query\":\"select 1\"}", &["database_url"]),
-        ("application/json", "{\"database_url\":\"mysql://x/y\",\"query\":\"select 1\"}", &["sqlite", "postgres"]),
+        (
+            "application/json",
+            "{\"database_url\":\"mysql://x/y\",\"query\":\"select 1\"}",
+            &["sqlite", "postgres"],
+        ),
     ] {
         tenant.admin.put("/golden/person", kind, body).await.problem(422, words);
         assert_eq!(tenant.admin.get("/golden/person").await.is(200), before, "{kind} {body}");
@@ -183,7 +216,11 @@ async fn anything_but_confirm_true_is_400_and_says_to_dry_run_first(database: Da
         json!({"plan_id": plan["plan_id"]}),
         json!({"confirm": "true", "plan_id": plan["plan_id"]}),
     ] {
-        let problem = tenant.admin.post(&reverse_run(&destination), &body).await.problem(400, &["reverse-dry-run", "{\"confirm\": true}"]);
+        let problem = tenant
+            .admin
+            .post(&reverse_run(&destination), &body)
+            .await
+            .problem(400, &["reverse-dry-run", "{\"confirm\": true}"]);
         assert_eq!(problem["code"], "not_confirmed", "{body}: {problem}");
     }
     let without_a_body = tenant.admin.call("POST", &reverse_run(&destination)).send().await;
@@ -202,7 +239,13 @@ async fn anything_but_confirm_true_is_400_and_says_to_dry_run_first(database: Da
 
 async fn a_body_that_is_no_json_is_400(database: Database) {
     let (_service, _simulator, tenant, _) = ready(database).await;
-    let broken = tenant.admin.call("POST", "/destinations").header("content-type", "application/json").body("{\"name\": ").send().await;
+    let broken = tenant
+        .admin
+        .call("POST", "/destinations")
+        .header("content-type", "application/json")
+        .body("{\"name\": ")
+        .send()
+        .await;
     broken.problem(400, &[]);
     for query in ["limit=0", "limit=501", "limit=many", "after=%00%ff"] {
         tenant.admin.get(&format!("/runs?{query}")).await.problem(400, &[]);
@@ -220,13 +263,29 @@ async fn a_request_without_a_valid_key_is_401(database: Database) {
     let last = if wrong.ends_with('0') { '1' } else { '0' };
     wrong.pop();
     wrong.push(last);
-    for key in [None, Some(""), Some("rsk_"), Some("nonsense"), Some(without_secret), Some(&wrong), Some(&key.to_uppercase())] {
+    for key in [
+        None,
+        Some(""),
+        Some("rsk_"),
+        Some("nonsense"),
+        Some(without_secret),
+        Some(&wrong),
+        Some(&key.to_uppercase()),
+    ] {
         let answer = tenant.admin.with_key(key).get("/me").await;
         answer.problem(401, &[]);
-        assert!(answer.header("www-authenticate").is_some_and(|how| how.starts_with("Bearer")), "{answer:?}");
+        assert!(
+            answer.header("www-authenticate").is_some_and(|how| how.starts_with("Bearer")),
+            "{answer:?}"
+        );
     }
     let nobody = tenant.admin.with_key(None);
-    nobody.call("GET", "/me").header("authorization", &format!("Basic {key}")).send().await.problem(401, &[]);
+    nobody
+        .call("GET", "/me")
+        .header("authorization", &format!("Basic {key}"))
+        .send()
+        .await
+        .problem(401, &[]);
     nobody.post("/session", &json!({"api_key": wrong})).await.problem(401, &[]);
     nobody.post("/session", &json!({"login_code": "000000"})).await.problem(401, &[]);
 
@@ -254,8 +313,16 @@ async fn a_session_is_a_cookie_that_needs_a_header_to_write(database: Database) 
 
     let dry_run = format!("/destinations/{destination}/reverse-dry-run");
     with_cookie("POST", &dry_run).json(&json!({})).send().await.problem(403, &["x-reverse-sync"]);
-    with_cookie("DELETE", &format!("/destinations/{destination}")).send().await.problem(403, &["x-reverse-sync"]);
-    with_cookie("POST", &dry_run).header("x-reverse-sync", "1").json(&json!({})).send().await.is(200);
+    with_cookie("DELETE", &format!("/destinations/{destination}"))
+        .send()
+        .await
+        .problem(403, &["x-reverse-sync"]);
+    with_cookie("POST", &dry_run)
+        .header("x-reverse-sync", "1")
+        .json(&json!({}))
+        .send()
+        .await
+        .is(200);
 
     with_cookie("DELETE", "/session").header("x-reverse-sync", "1").send().await.is(204);
     with_cookie("GET", "/me").send().await.problem(401, &[]);
@@ -264,9 +331,15 @@ async fn a_session_is_a_cookie_that_needs_a_header_to_write(database: Database) 
 async fn what_a_role_may_not_do_is_403_and_names_the_role(database: Database) {
     let (_service, simulator, tenant, destination) = ready(database).await;
     let (viewer, operator) = (tenant.member("viewer").await, tenant.member("operator").await);
-    viewer.post(&reverse_run(&destination), &json!({"confirm": true})).await.problem(403, &["operator"]);
+    viewer
+        .post(&reverse_run(&destination), &json!({"confirm": true}))
+        .await
+        .problem(403, &["operator"]);
     operator.post("/destinations", &tenant.definition()).await.problem(403, &["admin"]);
-    operator.post("/api-keys", &json!({"name": "x", "role": "admin"})).await.problem(403, &["admin"]);
+    operator
+        .post("/api-keys", &json!({"name": "x", "role": "admin"}))
+        .await
+        .problem(403, &["admin"]);
     assert_eq!(simulator.connections(), 0);
 }
 
@@ -287,14 +360,25 @@ async fn ids_of_another_org_are_404_like_those_that_never_were(database: Databas
     ] {
         tenant.admin.get(&path).await.status.is_success().then_some(()).unwrap();
         let theirs = other.admin.get(&path).await.problem(404, &[]);
-        let nobodys = other.admin.get(&path.replace(&destination, "dst_0").replace(plan, &format!("plan_{}", "0".repeat(32)))).await;
+        let nobodys = other
+            .admin
+            .get(
+                &path
+                    .replace(&destination, "dst_0")
+                    .replace(plan, &format!("plan_{}", "0".repeat(32))),
+            )
+            .await;
         assert_eq!(nobodys.problem(404, &[])["code"], theirs["code"]);
     }
     other.admin.post(&reverse_run(&destination), &json!({"confirm": true})).await.problem(404, &[]);
     // Their plan for one's own destination.
     other.golden("person", &new_names(0..1)).await;
     let own = other.destination("person", &json!({})).await;
-    other.admin.post(&reverse_run(&own), &json!({"confirm": true, "plan_id": plan})).await.problem(404, &[]);
+    other
+        .admin
+        .post(&reverse_run(&own), &json!({"confirm": true, "plan_id": plan}))
+        .await
+        .problem(404, &[]);
 }
 
 // 404, 405, 413, 415
@@ -305,7 +389,13 @@ async fn what_is_no_route_or_no_method_of_it_is_a_problem_too(database: Database
     tenant.admin.get("/destinations/..%2f..%2fetc%2fpasswd").await.problem(404, &[]);
     tenant.admin.get("/golden/nothing").await.problem(404, &["nothing"]);
     tenant.admin.delete("/destinations").await.problem(405, &[]);
-    tenant.admin.call("PUT", &format!("/destinations/{destination}")).json(&json!({})).send().await.problem(405, &[]);
+    tenant
+        .admin
+        .call("PUT", &format!("/destinations/{destination}"))
+        .json(&json!({}))
+        .send()
+        .await
+        .problem(405, &[]);
 }
 
 async fn a_body_that_is_too_large_is_413(database: Database) {
@@ -330,12 +420,30 @@ async fn golden_records_beyond_the_limit_are_413_and_replace_nothing(database: D
 async fn a_kind_of_body_that_is_not_read_is_415_and_says_which_are(database: Database) {
     let (_service, _simulator, tenant, _) = ready(database).await;
     for kind in ["text/xml", "application/octet-stream"] {
-        tenant.admin.put("/golden/person", kind, "x").await.problem(415, &["text/csv", "application/x-ndjson", "parquet"]);
+        tenant
+            .admin
+            .put("/golden/person", kind, "x")
+            .await
+            .problem(415, &["text/csv", "application/x-ndjson", "parquet"]);
     }
-    tenant.admin.call("PUT", "/golden/person").body("hs_object_id\n1\n").send().await.problem(415, &["text/csv"]);
-    let encoded = tenant.admin.call("PUT", "/golden/person").header("content-type", "text/csv").header("content-encoding", "br");
+    tenant
+        .admin
+        .call("PUT", "/golden/person")
+        .body("hs_object_id\n1\n")
+        .send()
+        .await
+        .problem(415, &["text/csv"]);
+    let encoded = tenant
+        .admin
+        .call("PUT", "/golden/person")
+        .header("content-type", "text/csv")
+        .header("content-encoding", "br");
     encoded.body("x").send().await.problem(415, &["gzip"]);
-    let form = tenant.admin.call("POST", "/destinations").header("content-type", "application/x-www-form-urlencoded").body("name=x");
+    let form = tenant
+        .admin
+        .call("POST", "/destinations")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body("name=x");
     form.send().await.problem(415, &["application/json"]);
 }
 
@@ -344,7 +452,16 @@ async fn a_kind_of_body_that_is_not_read_is_415_and_says_which_are(database: Dat
 async fn every_answer_carries_a_request_id(database: Database) {
     let (_service, _simulator, tenant, destination) = ready(database).await;
     let mut seen = std::collections::BTreeSet::new();
-    for path in ["/healthz", "/readyz", "/openapi.json", "/me", "/nowhere", "/", "/metrics", &format!("/destinations/{destination}")] {
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/me",
+        "/nowhere",
+        "/",
+        "/metrics",
+        &format!("/destinations/{destination}"),
+    ] {
         let answer = tenant.admin.get(path).await;
         let id = answer.header("x-request-id").unwrap_or_else(|| panic!("{answer:?}"));
         assert!(seen.insert(id.to_owned()), "{id} came twice");
@@ -359,15 +476,35 @@ async fn a_failed_record_is_in_the_answer_with_the_words_of_the_crm(database: Da
     let (_service, simulator, tenant, destination) = ready(database).await;
     tenant.golden("person", &new_names(0..4)).await;
     let run = tenant.run(&destination).await.is(200);
-    assert_eq!((&run["ok"], &run["updated"], &run["failed"], &run["status"]), (&json!(false), &json!(3), &json!(1), &json!("failed")));
+    assert_eq!(
+        (&run["ok"], &run["updated"], &run["failed"], &run["status"]),
+        (&json!(false), &json!(3), &json!(1), &json!("failed"))
+    );
     let errors = run["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 1, "{run}");
-    assert_eq!((&errors[0]["provider_id"], &errors[0]["outcome"]), (&json!(contact(3)), &json!("failed")), "{run}");
-    assert!(errors[0]["response"]["message"].as_str().unwrap().contains("Could not get some CONTACT objects"), "{run}");
+    assert_eq!(
+        (&errors[0]["provider_id"], &errors[0]["outcome"]),
+        (&json!(contact(3)), &json!("failed")),
+        "{run}"
+    );
+    assert!(
+        errors[0]["response"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("Could not get some CONTACT objects"),
+        "{run}"
+    );
     assert_eq!(renamed(&simulator, 0..4), 3);
-    let rejects = tenant.admin.get(&format!("/runs/{}/rejects.csv", run["run_id"].as_str().unwrap())).await;
-    assert!(rejects.header("content-disposition").is_some_and(|text| text.starts_with("attachment")), "{rejects:?}");
-    assert!(rejects.text().contains(&contact(3)) && !rejects.text().contains(&contact(0)), "{rejects:?}");
+    let rejects =
+        tenant.admin.get(&format!("/runs/{}/rejects.csv", run["run_id"].as_str().unwrap())).await;
+    assert!(
+        rejects.header("content-disposition").is_some_and(|text| text.starts_with("attachment")),
+        "{rejects:?}"
+    );
+    assert!(
+        rejects.text().contains(&contact(3)) && !rejects.text().contains(&contact(0)),
+        "{rejects:?}"
+    );
 }
 
 async fn a_token_that_is_refused_ends_the_run_and_says_what_is_missing(database: Database) {
@@ -376,10 +513,12 @@ async fn a_token_that_is_refused_ends_the_run_and_says_what_is_missing(database:
     let run = tenant.run(&destination).await.is(200);
     assert_eq!((&run["ok"], &run["updated"]), (&json!(false), &json!(0)), "{run}");
     assert!(run["required_rights"].as_str().is_some_and(|text| text.contains("write")), "{run}");
-    let check = tenant.admin.post(&format!("/sources/{}/check", tenant.source), &json!({})).await.is(200);
+    let check =
+        tenant.admin.post(&format!("/sources/{}/check", tenant.source), &json!({})).await.is(200);
     assert_eq!(check["reachable"], true, "{check}");
     simulator.world().config.tokens[0].expired = true;
-    let check = tenant.admin.post(&format!("/sources/{}/check", tenant.source), &json!({})).await.is(200);
+    let check =
+        tenant.admin.post(&format!("/sources/{}/check", tenant.source), &json!({})).await.is(200);
     assert_eq!((&check["ok"], &check["authorized"]), (&json!(false), &json!(false)), "{check}");
     // It has not only been refused: nothing was changed.
     assert_eq!(simulator.world().writes.len(), 0);

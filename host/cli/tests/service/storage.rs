@@ -13,7 +13,13 @@ use tokio::{
 fn size(dir: &Path) -> u64 {
     let entries = fs::read_dir(dir).unwrap().map(Result::unwrap);
     entries
-        .map(|entry| if entry.path().is_dir() { size(&entry.path()) } else { entry.metadata().unwrap().len().div_ceil(4_096) * 4_096 })
+        .map(|entry| {
+            if entry.path().is_dir() {
+                size(&entry.path())
+            } else {
+                entry.metadata().unwrap().len().div_ceil(4_096) * 4_096
+            }
+        })
         .sum()
 }
 
@@ -26,7 +32,18 @@ async fn kept(tenant: &Tenant) -> (u64, u64) {
 /// Lets an org keep so much.
 async fn allow(service: &Service, tenant: &Tenant, bytes: u64) {
     let bytes = bytes.to_string();
-    let arguments = ["orgs", "quota", "--org", &tenant.org.id, "--runs-an-hour", "30", "--runs-a-month", "30", "--stored-bytes", &bytes];
+    let arguments = [
+        "orgs",
+        "quota",
+        "--org",
+        &tenant.org.id,
+        "--runs-an-hour",
+        "30",
+        "--runs-a-month",
+        "30",
+        "--stored-bytes",
+        &bytes,
+    ];
     let output = service.run(&arguments).await.unwrap();
     assert!(output.status.success(), "{output:?}");
 }
@@ -48,7 +65,8 @@ impl Upload {
     async fn begun(service: &Service, tenant: &Tenant, entity_type: &str) -> Upload {
         const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
         let address = service.place().address();
-        let mut stream = TcpStream::connect(address.strip_prefix("http://").unwrap()).await.unwrap();
+        let mut stream =
+            TcpStream::connect(address.strip_prefix("http://").unwrap()).await.unwrap();
         let key = tenant.admin.key().unwrap();
         let head = format!(
             "PUT /golden/{entity_type} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: text/csv\r\n\
@@ -88,7 +106,15 @@ async fn a_full_org_plans_nothing_more_and_writes_what_was_planned(database: Dat
     assert_eq!(kept(&tenant).await, (0, 20 << 30));
     let destination = tenant.destination("person", &json!({"compare": true})).await;
     tenant.golden("person", &new_names(0..3)).await;
-    let compare = async || tenant.admin.post(&format!("/destinations/{destination}/reverse-dry-run"), &json!({"mode": "compare"})).await;
+    let compare = async || {
+        tenant
+            .admin
+            .post(
+                &format!("/destinations/{destination}/reverse-dry-run"),
+                &json!({"mode": "compare"}),
+            )
+            .await
+    };
     let plan = compare().await.is(200);
     let (used, _) = kept(&tenant).await;
     assert_eq!(used, size(&service.state().join("orgs").join(&tenant.org.id)));
@@ -98,23 +124,43 @@ async fn a_full_org_plans_nothing_more_and_writes_what_was_planned(database: Dat
 
     allow(&service, &tenant, used).await;
     assert_eq!(kept(&tenant).await, (used, used));
-    let words = [&format!("keeps {used} bytes"), &format!("may keep {used}"), "--keep-plans-days", "--stored-bytes"].map(str::to_owned);
+    let words = [
+        &format!("keeps {used} bytes"),
+        &format!("may keep {used}"),
+        "--keep-plans-days",
+        "--stored-bytes",
+    ]
+    .map(str::to_owned);
     let words = words.each_ref().map(String::as_str);
     let path = format!("/destinations/{destination}");
     let dry_run = tenant.admin.post(&format!("{path}/reverse-dry-run"), &json!({})).await;
     assert_eq!(dry_run.problem(507, &words)["code"], "storage_full");
-    tenant.admin.post(&format!("{path}/reverse-run"), &json!({"confirm": true})).await.problem(507, &words);
+    tenant
+        .admin
+        .post(&format!("{path}/reverse-run"), &json!({"confirm": true}))
+        .await
+        .problem(507, &words);
     tenant.admin.put("/golden/person", "text/csv", new_names(0..2)).await.problem(507, &words);
     let query = json!({"database_url": "postgres://localhost/crm", "query": "SELECT 1 AS id"});
     tenant.admin.call("PUT", "/golden/person").json(&query).send().await.problem(507, &words);
 
     // What was confirmed is carried out, whatever it writes.
-    let run =
-        tenant.admin.post(&format!("{path}/reverse-run?wait=120"), &json!({"confirm": true, "plan_id": plan["plan_id"]})).await.is(200);
+    let run = tenant
+        .admin
+        .post(
+            &format!("{path}/reverse-run?wait=120"),
+            &json!({"confirm": true, "plan_id": plan["plan_id"]}),
+        )
+        .await
+        .is(200);
     assert_eq!(run["updated"], 3, "{run}");
     // And can be undone.
     compare().await.problem(507, &["may keep"]);
-    let undo = tenant.admin.post(&format!("/runs/{}/undo", run["run_id"].as_str().unwrap()), &json!({})).await.is(200);
+    let undo = tenant
+        .admin
+        .post(&format!("/runs/{}/undo", run["run_id"].as_str().unwrap()), &json!({}))
+        .await
+        .is(200);
     assert_eq!(undo["writable"], 3, "{undo}");
 
     // Another org has room of its own, and this one has when it is given more.
@@ -134,21 +180,35 @@ async fn an_upload_goes_no_further_than_what_is_left(database: Database) {
     assert_eq!((used, allowed), (61_440, 100_000));
 
     // Too much for any upload, and too much for this org.
-    tenant.admin.put("/golden/person", "text/csv", people(95_000)).await.problem(507, &["keeps 61440 bytes", "may keep 100000"]);
+    tenant
+        .admin
+        .put("/golden/person", "text/csv", people(95_000))
+        .await
+        .problem(507, &["keeps 61440 bytes", "may keep 100000"]);
     let answer = upload_of_unknown_length(&service, &tenant, &people(50_000)).await;
-    assert!(answer.starts_with("HTTP/1.1 507 ") && answer.contains("storage_full") && answer.contains("keeps 61440 bytes"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 507 ")
+            && answer.contains("storage_full")
+            && answer.contains("keeps 61440 bytes"),
+        "{answer}"
+    );
     assert_eq!(kept(&tenant).await, (used, allowed), "what was refused is not there");
     tenant.admin.get("/golden/person").await.problem(404, &[]);
     let answer = upload_of_unknown_length(&service, &tenant, &people(30_000)).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    // Until a set is in its place, the one before it is there too; if that was never planned, its room is free then.
+    // Until a set is in its place, the one before it is there too; if that was never planned, its
+    // room is free then.
     tenant.admin.put("/golden/company", "text/csv", people(50_000)).await.problem(507, &[]);
     for _ in 0..3 {
         tenant.golden("company", &people(5_000)).await;
         assert_eq!(kept(&tenant).await.0, 32_768 + 8_192);
     }
     allow(&service, &tenant, 1 << 30).await;
-    tenant.admin.put("/golden/person", "text/csv", people(95_000)).await.problem(413, &["90000 bytes"]);
+    tenant
+        .admin
+        .put("/golden/person", "text/csv", people(95_000))
+        .await
+        .problem(413, &["90000 bytes"]);
 }
 
 async fn uploads_of_unknown_length_stand_in_nobodys_way(database: Database) {

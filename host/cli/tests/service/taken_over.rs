@@ -1,4 +1,5 @@
-//! A run goes on under another service: one that came with another component, or one that took the database over.
+//! A run goes on under another service: one that came with another component, or one that took the
+//! database over.
 
 use super::world::{Tenant, crm, half_written, new_names, program, service, until};
 use crm_simulator::{Fault, Rule, Simulator};
@@ -11,7 +12,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The program with another component in it: the same but for one digit of the version of a tool that has made it.
+/// The program with another component in it: the same but for one digit of the version of a tool
+/// that has made it.
 fn other_release(dir: &Path) -> PathBuf {
     let component = fs::read(component_file()).unwrap();
     let mut bytes = fs::read(program()).unwrap();
@@ -37,7 +39,12 @@ async fn end_of(tenant: &Tenant, run: &str) -> Value {
     let rows = tenant.list("/audit-log").await;
     let mut ends: Vec<Value> = rows
         .into_iter()
-        .filter(|row| row["run_id"] == run && row["action"].as_str().is_some_and(|action| action.starts_with("destination.reverse_run")))
+        .filter(|row| {
+            row["run_id"] == run
+                && row["action"]
+                    .as_str()
+                    .is_some_and(|action| action.starts_with("destination.reverse_run"))
+        })
         .collect();
     assert_eq!(ends.len(), 1, "{ends:?}");
     ends.remove(0)
@@ -54,7 +61,8 @@ async fn a_run_is_finished_by_the_component_that_began_it() {
         service.kill().await.unwrap();
         let before = simulator.world().writes.len();
         let components = service.state().join("components");
-        let files: Vec<PathBuf> = fs::read_dir(&components).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let files: Vec<PathBuf> =
+            fs::read_dir(&components).unwrap().map(|entry| entry.unwrap().path()).collect();
         let [file] = &files[..] else { panic!("{files:?}") };
         let digest = format!("sha256:{}", file.file_stem().unwrap().to_str().unwrap());
         if !kept {
@@ -67,13 +75,22 @@ async fn a_run_is_finished_by_the_component_that_began_it() {
         let end = end_of(&tenant, &run).await;
         assert_eq!(end["component"], digest, "{end}");
         if kept {
-            assert_eq!((&ended["status"], &ended["pending"]), (&json!("succeeded"), &json!(0)), "{ended}");
+            assert_eq!(
+                (&ended["status"], &ended["pending"]),
+                (&json!("succeeded"), &json!(0)),
+                "{ended}"
+            );
             assert_eq!(writes(&simulator), (3_000, Vec::new()));
             // What is planned now is the new one's.
             tenant.golden("person", &new_names(3_000..3_001)).await;
             let next = tenant.run(&destination).await.is(200);
             let end = end_of(&tenant, next["run_id"].as_str().unwrap()).await;
-            assert!(end["component"].as_str().is_some_and(|new| new.starts_with("sha256:") && new != digest), "{end}");
+            assert!(
+                end["component"]
+                    .as_str()
+                    .is_some_and(|new| new.starts_with("sha256:") && new != digest),
+                "{end}"
+            );
         } else {
             let message = ended["stopped"]["message"].as_str().unwrap();
             assert!(message.contains(&digest) && message.contains("put it back"), "{ended}");
@@ -94,10 +111,21 @@ async fn a_service_whose_lock_breaks_off_takes_it_again_and_goes_on() {
     let (tenant, _, run) = half_written(&service, &simulator, 3_000).await;
     service.execute(CUT).await.unwrap();
     let ended = tenant.ended(&run).await;
-    assert_eq!((&ended["status"], &ended["updated"]), (&json!("succeeded"), &json!(3_000)), "{ended}");
+    assert_eq!(
+        (&ended["status"], &ended["updated"]),
+        (&json!("succeeded"), &json!(3_000)),
+        "{ended}"
+    );
     assert_eq!(writes(&simulator), (3_000, Vec::new()));
-    until("the lock to be held again", async || service.log().contains("the lock on the database is held again").then_some(())).await;
-    assert!(service.log().contains("the lock on the database is lost: runs pause"), "{}", service.log());
+    until("the lock to be held again", async || {
+        service.log().contains("the lock on the database is held again").then_some(())
+    })
+    .await;
+    assert!(
+        service.log().contains("the lock on the database is lost: runs pause"),
+        "{}",
+        service.log()
+    );
     assert!(service.is_running());
 }
 
@@ -133,7 +161,8 @@ async fn a_service_that_was_taken_over_leaves_the_folder_to_the_other() {
     let mut first = service(Database::Postgres).await;
     first.signal(Signal::STOP).unwrap();
     first.execute(CUT).await.unwrap();
-    // As from another machine on a shared folder, where the lock of the first one's file does not reach.
+    // As from another machine on a shared folder, where the lock of the first one's file does not
+    // reach.
     fs::remove_file(first.state().join("lock")).unwrap();
     let mut second = first.beside(Some(first.database_url()));
     second.start_again().await.unwrap();
@@ -157,7 +186,8 @@ async fn a_cancelled_run_that_was_taken_over_ends_with_what_the_first_service_ha
     simulator.world().faults.clear();
     simulator.world().fault(Rule::always(Fault::Latency(2_000)).on("/batch/update"));
     let before = simulator.world().requests.len();
-    until("a request running", async || (simulator.world().requests.len() > before).then_some(())).await;
+    until("a request running", async || (simulator.world().requests.len() > before).then_some(()))
+        .await;
     tenant.admin.post(&format!("/runs/{run}/cancel"), &json!({})).await.is(202);
     first.signal(Signal::STOP).unwrap();
     first.execute(CUT).await.unwrap();
@@ -165,7 +195,10 @@ async fn a_cancelled_run_that_was_taken_over_ends_with_what_the_first_service_ha
     let mut second = first.beside(Some(first.database_url()));
     second.start_again().await.unwrap();
     tenant.admin = second.client(tenant.admin.key());
-    until("the run to be waited for", async || second.log().contains("another process holds").then_some(())).await;
+    until("the run to be waited for", async || {
+        second.log().contains("another process holds").then_some(())
+    })
+    .await;
     assert_eq!(tenant.run_state(&run).await["status"], "running");
 
     first.signal(Signal::CONT).unwrap();
@@ -174,5 +207,9 @@ async fn a_cancelled_run_that_was_taken_over_ends_with_what_the_first_service_ha
     let end = end_of(&tenant, &run).await;
     assert_eq!(ended["status"], "stopped", "{ended}");
     assert_eq!(ended["updated"], simulator.world().writes.len(), "{ended}");
-    assert_eq!((&end["counts"]["updated"], &end["counts"]["pending"]), (&ended["updated"], &ended["pending"]), "{end}");
+    assert_eq!(
+        (&end["counts"]["updated"], &end["counts"]["pending"]),
+        (&ended["updated"], &ended["pending"]),
+        "{end}"
+    );
 }

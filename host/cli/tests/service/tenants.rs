@@ -1,7 +1,7 @@
 //! No tenant can see, starve or stop another.
 //!
-//! Told by counting, not by the clock: while one org's runs hang or storm, another's come to their end with exactly the requests that
-//! they would need alone.
+//! Told by counting, not by the clock: while one org's runs hang or storm, another's come to their
+//! end with exactly the requests that they would need alone.
 
 use super::world::{Tenant, crm, new_names, received, renamed, service, until};
 use crm_simulator::{Fault, Rule, Simulator};
@@ -64,7 +64,8 @@ async fn a_storm_of_429_slows_nobody_else(database: Database) {
 
     works_as_if_alone(&service, &quiet).await;
 
-    // One credential's storm closes its bucket: the runs of that org do not add up to a storm of their own.
+    // One credential's storm closes its bucket: the runs of that org do not add up to a storm of
+    // their own.
     assert_eq!(storm.world().writes.len(), 0);
     let sent = storm.world().requests.len();
     assert!(sent < RUNS * 20, "{sent} requests into a storm");
@@ -72,14 +73,20 @@ async fn a_storm_of_429_slows_nobody_else(database: Database) {
 
 async fn orgs_see_only_what_is_theirs(database: Database) {
     let (service, simulator) = (service(database).await, crm(6).await);
-    let (one, two) = (Tenant::hubspot(&service, &simulator, "one").await, Tenant::hubspot(&service, &simulator, "two").await);
+    let (one, two) = (
+        Tenant::hubspot(&service, &simulator, "one").await,
+        Tenant::hubspot(&service, &simulator, "two").await,
+    );
     one.golden("person", &new_names(0..2)).await;
     two.golden("person", &new_names(2..6)).await;
-    let (first, second) = (one.destination("person", &json!({})).await, two.destination("person", &json!({})).await);
+    let (first, second) =
+        (one.destination("person", &json!({})).await, two.destination("person", &json!({})).await);
     // The same type of golden records: each pushes its own.
     assert_eq!(one.run(&first).await.is(200)["updated"], 2);
     assert_eq!(two.run(&second).await.is(200)["updated"], 4);
-    for path in ["/destinations", "/sources", "/golden", "/plans", "/runs", "/api-keys", "/audit-log"] {
+    for path in
+        ["/destinations", "/sources", "/golden", "/plans", "/runs", "/api-keys", "/audit-log"]
+    {
         let (theirs, ours) = (one.list(path).await, two.list(path).await);
         assert!(!theirs.is_empty() && !ours.is_empty(), "{path}");
         assert!(theirs.iter().all(|item| !ours.contains(item)), "{path}");
@@ -93,7 +100,13 @@ async fn members_of_an_org_share_its_destinations_and_golden_records(database: D
     let destination = tenant.destination("person", &json!({})).await;
     let operator = tenant.member("operator").await;
     operator.put("/golden/person", "text/csv", new_names(0..3)).await.is(200);
-    let run = operator.post(&format!("/destinations/{destination}/reverse-run?wait=120"), &json!({"confirm": true})).await.is(200);
+    let run = operator
+        .post(
+            &format!("/destinations/{destination}/reverse-run?wait=120"),
+            &json!({"confirm": true}),
+        )
+        .await
+        .is(200);
     assert_eq!(run["updated"], 3);
     let viewer = tenant.member("viewer").await;
     let seen = viewer.get(&format!("/runs/{}", run["run_id"].as_str().unwrap())).await.is(200);

@@ -28,11 +28,18 @@ pub(crate) fn contact(n: usize) -> String {
 
 /// CRMs with so many contacts, whose limits are out of the way.
 pub(crate) async fn crm(contacts: usize) -> Simulator {
-    crm_with(Config { hubspot_contacts: contacts, salesforce_contacts: contacts, ..Config::default() }).await
+    crm_with(Config {
+        hubspot_contacts: contacts,
+        salesforce_contacts: contacts,
+        ..Config::default()
+    })
+    .await
 }
 
 pub(crate) async fn crm_with(config: Config) -> Simulator {
-    Simulator::start(Config { tokens: vec![Token::new(TOKEN)], hubspot_limit: 1_000_000, ..config }).await.unwrap()
+    Simulator::start(Config { tokens: vec![Token::new(TOKEN)], hubspot_limit: 1_000_000, ..config })
+        .await
+        .unwrap()
 }
 
 /// The program, beside this test's own binary.
@@ -85,7 +92,11 @@ impl Tenant {
 
     /// Somebody else of the org.
     pub(crate) async fn member(&self, role: &str) -> Client {
-        let key = self.admin.post("/api-keys", &json!({"name": format!("a {role}"), "role": role})).await.is(201);
+        let key = self
+            .admin
+            .post("/api-keys", &json!({"name": format!("a {role}"), "role": role}))
+            .await
+            .is(201);
         self.admin.with_key(key["api_key"].as_str())
     }
 
@@ -115,17 +126,32 @@ impl Tenant {
     }
 
     pub(crate) async fn dry_run(&self, destination: &str) -> Value {
-        self.admin.post(&format!("/destinations/{destination}/reverse-dry-run"), &json!({})).await.is(200)
+        self.admin
+            .post(&format!("/destinations/{destination}/reverse-dry-run"), &json!({}))
+            .await
+            .is(200)
     }
 
     /// Confirms what a dry run would say now, and waits until it has ended.
     pub(crate) async fn run(&self, destination: &str) -> Answer {
-        self.admin.post(&format!("/destinations/{destination}/reverse-run?wait=120"), &json!({"confirm": true})).await
+        self.admin
+            .post(
+                &format!("/destinations/{destination}/reverse-run?wait=120"),
+                &json!({"confirm": true}),
+            )
+            .await
     }
 
     /// Starts a run and does not wait for it; its id.
     pub(crate) async fn start(&self, destination: &str) -> String {
-        let run = self.admin.post(&format!("/destinations/{destination}/reverse-run?wait=0"), &json!({"confirm": true})).await.is(202);
+        let run = self
+            .admin
+            .post(
+                &format!("/destinations/{destination}/reverse-run?wait=0"),
+                &json!({"confirm": true}),
+            )
+            .await
+            .is(202);
         run["run_id"].as_str().unwrap().to_owned()
     }
 
@@ -192,27 +218,44 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), asking).await.unwrap_or_else(|_| panic!("waited two minutes for {what}"))
+    tokio::time::timeout(Duration::from_secs(120), asking)
+        .await
+        .unwrap_or_else(|_| panic!("waited two minutes for {what}"))
 }
 
 /// Waits until this many records were written.
 pub(crate) async fn written(simulator: &Simulator, count: usize) {
-    until(&format!("{count} records to be written"), async || (simulator.world().writes.len() >= count).then_some(())).await;
+    until(&format!("{count} records to be written"), async || {
+        (simulator.world().writes.len() >= count).then_some(())
+    })
+    .await;
 }
 
 /// Waits until this many requests were received.
 pub(crate) async fn received(simulator: &Simulator, count: usize) {
-    until(&format!("{count} requests"), async || (simulator.world().requests.len() >= count).then_some(())).await;
+    until(&format!("{count} requests"), async || {
+        (simulator.world().requests.len() >= count).then_some(())
+    })
+    .await;
 }
 
 /// The first names of contacts that the CRM has by now, of these numbers.
 pub(crate) fn renamed(simulator: &Simulator, numbers: std::ops::Range<usize>) -> usize {
     let world = simulator.world();
-    numbers.filter(|n| world.hubspot.value("contacts", &contact(*n), "firstname") == Some(&format!("New {n}"))).count()
+    numbers
+        .filter(|n| {
+            world.hubspot.value("contacts", &contact(*n), "firstname") == Some(&format!("New {n}"))
+        })
+        .count()
 }
 
-/// An org, its destination, and a run of so many records that has written some of them and takes its time.
-pub(crate) async fn half_written(service: &Service, simulator: &Simulator, records: usize) -> (Tenant, String, String) {
+/// An org, its destination, and a run of so many records that has written some of them and takes
+/// its time.
+pub(crate) async fn half_written(
+    service: &Service,
+    simulator: &Simulator,
+    records: usize,
+) -> (Tenant, String, String) {
     let tenant = Tenant::hubspot(service, simulator, "acme").await;
     let destination = tenant.destination("person", &json!({})).await;
     tenant.golden("person", &new_names(0..records)).await;

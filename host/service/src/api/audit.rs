@@ -1,4 +1,5 @@
-//! The audit log as it is read. It is written by the store, in one transaction with what it is about.
+//! The audit log as it is read. It is written by the store, in one transaction with what it is
+//! about.
 
 use super::{
     auth::Viewer,
@@ -56,7 +57,9 @@ pub(super) struct AuditJson {
 fn shown(row: AuditRow) -> Answer<AuditJson> {
     let AuditRow { seq, at, entry, hash, .. } = row;
     let object = |text: &str| -> Answer<Map<String, Value>> {
-        serde_json::from_str(text).map_err(|error| Problem::internal(&format!("row {seq} of the audit log is no JSON: {error}")))
+        serde_json::from_str(text).map_err(|error| {
+            Problem::internal(&format!("row {seq} of the audit log is no JSON: {error}"))
+        })
     };
     Ok(AuditJson {
         seq,
@@ -78,7 +81,11 @@ fn shown(row: AuditRow) -> Answer<AuditJson> {
 #[utoipa::path(get, path = "/audit-log", tag = "audit", params(Paging),
     responses((status = 200, description = "A page of the log", body = List<AuditJson>)),
     extensions(("x-role" = json!("viewer"))))]
-async fn list(State(app): State<Arc<App>>, Viewer(member): Viewer, Query(paging): Query<Paging>) -> Answer<Json<List<AuditJson>>> {
+async fn list(
+    State(app): State<Arc<App>>,
+    Viewer(member): Viewer,
+    Query(paging): Query<Paging>,
+) -> Answer<Json<List<AuditJson>>> {
     let (limit, before) = (paging.limit()?, paging.number()?.unwrap_or(i64::MAX));
     let rows = app.store.audit_log(&member.org_id, before, limit as i64 + 1).await?;
     let List { items, next } = List::page(rows, limit, |row| row.seq.to_string(), shown);

@@ -1,7 +1,7 @@
 //! Who sends a request, and whether they may.
 //!
-//! A handler says by the type of its first argument what it takes: [`Viewer`], [`Operator`] or [`Admin`]. There is no other
-//! way to a [`Member`], whose org every question to the store names.
+//! A handler says by the type of its first argument what it takes: [`Viewer`], [`Operator`] or
+//! [`Admin`]. There is no other way to a [`Member`], whose org every question to the store names.
 
 use super::problem::Problem;
 use crate::store::{Member, Role, Store};
@@ -13,7 +13,8 @@ use std::net::SocketAddr;
 
 /// The cookie of a session.
 pub const COOKIE: &str = "reverse_sync_session";
-/// What a request has to carry beside the cookie if it changes something. Another site's page cannot send it.
+/// What a request has to carry beside the cookie if it changes something. Another site's page
+/// cannot send it.
 pub const CSRF_HEADER: &str = "x-reverse-sync";
 
 /// Anybody with a key.
@@ -34,7 +35,11 @@ macro_rules! extractor {
             async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
                 let member = member(parts, &Store::from_ref(state)).await?;
                 if member.role < Role::$name {
-                    let detail = format!("this needs the role {}; the key has the role {}", Role::$name, member.role);
+                    let detail = format!(
+                        "this needs the role {}; the key has the role {}",
+                        Role::$name,
+                        member.role
+                    );
                     return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
                 }
                 Ok($name(member))
@@ -51,9 +56,16 @@ async fn member(parts: &Parts, store: &Store) -> Result<Member, Problem> {
     let refused = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
     if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
         let key = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let key = key.ok_or_else(|| refused("the Authorization header has to be `Bearer rsk_…`"))?;
+        let key =
+            key.ok_or_else(|| refused("the Authorization header has to be `Bearer rsk_…`"))?;
         return store.member_by_key(key.trim()).await?.ok_or_else(|| {
-            store.key_refused(key.trim(), parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip()));
+            store.key_refused(
+                key.trim(),
+                parts
+                    .extensions
+                    .get::<ConnectInfo<SocketAddr>>()
+                    .map(|ConnectInfo(peer)| peer.ip()),
+            );
             refused("there is no such API key, or it was revoked")
         });
     }
@@ -68,13 +80,18 @@ async fn member(parts: &Parts, store: &Store) -> Result<Member, Problem> {
             format!("a request with a session's cookie needs the header {CSRF_HEADER}: 1"),
         ));
     }
-    store.member_by_session(session).await?.ok_or_else(|| refused("the session has ended; sign in again"))
+    store
+        .member_by_session(session)
+        .await?
+        .ok_or_else(|| refused("the session has ended; sign in again"))
 }
 
 /// The session that a request carries.
 pub fn session(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|text| text.split(';')).find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    cookies
+        .flat_map(|text| text.split(';'))
+        .find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
 #[cfg(test)]
@@ -93,7 +110,8 @@ mod tests {
 
     async fn answer(router: &Router, request: Request<Body>) -> (u16, String, serde_json::Value) {
         let response: Response<Body> = router.clone().call(request).await.unwrap();
-        let (status, kind) = (response.status().as_u16(), response.headers().get(header::CONTENT_TYPE).cloned());
+        let (status, kind) =
+            (response.status().as_u16(), response.headers().get(header::CONTENT_TYPE).cloned());
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let kind = kind.map_or_else(String::new, |kind| kind.to_str().unwrap().to_owned());
         (status, kind, serde_json::from_slice(&body).unwrap_or_default())
@@ -113,14 +131,18 @@ mod tests {
         let org = store.add_org("Acme", false, "ada").await.unwrap();
         let router = Router::new()
             .route("/viewer", get(|Viewer(member): Viewer| async move { Json(member.org_id) }))
-            .route("/operator", get(|Operator(member): Operator| async move { Json(member.org_id) }))
+            .route(
+                "/operator",
+                get(|Operator(member): Operator| async move { Json(member.org_id) }),
+            )
             .route("/admin", get(|Admin(member): Admin| async move { Json(member.org_id) }))
             .with_state(store.clone());
         for (role, allowed) in [(Role::Viewer, 1), (Role::Operator, 2), (Role::Admin, 3)] {
             let key = store.add_key(&org, "ada", "test", role, "ada").await.unwrap().api_key;
             let bearer = format!("Bearer {}", key.expose_secret());
             for (at, path) in ["/viewer", "/operator", "/admin"].into_iter().enumerate() {
-                let (status, kind, body) = answer(&router, request("GET", path, &[("authorization", &bearer)])).await;
+                let (status, kind, body) =
+                    answer(&router, request("GET", path, &[("authorization", &bearer)])).await;
                 if at < allowed {
                     assert_eq!((status, &body), (200, &serde_json::json!(org)), "{role} {path}");
                 } else {
@@ -134,7 +156,11 @@ mod tests {
         }
         for bad in [None, Some("Bearer "), Some("Bearer rsk_0_0"), Some("Basic cm9vdA==")] {
             let headers: Vec<_> = bad.iter().map(|value| ("authorization", *value)).collect();
-            assert_eq!(answer(&router, request("GET", "/viewer", &headers)).await.0, 401, "{bad:?}");
+            assert_eq!(
+                answer(&router, request("GET", "/viewer", &headers)).await.0,
+                401,
+                "{bad:?}"
+            );
         }
     }
 
@@ -146,10 +172,18 @@ mod tests {
         let session = store.open_session(&key.row.key_id, "api_key").await.unwrap().unwrap();
         let cookie = format!("other=1; {COOKIE}={}", session.expose_secret());
         let handler = |Viewer(member): Viewer| async move { Json(member.user_name) };
-        let router = Router::new().route("/", get(handler)).route("/do", post(handler)).with_state(store.clone());
+        let router = Router::new()
+            .route("/", get(handler))
+            .route("/do", post(handler))
+            .with_state(store.clone());
         assert_eq!(answer(&router, request("GET", "/", &[("cookie", &cookie)])).await.0, 200);
         assert_eq!(answer(&router, request("POST", "/do", &[("cookie", &cookie)])).await.0, 403);
-        assert_eq!(answer(&router, request("POST", "/do", &[("cookie", &cookie), (CSRF_HEADER, "1")])).await.0, 200);
+        assert_eq!(
+            answer(&router, request("POST", "/do", &[("cookie", &cookie), (CSRF_HEADER, "1")]))
+                .await
+                .0,
+            200
+        );
         store.close_session(session.expose_secret()).await.unwrap();
         assert_eq!(answer(&router, request("GET", "/", &[("cookie", &cookie)])).await.0, 401);
     }

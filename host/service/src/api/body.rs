@@ -22,7 +22,8 @@ use utoipa::{
 
 /// Largest JSON body, in bytes. Golden records are not JSON bodies.
 pub const MAX_JSON: usize = 1 << 20;
-/// How long a body that is read whole may take, all in all. Nobody who waits for an answer sends a megabyte more slowly.
+/// How long a body that is read whole may take, all in all. Nobody who waits for an answer sends a
+/// megabyte more slowly.
 const WHOLE_TIME: Duration = Duration::from_secs(30);
 /// How much of a body that is refused is read on, and for how long.
 const REFUSED_BYTES: usize = 16 << 20;
@@ -39,10 +40,19 @@ impl<T: DeserializeOwned + PartialSchema, S: Send + Sync> FromRequest<S> for Jso
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default().to_ascii_lowercase());
-        if kind.is_some_and(|kind| kind.split(';').next().map(str::trim) != Some("application/json")) {
+        let kind = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .map(|kind| kind.to_str().unwrap_or_default().to_ascii_lowercase());
+        if kind
+            .is_some_and(|kind| kind.split(';').next().map(str::trim) != Some("application/json"))
+        {
             let detail = "the body has to be JSON: content-type: application/json";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                detail,
+            ));
         }
         let bytes = whole(request.into_body().into_data_stream()).await?;
         parse(if bytes.is_empty() { b"{}" } else { &bytes }).map(JsonBody)
@@ -52,7 +62,10 @@ impl<T: DeserializeOwned + PartialSchema, S: Send + Sync> FromRequest<S> for Jso
 /// All of a body, if it is not too large and does not take too long.
 async fn whole(stream: BodyDataStream) -> Answer<Vec<u8>> {
     let too_slow = || {
-        let detail = format!("the body did not end within {} seconds; send it again, in one go", WHOLE_TIME.as_secs());
+        let detail = format!(
+            "the body did not end within {} seconds; send it again, in one go",
+            WHOLE_TIME.as_secs()
+        );
         Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
     };
     timeout(WHOLE_TIME, collected(stream)).await.map_err(|_| too_slow())?
@@ -61,18 +74,23 @@ async fn whole(stream: BodyDataStream) -> Answer<Vec<u8>> {
 async fn collected(mut stream: BodyDataStream) -> Answer<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(piece) = stream.next().await {
-        let piece = piece.map_err(|_| Problem::bad("bad_body", "the body broke off; send it again"))?;
+        let piece =
+            piece.map_err(|_| Problem::bad("bad_body", "the body broke off; send it again"))?;
         if bytes.len() + piece.len() > MAX_JSON {
             throw_away(stream).await;
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a JSON body may have {MAX_JSON} bytes")));
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("a JSON body may have {MAX_JSON} bytes"),
+            ));
         }
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes)
 }
 
-/// Reads the rest of a body that is refused, within limits: many a client reads no answer before it has sent all, and would only
-/// see its connection break.
+/// Reads the rest of a body that is refused, within limits: many a client reads no answer before it
+/// has sent all, and would only see its connection break.
 pub async fn throw_away(mut stream: BodyDataStream) {
     let reading = async {
         let mut read = 0;
@@ -89,8 +107,12 @@ pub async fn throw_away(mut stream: BodyDataStream) {
 
 /// Reads JSON. No message repeats a value: it may be a secret.
 pub fn parse<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Answer<T> {
-    let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| Problem::bad("bad_json", format!("the body is not JSON: line {}, column {}", error.line(), error.column())))?;
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        Problem::bad(
+            "bad_json",
+            format!("the body is not JSON: line {}, column {}", error.line(), error.column()),
+        )
+    })?;
     read(&value)
 }
 
@@ -116,27 +138,39 @@ pub fn keys(body: &Value) -> Vec<String> {
 
 /// What serde says about what is at the end of these steps, without the value that it repeats.
 fn refused(body: &Value, mut steps: Vec<String>, text: &str, schema: &RefOr<Schema>) -> Problem {
-    let pointer = |steps: &[String]| steps.iter().map(|step| format!("/{step}")).collect::<String>();
+    let pointer =
+        |steps: &[String]| steps.iter().map(|step| format!("/{step}")).collect::<String>();
     let expected = text.rsplit_once("expected ").map_or("", |(_, expected)| expected);
     if let Some(key) = text.strip_prefix("missing field `").map(|key| key.trim_end_matches('`')) {
         steps.push(key.to_owned());
-        let detail = format!("Required: `{}`{}", steps.join("."), described(&pointer(&steps), schema));
+        let detail =
+            format!("Required: `{}`{}", steps.join("."), described(&pointer(&steps), schema));
         return Problem::invalid("missing_key", pointer(&steps), detail);
     }
     if text.starts_with("unknown field ") {
         let keys: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
         let key = steps.last().map_or("", String::as_str);
-        let within = steps.split_last().map(|(_, within)| within.join(".")).filter(|within| !within.is_empty());
+        let within = steps
+            .split_last()
+            .map(|(_, within)| within.join("."))
+            .filter(|within| !within.is_empty());
         let within = within.map_or_else(String::new, |within| format!(" in `{within}`"));
         let hint = match nearest(key, keys.iter().copied()) {
             Some(meant) => format!("(did you mean `{meant}`?)"),
             None => format!("(the keys are {})", listed(keys)),
         };
-        return Problem::invalid("unknown_key", pointer(&steps), format!("unknown key `{key}`{within} {hint}"));
+        return Problem::invalid(
+            "unknown_key",
+            pointer(&steps),
+            format!("unknown key `{key}`{within} {hint}"),
+        );
     }
-    let named = if steps.is_empty() { "the body".to_owned() } else { format!("`{}`", steps.join(".")) };
+    let named =
+        if steps.is_empty() { "the body".to_owned() } else { format!("`{}`", steps.join(".")) };
     let detail = match body.pointer(&pointer(&steps)) {
-        Some(found) if text.starts_with("invalid type: ") => format!("{named} is {}; it has to be {}", kind(found), json_name(expected)),
+        Some(found) if text.starts_with("invalid type: ") => {
+            format!("{named} is {}; it has to be {}", kind(found), json_name(expected))
+        }
         _ if text.starts_with("unknown variant ") => format!("{named} has to be {expected}"),
         _ if text.starts_with("invalid ") => format!("{named} has to be {}", json_name(expected)),
         _ if text.starts_with('`') => return wrong(text, &pointer(&steps)),
@@ -145,19 +179,32 @@ fn refused(body: &Value, mut steps: Vec<String>, text: &str, schema: &RefOr<Sche
     Problem::invalid("invalid", pointer(&steps), detail)
 }
 
-/// What a part of a body that reads itself says. It repeats no value, and begins with the place, such as `credential.oauth.grant`.
+/// What a part of a body that reads itself says. It repeats no value, and begins with the place,
+/// such as `credential.oauth.grant`.
 pub fn wrong(text: &str, pointer: &str) -> Problem {
-    let place = text.strip_prefix('`').and_then(|rest| rest.split_once('`')).map(|(place, _)| format!("/{}", place.replace('.', "/")));
-    let pointer = place.filter(|place| place.starts_with(pointer)).unwrap_or_else(|| pointer.to_owned());
-    Problem::invalid(if text.contains("` is missing") { "missing_key" } else { "invalid" }, pointer, text)
+    let place = text
+        .strip_prefix('`')
+        .and_then(|rest| rest.split_once('`'))
+        .map(|(place, _)| format!("/{}", place.replace('.', "/")));
+    let pointer =
+        place.filter(|place| place.starts_with(pointer)).unwrap_or_else(|| pointer.to_owned());
+    Problem::invalid(
+        if text.contains("` is missing") { "missing_key" } else { "invalid" },
+        pointer,
+        text,
+    )
 }
 
 /// What the description of the API says about a key, and its example.
 fn described(pointer: &str, schema: &RefOr<Schema>) -> String {
     let schema = serde_json::to_value(schema).unwrap_or_default();
-    let Some(property) = schema.pointer(&format!("/properties{pointer}")) else { return String::new() };
-    let description = property["description"].as_str().map_or_else(String::new, |text| format!(". {text}"));
-    let example = property.get("example").map_or_else(String::new, |example| format!(" Example: {example}"));
+    let Some(property) = schema.pointer(&format!("/properties{pointer}")) else {
+        return String::new();
+    };
+    let description =
+        property["description"].as_str().map_or_else(String::new, |text| format!(". {text}"));
+    let example =
+        property.get("example").map_or_else(String::new, |example| format!(" Example: {example}"));
     description + &example
 }
 
@@ -196,14 +243,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::<String>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(id)) if is_id(&id) => Ok(PathId(id)),
-            _ => Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing of this name in this org")),
+            _ => Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is nothing of this name in this org",
+            )),
         }
     }
 }
 
 /// Whether a text can be an id: no database and no file system has its own ideas about it.
 pub fn is_id(text: &str) -> bool {
-    (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+    (1..=200).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 /// The id after which a page of a list begins; empty for the first page.
@@ -217,7 +269,10 @@ pub fn after(cursor: Option<String>) -> Answer<String> {
 
 /// A cursor that is none.
 pub fn bad_cursor() -> Problem {
-    Problem::bad("bad_query", "`after` is no cursor; take it from `next` of the page before, or leave it out")
+    Problem::bad(
+        "bad_query",
+        "`after` is no cursor; take it from `next` of the page before, or leave it out",
+    )
 }
 
 /// How many entries a page has.
@@ -239,7 +294,12 @@ pub struct List<T> {
 
 impl<T> List<T> {
     /// A page of a list of which one more than `limit` was asked for.
-    pub fn page<R>(mut rows: Vec<R>, limit: usize, cursor: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> List<T> {
+    pub fn page<R>(
+        mut rows: Vec<R>,
+        limit: usize,
+        cursor: impl Fn(&R) -> String,
+        show: impl Fn(R) -> T,
+    ) -> List<T> {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = if more { rows.last().map(cursor) } else { None };
@@ -289,7 +349,9 @@ mod tests {
             request = request.header(header::CONTENT_TYPE, kind);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        JsonBody::from_request(request, &()).await.map_err(|problem| serde_json::to_value(problem).unwrap())
+        JsonBody::from_request(request, &())
+            .await
+            .map_err(|problem| serde_json::to_value(problem).unwrap())
     }
 
     #[tokio::test]
@@ -306,9 +368,20 @@ mod tests {
             (None, large.as_str(), 413, "too_large", None),
         ] {
             let problem = read(kind, body).await.err().unwrap();
-            assert_eq!((problem["status"].as_u64(), problem["code"].as_str()), (Some(status), Some(code)), "{problem}");
-            assert_eq!(problem.get("pointer").and_then(|pointer| pointer.as_str()), pointer, "{problem}");
-            assert!(!problem["detail"].as_str().unwrap().contains("sesame") || code == "unknown_key", "{problem}");
+            assert_eq!(
+                (problem["status"].as_u64(), problem["code"].as_str()),
+                (Some(status), Some(code)),
+                "{problem}"
+            );
+            assert_eq!(
+                problem.get("pointer").and_then(|pointer| pointer.as_str()),
+                pointer,
+                "{problem}"
+            );
+            assert!(
+                !problem["detail"].as_str().unwrap().contains("sesame") || code == "unknown_key",
+                "{problem}"
+            );
         }
     }
 
@@ -317,23 +390,58 @@ mod tests {
         for (body, pointer, detail) in [
             ("{}", "/count", "Required: `count`. How many. Example: 3"),
             (r#"{"cuont": 1}"#, "/cuont", "unknown key `cuont` (did you mean `count`?)"),
-            (r#"{"sesame": 1}"#, "/sesame", "unknown key `sesame` (the keys are `count`, `part`, `named`)"),
-            (r#"{"count": ["sesame"]}"#, "/count", "`count` is a list; it has to be a whole number"),
+            (
+                r#"{"sesame": 1}"#,
+                "/sesame",
+                "unknown key `sesame` (the keys are `count`, `part`, `named`)",
+            ),
+            (
+                r#"{"count": ["sesame"]}"#,
+                "/count",
+                "`count` is a list; it has to be a whole number",
+            ),
             (r#"{"count": 1, "part": [1]}"#, "/part", "`part` is a list; it has to be an object"),
             (r#"{"count": 1, "part": {}}"#, "/part/size", "Required: `part.size`"),
-            (r#"{"count": 1, "part": {"a/b": 1}}"#, "/part/a~1b", "unknown key `a~1b` in `part` (the keys are `size`, `mode`)"),
-            (r#"{"count": 1, "part": {"size": "expected sesame"}}"#, "/part/size", "`part.size` is a string; it has to be a number"),
-            (r#"{"count": 1, "part": {"size": 1, "mode": "sesame"}}"#, "/part/mode", "`part.mode` has to be `fast` or `slow`"),
-            (r#"{"count": 1, "named": "sesame\n1"}"#, "/named", "`named` is invalid: a name has 1 to 100 characters on one line"),
+            (
+                r#"{"count": 1, "part": {"a/b": 1}}"#,
+                "/part/a~1b",
+                "unknown key `a~1b` in `part` (the keys are `size`, `mode`)",
+            ),
+            (
+                r#"{"count": 1, "part": {"size": "expected sesame"}}"#,
+                "/part/size",
+                "`part.size` is a string; it has to be a number",
+            ),
+            (
+                r#"{"count": 1, "part": {"size": 1, "mode": "sesame"}}"#,
+                "/part/mode",
+                "`part.mode` has to be `fast` or `slow`",
+            ),
+            (
+                r#"{"count": 1, "named": "sesame\n1"}"#,
+                "/named",
+                "`named` is invalid: a name has 1 to 100 characters on one line",
+            ),
         ] {
-            let problem = serde_json::to_value(parse::<Wanted>(body.as_bytes()).err().unwrap()).unwrap();
-            assert_eq!((problem["pointer"].as_str(), problem["detail"].as_str()), (Some(pointer), Some(detail)), "{body}");
+            let problem =
+                serde_json::to_value(parse::<Wanted>(body.as_bytes()).err().unwrap()).unwrap();
+            assert_eq!(
+                (problem["pointer"].as_str(), problem["detail"].as_str()),
+                (Some(pointer), Some(detail)),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn null_is_something_else_than_nothing() {
-        let named = |body: &str| parse::<Wanted>(body.as_bytes()).ok().unwrap().named.map(|name| name.map(|Name(name)| name));
+        let named = |body: &str| {
+            parse::<Wanted>(body.as_bytes())
+                .ok()
+                .unwrap()
+                .named
+                .map(|name| name.map(|Name(name)| name))
+        };
         assert_eq!(named(r#"{"count": 1}"#), None);
         assert_eq!(named(r#"{"count": 1, "named": null}"#), Some(None));
         assert_eq!(named(r#"{"count": 1, "named": " x "}"#), Some(Some("x".to_owned())));
@@ -352,9 +460,14 @@ mod tests {
         // Neither a byte now and then nor many of them keep a connection for longer.
         for seconds in [1, 20, 3_600] {
             let began = Instant::now();
-            let problem = JsonBody::<Wanted>::from_request(trickle(seconds), &()).await.err().unwrap();
+            let problem =
+                JsonBody::<Wanted>::from_request(trickle(seconds), &()).await.err().unwrap();
             let problem = serde_json::to_value(problem).unwrap();
-            assert_eq!((&problem["status"], &problem["code"]), (&408.into(), &"body_too_slow".into()), "{problem}");
+            assert_eq!(
+                (&problem["status"], &problem["code"]),
+                (&408.into(), &"body_too_slow".into()),
+                "{problem}"
+            );
             assert_eq!(began.elapsed().as_secs(), 30);
         }
         let began = Instant::now();
@@ -365,8 +478,15 @@ mod tests {
     #[test]
     fn a_page_says_where_the_next_one_begins() {
         let page = |rows: Vec<u32>| List::page(rows, 2, u32::to_string, |row| row);
-        assert_eq!((page(vec![1, 2, 3]).items, page(vec![1, 2, 3]).next), (vec![1, 2], Some("2".to_owned())));
+        assert_eq!(
+            (page(vec![1, 2, 3]).items, page(vec![1, 2, 3]).next),
+            (vec![1, 2], Some("2".to_owned()))
+        );
         assert_eq!(page(vec![1, 2]).next, None);
-        assert!(limit(Some(0)).is_err() && limit(Some(501)).is_err() && limit(None).is_ok_and(|limit| limit == 100));
+        assert!(
+            limit(Some(0)).is_err()
+                && limit(Some(501)).is_err()
+                && limit(None).is_ok_and(|limit| limit == 100)
+        );
     }
 }

@@ -14,26 +14,36 @@ use utoipa::PartialSchema;
 /// Reads a destination, or changes of one.
 pub(super) fn read<T: DeserializeOwned + PartialSchema>(body: &Value) -> Answer<T> {
     body::read(body).map_err(|problem| match problem.unknown_key() {
-        Some((pointer, key)) if body.pointer(pointer).is_some_and(|value| is_connection(key, value)) => no_connection(pointer),
+        Some((pointer, key))
+            if body.pointer(pointer).is_some_and(|value| is_connection(key, value)) =>
+        {
+            no_connection(pointer)
+        }
         _ => problem,
     })
 }
 
 /// Judges a destination. The id of its source.
 pub(super) async fn judged(app: &App, org_id: &str, destination: &Destination) -> Answer<String> {
-    let served = app.component.destination_type(&shown(&destination.destination_type)).map_err(|_| {
-        let names = listed(app.component.descriptor().destinations.iter().map(|served| &served.name));
-        let detail =
-            format!("there is no destination type `{}`; `destination_type` is one of {names}", shown(&destination.destination_type));
-        Problem::invalid("invalid", "/destination_type", detail)
-    })?;
+    let served =
+        app.component.destination_type(&shown(&destination.destination_type)).map_err(|_| {
+            let names =
+                listed(app.component.descriptor().destinations.iter().map(|served| &served.name));
+            let detail = format!(
+                "there is no destination type `{}`; `destination_type` is one of {names}",
+                shown(&destination.destination_type)
+            );
+            Problem::invalid("invalid", "/destination_type", detail)
+        })?;
     fitting(app, org_id, served, destination).await
 }
 
-/// Whether an unknown key is one by which people connect a destination elsewhere. Its value may hold a password.
+/// Whether an unknown key is one by which people connect a destination elsewhere. Its value may
+/// hold a password.
 fn is_connection(key: &str, value: &Value) -> bool {
     let named = key.to_ascii_lowercase();
-    let looks = named.contains("connection") || matches!(named.as_str(), "dsn" | "url" | "database_url");
+    let looks =
+        named.contains("connection") || matches!(named.as_str(), "dsn" | "url" | "database_url");
     looks || value.as_str().is_some_and(|text| text.contains("://"))
 }
 
@@ -42,19 +52,29 @@ fn no_connection(pointer: &str) -> Problem {
     Problem::invalid("connection_string", pointer, detail)
 }
 
-/// Judges what a destination says about its CRM: first its source, then, in the component's own words, the rest. The id of its source.
-async fn fitting(app: &App, org_id: &str, served: &DestinationType, destination: &Destination) -> Answer<String> {
+/// Judges what a destination says about its CRM: first its source, then, in the component's own
+/// words, the rest. The id of its source.
+async fn fitting(
+    app: &App,
+    org_id: &str,
+    served: &DestinationType,
+    destination: &Destination,
+) -> Answer<String> {
     let config = &destination.config_json;
     let schema = schema_of(served)?;
-    let is_known = |key: &str| properties(&schema).is_some_and(|properties| properties.contains_key(key));
-    if let Some((key, _)) = config.iter().find(|(key, value)| !is_known(key) && is_connection(key, value)) {
+    let is_known =
+        |key: &str| properties(&schema).is_some_and(|properties| properties.contains_key(key));
+    if let Some((key, _)) =
+        config.iter().find(|(key, value)| !is_known(key) && is_connection(key, value))
+    {
         return Err(no_connection(&format!("/config_json/{}", step(key))));
     }
     let source = source_of(app, org_id, served, config).await?;
-    let base_url = app.base_url(org_id, &source.provider, &source.settings).await.map_err(|error| {
-        let detail = format!("the source `{}` cannot be used: {error}", source.source_id);
-        Problem::invalid("source_unusable", "/config_json/source_id", detail)
-    })?;
+    let base_url =
+        app.base_url(org_id, &source.provider, &source.settings).await.map_err(|error| {
+            let detail = format!("the source `{}` cannot be used: {error}", source.source_id);
+            Problem::invalid("source_unusable", "/config_json/source_id", detail)
+        })?;
     match planner::check_config(&app.component, destination, &app.grant, &base_url).await {
         Ok(()) => Ok(source.source_id),
         Err(error) if error.is_config() => Err(wrong_config(&error.to_string(), config, &schema)),
@@ -63,20 +83,39 @@ async fn fitting(app: &App, org_id: &str, served: &DestinationType, destination:
 }
 
 /// The source that a configuration names, which has to be of the org and of the type's provider.
-pub(super) async fn source_of(app: &App, org_id: &str, served: &DestinationType, config: &Map<String, Value>) -> Answer<SourceRow> {
+pub(super) async fn source_of(
+    app: &App,
+    org_id: &str,
+    served: &DestinationType,
+    config: &Map<String, Value>,
+) -> Answer<SourceRow> {
     const POINTER: &str = "/config_json/source_id";
-    const RIGHT: &str = "the id of one of the org's sources, for example `\"source_id\": \"src_1\"`";
+    const RIGHT: &str =
+        "the id of one of the org's sources, for example `\"source_id\": \"src_1\"`";
     let id = match config.get("source_id") {
         Some(Value::String(id)) => id,
         None => {
-            return Err(Problem::invalid("missing_key", POINTER, format!("Required: `config_json.source_id`, {RIGHT}")));
+            return Err(Problem::invalid(
+                "missing_key",
+                POINTER,
+                format!("Required: `config_json.source_id`, {RIGHT}"),
+            ));
         }
-        Some(other) => return Err(Problem::invalid("invalid", POINTER, format!("`source_id` is {}; it has to be {RIGHT}", kind(other)))),
+        Some(other) => {
+            return Err(Problem::invalid(
+                "invalid",
+                POINTER,
+                format!("`source_id` is {}; it has to be {RIGHT}", kind(other)),
+            ));
+        }
     };
     // What cannot be an id is not asked for: PostgreSQL's text has no zero characters.
     let source = if *id == shown(id) { app.store.source(org_id, id).await? } else { None };
     let unknown = || {
-        let detail = format!("`source_id` names `{}`, and the org has no such source; it has to be {RIGHT}", shown(id));
+        let detail = format!(
+            "`source_id` names `{}`, and the org has no such source; it has to be {RIGHT}",
+            shown(id)
+        );
         Problem::invalid("unknown_source", POINTER, detail)
     };
     let source = source.ok_or_else(unknown)?;
@@ -91,8 +130,12 @@ pub(super) async fn source_of(app: &App, org_id: &str, served: &DestinationType,
 }
 
 pub(super) fn schema_of(served: &DestinationType) -> Answer<Value> {
-    serde_json::from_str(&served.config_schema)
-        .map_err(|error| Problem::internal(&format!("the component's JSON Schema for {} is not JSON: {error}", served.name)))
+    serde_json::from_str(&served.config_schema).map_err(|error| {
+        Problem::internal(&format!(
+            "the component's JSON Schema for {} is not JSON: {error}",
+            served.name
+        ))
+    })
 }
 
 pub(super) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
@@ -101,14 +144,20 @@ pub(super) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
 
 /// The component's complaint about a configuration, with a pointer to the key that it names first.
 fn wrong_config(message: &str, config: &Map<String, Value>, schema: &Value) -> Problem {
-    let is_known = |word: &str| properties(schema).is_some_and(|properties| properties.contains_key(word));
-    let named = message.split('`').skip(1).step_by(2).find(|word| config.contains_key(*word) || is_known(word));
+    let is_known =
+        |word: &str| properties(schema).is_some_and(|properties| properties.contains_key(word));
+    let named = message
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .find(|word| config.contains_key(*word) || is_known(word));
     let code = match named {
         Some(key) if !config.contains_key(key) => "missing_key",
         Some(key) if !is_known(key) => "unknown_key",
         _ => "invalid",
     };
-    let pointer = named.map_or_else(|| "/config_json".to_owned(), |key| format!("/config_json/{}", step(key)));
+    let pointer = named
+        .map_or_else(|| "/config_json".to_owned(), |key| format!("/config_json/{}", step(key)));
     Problem::invalid(code, pointer, message)
 }
 
@@ -124,12 +173,24 @@ mod tests {
         let schema = json!({"properties": {"fields": {}, "object": {}, "provider_id_field": {}}});
         let config = json!({"feilds": [], "object": 1}).as_object().unwrap().clone();
         for (message, code, pointer) in [
-            ("`feilds` is no key of hubspot_dest; did you mean `fields`?", "unknown_key", "/config_json/feilds"),
-            ("`provider_id_field` is missing; for example `\"provider_id_field\": \"x\"`", "missing_key", "/config_json/provider_id_field"),
+            (
+                "`feilds` is no key of hubspot_dest; did you mean `fields`?",
+                "unknown_key",
+                "/config_json/feilds",
+            ),
+            (
+                "`provider_id_field` is missing; for example `\"provider_id_field\": \"x\"`",
+                "missing_key",
+                "/config_json/provider_id_field",
+            ),
             ("`object` is a number; it has to be a text", "invalid", "/config_json/object"),
             ("this does not fit together", "invalid", "/config_json"),
         ] {
-            assert_eq!(refused(&wrong_config(message, &config, &schema)), (code.to_owned(), pointer.to_owned()), "{message}");
+            assert_eq!(
+                refused(&wrong_config(message, &config, &schema)),
+                (code.to_owned(), pointer.to_owned()),
+                "{message}"
+            );
         }
     }
 
@@ -144,13 +205,21 @@ mod tests {
             let problem = read::<DestinationChangesJson>(&json!({ key: value })).err().unwrap();
             assert_eq!(refused(&problem), (code.to_owned(), format!("/{key}")), "{key}");
         }
-        assert!(read::<DestinationChangesJson>(&json!({"name": "see https://example.com"})).is_ok());
+        assert!(
+            read::<DestinationChangesJson>(&json!({"name": "see https://example.com"})).is_ok()
+        );
     }
 
     #[test]
     fn guards_are_read_key_by_key() {
         let limits = |limits: Value| read::<DestinationChangesJson>(&json!({ "guards": limits }));
-        let read = limits(json!({"max_changes": 2.0, "max_lossy_percent": 5})).ok().unwrap().guards.unwrap().unwrap().0;
+        let read = limits(json!({"max_changes": 2.0, "max_lossy_percent": 5}))
+            .ok()
+            .unwrap()
+            .guards
+            .unwrap()
+            .unwrap()
+            .0;
         assert_eq!((read.max_changes, f64::from(read.max_lossy_percent)), (2, 5.0));
         assert_eq!(read.max_changed_percent, Guards::default().max_changed_percent);
         for (bad, code, pointer) in [
@@ -159,7 +228,11 @@ mod tests {
             (json!({"max_changed_percent": 101}), "invalid", "/guards/max_changed_percent"),
             (json!([]), "invalid", "/guards"),
         ] {
-            assert_eq!(refused(&limits(bad.clone()).err().unwrap()), (code.to_owned(), pointer.to_owned()), "{bad}");
+            assert_eq!(
+                refused(&limits(bad.clone()).err().unwrap()),
+                (code.to_owned(), pointer.to_owned()),
+                "{bad}"
+            );
         }
     }
 }

@@ -28,7 +28,10 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(types)).routes(routes!(list, create)).routes(routes!(show, change, remove))
+    OpenApiRouter::new()
+        .routes(routes!(types))
+        .routes(routes!(list, create))
+        .routes(routes!(show, change, remove))
 }
 
 /// A destination.
@@ -135,8 +138,12 @@ impl DestinationChangesJson {
             destination_type: self.destination_type.unwrap_or(before.destination_type),
             entity_type: self.entity_type.map_or(before.entity_type, |EntityType(name)| name),
             config_json: self.config_json.unwrap_or(before.config_json),
-            on_duplicate_id: self.on_duplicate_id.map_or(before.on_duplicate_id, Option::unwrap_or_default),
-            guards: self.guards.map_or(before.guards, |guards| guards.map(|Object(guards)| guards).unwrap_or_default()),
+            on_duplicate_id: self
+                .on_duplicate_id
+                .map_or(before.on_duplicate_id, Option::unwrap_or_default),
+            guards: self.guards.map_or(before.guards, |guards| {
+                guards.map(|Object(guards)| guards).unwrap_or_default()
+            }),
             csv: before.csv,
         }
     }
@@ -171,7 +178,9 @@ fn duplicates_schema() -> schema::Object {
 }
 
 fn guards_schema() -> schema::Object {
-    let builder = ObjectBuilder::new().description(Some("The limits of a plan; past one of them it needs an override by that name"));
+    let builder = ObjectBuilder::new().description(Some(
+        "The limits of a plan; past one of them it needs an override by that name",
+    ));
     let limits = guards::NAMES.iter().fold(builder, |builder, name| {
         let limit = if *name == "max_changes" {
             ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))
@@ -184,7 +193,15 @@ fn guards_schema() -> schema::Object {
 }
 
 fn shown(row: DestinationRow) -> DestinationJson {
-    let Destination { name, destination_type, entity_type, config_json, on_duplicate_id, guards, csv: _ } = row.destination;
+    let Destination {
+        name,
+        destination_type,
+        entity_type,
+        config_json,
+        on_duplicate_id,
+        guards,
+        csv: _,
+    } = row.destination;
     DestinationJson {
         id: row.destination_id,
         name,
@@ -200,7 +217,10 @@ fn shown(row: DestinationRow) -> DestinationJson {
 
 /// The destination of this id, or 404.
 pub(super) async fn found(app: &App, org_id: &str, destination_id: &str) -> Answer<DestinationRow> {
-    app.store.destination(org_id, destination_id).await?.ok_or_else(|| Problem::missing("destination", destination_id))
+    app.store
+        .destination(org_id, destination_id)
+        .await?
+        .ok_or_else(|| Problem::missing("destination", destination_id))
 }
 
 /// Whether a destination could be changed, as an answer.
@@ -221,10 +241,14 @@ fn done(changed: Changed, destination_id: &str) -> Answer<()> {
 #[utoipa::path(get, path = "/destination-types", tag = "destinations",
     responses((status = 200, description = "All of them", body = List<DestinationTypeJson>)),
     extensions(("x-role" = json!("viewer"))))]
-async fn types(State(app): State<Arc<App>>, Viewer(_member): Viewer) -> Answer<Json<List<DestinationTypeJson>>> {
+async fn types(
+    State(app): State<Arc<App>>,
+    Viewer(_member): Viewer,
+) -> Answer<Json<List<DestinationTypeJson>>> {
     let all = app.component.descriptor().destinations.iter().map(|served| {
         let schema = schema_of(served)?;
-        let default = properties(&schema).and_then(|properties| properties.get("object")?.get("default")?.as_str());
+        let default = properties(&schema)
+            .and_then(|properties| properties.get("object")?.get("default")?.as_str());
         Ok(DestinationTypeJson {
             name: served.name.clone(),
             provider: served.provider.clone(),
@@ -244,7 +268,11 @@ async fn types(State(app): State<Arc<App>>, Viewer(_member): Viewer) -> Answer<J
 #[utoipa::path(get, path = "/destinations", tag = "destinations", params(Paging),
     responses((status = 200, description = "A page of them, in the order of their ids", body = List<DestinationJson>)),
     extensions(("x-role" = json!("viewer"))))]
-async fn list(State(app): State<Arc<App>>, Viewer(member): Viewer, Query(paging): Query<Paging>) -> Answer<Json<List<DestinationJson>>> {
+async fn list(
+    State(app): State<Arc<App>>,
+    Viewer(member): Viewer,
+    Query(paging): Query<Paging>,
+) -> Answer<Json<List<DestinationJson>>> {
     let limit = paging.limit()?;
     let rows = app.store.destinations(&member.org_id, paging.after()?, limit as i64 + 1).await?;
     Ok(Json(List::page(rows, limit, |row| row.destination_id.clone(), shown)))
@@ -261,14 +289,23 @@ async fn create(
 ) -> Answer<(StatusCode, Json<DestinationJson>)> {
     let destination = read::<NewDestinationJson>(&body)?.destination();
     let source_id = judged(&app, &member.org_id, &destination).await?;
-    let row = match app.store.add_destination(&member.org_id, &source_id, &destination, &member.who()).await {
+    let row = match app
+        .store
+        .add_destination(&member.org_id, &source_id, &destination, &member.who())
+        .await
+    {
         Ok(row) => row,
-        Err(error) => return Err(source_gone(&app, &member.org_id, &destination).await.unwrap_or_else(|| error.into())),
+        Err(error) => {
+            return Err(source_gone(&app, &member.org_id, &destination)
+                .await
+                .unwrap_or_else(|| error.into()));
+        }
     };
     Ok((StatusCode::CREATED, Json(shown(row))))
 }
 
-/// What to say if a destination's source was removed while the destination was judged: the database takes none without a source.
+/// What to say if a destination's source was removed while the destination was judged: the database
+/// takes none without a source.
 async fn source_gone(app: &App, org_id: &str, destination: &Destination) -> Option<Problem> {
     let served = app.component.destination_type(&destination.destination_type).ok()?;
     source_of(app, org_id, served, &destination.config_json).await.err()
@@ -279,7 +316,11 @@ async fn source_gone(app: &App, org_id: &str, destination: &Destination) -> Opti
     params(("destination_id" = String, Path, description = "The destination")),
     responses((status = 200, description = "The destination", body = DestinationJson)),
     extensions(("x-role" = json!("viewer"))))]
-async fn show(State(app): State<Arc<App>>, Viewer(member): Viewer, PathId(destination_id): PathId) -> Answer<Json<DestinationJson>> {
+async fn show(
+    State(app): State<Arc<App>>,
+    Viewer(member): Viewer,
+    PathId(destination_id): PathId,
+) -> Answer<Json<DestinationJson>> {
     Ok(Json(shown(found(&app, &member.org_id, &destination_id).await?)))
 }
 
@@ -304,9 +345,24 @@ async fn change(
     }
     let destination = changes.of(before.destination);
     let source_id = judged(&app, &member.org_id, &destination).await?;
-    match app.store.change_destination(&member.org_id, &destination_id, &source_id, &destination, &changed, &member.who()).await {
+    match app
+        .store
+        .change_destination(
+            &member.org_id,
+            &destination_id,
+            &source_id,
+            &destination,
+            &changed,
+            &member.who(),
+        )
+        .await
+    {
         Ok(change) => done(change, &destination_id)?,
-        Err(error) => return Err(source_gone(&app, &member.org_id, &destination).await.unwrap_or_else(|| error.into())),
+        Err(error) => {
+            return Err(source_gone(&app, &member.org_id, &destination)
+                .await
+                .unwrap_or_else(|| error.into()));
+        }
     }
     Ok(Json(shown(found(&app, &member.org_id, &destination_id).await?)))
 }
@@ -318,7 +374,14 @@ async fn change(
         (status = 204, description = "It is gone"),
         (status = 409, description = "A run of it is running", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("admin"))))]
-async fn remove(State(app): State<Arc<App>>, Admin(member): Admin, PathId(destination_id): PathId) -> Answer<StatusCode> {
-    done(app.store.remove_destination(&member.org_id, &destination_id, &member.who()).await?, &destination_id)?;
+async fn remove(
+    State(app): State<Arc<App>>,
+    Admin(member): Admin,
+    PathId(destination_id): PathId,
+) -> Answer<StatusCode> {
+    done(
+        app.store.remove_destination(&member.org_id, &destination_id, &member.who()).await?,
+        &destination_id,
+    )?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,5 @@
-//! The description of the API, OpenAPI 3.1: generated from the handlers, and completed by what holds for many of them.
+//! The description of the API, OpenAPI 3.1: generated from the handlers, and completed by what
+//! holds for many of them.
 
 use super::problem::ProblemJson;
 use crate::app::App;
@@ -66,17 +67,24 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
     description
 }
 
-/// Adds the answers that any handler of its kind can give, and that a body has no keys but those it is described with.
+/// Adds the answers that any handler of its kind can give, and that a body has no keys but those it
+/// is described with.
 pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let mut bodies = BTreeSet::new();
     for (path, item) in &mut description.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
-            let has_role = operation.extensions.as_ref().is_some_and(|extensions| extensions.contains_key("x-role"));
+            let has_role = operation
+                .extensions
+                .as_ref()
+                .is_some_and(|extensions| extensions.contains_key("x-role"));
             let mut statuses = vec![("400", "The request makes no sense")];
             if has_role {
                 statuses.push(("401", "No valid key or session"));
-                statuses.push(("403", "The role does not suffice, or a session's request lacks its header"));
+                statuses.push((
+                    "403",
+                    "The role does not suffice, or a session's request lacks its header",
+                ));
             }
             if path.contains('{') {
                 statuses.push(("404", "There is no such thing in this org"));
@@ -91,7 +99,11 @@ pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::ope
                 statuses.push(("422", "Something in the body is wrong; `pointer` says where"));
             }
             for (status, what) in statuses {
-                operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(what));
+                operation
+                    .responses
+                    .responses
+                    .entry(status.to_owned())
+                    .or_insert_with(|| problem(what));
             }
         }
     }
@@ -100,7 +112,8 @@ pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::ope
             if let RefOr::T(Schema::Object(object)) = schema
                 && bodies.contains(name)
             {
-                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+                object.additional_properties =
+                    Some(Box::new(AdditionalProperties::FreeForm(false)));
             }
         }
     }
@@ -110,7 +123,9 @@ pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::ope
 /// The name of the schema that a content has.
 fn schema_name(content: &RefOr<Content>) -> Option<String> {
     match content {
-        RefOr::T(Content { schema: Some(RefOr::Ref(to)), .. }) => Some(to.ref_location.rsplit('/').next()?.to_owned()),
+        RefOr::T(Content { schema: Some(RefOr::Ref(to)), .. }) => {
+            Some(to.ref_location.rsplit('/').next()?.to_owned())
+        }
         _ => None,
     }
 }
@@ -121,23 +136,37 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     named.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// `get_runs_outcomes` for `GET /runs/{run_id}/outcomes`; with `_by_id` where one thing is asked for, so that no two are the same.
+/// `get_runs_outcomes` for `GET /runs/{run_id}/outcomes`; with `_by_id` where one thing is asked
+/// for, so that no two are the same.
 fn operation_id(method: &str, path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let words = parts.iter().filter(|part| !part.starts_with('{')).map(|part| part.replace(['-', '.'], "_"));
+    let words = parts
+        .iter()
+        .filter(|part| !part.starts_with('{'))
+        .map(|part| part.replace(['-', '.'], "_"));
     let by_id = if parts.last().is_some_and(|part| part.starts_with('{')) { "_by_id" } else { "" };
     format!("{method}_{}{by_id}", words.collect::<Vec<_>>().join("_"))
 }
 
 fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    RefOr::T(ResponseBuilder::new().description(description).content("application/problem+json", content).build())
+    RefOr::T(
+        ResponseBuilder::new()
+            .description(description)
+            .content("application/problem+json", content)
+            .build(),
+    )
 }
 
 /// Serves the description.
 pub(super) fn router(description: &utoipa::openapi::OpenApi) -> Router<Arc<App>> {
     // What was generated is maps, lists and texts.
     let text = Bytes::from(description.to_json().unwrap_or_default());
-    let answer = move || std::future::ready(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.clone()));
+    let answer = move || {
+        std::future::ready((
+            [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+            text.clone(),
+        ))
+    };
     Router::new().route("/openapi.json", get(answer))
 }

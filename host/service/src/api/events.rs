@@ -53,8 +53,9 @@ struct Rate {
     throttled: u64,
 }
 
-/// A run as it happens. `event: run` has the run, whenever it has changed, at most four times a second; `event: rate` has
-/// `{"at", "calls", "limit_per_second", "throttled"}` each second. The stream ends after the run has.
+/// A run as it happens. `event: run` has the run, whenever it has changed, at most four times a
+/// second; `event: rate` has `{"at", "calls", "limit_per_second", "throttled"}` each second. The
+/// stream ends after the run has.
 #[utoipa::path(
     get, path = "/runs/{run_id}/events", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
@@ -79,7 +80,9 @@ async fn events(
         }
         drop(turn);
     });
-    let stream = futures_util::stream::poll_fn(move |context| next.poll_recv(context).map(|event| event.map(Ok)));
+    let stream = futures_util::stream::poll_fn(move |context| {
+        next.poll_recv(context).map(|event| event.map(Ok))
+    });
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
@@ -89,11 +92,19 @@ async fn follow(app: &Arc<App>, mut row: RunRow, events: &mpsc::Sender<Event>) -
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     // What was called before somebody looked is no rate of the last second.
-    let before = app.jobs.live(&row.org_id, &row.run_id).and_then(|live| live.now()).map_or(0, |now| now.requests);
+    let before = app
+        .jobs
+        .live(&row.org_id, &row.run_id)
+        .and_then(|live| live.now())
+        .map_or(0, |now| now.requests);
     let (mut shown, mut look, mut calls, mut throttled) = (None, 0, before, None);
     loop {
         let live = app.jobs.live(&row.org_id, &row.run_id);
-        row = app.store.run(&row.org_id, &row.run_id).await?.ok_or_else(|| Problem::missing("run", &row.run_id))?;
+        row = app
+            .store
+            .run(&row.org_id, &row.run_id)
+            .await?
+            .ok_or_else(|| Problem::missing("run", &row.run_id))?;
         let run = RunJson::of(app, &row);
         if shown.as_ref() != Some(&run) {
             if send(events, "run", &run).await.is_err() {
@@ -142,6 +153,9 @@ async fn end(live: Option<&Live>) {
 }
 
 async fn send(events: &mpsc::Sender<Event>, name: &str, what: &impl Serialize) -> Result<(), ()> {
-    let event = Event::default().event(name).json_data(what).map_err(|error| tracing::error!(%error, "an event is no JSON"))?;
+    let event = Event::default()
+        .event(name)
+        .json_data(what)
+        .map_err(|error| tracing::error!(%error, "an event is no JSON"))?;
     events.send(event).await.map_err(drop)
 }

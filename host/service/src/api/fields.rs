@@ -1,4 +1,5 @@
-//! What the fields of request bodies are made of. No error repeats a value, which may be a secret that was pasted into the wrong place.
+//! What the fields of request bodies are made of. No error repeats a value, which may be a secret
+//! that was pasted into the wrong place.
 
 use secrecy::SecretString;
 use serde::{
@@ -31,8 +32,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// A key that may be left out (`None`, by `#[serde(default)]`). If it is there, it is a `T`: null only if that is an `Option`.
-pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+/// A key that may be left out (`None`, by `#[serde(default)]`). If it is there, it is a `T`: null
+/// only if that is an `Option`.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -45,7 +49,9 @@ impl<'de> Deserialize<'de> for Name {
         let text = String::deserialize(deserializer)?;
         let name = text.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
-            return Err(D::Error::custom(format!("a name has 1 to {MAX_NAME} characters on one line")));
+            return Err(D::Error::custom(format!(
+                "a name has 1 to {MAX_NAME} characters on one line"
+            )));
         }
         Ok(Name(name.to_owned()))
     }
@@ -57,16 +63,22 @@ pub struct EntityType(pub String);
 impl<'de> Deserialize<'de> for EntityType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<EntityType, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if is_entity_type(&text) { Ok(EntityType(text)) } else { Err(D::Error::custom(ENTITY_TYPE)) }
+        if is_entity_type(&text) {
+            Ok(EntityType(text))
+        } else {
+            Err(D::Error::custom(ENTITY_TYPE))
+        }
     }
 }
 
 /// What an entity type has to be.
-pub const ENTITY_TYPE: &str = "an entity type is 1 to 100 letters, digits, `_` and `-`, such as `person`";
+pub const ENTITY_TYPE: &str =
+    "an entity type is 1 to 100 letters, digits, `_` and `-`, such as `person`";
 
 /// Whether this can be the name of a type of golden records. It is part of URLs.
 pub fn is_entity_type(text: &str) -> bool {
-    (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    (1..=MAX_NAME).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// What is written as a text, and no other way.
@@ -117,11 +129,15 @@ pub fn kind(value: &Value) -> &'static str {
 /// The name that was probably meant: the nearest one, if it is near.
 pub fn nearest<'n>(key: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let (key, most) = (shown(key).to_lowercase(), 1 + key.len() / 5);
-    let near = names.into_iter().map(|name| (distance(&key, name), name)).filter(|(distance, _)| *distance <= most);
+    let near = names
+        .into_iter()
+        .map(|name| (distance(&key, name), name))
+        .filter(|(distance, _)| *distance <= most);
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
-/// How many characters have to be put in, left out, changed, or swapped with their neighbour to make one text of the other.
+/// How many characters have to be put in, left out, changed, or swapped with their neighbour to
+/// make one text of the other.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let (mut before, mut row) = (Vec::new(), (0..=other.len()).collect::<Vec<_>>());
@@ -158,6 +174,9 @@ mod tests {
         ] {
             assert_eq!(nearest(key, names), meant, "{key}");
         }
-        assert_eq!((distance("", "abc"), distance("kitten", "sitting"), distance("ca", "ac")), (3, 3, 1));
+        assert_eq!(
+            (distance("", "abc"), distance("kitten", "sitting"), distance("ca", "ac")),
+            (3, 3, 1)
+        );
     }
 }

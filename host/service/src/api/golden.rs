@@ -62,8 +62,8 @@ pub(super) struct GoldenJson {
 #[serde(deny_unknown_fields)]
 #[schema(as = GoldenQuery)]
 pub(super) struct GoldenQueryJson {
-    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE` or `sqlite:///ABSOLUTE/PATH`; which of them may be read is the operator's decision. It is
-    /// used once and not kept.
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE` or `sqlite:///ABSOLUTE/PATH`; which of them
+    /// may be read is the operator's decision. It is used once and not kept.
     #[schema(value_type = String, example = "postgres://reader@db.example.com/crm")]
     database_url: Secret,
     /// One `SELECT`.
@@ -95,7 +95,9 @@ impl From<GoldenError> for Problem {
             }
             GoldenError::TooLarge { .. } => problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             GoldenError::Interrupted { .. } => problem(StatusCode::BAD_REQUEST, "bad_body"),
-            GoldenError::Invalid { .. } => problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid_records"),
+            GoldenError::Invalid { .. } => {
+                problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid_records")
+            }
             GoldenError::Io(_) => Problem::internal(&error),
         }
     }
@@ -106,14 +108,17 @@ impl From<QueryError> for Problem {
         let text = error.to_string();
         let unprocessable = |code, text| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, text);
         match error {
-            QueryError::Forbidden { .. } => Problem::new(StatusCode::FORBIDDEN, "database_not_allowed", text),
+            QueryError::Forbidden { .. } => {
+                Problem::new(StatusCode::FORBIDDEN, "database_not_allowed", text)
+            }
             QueryError::Url(_) => Problem::invalid("invalid", "/database_url", text),
             QueryError::Statement(_) => Problem::invalid("invalid", "/query", text),
             QueryError::Database { .. } => unprocessable("database_refused", text),
             QueryError::TimedOut { .. } => unprocessable("query_too_slow", text),
-            QueryError::TooManyRows { .. } | QueryError::TooLong { .. } | QueryError::Column { .. } | QueryError::Value { .. } => {
-                unprocessable("invalid_records", text)
-            }
+            QueryError::TooManyRows { .. }
+            | QueryError::TooLong { .. }
+            | QueryError::Column { .. }
+            | QueryError::Value { .. } => unprocessable("invalid_records", text),
             QueryError::Golden(error) => error.into(),
         }
     }
@@ -123,7 +128,11 @@ impl From<QueryError> for Problem {
 #[utoipa::path(get, path = "/golden", tag = "golden records", params(Paging),
     responses((status = 200, description = "The current set of each entity type", body = List<GoldenJson>)),
     extensions(("x-role" = json!("viewer"))))]
-async fn list(State(app): State<Arc<App>>, Viewer(member): Viewer, Query(paging): Query<Paging>) -> Answer<Json<List<GoldenJson>>> {
+async fn list(
+    State(app): State<Arc<App>>,
+    Viewer(member): Viewer,
+    Query(paging): Query<Paging>,
+) -> Answer<Json<List<GoldenJson>>> {
     let (limit, after) = (paging.limit()?, paging.after()?);
     let mut rows = app.store.golden_sets(&member.org_id).await?;
     // By bytes, which a database's own order need not be.
@@ -137,7 +146,11 @@ async fn list(State(app): State<Arc<App>>, Viewer(member): Viewer, Query(paging)
     params(("entity_type" = String, Path, description = "What the records are, such as `person`")),
     responses((status = 200, description = "The current set", body = GoldenJson)),
     extensions(("x-role" = json!("viewer"))))]
-async fn show(State(app): State<Arc<App>>, Viewer(member): Viewer, PathId(entity_type): PathId) -> Answer<Json<GoldenJson>> {
+async fn show(
+    State(app): State<Arc<App>>,
+    Viewer(member): Viewer,
+    PathId(entity_type): PathId,
+) -> Answer<Json<GoldenJson>> {
     let row = app.store.golden(&member.org_id, &entity_type).await?;
     Ok(Json(shown(row.ok_or_else(|| Problem::missing("golden set of", &entity_type))?)))
 }
@@ -167,11 +180,14 @@ async fn replace(
     request: Request,
 ) -> Answer<Json<GoldenJson>> {
     let (parts, body) = request.into_parts();
-    let header = |name: HeaderName| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let header =
+        |name: HeaderName| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let kind = header(header::CONTENT_TYPE);
     if kind.is_some_and(is_json) {
         let turn = app.jobs.receiving(&member.org_id).await.map_err(busy)?;
-        let JsonBody(body) = JsonBody::<GoldenQueryJson>::from_request(Request::from_parts(parts, body), &()).await?;
+        let JsonBody(body) =
+            JsonBody::<GoldenQueryJson>::from_request(Request::from_parts(parts, body), &())
+                .await?;
         let named = named(&entity_type)?;
         let room = room(&app, &member, None).await?;
         let incoming = queried(&app, &member, named, body, room).await?;
@@ -180,7 +196,8 @@ async fn replace(
     }
     let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let mut stream = body.into_data_stream();
-    let format = named(&entity_type).and_then(|_| Ok(UploadFormat::of(kind, header(header::CONTENT_ENCODING))?));
+    let format = named(&entity_type)
+        .and_then(|_| Ok(UploadFormat::of(kind, header(header::CONTENT_ENCODING))?));
     let received = async {
         let format = format?;
         let _turn = app.jobs.receiving(&member.org_id).await.map_err(busy)?;
@@ -212,8 +229,8 @@ struct Incoming {
     room: Room,
 }
 
-/// Room for golden records of this length, or of any that is taken. If the length is known, room for it is held, and nothing is begun that
-/// cannot be ended.
+/// Room for golden records of this length, or of any that is taken. If the length is known, room
+/// for it is held, and nothing is begun that cannot be ended.
 async fn room(app: &App, member: &Member, length: Option<u64>) -> Answer<Room> {
     let allowed = u64::try_from(app.store.quota(&member.org_id).await?.stored_bytes).unwrap_or(0);
     let mut room = app.storage.room(&member.org_id, allowed).await?;
@@ -226,7 +243,9 @@ async fn room(app: &App, member: &Member, length: Option<u64>) -> Answer<Room> {
 /// Whose limit it was: the org's, or that of any upload.
 fn more_than_room(app: &App, room: &Room, error: GoldenError) -> Problem {
     match error {
-        GoldenError::TooLarge { unpacked: false, .. } if room.bytes < app.golden_limits.bytes => room.full().into(),
+        GoldenError::TooLarge { unpacked: false, .. } if room.bytes < app.golden_limits.bytes => {
+            room.full().into()
+        }
         error => error.into(),
     }
 }
@@ -248,17 +267,25 @@ fn named(entity_type: &str) -> Answer<&str> {
 }
 
 fn files(app: &App, member: &Member) -> Answer<GoldenFiles> {
-    GoldenFiles::open(&app.folder(&member.org_id).golden()).map_err(|error| GoldenError::Io(error).into())
+    GoldenFiles::open(&app.folder(&member.org_id).golden())
+        .map_err(|error| GoldenError::Io(error).into())
 }
 
-async fn queried(app: &App, member: &Member, entity_type: &str, body: GoldenQueryJson, mut room: Room) -> Answer<Incoming> {
+async fn queried(
+    app: &App,
+    member: &Member,
+    entity_type: &str,
+    body: GoldenQueryJson,
+    mut room: Room,
+) -> Answer<Incoming> {
     let GoldenQueryJson { database_url: Secret(database_url), query } = body;
     if query.contains('\0') {
         return Err(Problem::invalid("invalid", "/query", "`query` has a NUL in it"));
     }
     let id_columns = id_columns(app, &member.org_id, entity_type).await?;
     let asked = GoldenQuery { database_url, query, id_columns };
-    let limits = QueryLimits { bytes: room.bytes.min(app.golden_limits.bytes), ..QueryLimits::default() };
+    let limits =
+        QueryLimits { bytes: room.bytes.min(app.golden_limits.bytes), ..QueryLimits::default() };
     let answer = files(app, member)?.query(&app.query_policy, &asked, limits).await;
     let (staged, validated) = answer.map_err(|error| match error {
         QueryError::Golden(error) => more_than_room(app, &room, error),
@@ -271,21 +298,38 @@ async fn queried(app: &App, member: &Member, entity_type: &str, body: GoldenQuer
 /// The columns that destinations of this entity type take CRM ids from.
 async fn id_columns(app: &App, org_id: &str, entity_type: &str) -> Answer<Vec<String>> {
     let rows = app.store.destinations(org_id, "", i64::MAX).await?;
-    let own = rows.iter().map(|row| &row.destination).filter(|destination| destination.entity_type == entity_type);
-    let mut columns: Vec<String> =
-        own.filter_map(|destination| Some(destination.config_json.get("provider_id_field")?.as_str()?.to_owned())).collect();
+    let own = rows
+        .iter()
+        .map(|row| &row.destination)
+        .filter(|destination| destination.entity_type == entity_type);
+    let mut columns: Vec<String> = own
+        .filter_map(|destination| {
+            Some(destination.config_json.get("provider_id_field")?.as_str()?.to_owned())
+        })
+        .collect();
     columns.sort_unstable();
     columns.dedup();
     Ok(columns)
 }
 
-/// Makes what came in the current set. It goes on when nobody waits for the answer any more, so that no file is left without its row.
-async fn keep(app: Arc<App>, member: Member, entity_type: String, incoming: Incoming) -> Answer<Json<GoldenJson>> {
+/// Makes what came in the current set. It goes on when nobody waits for the answer any more, so
+/// that no file is left without its row.
+async fn keep(
+    app: Arc<App>,
+    member: Member,
+    entity_type: String,
+    incoming: Incoming,
+) -> Answer<Json<GoldenJson>> {
     let keeping = tokio::spawn(async move { publish(&app, &member, &entity_type, incoming).await });
     keeping.await.map_err(|error| Problem::internal(&error))?.map(|row| Json(shown(row)))
 }
 
-async fn publish(app: &App, member: &Member, entity_type: &str, incoming: Incoming) -> Answer<GoldenRow> {
+async fn publish(
+    app: &App,
+    member: &Member,
+    entity_type: &str,
+    incoming: Incoming,
+) -> Answer<GoldenRow> {
     let Incoming { staged, validated, query, room } = incoming;
     let set_id = random_id("set_", 10);
     let (upload, bytes, digest) = (staged.format, staged.bytes, staged.digest);
@@ -323,7 +367,8 @@ async fn publish(app: &App, member: &Member, entity_type: &str, incoming: Incomi
     Ok(row)
 }
 
-/// Removes a file that nothing refers to; how long it was. One that stays takes up room, and no more than that.
+/// Removes a file that nothing refers to; how long it was. One that stays takes up room, and no
+/// more than that.
 async fn remove(path: &Path) -> u64 {
     let length = tokio::fs::metadata(path).await.map_or(0, |metadata| metadata.len());
     match tokio::fs::remove_file(path).await {

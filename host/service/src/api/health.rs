@@ -85,9 +85,11 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Answer<Respon
     app.metrics.answer().map_err(|error| Problem::internal(&error))
 }
 
-/// Whether the request comes from this machine itself. One that a proxy on this machine passes on does not.
+/// Whether the request comes from this machine itself. One that a proxy on this machine passes on
+/// does not.
 fn is_from_here(parts: &Parts) -> bool {
-    let passed_on = parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key(header::FORWARDED);
+    let passed_on = parts.headers.contains_key("x-forwarded-for")
+        || parts.headers.contains_key(header::FORWARDED);
     let from = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     !passed_on && from.is_some_and(|ConnectInfo(address)| address.ip().to_canonical().is_loopback())
 }
@@ -113,6 +115,8 @@ mod tests {
             assert!(is_from_here(&parts(Some(here), false)), "{here}");
             assert!(!is_from_here(&parts(Some(here), true)), "{here}, passed on");
         }
-        assert!(!is_from_here(&parts(Some("192.0.2.1:1"), false)) && !is_from_here(&parts(None, false)));
+        assert!(
+            !is_from_here(&parts(Some("192.0.2.1:1"), false)) && !is_from_here(&parts(None, false))
+        );
     }
 }

@@ -69,21 +69,35 @@ pub(super) struct NewApiKeyJson {
 }
 
 fn shown(row: ApiKeyRow) -> ApiKeyJson {
-    ApiKeyJson { id: row.key_id, name: row.name, role: row.role, created_at: time_text(row.created_at) }
+    ApiKeyJson {
+        id: row.key_id,
+        name: row.name,
+        role: row.role,
+        created_at: time_text(row.created_at),
+    }
 }
 
 /// The API keys of the org.
 #[utoipa::path(get, path = "/api-keys", tag = "api keys", params(Paging),
     responses((status = 200, description = "The keys that can be used", body = List<ApiKeyJson>)),
     extensions(("x-role" = json!("admin"))))]
-async fn list(State(app): State<Arc<App>>, Admin(member): Admin, Query(paging): Query<Paging>) -> Answer<Json<List<ApiKeyJson>>> {
+async fn list(
+    State(app): State<Arc<App>>,
+    Admin(member): Admin,
+    Query(paging): Query<Paging>,
+) -> Answer<Json<List<ApiKeyJson>>> {
     let (limit, after) = (paging.limit()?, position(&paging)?);
     let mut rows = app.store.keys(&member.org_id).await?;
-    rows.retain(|row| after.as_ref().is_none_or(|(at, id)| (row.created_at, row.key_id.as_str()) > (*at, id.as_str())));
+    rows.retain(|row| {
+        after
+            .as_ref()
+            .is_none_or(|(at, id)| (row.created_at, row.key_id.as_str()) > (*at, id.as_str()))
+    });
     Ok(Json(List::page(rows, limit, |row| format!("{}-{}", row.created_at, row.key_id), shown)))
 }
 
-/// The key after which a page begins. It may be revoked by now, so its place is told by what orders the list.
+/// The key after which a page begins. It may be revoked by now, so its place is told by what orders
+/// the list.
 pub(super) fn position(paging: &Paging) -> Answer<Option<(i64, String)>> {
     let after = paging.after()?;
     if after.is_empty() {
@@ -113,14 +127,19 @@ async fn create(
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(created)))
 }
 
-/// Revokes an API key, and ends the sessions that were opened with it. The last admin key of an org stays.
+/// Revokes an API key, and ends the sessions that were opened with it. The last admin key of an org
+/// stays.
 #[utoipa::path(delete, path = "/api-keys/{key_id}", tag = "api keys", params(("key_id" = String, Path, description = "The key")),
     responses(
         (status = 204, description = "It opens nothing any more"),
         (status = 409, description = "It is the last admin key of the org: make another one first", body = ProblemJson,
             content_type = "application/problem+json")),
     extensions(("x-role" = json!("admin"))))]
-async fn revoke(State(app): State<Arc<App>>, Admin(member): Admin, PathId(key_id): PathId) -> Answer<StatusCode> {
+async fn revoke(
+    State(app): State<Arc<App>>,
+    Admin(member): Admin,
+    PathId(key_id): PathId,
+) -> Answer<StatusCode> {
     match app.store.revoke_key(&member.org_id, &key_id, &member.who()).await? {
         Revoked::Done => Ok(StatusCode::NO_CONTENT),
         Revoked::Missing => Err(Problem::missing("API key", &key_id)),

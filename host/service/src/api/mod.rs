@@ -5,8 +5,8 @@
 //! - [`problem`]: what is answered when something cannot be done
 //! - [`router`]: all routes, with the page, and the description that is generated from them
 //!
-//! Each of the other modules is a resource: its routes, and the JSON that they answer with; `destination_body` and `run_json` are parts of
-//! one, `document` completes the description.
+//! Each of the other modules is a resource: its routes, and the JSON that they answer with;
+//! `destination_body` and `run_json` are parts of one, `document` completes the description.
 
 mod audit;
 pub mod auth;
@@ -51,7 +51,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// Where a browser shows the description.
 const DOCS: &str = "/docs";
-/// What a browser may do with the page that shows the description. Its library sets styles from its script.
+/// What a browser may do with the page that shows the description. Its library sets styles from its
+/// script.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
 
 /// All that the service answers.
@@ -67,12 +68,16 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Those that are described, and the two pages that are not: that of the description, and the one for people.
+/// Those that are described, and the two pages that are not: that of the description, and the one
+/// for people.
 fn routes() -> Router<Arc<App>> {
     let (routes, description) = described().split_for_parts();
     let docs: Router<Arc<App>> = SwaggerUi::new(DOCS).config(Config::new(["/openapi.json"])).into();
     let docs = docs.layer(middleware::from_fn(docs_policy));
-    routes.merge(document::router(&document::complete(description))).merge(docs).merge(page::router())
+    routes
+        .merge(document::router(&document::complete(description)))
+        .merge(docs)
+        .merge(page::router())
 }
 
 /// The routes that are described.
@@ -92,21 +97,31 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .merge(audit::routes())
 }
 
-/// Answers have personal data in them: nothing on the way keeps them. Pages say for themselves what may be kept.
+/// Answers have personal data in them: nothing on the way keeps them. Pages say for themselves what
+/// may be kept.
 async fn not_kept(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
 async fn docs_policy(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY));
     response
 }
 
 async fn nothing_here() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such route; GET /openapi.json describes those there are")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is no such route; GET /openapi.json describes those there are",
+    )
 }
 
 async fn not_this_method() -> Problem {
@@ -129,13 +144,26 @@ mod tests {
     fn what_is_not_described_is_a_page() {
         // A router says what is in it to nobody but a debugger, to whom it shows its fallback too.
         let shown = format!("{:?}", routes());
-        let served: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/') && !text.contains("__private__")).collect();
+        let served: BTreeSet<&str> = shown
+            .split('"')
+            .filter(|text| text.starts_with('/') && !text.contains("__private__"))
+            .collect();
         let described = described().to_openapi();
         let described: BTreeSet<&str> = described.paths.paths.keys().map(String::as_str).collect();
-        assert_eq!(served.intersection(&described).count(), described.len(), "routers are shown in another way now: {shown}");
+        assert_eq!(
+            served.intersection(&described).count(),
+            described.len(),
+            "routers are shown in another way now: {shown}"
+        );
 
         let docs = [DOCS.to_owned(), format!("{DOCS}/"), format!("{DOCS}/{{*rest}}")];
-        let hidden: Vec<_> = served.difference(&described).filter(|path| !docs.iter().any(|docs| docs == *path)).collect();
-        assert!(hidden.iter().all(|path| page::is_asset(path)), "describe these routes: {hidden:?}");
+        let hidden: Vec<_> = served
+            .difference(&described)
+            .filter(|path| !docs.iter().any(|docs| docs == *path))
+            .collect();
+        assert!(
+            hidden.iter().all(|path| page::is_asset(path)),
+            "describe these routes: {hidden:?}"
+        );
     }
 }

@@ -63,7 +63,14 @@ mod tests {
     fn a_cursor_is_what_came_before() {
         let paging = |after: &str| Paging { limit: None, after: Some(after.to_owned()) };
         assert_eq!(paging("src_1").after().ok(), Some("src_1"));
-        assert_eq!((Paging::default().number().ok(), paging("7").number().ok()), (Some(None), Some(Some(7))));
-        assert!(paging("\0").after().is_err() && paging(&"x".repeat(300)).after().is_err() && paging("x").number().is_err());
+        assert_eq!(
+            (Paging::default().number().ok(), paging("7").number().ok()),
+            (Some(None), Some(Some(7)))
+        );
+        assert!(
+            paging("\0").after().is_err()
+                && paging(&"x".repeat(300)).after().is_err()
+                && paging("x").number().is_err()
+        );
     }
 }

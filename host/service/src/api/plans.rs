@@ -17,7 +17,9 @@ use crate::{
 use axum::{Json, extract::State, http::StatusCode};
 use reverse_sync::{
     ErrorKind,
-    plan::{self, ChangeFilter, Cursor, Page, PlanError, PlanId, PlanMode, PlannedChange, SkippedRows},
+    plan::{
+        self, ChangeFilter, Cursor, Page, PlanError, PlanId, PlanMode, PlannedChange, SkippedRows,
+    },
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -37,8 +39,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DryRunRequest {
-    /// `offline` (the default) needs no credential and asks nobody; `online` reads the CRM's metadata; `compare` its records too, so that the
-    /// run can be undone.
+    /// `offline` (the default) needs no credential and asks nobody; `online` reads the CRM's
+    /// metadata; `compare` its records too, so that the run can be undone.
     #[schema(value_type = PlanMode, required = false)]
     mode: Option<PlanMode>,
 }
@@ -70,7 +72,8 @@ async fn dry_run(
 impl From<DryRunError> for Problem {
     fn from(error: DryRunError) -> Problem {
         let text = error.to_string();
-        let invalid = |code, text: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, text);
+        let invalid =
+            |code, text: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, text);
         match error {
             DryRunError::NoGoldenRecords(_) => invalid("no_golden_records", text),
             DryRunError::Records { .. } => invalid("golden_records", text),
@@ -80,7 +83,9 @@ impl From<DryRunError> for Problem {
             DryRunError::NoSource => Problem::conflict("no_source", text),
             DryRunError::Link(_) => Problem::conflict("source_unusable", text),
             DryRunError::NotUndoable(_) => Problem::conflict("not_undoable", text),
-            DryRunError::Account { code, .. } => Problem::new(StatusCode::FAILED_DEPENDENCY, code, text),
+            DryRunError::Account { code, .. } => {
+                Problem::new(StatusCode::FAILED_DEPENDENCY, code, text)
+            }
             DryRunError::Crm { kind, .. } => {
                 let code = match kind {
                     ErrorKind::Unauthorized => "crm_unauthorized",
@@ -117,7 +122,11 @@ struct PlansQuery {
     responses((status = 200, description = "A page of plans", body = List<PlanJson>)),
     extensions(("x-role" = json!("viewer")))
 )]
-async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query): Query<PlansQuery>) -> Answer<Json<List<PlanJson>>> {
+async fn list(
+    Viewer(member): Viewer,
+    State(app): State<Arc<App>>,
+    Query(query): Query<PlansQuery>,
+) -> Answer<Json<List<PlanJson>>> {
     let limit = limit(query.limit)?;
     let before = match &query.after {
         None => (i64::MAX, String::new()),
@@ -126,16 +135,29 @@ async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query):
     if query.destination_id.as_deref().is_some_and(|id| !is_id(id)) {
         return Ok(Json(List { items: Vec::new(), next: None }));
     }
-    let rows = app.store.plans(&member.org_id, query.destination_id.as_deref(), (before.0, &before.1), limit as i64 + 1).await?;
+    let rows = app
+        .store
+        .plans(
+            &member.org_id,
+            query.destination_id.as_deref(),
+            (before.0, &before.1),
+            limit as i64 + 1,
+        )
+        .await?;
     let shown = rows.iter().map(PlanJson::of).collect::<Result<Vec<_>, _>>()?;
     let rows: Vec<(PlanRow, PlanJson)> = rows.into_iter().zip(shown).collect();
     let cursor = |(row, _): &(PlanRow, PlanJson)| format!("{}.{}", row.planned_at, row.plan_id);
-    Ok(Json(List::page(rows, limit, cursor, |(_, json)| PlanJson { plan: json.plan.listed(), ..json })))
+    Ok(Json(List::page(rows, limit, cursor, |(_, json)| PlanJson {
+        plan: json.plan.listed(),
+        ..json
+    })))
 }
 
 /// The plan after which a page begins.
 pub(super) fn position(cursor: &str) -> Answer<(i64, String)> {
-    let parts = cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<PlanId>().ok()?.to_string())));
+    let parts = cursor
+        .split_once('.')
+        .and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<PlanId>().ok()?.to_string())));
     parts.ok_or_else(bad_cursor)
 }
 
@@ -150,7 +172,11 @@ pub(super) async fn plan(app: &App, member: &Member, id: &str) -> Answer<PlanRow
     responses((status = 200, description = "The plan", body = PlanJson)),
     extensions(("x-role" = json!("viewer")))
 )]
-async fn one(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Json<PlanJson>> {
+async fn one(
+    Viewer(member): Viewer,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Answer<Json<PlanJson>> {
     Ok(Json(PlanJson::of(&plan(&app, &member, &id).await?)?))
 }
 
@@ -164,7 +190,8 @@ struct ChangesQuery {
     provider_id: Option<String>,
     /// `next` of the page before.
     after: Option<String>,
-    /// Entries of a page: 1 to 500, 100 by default. With a filter a page may be shorter, or empty, and still have a `next`.
+    /// Entries of a page: 1 to 500, 100 by default. With a filter a page may be shorter, or empty,
+    /// and still have a `next`.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
@@ -187,7 +214,8 @@ async fn changes(
     let (limit, cursor, plan_id) = paged(&app, &member, &id, query.limit, query.after).await?;
     let plans_dir = app.folder(&member.org_id).plans();
     let filter = ChangeFilter { field: query.field, provider_id: query.provider_id };
-    let page = blocking(move || plan::changes_page(&plans_dir, &plan_id, cursor, limit, &filter)).await?;
+    let page =
+        blocking(move || plan::changes_page(&plans_dir, &plan_id, cursor, limit, &filter)).await?;
     Ok(Json(shown_page(page)))
 }
 
@@ -223,7 +251,13 @@ async fn skipped(
     Ok(Json(shown_page(page)))
 }
 
-async fn paged(app: &App, member: &Member, id: &str, asked: Option<u32>, after: Option<String>) -> Answer<(usize, Option<Cursor>, PlanId)> {
+async fn paged(
+    app: &App,
+    member: &Member,
+    id: &str,
+    asked: Option<u32>,
+    after: Option<String>,
+) -> Answer<(usize, Option<Cursor>, PlanId)> {
     let (limit, cursor) = (limit(asked)?, cursor(after)?);
     let row = plan(app, member, id).await?;
     let plan_id = row.plan_id.parse().map_err(|error: String| Problem::internal(&error))?;
@@ -241,18 +275,26 @@ pub(super) fn cursor(after: Option<String>) -> Answer<Option<Cursor>> {
 }
 
 /// Reads files on a thread that may block.
-async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, PlanError> + Send + 'static) -> Answer<T> {
-    let read = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?;
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, PlanError> + Send + 'static,
+) -> Answer<T> {
+    let read =
+        tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?;
     read.map_err(plan_error)
 }
 
 pub(super) fn plan_error(error: PlanError) -> Problem {
     match error {
         PlanError::Cursor { .. } => bad_cursor(),
-        PlanError::Tampered { .. } | PlanError::Stale { .. } => Problem::conflict("stale_plan", error.to_string()),
+        PlanError::Tampered { .. } | PlanError::Stale { .. } => {
+            Problem::conflict("stale_plan", error.to_string())
+        }
         PlanError::Unreadable { id, error } => {
             tracing::warn!(plan_id = %id, error, "a plan cannot be read");
-            Problem::conflict("stale_plan", format!("plan {id} cannot be read any more; plan again"))
+            Problem::conflict(
+                "stale_plan",
+                format!("plan {id} cannot be read any more; plan again"),
+            )
         }
         error => Problem::internal(&error),
     }

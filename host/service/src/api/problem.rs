@@ -70,7 +70,10 @@ impl Problem {
 
     /// Its status and its code.
     pub fn what(&self) -> (StatusCode, &'static str) {
-        (StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), self.0.code)
+        (
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            self.0.code,
+        )
     }
 
     /// The pointer of a key that is unknown, and the key.
@@ -87,7 +90,11 @@ impl Problem {
     /// 404, for what is not there and for what is another org's alike.
     pub fn missing(what: &str, id: &str) -> Problem {
         let id: String = id.chars().take(100).collect();
-        Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} `{id}` in this org"))
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("there is no {what} `{id}` in this org"),
+        )
     }
 
     /// 409.
@@ -103,7 +110,11 @@ impl Problem {
     }
 
     /// 422, with a JSON Pointer to what is wrong.
-    pub fn invalid(code: &'static str, pointer: impl Into<String>, detail: impl Into<String>) -> Problem {
+    pub fn invalid(
+        code: &'static str,
+        pointer: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Problem {
         let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
         problem.0.pointer = Some(pointer.into());
         problem
@@ -141,7 +152,9 @@ impl From<StoreError> for Problem {
 impl From<NoRoom> for Problem {
     fn from(error: NoRoom) -> Problem {
         match error {
-            NoRoom::Full { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", error.to_string()),
+            NoRoom::Full { .. } => {
+                Problem::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", error.to_string())
+            }
             NoRoom::Io(error) => Problem::internal(&error),
         }
     }
@@ -150,15 +163,20 @@ impl From<NoRoom> for Problem {
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         self.0.request_id = request_id::current().map(|id| id.as_str().to_owned());
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = self.0.retry_after;
         let mut response = (status, Json(&self)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -171,13 +189,19 @@ pub(super) mod tests {
     /// The code and the pointer of a problem that has both.
     pub(in crate::api) fn refused(problem: &Problem) -> (String, String) {
         let problem = serde_json::to_value(problem).unwrap();
-        (problem["code"].as_str().unwrap().to_owned(), problem["pointer"].as_str().unwrap().to_owned())
+        (
+            problem["code"].as_str().unwrap().to_owned(),
+            problem["pointer"].as_str().unwrap().to_owned(),
+        )
     }
 
     #[test]
     fn a_problem_says_so_in_its_headers_and_hides_what_went_wrong_inside() {
         let response = Problem::too_many("30 runs an hour", 120).into_response();
-        assert_eq!((response.status(), &response.headers()[header::RETRY_AFTER]), (StatusCode::TOO_MANY_REQUESTS, &HeaderValue::from(120)));
+        assert_eq!(
+            (response.status(), &response.headers()[header::RETRY_AFTER]),
+            (StatusCode::TOO_MANY_REQUESTS, &HeaderValue::from(120))
+        );
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         let hidden = serde_json::to_string(&Problem::internal(&"password sesame")).unwrap();
         assert!(hidden.contains("internal") && !hidden.contains("sesame"), "{hidden}");

@@ -68,7 +68,8 @@ struct RunRequestJson {
     /// Names of guards to go on in spite of.
     #[schema(nullable = false)]
     r#override: Option<Vec<String>>,
-    /// Write this many changes first, read them back, and go on only if each holds what was written.
+    /// Write this many changes first, read them back, and go on only if each holds what was
+    /// written.
     #[serde(default, deserialize_with = "canary")]
     #[schema(value_type = Option<u64>, nullable = false, minimum = 1)]
     canary: Option<NonZeroU64>,
@@ -79,14 +80,18 @@ struct RunRequestJson {
 
 fn canary<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU64>, D::Error> {
     let Some(size) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
-    size.as_u64().and_then(NonZeroU64::new).map(Some).ok_or_else(|| D::Error::custom("it is a whole number of at least 1"))
+    size.as_u64()
+        .and_then(NonZeroU64::new)
+        .map(Some)
+        .ok_or_else(|| D::Error::custom("it is a whole number of at least 1"))
 }
 
 /// How long to wait.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct WaitQuery {
-    /// Seconds to wait for the end of the run before it is answered with 202: 0 to 300, 30 by default.
+    /// Seconds to wait for the end of the run before it is answered with 202: 0 to 300, 30 by
+    /// default.
     #[param(minimum = 0, maximum = 300)]
     wait: Option<u64>,
 }
@@ -132,7 +137,10 @@ async fn reverse_run(
     let key = idempotency_key(&headers)?;
     let wait = query.wait.unwrap_or(WAIT);
     if wait > MAX_WAIT {
-        return Err(Problem::bad("bad_query", format!("`wait` is a number of seconds from 0 to {MAX_WAIT}")));
+        return Err(Problem::bad(
+            "bad_query",
+            format!("`wait` is a number of seconds from 0 to {MAX_WAIT}"),
+        ));
     }
     let digest = Digest::of(json!([id, body]).to_string().as_bytes()).hex();
     let RunRequestJson { plan_id, r#override, canary, verify, .. } = confirmed(&body, &id)?;
@@ -157,10 +165,20 @@ async fn reverse_run(
 }
 
 /// Logs a confirmation that came to nothing for a reason of its own.
-async fn log_refused(app: &App, member: &Member, to: &DestinationRow, plan_id: Option<String>, problem: &Problem) -> Answer<()> {
+async fn log_refused(
+    app: &App,
+    member: &Member,
+    to: &DestinationRow,
+    plan_id: Option<String>,
+    problem: &Problem,
+) -> Answer<()> {
     let (status, code) = problem.what();
     let is_a_plan = plan_id.as_deref().is_none_or(|plan_id| plan_id.parse::<PlanId>().is_ok());
-    if !status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::FAILED_DEPENDENCY || !is_a_plan {
+    if !status.is_client_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::FAILED_DEPENDENCY
+        || !is_a_plan
+    {
         return Ok(());
     }
     let entry = AuditEntry {
@@ -173,13 +191,25 @@ async fn log_refused(app: &App, member: &Member, to: &DestinationRow, plan_id: O
 
 fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()));
-    let wrong = || Problem::bad("bad_idempotency_key", format!("Idempotency-Key is 1 to {MAX_KEY} visible ASCII characters"));
+    let key = value.to_str().ok().filter(|key| {
+        (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
+    });
+    let wrong = || {
+        Problem::bad(
+            "bad_idempotency_key",
+            format!("Idempotency-Key is 1 to {MAX_KEY} visible ASCII characters"),
+        )
+    };
     key.map(|key| Some(key.to_owned())).ok_or_else(wrong)
 }
 
 /// Waits for the end of a run, as long as was asked for.
-async fn answer(app: &Arc<App>, row: RunRow, live: Option<Arc<Live>>, wait: u64) -> Answer<Response> {
+async fn answer(
+    app: &Arc<App>,
+    row: RunRow,
+    live: Option<Arc<Live>>,
+    wait: u64,
+) -> Answer<Response> {
     if let Some(live) = live {
         let mut ending = app.ending.subscribe();
         tokio::select! {
@@ -193,7 +223,9 @@ async fn answer(app: &Arc<App>, row: RunRow, live: Option<Arc<Live>>, wait: u64)
     let run = RunJson::of(app, &row);
     if row.status.is_under_way() {
         let location = format!("/runs/{}", row.run_id);
-        return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(run)).into_response());
+        return Ok(
+            (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(run)).into_response()
+        );
     }
     let errors = app.store.problems(&row.org_id, &row.run_id, ERRORS as i64).await?;
     let errors_truncated = run.problems() > errors.len() as u64;
@@ -205,7 +237,9 @@ impl From<NotBegun> for Problem {
         let text = error.to_string();
         match error {
             NotBegun::Conflict { code, .. } => Problem::conflict(code, text),
-            NotBegun::KeyReused(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", text),
+            NotBegun::KeyReused(_) => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", text)
+            }
             NotBegun::UnknownPlan(id) => Problem::missing("plan", &id),
             NotBegun::UnknownGuard(_) => Problem::invalid("unknown_guard", "/override", text),
             NotBegun::Guarded { plan, guards, .. } => Problem::guarded(&plan, guards, text),
@@ -225,7 +259,11 @@ impl From<NotBegun> for Problem {
     responses((status = 409, description = "Always: a reverse destination is run by `reverse-run`", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("operator")))
 )]
-async fn forward(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<()> {
+async fn forward(
+    Operator(member): Operator,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Answer<()> {
     let to = destinations::found(&app, &member.org_id, &id).await?;
     let detail = format!(
         "`{}` is a reverse destination: it has no forward run. Write golden records back with POST /destinations/{id}/reverse-run",
@@ -243,11 +281,18 @@ async fn forward(Operator(member): Operator, State(app): State<Arc<App>>, PathId
     ),
     extensions(("x-role" = json!("operator")))
 )]
-async fn cancel(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<(StatusCode, Json<RunJson>)> {
+async fn cancel(
+    Operator(member): Operator,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Answer<(StatusCode, Json<RunJson>)> {
     whatever_the_client_does(async move {
         let row = run(&app, &member, &id).await?;
         if !row.status.is_under_way() {
-            return Err(Problem::conflict("run_ended", format!("run {id} has ended: it {}", row.status)));
+            return Err(Problem::conflict(
+                "run_ended",
+                format!("run {id} has ended: it {}", row.status),
+            ));
         }
         Jobs::cancel(&app, &row, &member.who()).await?;
         let row = run(&app, &member, &id).await?;
@@ -257,7 +302,9 @@ async fn cancel(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
 }
 
 /// In a task of its own: a client that goes away in the middle leaves nothing half done.
-async fn whatever_the_client_does<T: Send + 'static>(work: impl Future<Output = Answer<T>> + Send + 'static) -> Answer<T> {
+async fn whatever_the_client_does<T: Send + 'static>(
+    work: impl Future<Output = Answer<T>> + Send + 'static,
+) -> Answer<T> {
     tokio::spawn(work.in_current_span()).await.map_err(|error| Problem::internal(&error))?
 }
 
@@ -271,7 +318,11 @@ async fn whatever_the_client_does<T: Send + 'static>(work: impl Future<Output = 
     ),
     extensions(("x-role" = json!("operator")))
 )]
-async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<(StatusCode, Json<RunJson>)> {
+async fn resume(
+    Operator(member): Operator,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Answer<(StatusCode, Json<RunJson>)> {
     whatever_the_client_does(async move {
         let row = run(&app, &member, &id).await?;
         let row = beginning::resume(&app, &member, &row).await?;
@@ -291,12 +342,21 @@ async fn resume(Operator(member): Operator, State(app): State<Arc<App>>, PathId(
     ),
     extensions(("x-role" = json!("operator")))
 )]
-async fn undo(Operator(member): Operator, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Json<PlanJson>> {
+async fn undo(
+    Operator(member): Operator,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Answer<Json<PlanJson>> {
     let row = run(&app, &member, &id).await?;
     if row.status.is_under_way() {
-        return Err(Problem::conflict("not_undoable", format!("run {id} is running; wait for its end, or cancel it")));
+        return Err(Problem::conflict(
+            "not_undoable",
+            format!("run {id} is running; wait for its end, or cancel it"),
+        ));
     }
     let to = app.store.destination(&member.org_id, &row.destination_id).await?;
-    let to = to.ok_or_else(|| Problem::conflict("not_undoable", format!("the destination of run {id} is gone")))?;
+    let to = to.ok_or_else(|| {
+        Problem::conflict("not_undoable", format!("the destination of run {id} is gone"))
+    })?;
     Ok(Json(planning::undo(&app, &member, &row, &to).await?))
 }

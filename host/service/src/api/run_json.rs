@@ -22,7 +22,8 @@ pub(super) const ERRORS: usize = 1_000;
 pub(super) enum RunStatus {
     /// Confirmed, and waiting for its turn.
     Queued,
-    /// A limit of the CRM is used up that waiting a little does not cure. It goes on by itself at `due_at`.
+    /// A limit of the CRM is used up that waiting a little does not cure. It goes on by itself at
+    /// `due_at`.
     Waiting,
     /// Under way.
     Running,
@@ -54,7 +55,8 @@ pub(super) struct RunJson {
     /// Guards that were overridden.
     #[serde(rename = "override")]
     overridden: Vec<String>,
-    /// Whether it can be undone: it was planned with the previous values, has ended, and has written something.
+    /// Whether it can be undone: it was planned with the previous values, has ended, and has
+    /// written something.
     can_undo: bool,
     /// Who confirmed it.
     started_by: String,
@@ -80,8 +82,9 @@ impl RunJson {
         let result = row.result.as_ref().map(|result| &result.0);
         let under_way = row.status.is_under_way();
         let now = live.and_then(Live::now);
-        // What an attempt before this one came to stands until this one has begun; from then on the journal has the word. Nobody has looked
-        // into it yet if a service has just taken up what another one has left.
+        // What an attempt before this one came to stands until this one has begun; from then on the
+        // journal has the word. Nobody has looked into it yet if a service has just taken up what
+        // another one has left.
         let counts = match (now.as_ref().and_then(|now| now.counts), result) {
             (Some(counts), _) => Some(counts),
             _ if row.begun && matches!(row.status, Status::Running | Status::Interrupted) => None,
@@ -89,7 +92,9 @@ impl RunJson {
             (None, None) => Some(Counts::default()),
         };
         // A run that waits says what it waits for.
-        let ended = result.filter(|_| !under_way || (row.status == Status::Waiting && now.is_none())).cloned();
+        let ended = result
+            .filter(|_| !under_way || (row.status == Status::Waiting && now.is_none()))
+            .cloned();
         let mut run = options.summary(row).with_counts(counts);
         if let Some(now) = &now {
             (run.requests, run.refused_requests) = (Some(now.requests), Some(now.refused));
@@ -124,17 +129,26 @@ impl RunJson {
 
     /// Records that were not updated.
     pub(super) fn problems(&self) -> u64 {
-        [self.run.counts.failed, self.run.counts.drifted, self.run.counts.unknown].into_iter().flatten().sum()
+        [self.run.counts.failed, self.run.counts.drifted, self.run.counts.unknown]
+            .into_iter()
+            .flatten()
+            .sum()
     }
 }
 
 fn status(row: &RunRow, live: Option<&Live>, now: Option<&Now>) -> RunStatus {
     match row.status {
-        Status::Queued | Status::Waiting | Status::Running | Status::Interrupted if live.is_some_and(Live::is_cancelled) => {
+        Status::Queued | Status::Waiting | Status::Running | Status::Interrupted
+            if live.is_some_and(Live::is_cancelled) =>
+        {
             RunStatus::Cancelling
         }
         // It has begun, and the row says so in a moment.
-        Status::Queued | Status::Waiting | Status::Interrupted if now.is_some_and(|now| now.running) => RunStatus::Running,
+        Status::Queued | Status::Waiting | Status::Interrupted
+            if now.is_some_and(|now| now.running) =>
+        {
+            RunStatus::Running
+        }
         Status::Queued => RunStatus::Queued,
         Status::Waiting => RunStatus::Waiting,
         Status::Running => RunStatus::Running,

@@ -81,13 +81,19 @@ struct RunsQuery {
     responses((status = 200, description = "A page of runs", body = List<RunJson>)),
     extensions(("x-role" = json!("viewer")))
 )]
-async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query): Query<RunsQuery>) -> Answer<Json<List<RunJson>>> {
+async fn list(
+    Viewer(member): Viewer,
+    State(app): State<Arc<App>>,
+    Query(query): Query<RunsQuery>,
+) -> Answer<Json<List<RunJson>>> {
     let limit = limit(query.limit)?;
-    let before = query.after.map(|cursor| cursor.parse::<i64>().map_err(|_| bad_cursor())).transpose()?;
+    let before =
+        query.after.map(|cursor| cursor.parse::<i64>().map_err(|_| bad_cursor())).transpose()?;
     if query.destination_id.as_deref().is_some_and(|id| !is_id(id)) {
         return Ok(Json(List { items: Vec::new(), next: None }));
     }
-    let filter = RunFilter { destination_id: query.destination_id.as_deref(), status: query.status, before };
+    let filter =
+        RunFilter { destination_id: query.destination_id.as_deref(), status: query.status, before };
     let rows = app.store.runs(&member.org_id, filter, limit as i64 + 1).await?;
     Ok(Json(List::page(rows, limit, |row| row.number.to_string(), |row| RunJson::of(&app, &row))))
 }
@@ -98,7 +104,11 @@ async fn list(Viewer(member): Viewer, State(app): State<Arc<App>>, Query(query):
     responses((status = 200, description = "The run", body = RunJson)),
     extensions(("x-role" = json!("viewer")))
 )]
-async fn one(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Json<RunJson>> {
+async fn one(
+    Viewer(member): Viewer,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Answer<Json<RunJson>> {
     let row = run(&app, &member, &id).await?;
     Ok(Json(RunJson::of(&app, &row)))
 }
@@ -116,7 +126,12 @@ impl Files {
         let internal = |error: String| Problem::internal(&error);
         let folder = app.folder(&row.org_id);
         let plan_id = row.plan_id.parse().map_err(internal)?;
-        Ok(Files { plans: folder.plans(), plan_id, run_id: row.run_id.parse().map_err(internal)?, folder })
+        Ok(Files {
+            plans: folder.plans(),
+            plan_id,
+            run_id: row.run_id.parse().map_err(internal)?,
+            folder,
+        })
     }
 
     /// The journal, if the run has begun.
@@ -139,7 +154,8 @@ struct OutcomesQuery {
     outcome: Option<Outcome>,
     /// `next` of the page before.
     after: Option<String>,
-    /// Entries of a page: 1 to 500, 100 by default. With a filter a page may be shorter, or empty, and still have a `next`.
+    /// Entries of a page: 1 to 500, 100 by default. With a filter a page may be shorter, or empty,
+    /// and still have a `next`.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
@@ -161,8 +177,16 @@ async fn outcomes(
 ) -> Answer<Json<List<ChangeOutcome>>> {
     let (limit, cursor) = (limit(query.limit)?, cursor(query.after)?);
     let files = Files::of(&app, &run(&app, &member, &id).await?)?;
-    let page =
-        blocking(move || journal::outcomes_page(&files.plans, &files.plan_id, files.journal().as_deref(), query.outcome, cursor, limit));
+    let page = blocking(move || {
+        journal::outcomes_page(
+            &files.plans,
+            &files.plan_id,
+            files.journal().as_deref(),
+            query.outcome,
+            cursor,
+            limit,
+        )
+    });
     let page = page.await?.map_err(|error| match error {
         OutcomesError::Plan(error) => plan_error(error),
         error => Problem::internal(&error),
@@ -170,7 +194,8 @@ async fn outcomes(
     Ok(Json(shown_page(page)))
 }
 
-/// The golden records that were not written, each with its reason, as CSV: to be mended and handed in again.
+/// The golden records that were not written, each with its reason, as CSV: to be mended and handed
+/// in again.
 #[utoipa::path(
     get, path = "/runs/{run_id}/rejects.csv", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
@@ -180,9 +205,17 @@ async fn outcomes(
     ),
     extensions(("x-role" = json!("viewer")))
 )]
-async fn rejects_csv(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Response> {
+async fn rejects_csv(
+    Viewer(member): Viewer,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Answer<Response> {
     let files = Files::of(&app, &run(&app, &member, &id).await?)?;
-    let turn = app.jobs.rejecting(&member.org_id).await.map_err(|error| Problem::too_many(error.to_string(), 5))?;
+    let turn = app
+        .jobs
+        .rejecting(&member.org_id)
+        .await
+        .map_err(|error| Problem::too_many(error.to_string(), 5))?;
     let written = blocking(move || {
         let plan = Plan::load(&files.plans, &files.plan_id).map_err(RejectsError::Plan)?;
         rejects::csv_file(&files.plans, &plan, files.journal().as_deref())
@@ -194,29 +227,31 @@ async fn rejects_csv(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId
     let mut response = Response::new(streamed(file, turn));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
-    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{id}-rejects.csv\"")) {
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{id}-rejects.csv\""))
+    {
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
     Ok(response)
 }
 
-/// A file as a body. A piece is read when the one before was sent, so that a slow client holds no thread, and for as long as a download
-/// may take.
+/// A file as a body. A piece is read when the one before was sent, so that a slow client holds no
+/// thread, and for as long as a download may take.
 fn streamed(file: File, turn: Turn) -> Body {
     let until = Instant::now() + DOWNLOAD;
-    let pieces = futures_util::stream::try_unfold((file, turn), move |(mut file, turn)| async move {
-        if Instant::now() > until {
-            return Err(io::Error::from(io::ErrorKind::TimedOut));
-        }
-        let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; PIECE];
-            let length = file.read(&mut piece)?;
-            piece.truncate(length);
-            Ok::<_, io::Error>((file, piece))
+    let pieces =
+        futures_util::stream::try_unfold((file, turn), move |(mut file, turn)| async move {
+            if Instant::now() > until {
+                return Err(io::Error::from(io::ErrorKind::TimedOut));
+            }
+            let read = tokio::task::spawn_blocking(move || {
+                let mut piece = vec![0; PIECE];
+                let length = file.read(&mut piece)?;
+                piece.truncate(length);
+                Ok::<_, io::Error>((file, piece))
+            });
+            let (file, piece) = read.await.map_err(io::Error::other)??;
+            Ok(if piece.is_empty() { None } else { Some((Bytes::from(piece), (file, turn))) })
         });
-        let (file, piece) = read.await.map_err(io::Error::other)??;
-        Ok(if piece.is_empty() { None } else { Some((Bytes::from(piece), (file, turn))) })
-    });
     Body::from_stream(pieces)
 }
 
@@ -258,17 +293,27 @@ async fn requests(
     Query(query): Query<RequestsQuery>,
 ) -> Answer<Json<Requests>> {
     let limit = limit(query.limit)?;
-    let after = query.after.map(|cursor| cursor.parse::<u64>().map_err(|_| bad_cursor())).transpose()?;
+    let after =
+        query.after.map(|cursor| cursor.parse::<u64>().map_err(|_| bad_cursor())).transpose()?;
     let row = run(&app, &member, &id).await?;
     let files = Files::of(&app, &row)?;
-    let page = blocking(move || request_log::page(&files.folder.requests(), &files.run_id, after, limit)).await?;
+    let page =
+        blocking(move || request_log::page(&files.folder.requests(), &files.run_id, after, limit))
+            .await?;
     let page = match page {
         Ok(Some(page)) => page,
-        Ok(None) => return kept_or_gone(&row).map(|()| Json(Requests { items: Vec::new(), next: None, dropped: 0 })),
+        Ok(None) => {
+            return kept_or_gone(&row)
+                .map(|()| Json(Requests { items: Vec::new(), next: None, dropped: 0 }));
+        }
         Err(ReadError::Cursor) => return Err(bad_cursor()),
         Err(ReadError::Io(error)) => return Err(Problem::internal(&error)),
     };
-    Ok(Json(Requests { items: page.items, next: page.next.map(|next| next.to_string()), dropped: page.dropped }))
+    Ok(Json(Requests {
+        items: page.items,
+        next: page.next.map(|next| next.to_string()),
+        dropped: page.dropped,
+    }))
 }
 
 /// A run without a log has sent nothing, or its log is gone by now.
@@ -277,7 +322,11 @@ fn kept_or_gone(row: &RunRow) -> Answer<()> {
     if row.ended_at.is_none_or(|at| now_ms().saturating_sub(at) <= kept) {
         return Ok(());
     }
-    let detail = format!("the requests of run {} were kept for {} days", row.run_id, KEPT.as_secs() / (24 * 3600));
+    let detail = format!(
+        "the requests of run {} were kept for {} days",
+        row.run_id,
+        KEPT.as_secs() / (24 * 3600)
+    );
     Err(Problem::new(StatusCode::GONE, "gone", detail))
 }
 
@@ -301,20 +350,33 @@ struct RateOverTime {
     ),
     extensions(("x-role" = json!("viewer")))
 )]
-async fn rate(Viewer(member): Viewer, State(app): State<Arc<App>>, PathId(id): PathId) -> Answer<Json<RateOverTime>> {
+async fn rate(
+    Viewer(member): Viewer,
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Answer<Json<RateOverTime>> {
     let row = run(&app, &member, &id).await?;
     let files = Files::of(&app, &row)?;
-    let found = blocking(move || request_log::rate(&files.folder.requests(), &files.run_id)).await?;
+    let found =
+        blocking(move || request_log::rate(&files.folder.requests(), &files.run_id)).await?;
     let limit_per_second = limit_per_second(&app, &row).await?;
     match found.map_err(|error| Problem::internal(&error))? {
-        Some(rate) => Ok(Json(RateOverTime { seconds: rate.seconds, bucket_seconds: rate.bucket_seconds, limit_per_second })),
-        None => kept_or_gone(&row).map(|()| Json(RateOverTime { seconds: Vec::new(), bucket_seconds: 1, limit_per_second })),
+        Some(rate) => Ok(Json(RateOverTime {
+            seconds: rate.seconds,
+            bucket_seconds: rate.bucket_seconds,
+            limit_per_second,
+        })),
+        None => kept_or_gone(&row).map(|()| {
+            Json(RateOverTime { seconds: Vec::new(), bucket_seconds: 1, limit_per_second })
+        }),
     }
 }
 
 /// The limit of the source that a run's destination uses now.
 async fn limit_per_second(app: &App, row: &RunRow) -> Answer<Option<f64>> {
-    let Some(to) = app.store.destination(&row.org_id, &row.destination_id).await? else { return Ok(None) };
+    let Some(to) = app.store.destination(&row.org_id, &row.destination_id).await? else {
+        return Ok(None);
+    };
     let Some(source) = app.store.source(&row.org_id, &to.source_id).await? else { return Ok(None) };
     let link = app.link(&row.org_id, &source).await;
     Ok(link.ok().and_then(|link| per_second(&link.pacer.pace())))

@@ -114,8 +114,9 @@ async fn open(
     let (key_id, by) = match (body.api_key, body.login_code) {
         (Some(Secret(api_key)), None) => {
             // PostgreSQL's text has no zero characters.
-            let api_key =
-                Some(api_key.expose_secret().trim()).filter(|key| key.bytes().all(|b| b.is_ascii_graphic())).ok_or_else(no_key)?;
+            let api_key = Some(api_key.expose_secret().trim())
+                .filter(|key| key.bytes().all(|b| b.is_ascii_graphic()))
+                .ok_or_else(no_key)?;
             let Some(member) = app.store.member_by_key(api_key).await? else {
                 app.store.key_refused(api_key, from);
                 return Err(no_key());
@@ -126,12 +127,24 @@ async fn open(
             Some(key_id) => (key_id, "login_code"),
             None => {
                 app.store.key_refused("", from);
-                return Err(refused("this link was used already, or is too old; sign in with an API key, or start the service again"));
+                return Err(refused(
+                    "this link was used already, or is too old; sign in with an API key, or start the service again",
+                ));
             }
         },
-        (None, None) => return Err(Problem::invalid("missing_key", "/api_key", "Required: `api_key` or `login_code`")),
+        (None, None) => {
+            return Err(Problem::invalid(
+                "missing_key",
+                "/api_key",
+                "Required: `api_key` or `login_code`",
+            ));
+        }
         (Some(_), Some(_)) => {
-            return Err(Problem::invalid("invalid", "/login_code", "`api_key` and `login_code` exclude each other; send one of them"));
+            return Err(Problem::invalid(
+                "invalid",
+                "/login_code",
+                "`api_key` and `login_code` exclude each other; send one of them",
+            ));
         }
     };
     // The key of a code may have been revoked since.
@@ -143,7 +156,11 @@ async fn open(
 #[utoipa::path(delete, path = "/session", tag = "session",
     responses((status = 204, description = "The cookie opens nothing any more")),
     extensions(("x-role" = json!("viewer"))))]
-async fn close(State(app): State<Arc<App>>, Viewer(_member): Viewer, headers: HeaderMap) -> Answer<Response> {
+async fn close(
+    State(app): State<Arc<App>>,
+    Viewer(_member): Viewer,
+    headers: HeaderMap,
+) -> Answer<Response> {
     if let Some(session) = session(&headers) {
         app.store.close_session(session).await?;
     }
@@ -152,9 +169,12 @@ async fn close(State(app): State<Arc<App>>, Viewer(_member): Viewer, headers: He
 
 /// Sets the cookie, for so long. Its page came by https if the proxy says so.
 fn answer(headers: &HeaderMap, session: &str, seconds: u32) -> Answer<Response> {
-    let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    let https = headers
+        .get("x-forwarded-proto")
+        .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
     let secure = if https { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
+    let cookie =
+        format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
     let mut cookie = HeaderValue::try_from(cookie).map_err(|error| Problem::internal(&error))?;
     cookie.set_sensitive(true);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
@@ -166,7 +186,8 @@ fn answer(headers: &HeaderMap, session: &str, seconds: u32) -> Answer<Response> 
     extensions(("x-role" = json!("viewer"))))]
 async fn me(State(app): State<Arc<App>>, Viewer(member): Viewer) -> Answer<Json<MeJson>> {
     let usage = app.store.usage(&member.org_id).await?;
-    let used_bytes = app.storage.used(&member.org_id).await.map_err(|error| Problem::internal(&error))?;
+    let used_bytes =
+        app.storage.used(&member.org_id).await.map_err(|error| Problem::internal(&error))?;
     let Member { org_id, org_name, solo, user_id, user_name, role, .. } = member;
     Ok(Json(MeJson {
         user: UserJson { id: user_id, name: user_name },
@@ -190,10 +211,19 @@ mod tests {
     #[test]
     fn a_cookie_is_for_https_where_the_page_came_by_it() {
         let cookie = |proto: &'static str| {
-            let headers = HeaderMap::from_iter([(header::HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(proto))]);
-            answer(&headers, "sesame", 60).ok().unwrap().headers()[header::SET_COOKIE].to_str().unwrap().to_owned()
+            let headers = HeaderMap::from_iter([(
+                header::HeaderName::from_static("x-forwarded-proto"),
+                HeaderValue::from_static(proto),
+            )]);
+            answer(&headers, "sesame", 60).ok().unwrap().headers()[header::SET_COOKIE]
+                .to_str()
+                .unwrap()
+                .to_owned()
         };
-        assert_eq!(cookie("http"), "reverse_sync_session=sesame; HttpOnly; SameSite=Strict; Path=/; Max-Age=60");
+        assert_eq!(
+            cookie("http"),
+            "reverse_sync_session=sesame; HttpOnly; SameSite=Strict; Path=/; Max-Age=60"
+        );
         assert_eq!(cookie("https"), format!("{}; Secure", cookie("http")));
     }
 }

@@ -1,4 +1,5 @@
-//! Checking a source: what its credential may do, and which account it opens. The first account that is found is the source's from then on.
+//! Checking a source: what its credential may do, and which account it opens. The first account
+//! that is found is the source's from then on.
 
 use super::{
     auth::Operator,
@@ -44,8 +45,9 @@ pub(super) struct CheckOptionsJson {
     destination_type: Option<String>,
 }
 
-/// Checks whether a source's credential will do, as far as that can be told without writing anything, and finds out which account it opens. A
-/// source that is for no account yet is for this one from now on.
+/// Checks whether a source's credential will do, as far as that can be told without writing
+/// anything, and finds out which account it opens. A source that is for no account yet is for this
+/// one from now on.
 #[utoipa::path(post, path = "/sources/{source_id}/check", tag = "sources", params(("source_id" = String, Path, description = "The source")),
     request_body = CheckOptionsJson,
     responses(
@@ -68,8 +70,18 @@ async fn check_one(
         config_json.insert("object".to_owned(), json!(name));
     }
     let link = app.link(&member.org_id, &row).await.map_err(sources::unusable)?;
-    let _turn = app.jobs.checking(&member.org_id).await.map_err(|error| Problem::too_many(error.to_string(), 5))?;
-    let checking = Checking { destination_type: &served.name, config_json, grant: &app.grant, link, patience: PATIENCE };
+    let _turn = app
+        .jobs
+        .checking(&member.org_id)
+        .await
+        .map_err(|error| Problem::too_many(error.to_string(), 5))?;
+    let checking = Checking {
+        destination_type: &served.name,
+        config_json,
+        grant: &app.grant,
+        link,
+        patience: PATIENCE,
+    };
     match check::check(&app.component, checking).await {
         Ok(found) => {
             if let Some(account) = &found.account {
@@ -77,12 +89,15 @@ async fn check_one(
             }
             Ok(Json(found))
         }
-        Err(error) if error.is_config() => Err(Problem::invalid("invalid", "/object", error.to_string())),
+        Err(error) if error.is_config() => {
+            Err(Problem::invalid("invalid", "/object", error.to_string()))
+        }
         Err(error) => Err(Problem::internal(&error)),
     }
 }
 
-/// Keeps the account that was found, unless the source has one, or is not what was checked any more.
+/// Keeps the account that was found, unless the source has one, or is not what was checked any
+/// more.
 async fn learn(app: &App, member: &Member, checked: &SourceRow, account: &Account) -> Answer<()> {
     let source_id = &checked.source_id;
     let hold = app.holds.of(source_id);
@@ -92,19 +107,29 @@ async fn learn(app: &App, member: &Member, checked: &SourceRow, account: &Accoun
         return Ok(());
     }
     let settings = SourceSettings { account: Some(account.clone()), ..row.settings };
-    app.store.learn_account(&member.org_id, source_id, row.version, &settings, &member.who()).await?;
+    app.store
+        .learn_account(&member.org_id, source_id, row.version, &settings, &member.who())
+        .await?;
     Ok(())
 }
 
 /// The destination type to check a source for.
 fn served<'a>(app: &'a App, row: &SourceRow, name: Option<&str>) -> Answer<&'a DestinationType> {
     let Some(name) = name else {
-        return app.served(&row.provider).ok_or_else(|| sources::unusable(LinkError::Provider(row.provider.clone())));
+        return app
+            .served(&row.provider)
+            .ok_or_else(|| sources::unusable(LinkError::Provider(row.provider.clone())));
     };
-    let mut fitting = app.component.descriptor().destinations.iter().filter(|served| served.provider == row.provider);
+    let mut fitting = app
+        .component
+        .descriptor()
+        .destinations
+        .iter()
+        .filter(|served| served.provider == row.provider);
     let names = listed(fitting.clone().map(|served| &served.name));
     fitting.find(|served| served.name == name).ok_or_else(|| {
-        let detail = format!("`destination_type` of a {} source has to be one of {names}", row.provider);
+        let detail =
+            format!("`destination_type` of a {} source has to be one of {names}", row.provider);
         Problem::invalid("invalid", "/destination_type", detail)
     })
 }

@@ -53,7 +53,8 @@ pub(super) struct SourceJson {
     limit: Option<SourceLimit>,
     /// Additional certificate authorities in PEM form, or null.
     ca_pem: Option<String>,
-    /// The account that its credential has to open, in the CRM's own name; null until somebody says so, or a check finds it out.
+    /// The account that its credential has to open, in the CRM's own name; null until somebody says
+    /// so, or a check finds it out.
     account: Option<String>,
     /// What may be said about its credential.
     credential: CredentialJson,
@@ -97,15 +98,18 @@ pub(super) struct NewSourceJson {
     limit: Option<Object<SourceLimit>>,
     /// Additional certificate authorities in PEM form.
     ca_pem: Option<String>,
-    /// The account that the credential has to open, in the CRM's own name, such as HubSpot's number or Salesforce's org id: with another one nothing is
-    /// planned or written. If it is not named, the first check finds it out.
+    /// The account that the credential has to open, in the CRM's own name, such as HubSpot's number
+    /// or Salesforce's org id: with another one nothing is planned or written. If it is not named,
+    /// the first check finds it out.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     account: Option<Parsed<Account>>,
-    /// The credential, such as `{"access_token": "…"}` or `{"oauth": {…}}`. It is sealed, and nothing shows it again.
+    /// The credential, such as `{"access_token": "…"}` or `{"oauth": {…}}`. It is sealed, and
+    /// nothing shows it again.
     credential: CredentialDocument,
 }
 
-/// Changes of a source: the keys that are there are replaced, and null takes a key away that need not be there.
+/// Changes of a source: the keys that are there are replaced, and null takes a key away that need
+/// not be there.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SourceChanges)]
@@ -118,7 +122,8 @@ pub(super) struct SourceChangesJson {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = String, required = false)]
     provider: Option<String>,
-    /// The CRM's base URL. The credential has to come along: the stored one is for the CRM where it was.
+    /// The CRM's base URL. The credential has to come along: the stored one is for the CRM where it
+    /// was.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     base_url: Option<Option<String>>,
@@ -134,7 +139,8 @@ pub(super) struct SourceChangesJson {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     ca_pem: Option<Option<String>>,
-    /// The account that the credential has to open; null takes it away, and so does another `base_url`. Another credential leaves it as it is.
+    /// The account that the credential has to open; null takes it away, and so does another
+    /// `base_url`. Another credential leaves it as it is.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     account: Option<Option<Parsed<Account>>>,
@@ -151,7 +157,12 @@ fn shown(row: SourceRow) -> Answer<SourceJson> {
         kind: String,
         grant: Option<String>,
     }
-    let bad = |error: serde_json::Error| Problem::internal(&format!("the source {} is stored in an unknown form: {error}", row.source_id));
+    let bad = |error: serde_json::Error| {
+        Problem::internal(&format!(
+            "the source {} is stored in an unknown form: {error}",
+            row.source_id
+        ))
+    };
     let settings = row.settings;
     let Summary { kind, grant } = serde_json::from_str(&row.credential_summary).map_err(bad)?;
     Ok(SourceJson {
@@ -179,17 +190,33 @@ fn trimmed(url: Option<String>) -> Option<String> {
 }
 
 /// Whether a source can be reached so. No request leaves.
-async fn reachable(app: &App, org_id: &str, provider: &str, settings: &SourceSettings) -> Answer<BaseUrl> {
+async fn reachable(
+    app: &App,
+    org_id: &str,
+    provider: &str,
+    settings: &SourceSettings,
+) -> Answer<BaseUrl> {
     let wrong = |key: &str, code, detail: String| Problem::invalid(code, format!("/{key}"), detail);
     // What does not even look like a URL may be a secret that was pasted into the wrong place.
     if settings.base_url.as_deref().is_some_and(|url| !url.contains("://")) {
-        return Err(wrong("base_url", "invalid", "`base_url` is no URL that begins with https://".to_owned()));
+        return Err(wrong(
+            "base_url",
+            "invalid",
+            "`base_url` is no URL that begins with https://".to_owned(),
+        ));
     }
     let code = if settings.base_url.is_none() { "missing_key" } else { "invalid" };
-    let base_url = app.base_url(org_id, provider, settings).await.map_err(|error| wrong("base_url", code, error.to_string()))?;
+    let base_url = app
+        .base_url(org_id, provider, settings)
+        .await
+        .map_err(|error| wrong("base_url", code, error.to_string()))?;
     if let Some(pem) = &settings.ca_pem {
         if pem.contains("PRIVATE KEY") {
-            return Err(wrong("ca_pem", "invalid", "`ca_pem` has a private key in it; it takes certificates alone".to_owned()));
+            return Err(wrong(
+                "ca_pem",
+                "invalid",
+                "`ca_pem` has a private key in it; it takes certificates alone".to_owned(),
+            ));
         }
         Transport::trusting(&base_url, Some(pem.as_bytes()), TransportLimits::default())
             .map_err(|error| wrong("ca_pem", "invalid", error.to_string()))?;
@@ -211,16 +238,26 @@ fn seal(
     base_url: &BaseUrl,
     ca_pem: Option<&str>,
 ) -> Answer<SealedCredential> {
-    document.check(&Around { provider, base_url, ca_pem }).map_err(|error| wrong(&error.to_string(), "/credential"))?;
-    let summary = serde_json::to_string(&document.summary()).map_err(|error| Problem::internal(&error))?;
-    Ok(SealedCredential { sealed: document.seal(&app.keyring.current(), context).to_string(), summary })
+    document
+        .check(&Around { provider, base_url, ca_pem })
+        .map_err(|error| wrong(&error.to_string(), "/credential"))?;
+    let summary =
+        serde_json::to_string(&document.summary()).map_err(|error| Problem::internal(&error))?;
+    Ok(SealedCredential {
+        sealed: document.seal(&app.keyring.current(), context).to_string(),
+        summary,
+    })
 }
 
 /// The sources of the org.
 #[utoipa::path(get, path = "/sources", tag = "sources", params(Paging),
     responses((status = 200, description = "A page of them, in the order of their ids", body = List<SourceJson>)),
     extensions(("x-role" = json!("viewer"))))]
-async fn list(State(app): State<Arc<App>>, Viewer(member): Viewer, Query(paging): Query<Paging>) -> Answer<Json<List<SourceJson>>> {
+async fn list(
+    State(app): State<Arc<App>>,
+    Viewer(member): Viewer,
+    Query(paging): Query<Paging>,
+) -> Answer<Json<List<SourceJson>>> {
     let limit = paging.limit()?;
     let rows = app.store.sources(&member.org_id, paging.after()?, limit as i64 + 1).await?;
     let List { items, next } = List::page(rows, limit, |row| row.source_id.clone(), shown);
@@ -238,11 +275,24 @@ async fn create(
     Admin(member): Admin,
     JsonBody(source): JsonBody<NewSourceJson>,
 ) -> Answer<(StatusCode, Json<SourceJson>)> {
-    let NewSourceJson { name: Name(name), provider, base_url, allow_private_network, limit, ca_pem, account, credential: document } =
-        source;
+    let NewSourceJson {
+        name: Name(name),
+        provider,
+        base_url,
+        allow_private_network,
+        limit,
+        ca_pem,
+        account,
+        credential: document,
+    } = source;
     if app.served(&provider).is_none() {
-        let providers = listed(app.component.descriptor().destinations.iter().map(|served| &served.provider));
-        return Err(Problem::invalid("invalid", "/provider", format!("`provider` has to be one of {providers}")));
+        let providers =
+            listed(app.component.descriptor().destinations.iter().map(|served| &served.provider));
+        return Err(Problem::invalid(
+            "invalid",
+            "/provider",
+            format!("`provider` has to be one of {providers}"),
+        ));
     }
     let settings = SourceSettings {
         base_url: trimmed(base_url),
@@ -255,7 +305,8 @@ async fn create(
 
     let source_id = Store::new_source_id();
     let context = links::context(&member.org_id, &source_id);
-    let credential = seal(&app, &context, &document, &provider, &base_url, settings.ca_pem.as_deref())?;
+    let credential =
+        seal(&app, &context, &document, &provider, &base_url, settings.ca_pem.as_deref())?;
     let new = NewSource {
         name: &name,
         provider: &provider,
@@ -271,7 +322,11 @@ async fn create(
 #[utoipa::path(get, path = "/sources/{source_id}", tag = "sources", params(("source_id" = String, Path, description = "The source")),
     responses((status = 200, description = "The source", body = SourceJson)),
     extensions(("x-role" = json!("viewer"))))]
-async fn show(State(app): State<Arc<App>>, Viewer(member): Viewer, PathId(source_id): PathId) -> Answer<Json<SourceJson>> {
+async fn show(
+    State(app): State<Arc<App>>,
+    Viewer(member): Viewer,
+    PathId(source_id): PathId,
+) -> Answer<Json<SourceJson>> {
     Ok(Json(shown(found(&app, &member.org_id, &source_id).await?)?))
 }
 
@@ -302,21 +357,33 @@ async fn change(
 
     let name = changes.name.map_or_else(|| row.name.clone(), |Name(name)| name);
     if changes.provider.is_some_and(|provider| provider != row.provider) {
-        let detail = format!("`provider` stays `{}`: a source stays with its CRM. Make a new source", row.provider);
+        let detail = format!(
+            "`provider` stays `{}`: a source stays with its CRM. Make a new source",
+            row.provider
+        );
         return Err(Problem::invalid("invalid", "/provider", detail));
     }
     let before = &row.settings;
     let named = changes.account.is_some();
     let mut settings = SourceSettings {
         base_url: changes.base_url.map_or_else(|| before.base_url.clone(), trimmed),
-        allow_private_network: changes.allow_private_network.map_or(before.allow_private_network, Option::unwrap_or_default),
+        allow_private_network: changes
+            .allow_private_network
+            .map_or(before.allow_private_network, Option::unwrap_or_default),
         limit: changes.limit.map_or(before.limit, |limit| limit.map(|Object(limit)| limit)),
         ca_pem: changes.ca_pem.unwrap_or_else(|| before.ca_pem.clone()),
-        account: changes.account.map_or_else(|| before.account.clone(), |account| account.map(|Parsed(account)| account)),
+        account: changes.account.map_or_else(
+            || before.account.clone(),
+            |account| account.map(|Parsed(account)| account),
+        ),
     };
     let document = changes.credential;
     let base_url = reachable(&app, &member.org_id, &row.provider, &settings).await?;
-    let moved = app.base_url(&member.org_id, &row.provider, &row.settings).await.ok().is_none_or(|before| before != base_url);
+    let moved = app
+        .base_url(&member.org_id, &row.provider, &row.settings)
+        .await
+        .ok()
+        .is_none_or(|before| before != base_url);
     if moved && document.is_none() {
         let detail = "Required: `credential`. With a new `base_url` it has to come along: the stored one is for the CRM where it was";
         return Err(Problem::invalid("missing_key", "/credential", detail));
@@ -326,18 +393,37 @@ async fn change(
     }
     let context = links::context(&member.org_id, &source_id);
     let sealed = match &document {
-        Some(document) => Some(seal(&app, &context, document, &row.provider, &base_url, settings.ca_pem.as_deref())?),
+        Some(document) => Some(seal(
+            &app,
+            &context,
+            document,
+            &row.provider,
+            &base_url,
+            settings.ca_pem.as_deref(),
+        )?),
         None => None,
     };
-    let (credential, credential_summary) =
-        sealed.as_ref().map_or((&row.credential, &row.credential_summary), |new| (&new.sealed, &new.summary));
-    let new = NewSource { name: &name, provider: &row.provider, settings: &settings, credential, credential_summary };
-    match app.store.change_source(&member.org_id, &source_id, new, sealed.is_some(), &changed, &member.who()).await? {
+    let (credential, credential_summary) = sealed
+        .as_ref()
+        .map_or((&row.credential, &row.credential_summary), |new| (&new.sealed, &new.summary));
+    let new = NewSource {
+        name: &name,
+        provider: &row.provider,
+        settings: &settings,
+        credential,
+        credential_summary,
+    };
+    match app
+        .store
+        .change_source(&member.org_id, &source_id, new, sealed.is_some(), &changed, &member.who())
+        .await?
+    {
         Changed::Done => {}
         Changed::Missing => return Err(Problem::missing("source", &source_id)),
         Changed::UnderWay(run_id) => {
-            let detail =
-                format!("run {run_id} uses this source's credential; wait for its end, or stop it with POST /runs/{run_id}/cancel");
+            let detail = format!(
+                "run {run_id} uses this source's credential; wait for its end, or stop it with POST /runs/{run_id}/cancel"
+            );
             return Err(Problem::conflict("run_under_way", detail));
         }
     }
@@ -352,7 +438,11 @@ async fn change(
         (status = 204, description = "It is gone, and its credential with it"),
         (status = 409, description = "A destination uses it", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("admin"))))]
-async fn remove(State(app): State<Arc<App>>, Admin(member): Admin, PathId(source_id): PathId) -> Answer<StatusCode> {
+async fn remove(
+    State(app): State<Arc<App>>,
+    Admin(member): Admin,
+    PathId(source_id): PathId,
+) -> Answer<StatusCode> {
     in_use(&app, &member.org_id, &source_id).await?;
     match app.store.remove_source(&member.org_id, &source_id, &member.who()).await {
         Ok(true) => {}
@@ -374,8 +464,11 @@ async fn in_use(app: &App, org_id: &str, source_id: &str) -> Answer<()> {
         return Ok(());
     }
     let some = listed(users.iter().take(10));
-    let more = if users.len() > 10 { format!(" and {} more", users.len() - 10) } else { String::new() };
-    let detail = format!("the source is used by the destinations {some}{more}; give them another source or delete them first");
+    let more =
+        if users.len() > 10 { format!(" and {} more", users.len() - 10) } else { String::new() };
+    let detail = format!(
+        "the source is used by the destinations {some}{more}; give them another source or delete them first"
+    );
     Err(Problem::conflict("source_in_use", detail))
 }
 
@@ -383,7 +476,9 @@ async fn in_use(app: &App, org_id: &str, source_id: &str) -> Answer<()> {
 pub(super) fn unusable(error: LinkError) -> Problem {
     match error {
         LinkError::Store(error) => error.into(),
-        other => Problem::conflict("source_unusable", format!("the source cannot be used: {other}")),
+        other => {
+            Problem::conflict("source_unusable", format!("the source cannot be used: {other}"))
+        }
     }
 }
 
@@ -396,12 +491,24 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_credential_has_its_pointer() {
         for (text, code, pointer) in [
-            ("`credential.oauth.grant` is none of `refresh_token`", "invalid", "/credential/oauth/grant"),
-            ("`credential.oauth.client_id` is missing", "missing_key", "/credential/oauth/client_id"),
+            (
+                "`credential.oauth.grant` is none of `refresh_token`",
+                "invalid",
+                "/credential/oauth/grant",
+            ),
+            (
+                "`credential.oauth.client_id` is missing",
+                "missing_key",
+                "/credential/oauth/client_id",
+            ),
             ("`credential` is empty; it has to be an object", "invalid", "/credential"),
             ("something else", "invalid", "/credential"),
         ] {
-            assert_eq!(refused(&wrong(text, "/credential")), (code.to_owned(), pointer.to_owned()), "{text}");
+            assert_eq!(
+                refused(&wrong(text, "/credential")),
+                (code.to_owned(), pointer.to_owned()),
+                "{text}"
+            );
         }
         let body = json!({"credential": {"oauth": {"grant": "sesame", "client_id": "x", "client_secret": "sesame"}}});
         let problem = read::<SourceChangesJson>(&body).err().unwrap();
@@ -412,7 +519,12 @@ mod tests {
     #[test]
     fn a_limit_is_one_that_can_be_kept() {
         let limit = |limit: Value| read::<SourceChangesJson>(&json!({ "limit": limit }));
-        let good = limit(json!({"calls": 100_000.0, "per_seconds": 10})).ok().unwrap().limit.unwrap().unwrap();
+        let good = limit(json!({"calls": 100_000.0, "per_seconds": 10}))
+            .ok()
+            .unwrap()
+            .limit
+            .unwrap()
+            .unwrap();
         assert_eq!(good.0, SourceLimit { calls: 100_000, per_seconds: 10.0 });
         for (bad, pointer) in [
             (json!({"calls": 0, "per_seconds": 10}), "/limit/calls"),

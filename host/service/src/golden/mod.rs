@@ -1,8 +1,10 @@
-//! Golden sets: the golden records that an org has handed in, each set one file below the org's folder.
+//! Golden sets: the golden records that an org has handed in, each set one file below the org's
+//! folder.
 //!
-//! A set is written beside its place as it arrives, read once from its first record to its last, and only then moved to its place, under a
-//! name that no other set has had. So a set is whole or it is not there, one that is replaced stays readable for whoever reads
-//! it, and an upload that ends early leaves nothing behind. What comes from a database ([`query`]) goes the same way.
+//! A set is written beside its place as it arrives, read once from its first record to its last,
+//! and only then moved to its place, under a name that no other set has had. So a set is whole or
+//! it is not there, one that is replaced stays readable for whoever reads it, and an upload that
+//! ends early leaves nothing behind. What comes from a database ([`query`]) goes the same way.
 
 pub mod query;
 mod receive;
@@ -79,10 +81,16 @@ impl GoldenError {
         match error {
             RecordsError::Malformed { line, reason, .. } => GoldenError::Invalid { line, reason },
             RecordsError::Io { error, .. } => match error.kind() {
-                io::ErrorKind::FileTooLarge => GoldenError::TooLarge { limit: limits.unpacked, unpacked: true },
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull => GoldenError::Io(error),
+                io::ErrorKind::FileTooLarge => {
+                    GoldenError::TooLarge { limit: limits.unpacked, unpacked: true }
+                }
+                io::ErrorKind::NotFound
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::StorageFull => GoldenError::Io(error),
                 // A packed stream that is none, or is cut short.
-                _ => GoldenError::invalid(None, format!("they cannot be unpacked or read: {error}")),
+                _ => {
+                    GoldenError::invalid(None, format!("they cannot be unpacked or read: {error}"))
+                }
             },
             other => GoldenError::Io(io::Error::other(other.to_string())),
         }
@@ -132,11 +140,22 @@ impl UploadFormat {
     ///
     /// # Errors
     /// If they say nothing, or what is not taken.
-    pub fn of(content_type: Option<&str>, content_encoding: Option<&str>) -> Result<UploadFormat, GoldenError> {
-        let unsupported = || GoldenError::UnsupportedType { found: content_type.map(|found| found.chars().take(100).collect()) };
-        let mut parts = content_type.unwrap_or_default().split(';').map(|part| part.trim().to_ascii_lowercase());
+    pub fn of(
+        content_type: Option<&str>,
+        content_encoding: Option<&str>,
+    ) -> Result<UploadFormat, GoldenError> {
+        let unsupported = || GoldenError::UnsupportedType {
+            found: content_type.map(|found| found.chars().take(100).collect()),
+        };
+        let mut parts = content_type
+            .unwrap_or_default()
+            .split(';')
+            .map(|part| part.trim().to_ascii_lowercase());
         let kind = parts.next().unwrap_or_default();
-        let is_utf8 = |part: String| part.strip_prefix("charset=").is_none_or(|name| matches!(name.trim_matches('"'), "utf-8" | "utf8"));
+        let is_utf8 = |part: String| {
+            part.strip_prefix("charset=")
+                .is_none_or(|name| matches!(name.trim_matches('"'), "utf-8" | "utf8"))
+        };
         if !parts.all(is_utf8) {
             return Err(unsupported());
         }
@@ -147,14 +166,21 @@ impl UploadFormat {
             Some("zstd") => Some(Packing::Zstd),
             Some(_) => None,
         };
-        let encoded =
-            |format| GoldenError::UnsupportedEncoding { format, found: content_encoding.unwrap_or_default().chars().take(100).collect() };
+        let encoded = |format| GoldenError::UnsupportedEncoding {
+            format,
+            found: content_encoding.unwrap_or_default().chars().take(100).collect(),
+        };
         match kind.as_str() {
             "text/csv" => packing.map(UploadFormat::Csv).ok_or_else(|| encoded("csv")),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines" => {
                 packing.map(UploadFormat::JsonLines).ok_or_else(|| encoded("jsonl"))
             }
-            "application/vnd.apache.parquet" if packing == Some(Packing::None) => Ok(UploadFormat::Parquet),
+            "application/vnd.apache.parquet" if packing == Some(Packing::None) => {
+                Ok(UploadFormat::Parquet)
+            }
             "application/vnd.apache.parquet" => Err(encoded("parquet")),
             _ => Err(unsupported()),
         }
@@ -190,8 +216,8 @@ pub struct GoldenFiles {
 }
 
 impl GoldenFiles {
-    /// Makes the folder if it is not there. Plans keep the whole path of their golden records, so they find them from wherever the service
-    /// is started the next time.
+    /// Makes the folder if it is not there. Plans keep the whole path of their golden records, so
+    /// they find them from wherever the service is started the next time.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -207,9 +233,14 @@ impl GoldenFiles {
     /// # Errors
     /// If it is no set id.
     pub fn path(&self, set_id: &str, format: UploadFormat) -> io::Result<PathBuf> {
-        let fits = set_id.len() <= 100 && set_id.starts_with("set_") && set_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let fits = set_id.len() <= 100
+            && set_id.starts_with("set_")
+            && set_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !fits {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a golden set's id begins with `set_` and is letters and digits"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a golden set's id begins with `set_` and is letters and digits",
+            ));
         }
         Ok(self.dir.join(format!("{set_id}.{}", format.ending())))
     }
@@ -225,7 +256,8 @@ impl GoldenFiles {
         }
     }
 
-    /// Removes what a crash has left of uploads; to be called before the first one. How many there were.
+    /// Removes what a crash has left of uploads; to be called before the first one. How many there
+    /// were.
     ///
     /// # Errors
     /// If the folder cannot be read, or one cannot be removed.
@@ -251,7 +283,11 @@ mod tests {
         let of = |kind, encoding| UploadFormat::of(kind, encoding);
         for (kind, encoding, expected) in [
             ("text/csv", None, UploadFormat::Csv(Packing::None)),
-            ("Text/CSV; charset=\"UTF-8\"; header=present", Some("identity"), UploadFormat::Csv(Packing::None)),
+            (
+                "Text/CSV; charset=\"UTF-8\"; header=present",
+                Some("identity"),
+                UploadFormat::Csv(Packing::None),
+            ),
             ("text/csv", Some("GZIP"), UploadFormat::Csv(Packing::Gzip)),
             ("application/x-ndjson", Some("zstd"), UploadFormat::JsonLines(Packing::Zstd)),
             ("application/jsonl", None, UploadFormat::JsonLines(Packing::None)),
@@ -259,12 +295,33 @@ mod tests {
         ] {
             assert_eq!(of(Some(kind), encoding).unwrap(), expected, "{kind}");
         }
-        for kind in [None, Some(""), Some("text/plain"), Some("application/json"), Some("text/csv; charset=latin1"), Some("text/csvx")] {
+        for kind in [
+            None,
+            Some(""),
+            Some("text/plain"),
+            Some("application/json"),
+            Some("text/csv; charset=latin1"),
+            Some("text/csvx"),
+        ] {
             let error = of(kind, None).unwrap_err();
-            assert!(matches!(error, GoldenError::UnsupportedType { .. }) && error.to_string().contains("text/csv"), "{error}");
+            assert!(
+                matches!(error, GoldenError::UnsupportedType { .. })
+                    && error.to_string().contains("text/csv"),
+                "{error}"
+            );
         }
-        for (kind, encoding) in [("text/csv", "br"), ("text/csv", "gzip, gzip"), ("application/vnd.apache.parquet", "gzip")] {
-            assert!(matches!(of(Some(kind), Some(encoding)), Err(GoldenError::UnsupportedEncoding { .. })), "{kind} {encoding}");
+        for (kind, encoding) in [
+            ("text/csv", "br"),
+            ("text/csv", "gzip, gzip"),
+            ("application/vnd.apache.parquet", "gzip"),
+        ] {
+            assert!(
+                matches!(
+                    of(Some(kind), Some(encoding)),
+                    Err(GoldenError::UnsupportedEncoding { .. })
+                ),
+                "{kind} {encoding}"
+            );
         }
     }
 
@@ -272,7 +329,12 @@ mod tests {
     fn a_set_id_is_no_path() {
         let dir = tempfile::tempdir().unwrap();
         let files = GoldenFiles::open(dir.path()).unwrap();
-        assert!(files.path("set_01abc", UploadFormat::Csv(Packing::Gzip)).unwrap().ends_with("set_01abc.csv.gz"));
+        assert!(
+            files
+                .path("set_01abc", UploadFormat::Csv(Packing::Gzip))
+                .unwrap()
+                .ends_with("set_01abc.csv.gz")
+        );
         for bad in ["", "x", "set_../x", "set_a/b", "set_a.b", "../set_a"] {
             assert!(files.path(bad, UploadFormat::Parquet).is_err(), "{bad}");
         }

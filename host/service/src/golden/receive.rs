@@ -1,4 +1,5 @@
-//! A body on its way to disk: written and digested as it arrives, so that memory holds a piece of it however large it is.
+//! A body on its way to disk: written and digested as it arrives, so that memory holds a piece of
+//! it however large it is.
 
 use super::{GoldenError, GoldenFiles, STAGED, UploadFormat};
 use bytes::Bytes;
@@ -45,7 +46,12 @@ impl GoldenFiles {
     ///
     /// # Errors
     /// If there is more of it, it breaks off, or the disk refuses.
-    pub async fn receive<S, E>(&self, mut body: S, format: UploadFormat, limit: u64) -> Result<StagedFile, GoldenError>
+    pub async fn receive<S, E>(
+        &self,
+        mut body: S,
+        format: UploadFormat,
+        limit: u64,
+    ) -> Result<StagedFile, GoldenError>
     where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
         E: Display,
@@ -56,7 +62,9 @@ impl GoldenFiles {
         loop {
             let interrupted = |reason: String| GoldenError::Interrupted { received, reason };
             let next = tokio::time::timeout(SILENCE, body.next()).await;
-            let piece = next.map_err(|_| interrupted(format!("nothing came for {} seconds", SILENCE.as_secs())))?;
+            let piece = next.map_err(|_| {
+                interrupted(format!("nothing came for {} seconds", SILENCE.as_secs()))
+            })?;
             let ended = piece.is_none();
             if let Some(piece) = piece {
                 let piece = piece.map_err(|error| interrupted(error.to_string()))?;
@@ -86,17 +94,34 @@ impl GoldenFiles {
 }
 
 impl Staging {
-    pub(super) fn create(files: &GoldenFiles, format: UploadFormat, limit: u64) -> Result<Staging, GoldenError> {
+    pub(super) fn create(
+        files: &GoldenFiles,
+        format: UploadFormat,
+        limit: u64,
+    ) -> Result<Staging, GoldenError> {
         let suffix = format!(".{}", format.ending());
-        let file = tempfile::Builder::new().prefix(STAGED).suffix(&suffix).tempfile_in(&files.dir)?;
-        Ok(Staging { file: DigestWriter::new(file), written: 0, limit, format, files: files.clone() })
+        let file =
+            tempfile::Builder::new().prefix(STAGED).suffix(&suffix).tempfile_in(&files.dir)?;
+        Ok(Staging {
+            file: DigestWriter::new(file),
+            written: 0,
+            limit,
+            format,
+            files: files.clone(),
+        })
     }
 
     pub(super) fn finish(mut self) -> Result<StagedFile, GoldenError> {
         self.file.flush()?;
         let (file, digest) = self.file.finish();
         file.as_file().sync_all()?;
-        Ok(StagedFile { path: file.into_temp_path(), format: self.format, bytes: self.written, digest, files: self.files })
+        Ok(StagedFile {
+            path: file.into_temp_path(),
+            format: self.format,
+            bytes: self.written,
+            digest,
+            files: self.files,
+        })
     }
 }
 
@@ -135,8 +160,12 @@ impl StagedFile {
 }
 
 /// On a thread that may block.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, GoldenError> + Send + 'static) -> Result<T, GoldenError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| GoldenError::Io(io::Error::other(error)))?
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, GoldenError> + Send + 'static,
+) -> Result<T, GoldenError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| GoldenError::Io(io::Error::other(error)))?
 }
 
 #[cfg(test)]
@@ -148,12 +177,16 @@ mod tests {
     const CSV: UploadFormat = UploadFormat::Csv(Packing::None);
 
     fn body(pieces: &[&'static str]) -> impl Stream<Item = Result<Bytes, String>> + Unpin {
-        stream::iter(pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect::<Vec<_>>())
+        stream::iter(
+            pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect::<Vec<_>>(),
+        )
     }
 
     fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<String> =
-            std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -164,12 +197,20 @@ mod tests {
         let files = GoldenFiles::open(dir.path()).unwrap();
         let staged = files.receive(body(&["a,b\n", "", "1,2\n"]), CSV, 8).await.unwrap();
         assert_eq!((staged.bytes, staged.digest), (8, Digest::of(b"a,b\n1,2\n")));
-        assert!(names(dir.path()).iter().all(|name| name.starts_with(STAGED)), "nothing is there before it is published");
+        assert!(
+            names(dir.path()).iter().all(|name| name.starts_with(STAGED)),
+            "nothing is there before it is published"
+        );
         let path = staged.publish("set_1").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"a,b\n1,2\n");
         assert_eq!(names(dir.path()), ["set_1.csv"]);
         #[cfg(unix)]
-        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions()) & 0o777, 0o600);
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(
+                &std::fs::metadata(&path).unwrap().permissions()
+            ) & 0o777,
+            0o600
+        );
 
         let again = files.receive(body(&["other"]), CSV, 8).await.unwrap();
         assert!(again.publish("set_1").is_err(), "a set is never written over");
@@ -188,7 +229,8 @@ mod tests {
         let broken = files.receive(broken, CSV, 100).await.unwrap_err().to_string();
         assert!(broken.contains("after 4 bytes: connection reset"), "{broken}");
         // A client that goes away takes the future with it.
-        let waits = stream::once(async { Ok::<_, String>(Bytes::from(vec![b'x'; PIECE])) }).chain(stream::pending());
+        let waits = stream::once(async { Ok::<_, String>(Bytes::from(vec![b'x'; PIECE])) })
+            .chain(stream::pending());
         let waits = Box::pin(waits);
         tokio::select! {
             biased;
@@ -204,7 +246,11 @@ mod tests {
     async fn a_silent_body_is_given_up() {
         let dir = tempfile::tempdir().unwrap();
         let files = GoldenFiles::open(dir.path()).unwrap();
-        let silent = files.receive(stream::pending::<Result<Bytes, String>>(), CSV, 8).await.unwrap_err().to_string();
+        let silent = files
+            .receive(stream::pending::<Result<Bytes, String>>(), CSV, 8)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(silent.contains("nothing came for 60 seconds"), "{silent}");
     }
 

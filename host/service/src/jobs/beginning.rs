@@ -1,4 +1,5 @@
-//! How a run begins: what was confirmed becomes a run that is queued, or goes on after it ended early.
+//! How a run begins: what was confirmed becomes a run that is queued, or goes on after it ended
+//! early.
 
 use super::{
     Jobs,
@@ -7,7 +8,10 @@ use super::{
 };
 use crate::{
     app::App,
-    store::{AuditEntry, Begun, DestinationRow, Member, NewRun, Resumed, RunOptions, RunRow, Status, StoreError},
+    store::{
+        AuditEntry, Begun, DestinationRow, Member, NewRun, Resumed, RunOptions, RunRow, Status,
+        StoreError,
+    },
 };
 use reverse_sync::{
     gate::{Confirmation, ConfirmedPlan, Refused},
@@ -44,7 +48,9 @@ pub enum NotBegun {
         message: String,
     },
     /// The key belongs to another request.
-    #[error("this Idempotency-Key came with another request before, which began run {0}; take a new key")]
+    #[error(
+        "this Idempotency-Key came with another request before, which began run {0}; take a new key"
+    )]
     KeyReused(String),
     /// The org has no such plan for this destination.
     #[error("there is no plan `{0}` in this org")]
@@ -127,13 +133,20 @@ fn again(to: &DestinationRow) -> String {
 /// What is begun: the run, and what follows it as long as it runs here.
 type Started = (RunRow, Option<Arc<Live>>);
 
-/// From a confirmation to a run that is queued, or to the run that the same request has begun before.
+/// From a confirmation to a run that is queued, or to the run that the same request has begun
+/// before.
 ///
 /// # Errors
 /// See [`NotBegun`].
-pub async fn begin(app: &Arc<App>, member: &Member, to: &DestinationRow, request: &RunRequest) -> Result<Started, NotBegun> {
+pub async fn begin(
+    app: &Arc<App>,
+    member: &Member,
+    to: &DestinationRow,
+    request: &RunRequest,
+) -> Result<Started, NotBegun> {
     let org_id = &member.org_id;
-    let idempotency = request.idempotency.as_ref().map(|(key, digest)| (key.as_str(), digest.as_str()));
+    let idempotency =
+        request.idempotency.as_ref().map(|(key, digest)| (key.as_str(), digest.as_str()));
     let _turn = app.jobs.beginning(org_id, &to.destination_id).await;
     if let Some((key, digest)) = idempotency
         && let Some(row) = app.store.run_by_key(org_id, key).await?
@@ -175,9 +188,13 @@ pub async fn begin(app: &Arc<App>, member: &Member, to: &DestinationRow, request
         }
         Begun::Already(row) => already(app, *row, idempotency.map_or("", |(_, digest)| digest)),
         Begun::UnderWay(run_id) => Err(NotBegun::running(&run_id)),
-        Begun::Changed => {
-            Err(NotBegun::conflict("stale_plan", format!("the destination was changed while it was planned; {} and look at it", again(to))))
-        }
+        Begun::Changed => Err(NotBegun::conflict(
+            "stale_plan",
+            format!(
+                "the destination was changed while it was planned; {} and look at it",
+                again(to)
+            ),
+        )),
         Begun::Wait(ms) => Err(NotBegun::wait(app, org_id, ms).await?),
     }
 }
@@ -204,7 +221,10 @@ pub async fn resume(app: &Arc<App>, member: &Member, row: &RunRow) -> Result<Run
             Ok(*row)
         }
         Resumed::UnderWay(run_id) => Err(NotBegun::running(&run_id)),
-        Resumed::Ended => Err(NotBegun::conflict("run_ended", format!("run {id} has finished: nothing is pending"))),
+        Resumed::Ended => Err(NotBegun::conflict(
+            "run_ended",
+            format!("run {id} has finished: nothing is pending"),
+        )),
         Resumed::Superseded(run_id) => {
             let message = format!(
                 "run {run_id} came after it, and may have written the same records; make a new plan with POST /destinations/{}/reverse-dry-run",
@@ -217,7 +237,12 @@ pub async fn resume(app: &Arc<App>, member: &Member, row: &RunRow) -> Result<Run
 }
 
 /// The plan that was confirmed by its id.
-async fn kept_plan(app: &App, member: &Member, to: &DestinationRow, id: &str) -> Result<Plan, NotBegun> {
+async fn kept_plan(
+    app: &App,
+    member: &Member,
+    to: &DestinationRow,
+    id: &str,
+) -> Result<Plan, NotBegun> {
     let unknown = || NotBegun::UnknownPlan(id.to_owned());
     let plan_id: PlanId = id.parse().map_err(|_| unknown())?;
     let row = app.store.plan(&member.org_id, id).await?.ok_or_else(unknown)?;
@@ -235,30 +260,44 @@ async fn kept_plan(app: &App, member: &Member, to: &DestinationRow, id: &str) ->
         let run_id = run.run_id;
         return Err(match run.status {
             Status::Stopped => {
-                let message = format!("run {run_id} of this plan ended early; resume it with POST /runs/{run_id}/resume, or {again}");
+                let message = format!(
+                    "run {run_id} of this plan ended early; resume it with POST /runs/{run_id}/resume, or {again}"
+                );
                 NotBegun::conflict("run_stopped", message)
             }
-            _ => NotBegun::conflict("plan_applied", format!("plan {id} was applied already, by run {run_id}; {again}")),
+            _ => NotBegun::conflict(
+                "plan_applied",
+                format!("plan {id} was applied already, by run {run_id}; {again}"),
+            ),
         });
     }
     if let Some(set_id) = &row.set_id {
         let now = app.store.golden(&member.org_id, &made.header().destination.entity_type).await?;
         if now.is_none_or(|now| now.set_id != *set_id) {
-            return Err(NotBegun::conflict("stale_plan", format!("plan {id} is stale: the golden records were replaced since; {again}")));
+            return Err(NotBegun::conflict(
+                "stale_plan",
+                format!("plan {id} is stale: the golden records were replaced since; {again}"),
+            ));
         }
     }
     Ok(made)
 }
 
-/// A plan of the golden records as they are now. It asks the CRM only if the destination wants to be compared: the run itself reads the
-/// metadata before it writes.
-async fn fresh_plan(app: &Arc<App>, member: &Member, to: &DestinationRow) -> Result<Plan, NotBegun> {
+/// A plan of the golden records as they are now. It asks the CRM only if the destination wants to
+/// be compared: the run itself reads the metadata before it writes.
+async fn fresh_plan(
+    app: &Arc<App>,
+    member: &Member,
+    to: &DestinationRow,
+) -> Result<Plan, NotBegun> {
     let compares = to.destination.config_json.get("compare").and_then(Value::as_bool) == Some(true);
     let mode = if compares { PlanMode::Compare } else { PlanMode::Offline };
     match planning::dry_run(app, member, to, mode).await {
         Ok(planned) => Ok(planned.plan),
         Err(error) => {
-            if let planning::DryRunError::Crm { message, .. } | planning::DryRunError::Account { message, .. } = &error {
+            if let planning::DryRunError::Crm { message, .. }
+            | planning::DryRunError::Account { message, .. } = &error
+            {
                 // A run that somebody confirmed and that could not begin is a run all the same.
                 app.store.log(&unplanned(app, member, to, message)).await?;
             }
@@ -271,14 +310,29 @@ fn unplanned(app: &App, member: &Member, to: &DestinationRow, message: &str) -> 
     AuditEntry {
         destination_id: Some(to.destination_id.clone()),
         component: Some(app.component.digest().to_string()),
-        ..AuditEntry::new(&member.org_id, &member.who(), "destination.reverse_run.failed", &json!({ "error": message }))
+        ..AuditEntry::new(
+            &member.org_id,
+            &member.who(),
+            "destination.reverse_run.failed",
+            &json!({ "error": message }),
+        )
     }
 }
 
 /// Opens the gate.
-async fn confirm(app: &App, org_id: &str, to: &DestinationRow, plan: Plan, options: &RunOptions) -> Result<ConfirmedPlan, NotBegun> {
+async fn confirm(
+    app: &App,
+    org_id: &str,
+    to: &DestinationRow,
+    plan: Plan,
+    options: &RunOptions,
+) -> Result<ConfirmedPlan, NotBegun> {
     let overridden: BTreeSet<String> = options.overridden.iter().cloned().collect();
-    let source = app.store.source(org_id, &to.source_id).await?.ok_or_else(|| NotBegun::conflict("no_source", "the source is gone"))?;
+    let source = app
+        .store
+        .source(org_id, &to.source_id)
+        .await?
+        .ok_or_else(|| NotBegun::conflict("no_source", "the source is gone"))?;
     let base_url = app
         .base_url(org_id, &source.provider, &source.settings)
         .await

@@ -1,7 +1,8 @@
 //! One run, from its turn to its row in the audit log.
 //!
-//! A run may begin anew any number of times: its journal says what is left to do, and its end is written in one transaction. So whatever
-//! instant the process dies at, the next start either takes the run up again or finds that it has ended.
+//! A run may begin anew any number of times: its journal says what is left to do, and its end is
+//! written in one transaction. So whatever instant the process dies at, the next start either takes
+//! the run up again or finds that it has ended.
 
 use super::{Job, Jobs, live::Live};
 use crate::{
@@ -37,7 +38,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_millis(20);
 
 /// A word that says that the service itself failed; what went wrong is in its log.
-const INTERNAL: &str = "the service failed; its log says why, under this run_id. What is pending can be resumed";
+const INTERNAL: &str =
+    "the service failed; its log says why, under this run_id. What is pending can be resumed";
 
 const NOT_OURS: &str = "the journal of this run is gone, or another run's: the service's folder or its database was put back to an older state. \
      Nobody knows what it has written. Plan again with \"mode\": \"compare\" to see what the CRM holds";
@@ -68,13 +70,18 @@ pub(super) async fn ended_before_it_began(app: &Arc<App>, row: &RunRow) {
     let Ok(run_id) = row.run_id.parse::<RunId>() else { return };
     let (live, span) = (Live::new(app.jobs.paused.subscribe()), run_span(&row.org_id, &run_id));
     let attempt = Attempt { app, row, run_id, live: &live };
-    let ending = attempt.end(attempt.stopped(StopReason::Cancelled, "it was cancelled before it began; resume it to go on"));
+    let ending = attempt.end(
+        attempt
+            .stopped(StopReason::Cancelled, "it was cancelled before it began; resume it to go on"),
+    );
     ending.instrument(span).await;
 }
 
 /// Whether another process holds the journal of a run that this one does not work on.
 pub(super) fn is_in_other_hands(app: &App, row: &RunRow) -> bool {
-    row.run_id.parse().is_ok_and(|run_id| journal::is_held(&journal::file(&app.folder(&row.org_id).runs(), &run_id)))
+    row.run_id.parse().is_ok_and(|run_id| {
+        journal::is_held(&journal::file(&app.folder(&row.org_id).runs(), &run_id))
+    })
 }
 
 /// The journal of a run: its name, and whether it has to be there.
@@ -140,7 +147,12 @@ impl Attempt<'_> {
             Over::Waits(result, wait) => self.wait(result, wait).await,
             Over::Interrupted => {
                 self.app.metrics.run_ended(RunEnd::Interrupted);
-                if let Err(error) = self.app.store.set_run_status(&self.row.org_id, &self.row.run_id, Status::Interrupted).await {
+                if let Err(error) = self
+                    .app
+                    .store
+                    .set_run_status(&self.row.org_id, &self.row.run_id, Status::Interrupted)
+                    .await
+                {
                     tracing::warn!(%error, "the run is interrupted, and the store does not say so");
                 }
             }
@@ -151,17 +163,22 @@ impl Attempt<'_> {
     async fn begin(&self) -> Result<Option<(RunOptions, Begun)>, StoreError> {
         let store = &self.app.store;
         let row = store.run(&self.row.org_id, &self.row.run_id).await?;
-        let row = row.ok_or(StoreError::Unexpected { place: "runs", error: "the run is gone".to_owned() })?;
+        let row = row
+            .ok_or(StoreError::Unexpected { place: "runs", error: "the run is gone".to_owned() })?;
         if !row.status.is_under_way() {
             return Ok(None);
         }
         store.set_run_status(&row.org_id, &row.run_id, Status::Running).await?;
-        let journal_id = row.journal_id.parse().map_err(|error| StoreError::Unexpected { place: "runs.journal_id", error })?;
+        let journal_id = row
+            .journal_id
+            .parse()
+            .map_err(|error| StoreError::Unexpected { place: "runs.journal_id", error })?;
         Ok(Some((row.options, Begun { journal_id, begun: row.begun })))
     }
 
-    /// Waits until no other process holds the journal: a service that was taken over may have answers to come, and whatever was said about the
-    /// run before would not be its end. False if this service ends first.
+    /// Waits until no other process holds the journal: a service that was taken over may have
+    /// answers to come, and whatever was said about the run before would not be its end. False if
+    /// this service ends first.
     async fn journal_is_free(&self) -> bool {
         while is_in_other_hands(self.app, self.row) {
             if self.app.jobs.is_ending() {
@@ -181,9 +198,13 @@ impl Attempt<'_> {
         if begun.begun && !path.exists() {
             return Err(JournalError::Gone { path });
         }
-        let (run_id, plan, journal_id) = (self.run_id.clone(), plan.clone(), begun.journal_id.clone());
-        let opened = tokio::task::spawn_blocking(move || Journal::open_run(&runs_dir, run_id, &plan, Some(&journal_id)));
-        let failed = |error| JournalError::Io { path: path.clone(), error: io::Error::other(error) };
+        let (run_id, plan, journal_id) =
+            (self.run_id.clone(), plan.clone(), begun.journal_id.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            Journal::open_run(&runs_dir, run_id, &plan, Some(&journal_id))
+        });
+        let failed =
+            |error| JournalError::Io { path: path.clone(), error: io::Error::other(error) };
         let journal = opened.await.map_err(|error| failed(error.to_string()))??;
         if !begun.begun {
             let said = self.app.store.run_has_journal(&self.row.org_id, &self.row.run_id).await;
@@ -193,24 +214,35 @@ impl Attempt<'_> {
     }
 
     /// What it came to.
-    async fn attempt(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>, begun: Begun) -> Over {
-        let not_begun = |stopped| Over::Ended(outcome::not_begun(options, self.row, self.counts(), stopped));
-        let Ready { confirmed, link, granted: Granted { component, grant } } = match self.ready(options, confirmed).await {
-            Ok(ready) => ready,
-            Err(stopped) => return not_begun(stopped),
-        };
+    async fn attempt(
+        &self,
+        options: &RunOptions,
+        confirmed: Option<ConfirmedPlan>,
+        begun: Begun,
+    ) -> Over {
+        let not_begun =
+            |stopped| Over::Ended(outcome::not_begun(options, self.row, self.counts(), stopped));
+        let Ready { confirmed, link, granted: Granted { component, grant } } =
+            match self.ready(options, confirmed).await {
+                Ok(ready) => ready,
+                Err(stopped) => return not_begun(stopped),
+            };
         let app = self.app;
         let folder = app.folder(&self.row.org_id);
-        let provider = component.destination_type(&confirmed.plan().header().destination.destination_type);
-        let (provider, rights) = provider.map_or(("", ""), |served| (served.provider.as_str(), served.required_rights.as_str()));
-        let log = match RequestLog::open(&folder.requests(), &self.run_id, Arc::clone(&app.metrics)) {
+        let provider =
+            component.destination_type(&confirmed.plan().header().destination.destination_type);
+        let (provider, rights) = provider
+            .map_or(("", ""), |served| (served.provider.as_str(), served.required_rights.as_str()));
+        let log = match RequestLog::open(&folder.requests(), &self.run_id, Arc::clone(&app.metrics))
+        {
             Ok(log) => log,
             Err(error) => {
                 tracing::error!(%error, "the request log cannot be opened");
                 return not_begun(outcome::stop(StopReason::Internal, INTERNAL));
             }
         };
-        let observer = observe::all(vec![Arc::new(app.metrics.crm(provider)), Arc::clone(&log) as _]);
+        let observer =
+            observe::all(vec![Arc::new(app.metrics.crm(provider)), Arc::clone(&log) as _]);
         let pacer = Arc::clone(&link.pacer);
         let component: Component = component.with_deadline(app.jobs.limits.run_time);
         let passes = Passes {
@@ -224,12 +256,16 @@ impl Attempt<'_> {
         let journal = loop {
             match self.journal(confirmed.plan().id(), &begun).await {
                 // Whoever asks whether it is held holds it for a moment.
-                Err(JournalError::Busy(_)) if !app.jobs.is_ending() => tokio::time::sleep(SOON).await,
+                Err(JournalError::Busy(_)) if !app.jobs.is_ending() => {
+                    tokio::time::sleep(SOON).await
+                }
                 opened => break opened,
             }
         };
         let done = match journal {
-            Ok(journal) => passes.all(options.checks, journal, |watch| self.watch(watch, &pacer)).await,
+            Ok(journal) => {
+                passes.all(options.checks, journal, |watch| self.watch(watch, &pacer)).await
+            }
             Err(error) => Err(error.into()),
         };
         log.close().await;
@@ -242,15 +278,18 @@ impl Attempt<'_> {
                     None => Over::Ended(summary),
                 }
             }
-            Err(RunError::Journal(JournalError::Busy(_))) if app.jobs.is_ending() => Over::Interrupted,
+            Err(RunError::Journal(JournalError::Busy(_))) if app.jobs.is_ending() => {
+                Over::Interrupted
+            }
             Err(error) => {
                 tracing::error!(%error, "the run cannot go on");
                 let stopped = match &error {
                     RunError::Grant(error) => outcome::stop(StopReason::Refused, error.to_string()),
-                    // What a file of the service is called is for its operator, who finds it in the log.
-                    RunError::Journal(JournalError::Conflict { .. } | JournalError::Gone { .. }) => {
-                        outcome::stop(StopReason::Journal, NOT_OURS)
-                    }
+                    // What a file of the service is called is for its operator, who finds it in the
+                    // log.
+                    RunError::Journal(
+                        JournalError::Conflict { .. } | JournalError::Gone { .. },
+                    ) => outcome::stop(StopReason::Journal, NOT_OURS),
                     RunError::Journal(JournalError::Format { .. } | JournalError::Line { .. }) => {
                         outcome::stop(StopReason::Journal, OF_ANOTHER_VERSION)
                     }
@@ -262,15 +301,22 @@ impl Attempt<'_> {
     }
 
     fn waits_for_a_limit(&self, done: &Done) -> bool {
-        let limited = done.report.stopped.as_ref().is_some_and(|stopped| stopped.reason == StopReason::RateLimited);
+        let limited = done
+            .report
+            .stopped
+            .as_ref()
+            .is_some_and(|stopped| stopped.reason == StopReason::RateLimited);
         limited && done.report.pending > 0 && !self.live.is_cancelled()
     }
 
-    /// Lets it wait: it goes on by itself, whoever starts the service by then, and that is no start of an org's quota.
+    /// Lets it wait: it goes on by itself, whoever starts the service by then, and that is no start
+    /// of an org's quota.
     async fn wait(&self, result: RunSummary, wait: Duration) {
         let (app, row) = (self.app, self.row);
         app.metrics.run_ended(RunEnd::Waiting);
-        let due_at = now_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)).saturating_add(1);
+        let due_at = now_ms()
+            .saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+            .saturating_add(1);
         while let Err(error) = app.store.wait_run(&row.org_id, &row.run_id, due_at, &result).await {
             tracing::error!(%error, "that a run waits cannot be written down; trying again");
             if app.jobs.is_ending() || matches!(error, StoreError::TakenOver) {
@@ -289,20 +335,41 @@ impl Attempt<'_> {
     }
 
     /// Opens the gate, and the way to the CRM.
-    async fn ready(&self, options: &RunOptions, confirmed: Option<ConfirmedPlan>) -> Result<Ready, Stopped> {
+    async fn ready(
+        &self,
+        options: &RunOptions,
+        confirmed: Option<ConfirmedPlan>,
+    ) -> Result<Ready, Stopped> {
         let (app, row) = (self.app, self.row);
         let internal = |error: &dyn std::fmt::Display| {
             tracing::error!(%error, "the run cannot begin");
             outcome::stop(StopReason::Internal, INTERNAL)
         };
-        let gone = |what: &str| outcome::stop(StopReason::Refused, format!("the {what} is gone; nothing more is written"));
-        let destination = app.store.destination(&row.org_id, &row.destination_id).await.map_err(|error| internal(&error))?;
+        let gone = |what: &str| {
+            outcome::stop(
+                StopReason::Refused,
+                format!("the {what} is gone; nothing more is written"),
+            )
+        };
+        let destination = app
+            .store
+            .destination(&row.org_id, &row.destination_id)
+            .await
+            .map_err(|error| internal(&error))?;
         let destination = destination.ok_or_else(|| gone("destination"))?;
-        let source = app.store.source(&row.org_id, &destination.source_id).await.map_err(|error| internal(&error))?;
+        let source = app
+            .store
+            .source(&row.org_id, &destination.source_id)
+            .await
+            .map_err(|error| internal(&error))?;
         let source = source.ok_or_else(|| gone("source"))?;
-        let link = app.link(&row.org_id, &source).await.map_err(|error| outcome::stop(StopReason::Credential, error.to_string()))?;
+        let link = app
+            .link(&row.org_id, &source)
+            .await
+            .map_err(|error| outcome::stop(StopReason::Credential, error.to_string()))?;
         if let Some(confirmed) = confirmed {
-            // While it waited for its turn, and before it was on record, others may have changed where it would be written.
+            // While it waited for its turn, and before it was on record, others may have changed
+            // where it would be written.
             let checked = confirmed.check_target(&destination.destination, &link.base_url);
             checked.map_err(|error| outcome::stop(StopReason::Refused, error.to_string()))?;
             let granted = self.component(confirmed.plan()).await?;
@@ -310,13 +377,26 @@ impl Attempt<'_> {
         }
         // What somebody confirmed is on record: the same plan, in spite of the same guards.
         let plan_id: PlanId = row.plan_id.parse().map_err(|error: String| internal(&error))?;
-        let confirmation = Confirmation::explicit(plan_id.clone()).overriding(options.overridden.iter().cloned());
+        let confirmation =
+            Confirmation::explicit(plan_id.clone()).overriding(options.overridden.iter().cloned());
         let plans_dir = app.folder(&row.org_id).plans();
-        let plan = tokio::task::spawn_blocking(move || Plan::load(&plans_dir, &plan_id)).await.map_err(|error| internal(&error))?;
+        let plan = tokio::task::spawn_blocking(move || Plan::load(&plans_dir, &plan_id))
+            .await
+            .map_err(|error| internal(&error))?;
         let plan = plan.map_err(|error| outcome::stop(StopReason::Refused, error.to_string()))?;
         let granted = self.component(&plan).await?;
-        let confirmed = plan.confirm(confirmation, &destination.destination, &link.base_url, &granted.component);
-        Ok(Ready { confirmed: confirmed.map_err(|error| outcome::stop(StopReason::Refused, error.to_string()))?, link, granted })
+        let confirmed = plan.confirm(
+            confirmation,
+            &destination.destination,
+            &link.base_url,
+            &granted.component,
+        );
+        Ok(Ready {
+            confirmed: confirmed
+                .map_err(|error| outcome::stop(StopReason::Refused, error.to_string()))?,
+            link,
+            granted,
+        })
     }
 
     /// The component that made the plan, which may have come with an earlier version.
@@ -336,7 +416,9 @@ impl Attempt<'_> {
 
     /// Whether it ended only because the service does.
     fn is_interrupted(&self, done: &Done) -> bool {
-        self.app.jobs.is_ending() && !self.live.is_cancelled() && (done.report.pending > 0 || done.unread)
+        self.app.jobs.is_ending()
+            && !self.live.is_cancelled()
+            && (done.report.pending > 0 || done.unread)
     }
 
     /// What its journal says by now; nothing, if it has begun and cannot be read.
@@ -351,10 +433,16 @@ impl Attempt<'_> {
     }
 
     fn stopped(&self, reason: StopReason, message: &str) -> RunSummary {
-        outcome::not_begun(&self.row.options, self.row, self.counts(), outcome::stop(reason, message))
+        outcome::not_begun(
+            &self.row.options,
+            self.row,
+            self.counts(),
+            outcome::stop(reason, message),
+        )
     }
 
-    /// Writes its end down: its state, its first problems and its row in the audit log, all or nothing.
+    /// Writes its end down: its state, its first problems and its row in the audit log, all or
+    /// nothing.
     async fn end(&self, result: RunSummary) {
         let (app, row) = (self.app, self.row);
         let status = match (result.ok, result.pending) {
@@ -373,7 +461,9 @@ impl Attempt<'_> {
             tracing::debug!(%error, "the run has no journal to read problems from");
         }
         let entry = self.audited(&result);
-        while let Err(error) = app.store.end_run(&row.org_id, &row.run_id, status, &result, &problems.0, &entry).await {
+        while let Err(error) =
+            app.store.end_run(&row.org_id, &row.run_id, status, &result, &problems.0, &entry).await
+        {
             tracing::error!(%error, "the end of a run cannot be written down; trying again");
             if app.jobs.is_ending() || matches!(error, StoreError::TakenOver) {
                 // The next start finds the journal at its end, and writes it down.
@@ -388,7 +478,12 @@ impl Attempt<'_> {
         let row = self.row;
         let options = &row.options;
         AuditEntry {
-            action: if result.ok == Some(true) { "destination.reverse_run" } else { "destination.reverse_run.failed" }.to_owned(),
+            action: if result.ok == Some(true) {
+                "destination.reverse_run"
+            } else {
+                "destination.reverse_run.failed"
+            }
+            .to_owned(),
             who: row.started_by.clone(),
             org_id: row.org_id.clone(),
             destination_id: Some(row.destination_id.clone()),

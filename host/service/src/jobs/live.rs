@@ -57,7 +57,11 @@ pub struct Now {
 impl Live {
     /// As long as `paused` is true, it hands nothing out.
     pub(super) fn new(paused: watch::Receiver<bool>) -> Arc<Live> {
-        Arc::new(Live { stop: StopSignal::paused_by(paused), cancelled: AtomicBool::new(false), stage: watch::Sender::new(Stage::Queued) })
+        Arc::new(Live {
+            stop: StopSignal::paused_by(paused),
+            cancelled: AtomicBool::new(false),
+            stage: watch::Sender::new(Stage::Queued),
+        })
     }
 
     pub(super) fn cancel(&self) {
@@ -87,7 +91,9 @@ impl Live {
     pub fn now(&self) -> Option<Now> {
         Some(match &*self.stage.borrow() {
             Stage::Queued => Now { running: false, counts: None, requests: 0, refused: 0 },
-            Stage::Begins(before) => Now { running: true, counts: *before, requests: 0, refused: 0 },
+            Stage::Begins(before) => {
+                Now { running: true, counts: *before, requests: 0, refused: 0 }
+            }
             Stage::Running(watch, _) => Now {
                 running: true,
                 counts: Some(*watch.counts.borrow()),

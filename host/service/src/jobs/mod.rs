@@ -1,4 +1,5 @@
-//! What the service works on: dry runs, and runs that are carried to their end whatever happens to the process.
+//! What the service works on: dry runs, and runs that are carried to their end whatever happens to
+//! the process.
 //!
 //! - [`planning`]: golden records of an org in, a kept plan out
 //! - [`beginning`]: a confirmation in, a queued run out
@@ -51,7 +52,8 @@ pub struct Limits {
     pub run_time: Duration,
     /// How long a dry run may take.
     pub plan_time: Duration,
-    /// How long a run waits when a limit of its CRM is used up, if the CRM does not say for how long.
+    /// How long a run waits when a limit of its CRM is used up, if the CRM does not say for how
+    /// long.
     pub look_again: Duration,
 }
 
@@ -71,10 +73,12 @@ impl Default for Limits {
     }
 }
 
-/// Uploads and queries of golden records that are running, in all and of one org; the same for checks of sources.
+/// Uploads and queries of golden records that are running, in all and of one org; the same for
+/// checks of sources.
 const RECEIVING: (usize, usize) = (64, 4);
 const CHECKING: (usize, usize) = (32, 4);
-/// Files of rejects that are being written, each of which reads golden records, plan and journal once more.
+/// Files of rejects that are being written, each of which reads golden records, plan and journal
+/// once more.
 const REJECTING: (usize, usize) = (16, 2);
 
 /// Runs that are followed, in all and by one org: no more than there are connections.
@@ -83,7 +87,8 @@ const FOLLOWING: (usize, usize) = (4_096, 64);
 impl Limits {
     /// Instances of the component that there may be at once.
     pub fn instances(&self) -> usize {
-        // One for what is asked of the component while a request is answered, beside what has turns.
+        // One for what is asked of the component while a request is answered, beside what has
+        // turns.
         self.runs + self.offline_plans + self.online_plans + CHECKING.0 + 64
     }
 }
@@ -132,7 +137,12 @@ struct State {
 impl Jobs {
     /// Nothing is running.
     pub fn new(limits: Limits) -> Jobs {
-        let state = State { queue: Queue::new(limits.runs, limits.runs_of_org), live: HashMap::new(), again: HashMap::new(), running: 0 };
+        let state = State {
+            queue: Queue::new(limits.runs, limits.runs_of_org),
+            live: HashMap::new(),
+            again: HashMap::new(),
+            running: 0,
+        };
         Jobs {
             limits,
             offline_plans: Turns::new(limits.offline_plans, limits.plans_of_org),
@@ -184,7 +194,11 @@ impl Jobs {
     }
 
     /// Waits until no other run of this destination is about to begin.
-    pub(super) async fn beginning(&self, org_id: &str, destination_id: &str) -> tokio::sync::OwnedMutexGuard<()> {
+    pub(super) async fn beginning(
+        &self,
+        org_id: &str,
+        destination_id: &str,
+    ) -> tokio::sync::OwnedMutexGuard<()> {
         self.begins.of(&format!("{org_id}/{destination_id}")).lock_owned().await
     }
 
@@ -193,8 +207,9 @@ impl Jobs {
         self.state().live.get(&(org_id.to_owned(), run_id.to_owned())).cloned()
     }
 
-    /// Takes up runs that are running by the store and that nobody works on: at the start, what did not finish before the service
-    /// did; later, what the store has refused to say when it was queued. How many there were.
+    /// Takes up runs that are running by the store and that nobody works on: at the start, what did
+    /// not finish before the service did; later, what the store has refused to say when it was
+    /// queued. How many there were.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -213,8 +228,13 @@ impl Jobs {
         Ok(count)
     }
 
-    /// Carries a run to its end, when it is its turn. Whoever submits it twice does no harm: an attempt begins with what the store says.
-    pub(super) fn submit(app: &Arc<App>, row: RunRow, confirmed: Option<ConfirmedPlan>) -> Arc<Live> {
+    /// Carries a run to its end, when it is its turn. Whoever submits it twice does no harm: an
+    /// attempt begins with what the store says.
+    pub(super) fn submit(
+        app: &Arc<App>,
+        row: RunRow,
+        confirmed: Option<ConfirmedPlan>,
+    ) -> Arc<Live> {
         let live = Live::new(app.jobs.paused.subscribe());
         let key = (row.org_id.clone(), row.run_id.clone());
         let mut state = app.jobs.state();
@@ -224,7 +244,10 @@ impl Jobs {
         }
         state.live.insert(key, Arc::clone(&live));
         let org_id = row.org_id.clone();
-        state.queue.push(&org_id, Job { row, confirmed, live: Arc::clone(&live), waits: app.metrics.run_queued() });
+        state.queue.push(
+            &org_id,
+            Job { row, confirmed, live: Arc::clone(&live), waits: app.metrics.run_queued() },
+        );
         Jobs::begin_next(app, &mut state);
         live
     }
@@ -237,7 +260,8 @@ impl Jobs {
             state.running += 1;
             let app = Arc::clone(app);
             tokio::spawn(async move {
-                let (key, live) = ((job.row.org_id.clone(), job.row.run_id.clone()), Arc::clone(&job.live));
+                let (key, live) =
+                    ((job.row.org_id.clone(), job.row.run_id.clone()), Arc::clone(&job.live));
                 execution::carry_out(&app, job).await;
                 Jobs::over(&app, &key, &live);
             });
@@ -276,7 +300,10 @@ impl Jobs {
                 live.cancel();
             }
             let is_it = |job: &Job| job.row.run_id == row.run_id;
-            (if in_other_hands { None } else { state.queue.remove(&row.org_id, is_it) }, live.is_some())
+            (
+                if in_other_hands { None } else { state.queue.remove(&row.org_id, is_it) },
+                live.is_some(),
+            )
         };
         match waiting {
             Some(job) => {
@@ -291,7 +318,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// Stops everything between batches, and returns when it has stopped. It goes on at the next start.
+    /// Stops everything between batches, and returns when it has stopped. It goes on at the next
+    /// start.
     pub async fn shut_down(&self) {
         self.ending.store(true, Relaxed);
         loop {

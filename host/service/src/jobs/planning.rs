@@ -1,4 +1,5 @@
-//! Dry runs of the service: an org's golden records in, a plan that is kept out. And undoing, which is a plan too.
+//! Dry runs of the service: an org's golden records in, a plan that is kept out. And undoing, which
+//! is a plan too.
 
 use super::turns::LineTooLong;
 use crate::{
@@ -28,7 +29,8 @@ use reverse_sync::{
 use serde::Serialize;
 use std::{io, sync::Arc, time::Instant};
 
-/// Skipped rows that are shown with a plan, and the longest sentence about one of them, in characters.
+/// Skipped rows that are shown with a plan, and the longest sentence about one of them, in
+/// characters.
 const EXPLAINED: usize = 10;
 const LONGEST_DETAIL: usize = 500;
 
@@ -51,9 +53,15 @@ impl PlanJson {
     /// # Errors
     /// If it is not what was kept.
     pub fn of(row: &PlanRow) -> Result<PlanJson, StoreError> {
-        let plan = serde_json::from_str(&row.summary)
-            .map_err(|error| StoreError::Unexpected { place: "plans.summary", error: error.to_string() })?;
-        Ok(PlanJson { plan, destination_id: row.destination_id.clone(), planned_by: row.planned_by.clone() })
+        let plan = serde_json::from_str(&row.summary).map_err(|error| StoreError::Unexpected {
+            place: "plans.summary",
+            error: error.to_string(),
+        })?;
+        Ok(PlanJson {
+            plan,
+            destination_id: row.destination_id.clone(),
+            planned_by: row.planned_by.clone(),
+        })
     }
 }
 
@@ -61,7 +69,9 @@ impl PlanJson {
 #[derive(Debug, thiserror::Error)]
 pub enum DryRunError {
     /// The org has no golden records of the destination's type.
-    #[error("there are no golden records of type `{0}` in this org; bring them with PUT /golden/{0}")]
+    #[error(
+        "there are no golden records of type `{0}` in this org; bring them with PUT /golden/{0}"
+    )]
     NoGoldenRecords(String),
     /// They were replaced while they were read.
     #[error("the golden records were replaced while they were read; plan again")]
@@ -75,7 +85,9 @@ pub enum DryRunError {
         reason: String,
     },
     /// The source is gone.
-    #[error("the destination's source is gone; give it another one with PATCH /destinations/{{id}}")]
+    #[error(
+        "the destination's source is gone; give it another one with PATCH /destinations/{{id}}"
+    )]
     NoSource,
     /// There is no way to the CRM.
     #[error(transparent)]
@@ -103,7 +115,9 @@ pub enum DryRunError {
     #[error("{0}")]
     NotUndoable(String),
     /// It took too long.
-    #[error("it took longer than this service lets a dry run take; plan fewer golden records, or have the limit raised")]
+    #[error(
+        "it took longer than this service lets a dry run take; plan fewer golden records, or have the limit raised"
+    )]
     TooLong,
     /// Too many wait.
     #[error(transparent)]
@@ -133,20 +147,29 @@ pub struct Planned {
 ///
 /// # Errors
 /// See [`DryRunError`].
-pub async fn dry_run(app: &Arc<App>, member: &Member, to: &DestinationRow, mode: PlanMode) -> Result<Planned, DryRunError> {
+pub async fn dry_run(
+    app: &Arc<App>,
+    member: &Member,
+    to: &DestinationRow,
+    mode: PlanMode,
+) -> Result<Planned, DryRunError> {
     let org_id = &member.org_id;
     let golden = app.store.golden(org_id, &to.destination.entity_type).await?;
-    let golden = golden.ok_or_else(|| DryRunError::NoGoldenRecords(to.destination.entity_type.clone()))?;
+    let golden =
+        golden.ok_or_else(|| DryRunError::NoGoldenRecords(to.destination.entity_type.clone()))?;
     let source = source_of(app, org_id, to).await?;
     // Before its turn: it may wait for a walk of the org's folder, which is nobody else's business.
     has_room(app, org_id).await?;
-    let turns = if mode == PlanMode::Offline { &app.jobs.offline_plans } else { &app.jobs.online_plans };
+    let turns =
+        if mode == PlanMode::Offline { &app.jobs.offline_plans } else { &app.jobs.online_plans };
     let _turn = turns.take(org_id).await?;
     let began = Instant::now();
     let planned = plan(app, org_id, to, &source, &golden, mode).await;
     app.metrics.planned(mode, planned.is_ok(), began.elapsed());
     let plan = match planned {
-        Err(DryRunError::Records { .. } | DryRunError::Internal(_)) if is_replaced(app, org_id, &golden).await? => {
+        Err(DryRunError::Records { .. } | DryRunError::Internal(_))
+            if is_replaced(app, org_id, &golden).await? =>
+        {
             return Err(DryRunError::Replaced);
         }
         planned => planned?,
@@ -156,7 +179,8 @@ pub async fn dry_run(app: &Arc<App>, member: &Member, to: &DestinationRow, mode:
     Ok(Planned { plan, json, set_id })
 }
 
-/// Whether an org may keep one more plan, however large it becomes: nobody knows that before it is made.
+/// Whether an org may keep one more plan, however large it becomes: nobody knows that before it is
+/// made.
 async fn has_room(app: &App, org_id: &str) -> Result<(), DryRunError> {
     let allowed = u64::try_from(app.store.quota(org_id).await?.stored_bytes).unwrap_or(0);
     Ok(app.storage.has_room(org_id, allowed).await?)
@@ -167,7 +191,11 @@ async fn source_of(app: &App, org_id: &str, to: &DestinationRow) -> Result<Sourc
 }
 
 async fn is_replaced(app: &App, org_id: &str, golden: &GoldenRow) -> Result<bool, StoreError> {
-    Ok(app.store.golden(org_id, &golden.entity_type).await?.is_none_or(|now| now.set_id != golden.set_id))
+    Ok(app
+        .store
+        .golden(org_id, &golden.entity_type)
+        .await?
+        .is_none_or(|now| now.set_id != golden.set_id))
 }
 
 async fn plan(
@@ -180,14 +208,23 @@ async fn plan(
 ) -> Result<Plan, DryRunError> {
     let folder = app.folder(org_id);
     let path = folder.golden().join(&golden.file_name);
-    let records = RecordSource::of(vec![path.clone()], to.destination.record_options()).map_err(records_error)?;
-    let internal = |error: io::Error| DryRunError::Internal(format!("golden set {}: {error}", golden.set_id));
+    let records = RecordSource::of(vec![path.clone()], to.destination.record_options())
+        .map_err(records_error)?;
+    let internal =
+        |error: io::Error| DryRunError::Internal(format!("golden set {}: {error}", golden.set_id));
     let (base_url, asking) = if mode == PlanMode::Offline {
-        let base_url = app.base_url(org_id, &source.provider, &source.settings).await.map_err(DryRunError::Link)?;
+        let base_url = app
+            .base_url(org_id, &source.provider, &source.settings)
+            .await
+            .map_err(DryRunError::Link)?;
         (base_url, Asking::Nothing)
     } else {
         let link = observed(app, org_id, source).await?;
-        let asking = if mode == PlanMode::Online { Asking::Metadata(link.clone()) } else { Asking::Records(link.clone()) };
+        let asking = if mode == PlanMode::Online {
+            Asking::Metadata(link.clone())
+        } else {
+            Asking::Records(link.clone())
+        };
         (link.base_url, asking)
     };
     let planning = Planning {
@@ -211,7 +248,9 @@ async fn observed(app: &App, org_id: &str, source: &SourceRow) -> Result<Link, D
 }
 
 fn rights(component: &Component, to: &DestinationRow) -> String {
-    component.destination_type(&to.destination.destination_type).map_or_else(|_| String::new(), |served| served.required_rights.clone())
+    component
+        .destination_type(&to.destination.destination_type)
+        .map_or_else(|_| String::new(), |served| served.required_rights.clone())
 }
 
 fn records_error(error: RecordsError) -> DryRunError {
@@ -230,7 +269,11 @@ fn planning_error(error: PlanningError, rights: &str) -> DryRunError {
         (None, PlanningError::Account(error)) => account_error(&error, rights),
         (_, PlanningError::NoAccess(error)) if error.is_other_account() => other_account(&error),
         (Some(kind), error) => {
-            let needs = if kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
+            let needs = if kind == ErrorKind::Unauthorized {
+                format!("\nThe credential needs: {rights}")
+            } else {
+                String::new()
+            };
             DryRunError::Crm { kind, message: format!("{error}{needs}") }
         }
         (None, PlanningError::Records(error)) => records_error(error),
@@ -248,7 +291,11 @@ fn account_error(error: &NotHeld, rights: &str) -> DryRunError {
         (_, Some(code)) => DryRunError::Account { code, message: error.to_string() },
         (NotHeld::Unanswered(unanswered), None) => {
             let kind = unanswered.kind();
-            let needs = if kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
+            let needs = if kind == ErrorKind::Unauthorized {
+                format!("\nThe credential needs: {rights}")
+            } else {
+                String::new()
+            };
             DryRunError::Crm { kind, message: format!("{error}{needs}") }
         }
         (_, None) => DryRunError::Internal(error.to_string()),
@@ -257,41 +304,62 @@ fn account_error(error: &NotHeld, rights: &str) -> DryRunError {
 
 /// A sentence of no more than so many characters: the row is kept with the plan's.
 fn short(rows: SkippedRows) -> SkippedRows {
-    SkippedRows { detail: rows.detail.map(|detail| detail.chars().take(LONGEST_DETAIL).collect()), ..rows }
+    SkippedRows {
+        detail: rows.detail.map(|detail| detail.chars().take(LONGEST_DETAIL).collect()),
+        ..rows
+    }
 }
 
 /// Keeps a plan's row, so that it is listed and its golden set stays.
-async fn keep(app: &App, member: &Member, to: &DestinationRow, plan: &Plan, set_id: Option<String>) -> Result<PlanJson, DryRunError> {
+async fn keep(
+    app: &App,
+    member: &Member,
+    to: &DestinationRow,
+    plan: &Plan,
+    set_id: Option<String>,
+) -> Result<PlanJson, DryRunError> {
     let of = plan.clone();
     let summary = tokio::task::spawn_blocking(move || PlanSummary::of(&of, EXPLAINED))
         .await
         .map_err(|error| DryRunError::Internal(error.to_string()))?;
     let mut summary = summary.map_err(|error| DryRunError::Internal(error.to_string()))?;
     summary.skipped_rows = summary.skipped_rows.map(|rows| rows.into_iter().map(short).collect());
-    let planned_at = summary.planned_at.parse::<jiff::Timestamp>().map_or_else(|_| now_ms(), jiff::Timestamp::as_millisecond);
+    let planned_at = summary
+        .planned_at
+        .parse::<jiff::Timestamp>()
+        .map_or_else(|_| now_ms(), jiff::Timestamp::as_millisecond);
     let row = PlanRow {
         plan_id: summary.plan_id.to_string(),
         destination_id: to.destination_id.clone(),
         set_id,
         undoes: summary.undoes.as_ref().map(ToString::to_string),
-        summary: serde_json::to_string(&summary).map_err(|error| DryRunError::Internal(error.to_string()))?,
+        summary: serde_json::to_string(&summary)
+            .map_err(|error| DryRunError::Internal(error.to_string()))?,
         planned_at,
         planned_by: member.who(),
     };
     if app.store.keep_plan(&member.org_id, &row).await? {
         // Three files, whose names are in the cache.
         let bytes = storage::size(&app.folder(&member.org_id).plans().join(&row.plan_id));
-        app.storage.added(&member.org_id, bytes.map_err(|error| DryRunError::Internal(error.to_string()))?);
+        app.storage.added(
+            &member.org_id,
+            bytes.map_err(|error| DryRunError::Internal(error.to_string()))?,
+        );
     }
     Ok(PlanJson { plan: summary, destination_id: row.destination_id, planned_by: row.planned_by })
 }
 
-/// Plans the way back from a run. Only reads leave. An org that keeps as much as it may can do this too: no undo is larger than the plan that it
-/// undoes, which is kept.
+/// Plans the way back from a run. Only reads leave. An org that keeps as much as it may can do this
+/// too: no undo is larger than the plan that it undoes, which is kept.
 ///
 /// # Errors
 /// See [`DryRunError`].
-pub async fn undo(app: &Arc<App>, member: &Member, run: &RunRow, to: &DestinationRow) -> Result<PlanJson, DryRunError> {
+pub async fn undo(
+    app: &Arc<App>,
+    member: &Member,
+    run: &RunRow,
+    to: &DestinationRow,
+) -> Result<PlanJson, DryRunError> {
     let org_id = &member.org_id;
     let not = |what: String| DryRunError::NotUndoable(what);
     let folder = app.folder(org_id);
@@ -304,8 +372,12 @@ pub async fn undo(app: &Arc<App>, member: &Member, run: &RunRow, to: &Destinatio
     });
     let read = read.await.map_err(|error| DryRunError::Internal(error.to_string()))?;
     let (past, made) = read.map_err(|error| match error {
-        JournalError::Unknown(_) => not(format!("run {run_id} has written nothing; there is nothing to undo")),
-        JournalError::Busy(_) => not(format!("run {run_id} is running; wait for its end, or cancel it")),
+        JournalError::Unknown(_) => {
+            not(format!("run {run_id} has written nothing; there is nothing to undo"))
+        }
+        JournalError::Busy(_) => {
+            not(format!("run {run_id} is running; wait for its end, or cancel it"))
+        }
         error => DryRunError::Internal(error.to_string()),
     })?;
     let made = made.map_err(|error| match error {
@@ -327,7 +399,9 @@ pub async fn undo(app: &Arc<App>, member: &Member, run: &RunRow, to: &Destinatio
         plans_dir: &folder.plans(),
     };
     let component = app.component.with_deadline(app.jobs.limits.plan_time);
-    let plan = undo::plan(&component, undoing, StopSignal::new()).await.map_err(|error| undo_error(error, &rights(&component, to)))?;
+    let plan = undo::plan(&component, undoing, StopSignal::new())
+        .await
+        .map_err(|error| undo_error(error, &rights(&component, to)))?;
     keep(app, member, to, &plan, None).await
 }
 
@@ -336,20 +410,29 @@ fn undo_error(error: UndoError, rights: &str) -> DryRunError {
         UndoError::NoValuesBefore(run_id) => DryRunError::NotUndoable(format!(
             "run {run_id} cannot be undone: its plan was made without looking at the CRM's records, so nobody knows what they held; plan with \"mode\": \"compare\" to be able to undo"
         )),
-        UndoError::OtherTarget { run_id, name, what } => {
-            DryRunError::NotUndoable(format!("run {run_id} wrote to another target than `{name}` is now: {what}; set that back first"))
-        }
+        UndoError::OtherTarget { run_id, name, what } => DryRunError::NotUndoable(format!(
+            "run {run_id} wrote to another target than `{name}` is now: {what}; set that back first"
+        )),
         UndoError::NothingWritten(_) => DryRunError::NotUndoable(error.to_string()),
         UndoError::Account(error) => account_error(&error, rights),
-        UndoError::Grant(GrantError::NotServed { .. }) | UndoError::Verify(VerifyError::Grant(GrantError::NotServed { .. })) => {
+        UndoError::Grant(GrantError::NotServed { .. })
+        | UndoError::Verify(VerifyError::Grant(GrantError::NotServed { .. })) => {
             DryRunError::NotUndoable(error.to_string())
         }
         UndoError::Verify(VerifyError::Stopped(stopped)) => {
-            let needs = if stopped.kind == ErrorKind::Unauthorized { format!("\nThe credential needs: {rights}") } else { String::new() };
+            let needs = if stopped.kind == ErrorKind::Unauthorized {
+                format!("\nThe credential needs: {rights}")
+            } else {
+                String::new()
+            };
             DryRunError::Crm { kind: stopped.kind, message: format!("{}{needs}", stopped.message) }
         }
-        UndoError::Verify(VerifyError::NoAccess(error)) if error.is_other_account() => other_account(&error),
-        UndoError::Verify(VerifyError::NoAccess(error)) => DryRunError::Crm { kind: ErrorKind::Unauthorized, message: error.to_string() },
+        UndoError::Verify(VerifyError::NoAccess(error)) if error.is_other_account() => {
+            other_account(&error)
+        }
+        UndoError::Verify(VerifyError::NoAccess(error)) => {
+            DryRunError::Crm { kind: ErrorKind::Unauthorized, message: error.to_string() }
+        }
         UndoError::Verify(VerifyError::Engine(EngineError::Deadline(_))) => DryRunError::TooLong,
         error => DryRunError::Internal(error.to_string()),
     }

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-/// What waits, by org. A value is taken out by [`Queue::next`], and its place is given back by [`Queue::done`].
+/// What waits, by org. A value is taken out by [`Queue::next`], and its place is given back by
+/// [`Queue::done`].
 pub(super) struct Queue<T> {
     /// Most that are running at once.
     most: usize,
@@ -21,11 +22,20 @@ struct Org<T> {
 
 impl<T> Queue<T> {
     pub(super) fn new(most: usize, most_of_org: usize) -> Queue<T> {
-        Queue { most: most.max(1), most_of_org: most_of_org.max(1), running: 0, orgs: HashMap::new(), turns: VecDeque::new() }
+        Queue {
+            most: most.max(1),
+            most_of_org: most_of_org.max(1),
+            running: 0,
+            orgs: HashMap::new(),
+            turns: VecDeque::new(),
+        }
     }
 
     pub(super) fn push(&mut self, org: &str, value: T) {
-        let queue = self.orgs.entry(org.to_owned()).or_insert_with(|| Org { running: 0, waiting: VecDeque::new() });
+        let queue = self
+            .orgs
+            .entry(org.to_owned())
+            .or_insert_with(|| Org { running: 0, waiting: VecDeque::new() });
         if queue.waiting.is_empty() {
             self.turns.push_back(org.to_owned());
         }
@@ -38,7 +48,10 @@ impl<T> Queue<T> {
             return None;
         }
         let most = self.most_of_org;
-        let at = self.turns.iter().position(|org| self.orgs.get(org).is_some_and(|org| org.running < most))?;
+        let at = self
+            .turns
+            .iter()
+            .position(|org| self.orgs.get(org).is_some_and(|org| org.running < most))?;
         let name = self.turns.remove(at)?;
         let org = self.orgs.get_mut(&name)?;
         let value = org.waiting.pop_front()?;

@@ -1,4 +1,5 @@
-//! Turns at what many want at once: so many in all, so many of one org, and a line that does not get longer without end.
+//! Turns at what many want at once: so many in all, so many of one org, and a line that does not
+//! get longer without end.
 
 use parking_lot::Mutex;
 use std::{
@@ -49,7 +50,11 @@ impl Drop for Waiting<'_> {
 impl Turns {
     /// So many at once, and so many of one org.
     pub fn new(all: usize, of_org: usize) -> Turns {
-        Turns { all: Arc::new(Semaphore::new(all.max(1))), of_org: of_org.max(1), orgs: Mutex::default() }
+        Turns {
+            all: Arc::new(Semaphore::new(all.max(1))),
+            of_org: of_org.max(1),
+            orgs: Mutex::default(),
+        }
     }
 
     /// Waits for a turn.
@@ -62,7 +67,8 @@ impl Turns {
         if line.waiting.fetch_add(1, Relaxed) >= WAITING {
             return Err(LineTooLong);
         }
-        // First in the org's own line, so that a busy org does not fill the line that all share. Neither is ever closed.
+        // First in the org's own line, so that a busy org does not fill the line that all share.
+        // Neither is ever closed.
         let of_org = Arc::clone(&line.turns).acquire_owned().await.map_err(|_| LineTooLong)?;
         let all = Arc::clone(&self.all).acquire_owned().await.map_err(|_| LineTooLong)?;
         drop(waiting);
@@ -84,7 +90,10 @@ impl Turns {
             return line;
         }
         orgs.retain(|_, line| line.strong_count() > 0);
-        let line = Arc::new(Line { turns: Arc::new(Semaphore::new(self.of_org)), waiting: AtomicUsize::new(0) });
+        let line = Arc::new(Line {
+            turns: Arc::new(Semaphore::new(self.of_org)),
+            waiting: AtomicUsize::new(0),
+        });
         orgs.insert(org_id.to_owned(), Arc::downgrade(&line));
         line
     }

@@ -1,9 +1,13 @@
 //! Metrics, in the format that Prometheus reads.
 //!
-//! No label is made of anything that a client or a tenant can choose: routes are templates, methods and statuses
-//! are from fixed sets, and there are no ids. So the number of series is bounded by the code, not by its use.
+//! No label is made of anything that a client or a tenant can choose: routes are templates, methods
+//! and statuses are from fixed sets, and there are no ids. So the number of series is bounded by
+//! the code, not by its use.
 
-use super::labels::{ApiLabels, CrmLabels, ModeLabel, OutcomeLabel, PlanLabels, ProviderLabel, RouteLabels, StageLabels, StatusLabel};
+use super::labels::{
+    ApiLabels, CrmLabels, ModeLabel, OutcomeLabel, PlanLabels, ProviderLabel, RouteLabels,
+    StageLabels, StatusLabel,
+};
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderValue, Method, header},
@@ -40,8 +44,10 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// The label of a request that no route matches.
 pub(crate) const UNMATCHED: &str = "unmatched";
 
-/// From half a millisecond, which a page of changes takes, to the half minute that a run is waited for.
-const API_SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// From half a millisecond, which a page of changes takes, to the half minute that a run is waited
+/// for.
+const API_SECONDS: [f64; 13] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// From a local CRM to the time after which HubSpot's edge gives up.
 const CRM_SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 100.0];
 /// From some records offline to ten million of them, or a few thousand compared.
@@ -140,41 +146,81 @@ impl Metrics {
         registry.register_collector(Box::new(Arc::clone(&engines)));
         let mut add = Adder(&mut registry);
         let api = Api {
-            requests: add.metric("http_requests", "Requests of the API, by the template of their route", Family::default()),
+            requests: add.metric(
+                "http_requests",
+                "Requests of the API, by the template of their route",
+                Family::default(),
+            ),
             seconds: add.seconds(
                 "http_request_duration",
                 "Time until an answer of the API began",
                 timed::<RouteLabels>(|| Histogram::new(API_SECONDS)),
             ),
-            in_flight: add.metric("http_requests_in_flight", "Requests of the API that have no answer yet", Gauge::default()),
+            in_flight: add.metric(
+                "http_requests_in_flight",
+                "Requests of the API that have no answer yet",
+                Gauge::default(),
+            ),
         };
         let crm = Crm {
-            requests: add.metric("crm_requests", "Requests that left for a CRM, by the class of the answer's status", Family::default()),
+            requests: add.metric(
+                "crm_requests",
+                "Requests that left for a CRM, by the class of the answer's status",
+                Family::default(),
+            ),
             seconds: add.seconds(
                 "crm_request_duration",
                 "Time until a CRM's answer was complete",
                 timed::<ProviderLabel>(|| Histogram::new(CRM_SECONDS)),
             ),
-            throttled: add.metric("crm_throttled", "Answers of a CRM that said \"slow down\"", Family::default()),
-            repeated: add.metric("crm_repeated", "Writes of changes that may have been sent before", Family::default()),
+            throttled: add.metric(
+                "crm_throttled",
+                "Answers of a CRM that said \"slow down\"",
+                Family::default(),
+            ),
+            repeated: add.metric(
+                "crm_repeated",
+                "Writes of changes that may have been sent before",
+                Family::default(),
+            ),
             refused: add.metric(
                 "crm_refused_requests",
                 "Requests of a component that did not leave, by what held them up",
                 Family::default(),
             ),
-            waited: add.seconds("crm_pacing_waited", "Time that requests waited for their turn, summed", Family::default()),
+            waited: add.seconds(
+                "crm_pacing_waited",
+                "Time that requests waited for their turn, summed",
+                Family::default(),
+            ),
             sent: add.bytes("crm_sent", "Bytes of request bodies", Family::default()),
             received: add.bytes("crm_received", "Bytes of the answers' bodies", Family::default()),
         };
         let records = add.metric("records", "Changes of runs, by their outcome", Family::default());
         let runs = add.metric("runs", "Runs that ended, by how", Family::default());
-        let runs_queued = add.metric("runs_queued", "Runs that wait for their turn", Gauge::default());
+        let runs_queued =
+            add.metric("runs_queued", "Runs that wait for their turn", Gauge::default());
         let runs_running = add.metric("runs_running", "Runs in progress", Gauge::default());
-        let audit_rows = add.metric("audit_rows", "Rows of the audit log, as far as the state folder knows of them", Gauge::default());
-        let plans = add.metric("plans", "Dry runs, by how they looked at the CRM and what they came to", Family::default());
-        let plan_seconds = add.seconds("plan_duration", "Time that dry runs took", timed::<ModeLabel>(|| Histogram::new(PLAN_SECONDS)));
-        let request_log_dropped =
-            add.metric("request_log_dropped", "Lines that request logs lack because the disk was too slow", Counter::default());
+        let audit_rows = add.metric(
+            "audit_rows",
+            "Rows of the audit log, as far as the state folder knows of them",
+            Gauge::default(),
+        );
+        let plans = add.metric(
+            "plans",
+            "Dry runs, by how they looked at the CRM and what they came to",
+            Family::default(),
+        );
+        let plan_seconds = add.seconds(
+            "plan_duration",
+            "Time that dry runs took",
+            timed::<ModeLabel>(|| Histogram::new(PLAN_SECONDS)),
+        );
+        let request_log_dropped = add.metric(
+            "request_log_dropped",
+            "Lines that request logs lack because the disk was too slow",
+            Counter::default(),
+        );
         Arc::new(Metrics {
             registry,
             engines,
@@ -201,7 +247,8 @@ impl Metrics {
         CrmMetrics { provider: Arc::from(provider), crm: self.crm.clone() }
     }
 
-    /// Changes that got their outcome since `before`. The counts are a run's own, over all its attempts.
+    /// Changes that got their outcome since `before`. The counts are a run's own, over all its
+    /// attempts.
     pub fn outcomes(&self, before: &Counts, now: &Counts) {
         let by = [
             ("updated", before.updated, now.updated),
@@ -211,7 +258,9 @@ impl Metrics {
             ("unknown", before.unknown, now.unknown),
         ];
         for (outcome, before, now) in by {
-            self.records.get_or_create(&OutcomeLabel { outcome }).inc_by(now.saturating_sub(before));
+            self.records
+                .get_or_create(&OutcomeLabel { outcome })
+                .inc_by(now.saturating_sub(before));
         }
     }
 
@@ -267,7 +316,8 @@ impl Metrics {
     /// # Errors
     /// As [`Metrics::encode`].
     pub fn answer(&self) -> Result<Response, fmt::Error> {
-        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))], self.encode()?).into_response())
+        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))], self.encode()?)
+            .into_response())
     }
 }
 
@@ -275,32 +325,62 @@ impl Metrics {
 struct Adder<'a>(&'a mut Registry);
 
 impl Adder<'_> {
-    fn metric<M: prometheus_client::registry::Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+    fn metric<M: prometheus_client::registry::Metric + Clone>(
+        &mut self,
+        name: &str,
+        help: &str,
+        metric: M,
+    ) -> M {
         self.0.register(name, help, metric.clone());
         metric
     }
 
-    fn seconds<M: prometheus_client::registry::Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+    fn seconds<M: prometheus_client::registry::Metric + Clone>(
+        &mut self,
+        name: &str,
+        help: &str,
+        metric: M,
+    ) -> M {
         self.0.register_with_unit(name, help, Unit::Seconds, metric.clone());
         metric
     }
 
-    fn bytes<M: prometheus_client::registry::Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+    fn bytes<M: prometheus_client::registry::Metric + Clone>(
+        &mut self,
+        name: &str,
+        help: &str,
+        metric: M,
+    ) -> M {
         self.0.register_with_unit(name, help, Unit::Bytes, metric.clone());
         metric
     }
 }
 
-/// Middleware: counts a request of the API. To be layered over the whole router, its fallback included.
-pub async fn count(State(metrics): State<Arc<Metrics>>, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
-    let route = matched.map_or(Cow::Borrowed(UNMATCHED), |matched| Cow::Owned(matched.as_str().to_owned()));
+/// Middleware: counts a request of the API. To be layered over the whole router, its fallback
+/// included.
+pub async fn count(
+    State(metrics): State<Arc<Metrics>>,
+    matched: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route =
+        matched.map_or(Cow::Borrowed(UNMATCHED), |matched| Cow::Owned(matched.as_str().to_owned()));
     let method = method(request.method());
     let under_way = Counted::new(&metrics.api.in_flight);
     let began = Instant::now();
     let response = next.run(request).await;
     drop(under_way);
-    metrics.api.seconds.get_or_create(&RouteLabels { route: route.clone(), method }).observe(began.elapsed().as_secs_f64());
-    metrics.api.requests.get_or_create(&ApiLabels { route, method, status: response.status().as_u16() }).inc();
+    metrics
+        .api
+        .seconds
+        .get_or_create(&RouteLabels { route: route.clone(), method })
+        .observe(began.elapsed().as_secs_f64());
+    metrics
+        .api
+        .requests
+        .get_or_create(&ApiLabels { route, method, status: response.status().as_u16() })
+        .inc();
     response
 }
 
@@ -331,7 +411,8 @@ impl Observer for CrmMetrics {
         crm.waited.get_or_create(&of).inc_by(exchange.waited.as_secs_f64());
         let status = match exchange.fate {
             Fate::Refused { stage, .. } => {
-                let labels = StageLabels { provider: Arc::clone(&self.provider), stage: stage.as_str() };
+                let labels =
+                    StageLabels { provider: Arc::clone(&self.provider), stage: stage.as_str() };
                 crm.refused.get_or_create(&labels).inc();
                 return;
             }
@@ -348,7 +429,9 @@ impl Observer for CrmMetrics {
             Fate::Unanswered(_) => "none",
             Fate::Abandoned => "abandoned",
         };
-        crm.requests.get_or_create(&CrmLabels { provider: Arc::clone(&self.provider), status }).inc();
+        crm.requests
+            .get_or_create(&CrmLabels { provider: Arc::clone(&self.provider), status })
+            .inc();
         crm.sent.get_or_create(&of).inc_by(exchange.bytes_out);
         crm.received.get_or_create(&of).inc_by(exchange.bytes_in);
         crm.throttled.get_or_create(&of).inc_by(u64::from(exchange.throttled));
@@ -369,10 +452,16 @@ impl fmt::Debug for Instances {
 impl Collector for Instances {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let engines = self.0.lock();
-        let alive: u64 = engines.iter().filter_map(Weak::upgrade).map(|engine| engine.instances()).sum();
+        let alive: u64 =
+            engines.iter().filter_map(Weak::upgrade).map(|engine| engine.instances()).sum();
         drop(engines);
         let gauge = ConstGauge::new(i64::try_from(alive).unwrap_or(i64::MAX));
-        let metric = encoder.encode_descriptor("instances", "Instances of the component that are alive", None, gauge.metric_type())?;
+        let metric = encoder.encode_descriptor(
+            "instances",
+            "Instances of the component that are alive",
+            None,
+            gauge.metric_type(),
+        )?;
         gauge.encode(metric)
     }
 }
@@ -380,7 +469,9 @@ impl Collector for Instances {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::{Router, body::Body, http::StatusCode, middleware::from_fn_with_state, routing::get};
+    use axum::{
+        Router, body::Body, http::StatusCode, middleware::from_fn_with_state, routing::get,
+    };
     use jiff::Timestamp;
     use reverse_sync::egress::Stage;
     use tower_service::Service;
@@ -411,16 +502,27 @@ mod tests {
         let hubspot = metrics.crm("hubspot");
         hubspot.exchanged(&exchange(Fate::Answered(StatusCode::OK)));
         hubspot.exchanged(&exchange(Fate::Answered(StatusCode::CREATED)));
-        hubspot.exchanged(&Exchange { throttled: true, ..exchange(Fate::Answered(StatusCode::TOO_MANY_REQUESTS)) });
+        hubspot.exchanged(&Exchange {
+            throttled: true,
+            ..exchange(Fate::Answered(StatusCode::TOO_MANY_REQUESTS))
+        });
         hubspot.exchanged(&Exchange { repeated: true, ..exchange(Fate::Abandoned) });
-        metrics.crm("salesforce").exchanged(&exchange(Fate::Refused { stage: Stage::Witness, reason: "no" }));
+        metrics
+            .crm("salesforce")
+            .exchanged(&exchange(Fate::Refused { stage: Stage::Witness, reason: "no" }));
         has(&metrics, r#"reverse_sync_crm_requests_total{provider="hubspot",status="2xx"} 2"#);
         has(&metrics, r#"reverse_sync_crm_requests_total{provider="hubspot",status="4xx"} 1"#);
-        has(&metrics, r#"reverse_sync_crm_requests_total{provider="hubspot",status="abandoned"} 1"#);
+        has(
+            &metrics,
+            r#"reverse_sync_crm_requests_total{provider="hubspot",status="abandoned"} 1"#,
+        );
         has(&metrics, r#"reverse_sync_crm_request_duration_seconds_count{provider="hubspot"} 3"#);
         has(&metrics, r#"reverse_sync_crm_throttled_total{provider="hubspot"} 1"#);
         has(&metrics, r#"reverse_sync_crm_repeated_total{provider="hubspot"} 1"#);
-        has(&metrics, r#"reverse_sync_crm_refused_requests_total{provider="salesforce",stage="witness"} 1"#);
+        has(
+            &metrics,
+            r#"reverse_sync_crm_refused_requests_total{provider="salesforce",stage="witness"} 1"#,
+        );
         has(&metrics, r#"reverse_sync_crm_pacing_waited_seconds_total{provider="hubspot"} 6.0"#);
         has(&metrics, r#"reverse_sync_crm_received_bytes_total{provider="hubspot"} 80"#);
         let text = metrics.encode().unwrap();
@@ -451,17 +553,34 @@ mod tests {
     async fn requests_are_counted_by_route_and_not_by_path() {
         let metrics = Metrics::new();
         let runs = Router::new().route("/runs/{id}", get(async || StatusCode::NOT_FOUND));
-        let mut router = Router::new().merge(runs).layer(from_fn_with_state(Arc::clone(&metrics), count));
-        for (method, path) in
-            [("GET", "/runs/run_1"), ("GET", "/runs/run_2"), ("GET", "/wp-admin/1"), ("GET", "/wp-admin/2"), ("BREW", "/x")]
-        {
+        let mut router =
+            Router::new().merge(runs).layer(from_fn_with_state(Arc::clone(&metrics), count));
+        for (method, path) in [
+            ("GET", "/runs/run_1"),
+            ("GET", "/runs/run_2"),
+            ("GET", "/wp-admin/1"),
+            ("GET", "/wp-admin/2"),
+            ("BREW", "/x"),
+        ] {
             let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
             Service::call(&mut router, request).await.unwrap();
         }
-        has(&metrics, r#"reverse_sync_http_requests_total{route="/runs/{id}",method="GET",status="404"} 2"#);
-        has(&metrics, r#"reverse_sync_http_requests_total{route="unmatched",method="GET",status="404"} 2"#);
-        has(&metrics, r#"reverse_sync_http_requests_total{route="unmatched",method="other",status="404"} 1"#);
-        has(&metrics, r#"reverse_sync_http_request_duration_seconds_count{route="/runs/{id}",method="GET"} 2"#);
+        has(
+            &metrics,
+            r#"reverse_sync_http_requests_total{route="/runs/{id}",method="GET",status="404"} 2"#,
+        );
+        has(
+            &metrics,
+            r#"reverse_sync_http_requests_total{route="unmatched",method="GET",status="404"} 2"#,
+        );
+        has(
+            &metrics,
+            r#"reverse_sync_http_requests_total{route="unmatched",method="other",status="404"} 1"#,
+        );
+        has(
+            &metrics,
+            r#"reverse_sync_http_request_duration_seconds_count{route="/runs/{id}",method="GET"} 2"#,
+        );
         has(&metrics, "reverse_sync_http_requests_in_flight 0");
         assert_eq!(metrics.answer().unwrap().headers()[header::CONTENT_TYPE], CONTENT_TYPE);
     }

@@ -1,7 +1,8 @@
-//! What the operator sees of a running service: [`metrics`], the [`request_log`] of each run, and [`telemetry`], which is log
-//! lines and traces. The [`request_id`] ties an answer to them.
+//! What the operator sees of a running service: [`metrics`], the [`request_log`] of each run, and
+//! [`telemetry`], which is log lines and traces. The [`request_id`] ties an answer to them.
 //!
-//! None of it may slow a run down or fail one: what cannot be written in time is dropped and counted.
+//! None of it may slow a run down or fail one: what cannot be written in time is dropped and
+//! counted.
 
 mod labels;
 pub mod metrics;

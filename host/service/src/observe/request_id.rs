@@ -16,7 +16,8 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that is taken from a request.
 const MAX_LENGTH: usize = 64;
 
-/// The id of a request: what its client said it is, or one of ours. It is an extension of the request too.
+/// The id of a request: what its client said it is, or one of ours. It is an extension of the
+/// request too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(Arc<str>);
 
@@ -37,7 +38,8 @@ impl RequestId {
     /// What a client chose, if it can go into a header and a log line as it is.
     fn sane(value: &HeaderValue) -> Option<RequestId> {
         let text = value.to_str().ok()?;
-        let sane = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let sane = (1..=MAX_LENGTH).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         sane.then(|| RequestId(Arc::from(text)))
     }
 }
@@ -57,10 +59,15 @@ pub fn current() -> Option<RequestId> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// Middleware: gives a request its id and its span. To be the outermost layer of the whole router, its fallback included.
+/// Middleware: gives a request its id and its span. To be the outermost layer of the whole router,
+/// its fallback included.
 pub async fn identify(matched: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
-    let id = request.headers().get(HEADER).and_then(RequestId::sane).unwrap_or_else(RequestId::fresh);
-    let (method, route) = (metrics::method(request.method()), matched.as_ref().map_or(metrics::UNMATCHED, MatchedPath::as_str));
+    let id =
+        request.headers().get(HEADER).and_then(RequestId::sane).unwrap_or_else(RequestId::fresh);
+    let (method, route) = (
+        metrics::method(request.method()),
+        matched.as_ref().map_or(metrics::UNMATCHED, MatchedPath::as_str),
+    );
     let span = tracing::error_span!(
         "request",
         request_id = id.as_str(),
@@ -111,7 +118,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_sane_id_is_kept_and_the_handler_knows_it() {
-        assert_eq!(answer(Some("trace-7.a_B"), "/x").await, ("trace-7.a_B".to_owned(), "trace-7.a_B".to_owned()));
+        assert_eq!(
+            answer(Some("trace-7.a_B"), "/x").await,
+            ("trace-7.a_B".to_owned(), "trace-7.a_B".to_owned())
+        );
         assert_eq!(current(), None);
     }
 
@@ -122,9 +132,15 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for insane in [None, Some(""), Some("a b"), Some("a\"b"), Some("<script>"), Some(LONG)] {
             let (header, body) = answer(insane, "/x").await;
-            assert!(header.starts_with("req_") && header.len() == 36 && header == body, "{insane:?}: {header}");
+            assert!(
+                header.starts_with("req_") && header.len() == 36 && header == body,
+                "{insane:?}: {header}"
+            );
             assert!(seen.insert(header));
         }
-        assert!(answer(None, "/nowhere").await.0.starts_with("req_"), "an answer without a route has one too");
+        assert!(
+            answer(None, "/nowhere").await.0.starts_with("req_"),
+            "an answer without a route has one too"
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! Log lines and traces.
 //!
-//! Log lines go to standard error, as text or as JSON, each with the spans it was written in: those of a run say its id, those
-//! of a request of the API its request id. Spans are of the error level, so that they are there whatever the level.
+//! Log lines go to standard error, as text or as JSON, each with the spans it was written in: those
+//! of a run say its id, those of a request of the API its request id. Spans are of the error level,
+//! so that they are there whatever the level.
 //!
-//! Where the operator names a collector, spans and what was logged in them go there too, by OTLP over HTTP: in
-//! batches, from a thread of the exporter's own, and dropped when the collector is down or slow.
+//! Where the operator names a collector, spans and what was logged in them go there too, by OTLP
+//! over HTTP: in batches, from a thread of the exporter's own, and dropped when the collector is
+//! down or slow.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -30,7 +32,9 @@ use std::{
 };
 use tokio::runtime::Handle;
 use tracing::{Span, Subscriber, level_filters::LevelFilter, subscriber::SetGlobalDefaultError};
-use tracing_subscriber::{EnvFilter, Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry::Registry};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry::Registry,
+};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,10 +51,11 @@ pub enum Format {
 pub struct Settings {
     /// How log lines look.
     pub format: Format,
-    /// How much this program logs; `RUST_LOG` overrules it. At any level, dependencies speak only when something is wrong: their own
-    /// debug output has request contents.
+    /// How much this program logs; `RUST_LOG` overrules it. At any level, dependencies speak only
+    /// when something is wrong: their own debug output has request contents.
     pub level: LevelFilter,
-    /// The collector, such as `http://127.0.0.1:4318`. `OTEL_EXPORTER_OTLP_HEADERS` adds headers for it.
+    /// The collector, such as `http://127.0.0.1:4318`. `OTEL_EXPORTER_OTLP_HEADERS` adds headers
+    /// for it.
     pub otlp: Option<String>,
 }
 
@@ -58,7 +63,9 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The collector's address.
-    #[error("`{0}` is no address of an OpenTelemetry collector; one looks like http://127.0.0.1:4318")]
+    #[error(
+        "`{0}` is no address of an OpenTelemetry collector; one looks like http://127.0.0.1:4318"
+    )]
     Address(String),
     /// The exporter.
     #[error("cannot export traces: {0}")]
@@ -85,7 +92,8 @@ const EXPORT: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 << 10;
 
 impl Telemetry {
-    /// Starts it for the whole process, with log lines on standard error. To be called within a runtime that lives as long.
+    /// Starts it for the whole process, with log lines on standard error. To be called within a
+    /// runtime that lives as long.
     ///
     /// # Errors
     /// If the collector's address is none, or it was started already.
@@ -99,27 +107,44 @@ impl Telemetry {
     ///
     /// # Errors
     /// If the collector's address is none.
-    pub fn with<W>(settings: &Settings, writer: W) -> Result<(impl Subscriber + Send + Sync + 'static, Telemetry), TelemetryError>
+    pub fn with<W>(
+        settings: &Settings,
+        writer: W,
+    ) -> Result<(impl Subscriber + Send + Sync + 'static, Telemetry), TelemetryError>
     where
         W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     {
         let provider = settings.otlp.as_deref().map(provider).transpose()?;
         let exporting = provider.as_ref().map(|provider| {
             let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("reverse_sync"));
-            let layer = layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_target(false);
+            let layer = layer
+                .with_location(false)
+                .with_threads(false)
+                .with_tracked_inactivity(false)
+                .with_target(false);
             layer.with_filter(Targets::new().with_target("reverse_sync", LevelFilter::INFO))
         });
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={}", settings.level)));
-        let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).with_target(false);
+        let filter = EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| EnvFilter::new(format!("warn,reverse_sync={}", settings.level)));
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(writer)
+            .with_ansi(false)
+            .with_target(false);
         let lines = match settings.format {
             Format::Text => lines.boxed(),
-            Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed(),
+            Format::Json => lines
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(true)
+                .boxed(),
         };
         let subscriber = Registry::default().with(lines.with_filter(filter)).with(exporting);
         Ok((subscriber, Telemetry { provider }))
     }
 
-    /// Sends what waits to be exported, for a few seconds at most. It blocks: in a task, call it by `spawn_blocking`.
+    /// Sends what waits to be exported, for a few seconds at most. It blocks: in a task, call it by
+    /// `spawn_blocking`.
     pub fn shutdown(self) {
         if let Some(provider) = self.provider
             && let Err(error) = provider.shutdown_with_timeout(SHUTDOWN)
@@ -129,8 +154,8 @@ impl Telemetry {
     }
 }
 
-/// The span of a run of an org, for whatever is done for it: running, its canary, verifying. It outlives the request that
-/// asked for the run, and is no part of that.
+/// The span of a run of an org, for whatever is done for it: running, its canary, verifying. It
+/// outlives the request that asked for the run, and is no part of that.
 pub fn run_span(org_id: &str, run_id: &RunId) -> Span {
     tracing::error_span!(parent: None, "job", org_id, %run_id)
 }
@@ -153,14 +178,18 @@ fn provider(url: &str) -> Result<SdkTracerProvider, TelemetryError> {
 fn endpoint(url: &str) -> Result<String, TelemetryError> {
     let wrong = || TelemetryError::Address(url.to_owned());
     let parsed: http::Uri = url.parse().map_err(|_| wrong())?;
-    if !matches!(parsed.scheme_str(), Some("http" | "https")) || parsed.host().is_none_or(str::is_empty) || parsed.query().is_some() {
+    if !matches!(parsed.scheme_str(), Some("http" | "https"))
+        || parsed.host().is_none_or(str::is_empty)
+        || parsed.query().is_some()
+    {
         return Err(wrong());
     }
     let url = url.trim_end_matches('/');
     Ok(if url.ends_with("/v1/traces") { url.to_owned() } else { format!("{url}/v1/traces") })
 }
 
-/// The way to a collector. The exporter's thread has no runtime, so that requests are made in the one that there is.
+/// The way to a collector. The exporter's thread has no runtime, so that requests are made in the
+/// one that there is.
 struct Collector {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     runtime: Handle,
@@ -172,7 +201,8 @@ impl Collector {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_connect_timeout(Some(EXPORT));
-        let tls = HttpsConnectorBuilder::new().with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?;
+        let tls = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?;
         let connector = tls.https_or_http().enable_all_versions().wrap_connector(http);
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Collector { client, runtime: Handle::current(), down: Arc::default() })
@@ -215,7 +245,10 @@ impl HttpClient for Collector {
     }
 }
 
-async fn send(client: &Client<HttpsConnector<HttpConnector>, Full<Bytes>>, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+async fn send(
+    client: &Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, HttpError> {
     let (parts, body) = client.request(request.map(Full::new)).await?.into_parts();
     let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
     Ok(Response::from_parts(parts, body))
@@ -267,7 +300,9 @@ mod tests {
         });
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/traces", take)).await });
+        tokio::spawn(async move {
+            axum::serve(listener, Router::new().route("/v1/traces", take)).await
+        });
         (url, received)
     }
 
@@ -281,8 +316,13 @@ mod tests {
 
     async fn ask(path: &str) {
         let handler = get(async || tracing::info!("on its way"));
-        let mut router = Router::new().route("/runs/{id}", handler).layer(from_fn(request_id::identify));
-        let request = Request::builder().uri(path).header("x-request-id", "abc-1").body(Body::empty()).unwrap();
+        let mut router =
+            Router::new().route("/runs/{id}", handler).layer(from_fn(request_id::identify));
+        let request = Request::builder()
+            .uri(path)
+            .header("x-request-id", "abc-1")
+            .body(Body::empty())
+            .unwrap();
         Service::call(&mut router, request).await.unwrap();
     }
 
@@ -290,7 +330,8 @@ mod tests {
     async fn lines_of_a_request_say_which_and_those_of_a_run_say_which() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let (subscriber, _telemetry) = Telemetry::with(&settings(None), move || writer.clone()).unwrap();
+        let (subscriber, _telemetry) =
+            Telemetry::with(&settings(None), move || writer.clone()).unwrap();
         let _default = tracing::subscriber::set_default(subscriber);
         ask("/runs/run_1?secret=1").await;
         let run_id: RunId = "run_0123456789ab_1".parse().unwrap();
@@ -307,11 +348,17 @@ mod tests {
         );
         for line in &lines[..2] {
             let span = &line["spans"][0];
-            assert_eq!((&span["request_id"], &span["route"], &span["method"]), (&"abc-1".into(), &"/runs/{id}".into(), &"GET".into()));
+            assert_eq!(
+                (&span["request_id"], &span["route"], &span["method"]),
+                (&"abc-1".into(), &"/runs/{id}".into(), &"GET".into())
+            );
         }
         assert_eq!(lines[1]["spans"][0]["status"], 200);
         for line in &lines[2..] {
-            assert_eq!((&line["spans"][0]["run_id"], &line["spans"][0]["org_id"]), (&"run_0123456789ab_1".into(), &"org_7".into()));
+            assert_eq!(
+                (&line["spans"][0]["run_id"], &line["spans"][0]["org_id"]),
+                (&"run_0123456789ab_1".into(), &"org_7".into())
+            );
         }
         assert!(!lines.iter().any(|line| line.to_string().contains("secret")));
     }
@@ -326,7 +373,10 @@ mod tests {
         tracing::debug!(target: "hyper_util::client", "a header");
         tracing::warn!(target: "hyper_util::client", "a warning");
         tracing::trace!("ours");
-        assert_eq!(lines.json().iter().map(|line| line["message"].clone()).collect::<Vec<_>>(), ["a warning", "ours"]);
+        assert_eq!(
+            lines.json().iter().map(|line| line["message"].clone()).collect::<Vec<_>>(),
+            ["a warning", "ours"]
+        );
     }
 
     #[tokio::test]
@@ -337,13 +387,25 @@ mod tests {
             let _default = tracing::subscriber::set_default(subscriber);
             ask("/runs/run_1?secret=1").await;
             let run_id: RunId = "run_0123456789ab_1".parse().unwrap();
-            async { tracing::warn!("a warning in it") }.instrument(run_span("org_7", &run_id)).await;
+            async { tracing::warn!("a warning in it") }
+                .instrument(run_span("org_7", &run_id))
+                .await;
         }
         end(telemetry).await;
         let received = received.lock().unwrap();
         let (headers, body) = &received[0];
-        assert_eq!((received.len(), headers["content-type"].to_str().unwrap()), (1, "application/x-protobuf"));
-        for text in ["reverse-sync", "GET /runs/{id}", "abc-1", "run_0123456789ab_1", "org_7", "a warning in it"] {
+        assert_eq!(
+            (received.len(), headers["content-type"].to_str().unwrap()),
+            (1, "application/x-protobuf")
+        );
+        for text in [
+            "reverse-sync",
+            "GET /runs/{id}",
+            "abc-1",
+            "run_0123456789ab_1",
+            "org_7",
+            "a warning in it",
+        ] {
             assert!(contains(body, text), "{text}");
         }
         assert!(!contains(body, "secret"));
@@ -355,16 +417,25 @@ mod tests {
         let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         let lines = Lines::default();
         let writer = lines.clone();
-        let (subscriber, telemetry) = Telemetry::with(&settings(Some(format!("http://{free}"))), move || writer.clone()).unwrap();
+        let (subscriber, telemetry) =
+            Telemetry::with(&settings(Some(format!("http://{free}"))), move || writer.clone())
+                .unwrap();
         let provider = telemetry.provider.clone().unwrap();
         let _default = tracing::subscriber::set_default(subscriber);
         for _ in 0..3 {
             ask("/runs/run_1").await;
             let provider = provider.clone();
-            assert!(tokio::task::spawn_blocking(move || provider.force_flush()).await.unwrap().is_err(), "it is down");
+            assert!(
+                tokio::task::spawn_blocking(move || provider.force_flush()).await.unwrap().is_err(),
+                "it is down"
+            );
         }
         end(telemetry).await;
-        let said = lines.json().iter().filter(|line| line["message"].as_str().unwrap().contains("collector")).count();
+        let said = lines
+            .json()
+            .iter()
+            .filter(|line| line["message"].as_str().unwrap().contains("collector"))
+            .count();
         assert_eq!(said, 1, "{:?}", lines.json());
     }
 
@@ -377,7 +448,14 @@ mod tests {
         ] {
             assert_eq!(endpoint(url).unwrap(), whole);
         }
-        for wrong in ["", "localhost:4318", "/v1/traces", "grpc://otel:4317", "http://", "http://otel/?key=1"] {
+        for wrong in [
+            "",
+            "localhost:4318",
+            "/v1/traces",
+            "grpc://otel:4317",
+            "http://",
+            "http://otel/?key=1",
+        ] {
             assert!(matches!(endpoint(wrong), Err(TelemetryError::Address(_))), "{wrong}");
         }
     }

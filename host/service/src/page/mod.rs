@@ -1,15 +1,19 @@
 //! The page at `/`: where a person looks before saying yes.
 //!
-//! Hand-written HTML, CSS and ES modules, built into the binary as they are. There is no build step and nothing of
-//! anybody else's, and the page talks to the API alone, as any client does: whatever it leaves out for a role, the API refuses. Its
-//! content security policy allows no inline script or style and no other origin.
+//! Hand-written HTML, CSS and ES modules, built into the binary as they are. There is no build step
+//! and nothing of anybody else's, and the page talks to the API alone, as any client does: whatever
+//! it leaves out for a role, the API refuses. Its content security policy allows no inline script
+//! or style and no other origin.
 
 use axum::{
     Router,
     body::Body,
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+        header::{
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+            REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+        },
     },
     response::Response,
     routing::get,
@@ -66,11 +70,15 @@ const ASSETS: &[Asset] = assets! {
     "/assets/views/sources.js" => "views/sources.js", SCRIPT;
 };
 
-/// The page's routes: `GET /` and one for each file below `/assets/`. Whatever else is asked for is the rest of the service's.
+/// The page's routes: `GET /` and one for each file below `/assets/`. Whatever else is asked for is
+/// the rest of the service's.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     ASSETS.iter().fold(Router::new(), |router, asset| {
         let tag = format!("\"{}\"", hex(&Sha256::digest(asset.content)[..16]));
-        router.route(asset.path, get(move |headers: HeaderMap| std::future::ready(serve(asset, &tag, &headers))))
+        router.route(
+            asset.path,
+            get(move |headers: HeaderMap| std::future::ready(serve(asset, &tag, &headers))),
+        )
     })
 }
 
@@ -79,11 +87,15 @@ pub(super) fn is_asset(path: &str) -> bool {
     ASSETS.iter().any(|asset| asset.path == path)
 }
 
-/// An asset, or that the browser has it already. It asks each time: a newer binary at once has a newer page.
+/// An asset, or that the browser has it already. It asks each time: a newer binary at once has a
+/// newer page.
 fn serve(asset: &'static Asset, tag: &str, asked: &HeaderMap) -> Response {
     let known = asked.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok());
-    let has_it = known.is_some_and(|known| known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag));
-    let mut response = Response::new(if has_it { Body::empty() } else { Body::from(asset.content) });
+    let has_it = known.is_some_and(|known| {
+        known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag)
+    });
+    let mut response =
+        Response::new(if has_it { Body::empty() } else { Body::from(asset.content) });
     if has_it {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }

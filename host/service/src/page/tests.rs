@@ -68,7 +68,8 @@ async fn a_browser_that_has_an_asset_is_told_so() {
 
 #[tokio::test]
 async fn nothing_else_is_served_and_nothing_is_written() {
-    for path in ["/assets/", "/assets/mod.rs", "/assets/../mod.rs", "/index.html", "/assets/views"] {
+    for path in ["/assets/", "/assets/mod.rs", "/assets/../mod.rs", "/index.html", "/assets/views"]
+    {
         assert_eq!(ask(Method::GET, path, None).await.0, StatusCode::NOT_FOUND, "{path}");
     }
     assert_eq!(ask(Method::POST, "/", None).await.0, StatusCode::METHOD_NOT_ALLOWED);
@@ -81,16 +82,33 @@ fn every_file_is_an_asset_and_every_import_is_a_file() {
     let folder = folder();
     let mut there = BTreeSet::new();
     files(&folder, &mut there);
-    let served: BTreeSet<PathBuf> =
-        ASSETS.iter().map(|asset| folder.join(if asset.path == "/" { "index.html" } else { &asset.path["/assets/".len()..] })).collect();
+    let served: BTreeSet<PathBuf> = ASSETS
+        .iter()
+        .map(|asset| {
+            folder.join(if asset.path == "/" {
+                "index.html"
+            } else {
+                &asset.path["/assets/".len()..]
+            })
+        })
+        .collect();
     assert_eq!(there, served);
-    for file in there.iter().filter(|file| file.extension().is_some_and(|extension| extension == "js")) {
+    for file in
+        there.iter().filter(|file| file.extension().is_some_and(|extension| extension == "js"))
+    {
         let text = std::fs::read_to_string(file).unwrap();
         // Not those of comments, which name types.
-        let imports = text.lines().filter(|line| line.starts_with("import ")).flat_map(|line| quoted(line, " from '", '\''));
+        let imports = text
+            .lines()
+            .filter(|line| line.starts_with("import "))
+            .flat_map(|line| quoted(line, " from '", '\''));
         for import in imports {
             let target = file.parent().unwrap().join(import);
-            assert!(target.canonicalize().is_ok_and(|target| served.contains(&target)), "{} imports {import}", file.display());
+            assert!(
+                target.canonicalize().is_ok_and(|target| served.contains(&target)),
+                "{} imports {import}",
+                file.display()
+            );
         }
     }
 }
@@ -98,7 +116,11 @@ fn every_file_is_an_asset_and_every_import_is_a_file() {
 #[test]
 fn nothing_is_inline_nothing_is_markup_and_nothing_comes_from_elsewhere() {
     let html = ASSETS[0].content;
-    assert_eq!(html.matches("<script").count(), quoted(html, "<script type=\"module\" src=\"", '"').len(), "inline scripts");
+    assert_eq!(
+        html.matches("<script").count(),
+        quoted(html, "<script type=\"module\" src=\"", '"').len(),
+        "inline scripts"
+    );
     for attribute in quoted(html, "src=\"", '"').into_iter().chain(quoted(html, "href=\"", '"')) {
         assert!(attribute.starts_with('/') || attribute.starts_with('#'), "{attribute}");
     }
@@ -119,13 +141,28 @@ fn nothing_is_inline_nothing_is_markup_and_nothing_comes_from_elsewhere() {
         ] {
             // In a script it names types, in a comment.
             let names_types = forbidden == "@import" && asset.content_type == SCRIPT;
-            assert!(names_types || !asset.content.contains(forbidden), "{} has {forbidden}", asset.path);
+            assert!(
+                names_types || !asset.content.contains(forbidden),
+                "{} has {forbidden}",
+                asset.path
+            );
         }
         // Addresses that are words for people or names of XML; none of them is asked for.
-        let words = ["http://www.w3.org/2000/svg", "https://api.hubapi.com", "https://yourdomain.my.salesforce.com"];
-        for address in quoted(asset.content, "://", '\'').iter().filter_map(|rest| rest.split(['"', '.', ' ']).next()) {
-            let known = words.iter().any(|word| word.split("://").nth(1).is_some_and(|word| word.starts_with(address)));
-            let scheme_only = address.is_empty() || address == "user:password@host/database" || address.starts_with('…');
+        let words = [
+            "http://www.w3.org/2000/svg",
+            "https://api.hubapi.com",
+            "https://yourdomain.my.salesforce.com",
+        ];
+        for address in quoted(asset.content, "://", '\'')
+            .iter()
+            .filter_map(|rest| rest.split(['"', '.', ' ']).next())
+        {
+            let known = words
+                .iter()
+                .any(|word| word.split("://").nth(1).is_some_and(|word| word.starts_with(address)));
+            let scheme_only = address.is_empty()
+                || address == "user:password@host/database"
+                || address.starts_with('…');
             assert!(known || scheme_only, "{} names {address}", asset.path);
         }
     }

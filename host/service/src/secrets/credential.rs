@@ -1,4 +1,5 @@
-//! The credential of a source: what a client writes for it, how it is kept, and what egress makes requests with.
+//! The credential of a source: what a client writes for it, how it is kept, and what egress makes
+//! requests with.
 //!
 //! ```json
 //! {"access_token": "…"}
@@ -7,8 +8,9 @@
 //! {"oauth": {"grant": "jwt_bearer", "client_id": "…", "private_key": "-----BEGIN …", "subject": "…", "audience": "…"}}
 //! ```
 //!
-//! `token_url` and `client_auth` (`body` or `basic`) may be added to `oauth`. It goes in and never comes out: it cannot be
-//! printed, and has no form in which it could be serialised but the sealed one.
+//! `token_url` and `client_auth` (`body` or `basic`) may be added to `oauth`. It goes in and never
+//! comes out: it cannot be printed, and has no form in which it could be serialised but the sealed
+//! one.
 
 use super::{
     document::{Node, Object},
@@ -33,10 +35,18 @@ use utoipa::ToSchema;
 
 pub use super::document::BadDocument;
 
-const EXAMPLE: &str =
-    r#"{"access_token": "…"} or {"oauth": {"grant": "refresh_token", "client_id": "…", "client_secret": "…", "refresh_token": "…"}}"#;
-const OAUTH_KEYS: [&str; 9] =
-    ["grant", "client_id", "client_secret", "refresh_token", "private_key", "subject", "audience", "token_url", "client_auth"];
+const EXAMPLE: &str = r#"{"access_token": "…"} or {"oauth": {"grant": "refresh_token", "client_id": "…", "client_secret": "…", "refresh_token": "…"}}"#;
+const OAUTH_KEYS: [&str; 9] = [
+    "grant",
+    "client_id",
+    "client_secret",
+    "refresh_token",
+    "private_key",
+    "subject",
+    "audience",
+    "token_url",
+    "client_auth",
+];
 
 /// The credential of a source, as a client writes it.
 #[derive(Clone)]
@@ -134,8 +144,12 @@ impl CredentialDocument {
     /// What may be said about it.
     pub fn summary(&self) -> CredentialSummary {
         match &self.0 {
-            Kind::AccessToken(_) => CredentialSummary { kind: CredentialKind::AccessToken, grant: None },
-            Kind::OAuth(oauth) => CredentialSummary { kind: CredentialKind::OAuth, grant: Some(oauth.grant()) },
+            Kind::AccessToken(_) => {
+                CredentialSummary { kind: CredentialKind::AccessToken, grant: None }
+            }
+            Kind::OAuth(oauth) => {
+                CredentialSummary { kind: CredentialKind::OAuth, grant: Some(oauth.grant()) }
+            }
         }
     }
 
@@ -150,7 +164,9 @@ impl CredentialDocument {
     /// What is wrong, by its key.
     pub fn check(&self, around: &Around<'_>) -> Result<(), UnusableCredential> {
         match &self.0 {
-            Kind::AccessToken(token) => Credential::bearer(token.expose_secret()).map(drop).map_err(Into::into),
+            Kind::AccessToken(token) => {
+                Credential::bearer(token.expose_secret()).map(drop).map_err(Into::into)
+            }
             Kind::OAuth(oauth) => {
                 oauth.endpoint(around)?;
                 oauth.client()?;
@@ -159,11 +175,16 @@ impl CredentialDocument {
         }
     }
 
-    /// What egress makes requests with. A refresh token and its successors are read from where they are `stored`.
+    /// What egress makes requests with. A refresh token and its successors are read from where they
+    /// are `stored`.
     ///
     /// # Errors
     /// As [`CredentialDocument::check`].
-    pub fn credential(&self, around: &Around<'_>, stored: Stored) -> Result<Credential, UnusableCredential> {
+    pub fn credential(
+        &self,
+        around: &Around<'_>,
+        stored: Stored,
+    ) -> Result<Credential, UnusableCredential> {
         let oauth = match &self.0 {
             Kind::AccessToken(token) => return Ok(Credential::bearer(token.expose_secret())?),
             Kind::OAuth(oauth) => oauth,
@@ -202,7 +223,10 @@ impl CredentialDocument {
                     grant: oauth.grant().name(),
                     client_id: &oauth.client_id,
                     client_secret: oauth.client_secret.as_ref().and_then(text),
-                    client_auth: ClientAuthentication::NAMED.iter().find(|(_, known)| *known == oauth.client_auth).map(|(name, _)| *name),
+                    client_auth: ClientAuthentication::NAMED
+                        .iter()
+                        .find(|(_, known)| *known == oauth.client_auth)
+                        .map(|(name, _)| *name),
                     token_url: oauth.token_url.as_deref(),
                     refresh_token: None,
                     private_key: None,
@@ -232,7 +256,8 @@ impl CredentialDocument {
     /// # Errors
     /// If it is no credential.
     pub fn from_plain(plain: &SecretString) -> Result<CredentialDocument, BadDocument> {
-        let node = serde_json::from_str(plain.expose_secret()).map_err(|_| BadDocument("it is no JSON".to_owned()))?;
+        let node = serde_json::from_str(plain.expose_secret())
+            .map_err(|_| BadDocument("it is no JSON".to_owned()))?;
         CredentialDocument::of(node)
     }
 
@@ -243,29 +268,43 @@ impl CredentialDocument {
         match (token, oauth) {
             (Some(token), None) => Ok(CredentialDocument(Kind::AccessToken(token))),
             (None, Some(node)) => Ok(CredentialDocument(Kind::OAuth(OAuth::of(node)?))),
-            (Some(_), Some(_)) => {
-                Err(BadDocument("`credential` has both `access_token` and `oauth`; it needs exactly one of them".to_owned()))
-            }
-            (None, None) => Err(BadDocument(format!("`credential` is empty; it has to be an object such as {EXAMPLE}"))),
+            (Some(_), Some(_)) => Err(BadDocument(
+                "`credential` has both `access_token` and `oauth`; it needs exactly one of them"
+                    .to_owned(),
+            )),
+            (None, None) => Err(BadDocument(format!(
+                "`credential` is empty; it has to be an object such as {EXAMPLE}"
+            ))),
         }
     }
 }
 
 impl OAuth {
     fn of(node: Node) -> Result<OAuth, BadDocument> {
-        let mut object = Object::of(node, "credential.oauth", r#"{"grant": "refresh_token", "client_id": "…", …}"#)?;
+        let mut object = Object::of(
+            node,
+            "credential.oauth",
+            r#"{"grant": "refresh_token", "client_id": "…", …}"#,
+        )?;
         let grants = GrantKind::ALL.map(|kind| (kind.name(), kind));
         let grant = object.word("grant", &grants)?.ok_or_else(|| object.missing("grant"))?;
-        grant.check_keys(|key| object.has(key)).map_err(|wrong| BadDocument(format!("`credential.oauth`: {wrong}")))?;
+        grant
+            .check_keys(|key| object.has(key))
+            .map_err(|wrong| BadDocument(format!("`credential.oauth`: {wrong}")))?;
         let client_id = object.text("client_id")?.ok_or_else(|| object.missing("client_id"))?;
         let client_secret = object.secret("client_secret")?;
-        let client_auth = object.word("client_auth", &ClientAuthentication::NAMED)?.unwrap_or_default();
+        let client_auth =
+            object.word("client_auth", &ClientAuthentication::NAMED)?.unwrap_or_default();
         let token_url = object.text("token_url")?;
         let shown = match grant {
-            GrantKind::RefreshToken => Shown::RefreshToken(object.secret("refresh_token")?.ok_or_else(|| object.missing("refresh_token"))?),
+            GrantKind::RefreshToken => Shown::RefreshToken(
+                object.secret("refresh_token")?.ok_or_else(|| object.missing("refresh_token"))?,
+            ),
             GrantKind::ClientCredentials => Shown::Nothing,
             GrantKind::JwtBearer => Shown::Assertion {
-                private_key: object.secret("private_key")?.ok_or_else(|| object.missing("private_key"))?,
+                private_key: object
+                    .secret("private_key")?
+                    .ok_or_else(|| object.missing("private_key"))?,
                 subject: object.text("subject")?.ok_or_else(|| object.missing("subject"))?,
                 audience: object.text("audience")?,
             },
@@ -291,19 +330,30 @@ impl OAuth {
             return Err(UnusableCredential::NoUrl);
         }
         let usual = well_known::token_url(around.provider, around.base_url);
-        let url = self.token_url.clone().or(usual).ok_or(UnusableCredential::NoDefault("token_url"))?;
-        let endpoint = TokenEndpoint::beside(around.base_url, &url, around.ca_pem.map(str::as_bytes), TokenEndpoint::limits())?;
+        let url =
+            self.token_url.clone().or(usual).ok_or(UnusableCredential::NoDefault("token_url"))?;
+        let endpoint = TokenEndpoint::beside(
+            around.base_url,
+            &url,
+            around.ca_pem.map(str::as_bytes),
+            TokenEndpoint::limits(),
+        )?;
         Ok(endpoint.naming(well_known::account_in_answer(around.provider)))
     }
 
     /// The grant of a client that signs.
     fn signing(&self, around: &Around<'_>) -> Result<Option<Grant>, UnusableCredential> {
-        let Shown::Assertion { private_key, subject, audience } = &self.shown else { return Ok(None) };
+        let Shown::Assertion { private_key, subject, audience } = &self.shown else {
+            return Ok(None);
+        };
         let usual = well_known::audience(around.provider, around.base_url);
         Ok(Some(Grant::JwtBearer {
             key: SigningKey::from_pem(private_key)?,
             subject: subject.clone(),
-            audience: audience.clone().or(usual).ok_or(UnusableCredential::NoDefault("audience"))?,
+            audience: audience
+                .clone()
+                .or(usual)
+                .ok_or(UnusableCredential::NoDefault("audience"))?,
         }))
     }
 }
@@ -342,7 +392,10 @@ struct PlainOAuth<'a> {
 
 /// The form of [`CredentialDocument`], for the description of the API.
 mod written {
-    #![expect(dead_code, reason = "they describe what is read elsewhere, so that no message can repeat a secret")]
+    #![expect(
+        dead_code,
+        reason = "they describe what is read elsewhere, so that no message can repeat a secret"
+    )]
 
     use reverse_sync::egress::credential::grants::GrantKind;
     use utoipa::{PartialSchema, ToSchema, openapi};
@@ -383,7 +436,10 @@ mod written {
 
     fn grants() -> openapi::schema::Object {
         let names = GrantKind::ALL.map(GrantKind::name);
-        openapi::ObjectBuilder::new().schema_type(openapi::Type::String).enum_values(Some(names)).build()
+        openapi::ObjectBuilder::new()
+            .schema_type(openapi::Type::String)
+            .enum_values(Some(names))
+            .build()
     }
 
     impl PartialSchema for super::CredentialDocument {

@@ -1,7 +1,8 @@
 //! JSON whose texts are secrets: read without a message that could repeat one.
 //!
-//! serde's own messages quote the value that does not fit. So a document is read into a tree first, which fits everything,
-//! and what is wrong with the tree is said in words of ours: which key, what it has to be.
+//! serde's own messages quote the value that does not fit. So a document is read into a tree first,
+//! which fits everything, and what is wrong with the tree is said in words of ours: which key, what
+//! it has to be.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{
@@ -44,16 +45,25 @@ pub(super) struct Object {
 }
 
 impl Object {
-    pub(super) fn of(node: Node, place: &'static str, example: &str) -> Result<Object, BadDocument> {
+    pub(super) fn of(
+        node: Node,
+        place: &'static str,
+        example: &str,
+    ) -> Result<Object, BadDocument> {
         match node {
             Node::Object(entries) => {
-                let twice = entries.iter().enumerate().any(|(at, (key, _))| entries.iter().skip(at + 1).any(|(later, _)| later == key));
+                let twice = entries.iter().enumerate().any(|(at, (key, _))| {
+                    entries.iter().skip(at + 1).any(|(later, _)| later == key)
+                });
                 if twice {
                     return Err(BadDocument(format!("`{place}` has a key twice")));
                 }
                 Ok(Object { place, entries })
             }
-            other => Err(BadDocument(format!("`{place}` is {}; it has to be an object such as {example}", other.kind()))),
+            other => Err(BadDocument(format!(
+                "`{place}` is {}; it has to be an object such as {example}",
+                other.kind()
+            ))),
         }
     }
 
@@ -67,9 +77,14 @@ impl Object {
     }
 
     /// A secret, without the blanks and line breaks around it that come from pasting.
-    pub(super) fn secret(&mut self, key: &'static str) -> Result<Option<SecretString>, BadDocument> {
+    pub(super) fn secret(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<SecretString>, BadDocument> {
         let Some(node) = self.take(key) else { return Ok(None) };
-        let Node::Text(text) = node else { return Err(self.wrong(key, &format!("{}; it has to be a text", node.kind()))) };
+        let Node::Text(text) = node else {
+            return Err(self.wrong(key, &format!("{}; it has to be a text", node.kind())));
+        };
         match text.expose_secret().trim() {
             "" => Err(self.wrong(key, "empty")),
             trimmed if trimmed.len() == text.expose_secret().len() => Ok(Some(text)),
@@ -83,10 +98,16 @@ impl Object {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Result<Option<T>, BadDocument> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, BadDocument> {
         let Some(text) = self.secret(key)? else { return Ok(None) };
-        let found = words.iter().find(|(word, _)| *word == text.expose_secret()).map(|(_, value)| *value);
-        let all = || words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let found =
+            words.iter().find(|(word, _)| *word == text.expose_secret()).map(|(_, value)| *value);
+        let all =
+            || words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
         found.map(Some).ok_or_else(|| self.wrong(key, &format!("none of {}", all())))
     }
 
@@ -98,14 +119,20 @@ impl Object {
         BadDocument(format!("`{}.{key}` is missing", self.place))
     }
 
-    /// Nothing else may be in it. A name that is not known is not repeated: people paste secrets anywhere.
+    /// Nothing else may be in it. A name that is not known is not repeated: people paste secrets
+    /// anywhere.
     pub(super) fn finish(&self, keys: &[&str]) -> Result<(), BadDocument> {
-        let is_known_null = |(key, node): &(String, Node)| matches!(node, Node::Null) && keys.contains(&key.as_str());
+        let is_known_null = |(key, node): &(String, Node)| {
+            matches!(node, Node::Null) && keys.contains(&key.as_str())
+        };
         if self.entries.iter().all(is_known_null) {
             return Ok(());
         }
         let keys = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-        Err(BadDocument(format!("`{}` has a key that is none of its own; its keys are {keys}", self.place)))
+        Err(BadDocument(format!(
+            "`{}` has a key that is none of its own; its keys are {keys}",
+            self.place
+        )))
     }
 }
 

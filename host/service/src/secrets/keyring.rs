@@ -1,8 +1,8 @@
 //! The keys that credentials are sealed with.
 //!
-//! XChaCha20-Poly1305 with a random nonce for every text. The context that a text belongs to and the key's id are
-//! authenticated with it. The first key seals; all of them open, so that a key can be replaced while texts of the old one
-//! are still there:
+//! XChaCha20-Poly1305 with a random nonce for every text. The context that a text belongs to and
+//! the key's id are authenticated with it. The first key seals; all of them open, so that a key can
+//! be replaced while texts of the old one are still there:
 //!
 //! ```text
 //!  rotated() ──▶ new key in front ──▶ open and seal every row ──▶ without(old ids)
@@ -123,8 +123,8 @@ pub enum OpenError {
 }
 
 impl Keyring {
-    /// Keys from the environment variable, if it is set; else from this file, which is made with one fresh key if it does
-    /// not exist.
+    /// Keys from the environment variable, if it is set; else from this file, which is made with
+    /// one fresh key if it does not exist.
     ///
     /// # Errors
     /// A file that others may read, or what holds no keys.
@@ -133,7 +133,8 @@ impl Keyring {
             None => Keyring::from_file(file),
             Some(text) => match text.into_string() {
                 Ok(text) => Keyring::from_environment(&SecretString::from(text)),
-                Err(_) => Err(Place::Environment.io("read", io::Error::new(io::ErrorKind::InvalidData, "it is not text"))),
+                Err(_) => Err(Place::Environment
+                    .io("read", io::Error::new(io::ErrorKind::InvalidData, "it is not text"))),
             },
         }
     }
@@ -147,7 +148,8 @@ impl Keyring {
         let mut file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let text = keys_text::text(&[random()?]);
-                private_file::create(path, text.expose_secret().as_bytes()).map_err(|error| place.io("write", error))?;
+                private_file::create(path, text.expose_secret().as_bytes())
+                    .map_err(|error| place.io("write", error))?;
                 tracing::info!(path = %path.display(), "made a key for credentials; keep a copy of it apart from the database's");
                 File::open(path).map_err(|error| place.io("read", error))?
             }
@@ -167,7 +169,9 @@ impl Keyring {
     }
 
     fn from_text(text: &SecretString, place: Place) -> Result<Keyring, KeysError> {
-        let mut keys = keys_text::parse(text).map_err(|why| KeysError::Bad { place: place.clone(), why })?.into_iter();
+        let mut keys = keys_text::parse(text)
+            .map_err(|why| KeysError::Bad { place: place.clone(), why })?
+            .into_iter();
         match keys.next() {
             Some(active) => Ok(Keyring { active, older: keys.collect(), place }),
             None => Err(KeysError::Bad { place, why: BadKeys::None }),
@@ -196,9 +200,17 @@ impl Keyring {
     /// Seals a secret for the place where it will stand, such as `org_x/src_y/credential`.
     pub fn seal(&self, context: &str, secret: &SecretString) -> Sealed {
         let nonce: [u8; super::sealed::NONCE] = rand::rng().random();
-        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: &associated(&self.active.id, context) };
-        #[expect(clippy::expect_used, reason = "the cipher takes any text below 256 GiB, and memory ends before that")]
-        let ciphertext = cipher(&self.active).encrypt(&XNonce::from(nonce), payload).expect("a secret is not that long");
+        let payload = Payload {
+            msg: secret.expose_secret().as_bytes(),
+            aad: &associated(&self.active.id, context),
+        };
+        #[expect(
+            clippy::expect_used,
+            reason = "the cipher takes any text below 256 GiB, and memory ends before that"
+        )]
+        let ciphertext = cipher(&self.active)
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("a secret is not that long");
         Sealed::new(&self.active.id, &nonce, &ciphertext)
     }
 
@@ -208,12 +220,14 @@ impl Keyring {
     /// If its key is not there, or it is not what was sealed for this place.
     pub fn open(&self, context: &str, sealed: &Sealed) -> Result<SecretString, OpenError> {
         let key_id = sealed.key_id();
-        let key = self.keys().find(|key| key.id == key_id).ok_or_else(|| OpenError::UnknownKey {
-            key_id: key_id.to_owned(),
-            known: self.ids().collect::<Vec<_>>().join(", "),
-            place: self.place.clone(),
-        })?;
-        let tampered = || OpenError::Tampered { context: context.to_owned(), key_id: key_id.to_owned() };
+        let key =
+            self.keys().find(|key| key.id == key_id).ok_or_else(|| OpenError::UnknownKey {
+                key_id: key_id.to_owned(),
+                known: self.ids().collect::<Vec<_>>().join(", "),
+                place: self.place.clone(),
+            })?;
+        let tampered =
+            || OpenError::Tampered { context: context.to_owned(), key_id: key_id.to_owned() };
         let (nonce, ciphertext) = sealed.parts().ok_or_else(tampered)?;
         let payload = Payload { msg: ciphertext, aad: &associated(key_id, context) };
         let plain = cipher(key).decrypt(&XNonce::from(*nonce), payload).map_err(|_| tampered())?;
@@ -221,12 +235,17 @@ impl Keyring {
         std::str::from_utf8(&plain).map(SecretString::from).map_err(|_| tampered())
     }
 
-    /// The authentication code of a text with the key of this id, if that is there, in hexadecimal digits. For the audit log alone.
+    /// The authentication code of a text with the key of this id, if that is there, in hexadecimal
+    /// digits. For the audit log alone.
     pub fn mac(&self, key_id: &str, text: &[u8]) -> Option<String> {
         let key = self.keys().find(|key| key.id == key_id)?;
-        // A key of its own, so that what is sealed and what is authenticated say nothing about each other.
+        // A key of its own, so that what is sealed and what is authenticated say nothing about each
+        // other.
         let own = Zeroizing::new(<[u8; KEY]>::from(
-            hmac(key.bytes.expose_secret())?.chain_update(b"reverse-sync v1 audit log").finalize().into_bytes(),
+            hmac(key.bytes.expose_secret())?
+                .chain_update(b"reverse-sync v1 audit log")
+                .finalize()
+                .into_bytes(),
         ));
         let code = hmac(&own)?.chain_update(text).finalize().into_bytes();
         Some(code.iter().map(|byte| format!("{byte:02x}")).collect())
@@ -254,8 +273,8 @@ impl Keyring {
         })
     }
 
-    /// The same keys but for these, which are gone from the file when this returns. For when nothing that is sealed with
-    /// them is left. Ids that are not there are passed over.
+    /// The same keys but for these, which are gone from the file when this returns. For when
+    /// nothing that is sealed with them is left. Ids that are not there are passed over.
     ///
     /// # Errors
     /// The active key, keys from the environment, and a file that cannot be written.
@@ -270,16 +289,26 @@ impl Keyring {
         })
     }
 
-    /// Changes what is in the file, which others may have changed meanwhile, while nobody else does.
-    fn changed(&self, change: impl FnOnce(&mut Vec<Key>) -> Result<(), KeysError>) -> Result<Keyring, KeysError> {
-        let Place::File(path) = &self.place else { return Err(KeysError::NotOurs { place: self.place.clone() }) };
-        let mut locked = Locked::open(path, OpenOptions::new().read(true)).map_err(|error| self.place.io("read", error))?;
+    /// Changes what is in the file, which others may have changed meanwhile, while nobody else
+    /// does.
+    fn changed(
+        &self,
+        change: impl FnOnce(&mut Vec<Key>) -> Result<(), KeysError>,
+    ) -> Result<Keyring, KeysError> {
+        let Place::File(path) = &self.place else {
+            return Err(KeysError::NotOurs { place: self.place.clone() });
+        };
+        let mut locked = Locked::open(path, OpenOptions::new().read(true))
+            .map_err(|error| self.place.io("read", error))?;
         check_private(path, locked.file())?;
         let text = locked.text().map_err(|error| self.place.io("read", error))?;
-        let mut keys = keys_text::parse(&text).map_err(|why| KeysError::Bad { place: self.place.clone(), why })?;
+        let mut keys = keys_text::parse(&text)
+            .map_err(|why| KeysError::Bad { place: self.place.clone(), why })?;
         change(&mut keys)?;
         let text = keys_text::text(&keys);
-        locked.replace(text.expose_secret().as_bytes()).map_err(|error| self.place.io("write", error))?;
+        locked
+            .replace(text.expose_secret().as_bytes())
+            .map_err(|error| self.place.io("write", error))?;
         Keyring::from_text(&text, self.place.clone())
     }
 }
@@ -319,13 +348,16 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(bytes.into())
 }
 
-/// What is authenticated with a text. An id has no blank, so that no two pairs are spelled the same.
+/// What is authenticated with a text. An id has no blank, so that no two pairs are spelled the
+/// same.
 fn associated(key_id: &str, context: &str) -> Vec<u8> {
     format!("reverse-sync v1 {key_id} {context}").into_bytes()
 }
 
 fn check_private(path: &Path, file: &File) -> Result<(), KeysError> {
-    match private_file::open_to_others(file).map_err(|error| Place::File(path.to_owned()).io("read", error))? {
+    match private_file::open_to_others(file)
+        .map_err(|error| Place::File(path.to_owned()).io("read", error))?
+    {
         Some(mode) => Err(KeysError::OpenToOthers { path: path.to_owned(), mode }),
         None => Ok(()),
     }

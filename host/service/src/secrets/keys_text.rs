@@ -1,5 +1,5 @@
-//! The text form of keys, in the file and in the environment: `key-id base64-of-32-bytes`, one a line, the active one
-//! first.
+//! The text form of keys, in the file and in the environment: `key-id base64-of-32-bytes`, one a
+//! line, the active one first.
 
 use super::sealed::is_key_id;
 use base64::{
@@ -15,8 +15,10 @@ use std::{fmt::Write as _, sync::Arc};
 pub(super) const KEY: usize = 32;
 
 /// Keys are pasted from `openssl rand -base64 32` and the like: with padding or without.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 const HEADER: &str = "\
 # Keys of reverse-sync: they open the credentials in its database. The first one seals what is new.
@@ -55,7 +57,9 @@ impl Key {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
     /// Nothing but comments.
-    #[error("there is no key; a key is a line such as `k1 ` and the output of `openssl rand -base64 32`")]
+    #[error(
+        "there is no key; a key is a line such as `k1 ` and the output of `openssl rand -base64 32`"
+    )]
     None,
     /// Not of the form.
     #[error("line {line} is not of the form `key-id base64-of-32-bytes`: {why}")]
@@ -76,7 +80,9 @@ pub(super) fn parse(text: &SecretString) -> Result<Vec<Key>, BadKeys> {
             continue;
         }
         let bad = |why| BadKeys::Line { line: at + 1, why };
-        let (id, encoded) = line.split_once(char::is_whitespace).ok_or_else(|| bad("it has one word where two are needed"))?;
+        let (id, encoded) = line
+            .split_once(char::is_whitespace)
+            .ok_or_else(|| bad("it has one word where two are needed"))?;
         if !is_key_id(id) {
             return Err(bad("an id has letters, digits, `_` and `-`, and 64 of them at most"));
         }
@@ -84,7 +90,9 @@ pub(super) fn parse(text: &SecretString) -> Result<Vec<Key>, BadKeys> {
             return Err(bad("another key has this id already"));
         }
         let mut bytes = Zeroizing::new([0; KEY + 3]);
-        let length = BASE64.decode_slice(encoded.trim(), &mut *bytes).map_err(|_| bad("the key is not base64 of 32 bytes"))?;
+        let length = BASE64
+            .decode_slice(encoded.trim(), &mut *bytes)
+            .map_err(|_| bad("the key is not base64 of 32 bytes"))?;
         match bytes.first_chunk::<KEY>() {
             Some(key) if length == KEY => keys.push(Key::new(id.to_owned(), key)),
             _ => return Err(bad("the key has not 32 bytes")),
@@ -120,7 +128,10 @@ mod tests {
         let keys = [Key::random().unwrap(), Key::random().unwrap()];
         let again = parse(&text(&keys)).unwrap();
         for (key, again) in keys.iter().zip(&again) {
-            assert_eq!((&key.id, key.bytes.expose_secret()), (&again.id, again.bytes.expose_secret()));
+            assert_eq!(
+                (&key.id, key.bytes.expose_secret()),
+                (&again.id, again.bytes.expose_secret())
+            );
         }
         assert_ne!(keys[0].bytes.expose_secret(), keys[1].bytes.expose_secret());
     }
@@ -145,7 +156,12 @@ mod tests {
         ] {
             let error = read(&text).unwrap_err();
             let said = format!("{error} {error:?}");
-            assert!(said.contains(&format!("line {line}")) && said.contains(says) && !said.contains("sesame"), "{said}");
+            assert!(
+                said.contains(&format!("line {line}"))
+                    && said.contains(says)
+                    && !said.contains("sesame"),
+                "{said}"
+            );
         }
         assert_eq!(read("# nothing\n").unwrap_err(), BadKeys::None);
     }

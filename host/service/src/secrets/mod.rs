@@ -1,4 +1,5 @@
-//! What the service keeps and must not be able to read aloud: credentials of sources, sealed in the store.
+//! What the service keeps and must not be able to read aloud: credentials of sources, sealed in the
+//! store.
 //!
 //! ```text
 //!  what a client wrote ── CredentialDocument ── seal(context) ──▶ v1.<key id>.<base64>   in the store
@@ -8,8 +9,9 @@
 //!                              └─▶ Credential: only egress puts it into a request
 //! ```
 //!
-//! A sealed text belongs to its context, such as `org_x/src_y/credential`: somebody who can write to the database cannot
-//! make one tenant use another one's credential by moving a text to another row.
+//! A sealed text belongs to its context, such as `org_x/src_y/credential`: somebody who can write
+//! to the database cannot make one tenant use another one's credential by moving a text to another
+//! row.
 //!
 //! - [`keyring`]: the keys, where they come from, sealing and opening, rotation
 //! - [`sealed`]: a sealed text, which may be stored and printed

@@ -1,9 +1,9 @@
 //! A refresh token that lives in the store, sealed, inside the credential of its source.
 //!
-//! Who refreshes holds the source's token meanwhile, so that two runs of one source take turns, and each shows what the
-//! other has left. A token endpoint may answer with a new refresh token, and the old one dies with that: its successor is
-//! in the store before the access token that came with it is used. Unless somebody has written another credential
-//! meanwhile: that one stays.
+//! Who refreshes holds the source's token meanwhile, so that two runs of one source take turns, and
+//! each shows what the other has left. A token endpoint may answer with a new refresh token, and
+//! the old one dies with that: its successor is in the store before the access token that came with
+//! it is used. Unless somebody has written another credential meanwhile: that one stays.
 
 use super::credential::CredentialDocument;
 use parking_lot::Mutex;
@@ -16,8 +16,8 @@ use std::{
 };
 use tokio::sync::OwnedMutexGuard;
 
-/// The credential of one source in the store: what [`CredentialDocument::seal`] sealed, opened. Its methods are called on a
-/// thread that may block.
+/// The credential of one source in the store: what [`CredentialDocument::seal`] sealed, opened. Its
+/// methods are called on a thread that may block.
 pub trait SecretCell: Send + Sync + 'static {
     /// What is there now.
     ///
@@ -37,7 +37,8 @@ pub trait SecretCell: Send + Sync + 'static {
 pub struct Holds(Arc<Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>>);
 
 impl Holds {
-    /// The hold of a source. Whoever changes its credential locks it, be it a renewal or somebody who writes another one.
+    /// The hold of a source. Whoever changes its credential locks it, be it a renewal or somebody
+    /// who writes another one.
     pub fn of(&self, source_id: &str) -> Arc<tokio::sync::Mutex<()>> {
         // Each statement leaves the map consistent, so it is good after a panic, too.
         let mut holds = self.0.lock();
@@ -73,10 +74,16 @@ impl RefreshTokens for Stored {
         let guard = self.holds.of(&self.source_id).blocking_lock_owned();
         let document = current(&*self.cell)?;
         let token = document.refresh_token().cloned().ok_or_else(|| {
-            let why = "it has another kind of credential by now; start again what still uses the old one";
+            let why =
+                "it has another kind of credential by now; start again what still uses the old one";
             io::Error::new(io::ErrorKind::InvalidData, why)
         })?;
-        Ok(Box::new(HeldInStore { token, cell: Arc::clone(&self.cell), source_id: self.source_id.clone(), _guard: guard }))
+        Ok(Box::new(HeldInStore {
+            token,
+            cell: Arc::clone(&self.cell),
+            source_id: self.source_id.clone(),
+            _guard: guard,
+        }))
     }
 
     fn place(&self) -> String {
@@ -98,8 +105,13 @@ impl Held for HeldInStore {
 
     fn replace(&mut self, successor: &SecretString) -> io::Result<()> {
         let document = current(&*self.cell)?;
-        if document.refresh_token().map(ExposeSecret::expose_secret) != Some(self.token.expose_secret()) {
-            tracing::warn!(source = self.source_id, "the credential was written anew during a renewal; the new one stays");
+        if document.refresh_token().map(ExposeSecret::expose_secret)
+            != Some(self.token.expose_secret())
+        {
+            tracing::warn!(
+                source = self.source_id,
+                "the credential was written anew during a renewal; the new one stays"
+            );
             return Ok(());
         }
         self.cell.write(&document.with_refresh_token(successor).plain())
@@ -107,5 +119,6 @@ impl Held for HeldInStore {
 }
 
 fn current(cell: &dyn SecretCell) -> io::Result<CredentialDocument> {
-    CredentialDocument::from_plain(&cell.read()?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    CredentialDocument::from_plain(&cell.read()?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

@@ -9,7 +9,8 @@ pub(super) const NONCE: usize = 24;
 /// Bytes of a Poly1305 tag.
 pub(super) const TAG: usize = 16;
 
-/// A sealed secret. It may be stored and printed; only the key that it names opens it, and only where it belongs.
+/// A sealed secret. It may be stored and printed; only the key that it names opens it, and only
+/// where it belongs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     key_id: String,
@@ -19,7 +20,9 @@ pub struct Sealed {
 
 /// A text that was never sealed, or was cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no sealed secret of the form v1.<key id>.<base64>; was it cut off, or written by a newer version?")]
+#[error(
+    "this is no sealed secret of the form v1.<key id>.<base64>; was it cut off, or written by a newer version?"
+)]
 pub struct NotSealed;
 
 impl Sealed {
@@ -40,7 +43,9 @@ impl Sealed {
 
 /// What a key's id may be: it stands between dots and on a line of its own.
 pub(super) fn is_key_id(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 impl fmt::Display for Sealed {

@@ -1,4 +1,5 @@
-//! The keys of a running service, which are read again when something was sealed with a key that is newer than they are.
+//! The keys of a running service, which are read again when something was sealed with a key that is
+//! newer than they are.
 
 use super::{Keyring, OpenError, Sealed};
 use parking_lot::RwLock;
@@ -80,7 +81,9 @@ mod tests {
         let sealed = rotated.seal("x", &SecretString::from("sesame"));
         assert_eq!(shared.open("x", &sealed).unwrap().expose_secret(), "sesame");
         assert_eq!(shared.current().active_id(), rotated.active_id());
-        let elsewhere = Keyring::from_file(&dir.path().join("other")).unwrap().seal("x", &SecretString::from("sesame"));
+        let elsewhere = Keyring::from_file(&dir.path().join("other"))
+            .unwrap()
+            .seal("x", &SecretString::from("sesame"));
         assert!(matches!(shared.open("x", &elsewhere), Err(OpenError::UnknownKey { .. })));
     }
 }

@@ -1,8 +1,9 @@
 //! The audit log: what was done, by whom, for good.
 //!
-//! The database itself refuses to change or delete a row. Each row has the hash of itself and of the row before, made with a key that is not in
-//! the database, so that whoever edits its files can neither change a row nor make the chain anew. What was cut off at the end shows by
-//! an older [`Head`], which the service keeps outside the database.
+//! The database itself refuses to change or delete a row. Each row has the hash of itself and of
+//! the row before, made with a key that is not in the database, so that whoever edits its files can
+//! neither change a row nor make the chain anew. What was cut off at the end shows by an older
+//! [`Head`], which the service keeps outside the database.
 
 use super::{Result, Store, StoreError, Write, now_ms, turn};
 use futures_util::TryStreamExt;
@@ -99,10 +100,12 @@ impl std::str::FromStr for Head {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Head, String> {
-        let parts = text
-            .split_once(':')
-            .and_then(|(seq, hash)| Some(Head { seq: seq.parse().ok().filter(|seq| *seq > 0)?, hash: hash.to_owned() }));
-        parts.filter(|head| !head.hash.is_empty()).ok_or_else(|| "it is SEQ:HASH, as `audit verify` printed it before".to_owned())
+        let parts = text.split_once(':').and_then(|(seq, hash)| {
+            Some(Head { seq: seq.parse().ok().filter(|seq| *seq > 0)?, hash: hash.to_owned() })
+        });
+        parts
+            .filter(|head| !head.hash.is_empty())
+            .ok_or_else(|| "it is SEQ:HASH, as `audit verify` printed it before".to_owned())
     }
 }
 
@@ -129,12 +132,28 @@ pub struct Broken {
 
 const COLUMNS: &str = "seq, at, action, who, org_id, destination_id, plan_id, run_id, component, counts, detail, hash, key_id";
 
-super::from_row!(AuditEntry { action, who, org_id, destination_id, plan_id, run_id, component, counts, detail });
+super::from_row!(AuditEntry {
+    action,
+    who,
+    org_id,
+    destination_id,
+    plan_id,
+    run_id,
+    component,
+    counts,
+    detail
+});
 
 impl sqlx::FromRow<'_, AnyRow> for AuditRow {
     fn from_row(row: &AnyRow) -> sqlx::Result<AuditRow> {
         let entry = AuditEntry::from_row(row)?;
-        Ok(AuditRow { seq: row.try_get("seq")?, at: row.try_get("at")?, entry, hash: row.try_get("hash")?, key_id: row.try_get("key_id")? })
+        Ok(AuditRow {
+            seq: row.try_get("seq")?,
+            at: row.try_get("at")?,
+            entry,
+            hash: row.try_get("hash")?,
+            key_id: row.try_get("key_id")?,
+        })
     }
 }
 
@@ -161,7 +180,8 @@ fn hashed(before: &str, seq: i64, at: i64, entry: &AuditEntry) -> Vec<u8> {
 }
 
 impl Store {
-    /// Adds a row about something that has changed nothing in the store. Every other row is written with its change.
+    /// Adds a row about something that has changed nothing in the store. Every other row is written
+    /// with its change.
     ///
     /// # Errors
     /// If the database refuses.
@@ -172,10 +192,12 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a row that is there only if the rest of the write is. It comes last in a write: whoever logs holds all others off.
+    /// Adds a row that is there only if the rest of the write is. It comes last in a write: whoever
+    /// logs holds all others off.
     pub(super) async fn log_within(&self, write: &mut Write, entry: &AuditEntry) -> Result<()> {
         self.take_turn(write, turn::AUDIT).await?;
-        let last: Head = sqlx::query_as(LAST).fetch_optional(&mut **write).await?.unwrap_or_default();
+        let last: Head =
+            sqlx::query_as(LAST).fetch_optional(&mut **write).await?.unwrap_or_default();
         let (seq, at) = (last.seq + 1, now_ms());
         let key_id = self.sign.active().map_err(StoreError::Unsigned)?;
         let hash = self.sign.mac(&key_id, &hashed(&last.hash, seq, at, entry));
@@ -207,7 +229,9 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn audit_log(&self, org_id: &str, before: i64, limit: i64) -> Result<Vec<AuditRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM audit_log WHERE org_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM audit_log WHERE org_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
+        ));
         Ok(sqlx::query_as(sql).bind(org_id).bind(before).bind(limit).fetch_all(&self.reads).await?)
     }
 
@@ -216,15 +240,21 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn audit_key_ids(&self) -> Result<Vec<String>> {
-        Ok(sqlx::query_scalar("SELECT DISTINCT key_id FROM audit_log").fetch_all(&self.reads).await?)
+        Ok(sqlx::query_scalar("SELECT DISTINCT key_id FROM audit_log")
+            .fetch_all(&self.reads)
+            .await?)
     }
 
-    /// Goes through the whole chain, which has to go through these places. Where it ends, or where it does not hold. Rows of versions that
-    /// had no keys may come first: whoever edits the database can make them anew, which shows by the places.
+    /// Goes through the whole chain, which has to go through these places. Where it ends, or where
+    /// it does not hold. Rows of versions that had no keys may come first: whoever edits the
+    /// database can make them anew, which shows by the places.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn verify_audit_log(&self, places: &[Head]) -> Result<std::result::Result<Verified, Broken>> {
+    pub async fn verify_audit_log(
+        &self,
+        places: &[Head],
+    ) -> Result<std::result::Result<Verified, Broken>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM audit_log ORDER BY seq"));
         let mut rows = sqlx::query_as::<_, AuditRow>(sql).fetch(&self.reads);
         let (mut head, mut without_key) = (Head::default(), 0);
@@ -243,15 +273,26 @@ impl Store {
             } else if let Some(hash) = self.sign.mac(&row.key_id, &text) {
                 hash
             } else {
-                return broken(row.seq, &format!("was written with the key {}, which is not here: put it back into the keys", row.key_id));
+                return broken(
+                    row.seq,
+                    &format!(
+                        "was written with the key {}, which is not here: put it back into the keys",
+                        row.key_id
+                    ),
+                );
             };
-            if row.hash != hash || places.iter().any(|place| place.seq == row.seq && place.hash != hash) {
+            if row.hash != hash
+                || places.iter().any(|place| place.seq == row.seq && place.hash != hash)
+            {
                 return broken(row.seq, "is not what was written");
             }
             head = Head { seq: row.seq, hash: row.hash };
         }
         match places.iter().map(|place| place.seq).filter(|seq| *seq > head.seq).max() {
-            Some(seq) => Ok(Err(Broken { seq: head.seq + 1, what: format!("is missing, and so are all up to {seq}") })),
+            Some(seq) => Ok(Err(Broken {
+                seq: head.seq + 1,
+                what: format!("is missing, and so are all up to {seq}"),
+            })),
             None => Ok(Ok(Verified { head, without_key })),
         }
     }
@@ -266,8 +307,12 @@ mod tests {
     async fn the_database_refuses_to_change_it_and_the_chain_shows_what_was_forced() {
         let (_dir, store) = store().await;
         for n in 0..3 {
-            let entry =
-                AuditEntry { action: format!("test.{n}"), org_id: "org_1".to_owned(), detail: "{}".to_owned(), ..AuditEntry::default() };
+            let entry = AuditEntry {
+                action: format!("test.{n}"),
+                org_id: "org_1".to_owned(),
+                detail: "{}".to_owned(),
+                ..AuditEntry::default()
+            };
             store.log(&entry).await.unwrap();
         }
         for sql in [
@@ -276,7 +321,12 @@ mod tests {
             "INSERT OR REPLACE INTO audit_log SELECT seq, at, action, 'eve', org_id, destination_id, plan_id, run_id, component, counts, detail, hash, key_id FROM audit_log WHERE seq = 2",
         ] {
             assert!(
-                sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&store.writes).await.unwrap_err().to_string().contains("append-only"),
+                sqlx::query(sqlx::AssertSqlSafe(sql))
+                    .execute(&store.writes)
+                    .await
+                    .unwrap_err()
+                    .to_string()
+                    .contains("append-only"),
                 "{sql}"
             );
         }
@@ -284,22 +334,44 @@ mod tests {
         assert_eq!((head.seq, &head, without_key), (3, &store.audit_head().await.unwrap(), 0));
         assert_eq!(format!("{}:{}", head.seq, head.hash).parse::<Head>().unwrap(), head);
         for trigger in ["audit_log_no_update", "audit_log_no_delete"] {
-            sqlx::query(sqlx::AssertSqlSafe(format!("DROP TRIGGER {trigger}"))).execute(&store.writes).await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(format!("DROP TRIGGER {trigger}")))
+                .execute(&store.writes)
+                .await
+                .unwrap();
         }
-        sqlx::query("UPDATE audit_log SET who = 'eve' WHERE seq = 2").execute(&store.writes).await.unwrap();
+        sqlx::query("UPDATE audit_log SET who = 'eve' WHERE seq = 2")
+            .execute(&store.writes)
+            .await
+            .unwrap();
         assert_eq!(store.verify_audit_log(&[]).await.unwrap().unwrap_err().seq, 2);
-        sqlx::query("UPDATE audit_log SET who = '' WHERE seq = 2").execute(&store.writes).await.unwrap();
-        assert_eq!(store.verify_audit_log(std::slice::from_ref(&head)).await.unwrap().unwrap().head, head);
+        sqlx::query("UPDATE audit_log SET who = '' WHERE seq = 2")
+            .execute(&store.writes)
+            .await
+            .unwrap();
+        assert_eq!(
+            store.verify_audit_log(std::slice::from_ref(&head)).await.unwrap().unwrap().head,
+            head
+        );
 
-        // Whoever has no key cannot make the chain anew: without the second row, the third one is the second.
+        // Whoever has no key cannot make the chain anew: without the second row, the third one is
+        // the second.
         let rows = store.audit_log("org_1", 4, 10).await.unwrap();
         let hash = Digest::of(&hashed(&rows[2].hash, 2, rows[0].at, &rows[0].entry)).hex();
-        for sql in ["DELETE FROM audit_log WHERE seq = 2", "UPDATE audit_log SET seq = 2 WHERE seq = 3"] {
+        for sql in
+            ["DELETE FROM audit_log WHERE seq = 2", "UPDATE audit_log SET seq = 2 WHERE seq = 3"]
+        {
             sqlx::query(sql).execute(&store.writes).await.unwrap();
         }
-        sqlx::query("UPDATE audit_log SET hash = $1 WHERE seq = 2").bind(hash).execute(&store.writes).await.unwrap();
+        sqlx::query("UPDATE audit_log SET hash = $1 WHERE seq = 2")
+            .bind(hash)
+            .execute(&store.writes)
+            .await
+            .unwrap();
         assert_eq!(store.verify_audit_log(&[]).await.unwrap().unwrap_err().seq, 2);
-        sqlx::query("UPDATE audit_log SET key_id = '' WHERE seq = 2").execute(&store.writes).await.unwrap();
+        sqlx::query("UPDATE audit_log SET key_id = '' WHERE seq = 2")
+            .execute(&store.writes)
+            .await
+            .unwrap();
         assert_eq!(
             store.verify_audit_log(&[]).await.unwrap().unwrap_err().to_string(),
             "the audit log was altered: row 2 was written without a key"
@@ -318,8 +390,14 @@ mod tests {
         assert_eq!((verified.head.seq, verified.without_key), (2, 1));
         sqlx::query("DELETE FROM audit_log WHERE seq = 2").execute(&store.writes).await.unwrap();
         let seen = Head { seq: 1, hash: rows[2].hash.clone() };
-        assert!(store.verify_audit_log(&[seen]).await.unwrap().is_err(), "the first row was made anew without a key");
+        assert!(
+            store.verify_audit_log(&[seen]).await.unwrap().is_err(),
+            "the first row was made anew without a key"
+        );
         let broken = store.verify_audit_log(&[head]).await.unwrap().unwrap_err();
-        assert!(broken.to_string().contains("row 2 is missing, and so are all up to 3"), "{broken}");
+        assert!(
+            broken.to_string().contains("row 2 is missing, and so are all up to 3"),
+            "{broken}"
+        );
     }
 }

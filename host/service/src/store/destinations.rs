@@ -36,15 +36,25 @@ struct Definition(Destination);
 
 super::decode!(Definition, "destinations.definition", serde_json::from_str::<Definition>);
 
-const COLUMNS: &str = "destination_id, source_id, definition AS destination, created_at, updated_at";
+const COLUMNS: &str =
+    "destination_id, source_id, definition AS destination, created_at, updated_at";
 
 super::from_row!(DestinationRow {
     destination_id, source_id, destination => |Definition(destination)| destination, created_at, updated_at
 });
 
 /// What is logged about a destination.
-fn entry(org_id: &str, destination_id: &str, who: &str, action: &str, detail: &Value) -> AuditEntry {
-    AuditEntry { destination_id: Some(destination_id.to_owned()), ..AuditEntry::new(org_id, who, action, detail) }
+fn entry(
+    org_id: &str,
+    destination_id: &str,
+    who: &str,
+    action: &str,
+    detail: &Value,
+) -> AuditEntry {
+    AuditEntry {
+        destination_id: Some(destination_id.to_owned()),
+        ..AuditEntry::new(org_id, who, action, detail)
+    }
 }
 
 impl Store {
@@ -52,7 +62,13 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn add_destination(&self, org_id: &str, source_id: &str, destination: &Destination, who: &str) -> Result<DestinationRow> {
+    pub async fn add_destination(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        destination: &Destination,
+        who: &str,
+    ) -> Result<DestinationRow> {
         let (destination_id, now) = (random_id("dst_", 10), now_ms());
         let mut write = self.write().await?;
         sqlx::query(
@@ -67,7 +83,11 @@ impl Store {
         .execute(&mut *write)
         .await?;
         let detail = json!({"name": destination.name, "destination_type": destination.destination_type, "source_id": source_id});
-        self.log_within(&mut write, &entry(org_id, &destination_id, who, "destination.create", &detail)).await?;
+        self.log_within(
+            &mut write,
+            &entry(org_id, &destination_id, who, "destination.create", &detail),
+        )
+        .await?;
         write.commit().await?;
         Ok(DestinationRow {
             destination_id,
@@ -82,7 +102,12 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn destinations(&self, org_id: &str, after: &str, limit: i64) -> Result<Vec<DestinationRow>> {
+    pub async fn destinations(
+        &self,
+        org_id: &str,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<DestinationRow>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM destinations WHERE org_id = $1 AND destination_id > $2 ORDER BY destination_id LIMIT $3"
         ));
@@ -93,9 +118,19 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn destination(&self, org_id: &str, destination_id: &str) -> Result<Option<DestinationRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM destinations WHERE org_id = $1 AND destination_id = $2"));
-        Ok(sqlx::query_as(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?)
+    pub async fn destination(
+        &self,
+        org_id: &str,
+        destination_id: &str,
+    ) -> Result<Option<DestinationRow>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM destinations WHERE org_id = $1 AND destination_id = $2"
+        ));
+        Ok(sqlx::query_as(sql)
+            .bind(org_id)
+            .bind(destination_id)
+            .fetch_optional(&self.reads)
+            .await?)
     }
 
     /// Changes a destination that no run writes to, and logs which of its `keys` these were.
@@ -128,7 +163,11 @@ impl Store {
             return Ok(Changed::Missing);
         }
         let detail = json!({ "changed": keys });
-        self.log_within(&mut write, &entry(org_id, destination_id, who, "destination.update", &detail)).await?;
+        self.log_within(
+            &mut write,
+            &entry(org_id, destination_id, who, "destination.update", &detail),
+        )
+        .await?;
         write.commit().await?;
         Ok(Changed::Done)
     }
@@ -137,30 +176,49 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn remove_destination(&self, org_id: &str, destination_id: &str, who: &str) -> Result<Changed> {
+    pub async fn remove_destination(
+        &self,
+        org_id: &str,
+        destination_id: &str,
+        who: &str,
+    ) -> Result<Changed> {
         let mut write = self.write().await?;
         if let Some(run_id) = self.run_that_writes_to(&mut write, org_id, destination_id).await? {
             return Ok(Changed::UnderWay(run_id));
         }
-        let done = sqlx::query("DELETE FROM destinations WHERE org_id = $1 AND destination_id = $2")
-            .bind(org_id)
-            .bind(destination_id)
-            .execute(&mut *write)
-            .await?;
+        let done =
+            sqlx::query("DELETE FROM destinations WHERE org_id = $1 AND destination_id = $2")
+                .bind(org_id)
+                .bind(destination_id)
+                .execute(&mut *write)
+                .await?;
         if done.rows_affected() == 0 {
             return Ok(Changed::Missing);
         }
-        self.log_within(&mut write, &entry(org_id, destination_id, who, "destination.delete", &json!({}))).await?;
+        self.log_within(
+            &mut write,
+            &entry(org_id, destination_id, who, "destination.delete", &json!({})),
+        )
+        .await?;
         write.commit().await?;
         Ok(Changed::Done)
     }
 
     /// The run of a destination that is running. None begins until the write ends.
-    async fn run_that_writes_to(&self, write: &mut Write, org_id: &str, destination_id: &str) -> Result<Option<String>> {
+    async fn run_that_writes_to(
+        &self,
+        write: &mut Write,
+        org_id: &str,
+        destination_id: &str,
+    ) -> Result<Option<String>> {
         self.take_turn(write, turn::RUNS).await?;
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNDER_WAY} LIMIT 1"
         ));
-        Ok(sqlx::query_scalar(sql).bind(org_id).bind(destination_id).fetch_optional(&mut **write).await?)
+        Ok(sqlx::query_scalar(sql)
+            .bind(org_id)
+            .bind(destination_id)
+            .fetch_optional(&mut **write)
+            .await?)
     }
 }

@@ -67,11 +67,16 @@ super::from_row!(GoldenRow {
 });
 
 impl Store {
-    /// Makes a set the current one of its entity type, and logs it. Files of sets that nothing refers to any more are returned.
+    /// Makes a set the current one of its entity type, and logs it. Files of sets that nothing
+    /// refers to any more are returned.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn set_golden(&self, org_id: &str, new: NewGolden<'_>) -> Result<(GoldenRow, Vec<String>)> {
+    pub async fn set_golden(
+        &self,
+        org_id: &str,
+        new: NewGolden<'_>,
+    ) -> Result<(GoldenRow, Vec<String>)> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::GOLDEN).await?;
         sqlx::query("UPDATE golden_sets SET is_current = 0 WHERE org_id = $1 AND entity_type = $2 AND is_current = 1")
@@ -100,14 +105,23 @@ impl Store {
         .await?;
         let sql = "SELECT set_id, file_name FROM golden_sets g WHERE org_id = $1 AND entity_type = $2 AND is_current = 0 \
                    AND NOT EXISTS (SELECT 1 FROM plans p WHERE p.org_id = g.org_id AND p.set_id = g.set_id)";
-        let unused: Vec<(String, String)> = sqlx::query_as(sql).bind(org_id).bind(new.entity_type).fetch_all(&mut *write).await?;
+        let unused: Vec<(String, String)> =
+            sqlx::query_as(sql).bind(org_id).bind(new.entity_type).fetch_all(&mut *write).await?;
         let mut files = Vec::new();
         for (set_id, file_name) in unused {
             files.push(file_name);
-            sqlx::query("DELETE FROM golden_sets WHERE org_id = $1 AND set_id = $2").bind(org_id).bind(set_id).execute(&mut *write).await?;
+            sqlx::query("DELETE FROM golden_sets WHERE org_id = $1 AND set_id = $2")
+                .bind(org_id)
+                .bind(set_id)
+                .execute(&mut *write)
+                .await?;
         }
         let detail = json!({"entity_type": new.entity_type, "set_id": new.set_id, "records": new.records, "format": new.format});
-        self.log_within(&mut write, &AuditEntry::new(org_id, new.created_by, "golden.replace", &detail)).await?;
+        self.log_within(
+            &mut write,
+            &AuditEntry::new(org_id, new.created_by, "golden.replace", &detail),
+        )
+        .await?;
         write.commit().await?;
         let row = GoldenRow {
             set_id: new.set_id.to_owned(),
@@ -134,7 +148,8 @@ impl Store {
         self.take_turn(&mut write, turn::GOLDEN).await?;
         let sql = "SELECT org_id, set_id, file_name FROM golden_sets g WHERE is_current = 0 \
                    AND NOT EXISTS (SELECT 1 FROM plans p WHERE p.org_id = g.org_id AND p.set_id = g.set_id)";
-        let rows: Vec<(String, String, String)> = sqlx::query_as(sql).fetch_all(&mut *write).await?;
+        let rows: Vec<(String, String, String)> =
+            sqlx::query_as(sql).fetch_all(&mut *write).await?;
         let mut removed = Vec::new();
         for (org_id, set_id, file_name) in rows {
             sqlx::query("DELETE FROM golden_sets WHERE org_id = $1 AND set_id = $2")
@@ -153,8 +168,9 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn golden_sets(&self, org_id: &str) -> Result<Vec<GoldenRow>> {
-        let sql =
-            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND is_current = 1 ORDER BY entity_type"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND is_current = 1 ORDER BY entity_type"
+        ));
         Ok(sqlx::query_as(sql).bind(org_id).fetch_all(&self.reads).await?)
     }
 
@@ -163,8 +179,9 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn golden(&self, org_id: &str, entity_type: &str) -> Result<Option<GoldenRow>> {
-        let sql =
-            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND entity_type = $2 AND is_current = 1"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND entity_type = $2 AND is_current = 1"
+        ));
         Ok(sqlx::query_as(sql).bind(org_id).bind(entity_type).fetch_optional(&self.reads).await?)
     }
 }

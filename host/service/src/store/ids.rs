@@ -10,7 +10,8 @@ pub fn now_ms() -> i64 {
 
 /// A time as people and programs read it: RFC 3339, UTC.
 pub fn time_text(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+    jiff::Timestamp::from_millisecond(ms)
+        .map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
 /// So many random bytes in hexadecimal digits, behind a prefix.

@@ -8,7 +8,18 @@ use std::{fmt, str::FromStr};
 use subtle::ConstantTimeEq;
 
 /// What a key may be used for. Each may do what the one before may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Looks.
@@ -109,8 +120,8 @@ pub enum Revoked {
     LastAdmin,
 }
 
-/// The turn of those who make users or revoke keys, so that the org of one person gets no second one and every org keeps an admin.
-/// See [`Store::take_turn`].
+/// The turn of those who make users or revoke keys, so that the org of one person gets no second
+/// one and every org keeps an admin. See [`Store::take_turn`].
 const USERS: i64 = 0x7273_0010;
 /// How long a session lasts.
 const SESSION_MS: i64 = 12 * 3600 * 1000;
@@ -163,37 +174,56 @@ impl Store {
     /// If the database refuses.
     pub async fn org(&self, org_id: &str) -> Result<Option<(String, bool)>> {
         let sql = "SELECT name, solo FROM orgs WHERE org_id = $1";
-        let row: Option<(String, i64)> = sqlx::query_as(sql).bind(org_id).fetch_optional(&self.reads).await?;
+        let row: Option<(String, i64)> =
+            sqlx::query_as(sql).bind(org_id).fetch_optional(&self.reads).await?;
         Ok(row.map(|(name, solo)| (name, solo != 0)))
     }
 
-    /// Makes a key for the user of this name, who is made too if there is none. All keys of the org of one person are theirs.
-    /// It is logged, without the key itself.
+    /// Makes a key for the user of this name, who is made too if there is none. All keys of the org
+    /// of one person are theirs. It is logged, without the key itself.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn add_key(&self, org_id: &str, user_name: &str, key_name: &str, role: Role, who: &str) -> Result<NewKey> {
+    pub async fn add_key(
+        &self,
+        org_id: &str,
+        user_name: &str,
+        key_name: &str,
+        role: Role,
+        who: &str,
+    ) -> Result<NewKey> {
         let mut write = self.write().await?;
         self.take_turn(&mut write, USERS).await?;
         let sql = "SELECT u.user_id FROM users u JOIN orgs o ON o.org_id = u.org_id WHERE u.org_id = $1 AND (u.name = $2 OR o.solo = 1) \
                    ORDER BY u.created_at, u.user_id LIMIT 1";
-        let known = sqlx::query_scalar(sql).bind(org_id).bind(user_name).fetch_optional(&mut *write).await?;
+        let known = sqlx::query_scalar(sql)
+            .bind(org_id)
+            .bind(user_name)
+            .fetch_optional(&mut *write)
+            .await?;
         let user_id: String = match known {
             Some(user_id) => user_id,
             None => {
                 let user_id = random_id("usr_", 10);
-                sqlx::query("INSERT INTO users (user_id, org_id, name, created_at) VALUES ($1, $2, $3, $4)")
-                    .bind(&user_id)
-                    .bind(org_id)
-                    .bind(user_name)
-                    .bind(now_ms())
-                    .execute(&mut *write)
-                    .await?;
+                sqlx::query(
+                    "INSERT INTO users (user_id, org_id, name, created_at) VALUES ($1, $2, $3, $4)",
+                )
+                .bind(&user_id)
+                .bind(org_id)
+                .bind(user_name)
+                .bind(now_ms())
+                .execute(&mut *write)
+                .await?;
                 user_id
             }
         };
         let (key_id, secret) = (random_id("key_", 8), random_id("", 32));
-        let row = ApiKeyRow { key_id: key_id.clone(), name: key_name.to_owned(), role, created_at: now_ms() };
+        let row = ApiKeyRow {
+            key_id: key_id.clone(),
+            name: key_name.to_owned(),
+            role,
+            created_at: now_ms(),
+        };
         sqlx::query(
             "INSERT INTO api_keys (key_id, org_id, user_id, name, role, secret_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
@@ -207,7 +237,8 @@ impl Store {
         .execute(&mut *write)
         .await?;
         let detail = json!({"key_id": key_id, "name": key_name, "role": role});
-        self.log_within(&mut write, &AuditEntry::new(org_id, who, "api_key.create", &detail)).await?;
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "api_key.create", &detail))
+            .await?;
         write.commit().await?;
         let api_key = format!("rsk_{}_{secret}", &key_id["key_".len()..]).into();
         Ok(NewKey { row, api_key })
@@ -218,12 +249,12 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn keys(&self, org_id: &str) -> Result<Vec<ApiKeyRow>> {
-        let sql =
-            "SELECT key_id, name, role, created_at FROM api_keys WHERE org_id = $1 AND revoked_at IS NULL ORDER BY created_at, key_id";
+        let sql = "SELECT key_id, name, role, created_at FROM api_keys WHERE org_id = $1 AND revoked_at IS NULL ORDER BY created_at, key_id";
         Ok(sqlx::query_as(sql).bind(org_id).fetch_all(&self.reads).await?)
     }
 
-    /// Revokes a key that is not the org's last admin key, and the sessions that were opened with it.
+    /// Revokes a key that is not the org's last admin key, and the sessions that were opened with
+    /// it.
     ///
     /// # Errors
     /// If the database refuses.
@@ -232,7 +263,12 @@ impl Store {
         self.take_turn(&mut write, USERS).await?;
         let sql = "SELECT k.role, (SELECT COUNT(*) FROM api_keys o WHERE o.org_id = k.org_id AND o.role = 'admin' AND o.revoked_at IS NULL) AS admins \
                    FROM api_keys k WHERE k.org_id = $1 AND k.key_id = $2 AND k.revoked_at IS NULL";
-        match sqlx::query_as::<_, (Role, i64)>(sql).bind(org_id).bind(key_id).fetch_optional(&mut *write).await? {
+        match sqlx::query_as::<_, (Role, i64)>(sql)
+            .bind(org_id)
+            .bind(key_id)
+            .fetch_optional(&mut *write)
+            .await?
+        {
             None => return Ok(Revoked::Missing),
             Some((Role::Admin, admins)) if admins < 2 => return Ok(Revoked::LastAdmin),
             Some(_) => {}
@@ -243,8 +279,15 @@ impl Store {
             .bind(key_id)
             .execute(&mut *write)
             .await?;
-        sqlx::query("DELETE FROM sessions WHERE key_id = $1").bind(key_id).execute(&mut *write).await?;
-        self.log_within(&mut write, &AuditEntry::new(org_id, who, "api_key.revoke", &json!({"key_id": key_id}))).await?;
+        sqlx::query("DELETE FROM sessions WHERE key_id = $1")
+            .bind(key_id)
+            .execute(&mut *write)
+            .await?;
+        self.log_within(
+            &mut write,
+            &AuditEntry::new(org_id, who, "api_key.revoke", &json!({"key_id": key_id})),
+        )
+        .await?;
         write.commit().await?;
         Ok(Revoked::Done)
     }
@@ -254,25 +297,47 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn member_by_key(&self, api_key: &str) -> Result<Option<Member>> {
-        let Some((id, secret)) = api_key.strip_prefix("rsk_").and_then(|rest| rest.split_once('_')) else { return Ok(None) };
+        let Some((id, secret)) = api_key.strip_prefix("rsk_").and_then(|rest| rest.split_once('_'))
+        else {
+            return Ok(None);
+        };
         let sql = sqlx::AssertSqlSafe(format!("{MEMBER} $1"));
-        let Some(row) = sqlx::query(sql).bind(format!("key_{id}")).fetch_optional(&self.reads).await? else { return Ok(None) };
+        let Some(row) =
+            sqlx::query(sql).bind(format!("key_{id}")).fetch_optional(&self.reads).await?
+        else {
+            return Ok(None);
+        };
         let kept: String = row.try_get("secret_hash")?;
-        if bool::from(kept.as_bytes().ct_eq(hash(secret).as_bytes())) { Ok(Some(Member::from_row(&row)?)) } else { Ok(None) }
+        if bool::from(kept.as_bytes().ct_eq(hash(secret).as_bytes())) {
+            Ok(Some(Member::from_row(&row)?))
+        } else {
+            Ok(None)
+        }
     }
 
-    /// Opens a session for a key, and logs it with what it was opened by. What is returned is the cookie's value; nothing, if there is no such
-    /// key, or it was revoked.
+    /// Opens a session for a key, and logs it with what it was opened by. What is returned is the
+    /// cookie's value; nothing, if there is no such key, or it was revoked.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn open_session(&self, key_id: &str, by: &str) -> Result<Option<secrecy::SecretString>> {
+    pub async fn open_session(
+        &self,
+        key_id: &str,
+        by: &str,
+    ) -> Result<Option<secrecy::SecretString>> {
         let secret = random_id("", 32);
         let mut write = self.write().await?;
         self.take_turn(&mut write, USERS).await?;
         let sql = sqlx::AssertSqlSafe(format!("{MEMBER} $1"));
-        let Some(member) = sqlx::query_as::<_, Member>(sql).bind(key_id).fetch_optional(&mut *write).await? else { return Ok(None) };
-        sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(now_ms()).execute(&mut *write).await?;
+        let Some(member) =
+            sqlx::query_as::<_, Member>(sql).bind(key_id).fetch_optional(&mut *write).await?
+        else {
+            return Ok(None);
+        };
+        sqlx::query("DELETE FROM sessions WHERE expires_at < $1")
+            .bind(now_ms())
+            .execute(&mut *write)
+            .await?;
         sqlx::query("INSERT INTO sessions (session_hash, key_id, expires_at) VALUES ($1, $2, $3)")
             .bind(hash(&secret))
             .bind(key_id)
@@ -280,7 +345,11 @@ impl Store {
             .execute(&mut *write)
             .await?;
         let detail = json!({ "key_id": key_id, "by": by });
-        self.log_within(&mut write, &AuditEntry::new(&member.org_id, &member.who(), "session.open", &detail)).await?;
+        self.log_within(
+            &mut write,
+            &AuditEntry::new(&member.org_id, &member.who(), "session.open", &detail),
+        )
+        .await?;
         write.commit().await?;
         Ok(Some(secret.into()))
     }
@@ -290,8 +359,14 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn member_by_session(&self, session: &str) -> Result<Option<Member>> {
-        let sql = sqlx::AssertSqlSafe(format!("{MEMBER} (SELECT key_id FROM sessions WHERE session_hash = $1 AND expires_at >= $2)"));
-        Ok(sqlx::query_as(sql).bind(hash(session)).bind(now_ms()).fetch_optional(&self.reads).await?)
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{MEMBER} (SELECT key_id FROM sessions WHERE session_hash = $1 AND expires_at >= $2)"
+        ));
+        Ok(sqlx::query_as(sql)
+            .bind(hash(session))
+            .bind(now_ms())
+            .fetch_optional(&self.reads)
+            .await?)
     }
 
     /// Ends a session.
@@ -299,7 +374,10 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn close_session(&self, session: &str) -> Result<()> {
-        sqlx::query("DELETE FROM sessions WHERE session_hash = $1").bind(hash(session)).execute(&self.writes).await?;
+        sqlx::query("DELETE FROM sessions WHERE session_hash = $1")
+            .bind(hash(session))
+            .execute(&self.writes)
+            .await?;
         Ok(())
     }
 }
@@ -319,7 +397,14 @@ mod tests {
             for name in ["ada", "nightly", "ada"] {
                 let key = store.add_key(&org, name, name, Role::Admin, "ada").await.unwrap();
                 assert_eq!(key.row.name, name);
-                seen.insert(store.member_by_key(key.api_key.expose_secret()).await.unwrap().unwrap().user_id);
+                seen.insert(
+                    store
+                        .member_by_key(key.api_key.expose_secret())
+                        .await
+                        .unwrap()
+                        .unwrap()
+                        .user_id,
+                );
             }
             assert_eq!(seen.len(), users, "solo: {solo}");
         }
@@ -332,7 +417,10 @@ mod tests {
         let key = store.add_key(&org, "ada", "laptop", Role::Operator, "ada").await.unwrap();
         let text = key.api_key.expose_secret().to_owned();
         let member = store.member_by_key(&text).await.unwrap().unwrap();
-        assert_eq!((member.org_id.as_str(), member.user_name.as_str(), member.role), (org.as_str(), "ada", Role::Operator));
+        assert_eq!(
+            (member.org_id.as_str(), member.user_name.as_str(), member.role),
+            (org.as_str(), "ada", Role::Operator)
+        );
         let session = store.open_session(&member.key_id, "api_key").await.unwrap().unwrap();
         assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_some());
 
@@ -342,8 +430,14 @@ mod tests {
             assert!(store.member_by_key(bad).await.unwrap().is_none(), "{bad}");
         }
         let other = store.add_org("Other", false, "ada").await.unwrap();
-        assert_eq!(store.revoke_key(&other, &member.key_id, "ada").await.unwrap(), Revoked::Missing);
-        assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_some(), "another org ends no session of this one");
+        assert_eq!(
+            store.revoke_key(&other, &member.key_id, "ada").await.unwrap(),
+            Revoked::Missing
+        );
+        assert!(
+            store.member_by_session(session.expose_secret()).await.unwrap().is_some(),
+            "another org ends no session of this one"
+        );
         assert_eq!(store.revoke_key(&org, &member.key_id, "ada").await.unwrap(), Revoked::Done);
         assert!(store.member_by_key(&text).await.unwrap().is_none());
         assert!(store.member_by_session(session.expose_secret()).await.unwrap().is_none());

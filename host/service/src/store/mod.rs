@@ -1,8 +1,9 @@
 //! The state of the service: SQLite by default, PostgreSQL by URL, one set of statements for both.
 //!
-//! Every function that reads or writes what belongs to an org takes the org's id, and every statement names it: another
-//! org's ids find nothing. Writers take turns where the database does not order them by itself, so that a count that was
-//! looked at still holds when something is written because of it.
+//! Every function that reads or writes what belongs to an org takes the org's id, and every
+//! statement names it: another org's ids find nothing. Writers take turns where the database does
+//! not order them by itself, so that a count that was looked at still holds when something is
+//! written because of it.
 
 mod audit;
 mod destinations;
@@ -58,7 +59,8 @@ pub struct Store {
     default_quota: Quota,
     /// Makes the hashes of the audit log.
     sign: Arc<dyn Sign>,
-    /// The start of the service that this is, once it has begun. Whatever says where a run stands is refused once another one has.
+    /// The start of the service that this is, once it has begun. Whatever says where a run stands
+    /// is refused once another one has.
     epoch: Arc<AtomicI64>,
     refused: Arc<refused_keys::RefusedKeys>,
 }
@@ -73,7 +75,9 @@ enum Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The URL names no database that is supported.
-    #[error("--database takes sqlite:///path/to/file.db or postgres://user@host/database, not `{0}:…`")]
+    #[error(
+        "--database takes sqlite:///path/to/file.db or postgres://user@host/database, not `{0}:…`"
+    )]
     Url(String),
     /// The database refuses, or is not there.
     #[error("the database: {0}")]
@@ -117,7 +121,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 impl Store {
-    /// Connects, and brings the tables to this version. Nothing can be logged before it [has a key](Store::signed_by).
+    /// Connects, and brings the tables to this version. Nothing can be logged before it [has a
+    /// key](Store::signed_by).
     ///
     /// # Errors
     /// If the database cannot be reached, or belongs to a newer version.
@@ -126,7 +131,9 @@ impl Store {
         let kind = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => Kind::Sqlite,
             Some("postgres" | "postgresql") => Kind::Postgres,
-            other => return Err(StoreError::Url(other.unwrap_or_default().chars().take(20).collect())),
+            other => {
+                return Err(StoreError::Url(other.unwrap_or_default().chars().take(20).collect()));
+            }
         };
         let options = AnyConnectOptions::from_str(url)?;
         if kind == Kind::Sqlite {
@@ -134,18 +141,29 @@ impl Store {
             own_alone(url).map_err(|error| StoreError::Database(sqlx::Error::Io(error)))?;
         }
         // A pool would try again for half a minute before it says that there is nobody.
-        let silent =
-            || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database does not answer within 10 seconds"));
-        let first = tokio::time::timeout(CONNECT, <AnyConnection as Connection>::connect_with(&options)).await.map_err(|_| silent())??;
+        let silent = || {
+            sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                "the database does not answer within 10 seconds",
+            ))
+        };
+        let first =
+            tokio::time::timeout(CONNECT, <AnyConnection as Connection>::connect_with(&options))
+                .await
+                .map_err(|_| silent())??;
         first.close().await?;
         let pool = |connections: u32| {
-            let pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
+            let pool = AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(30));
             // A file does not hang up.
             let pool = pool.test_before_acquire(kind == Kind::Postgres);
             pool.after_connect(move |connection, _| Box::pin(prepare(connection, kind)))
         };
-        // SQLite has one writer at a time; with one connection for it they queue instead of failing.
-        let writes = pool(if kind == Kind::Sqlite { 1 } else { 8 }).connect_with(options.clone()).await?;
+        // SQLite has one writer at a time; with one connection for it they queue instead of
+        // failing.
+        let writes =
+            pool(if kind == Kind::Sqlite { 1 } else { 8 }).connect_with(options.clone()).await?;
         Migrator::with_migrations(migrations(kind)).run(&writes).await?;
         let reads = pool(8).connect_with(options).await?;
         Ok(Store {
@@ -185,15 +203,16 @@ impl Store {
         Ok(())
     }
 
-    /// Holds the database as a service, on a connection of its own, or `None` if another one does. PostgreSQL only; SQLite has a lock
-    /// file beside it.
+    /// Holds the database as a service, on a connection of its own, or `None` if another one does.
+    /// PostgreSQL only; SQLite has a lock file beside it.
     ///
     /// # Errors
     /// If the database refuses.
     pub async fn hold_service(&self) -> Result<Option<ServiceHold>> {
         let mut connection = self.reads.acquire().await?.detach();
         let sql = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END AS held";
-        let held: i32 = sqlx::query_scalar(sql).bind(turn::SERVICE).fetch_one(&mut connection).await?;
+        let held: i32 =
+            sqlx::query_scalar(sql).bind(turn::SERVICE).fetch_one(&mut connection).await?;
         Ok((held == 1).then_some(ServiceHold(connection)))
     }
 
@@ -215,7 +234,10 @@ impl Store {
     async fn take_turn(&self, write: &mut Write, what: i64) -> Result<()> {
         if self.kind == Kind::Postgres {
             // Its answer is void, which has no Rust type here.
-            sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS turn").bind(what).execute(&mut **write).await?;
+            sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS turn")
+                .bind(what)
+                .execute(&mut **write)
+                .await?;
         }
         Ok(())
     }
@@ -225,7 +247,8 @@ impl Store {
 pub struct ServiceHold(AnyConnection);
 
 impl ServiceHold {
-    /// Whether the database is still held. A connection that does not answer holds nothing that anybody could rely on.
+    /// Whether the database is still held. A connection that does not answer holds nothing that
+    /// anybody could rely on.
     pub async fn is_held(&mut self) -> bool {
         let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted \
                    AND (classid::bigint << 32 | objid::bigint) = $1) THEN 1 ELSE 0 END AS held";
@@ -248,17 +271,23 @@ mod turn {
     pub(super) const GOLDEN: i64 = 0x7273_0003;
 }
 
-/// Makes the file of a SQLite database what its owner alone reads, wherever it lies; SQLite's other files beside it become like it.
+/// Makes the file of a SQLite database what its owner alone reads, wherever it lies; SQLite's other
+/// files beside it become like it.
 #[cfg(unix)]
 fn own_alone(url: &str) -> std::io::Result<()> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or_default();
+    let path = url
+        .strip_prefix("sqlite:")
+        .map(|path| path.strip_prefix("//").unwrap_or(path))
+        .unwrap_or_default();
     let (path, mode) = path.split_once('?').unwrap_or((path, ""));
     if path.is_empty() || path == ":memory:" {
         return Ok(());
     }
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let made = mode.contains("mode=rwc").then(|| std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&*path));
+    let made = mode
+        .contains("mode=rwc")
+        .then(|| std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&*path));
     if let Some(Err(error)) = made
         && error.kind() != std::io::ErrorKind::AlreadyExists
     {
@@ -276,7 +305,10 @@ fn own_alone(url: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn prepare(connection: &mut AnyConnection, kind: Kind) -> std::result::Result<(), sqlx::Error> {
+async fn prepare(
+    connection: &mut AnyConnection,
+    kind: Kind,
+) -> std::result::Result<(), sqlx::Error> {
     if kind == Kind::Sqlite {
         let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 30000;";
         connection.execute(pragmas).await?;
@@ -290,9 +322,15 @@ fn migrations(kind: Kind) -> Vec<Migration> {
         Kind::Postgres => include_str!("../../migrations/2_audit_log_postgres.sql"),
     };
     let hold = include_str!("../../migrations/3_hold.sql");
-    [(1, "tables", include_str!("../../migrations/1_tables.sql")), (2, "audit log", guard), (3, "hold", hold)]
-        .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false))
-        .into()
+    [
+        (1, "tables", include_str!("../../migrations/1_tables.sql")),
+        (2, "audit log", guard),
+        (3, "hold", hold),
+    ]
+    .map(|(version, name, sql)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    })
+    .into()
 }
 
 /// A type is in a column as text, which this function makes it from.
@@ -305,17 +343,22 @@ macro_rules! decode {
         }
 
         impl sqlx::Decode<'_, sqlx::Any> for $type {
-            fn decode(value: sqlx::any::AnyValueRef<'_>) -> std::result::Result<Self, sqlx::error::BoxDynError> {
+            fn decode(
+                value: sqlx::any::AnyValueRef<'_>,
+            ) -> std::result::Result<Self, sqlx::error::BoxDynError> {
                 let text = <&str as sqlx::Decode<'_, sqlx::Any>>::decode(value)?;
-                $from_text(text).map_err(|error| crate::store::StoreError::Unexpected { place: $place, error: error.to_string() }.into())
+                $from_text(text).map_err(|error| {
+                    crate::store::StoreError::Unexpected { place: $place, error: error.to_string() }
+                        .into()
+                })
             }
         }
     };
 }
 use decode;
 
-/// A row is read field by field, each from the column of its name, and made from what that holds if a function is given. The columns are a
-/// constant, where it has a name.
+/// A row is read field by field, each from the column of its name, and made from what that holds if
+/// a function is given. The columns are a constant, where it has a name.
 macro_rules! from_row {
     ($row:ident { $($field:ident $(=> $made:expr)?),+ $(,)? }) => {
         impl sqlx::FromRow<'_, sqlx::any::AnyRow> for $row {
@@ -345,7 +388,10 @@ pub(crate) mod tests {
     /// An empty store in a folder of its own.
     pub(crate) async fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&Store::file_url(&dir.path().join("test.db"))).await.unwrap().signed_by(Arc::new(TestKey));
+        let store = Store::open(&Store::file_url(&dir.path().join("test.db")))
+            .await
+            .unwrap()
+            .signed_by(Arc::new(TestKey));
         (dir, store)
     }
 
@@ -358,7 +404,8 @@ pub(crate) mod tests {
         }
 
         fn mac(&self, key_id: &str, text: &[u8]) -> Option<String> {
-            (key_id == "test").then(|| reverse_sync::digest::Digest::of(&[b"key", text].concat()).hex())
+            (key_id == "test")
+                .then(|| reverse_sync::digest::Digest::of(&[b"key", text].concat()).hex())
         }
     }
 
@@ -367,7 +414,14 @@ pub(crate) mod tests {
         let (dir, store) = store().await;
         store.ping().await.unwrap();
         store.close().await;
-        Store::open(&Store::file_url(&dir.path().join("test.db"))).await.unwrap().ping().await.unwrap();
-        assert!(matches!(Store::open("mysql://root:sesame@localhost/x").await, Err(StoreError::Url(scheme)) if scheme == "mysql"));
+        Store::open(&Store::file_url(&dir.path().join("test.db")))
+            .await
+            .unwrap()
+            .ping()
+            .await
+            .unwrap();
+        assert!(
+            matches!(Store::open("mysql://root:sesame@localhost/x").await, Err(StoreError::Url(scheme)) if scheme == "mysql")
+        );
     }
 }

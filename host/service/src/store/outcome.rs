@@ -1,4 +1,5 @@
-//! What a run was asked to do, the JSON in the column `runs.options`; and what it came to, a [`RunSummary`] in `runs.result`.
+//! What a run was asked to do, the JSON in the column `runs.options`; and what it came to, a
+//! [`RunSummary`] in `runs.result`.
 
 use crate::store::RunRow;
 use reverse_sync::{
@@ -85,8 +86,14 @@ pub(crate) fn stop(reason: StopReason, message: impl Into<String>) -> Stopped {
     Stopped { reason, code: None, message: message.into() }
 }
 
-/// A run that has not got as far as writing, with what its journal says by now, if that can be read.
-pub(crate) fn not_begun(options: &RunOptions, row: &RunRow, counts: Option<Counts>, stopped: Stopped) -> RunSummary {
+/// A run that has not got as far as writing, with what its journal says by now, if that can be
+/// read.
+pub(crate) fn not_begun(
+    options: &RunOptions,
+    row: &RunRow,
+    counts: Option<Counts>,
+    stopped: Stopped,
+) -> RunSummary {
     let run = options.summary(row).with_counts(counts);
     RunSummary { ok: Some(false), peak_memory_bytes: Some(0), stopped: Some(stopped), ..run }
 }

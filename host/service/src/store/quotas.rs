@@ -69,7 +69,11 @@ pub(super) async fn count_start(write: &mut Write, org_id: &str, now: i64) -> Re
         .bind(now - MONTH_MS)
         .execute(&mut **write)
         .await?;
-    sqlx::query("INSERT INTO run_starts (org_id, started_at) VALUES ($1, $2)").bind(org_id).bind(now).execute(&mut **write).await?;
+    sqlx::query("INSERT INTO run_starts (org_id, started_at) VALUES ($1, $2)")
+        .bind(org_id)
+        .bind(now)
+        .execute(&mut **write)
+        .await?;
     Ok(())
 }
 
@@ -92,7 +96,8 @@ impl Store {
         .execute(&mut *write)
         .await?;
         let now: OwnQuota = sqlx::query_as(QUOTA).bind(org_id).fetch_one(&mut *write).await?;
-        self.log_within(&mut write, &AuditEntry::new(org_id, who, "org.quota", &json!(now))).await?;
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "org.quota", &json!(now)))
+            .await?;
         write.commit().await?;
         Ok(now)
     }
@@ -102,7 +107,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn quota(&self, org_id: &str) -> Result<Quota> {
-        let own: Option<OwnQuota> = sqlx::query_as(QUOTA).bind(org_id).fetch_optional(&self.reads).await?;
+        let own: Option<OwnQuota> =
+            sqlx::query_as(QUOTA).bind(org_id).fetch_optional(&self.reads).await?;
         Ok(own.unwrap_or_default().or(self.default_quota))
     }
 
@@ -114,24 +120,39 @@ impl Store {
         let quota = self.quota(org_id).await?;
         let mut used = [0; 2];
         for (count, window) in used.iter_mut().zip([HOUR_MS, MONTH_MS]) {
-            *count = sqlx::query_scalar(COUNT).bind(org_id).bind(now_ms() - window).fetch_one(&self.reads).await?;
+            *count = sqlx::query_scalar(COUNT)
+                .bind(org_id)
+                .bind(now_ms() - window)
+                .fetch_one(&self.reads)
+                .await?;
         }
         Ok(Usage { quota, used: used[0], used_this_month: used[1] })
     }
 
-    /// Milliseconds until an org may start a run, if it may not now. Everybody else has to wait until the write ends.
+    /// Milliseconds until an org may start a run, if it may not now. Everybody else has to wait
+    /// until the write ends.
     pub(super) async fn must_wait(&self, write: &mut Write, org_id: &str) -> Result<Option<i64>> {
-        let own: Option<OwnQuota> = sqlx::query_as(QUOTA).bind(org_id).fetch_optional(&mut **write).await?;
+        let own: Option<OwnQuota> =
+            sqlx::query_as(QUOTA).bind(org_id).fetch_optional(&mut **write).await?;
         let quota = own.unwrap_or_default().or(self.default_quota);
         let now = now_ms();
         for (limit, window) in [(quota.runs_an_hour, HOUR_MS), (quota.runs_a_month, MONTH_MS)] {
-            let used: i64 = sqlx::query_scalar(COUNT).bind(org_id).bind(now - window).fetch_one(&mut **write).await?;
+            let used: i64 = sqlx::query_scalar(COUNT)
+                .bind(org_id)
+                .bind(now - window)
+                .fetch_one(&mut **write)
+                .await?;
             if used < limit {
                 continue;
             }
             // It may go on when enough of the oldest have left the window.
             let sql = "SELECT started_at FROM run_starts WHERE org_id = $1 AND started_at > $2 ORDER BY started_at LIMIT 1 OFFSET $3";
-            let oldest = sqlx::query_scalar(sql).bind(org_id).bind(now - window).bind(used - limit).fetch_optional(&mut **write).await?;
+            let oldest = sqlx::query_scalar(sql)
+                .bind(org_id)
+                .bind(now - window)
+                .bind(used - limit)
+                .fetch_optional(&mut **write)
+                .await?;
             return Ok(Some((oldest.unwrap_or(now) + window - now).max(1_000)));
         }
         Ok(None)

@@ -1,11 +1,13 @@
-//! Keys that opened nothing. They are counted in memory and logged now and then: whoever tries many must not fill the audit log.
+//! Keys that opened nothing. They are counted in memory and logged now and then: whoever tries many
+//! must not fill the audit log.
 
 use super::{AuditEntry, Result, Store};
 use parking_lot::Mutex;
 use serde_json::json;
 use std::{collections::BTreeMap, net::IpAddr};
 
-/// Different keys and addresses that are told apart until they are logged; all others are counted together.
+/// Different keys and addresses that are told apart until they are logged; all others are counted
+/// together.
 const TOLD_APART: usize = 16;
 /// Characters of a key's id, which is not secret, and of anything else that stands in its place.
 const ID: usize = 20;
@@ -17,13 +19,20 @@ pub(super) struct RefusedKeys(Mutex<BTreeMap<(String, String), u64>>);
 impl Store {
     /// Counts a request whose key opened nothing.
     pub fn key_refused(&self, api_key: &str, from: Option<IpAddr>) {
-        let id = api_key.strip_prefix("rsk_").and_then(|rest| rest.split_once('_')).map_or("", |(id, _)| id);
+        let id = api_key
+            .strip_prefix("rsk_")
+            .and_then(|rest| rest.split_once('_'))
+            .map_or("", |(id, _)| id);
         let id: String = id.chars().filter(char::is_ascii_alphanumeric).take(ID).collect();
         let from = from.map_or_else(String::new, |from| from.to_string());
         // Each statement leaves the map consistent, so it is good after a panic, too.
         let mut refused = self.refused.0.lock();
         let key = (id, from);
-        let key = if refused.len() < TOLD_APART || refused.contains_key(&key) { key } else { ("…".to_owned(), "…".to_owned()) };
+        let key = if refused.len() < TOLD_APART || refused.contains_key(&key) {
+            key
+        } else {
+            ("…".to_owned(), "…".to_owned())
+        };
         *refused.entry(key).or_default() += 1;
     }
 
@@ -47,7 +56,11 @@ impl Store {
     async fn log_refused(&self, id: &str, from: &str, count: u64) -> Result<()> {
         let sql = "SELECT org_id FROM api_keys WHERE key_id = $1";
         let key_id = format!("key_{id}");
-        let org_id: String = sqlx::query_scalar(sql).bind(&key_id).fetch_optional(&self.reads).await?.unwrap_or_default();
+        let org_id: String = sqlx::query_scalar(sql)
+            .bind(&key_id)
+            .fetch_optional(&self.reads)
+            .await?
+            .unwrap_or_default();
         let detail = json!({ "key_id": key_id, "address": from, "requests": count });
         self.log(&AuditEntry::new(&org_id, "unknown", "api_key.refused", &detail)).await
     }
@@ -76,12 +89,20 @@ mod tests {
         assert_eq!(rows[0].entry.action, "api_key.refused");
         let detail: serde_json::Value = serde_json::from_str(&rows[0].entry.detail).unwrap();
         let key_id = key.row.key_id.as_str();
-        assert_eq!(detail, serde_json::json!({ "key_id": key_id, "address": "203.0.113.7", "requests": 3 }));
+        assert_eq!(
+            detail,
+            serde_json::json!({ "key_id": key_id, "address": "203.0.113.7", "requests": 3 })
+        );
         let rows = store.audit_log("", i64::MAX, 100).await.unwrap();
         let requests = |row: &crate::store::AuditRow| {
-            serde_json::from_str::<serde_json::Value>(&row.entry.detail).unwrap()["requests"].as_u64().unwrap()
+            serde_json::from_str::<serde_json::Value>(&row.entry.detail).unwrap()["requests"]
+                .as_u64()
+                .unwrap()
         };
-        assert_eq!((rows.len(), rows.iter().map(requests).sum::<u64>()), (super::TOLD_APART, 10_000));
+        assert_eq!(
+            (rows.len(), rows.iter().map(requests).sum::<u64>()),
+            (super::TOLD_APART, 10_000)
+        );
         assert!(!format!("{rows:?}").contains("sesame"));
     }
 }

@@ -1,6 +1,9 @@
 //! Runs: what was confirmed, where it stands, what it came to.
 
-use super::{AuditEntry, Result, RunOptions, RunResult, Status, Store, StoreError, now_ms, quotas::count_start, to_json, turn};
+use super::{
+    AuditEntry, Result, RunOptions, RunResult, Status, Store, StoreError, now_ms,
+    quotas::count_start, to_json, turn,
+};
 use reverse_sync::{
     journal::{Ending, JournalId, Problem, Response, RunId},
     plan::PlanId,
@@ -121,7 +124,8 @@ impl OutcomeRow {
     fn entry(self) -> Result<ErrorEntry> {
         let unexpected = |error: String| StoreError::Unexpected { place: "outcomes", error };
         Ok(ErrorEntry {
-            outcome: serde_json::from_value(Value::String(self.outcome)).map_err(|error| unexpected(error.to_string()))?,
+            outcome: serde_json::from_value(Value::String(self.outcome))
+                .map_err(|error| unexpected(error.to_string()))?,
             row: u64::try_from(self.row_number).map_err(|error| unexpected(error.to_string()))?,
             provider_id: self.provider_id,
             response: Response {
@@ -156,7 +160,9 @@ super::from_row!(OutcomeRow { outcome, row_number, provider_id, http_status, cod
 /// Of a run among those of its plan.
 struct Number(u64);
 
-super::decode!(Number, "runs.run_id", |text: &str| text.parse().map(|run_id: RunId| Number(run_id.number())));
+super::decode!(Number, "runs.run_id", |text: &str| text
+    .parse()
+    .map(|run_id: RunId| Number(run_id.number())));
 
 /// What is logged about what somebody does to a run.
 fn entry(row: &RunRow, who: &str, action: &str, detail: &Value) -> AuditEntry {
@@ -169,7 +175,8 @@ fn entry(row: &RunRow, who: &str, action: &str, detail: &Value) -> AuditEntry {
 }
 
 impl Store {
-    /// Queues a run, if nothing stands against it, and logs who has confirmed it. All runs of the service take turns here, so what was counted holds.
+    /// Queues a run, if nothing stands against it, and logs who has confirmed it. All runs of the
+    /// service take turns here, so what was counted holds.
     ///
     /// # Errors
     /// If the database refuses.
@@ -178,21 +185,32 @@ impl Store {
         self.take_turn(&mut write, turn::RUNS).await?;
         self.fence(&mut write).await?;
         if let Some((key, _)) = new.idempotency {
-            let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"));
-            if let Some(row) = sqlx::query_as(sql).bind(new.org_id).bind(key).fetch_optional(&mut *write).await? {
+            let sql = sqlx::AssertSqlSafe(format!(
+                "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"
+            ));
+            if let Some(row) =
+                sqlx::query_as(sql).bind(new.org_id).bind(key).fetch_optional(&mut *write).await?
+            {
                 return Ok(Begun::Already(Box::new(row)));
             }
         }
         // Whatever was planned and confirmed was for the destination as it was read then.
         let sql = "SELECT updated_at FROM destinations WHERE org_id = $1 AND destination_id = $2";
-        let now = sqlx::query_scalar(sql).bind(new.org_id).bind(new.destination_id).fetch_optional(&mut *write).await?;
+        let now = sqlx::query_scalar(sql)
+            .bind(new.org_id)
+            .bind(new.destination_id)
+            .fetch_optional(&mut *write)
+            .await?;
         if now != Some(new.destination_updated_at) {
             return Ok(Begun::Changed);
         }
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT run_id FROM runs WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND status IN {UNDER_WAY} LIMIT 1"
         ));
-        let asked = sqlx::query_scalar(sql).bind(new.org_id).bind(new.destination_id).bind(new.plan_id.as_str());
+        let asked = sqlx::query_scalar(sql)
+            .bind(new.org_id)
+            .bind(new.destination_id)
+            .bind(new.plan_id.as_str());
         if let Some(run_id) = asked.fetch_optional(&mut *write).await? {
             return Ok(Begun::UnderWay(run_id));
         }
@@ -200,8 +218,13 @@ impl Store {
             return Ok(Begun::Wait(wait));
         }
         let sql = "SELECT run_id FROM runs WHERE org_id = $1 AND plan_id = $2";
-        let earlier: Vec<Number> = sqlx::query_scalar(sql).bind(new.org_id).bind(new.plan_id.as_str()).fetch_all(&mut *write).await?;
-        let last_number = earlier.into_iter().map(|Number(number)| number).fold(new.last_number, u64::max);
+        let earlier: Vec<Number> = sqlx::query_scalar(sql)
+            .bind(new.org_id)
+            .bind(new.plan_id.as_str())
+            .fetch_all(&mut *write)
+            .await?;
+        let last_number =
+            earlier.into_iter().map(|Number(number)| number).fold(new.last_number, u64::max);
         let run_id = RunId::new(new.plan_id, last_number + 1);
         let now = now_ms();
         sqlx::query(
@@ -223,8 +246,14 @@ impl Store {
         .execute(&mut *write)
         .await?;
         count_start(&mut write, new.org_id, now).await?;
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
-        let row: RunRow = sqlx::query_as(sql).bind(new.org_id).bind(run_id.as_str()).fetch_one(&mut *write).await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"
+        ));
+        let row: RunRow = sqlx::query_as(sql)
+            .bind(new.org_id)
+            .bind(run_id.as_str())
+            .fetch_one(&mut *write)
+            .await?;
         self.log_within(&mut write, &entry(&row, new.started_by, "run.begin", new.detail)).await?;
         write.commit().await?;
         Ok(Begun::Queued(Box::new(row)))
@@ -235,8 +264,14 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn run_by_key(&self, org_id: &str, idempotency_key: &str) -> Result<Option<RunRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"));
-        Ok(sqlx::query_as(sql).bind(org_id).bind(idempotency_key).fetch_optional(&self.reads).await?)
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND idempotency_key = $2"
+        ));
+        Ok(sqlx::query_as(sql)
+            .bind(org_id)
+            .bind(idempotency_key)
+            .fetch_optional(&self.reads)
+            .await?)
     }
 
     /// One run.
@@ -244,7 +279,9 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn run(&self, org_id: &str, run_id: &str) -> Result<Option<RunRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"
+        ));
         Ok(sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&self.reads).await?)
     }
 
@@ -253,8 +290,9 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn last_run_of_plan(&self, org_id: &str, plan_id: &str) -> Result<Option<RunRow>> {
-        let sql =
-            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND plan_id = $2 ORDER BY number DESC LIMIT 1"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND plan_id = $2 ORDER BY number DESC LIMIT 1"
+        ));
         Ok(sqlx::query_as(sql).bind(org_id).bind(plan_id).fetch_optional(&self.reads).await?)
     }
 
@@ -262,12 +300,18 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn runs(&self, org_id: &str, filter: RunFilter<'_>, limit: i64) -> Result<Vec<RunRow>> {
+    pub async fn runs(
+        &self,
+        org_id: &str,
+        filter: RunFilter<'_>,
+        limit: i64,
+    ) -> Result<Vec<RunRow>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR {STATUS} = $5) AND number < $6 \
              ORDER BY number DESC LIMIT $7"
         ));
-        let (destination, status) = (filter.destination_id.unwrap_or_default(), filter.status.map_or("", Status::as_str));
+        let (destination, status) =
+            (filter.destination_id.unwrap_or_default(), filter.status.map_or("", Status::as_str));
         Ok(sqlx::query_as(sql)
             .bind(org_id)
             .bind(destination)
@@ -284,14 +328,23 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn run_under_way(&self, org_id: &str, destination_id: &str) -> Result<Option<String>> {
+    pub async fn run_under_way(
+        &self,
+        org_id: &str,
+        destination_id: &str,
+    ) -> Result<Option<String>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNDER_WAY} LIMIT 1"
         ));
-        Ok(sqlx::query_scalar(sql).bind(org_id).bind(destination_id).fetch_optional(&self.reads).await?)
+        Ok(sqlx::query_scalar(sql)
+            .bind(org_id)
+            .bind(destination_id)
+            .fetch_optional(&self.reads)
+            .await?)
     }
 
-    /// Runs that had not ended when the service stopped, oldest first. A run that waits for a time is not among them before that time.
+    /// Runs that had not ended when the service stopped, oldest first. A run that waits for a time
+    /// is not among them before that time.
     ///
     /// # Errors
     /// If the database refuses.
@@ -307,7 +360,9 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn pending_runs(&self) -> Result<Vec<RunRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} OR status = 'stopped'"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} OR status = 'stopped'"
+        ));
         Ok(sqlx::query_as(sql).fetch_all(&self.reads).await?)
     }
 
@@ -328,13 +383,25 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn wait_run(&self, org_id: &str, run_id: &str, due_at: i64, result: &RunSummary) -> Result<()> {
+    pub async fn wait_run(
+        &self,
+        org_id: &str,
+        run_id: &str,
+        due_at: i64,
+        result: &RunSummary,
+    ) -> Result<()> {
         let mut write = self.write().await?;
         self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!(
             "UPDATE runs SET status = 'queued', due_at = $1, result = $2 WHERE org_id = $3 AND run_id = $4 AND status IN {UNDER_WAY}"
         ));
-        sqlx::query(sql).bind(due_at).bind(to_json(result)).bind(org_id).bind(run_id).execute(&mut *write).await?;
+        sqlx::query(sql)
+            .bind(due_at)
+            .bind(to_json(result))
+            .bind(org_id)
+            .bind(run_id)
+            .execute(&mut *write)
+            .await?;
         write.commit().await?;
         Ok(())
     }
@@ -362,8 +429,9 @@ impl Store {
         Ok(())
     }
 
-    /// Queues a run again that ended early, unless another run of its destination is running or has begun since: what that one has
-    /// written would be taken for this one's. Whoever asked it to stop has no word any more, and it is logged.
+    /// Queues a run again that ended early, unless another run of its destination is running or has
+    /// begun since: what that one has written would be taken for this one's. Whoever asked it to
+    /// stop has no word any more, and it is logged.
     ///
     /// # Errors
     /// If the database refuses.
@@ -371,17 +439,27 @@ impl Store {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
         self.fence(&mut write).await?;
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"));
-        let stopped: Option<RunRow> = sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2"
+        ));
+        let stopped: Option<RunRow> =
+            sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await?;
         let Some(stopped) = stopped else { return Ok(Resumed::Ended) };
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT run_id, CASE WHEN status IN {UNDER_WAY} THEN 1 ELSE 0 END AS under_way FROM runs \
              WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND (status IN {UNDER_WAY} OR number > $4) ORDER BY number DESC LIMIT 1"
         ));
-        let asked =
-            sqlx::query_as::<_, (String, i64)>(sql).bind(org_id).bind(&stopped.destination_id).bind(&stopped.plan_id).bind(stopped.number);
+        let asked = sqlx::query_as::<_, (String, i64)>(sql)
+            .bind(org_id)
+            .bind(&stopped.destination_id)
+            .bind(&stopped.plan_id)
+            .bind(stopped.number);
         if let Some((run_id, under_way)) = asked.fetch_optional(&mut *write).await? {
-            return Ok(if under_way == 1 { Resumed::UnderWay(run_id) } else { Resumed::Superseded(run_id) });
+            return Ok(if under_way == 1 {
+                Resumed::UnderWay(run_id)
+            } else {
+                Resumed::Superseded(run_id)
+            });
         }
         if stopped.status != Status::Stopped {
             return Ok(Resumed::Ended);
@@ -403,7 +481,8 @@ impl Store {
         Ok(Resumed::Queued(Box::new(queued)))
     }
 
-    /// Keeps in mind, and logs, that somebody has asked a run to stop, so that it does not go on by itself after a restart.
+    /// Keeps in mind, and logs, that somebody has asked a run to stop, so that it does not go on by
+    /// itself after a restart.
     ///
     /// # Errors
     /// If the database refuses.
@@ -411,8 +490,11 @@ impl Store {
         let mut write = self.write().await?;
         self.take_turn(&mut write, turn::RUNS).await?;
         self.fence(&mut write).await?;
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"));
-        let row: Option<RunRow> = sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"
+        ));
+        let row: Option<RunRow> =
+            sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await?;
         let Some(row) = row else { return Ok(()) };
         let options = RunOptions { cancelled: true, ..row.options.clone() };
         sqlx::query("UPDATE runs SET options = $1 WHERE org_id = $2 AND run_id = $3")
@@ -455,7 +537,11 @@ impl Store {
             // Its end is on record already.
             return Ok(());
         }
-        sqlx::query("DELETE FROM outcomes WHERE org_id = $1 AND run_id = $2").bind(org_id).bind(run_id).execute(&mut *write).await?;
+        sqlx::query("DELETE FROM outcomes WHERE org_id = $1 AND run_id = $2")
+            .bind(org_id)
+            .bind(run_id)
+            .execute(&mut *write)
+            .await?;
         for (ending, problem) in problems {
             sqlx::query(
                 "INSERT INTO outcomes (org_id, run_id, change_number, outcome, row_number, provider_id, http_status, code, message) \
@@ -487,10 +573,20 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn problems(&self, org_id: &str, run_id: &str, limit: i64) -> Result<Vec<ErrorEntry>> {
+    pub async fn problems(
+        &self,
+        org_id: &str,
+        run_id: &str,
+        limit: i64,
+    ) -> Result<Vec<ErrorEntry>> {
         let sql = "SELECT outcome, row_number, provider_id, http_status, code, message FROM outcomes WHERE org_id = $1 AND run_id = $2 \
                    ORDER BY change_number LIMIT $3";
-        let rows: Vec<OutcomeRow> = sqlx::query_as(sql).bind(org_id).bind(run_id).bind(limit).fetch_all(&self.reads).await?;
+        let rows: Vec<OutcomeRow> = sqlx::query_as(sql)
+            .bind(org_id)
+            .bind(run_id)
+            .bind(limit)
+            .fetch_all(&self.reads)
+            .await?;
         rows.into_iter().map(OutcomeRow::entry).collect()
     }
 }

@@ -33,7 +33,8 @@ impl Store {
         Ok(sqlx::query_as(STATE).fetch_one(&self.reads).await?)
     }
 
-    /// Begins as the service of this state: from now on, whatever an earlier one says about runs is refused. What is logged is logged with it.
+    /// Begins as the service of this state: from now on, whatever an earlier one says about runs is
+    /// refused. What is logged is logged with it.
     ///
     /// # Errors
     /// If the database refuses, or another service has begun since `epoch` was read.
@@ -51,7 +52,8 @@ impl Store {
         Ok(())
     }
 
-    /// Refuses a write of a service that is not the last one that has begun. None begins before the write has ended.
+    /// Refuses a write of a service that is not the last one that has begun. None begins before the
+    /// write has ended.
     pub(super) async fn fence(&self, write: &mut Write) -> Result<()> {
         let ours = self.epoch.load(Relaxed);
         let sql = match self.kind {
@@ -66,13 +68,15 @@ impl Store {
         if now == ours { Ok(()) } else { Err(StoreError::TakenOver) }
     }
 
-    /// As [`Store::hold_service`], for a service that has lost its hold: only if no other service has begun since.
+    /// As [`Store::hold_service`], for a service that has lost its hold: only if no other service
+    /// has begun since.
     ///
     /// # Errors
     /// [`StoreError::TakenOver`] if one has; or the database refuses.
     pub async fn hold_service_again(&self) -> Result<Option<ServiceHold>> {
         let held = self.hold_service().await?;
-        // One that holds it and has not begun yet will find it taken, or begin and be found here the next time.
+        // One that holds it and has not begun yet will find it taken, or begin and be found here
+        // the next time.
         let mut write = self.write().await?;
         self.fence(&mut write).await?;
         Ok(held)
@@ -105,7 +109,10 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn audit_head(&self) -> Result<Head> {
-        Ok(sqlx::query_as(super::audit::LAST).fetch_optional(&self.reads).await?.unwrap_or_default())
+        Ok(sqlx::query_as(super::audit::LAST)
+            .fetch_optional(&self.reads)
+            .await?
+            .unwrap_or_default())
     }
 
     /// The hash of a row of the audit log, if there is one of this number.
@@ -113,7 +120,10 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn audit_hash(&self, seq: i64) -> Result<Option<String>> {
-        Ok(sqlx::query_scalar("SELECT hash FROM audit_log WHERE seq = $1").bind(seq).fetch_optional(&self.reads).await?)
+        Ok(sqlx::query_scalar("SELECT hash FROM audit_log WHERE seq = $1")
+            .bind(seq)
+            .fetch_optional(&self.reads)
+            .await?)
     }
 }
 
@@ -129,7 +139,10 @@ mod tests {
         assert_eq!(store.service_state().await.unwrap(), first);
         let other = Store { epoch: std::sync::Arc::default(), ..store.clone() };
         store.begin_service(first.epoch, &[]).await.unwrap();
-        assert!(matches!(other.begin_service(first.epoch, &[]).await, Err(StoreError::TakenOver)), "it has looked before");
+        assert!(
+            matches!(other.begin_service(first.epoch, &[]).await, Err(StoreError::TakenOver)),
+            "it has looked before"
+        );
         store.set_run_status("org_1", "run_1", super::super::Status::Running).await.unwrap();
         other.begin_service(first.epoch + 1, &[]).await.unwrap();
         let refused = store.set_run_status("org_1", "run_1", super::super::Status::Running).await;

@@ -1,6 +1,8 @@
 //! Sources: connected CRM accounts. Their credential is sealed before it comes here.
 
-use super::{AuditEntry, Changed, Result, Store, now_ms, random_id, runs::UNDER_WAY, to_json, turn};
+use super::{
+    AuditEntry, Changed, Result, Store, now_ms, random_id, runs::UNDER_WAY, to_json, turn,
+};
 use reverse_sync::account::Account;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::json;
@@ -43,12 +45,20 @@ const WINDOWS: RangeInclusive<f64> = 0.001..=120.0;
 fn calls<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u32, D::Error> {
     let calls = f64::deserialize(deserializer)?;
     let is_whole = calls.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&calls);
-    if is_whole { Ok(calls as u32) } else { Err(D::Error::custom("it is a whole number of at least 1")) }
+    if is_whole {
+        Ok(calls as u32)
+    } else {
+        Err(D::Error::custom("it is a whole number of at least 1"))
+    }
 }
 
 fn window<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
     let seconds = f64::deserialize(deserializer)?;
-    if WINDOWS.contains(&seconds) { Ok(seconds) } else { Err(D::Error::custom("it is a number of seconds, at most 120")) }
+    if WINDOWS.contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(D::Error::custom("it is a number of seconds, at most 120"))
+    }
 }
 
 super::decode!(SourceSettings, "sources.settings", serde_json::from_str::<SourceSettings>);
@@ -95,7 +105,18 @@ pub struct NewSource<'a> {
 
 super::from_row!(
     COLUMNS,
-    SourceRow { source_id, name, provider, settings, credential, credential_summary, credential_set_at, version, created_at, updated_at }
+    SourceRow {
+        source_id,
+        name,
+        provider,
+        settings,
+        credential,
+        credential_summary,
+        credential_set_at,
+        version,
+        created_at,
+        updated_at
+    }
 );
 
 impl Store {
@@ -108,7 +129,13 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn add_source(&self, org_id: &str, source_id: &str, new: NewSource<'_>, who: &str) -> Result<()> {
+    pub async fn add_source(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        new: NewSource<'_>,
+        who: &str,
+    ) -> Result<()> {
         let now = now_ms();
         let mut write = self.write().await?;
         sqlx::query(
@@ -128,7 +155,8 @@ impl Store {
         .execute(&mut *write)
         .await?;
         let detail = json!({"source_id": source_id, "name": new.name, "provider": new.provider});
-        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.create", &detail)).await?;
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.create", &detail))
+            .await?;
         write.commit().await?;
         Ok(())
     }
@@ -138,8 +166,9 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn sources(&self, org_id: &str, after: &str, limit: i64) -> Result<Vec<SourceRow>> {
-        let sql =
-            sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id > $2 ORDER BY source_id LIMIT $3"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id > $2 ORDER BY source_id LIMIT $3"
+        ));
         Ok(sqlx::query_as(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?)
     }
 
@@ -148,12 +177,15 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn source(&self, org_id: &str, source_id: &str) -> Result<Option<SourceRow>> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id = $2"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id = $2"
+        ));
         Ok(sqlx::query_as(sql).bind(org_id).bind(source_id).fetch_optional(&self.reads).await?)
     }
 
-    /// Changes all of a source but its provider, and logs which of its `keys` these were. `credential_changed` says whether that is another
-    /// one now; that has to wait while a run uses the source, which asks once an attempt whose account it opens.
+    /// Changes all of a source but its provider, and logs which of its `keys` these were.
+    /// `credential_changed` says whether that is another one now; that has to wait while a run uses
+    /// the source, which asks once an attempt whose account it opens.
     ///
     /// # Errors
     /// If the database refuses.
@@ -174,7 +206,12 @@ impl Store {
                 "SELECT r.run_id FROM runs r JOIN destinations d ON d.org_id = r.org_id AND d.destination_id = r.destination_id \
                  WHERE r.org_id = $1 AND d.source_id = $2 AND r.status IN {UNDER_WAY} LIMIT 1"
             ));
-            if let Some(run_id) = sqlx::query_scalar(sql).bind(org_id).bind(source_id).fetch_optional(&mut *write).await? {
+            if let Some(run_id) = sqlx::query_scalar(sql)
+                .bind(org_id)
+                .bind(source_id)
+                .fetch_optional(&mut *write)
+                .await?
+            {
                 return Ok(Changed::UnderWay(run_id));
             }
         }
@@ -198,17 +235,26 @@ impl Store {
             return Ok(Changed::Missing);
         }
         let detail = json!({"source_id": source_id, "changed": keys});
-        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail)).await?;
+        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail))
+            .await?;
         write.commit().await?;
         Ok(Changed::Done)
     }
 
-    /// Keeps, and logs, the account that a check has found behind a source of this version; it is in `settings`. It counts as no change: what
-    /// was made from this version is used on. If the source has another version by now, nothing is kept.
+    /// Keeps, and logs, the account that a check has found behind a source of this version; it is
+    /// in `settings`. It counts as no change: what was made from this version is used on. If the
+    /// source has another version by now, nothing is kept.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn learn_account(&self, org_id: &str, source_id: &str, version: i64, settings: &SourceSettings, who: &str) -> Result<()> {
+    pub async fn learn_account(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        version: i64,
+        settings: &SourceSettings,
+        who: &str,
+    ) -> Result<()> {
         let mut write = self.write().await?;
         let done = sqlx::query("UPDATE sources SET settings = $1, updated_at = $2 WHERE org_id = $3 AND source_id = $4 AND version = $5")
             .bind(to_json(settings))
@@ -220,7 +266,8 @@ impl Store {
             .await?;
         if done.rows_affected() > 0 {
             let detail = json!({"source_id": source_id, "changed": ["account"], "account": settings.account, "by": "check"});
-            self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail)).await?;
+            self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.update", &detail))
+                .await?;
         }
         write.commit().await?;
         Ok(())
@@ -230,7 +277,12 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn replace_credential(&self, org_id: &str, source_id: &str, sealed: &str) -> Result<()> {
+    pub async fn replace_credential(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        sealed: &str,
+    ) -> Result<()> {
         sqlx::query("UPDATE sources SET credential = $1 WHERE org_id = $2 AND source_id = $3")
             .bind(sealed)
             .bind(org_id)
@@ -240,11 +292,18 @@ impl Store {
         Ok(())
     }
 
-    /// Puts another sealing of the same credential in its place, unless it was replaced meanwhile. Whether it was the same.
+    /// Puts another sealing of the same credential in its place, unless it was replaced meanwhile.
+    /// Whether it was the same.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn seal_again(&self, org_id: &str, source_id: &str, before: &str, after: &str) -> Result<bool> {
+    pub async fn seal_again(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        before: &str,
+        after: &str,
+    ) -> Result<bool> {
         let done = sqlx::query("UPDATE sources SET credential = $1 WHERE org_id = $2 AND source_id = $3 AND credential = $4")
             .bind(after)
             .bind(org_id)
@@ -269,7 +328,11 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        self.log_within(&mut write, &AuditEntry::new(org_id, who, "source.delete", &json!({"source_id": source_id}))).await?;
+        self.log_within(
+            &mut write,
+            &AuditEntry::new(org_id, who, "source.delete", &json!({"source_id": source_id})),
+        )
+        .await?;
         write.commit().await?;
         Ok(true)
     }
@@ -288,6 +351,8 @@ impl Store {
     /// # Errors
     /// If the database refuses.
     pub async fn sealed_credentials(&self) -> Result<Vec<(String, String, String)>> {
-        Ok(sqlx::query_as("SELECT org_id, source_id, credential FROM sources").fetch_all(&self.reads).await?)
+        Ok(sqlx::query_as("SELECT org_id, source_id, credential FROM sources")
+            .fetch_all(&self.reads)
+            .await?)
     }
 }

@@ -3,7 +3,9 @@
 use std::{fmt, str::FromStr};
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Confirmed, and waiting for its turn.
@@ -54,8 +56,15 @@ impl FromStr for Status {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Status, String> {
-        let all =
-            [Status::Queued, Status::Waiting, Status::Running, Status::Interrupted, Status::Succeeded, Status::Failed, Status::Stopped];
+        let all = [
+            Status::Queued,
+            Status::Waiting,
+            Status::Running,
+            Status::Interrupted,
+            Status::Succeeded,
+            Status::Failed,
+            Status::Stopped,
+        ];
         all.into_iter()
             .find(|status| status.as_str() == text)
             .ok_or_else(|| format!("`{text}` is no status of a run; there are queued, running, interrupted, succeeded, failed and stopped"))

@@ -1,4 +1,5 @@
-//! The PostgreSQL server of these tests leaves nothing behind, whatever becomes of the process that uses it.
+//! The PostgreSQL server of these tests leaves nothing behind, whatever becomes of the process that
+//! uses it.
 
 use reverse_sync_tests::postgres::Postgres;
 use sqlx::Connection;
@@ -19,7 +20,8 @@ async fn hold_a_cluster() {
     }
     let url = Postgres::shared().unwrap().database().await.unwrap();
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-    let (dir,): (String,) = sqlx::query_as("SHOW data_directory").fetch_one(&mut connection).await.unwrap();
+    let (dir,): (String,) =
+        sqlx::query_as("SHOW data_directory").fetch_one(&mut connection).await.unwrap();
     eprintln!("cluster in {dir}");
     // Until it is killed.
     std::future::pending::<()>().await;
@@ -39,7 +41,10 @@ fn a_cluster_ends_with_a_process_that_is_killed() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(copy.stderr.take().unwrap()).lines();
-    let dir = lines.map(Result::unwrap).find_map(|line| Some(line.strip_prefix("cluster in ")?.to_owned())).unwrap();
+    let dir = lines
+        .map(Result::unwrap)
+        .find_map(|line| Some(line.strip_prefix("cluster in ")?.to_owned()))
+        .unwrap();
     let dir = Path::new(&dir).parent().unwrap();
     assert!(dir.is_dir());
 

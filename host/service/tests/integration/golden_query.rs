@@ -1,4 +1,5 @@
-//! What a SQL query over a real PostgreSQL has to give, and to refuse. Whoever has a server running calls it.
+//! What a SQL query over a real PostgreSQL has to give, and to refuse. Whoever has a server running
+//! calls it.
 
 use anyhow::{Context, ensure};
 use arrow_array::{Array, RecordBatch, cast::AsArray, types};
@@ -33,19 +34,32 @@ struct World {
 }
 
 impl World {
-    async fn query(&self, sql: &str, limits: QueryLimits) -> Result<(StagedFile, Validated), QueryError> {
-        let query = GoldenQuery { database_url: self.url.clone().into(), query: sql.to_owned(), id_columns: vec!["row_number".to_owned()] };
+    async fn query(
+        &self,
+        sql: &str,
+        limits: QueryLimits,
+    ) -> Result<(StagedFile, Validated), QueryError> {
+        let query = GoldenQuery {
+            database_url: self.url.clone().into(),
+            query: sql.to_owned(),
+            id_columns: vec!["row_number".to_owned()],
+        };
         self.files.query(&self.policy, &query, limits).await
     }
 
     async fn refused(&self, sql: &str, limits: QueryLimits) -> anyhow::Result<QueryError> {
-        let error = self.query(sql, limits).await.err().with_context(|| format!("it is taken: {sql}"))?;
-        ensure!(std::fs::read_dir(self.dir.path())?.count() == 0, "a refused query has left something behind: {sql}");
+        let error =
+            self.query(sql, limits).await.err().with_context(|| format!("it is taken: {sql}"))?;
+        ensure!(
+            std::fs::read_dir(self.dir.path())?.count() == 0,
+            "a refused query has left something behind: {sql}"
+        );
         Ok(error)
     }
 }
 
-/// Runs all of it. `url` is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, of a server that asks for the password.
+/// Runs all of it. `url` is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, of a server that asks
+/// for the password.
 ///
 /// # Errors
 /// Says what is not as it should be.
@@ -64,7 +78,10 @@ async fn types_are_kept(world: &World) -> anyhow::Result<()> {
     let (staged, validated) = world.query(TYPES, QueryLimits::default()).await?;
     ensure!(validated.records == 2 && validated.columns.len() == 18, "{validated:?}");
     let batch = read(staged.path())?;
-    ensure!((0..batch.num_columns()).all(|at| batch.columns()[at].is_null(1) || at == 0), "a null is no value");
+    ensure!(
+        (0..batch.num_columns()).all(|at| batch.columns()[at].is_null(1) || at == 0),
+        "a null is no value"
+    );
     for (column, expected) in [
         ("row_number", "1"),
         ("hs_object_id", "492564112121"),
@@ -76,28 +93,48 @@ async fn types_are_kept(world: &World) -> anyhow::Result<()> {
         ("contact_id", "1.5"),
         ("Id", "10"),
     ] {
-        let found = named(&batch, column)?.as_string_view_opt().with_context(|| format!("{column} is no text"))?.value(0);
+        let found = named(&batch, column)?
+            .as_string_view_opt()
+            .with_context(|| format!("{column} is no text"))?
+            .value(0);
         ensure!(found == expected, "{column} is {found}");
     }
     for (column, expected) in [("small", 1), ("whole", i64::from(i32::MAX)), ("large", i64::MIN)] {
-        let found = named(&batch, column)?.as_primitive_opt::<types::Int64Type>().with_context(|| format!("{column} is no integer"))?;
+        let found = named(&batch, column)?
+            .as_primitive_opt::<types::Int64Type>()
+            .with_context(|| format!("{column} is no integer"))?;
         ensure!(found.value(0) == expected, "{column} is {}", found.value(0));
     }
     for (column, expected) in [("short", 0.1), ("double", 1e-7)] {
-        let found = named(&batch, column)?.as_primitive_opt::<types::Float64Type>().with_context(|| format!("{column} is no number"))?;
+        let found = named(&batch, column)?
+            .as_primitive_opt::<types::Float64Type>()
+            .with_context(|| format!("{column} is no number"))?;
         ensure!(found.value(0) == expected, "{column} is {}", found.value(0));
     }
     ensure!(named(&batch, "yes")?.as_boolean_opt().context("yes is no boolean")?.value(0));
-    let day = named(&batch, "day")?.as_primitive_opt::<types::Date32Type>().context("day is no date")?.value(0);
+    let day = named(&batch, "day")?
+        .as_primitive_opt::<types::Date32Type>()
+        .context("day is no date")?
+        .value(0);
     ensure!(day == 19_782, "day is {day}");
-    for (column, expected, has_zone) in [("moment", 1_704_164_645_000_006, false), ("instant", 1_704_157_445_000_000, true)] {
+    for (column, expected, has_zone) in
+        [("moment", 1_704_164_645_000_006, false), ("instant", 1_704_157_445_000_000, true)]
+    {
         let found = named(&batch, column)?.as_primitive_opt::<types::TimestampMicrosecondType>();
         let found = found.with_context(|| format!("{column} is no time"))?;
         ensure!(found.value(0) == expected, "{column} is {}", found.value(0));
-        ensure!(found.timezone().is_some() == has_zone, "{column} has the zone {:?}", found.timezone());
+        ensure!(
+            found.timezone().is_some() == has_zone,
+            "{column} has the zone {:?}",
+            found.timezone()
+        );
     }
-    let (staged, validated) =
-        world.query("SELECT i, i::text AS record_id FROM generate_series(1, 30000) AS i", QueryLimits::default()).await?;
+    let (staged, validated) = world
+        .query(
+            "SELECT i, i::text AS record_id FROM generate_series(1, 30000) AS i",
+            QueryLimits::default(),
+        )
+        .await?;
     ensure!(validated.records == 30_000, "{validated:?}");
     ensure!(
         staged.validate(reverse_sync_service::golden::GoldenLimits::default()).await? == validated,
@@ -121,13 +158,17 @@ async fn what_is_no_query_is_refused(world: &World) -> anyhow::Result<()> {
         ("SELECT 'infinity'::date AS day", "row 1, column `day`: `infinity`"),
         ("SELECT 'NaN'::float8 AS score", "row 1, column `score`: `NaN`"),
         ("SELECT 1 AS a INTO golden_copy", "it gives no columns"),
-        ("WITH gone AS (DELETE FROM pg_description RETURNING objoid) SELECT objoid FROM gone", "must be at the top level"),
+        (
+            "WITH gone AS (DELETE FROM pg_description RETURNING objoid) SELECT objoid FROM gone",
+            "must be at the top level",
+        ),
         ("SELECT set_config('transaction_read_only', 'off', false) AS a", "read-write mode"),
     ] {
         let error = world.refused(sql, QueryLimits::default()).await?.to_string();
         ensure!(error.contains(expected), "{sql}: {error}");
     }
-    // Before version 16, a transaction that reads may write large objects; but no transaction of ours is ever committed.
+    // Before version 16, a transaction that reads may write large objects; but no transaction of
+    // ours is ever committed.
     drop(world.query("SELECT lo_create(77777) AS a", QueryLimits::default()).await);
     let left = "SELECT count(*) AS a FROM pg_largeobject_metadata WHERE oid = 77777";
     let (staged, _) = world.query(left, QueryLimits::default()).await?;
@@ -151,16 +192,32 @@ async fn limits_hold(world: &World) -> anyhow::Result<()> {
 
 async fn reach_is_the_operators(world: &World) -> anyhow::Result<()> {
     let password = url_password(&world.url)?;
-    let query = |url: String| GoldenQuery { database_url: url.into(), query: "SELECT 1 AS a".to_owned(), id_columns: Vec::new() };
-    let nobody = world.files.query(&QueryPolicy::default(), &query(world.url.clone()), QueryLimits::default()).await;
-    ensure!(matches!(nobody, Err(QueryError::Forbidden { .. })), "nothing is allowed that nobody has allowed");
+    let query = |url: String| GoldenQuery {
+        database_url: url.into(),
+        query: "SELECT 1 AS a".to_owned(),
+        id_columns: Vec::new(),
+    };
+    let nobody = world
+        .files
+        .query(&QueryPolicy::default(), &query(world.url.clone()), QueryLimits::default())
+        .await;
+    ensure!(
+        matches!(nobody, Err(QueryError::Forbidden { .. })),
+        "nothing is allowed that nobody has allowed"
+    );
     let mut own = world.policy.clone();
     own.protect_database(&world.url)?;
-    let own = own_error(world.files.query(&own, &query(world.url.clone()), QueryLimits::default()).await)?;
+    let own = own_error(
+        world.files.query(&own, &query(world.url.clone()), QueryLimits::default()).await,
+    )?;
     ensure!(own.contains("own database"), "{own}");
     let wrong = world.url.replacen(password, "not-the-password", 1);
-    let refused = own_error(world.files.query(&world.policy, &query(wrong), QueryLimits::default()).await)?;
-    ensure!(refused.contains("password authentication failed") && !refused.contains("not-the-password"), "{refused}");
+    let refused =
+        own_error(world.files.query(&world.policy, &query(wrong), QueryLimits::default()).await)?;
+    ensure!(
+        refused.contains("password authentication failed") && !refused.contains("not-the-password"),
+        "{refused}"
+    );
     Ok(())
 }
 
@@ -184,5 +241,8 @@ fn read(path: &Path) -> anyhow::Result<RecordBatch> {
 }
 
 fn named<'b>(batch: &'b RecordBatch, column: &str) -> anyhow::Result<&'b dyn Array> {
-    Ok(batch.column_by_name(column).with_context(|| format!("there is no column {column}"))?.as_ref())
+    Ok(batch
+        .column_by_name(column)
+        .with_context(|| format!("there is no column {column}"))?
+        .as_ref())
 }

@@ -1,4 +1,5 @@
-//! The service's crate over real sockets and on both databases: its store, its queries, what it keeps and what it observes.
+//! The service's crate over real sockets and on both databases: its store, its queries, what it
+//! keeps and what it observes.
 //!
 //! One binary, so that it is linked once; each module is a chapter.
 

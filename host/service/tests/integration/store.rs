@@ -1,5 +1,5 @@
-//! The store, on SQLite and on PostgreSQL: what belongs to one org is not there for another, what has to be counted is
-//! counted once, and what was logged stays.
+//! The store, on SQLite and on PostgreSQL: what belongs to one org is not there for another, what
+//! has to be counted is counted once, and what was logged stays.
 
 use reverse_sync::{
     destination::{Destination, OnDuplicateId},
@@ -10,8 +10,8 @@ use reverse_sync::{
 use reverse_sync_service::{
     app::State,
     store::{
-        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, OwnQuota, Resumed, Revoked, Role, RunFilter, RunOptions,
-        SourceSettings, Status, Store,
+        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, OwnQuota,
+        Resumed, Revoked, Role, RunFilter, RunOptions, SourceSettings, Status, Store,
     },
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
@@ -76,7 +76,12 @@ fn plan(digit: char) -> PlanId {
     format!("plan_{digit}123456789abcdef0123456789abcdef").parse().unwrap()
 }
 
-fn run<'a>(org: &'a str, plan_id: &'a PlanId, to: &'a DestinationRow, idempotency: Option<(&'a str, &'a str)>) -> NewRun<'a> {
+fn run<'a>(
+    org: &'a str,
+    plan_id: &'a PlanId,
+    to: &'a DestinationRow,
+    idempotency: Option<(&'a str, &'a str)>,
+) -> NewRun<'a> {
     NewRun {
         org_id: org,
         plan_id,
@@ -102,16 +107,26 @@ fn entry(org: &str, action: &str) -> AuditEntry {
 
 async fn another_orgs_rows_are_not_there(database: Database) {
     let (dir, store, url) = open(database).await;
-    let (acme, other) = (store.add_org("Acme", false, "ada").await.unwrap(), store.add_org("Other", false, "ada").await.unwrap());
+    let (acme, other) = (
+        store.add_org("Acme", false, "ada").await.unwrap(),
+        store.add_org("Other", false, "ada").await.unwrap(),
+    );
     let source_id = source(&store, &acme).await;
-    let row = store.add_destination(&acme, &source_id, &destination(&source_id), "ada").await.unwrap();
+    let row =
+        store.add_destination(&acme, &source_id, &destination(&source_id), "ada").await.unwrap();
 
     assert!(store.source(&other, &source_id).await.unwrap().is_none());
     assert!(store.destination(&other, &row.destination_id).await.unwrap().is_none());
-    assert_eq!(store.remove_destination(&other, &row.destination_id, "ada").await.unwrap(), Changed::Missing);
+    assert_eq!(
+        store.remove_destination(&other, &row.destination_id, "ada").await.unwrap(),
+        Changed::Missing
+    );
     let theirs = store.audit_log(&other, i64::MAX, 10).await.unwrap();
     assert_eq!(
-        theirs.iter().map(|row| (row.entry.org_id.as_str(), row.entry.action.as_str())).collect::<Vec<_>>(),
+        theirs
+            .iter()
+            .map(|row| (row.entry.org_id.as_str(), row.entry.action.as_str()))
+            .collect::<Vec<_>>(),
         [(other.as_str(), "org.create")]
     );
     assert!(store.sources(&other, "", 10).await.unwrap().is_empty());
@@ -120,8 +135,14 @@ async fn another_orgs_rows_are_not_there(database: Database) {
     assert!(store.remove_source(&acme, &source_id, "ada").await.is_err());
     store.close().await;
     let store = signed(dir.path(), &url).await;
-    assert_eq!(store.destination(&acme, &row.destination_id).await.unwrap().unwrap().destination, destination(&source_id));
-    assert_eq!(store.remove_destination(&acme, &row.destination_id, "ada").await.unwrap(), Changed::Done);
+    assert_eq!(
+        store.destination(&acme, &row.destination_id).await.unwrap().unwrap().destination,
+        destination(&source_id)
+    );
+    assert_eq!(
+        store.remove_destination(&acme, &row.destination_id, "ada").await.unwrap(),
+        Changed::Done
+    );
     assert!(store.remove_source(&acme, &source_id, "ada").await.unwrap());
 }
 
@@ -129,12 +150,16 @@ async fn another_orgs_rows_are_not_there(database: Database) {
 async fn org(store: &Store) -> (String, DestinationRow) {
     let org = store.add_org("Acme", false, "ada").await.unwrap();
     let source_id = source(store, &org).await;
-    let row = store.add_destination(&org, &source_id, &destination(&source_id), "ada").await.unwrap();
+    let row =
+        store.add_destination(&org, &source_id, &destination(&source_id), "ada").await.unwrap();
     (org, row)
 }
 
 async fn end(store: &Store, org: &str, run_id: &str, status: Status) {
-    store.end_run(org, run_id, status, &result(0), &[], &entry(org, "destination.reverse_run")).await.unwrap();
+    store
+        .end_run(org, run_id, status, &result(0), &[], &entry(org, "destination.reverse_run"))
+        .await
+        .unwrap();
 }
 
 /// The id of a run that has begun.
@@ -149,14 +174,27 @@ fn queued(begun: Begun) -> String {
 async fn a_run_begins_once_and_within_the_orgs_quota(database: Database) {
     let (_dir, store, _) = open(database).await;
     let (org_id, to) = org(&store).await;
-    store.set_quota(&org_id, OwnQuota { runs_an_hour: Some(2), runs_a_month: Some(10), stored_bytes: None }, "ada").await.unwrap();
+    store
+        .set_quota(
+            &org_id,
+            OwnQuota { runs_an_hour: Some(2), runs_a_month: Some(10), stored_bytes: None },
+            "ada",
+        )
+        .await
+        .unwrap();
 
     // Ten requests with one key at once: one run.
     let tasks: Vec<_> = (0..10)
         .map(|_| {
             let (store, org_id, to) = (store.clone(), org_id.clone(), to.clone());
             tokio::spawn(async move {
-                matches!(store.begin_run(&run(&org_id, &plan('0'), &to, Some(("key", "hash")))).await.unwrap(), Begun::Queued(_))
+                matches!(
+                    store
+                        .begin_run(&run(&org_id, &plan('0'), &to, Some(("key", "hash"))))
+                        .await
+                        .unwrap(),
+                    Begun::Queued(_)
+                )
             })
         })
         .collect();
@@ -172,21 +210,31 @@ async fn a_run_begins_once_and_within_the_orgs_quota(database: Database) {
     let (same, other_plan) = (plan('0'), plan('1'));
     let twin = store.add_destination(&org_id, &to.source_id, &to.destination, "ada").await.unwrap();
     for second in [run(&org_id, &other_plan, &to, None), run(&org_id, &same, &twin, None)] {
-        assert!(matches!(store.begin_run(&second).await.unwrap(), Begun::UnderWay(id) if id == first.run_id));
+        assert!(
+            matches!(store.begin_run(&second).await.unwrap(), Begun::UnderWay(id) if id == first.run_id)
+        );
     }
     end(&store, &org_id, &first.run_id, Status::Succeeded).await;
     // The same key still names the first.
     assert!(
         matches!(store.begin_run(&run(&org_id, &same, &to, Some(("key", "hash")))).await.unwrap(), Begun::Already(row) if row.run_id == first.run_id)
     );
-    assert_eq!(queued(store.begin_run(&run(&org_id, &same, &to, None)).await.unwrap()), "run_0123456789ab_2");
+    assert_eq!(
+        queued(store.begin_run(&run(&org_id, &same, &to, None)).await.unwrap()),
+        "run_0123456789ab_2"
+    );
     let third = run(&org_id, &other_plan, &twin, None);
-    assert!(matches!(store.begin_run(&third).await.unwrap(), Begun::Wait(ms) if ms > 3_500_000 && ms <= 3_600_000));
+    assert!(
+        matches!(store.begin_run(&third).await.unwrap(), Begun::Wait(ms) if ms > 3_500_000 && ms <= 3_600_000)
+    );
     let usage = store.usage(&org_id).await.unwrap();
     assert_eq!((usage.used, usage.used_this_month), (2, 2));
     // Another org has its own.
     let (other, theirs) = org(&store).await;
-    assert_eq!(queued(store.begin_run(&run(&other, &same, &theirs, Some(("key", "hash")))).await.unwrap()), "run_0123456789ab_1");
+    assert_eq!(
+        queued(store.begin_run(&run(&other, &same, &theirs, Some(("key", "hash")))).await.unwrap()),
+        "run_0123456789ab_1"
+    );
 }
 
 async fn what_a_run_was_confirmed_for_stays_as_it_was(database: Database) {
@@ -194,24 +242,67 @@ async fn what_a_run_was_confirmed_for_stays_as_it_was(database: Database) {
     let (org_id, to) = org(&store).await;
     let plan = plan('0');
     let read_before = DestinationRow { updated_at: to.updated_at - 1, ..to.clone() };
-    assert!(matches!(store.begin_run(&run(&org_id, &plan, &read_before, None)).await.unwrap(), Begun::Changed));
+    assert!(matches!(
+        store.begin_run(&run(&org_id, &plan, &read_before, None)).await.unwrap(),
+        Begun::Changed
+    ));
     let gone = DestinationRow { destination_id: "dst_0".to_owned(), ..to.clone() };
-    assert!(matches!(store.begin_run(&run(&org_id, &plan, &gone, None)).await.unwrap(), Begun::Changed));
+    assert!(matches!(
+        store.begin_run(&run(&org_id, &plan, &gone, None)).await.unwrap(),
+        Begun::Changed
+    ));
 
     let run_id = queued(store.begin_run(&run(&org_id, &plan, &to, None)).await.unwrap());
     let under_way = Changed::UnderWay(run_id.clone());
-    assert_eq!(store.change_destination(&org_id, &to.destination_id, &to.source_id, &to.destination, &[], "ada").await.unwrap(), under_way);
-    assert_eq!(store.remove_destination(&org_id, &to.destination_id, "ada").await.unwrap(), under_way);
+    assert_eq!(
+        store
+            .change_destination(
+                &org_id,
+                &to.destination_id,
+                &to.source_id,
+                &to.destination,
+                &[],
+                "ada"
+            )
+            .await
+            .unwrap(),
+        under_way
+    );
+    assert_eq!(
+        store.remove_destination(&org_id, &to.destination_id, "ada").await.unwrap(),
+        under_way
+    );
     let settings = SourceSettings::default();
-    let new = |name| NewSource { name, provider: "hubspot", settings: &settings, credential: "v1.k.b3RoZXI", credential_summary: "{}" };
-    assert_eq!(store.change_source(&org_id, &to.source_id, new("other"), true, &[], "ada").await.unwrap(), under_way);
+    let new = |name| NewSource {
+        name,
+        provider: "hubspot",
+        settings: &settings,
+        credential: "v1.k.b3RoZXI",
+        credential_summary: "{}",
+    };
+    assert_eq!(
+        store.change_source(&org_id, &to.source_id, new("other"), true, &[], "ada").await.unwrap(),
+        under_way
+    );
     // Its name is nobody's danger, and what is not to be changed is not.
-    assert_eq!(store.change_source(&org_id, &to.source_id, new("renamed"), false, &[], "ada").await.unwrap(), Changed::Done);
+    assert_eq!(
+        store
+            .change_source(&org_id, &to.source_id, new("renamed"), false, &[], "ada")
+            .await
+            .unwrap(),
+        Changed::Done
+    );
     let source = store.source(&org_id, &to.source_id).await.unwrap().unwrap();
     assert_eq!((source.name.as_str(), source.credential.as_str()), ("renamed", "v1.k.c2VhbGVk"));
     end(&store, &org_id, &run_id, Status::Succeeded).await;
-    assert_eq!(store.change_source(&org_id, &to.source_id, new("other"), true, &[], "ada").await.unwrap(), Changed::Done);
-    assert_eq!(store.source(&org_id, &to.source_id).await.unwrap().unwrap().credential, "v1.k.b3RoZXI");
+    assert_eq!(
+        store.change_source(&org_id, &to.source_id, new("other"), true, &[], "ada").await.unwrap(),
+        Changed::Done
+    );
+    assert_eq!(
+        store.source(&org_id, &to.source_id).await.unwrap().unwrap().credential,
+        "v1.k.b3RoZXI"
+    );
     // And an end stays an end.
     store.set_run_status(&org_id, &run_id, Status::Running).await.unwrap();
     assert_eq!(store.run(&org_id, &run_id).await.unwrap().unwrap().status, Status::Succeeded);
@@ -222,22 +313,34 @@ async fn a_run_is_resumed_only_while_it_is_the_last_of_its_destination(database:
     let (org_id, to) = org(&store).await;
     let (first, second) = (plan('0'), plan('1'));
     let stopped = queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap());
-    assert!(matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::UnderWay(id) if id == stopped));
+    assert!(
+        matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::UnderWay(id) if id == stopped)
+    );
     store.cancel_run(&org_id, &stopped, "ada").await.unwrap();
     assert!(store.run(&org_id, &stopped).await.unwrap().unwrap().options.cancelled);
     end(&store, &org_id, &stopped, Status::Stopped).await;
     let resumed = store.resume_run(&org_id, &stopped, "ada").await.unwrap();
-    assert!(matches!(resumed, Resumed::Queued(row) if !row.options.cancelled), "whoever resumes it wants it to run");
+    assert!(
+        matches!(resumed, Resumed::Queued(row) if !row.options.cancelled),
+        "whoever resumes it wants it to run"
+    );
     assert!(!store.run(&org_id, &stopped).await.unwrap().unwrap().options.cancelled);
     assert_eq!(store.usage(&org_id).await.unwrap().used, 2, "going on is a start too");
     end(&store, &org_id, &stopped, Status::Stopped).await;
 
     let later = queued(store.begin_run(&run(&org_id, &second, &to, None)).await.unwrap());
-    assert!(matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::UnderWay(id) if id == later));
+    assert!(
+        matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::UnderWay(id) if id == later)
+    );
     end(&store, &org_id, &later, Status::Succeeded).await;
-    assert!(matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::Superseded(id) if id == later));
+    assert!(
+        matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::Superseded(id) if id == later)
+    );
     // What is begun anew is another run, whatever the first one came to.
-    assert_eq!(queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap()), "run_0123456789ab_2");
+    assert_eq!(
+        queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap()),
+        "run_0123456789ab_2"
+    );
 }
 
 async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database) {
@@ -254,18 +357,51 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
     let problems = [(Ending::Failed, problem(3)), (Ending::Unknown, problem(5))];
     for _ in 0..2 {
         // The second time, its end is on record already.
-        store.end_run(&org, id, Status::Failed, &result(1), &problems, &entry(&org, "destination.reverse_run.failed")).await.unwrap();
+        store
+            .end_run(
+                &org,
+                id,
+                Status::Failed,
+                &result(1),
+                &problems,
+                &entry(&org, "destination.reverse_run.failed"),
+            )
+            .await
+            .unwrap();
     }
     let found = store.problems(&org, id, 10).await.unwrap();
-    assert_eq!(found.iter().map(|problem| (problem.outcome, problem.row)).collect::<Vec<_>>(), [(Ending::Failed, 4), (Ending::Unknown, 6)]);
-    assert_eq!((found[0].response.code.as_str(), found[0].response.message.as_str(), found[0].response.status), ("BAD", "é", Some(400)));
+    assert_eq!(
+        found.iter().map(|problem| (problem.outcome, problem.row)).collect::<Vec<_>>(),
+        [(Ending::Failed, 4), (Ending::Unknown, 6)]
+    );
+    assert_eq!(
+        (
+            found[0].response.code.as_str(),
+            found[0].response.message.as_str(),
+            found[0].response.status
+        ),
+        ("BAD", "é", Some(400))
+    );
     let rows = store.audit_log(&org, i64::MAX, 10).await.unwrap();
-    assert_eq!(rows.iter().filter(|row| row.entry.action == "destination.reverse_run.failed").count(), 1);
+    assert_eq!(
+        rows.iter().filter(|row| row.entry.action == "destination.reverse_run.failed").count(),
+        1
+    );
     assert!(store.unfinished_runs().await.unwrap().is_empty());
     let row = store.run(&org, id).await.unwrap().unwrap();
     assert!(row.status == Status::Failed && row.started_at.is_some() && row.ended_at.is_some());
-    assert!(matches!(store.resume_run(&org, id, "ada").await.unwrap(), Resumed::Ended), "it has finished");
-    assert_eq!(store.runs(&org, RunFilter { status: Some(Status::Failed), ..RunFilter::default() }, 10).await.unwrap().len(), 1);
+    assert!(
+        matches!(store.resume_run(&org, id, "ada").await.unwrap(), Resumed::Ended),
+        "it has finished"
+    );
+    assert_eq!(
+        store
+            .runs(&org, RunFilter { status: Some(Status::Failed), ..RunFilter::default() }, 10)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 async fn the_newest_golden_set_counts_and_files_that_nothing_needs_are_named(database: Database) {
@@ -313,8 +449,13 @@ async fn many_write_to_the_audit_log_and_the_chain_holds(database: Database) {
     store.close().await;
     if database == Database::Postgres {
         let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-        for sql in ["UPDATE audit_log SET who = 'eve' WHERE seq = 2", "DELETE FROM audit_log WHERE seq = 40", "TRUNCATE audit_log"] {
-            let refused = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_err();
+        for sql in [
+            "UPDATE audit_log SET who = 'eve' WHERE seq = 2",
+            "DELETE FROM audit_log WHERE seq = 40",
+            "TRUNCATE audit_log",
+        ] {
+            let refused =
+                sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_err();
             assert!(refused.to_string().contains("append-only"), "{sql}: {refused}");
         }
     }
@@ -332,7 +473,8 @@ async fn execute(url: &str, sql: &str) {
 async fn settings(store: &Store, org: &str) -> String {
     let keys: Vec<_> = store.keys(org).await.unwrap().into_iter().map(|key| key.key_id).collect();
     let runs = store.runs(org, RunFilter::default(), 10).await.unwrap();
-    let (sources, destinations) = (store.sources(org, "", 10).await.unwrap(), store.destinations(org, "", 10).await.unwrap());
+    let (sources, destinations) =
+        (store.sources(org, "", 10).await.unwrap(), store.destinations(org, "", 10).await.unwrap());
     let (golden, quota) = (store.golden_sets(org).await.unwrap(), store.usage(org).await.unwrap());
     format!("{:?}", (store.orgs().await.unwrap(), keys, sources, destinations, golden, quota, runs))
 }
@@ -376,11 +518,33 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
         ("revoke_key", store.revoke_key(&org, &key, "ada").await.map(drop)),
         ("set_quota", store.set_quota(&org, quota, "ada").await.map(drop)),
         ("add_source", store.add_source(&org, &Store::new_source_id(), new, "ada").await),
-        ("change_source", store.change_source(&org, &unused, new, true, &[], "ada").await.map(drop)),
+        (
+            "change_source",
+            store.change_source(&org, &unused, new, true, &[], "ada").await.map(drop),
+        ),
         ("remove_source", store.remove_source(&org, &unused, "ada").await.map(drop)),
-        ("add_destination", store.add_destination(&org, &unused, &to.destination, "ada").await.map(drop)),
-        ("change_destination", store.change_destination(&org, &other.destination_id, &unused, &to.destination, &[], "ada").await.map(drop)),
-        ("remove_destination", store.remove_destination(&org, &other.destination_id, "ada").await.map(drop)),
+        (
+            "add_destination",
+            store.add_destination(&org, &unused, &to.destination, "ada").await.map(drop),
+        ),
+        (
+            "change_destination",
+            store
+                .change_destination(
+                    &org,
+                    &other.destination_id,
+                    &unused,
+                    &to.destination,
+                    &[],
+                    "ada",
+                )
+                .await
+                .map(drop),
+        ),
+        (
+            "remove_destination",
+            store.remove_destination(&org, &other.destination_id, "ada").await.map(drop),
+        ),
         ("set_golden", store.set_golden(&org, set("set_2")).await.map(drop)),
         ("begin_run", store.begin_run(&run(&org, &under_way, &to, None)).await.map(drop)),
         ("resume_run", store.resume_run(&org, &stopped, "ada").await.map(drop)),
@@ -403,13 +567,34 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
     store.revoke_key(&org, &key, "ada").await.unwrap();
     store.set_quota(&org, quota, "ada").await.unwrap();
     store.set_golden(&org, set("set_2")).await.unwrap();
-    assert_eq!(store.change_source(&org, &unused, new, true, &["name".to_owned()], "ada").await.unwrap(), Changed::Done);
+    assert_eq!(
+        store.change_source(&org, &unused, new, true, &["name".to_owned()], "ada").await.unwrap(),
+        Changed::Done
+    );
     assert!(store.remove_source(&org, &unused, "ada").await.unwrap());
     end(&store, &org, &run_id, Status::Stopped).await;
-    let change = store.change_destination(&org, &other.destination_id, &to.source_id, &to.destination, &["name".to_owned()], "ada").await;
+    let change = store
+        .change_destination(
+            &org,
+            &other.destination_id,
+            &to.source_id,
+            &to.destination,
+            &["name".to_owned()],
+            "ada",
+        )
+        .await;
     assert_eq!(change.unwrap(), Changed::Done);
-    assert_eq!(store.remove_destination(&org, &other.destination_id, "ada").await.unwrap(), Changed::Done);
-    let mut actions: Vec<_> = store.audit_log(&org, i64::MAX, 100).await.unwrap().into_iter().map(|row| row.entry.action).collect();
+    assert_eq!(
+        store.remove_destination(&org, &other.destination_id, "ada").await.unwrap(),
+        Changed::Done
+    );
+    let mut actions: Vec<_> = store
+        .audit_log(&org, i64::MAX, 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|row| row.entry.action)
+        .collect();
     actions.truncate(actions.len() - rows);
     actions.reverse();
     assert_eq!(
@@ -439,18 +624,26 @@ async fn an_org_keeps_an_admin_key_whoever_revokes_at_the_same_time(database: Da
     let other = store.add_org("Other", false, "ada").await.unwrap();
     store.add_key(&other, "eve", "eve", Role::Admin, "ada").await.unwrap();
     store.add_key(&org, "ada", "nightly", Role::Operator, "ada").await.unwrap();
-    let mut kept = store.add_key(&org, "ada", "first", Role::Admin, "ada").await.unwrap().row.key_id;
+    let mut kept =
+        store.add_key(&org, "ada", "first", Role::Admin, "ada").await.unwrap().row.key_id;
     assert_eq!(store.revoke_key(&org, &kept, "ada").await.unwrap(), Revoked::LastAdmin);
     for _ in 0..10 {
-        let second = store.add_key(&org, "ada", "second", Role::Admin, "ada").await.unwrap().row.key_id;
-        let (one, two) = tokio::join!(store.revoke_key(&org, &kept, "ada"), store.revoke_key(&org, &second, "ada"));
+        let second =
+            store.add_key(&org, "ada", "second", Role::Admin, "ada").await.unwrap().row.key_id;
+        let (one, two) = tokio::join!(
+            store.revoke_key(&org, &kept, "ada"),
+            store.revoke_key(&org, &second, "ada")
+        );
         kept = match (one.unwrap(), two.unwrap()) {
             (Revoked::Done, Revoked::LastAdmin) => second,
             (Revoked::LastAdmin, Revoked::Done) => kept,
             both => panic!("{both:?}"),
         };
     }
-    assert_eq!(store.keys(&org).await.unwrap().iter().filter(|key| key.role == Role::Admin).count(), 1);
+    assert_eq!(
+        store.keys(&org).await.unwrap().iter().filter(|key| key.role == Role::Admin).count(),
+        1
+    );
 }
 
 reverse_sync_tests::on_both!(

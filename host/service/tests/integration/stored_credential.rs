@@ -1,7 +1,10 @@
-//! A credential as the service keeps it: sealed, opened for a run, its refresh token replaced where it is kept.
+//! A credential as the service keeps it: sealed, opened for a run, its refresh token replaced where
+//! it is kept.
 
 use reverse_sync::{egress::credential::Credential, run::StopSignal};
-use reverse_sync_service::secrets::{CredentialDocument, Holds, Keyring, Sealed, SecretCell, credential::Around, refreshing::Stored};
+use reverse_sync_service::secrets::{
+    CredentialDocument, Holds, Keyring, Sealed, SecretCell, credential::Around, refreshing::Stored,
+};
 use reverse_sync_tests::{
     crm::{Crm, Provider},
     oauth::{REFRESH_TOKEN, link, run, without_tokens},
@@ -36,10 +39,17 @@ impl Row {
 
     /// What egress would use, made from nothing but the row.
     fn credential(self: &Arc<Row>, crm: &Crm, holds: &Holds) -> Credential {
-        let document = CredentialDocument::from_plain(&self.keyring.open(CONTEXT, &self.sealed()).unwrap()).unwrap();
+        let document =
+            CredentialDocument::from_plain(&self.keyring.open(CONTEXT, &self.sealed()).unwrap())
+                .unwrap();
         let around = Around { provider: "hubspot", base_url: &crm.bench.base_url, ca_pem: None };
         let cell: Arc<Row> = Arc::clone(self);
-        document.credential(&around, Stored { source_id: "src_1".to_owned(), cell, holds: holds.clone() }).unwrap()
+        document
+            .credential(
+                &around,
+                Stored { source_id: "src_1".to_owned(), cell, holds: holds.clone() },
+            )
+            .unwrap()
     }
 }
 
@@ -70,7 +80,10 @@ async fn a_rotated_refresh_token_is_kept_sealed_and_works_the_next_time() {
         assert!(report.ok(), "{report:?}");
         let stored = row.sealed().to_string();
         let (first, now) = (REFRESH_TOKEN, crm.simulator.world().hubspot.refresh_token.clone());
-        assert!(!stored.contains(&now) && !stored.contains(first) && !seen.contains(&stored), "{stored}");
+        assert!(
+            !stored.contains(&now) && !stored.contains(first) && !seen.contains(&stored),
+            "{stored}"
+        );
         seen.push(stored);
     }
     assert_eq!(crm.simulator.world().tokens_issued, 3);
@@ -88,7 +101,9 @@ async fn runs_with_credentials_of_their_own_take_turns_at_the_refresh_token() {
         let confirmed = crm.confirm(&crm.new_names(count)).await;
         let link = link(&crm, row.credential(&crm, &holds));
         let crm = Arc::clone(&crm);
-        running.spawn(async move { crm.bench.run(&confirmed, link, StopSignal::new(), |_| {}).await.unwrap() });
+        running.spawn(async move {
+            crm.bench.run(&confirmed, link, StopSignal::new(), |_| {}).await.unwrap()
+        });
     }
     for report in running.join_all().await {
         assert!(report.ok(), "a refresh token was shown twice: {report:?}");
@@ -102,5 +117,10 @@ async fn a_revoked_refresh_token_says_where_the_new_one_goes() {
     crm.simulator.world().hubspot.refresh_token = "another-refresh-token".to_owned();
     let report = run(&crm, 3, Row::of(&refreshing()).credential(&crm, &Holds::default())).await;
     let said = format!("{:?}", report.stopped);
-    assert!(said.contains("invalid_grant") && said.contains("PATCH /sources/src_1") && !said.contains(REFRESH_TOKEN), "{said}");
+    assert!(
+        said.contains("invalid_grant")
+            && said.contains("PATCH /sources/src_1")
+            && !said.contains(REFRESH_TOKEN),
+        "{said}"
+    );
 }

@@ -1,4 +1,5 @@
-//! Looks for secrets in answers, also in the spellings that JSON, URLs and base64 have for the same text.
+//! Looks for secrets in answers, also in the spellings that JSON, URLs and base64 have for the same
+//! text.
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
@@ -12,7 +13,10 @@ pub(super) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Answer<'a> {
-        Answer { bytes, decoded: memchr::memchr2(b'\\', b'%', bytes).map(|first| decoded(bytes, first)) }
+        Answer {
+            bytes,
+            decoded: memchr::memchr2(b'\\', b'%', bytes).map(|first| decoded(bytes, first)),
+        }
     }
 
     /// Whether it repeats this secret.
@@ -20,13 +24,15 @@ impl<'a> Answer<'a> {
         let secret = secret.expose_secret().as_bytes();
         let found = |wanted: &[u8]| {
             let within = |bytes: &[u8]| memchr::memmem::find(bytes, wanted).is_some();
-            !wanted.is_empty() && (within(self.bytes) || self.decoded.as_deref().is_some_and(within))
+            !wanted.is_empty()
+                && (within(self.bytes) || self.decoded.as_deref().is_some_and(within))
         };
         found(secret) || (0..3).any(|before| found(in_base64(secret, before).as_bytes()))
     }
 }
 
-/// What base64 makes of the middle of a secret, as many bytes after the beginning of what was encoded (of three, after which it repeats).
+/// What base64 makes of the middle of a secret, as many bytes after the beginning of what was
+/// encoded (of three, after which it repeats).
 fn in_base64(secret: &[u8], before: usize) -> Zeroizing<String> {
     let mut whole = Zeroizing::new(vec![0; before]);
     whole.extend_from_slice(secret);
@@ -85,7 +91,10 @@ mod tests {
         let all = |spell: fn(u8) -> String| TOKEN.bytes().map(spell).collect::<String>();
         assert!(repeats(&all(|byte| format!("\\u{byte:04X}"))));
         assert!(repeats(&all(|byte| format!("%{byte:02x}"))));
-        assert!(repeats(&format!("q=1%202&t={}", TOKEN.replace('!', "%21").replace('/', "%2F").replace('+', "%2B").replace('=', "%3D"))));
+        assert!(repeats(&format!(
+            "q=1%202&t={}",
+            TOKEN.replace('!', "%21").replace('/', "%2F").replace('+', "%2B").replace('=', "%3D")
+        )));
         for before in ["", "B", "Be", "Bearer "] {
             for after in ["", "x", "xy"] {
                 let text = STANDARD_NO_PAD.encode(format!("{before}{TOKEN}{after}"));
@@ -96,7 +105,9 @@ mod tests {
 
     #[test]
     fn what_is_like_it_is_none() {
-        for answer in ["", "%", "%2", "\\", "\\u00", "%zz", &TOKEN[1..], &STANDARD_NO_PAD.encode(&TOKEN[4..])] {
+        for answer in
+            ["", "%", "%2", "\\", "\\u00", "%zz", &TOKEN[1..], &STANDARD_NO_PAD.encode(&TOKEN[4..])]
+        {
             assert!(!repeats(answer), "{answer}");
         }
         assert!(!Answer::new(b"abc").repeats(&SecretString::from("")));

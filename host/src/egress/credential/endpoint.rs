@@ -1,5 +1,6 @@
-//! The exchange with a token endpoint: over the same transport as everything else (filtered addresses, deadlines, size
-//! limits, no redirects, https but for this machine), and what its answer means.
+//! The exchange with a token endpoint: over the same transport as everything else (filtered
+//! addresses, deadlines, size limits, no redirects, https but for this machine), and what its
+//! answer means.
 
 use super::{grants::TokenRequest, well_known::AccountInAnswer};
 use crate::{
@@ -48,28 +49,48 @@ pub enum BadEndpoint {
 impl TokenEndpoint {
     /// Limits that fit a token endpoint: an answer of 64 KiB within 20 s.
     pub fn limits() -> TransportLimits {
-        TransportLimits { answer_timeout: Duration::from_secs(20), max_answer: 64 << 10, ..TransportLimits::default() }
+        TransportLimits {
+            answer_timeout: Duration::from_secs(20),
+            max_answer: 64 << 10,
+            ..TransportLimits::default()
+        }
     }
 
-    /// The endpoint at a URL, such as `https://api.hubapi.com/oauth/v3/token`. The same rules hold as for a base URL.
+    /// The endpoint at a URL, such as `https://api.hubapi.com/oauth/v3/token`. The same rules hold
+    /// as for a base URL.
     ///
     /// # Errors
     /// Anything but `https`, or `http` to this machine; a CA file that cannot be used.
-    pub fn new(url: &str, private_network: bool, ca_file: Option<&Path>, limits: TransportLimits) -> Result<TokenEndpoint, BadEndpoint> {
+    pub fn new(
+        url: &str,
+        private_network: bool,
+        ca_file: Option<&Path>,
+        limits: TransportLimits,
+    ) -> Result<TokenEndpoint, BadEndpoint> {
         let (base, uri) = parse(url, private_network)?;
         Ok(TokenEndpoint { uri, transport: Transport::new(&base, ca_file, limits)?, account: None })
     }
 
-    /// The same for a source: its endpoint is not nearer to this host than its CRM, and trusts the same authorities.
+    /// The same for a source: its endpoint is not nearer to this host than its CRM, and trusts the
+    /// same authorities.
     ///
     /// # Errors
     /// As [`TokenEndpoint::new`], and an endpoint on this machine for a CRM that is elsewhere.
-    pub fn beside(crm: &BaseUrl, url: &str, ca_pem: Option<&[u8]>, limits: TransportLimits) -> Result<TokenEndpoint, BadEndpoint> {
+    pub fn beside(
+        crm: &BaseUrl,
+        url: &str,
+        ca_pem: Option<&[u8]>,
+        limits: TransportLimits,
+    ) -> Result<TokenEndpoint, BadEndpoint> {
         let (base, uri) = parse(url, crm.reach() == Reach::PrivateToo)?;
         if base.reach() == Reach::Loopback && crm.reach() != Reach::Loopback {
             return Err(BadEndpoint::OnThisMachine);
         }
-        Ok(TokenEndpoint { uri, transport: Transport::trusting(&base, ca_pem, limits)?, account: None })
+        Ok(TokenEndpoint {
+            uri,
+            transport: Transport::trusting(&base, ca_pem, limits)?,
+            account: None,
+        })
     }
 
     /// Its answers name the account that a token opens, there.
@@ -89,10 +110,17 @@ impl TokenEndpoint {
             post = post.header(header::AUTHORIZATION, authorization);
         }
         let broken = |said: String| Unanswered::Broken { said, again: true };
-        let post: Request<Full<Bytes>> = post.body(Full::new(form)).map_err(|error| broken(error.to_string()))?;
-        let answer = self.transport.send(post).await.map_err(|error| broken(error.to_string().replace("the CRM", "it")))?;
+        let post: Request<Full<Bytes>> =
+            post.body(Full::new(form)).map_err(|error| broken(error.to_string()))?;
+        let answer = self
+            .transport
+            .send(post)
+            .await
+            .map_err(|error| broken(error.to_string().replace("the CRM", "it")))?;
         let mut granted = read(&answer)?;
-        granted.account = self.account.and_then(|account| account.read(&serde_json::from_slice(answer.body()).ok()?));
+        granted.account = self
+            .account
+            .and_then(|account| account.read(&serde_json::from_slice(answer.body()).ok()?));
         Ok(granted)
     }
 }
@@ -113,16 +141,19 @@ impl fmt::Display for TokenEndpoint {
 /// An access token, and what came with it.
 pub(super) struct Granted {
     pub(super) access_token: SecretString,
-    /// How long it is good, if the endpoint says so. HubSpot does, Salesforce does not (crm-apis A10, B10).
+    /// How long it is good, if the endpoint says so. HubSpot does, Salesforce does not (crm-apis
+    /// A10, B10).
     pub(super) expires_in: Option<Duration>,
     pub(super) refresh_token: Option<SecretString>,
-    /// What it may do, if the endpoint says so: HubSpot in a list, Salesforce in a text (crm-apis A10, B10).
+    /// What it may do, if the endpoint says so: HubSpot in a list, Salesforce in a text (crm-apis
+    /// A10, B10).
     pub(super) scopes: Option<Vec<String>>,
     /// The account that it opens, if the endpoint says so.
     pub(super) account: Option<Account>,
 }
 
-/// Why there is no access token. What the endpoint said is in it, and may repeat a secret: the caller looks.
+/// Why there is no access token. What the endpoint said is in it, and may repeat a secret: the
+/// caller looks.
 pub(super) enum Unanswered {
     /// It says no.
     Refused { code: String, said: String },
@@ -130,8 +161,8 @@ pub(super) enum Unanswered {
     Broken { said: String, again: bool },
 }
 
-/// Fields that are not there, or not of the type that they should have, are as good as missing: a type error would
-/// repeat the value.
+/// Fields that are not there, or not of the type that they should have, are as good as missing: a
+/// type error would repeat the value.
 #[derive(Deserialize)]
 struct Members {
     access_token: Option<serde_json::Value>,
@@ -149,43 +180,70 @@ fn read(answer: &Response<Bytes>) -> Result<Granted, Unanswered> {
     let status = answer.status();
     let members = serde_json::from_slice::<Members>(answer.body());
     if status.is_success() {
-        let no_token =
-            |why: &str| Unanswered::Broken { said: format!("HTTP {} without an access token: {why}", status.as_u16()), again: true };
+        let no_token = |why: &str| Unanswered::Broken {
+            said: format!("HTTP {} without an access token: {why}", status.as_u16()),
+            again: true,
+        };
         let members = members.map_err(|_| no_token("the answer is no JSON object"))?;
-        let access_token = text(members.access_token).ok_or_else(|| no_token("`access_token` is missing"))?;
-        if let Some(kind) = text(members.token_type).filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-            return Err(Unanswered::Broken { said: format!("a token of type `{}`, which is none of bearers", plain(&kind)), again: false });
+        let access_token =
+            text(members.access_token).ok_or_else(|| no_token("`access_token` is missing"))?;
+        if let Some(kind) =
+            text(members.token_type).filter(|kind| !kind.eq_ignore_ascii_case("bearer"))
+        {
+            return Err(Unanswered::Broken {
+                said: format!("a token of type `{}`, which is none of bearers", plain(&kind)),
+                again: false,
+            });
         }
         return Ok(Granted {
             access_token: SecretString::from(access_token),
             expires_in: lifetime(members.expires_in.as_ref()),
-            refresh_token: text(members.refresh_token).filter(|token| !token.is_empty()).map(SecretString::from),
+            refresh_token: text(members.refresh_token)
+                .filter(|token| !token.is_empty())
+                .map(SecretString::from),
             scopes: scopes(members.scopes).or_else(|| scopes(members.scope)),
             account: None,
         });
     }
     if status.is_redirection() {
-        let said = format!("a redirect (HTTP {}), which is never followed; check token_url", status.as_u16());
+        let said = format!(
+            "a redirect (HTTP {}), which is never followed; check token_url",
+            status.as_u16()
+        );
         return Err(Unanswered::Broken { said, again: false });
     }
     let (code, said) = match members {
         Ok(members) => {
             let description = text(members.error_description).or(text(members.message));
-            (text(members.error).map(|code| plain(&code)).filter(|code| !code.is_empty()), description.map(|said| plain(&said)))
+            (
+                text(members.error).map(|code| plain(&code)).filter(|code| !code.is_empty()),
+                description.map(|said| plain(&said)),
+            )
         }
         Err(_) => (None, None),
     };
     match code {
-        Some(code) if status.is_client_error() && !matches!(code.as_str(), "temporarily_unavailable" | "server_error") => {
+        Some(code)
+            if status.is_client_error()
+                && !matches!(code.as_str(), "temporarily_unavailable" | "server_error") =>
+        {
             let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-            Err(Unanswered::Refused { said: format!("HTTP {}, `{code}`{said}", status.as_u16()), code })
+            Err(Unanswered::Refused {
+                said: format!("HTTP {}, `{code}`{said}", status.as_u16()),
+                code,
+            })
         }
         code => {
-            let again =
-                status.is_server_error() || code.is_some() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+            let again = status.is_server_error()
+                || code.is_some()
+                || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
             let said = match code {
                 Some(code) => format!("HTTP {}, `{code}`", status.as_u16()),
-                None => format!("HTTP {} with {}, and no OAuth error; check token_url", status.as_u16(), kind(answer)),
+                None => format!(
+                    "HTTP {} with {}, and no OAuth error; check token_url",
+                    status.as_u16(),
+                    kind(answer)
+                ),
             };
             Err(Unanswered::Broken { said, again })
         }
@@ -193,8 +251,14 @@ fn read(answer: &Response<Bytes>) -> Result<Granted, Unanswered> {
 }
 
 fn kind(answer: &Response<Bytes>) -> String {
-    let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind: &HeaderValue| kind.to_str().ok());
-    kind.map_or_else(|| "a body of no type".to_owned(), |kind| format!("a body of type {}", plain(kind)))
+    let kind = answer
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind: &HeaderValue| kind.to_str().ok());
+    kind.map_or_else(
+        || "a body of no type".to_owned(),
+        |kind| format!("a body of type {}", plain(kind)),
+    )
 }
 
 fn text(value: Option<serde_json::Value>) -> Option<String> {
@@ -204,7 +268,8 @@ fn text(value: Option<serde_json::Value>) -> Option<String> {
     }
 }
 
-/// Seconds, as a number or as text. Zero says nothing: a token that is never good would be renewed for ever.
+/// Seconds, as a number or as text. Zero says nothing: a token that is never good would be renewed
+/// for ever.
 fn lifetime(value: Option<&serde_json::Value>) -> Option<Duration> {
     let seconds = match value? {
         serde_json::Value::String(text) => text.trim().parse().ok()?,
@@ -217,7 +282,9 @@ fn lifetime(value: Option<&serde_json::Value>) -> Option<Duration> {
 fn scopes(value: Option<serde_json::Value>) -> Option<Vec<String>> {
     let mut scopes: Vec<String> = match value? {
         serde_json::Value::String(text) => text.split_whitespace().map(plain).collect(),
-        serde_json::Value::Array(items) => items.iter().filter_map(|item| item.as_str()).map(plain).collect(),
+        serde_json::Value::Array(items) => {
+            items.iter().filter_map(|item| item.as_str()).map(plain).collect()
+        }
         _ => return None,
     };
     scopes.retain(|scope| !scope.is_empty());
@@ -235,7 +302,13 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Result<Granted, Unanswered> {
-        read(&Response::builder().status(status).header("content-type", "text/html").body(Bytes::copy_from_slice(body.as_bytes())).unwrap())
+        read(
+            &Response::builder()
+                .status(status)
+                .header("content-type", "text/html")
+                .body(Bytes::copy_from_slice(body.as_bytes()))
+                .unwrap(),
+        )
     }
 
     #[test]
@@ -251,10 +324,23 @@ mod tests {
             ("\"soon\"", None),
             ("{}", None),
         ] {
-            let granted = answer(200, &format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{expires_in}}}"#)).ok().unwrap();
+            let granted = answer(
+                200,
+                &format!(
+                    r#"{{"access_token":"t","token_type":"Bearer","expires_in":{expires_in}}}"#
+                ),
+            )
+            .ok()
+            .unwrap();
             assert_eq!(granted.expires_in, seconds.map(Duration::from_secs), "{expires_in}");
         }
-        assert_eq!(answer(200, r#"{"access_token":"t","issued_at":"1790000000000"}"#).ok().unwrap().expires_in, None);
+        assert_eq!(
+            answer(200, r#"{"access_token":"t","issued_at":"1790000000000"}"#)
+                .ok()
+                .unwrap()
+                .expires_in,
+            None
+        );
     }
 
     #[test]
@@ -269,8 +355,13 @@ mod tests {
             (r#""scope":7"#, None),
             (r#""token_use":"x""#, None),
         ] {
-            let granted = answer(200, &format!(r#"{{"access_token":"t",{members}}}"#)).ok().unwrap();
-            assert_eq!(granted.scopes, scopes.map(|scopes| scopes.into_iter().map(str::to_owned).collect()), "{members}");
+            let granted =
+                answer(200, &format!(r#"{{"access_token":"t",{members}}}"#)).ok().unwrap();
+            assert_eq!(
+                granted.scopes,
+                scopes.map(|scopes| scopes.into_iter().map(str::to_owned).collect()),
+                "{members}"
+            );
         }
     }
 
@@ -281,11 +372,19 @@ mod tests {
             Err(Unanswered::Broken { said, again }) => format!("{again} | {said}"),
             Ok(_) => "a token".to_owned(),
         };
-        let hubspot =
-            r#"{"error":"invalid_grant","error_description":"refresh token is invalid","status":"BAD_REFRESH_TOKEN","message":"m"}"#;
-        assert_eq!(refused(400, hubspot), "invalid_grant | HTTP 400, `invalid_grant`: refresh token is invalid");
-        assert_eq!(refused(401, r#"{"error":"invalid_client"}"#), "invalid_client | HTTP 401, `invalid_client`");
-        assert_eq!(refused(400, r#"{"error":"temporarily_unavailable"}"#), "true | HTTP 400, `temporarily_unavailable`");
+        let hubspot = r#"{"error":"invalid_grant","error_description":"refresh token is invalid","status":"BAD_REFRESH_TOKEN","message":"m"}"#;
+        assert_eq!(
+            refused(400, hubspot),
+            "invalid_grant | HTTP 400, `invalid_grant`: refresh token is invalid"
+        );
+        assert_eq!(
+            refused(401, r#"{"error":"invalid_client"}"#),
+            "invalid_client | HTTP 401, `invalid_client`"
+        );
+        assert_eq!(
+            refused(400, r#"{"error":"temporarily_unavailable"}"#),
+            "true | HTTP 400, `temporarily_unavailable`"
+        );
         for status in [500, 503, 429] {
             assert!(refused(status, "<html>").starts_with("true | "), "{status}");
         }
@@ -298,7 +397,10 @@ mod tests {
             assert!(said.starts_with("false | ") && said.contains(says), "{said}");
         }
         for body in ["", "<html>", "[]", "{}", r#"{"access_token":7}"#] {
-            assert!(refused(200, body).starts_with("true | HTTP 200 without an access token"), "{body}");
+            assert!(
+                refused(200, body).starts_with("true | HTTP 200 without an access token"),
+                "{body}"
+            );
         }
         assert!(!refused(400, "{\"error\":\"a\\u001b[31mb\"}").contains('\u{1b}'));
     }
@@ -311,9 +413,23 @@ mod tests {
             ("https://user:sesame@x/token", "user information"),
             ("token", "token_url"),
         ] {
-            let error = TokenEndpoint::new(url, false, None, TokenEndpoint::limits()).err().unwrap().to_string();
-            assert!(error.contains(says) && error.contains("token_url") && !error.contains("sesame"), "{error}");
+            let error = TokenEndpoint::new(url, false, None, TokenEndpoint::limits())
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(
+                error.contains(says) && error.contains("token_url") && !error.contains("sesame"),
+                "{error}"
+            );
         }
-        assert!(TokenEndpoint::new("https://api.hubapi.com/oauth/v3/token", false, None, TokenEndpoint::limits()).is_ok());
+        assert!(
+            TokenEndpoint::new(
+                "https://api.hubapi.com/oauth/v3/token",
+                false,
+                None,
+                TokenEndpoint::limits()
+            )
+            .is_ok()
+        );
     }
 }

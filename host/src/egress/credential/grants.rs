@@ -1,7 +1,9 @@
-//! What a client shows for an access token (RFC 6749, RFC 7523), as the form that is posted. Pure: no network, no clock.
+//! What a client shows for an access token (RFC 6749, RFC 7523), as the form that is posted. Pure:
+//! no network, no clock.
 //!
-//! The crate `oauth2` covers two of the three grants and none of what is hard here (one renewal for all, rotation kept before
-//! use, secrets that cannot be printed); this is less code than its adapter would be, and no second chrono, rand and sha2.
+//! The crate `oauth2` covers two of the three grants and none of what is hard here (one renewal for
+//! all, rotation kept before use, secrets that cannot be printed); this is less code than its
+//! adapter would be, and no second chrono, rand and sha2.
 
 use super::{assertion::SigningKey, refresh_tokens::RefreshTokens};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -74,7 +76,8 @@ pub enum WrongKeys {
 
 impl GrantKind {
     /// All of them.
-    pub const ALL: [GrantKind; 3] = [GrantKind::RefreshToken, GrantKind::ClientCredentials, GrantKind::JwtBearer];
+    pub const ALL: [GrantKind; 3] =
+        [GrantKind::RefreshToken, GrantKind::ClientCredentials, GrantKind::JwtBearer];
 
     /// Its name in the project file, in the API and in the log.
     pub fn name(self) -> &'static str {
@@ -85,7 +88,8 @@ impl GrantKind {
         }
     }
 
-    /// Whether the keys that are there make up this grant. Keys that fit all of them are not asked about.
+    /// Whether the keys that are there make up this grant. Keys that fit all of them are not asked
+    /// about.
     ///
     /// # Errors
     /// The first key that is missing or of no use.
@@ -145,7 +149,10 @@ pub enum BadClient {
     #[error("the client id is empty")]
     NoId,
     /// It would be found in every answer.
-    #[error("the client secret has fewer than {} characters; was it cut off?", super::SHORTEST_SECRET)]
+    #[error(
+        "the client secret has fewer than {} characters; was it cut off?",
+        super::SHORTEST_SECRET
+    )]
     ShortSecret,
     /// Only a secret can be put there.
     #[error("client authentication in the header needs a client secret")]
@@ -157,15 +164,23 @@ impl Client {
     ///
     /// # Errors
     /// An empty id, or a secret that is none.
-    pub fn new(id: &str, secret: Option<&SecretString>, authentication: ClientAuthentication) -> Result<Client, BadClient> {
+    pub fn new(
+        id: &str,
+        secret: Option<&SecretString>,
+        authentication: ClientAuthentication,
+    ) -> Result<Client, BadClient> {
         let id = id.trim();
         if id.is_empty() {
             return Err(BadClient::NoId);
         }
         let secret = secret.map(|secret| SecretString::from(secret.expose_secret().trim()));
         match &secret {
-            Some(secret) if secret.expose_secret().len() < super::SHORTEST_SECRET => return Err(BadClient::ShortSecret),
-            None if authentication == ClientAuthentication::Basic => return Err(BadClient::NothingToAuthenticateWith),
+            Some(secret) if secret.expose_secret().len() < super::SHORTEST_SECRET => {
+                return Err(BadClient::ShortSecret);
+            }
+            None if authentication == ClientAuthentication::Basic => {
+                return Err(BadClient::NothingToAuthenticateWith);
+            }
             _ => {}
         }
         Ok(Client { id: id.to_owned(), secret, authentication })
@@ -198,7 +213,8 @@ impl TokenRequest {
         let mut form = form_urlencoded::Serializer::new(String::new());
         let authenticates = match shown {
             Shown::RefreshToken(token) => {
-                form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose_secret());
+                form.append_pair("grant_type", "refresh_token")
+                    .append_pair("refresh_token", token.expose_secret());
                 true
             }
             Shown::Nothing => {
@@ -215,7 +231,9 @@ impl TokenRequest {
         let mut authorization = None;
         if authenticates {
             match (&client.secret, client.authentication) {
-                (Some(secret), ClientAuthentication::Basic) => authorization = basic(&client.id, secret),
+                (Some(secret), ClientAuthentication::Basic) => {
+                    authorization = basic(&client.id, secret)
+                }
                 (secret, _) => {
                     form.append_pair("client_id", &client.id);
                     if let Some(secret) = secret {
@@ -247,20 +265,30 @@ mod tests {
     #[test]
     fn forms_are_those_of_the_rfcs() {
         let token = secret("5Aep&=+ x");
-        let with = |authentication| Client::new("my app\n", Some(&secret("s3cr&t-s3cr&t\n")), authentication).unwrap();
-        let form = |client: &Client, shown: &Shown<'_>| TokenRequest::new(client, shown).form.expose_secret().to_owned();
+        let with = |authentication| {
+            Client::new("my app\n", Some(&secret("s3cr&t-s3cr&t\n")), authentication).unwrap()
+        };
+        let form = |client: &Client, shown: &Shown<'_>| {
+            TokenRequest::new(client, shown).form.expose_secret().to_owned()
+        };
         let body = with(ClientAuthentication::Body);
         assert_eq!(
             form(&body, &Shown::RefreshToken(&token)),
             "grant_type=refresh_token&refresh_token=5Aep%26%3D%2B+x&client_id=my+app&client_secret=s3cr%26t-s3cr%26t"
         );
-        assert_eq!(form(&body, &Shown::Nothing), "grant_type=client_credentials&client_id=my+app&client_secret=s3cr%26t-s3cr%26t");
+        assert_eq!(
+            form(&body, &Shown::Nothing),
+            "grant_type=client_credentials&client_id=my+app&client_secret=s3cr%26t-s3cr%26t"
+        );
         assert_eq!(
             form(&body, &Shown::Assertion(&secret("a.b.c"))),
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=a.b.c"
         );
         let public = Client::new("app", None, ClientAuthentication::Body).unwrap();
-        assert_eq!(form(&public, &Shown::RefreshToken(&secret("t"))), "grant_type=refresh_token&refresh_token=t&client_id=app");
+        assert_eq!(
+            form(&public, &Shown::RefreshToken(&secret("t"))),
+            "grant_type=refresh_token&refresh_token=t&client_id=app"
+        );
         let basic = TokenRequest::new(&with(ClientAuthentication::Basic), &Shown::Nothing);
         assert_eq!(basic.form.expose_secret(), "grant_type=client_credentials");
         // my+app:s3cr%26t-s3cr%26t
@@ -274,7 +302,10 @@ mod tests {
             ("app", Some("sesame"), ClientAuthentication::Body, "fewer than 8"),
             ("app", None, ClientAuthentication::Basic, "needs a client secret"),
         ] {
-            let said = Client::new(id, client_secret.map(secret).as_ref(), authentication).err().unwrap().to_string();
+            let said = Client::new(id, client_secret.map(secret).as_ref(), authentication)
+                .err()
+                .unwrap()
+                .to_string();
             assert!(said.contains(error) && !said.contains("sesame"), "{said}");
         }
     }

@@ -1,17 +1,19 @@
-//! The credential of a source. It exists in the host only, is put into a request after every check has passed, and
-//! no type here can print it.
+//! The credential of a source. It exists in the host only, is put into a request after every check
+//! has passed, and no type here can print it.
 //!
-//! A [`Credential`] is a token that somebody made once ([`Credential::bearer`]), or an OAuth client that has its access
-//! tokens made as they are needed ([`Credential::oauth`]). Clones share one: however many runs use a source, it has one
-//! access token, and one of them renews it for all.
+//! A [`Credential`] is a token that somebody made once ([`Credential::bearer`]), or an OAuth client
+//! that has its access tokens made as they are needed ([`Credential::oauth`]). Clones share one:
+//! however many runs use a source, it has one access token, and one of them renews it for all.
 //!
-//! - [`oauth`]: which access token is in force, when it is renewed, and what happens to those who wait
+//! - [`oauth`]: which access token is in force, when it is renewed, and what happens to those who
+//!   wait
 //! - [`grants`]: what a client has to show for a token, as the form that is posted
 //! - [`endpoint`]: the exchange with the token endpoint, and what its answer means
 //! - [`refresh_tokens`]: where a refresh token is kept, and how its successor replaces it
 //! - [`assertion`]: the signed statement of the JWT bearer grant
 //! - `echo`: looks for secrets in answers
-//! - [`well_known`]: where a provider's token endpoint is, where everybody has it at the same place, and what it calls the account
+//! - [`well_known`]: where a provider's token endpoint is, where everybody has it at the same
+//!   place, and what it calls the account
 
 pub mod assertion;
 mod echo;
@@ -90,7 +92,9 @@ impl CredentialError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             CredentialError::Unavailable(_) => ErrorKind::Unavailable,
-            CredentialError::Refused { .. } | CredentialError::NotKept(_) | CredentialError::OtherAccount { .. } => ErrorKind::Unauthorized,
+            CredentialError::Refused { .. }
+            | CredentialError::NotKept(_)
+            | CredentialError::OtherAccount { .. } => ErrorKind::Unauthorized,
         }
     }
 
@@ -132,8 +136,8 @@ impl Credential {
         Credential(Kind::OAuth(OAuth::new(endpoint, client, grant)))
     }
 
-    /// The scopes of the newest access token, if its endpoint named them. `None` before there was one, and of a token that
-    /// was made once: it says nothing about itself.
+    /// The scopes of the newest access token, if its endpoint named them. `None` before there was
+    /// one, and of a token that was made once: it says nothing about itself.
     pub fn scopes(&self) -> Option<Vec<String>> {
         match &self.0 {
             Kind::Fixed(_) => None,
@@ -141,17 +145,25 @@ impl Credential {
         }
     }
 
-    /// The access token for a request that is about to leave; a new one, if need be. One that is said to open another account than the one that
-    /// is expected is not given out.
-    pub(crate) async fn access(&self, expected: Option<&Account>) -> Result<Access, CredentialError> {
+    /// The access token for a request that is about to leave; a new one, if need be. One that is
+    /// said to open another account than the one that is expected is not given out.
+    pub(crate) async fn access(
+        &self,
+        expected: Option<&Account>,
+    ) -> Result<Access, CredentialError> {
         let oauth = match &self.0 {
-            Kind::Fixed(bearer) => return Ok(Access { header: bearer.header.clone(), generation: 0, account: None }),
+            Kind::Fixed(bearer) => {
+                return Ok(Access { header: bearer.header.clone(), generation: 0, account: None });
+            }
             Kind::OAuth(oauth) => oauth,
         };
         let access = oauth.access().await?;
         match (&access.account, expected) {
             (Some(found), Some(expected)) if !oauth.same(found, expected) => {
-                Err(CredentialError::OtherAccount { found: found.clone(), expected: expected.clone() })
+                Err(CredentialError::OtherAccount {
+                    found: found.clone(),
+                    expected: expected.clone(),
+                })
             }
             _ => Ok(access),
         }
@@ -172,8 +184,8 @@ impl Credential {
         }
     }
 
-    /// Whether an answer repeats a secret: the token, one of its recent predecessors, or what they are made with. Such
-    /// an answer must not reach the guest.
+    /// Whether an answer repeats a secret: the token, one of its recent predecessors, or what they
+    /// are made with. Such an answer must not reach the guest.
     pub(crate) fn appears_in(&self, bytes: &[u8]) -> bool {
         let answer = Answer::new(bytes);
         match &self.0 {
@@ -205,7 +217,8 @@ impl Bearer {
         if !token.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(BadCredential::NotAToken);
         }
-        let mut header = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| BadCredential::NotAToken)?;
+        let mut header = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|_| BadCredential::NotAToken)?;
         header.set_sensitive(true);
         Ok(Bearer { token: SecretString::from(token), header })
     }
@@ -223,7 +236,11 @@ mod tests {
         let credential = Credential::bearer("pat-na1-sesame\n").unwrap();
         let access = credential.access(None).await.unwrap();
         assert_eq!(access.header.to_str().unwrap(), "Bearer pat-na1-sesame");
-        let printed = format!("{credential:?} {:?} {:?}", access.header, Credential::bearer("pat sesame").unwrap_err());
+        let printed = format!(
+            "{credential:?} {:?} {:?}",
+            access.header,
+            Credential::bearer("pat sesame").unwrap_err()
+        );
         assert!(!printed.contains("sesame"), "{printed}");
     }
 

@@ -7,15 +7,18 @@
 //!     one renews, all wait: ask the endpoint ── keep the new refresh token ── put in force
 //! ```
 //!
-//! - A token is renewed *before* it ends where the endpoint says when that is (HubSpot asks for this, crm-apis A10), so that
-//!   requests do not meet a dead one. Where it does not say (Salesforce, B10), and for what ends early, the CRM's 401 tells.
-//! - Tokens are numbered. A 401 counts against the token that the request carried: if another one is in force by then,
-//!   nothing is renewed. So eight requests that die together cause one renewal.
-//! - There are refusals that no new token cures (B5). So a token that was made because of a 401, and is refused before it was
-//!   ever accepted, is not replaced: the component gets that 401.
-//! - After a failed renewal nobody asks again for a while; who needs a token meanwhile gets the same error.
-//! - A renewal runs to its end whoever waits for it, in a task of its own: a request that is given up must not lose a
-//!   refresh token between the endpoint's answer and the disk.
+//! - A token is renewed *before* it ends where the endpoint says when that is (HubSpot asks for
+//!   this, crm-apis A10), so that requests do not meet a dead one. Where it does not say
+//!   (Salesforce, B10), and for what ends early, the CRM's 401 tells.
+//! - Tokens are numbered. A 401 counts against the token that the request carried: if another one
+//!   is in force by then, nothing is renewed. So eight requests that die together cause one
+//!   renewal.
+//! - There are refusals that no new token cures (B5). So a token that was made because of a 401,
+//!   and is refused before it was ever accepted, is not replaced: the component gets that 401.
+//! - After a failed renewal nobody asks again for a while; who needs a token meanwhile gets the
+//!   same error.
+//! - A renewal runs to its end whoever waits for it, in a task of its own: a request that is given
+//!   up must not lose a refresh token between the endpoint's answer and the disk.
 
 use super::{
     Access, Bearer, CredentialError, SHORTEST_SECRET,
@@ -44,7 +47,8 @@ const MAY_HAVE_DIED: Duration = Duration::from_secs(30);
 const MAX_ATTEMPTS: u32 = 5;
 /// Pause after the first of them; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// After a failed renewal, the next one begins this much later. A token that is still good is used meanwhile.
+/// After a failed renewal, the next one begins this much later. A token that is still good is used
+/// meanwhile.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How often a request waits for a token and finds that it has ended meanwhile.
 const MAX_LOOKS: u32 = 5;
@@ -94,7 +98,11 @@ struct Token {
 
 impl Token {
     fn access(&self) -> Access {
-        Access { header: self.bearer.header.clone(), generation: self.generation, account: self.account.clone() }
+        Access {
+            header: self.bearer.header.clone(),
+            generation: self.generation,
+            account: self.account.clone(),
+        }
     }
 
     /// Whether a request may carry it.
@@ -121,7 +129,8 @@ enum Failure {
 
 impl OAuth {
     pub(super) fn new(endpoint: TokenEndpoint, client: Client, grant: Grant) -> Arc<OAuth> {
-        let oauth = OAuth { endpoint, client, grant, state: Mutex::default(), renewing: Arc::default() };
+        let oauth =
+            OAuth { endpoint, client, grant, state: Mutex::default(), renewing: Arc::default() };
         if let Some(secret) = oauth.client.secret() {
             oauth.remember(secret);
         }
@@ -133,21 +142,26 @@ impl OAuth {
         self.state.lock()
     }
 
-    /// The token in force. Near its end it is renewed while requests go on with it; past its end they wait.
+    /// The token in force. Near its end it is renewed while requests go on with it; past its end
+    /// they wait.
     pub(super) async fn access(self: &Arc<OAuth>) -> Result<Access, CredentialError> {
         for _ in 0..MAX_LOOKS {
             if let Some(access) = self.look().await? {
                 return Ok(access);
             }
         }
-        Err(CredentialError::Unavailable(format!("the access tokens of {} end before they can be used", self.endpoint)))
+        Err(CredentialError::Unavailable(format!(
+            "the access tokens of {} end before they can be used",
+            self.endpoint
+        )))
     }
 
     /// `None`: one was made, but has ended by the time that this request had its turn to look.
     async fn look(self: &Arc<OAuth>) -> Result<Option<Access>, CredentialError> {
         let renewals = {
             let state = self.state();
-            if let Some(token) = state.token.as_ref().filter(|token| token.is_good(Instant::now())) {
+            if let Some(token) = state.token.as_ref().filter(|token| token.is_good(Instant::now()))
+            {
                 if !token.is_fresh(Instant::now())
                     && let Ok(renewing) = Arc::clone(&self.renewing).try_lock_owned()
                 {
@@ -156,14 +170,18 @@ impl OAuth {
                 return Ok(Some(token.access()));
             }
             match &state.failure {
-                Some((at, failure)) if at.elapsed() < TRY_AGAIN_AFTER => return Err(failure.clone()),
+                Some((at, failure)) if at.elapsed() < TRY_AGAIN_AFTER => {
+                    return Err(failure.clone());
+                }
                 _ => state.renewals,
             }
         };
         let renewing = Arc::clone(&self.renewing).lock_owned().await;
         // Whoever waited gets what the other one got, the error too.
         if self.state().renewals == renewals && self.start_renewal(renewing).await.is_err() {
-            return Err(CredentialError::Unavailable("the renewal of the access token broke off".to_owned()));
+            return Err(CredentialError::Unavailable(
+                "the renewal of the access token broke off".to_owned(),
+            ));
         }
         let state = self.state();
         match (&state.token, &state.failure) {
@@ -190,10 +208,14 @@ impl OAuth {
     }
 
     /// A request was refused with this token. Whether there is another one now.
-    pub(super) async fn renewed(self: &Arc<OAuth>, generation: u64) -> Result<bool, CredentialError> {
+    pub(super) async fn renewed(
+        self: &Arc<OAuth>,
+        generation: u64,
+    ) -> Result<bool, CredentialError> {
         {
             let mut state = self.state();
-            if let Some(token) = state.token.as_mut().filter(|token| token.generation == generation) {
+            if let Some(token) = state.token.as_mut().filter(|token| token.generation == generation)
+            {
                 if !token.may_have_died(Instant::now()) {
                     return Ok(false);
                 }
@@ -209,7 +231,9 @@ impl OAuth {
     }
 
     pub(super) fn accepted(&self, generation: u64) {
-        if let Some(token) = self.state().token.as_mut().filter(|token| token.generation == generation) {
+        if let Some(token) =
+            self.state().token.as_mut().filter(|token| token.generation == generation)
+        {
             token.accepted = true;
         }
     }
@@ -271,7 +295,9 @@ impl OAuth {
                 let place = tokens.place();
                 let tokens = Arc::clone(tokens);
                 let held = blocking(move || tokens.hold()).await;
-                let held = held.map_err(|error| not_kept(format!("cannot read the refresh token from {place}: {error}")))?;
+                let held = held.map_err(|error| {
+                    not_kept(format!("cannot read the refresh token from {place}: {error}"))
+                })?;
                 self.remember(held.token());
                 let asked = Instant::now();
                 let granted = self.post(&Shown::RefreshToken(held.token())).await?;
@@ -279,9 +305,11 @@ impl OAuth {
             }
             Grant::ClientCredentials => (Instant::now(), None, self.post(&Shown::Nothing).await?),
             Grant::JwtBearer { key, subject, audience } => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+                let now =
+                    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
                 let assertion = key.assertion(self.client.id(), subject, audience, now);
-                let assertion = assertion.map_err(|error| not_kept(format!("cannot sign with private_key: {error}")))?;
+                let assertion = assertion
+                    .map_err(|error| not_kept(format!("cannot sign with private_key: {error}")))?;
                 self.remember(&assertion);
                 (Instant::now(), None, self.post(&Shown::Assertion(&assertion)).await?)
             }
@@ -293,13 +321,19 @@ impl OAuth {
             self.keep(held, successor).await?;
         }
         let bearer = Bearer::new(granted.access_token.expose_secret()).map_err(|error| {
-            Failure::Final(CredentialError::Unavailable(format!("{} gave no usable access token: {error}", self.endpoint)))
+            Failure::Final(CredentialError::Unavailable(format!(
+                "{} gave no usable access token: {error}",
+                self.endpoint
+            )))
         })?;
         let life = granted.expires_in;
-        let scopes = granted.scopes.filter(|scopes| !scopes.iter().any(|scope| self.appears_in(&Answer::new(scope.as_bytes()))));
+        let scopes = granted.scopes.filter(|scopes| {
+            !scopes.iter().any(|scope| self.appears_in(&Answer::new(scope.as_bytes())))
+        });
         let mut state = self.state();
         state.scopes = scopes;
-        let (generation, after_401) = state.token.as_ref().map_or((1, false), |token| (token.generation + 1, token.dead));
+        let (generation, after_401) =
+            state.token.as_ref().map_or((1, false), |token| (token.generation + 1, token.dead));
         state.token = Some(Token {
             bearer,
             account: granted.account,
@@ -336,22 +370,35 @@ impl OAuth {
     }
 
     async fn post(&self, shown: &Shown<'_>) -> Result<super::endpoint::Granted, Failure> {
-        self.endpoint.ask(TokenRequest::new(&self.client, shown)).await.map_err(|unanswered| match unanswered {
-            Unanswered::Refused { code, said } => {
-                let (code, said) = (self.without_secrets(code), self.without_secrets(said));
-                let message = format!("{} gives no access token ({said}). {}", self.endpoint, self.advice(&code));
-                Failure::Final(CredentialError::Refused { code, message })
+        self.endpoint.ask(TokenRequest::new(&self.client, shown)).await.map_err(|unanswered| {
+            match unanswered {
+                Unanswered::Refused { code, said } => {
+                    let (code, said) = (self.without_secrets(code), self.without_secrets(said));
+                    let message = format!(
+                        "{} gives no access token ({said}). {}",
+                        self.endpoint,
+                        self.advice(&code)
+                    );
+                    Failure::Final(CredentialError::Refused { code, message })
+                }
+                Unanswered::Broken { said, again } => match self.without_secrets(said) {
+                    said if again => Failure::Again(said),
+                    said => Failure::Final(CredentialError::Unavailable(format!(
+                        "no access token from {}: {said}",
+                        self.endpoint
+                    ))),
+                },
             }
-            Unanswered::Broken { said, again } => match self.without_secrets(said) {
-                said if again => Failure::Again(said),
-                said => Failure::Final(CredentialError::Unavailable(format!("no access token from {}: {said}", self.endpoint))),
-            },
         })
     }
 
     /// What an endpoint said may end in a log.
     fn without_secrets(&self, said: String) -> String {
-        if self.appears_in(&Answer::new(said.as_bytes())) { "its answer repeats a secret and is not shown".to_owned() } else { said }
+        if self.appears_in(&Answer::new(said.as_bytes())) {
+            "its answer repeats a secret and is not shown".to_owned()
+        } else {
+            said
+        }
     }
 
     fn advice(&self, code: &str) -> String {
@@ -378,7 +425,9 @@ fn not_kept(message: String) -> Failure {
     Failure::Final(CredentialError::NotKept(message))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
@@ -415,7 +464,11 @@ mod tests {
             (None, 1_000_000_000, true, true),
         ] {
             let token = token(now, life);
-            assert_eq!((token.is_fresh(after(ms)), token.is_good(after(ms))), (fresh, good), "{life:?} after {ms} ms");
+            assert_eq!(
+                (token.is_fresh(after(ms)), token.is_good(after(ms))),
+                (fresh, good),
+                "{life:?} after {ms} ms"
+            );
         }
         assert!(!Token { dead: true, ..token(now, None) }.is_good(now));
     }

@@ -1,8 +1,8 @@
 //! Where a refresh token is kept, and how its successor replaces it.
 //!
-//! A token endpoint may answer with a new refresh token, and the old one dies with that (rotation). So the new one is on
-//! disk before anything else happens, and whoever refreshes holds the token meanwhile: two processes that share a file take
-//! turns, and each reads what the other has left.
+//! A token endpoint may answer with a new refresh token, and the old one dies with that (rotation).
+//! So the new one is on disk before anything else happens, and whoever refreshes holds the token
+//! meanwhile: two processes that share a file take turns, and each reads what the other has left.
 
 use crate::{
     digest::Digest,
@@ -82,8 +82,9 @@ impl Held for HeldFile {
     }
 }
 
-/// A token that came from where nothing can be written (the environment). Its successors are kept in a file, which counts
-/// for as long as the original is the one that they replaced: a new original counts at once.
+/// A token that came from where nothing can be written (the environment). Its successors are kept
+/// in a file, which counts for as long as the original is the one that they replaced: a new
+/// original counts at once.
 pub struct SuccessorFile {
     path: PathBuf,
     original: SecretString,
@@ -100,8 +101,16 @@ struct Successor {
 
 impl SuccessorFile {
     /// The token `original`, which came from `place`, and its successors in a file.
-    pub fn new(path: impl Into<PathBuf>, original: &SecretString, place: impl Into<String>) -> SuccessorFile {
-        SuccessorFile { path: path.into(), original: SecretString::from(original.expose_secret().trim()), place: place.into() }
+    pub fn new(
+        path: impl Into<PathBuf>,
+        original: &SecretString,
+        place: impl Into<String>,
+    ) -> SuccessorFile {
+        SuccessorFile {
+            path: path.into(),
+            original: SecretString::from(original.expose_secret().trim()),
+            place: place.into(),
+        }
     }
 }
 
@@ -112,7 +121,10 @@ impl RefreshTokens for SuccessorFile {
         }
         let made = self.path.parent().map_or(Ok(()), private_file::create_dir);
         let opened = made.and_then(|()| {
-            let mut locked = Locked::open(&self.path, private_file::private(OpenOptions::new().read(true).write(true).create(true)))?;
+            let mut locked = Locked::open(
+                &self.path,
+                private_file::private(OpenOptions::new().read(true).write(true).create(true)),
+            )?;
             Ok((locked.text()?, locked))
         });
         let (text, locked) = opened.map_err(|error| of_file(&self.path, &error))?;
@@ -122,7 +134,10 @@ impl RefreshTokens for SuccessorFile {
             text => serde_json::from_str(text).map_err(|_| {
                 io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("{} is damaged; remove it and authorise the app again", self.path.display()),
+                    format!(
+                        "{} is damaged; remove it and authorise the app again",
+                        self.path.display()
+                    ),
                 )
             })?,
         };
@@ -156,7 +171,10 @@ impl Held for HeldSuccessor {
     }
 
     fn replace(&mut self, successor: &SecretString) -> io::Result<()> {
-        let kept = Successor { replaces: Some(self.replaces), refresh_token: Some(successor.expose_secret().to_owned()) };
+        let kept = Successor {
+            replaces: Some(self.replaces),
+            refresh_token: Some(successor.expose_secret().to_owned()),
+        };
         let kept = serde_json::to_vec(&kept)?;
         self.locked.replace(&kept).map_err(|error| of_file(self.locked.path(), &error))
     }
@@ -218,7 +236,8 @@ mod tests {
     fn a_file_counts_while_its_original_does() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("credentials/src_1.json");
-        let tokens = |original| SuccessorFile::new(&path, &secret(original), "the environment variable X");
+        let tokens =
+            |original| SuccessorFile::new(&path, &secret(original), "the environment variable X");
         let mut held = tokens("first-token\n").hold().unwrap();
         assert_eq!(token(&*held), "first-token");
         held.replace(&secret("second-token")).unwrap();
@@ -229,7 +248,10 @@ mod tests {
         held.replace(&secret("its-successor")).unwrap();
         drop(held);
         assert_eq!(token(&*tokens("another-token").hold().unwrap()), "its-successor");
-        assert!(!fs::read_to_string(&path).unwrap().contains("another-token"), "the original is kept as a digest");
+        assert!(
+            !fs::read_to_string(&path).unwrap().contains("another-token"),
+            "the original is kept as a digest"
+        );
         #[cfg(unix)]
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     }
@@ -242,7 +264,8 @@ mod tests {
         fs::write(&path, " \n").unwrap();
         assert!(TokenFile::new(&path).hold().err().unwrap().to_string().contains("empty"));
         fs::write(&path, "{\"refresh_token\": sesame}").unwrap();
-        let error = SuccessorFile::new(&path, &secret("original"), "X").hold().err().unwrap().to_string();
+        let error =
+            SuccessorFile::new(&path, &secret("original"), "X").hold().err().unwrap().to_string();
         assert!(error.contains("damaged") && !error.contains("sesame"), "{error}");
     }
 }

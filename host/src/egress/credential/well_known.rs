@@ -1,7 +1,8 @@
-//! Where the CRM of a provider and its token endpoint are, where all its customers have them at the same place; and by what name an answer
-//! of that endpoint calls the account.
+//! Where the CRM of a provider and its token endpoint are, where all its customers have them at the
+//! same place; and by what name an answer of that endpoint calls the account.
 //!
-//! The one thing that the host knows about CRMs by name: a component must not be the one to say where credentials go.
+//! The one thing that the host knows about CRMs by name: a component must not be the one to say
+//! where credentials go.
 
 use crate::{egress::base_url::BaseUrl, ids::Account};
 use serde_json::Value;
@@ -20,13 +21,17 @@ pub struct NotTheApi {
     right: String,
 }
 
-/// Whether a provider's API can be at a base URL. Credentials go there, so this is asked before anything leaves.
+/// Whether a provider's API can be at a base URL. Credentials go there, so this is asked before
+/// anything leaves.
 ///
 /// # Errors
-/// Places of the CRM's own that people see in their browser, or that only log them in; and its API with a path, which requests bring along.
+/// Places of the CRM's own that people see in their browser, or that only log them in; and its API
+/// with a path, which requests bring along.
 pub fn check_base_url(provider: &str, base_url: &BaseUrl) -> Result<(), NotTheApi> {
     let host = base_url.host().trim_end_matches('.');
-    let wrong = |what, right| Err(NotTheApi { url: base_url.as_str().chars().take(200).collect(), what, right });
+    let wrong = |what, right| {
+        Err(NotTheApi { url: base_url.as_str().chars().take(200).collect(), what, right })
+    };
     match provider {
         "hubspot" => {
             let right = || "https://api.hubapi.com".to_owned();
@@ -35,24 +40,38 @@ pub fn check_base_url(provider: &str, base_url: &BaseUrl) -> Result<(), NotTheAp
                 host if host.ends_with(".hubspot.com") && host != "api.hubspot.com" => {
                     wrong("this is what people see in their browser", right())
                 }
-                host if host.ends_with(".hubapi.com") && base_url.has_path() => {
-                    wrong("a base URL of HubSpot's API ends with its host", format!("https://{host}"))
-                }
+                host if host.ends_with(".hubapi.com") && base_url.has_path() => wrong(
+                    "a base URL of HubSpot's API ends with its host",
+                    format!("https://{host}"),
+                ),
                 _ => Ok(()),
             }
         }
         "salesforce" => {
-            let my_domain = || "https://MYDOMAIN.my.salesforce.com, with the org's own My Domain (Setup > My Domain)".to_owned();
+            let my_domain = || {
+                "https://MYDOMAIN.my.salesforce.com, with the org's own My Domain (Setup > My Domain)".to_owned()
+            };
             if matches!(host, "login.salesforce.com" | "test.salesforce.com") {
                 return wrong("this host only logs people in", my_domain());
             }
-            if matches!(host, "salesforce.com" | "www.salesforce.com" | "help.salesforce.com" | "developer.salesforce.com" | "force.com") {
+            if matches!(
+                host,
+                "salesforce.com"
+                    | "www.salesforce.com"
+                    | "help.salesforce.com"
+                    | "developer.salesforce.com"
+                    | "force.com"
+            ) {
                 return wrong("this is a website of Salesforce's", my_domain());
             }
-            // These begin with the My Domain, and with the sandbox or kind of org, as the right one does.
+            // These begin with the My Domain, and with the sandbox or kind of org, as the right one
+            // does.
             for suffix in [".lightning.force.com", ".my.salesforce-setup.com"] {
                 if let Some(name) = host.strip_suffix(suffix) {
-                    return wrong("this is what people see in their browser", format!("https://{name}.my.salesforce.com"));
+                    return wrong(
+                        "this is what people see in their browser",
+                        format!("https://{name}.my.salesforce.com"),
+                    );
                 }
             }
             let pages = [
@@ -67,7 +86,10 @@ pub fn check_base_url(provider: &str, base_url: &BaseUrl) -> Result<(), NotTheAp
                 return wrong("this is where an org's pages and sites are", my_domain());
             }
             if host.ends_with(".salesforce.com") && base_url.has_path() {
-                return wrong("a base URL of Salesforce's API ends with its host", format!("https://{host}"));
+                return wrong(
+                    "a base URL of Salesforce's API ends with its host",
+                    format!("https://{host}"),
+                );
             }
             Ok(())
         }
@@ -99,12 +121,15 @@ pub struct AccountInAnswer {
     short: Option<usize>,
 }
 
-/// Where a provider's token endpoint names the account: HubSpot in `hub_id`; Salesforce in `id`, the URL of the user
-/// (`https://login.salesforce.com/id/<org>/<user>`), with the org's id in 18 characters or the first 15 of them (crm-apis A10, B10).
+/// Where a provider's token endpoint names the account: HubSpot in `hub_id`; Salesforce in `id`,
+/// the URL of the user (`https://login.salesforce.com/id/<org>/<user>`), with the org's id in 18
+/// characters or the first 15 of them (crm-apis A10, B10).
 pub fn account_in_answer(provider: &str) -> Option<AccountInAnswer> {
     match provider {
         "hubspot" => Some(AccountInAnswer { member: "hub_id", after: None, short: None }),
-        "salesforce" => Some(AccountInAnswer { member: "id", after: Some("/id/"), short: Some(15) }),
+        "salesforce" => {
+            Some(AccountInAnswer { member: "id", after: Some("/id/"), short: Some(15) })
+        }
         _ => None,
     }
 }
@@ -126,7 +151,8 @@ impl AccountInAnswer {
     /// Whether two names are those of one account.
     pub(super) fn same(self, one: &Account, other: &Account) -> bool {
         let (one, other) = (one.as_str(), other.as_str());
-        let begins = |short: &str, long: &str| self.short == Some(short.len()) && long.starts_with(short);
+        let begins =
+            |short: &str, long: &str| self.short == Some(short.len()) && long.starts_with(short);
         one == other || begins(one, other) || begins(other, one)
     }
 }
@@ -137,7 +163,9 @@ mod tests {
     use serde_json::json;
 
     fn checked(provider: &str, url: &str) -> Option<String> {
-        check_base_url(provider, &BaseUrl::parse(url, false).unwrap()).err().map(|error| error.to_string())
+        check_base_url(provider, &BaseUrl::parse(url, false).unwrap())
+            .err()
+            .map(|error| error.to_string())
     }
 
     #[test]
@@ -145,26 +173,57 @@ mod tests {
         for (provider, url, right) in [
             ("salesforce", "https://login.salesforce.com", "https://MYDOMAIN.my.salesforce.com"),
             ("salesforce", "https://test.salesforce.com/", "https://MYDOMAIN.my.salesforce.com"),
-            ("salesforce", "https://LOGIN.salesforce.com:443", "https://MYDOMAIN.my.salesforce.com"),
+            (
+                "salesforce",
+                "https://LOGIN.salesforce.com:443",
+                "https://MYDOMAIN.my.salesforce.com",
+            ),
             ("salesforce", "https://login.salesforce.com.", "https://MYDOMAIN.my.salesforce.com"),
             ("salesforce", "https://www.salesforce.com", "https://MYDOMAIN.my.salesforce.com"),
             ("salesforce", "https://acme.lightning.force.com", "https://acme.my.salesforce.com"),
-            ("salesforce", "https://acme.lightning.force.com/lightning/o/Contact/list", "https://acme.my.salesforce.com"),
-            ("salesforce", "https://acme--dev.sandbox.lightning.force.com", "https://acme--dev.sandbox.my.salesforce.com"),
-            ("salesforce", "https://acme.my.salesforce-setup.com", "https://acme.my.salesforce.com"),
+            (
+                "salesforce",
+                "https://acme.lightning.force.com/lightning/o/Contact/list",
+                "https://acme.my.salesforce.com",
+            ),
+            (
+                "salesforce",
+                "https://acme--dev.sandbox.lightning.force.com",
+                "https://acme--dev.sandbox.my.salesforce.com",
+            ),
+            (
+                "salesforce",
+                "https://acme.my.salesforce-setup.com",
+                "https://acme.my.salesforce.com",
+            ),
             ("salesforce", "https://acme--c.vf.force.com", "https://MYDOMAIN.my.salesforce.com"),
-            ("salesforce", "https://acme--c.na139.visual.force.com", "https://MYDOMAIN.my.salesforce.com"),
+            (
+                "salesforce",
+                "https://acme--c.na139.visual.force.com",
+                "https://MYDOMAIN.my.salesforce.com",
+            ),
             ("salesforce", "https://acme--c.visualforce.com", "https://MYDOMAIN.my.salesforce.com"),
             ("salesforce", "https://acme.my.site.com", "https://MYDOMAIN.my.salesforce.com"),
-            ("salesforce", "https://acme.my.salesforce-sites.com", "https://MYDOMAIN.my.salesforce.com"),
-            ("salesforce", "https://acme.my.salesforce.com/services/data/v67.0", "https://acme.my.salesforce.com"),
+            (
+                "salesforce",
+                "https://acme.my.salesforce-sites.com",
+                "https://MYDOMAIN.my.salesforce.com",
+            ),
+            (
+                "salesforce",
+                "https://acme.my.salesforce.com/services/data/v67.0",
+                "https://acme.my.salesforce.com",
+            ),
             ("hubspot", "https://app.hubspot.com", "https://api.hubapi.com"),
             ("hubspot", "https://app-eu1.hubspot.com/contacts/2222222", "https://api.hubapi.com"),
             ("hubspot", "https://hubspot.com", "https://api.hubapi.com"),
             ("hubspot", "https://api.hubapi.com/crm/v3", "https://api.hubapi.com"),
         ] {
             let said = checked(provider, url).unwrap_or_else(|| panic!("{url} is taken"));
-            assert!(said.contains("base_url") && said.contains(&format!("the API is at {right}")), "{url}: {said}");
+            assert!(
+                said.contains("base_url") && said.contains(&format!("the API is at {right}")),
+                "{url}: {said}"
+            );
         }
         for (provider, url) in [
             ("salesforce", "https://acme.my.salesforce.com"),
@@ -197,9 +256,21 @@ mod tests {
                 json!({"id": "https://login.salesforce.com/id/00D5t0000000001EAA/0055t000000001AAA"}),
                 Some("00D5t0000000001EAA"),
             ),
-            ("salesforce", json!({"id": "https://test.salesforce.com/id/00D5t0000000001/0055t000000001"}), Some("00D5t0000000001")),
-            ("salesforce", json!({"id": "https://login.salesforce.com/id/00D5t0000000001EAA"}), None),
-            ("salesforce", json!({"id": "https://login.salesforce.com/id//0055t000000001AAA"}), None),
+            (
+                "salesforce",
+                json!({"id": "https://test.salesforce.com/id/00D5t0000000001/0055t000000001"}),
+                Some("00D5t0000000001"),
+            ),
+            (
+                "salesforce",
+                json!({"id": "https://login.salesforce.com/id/00D5t0000000001EAA"}),
+                None,
+            ),
+            (
+                "salesforce",
+                json!({"id": "https://login.salesforce.com/id//0055t000000001AAA"}),
+                None,
+            ),
             ("salesforce", json!({"id": 7, "hub_id": 2_222_222}), None),
             ("salesforce", json!([]), None),
         ] {
@@ -212,7 +283,9 @@ mod tests {
     #[test]
     fn an_org_is_known_by_its_short_id_too_and_by_nothing_shorter() {
         let same = |provider: &str, one: &str, other: &str| {
-            account_in_answer(provider).unwrap().same(&one.parse().unwrap(), &other.parse().unwrap())
+            account_in_answer(provider)
+                .unwrap()
+                .same(&one.parse().unwrap(), &other.parse().unwrap())
         };
         assert!(same("salesforce", "00D5t0000000001EAA", "00D5t0000000001EAA"));
         assert!(same("salesforce", "00D5t0000000001", "00D5t0000000001EAA"));

@@ -65,7 +65,12 @@ impl SkipWriter {
         Ok(())
     }
 
-    pub(super) fn one(&mut self, row: u64, reason: &str, detail: Option<&str>) -> Result<(), SpoolError> {
+    pub(super) fn one(
+        &mut self,
+        row: u64,
+        reason: &str,
+        detail: Option<&str>,
+    ) -> Result<(), SpoolError> {
         match self.by_reason.get_mut(reason) {
             Some(count) => *count += 1,
             None => {
@@ -98,7 +103,13 @@ impl SkipWriter {
         }
     }
 
-    fn entry(&mut self, first: u64, rows: u64, reason: &str, detail: Option<&str>) -> Result<(), SpoolError> {
+    fn entry(
+        &mut self,
+        first: u64,
+        rows: u64,
+        reason: &str,
+        detail: Option<&str>,
+    ) -> Result<(), SpoolError> {
         self.first_row.append_value(first);
         self.rows.append_value(rows);
         self.reason.append_value(reason);

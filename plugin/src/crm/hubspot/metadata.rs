@@ -24,24 +24,30 @@ fn field(property: &Value) -> Option<Field> {
         "datetime" => Kind::DateTime,
         // Owners, stages and the like: the list may be empty or come from elsewhere.
         "enumeration" if is(&property["externalOptions"]) => Kind::Other,
-        "enumeration" => {
-            Kind::Choice(Choice { multi: text("fieldType") == "checkbox", open: false, options: options(&property["options"]) })
-        }
+        "enumeration" => Kind::Choice(Choice {
+            multi: text("fieldType") == "checkbox",
+            open: false,
+            options: options(&property["options"]),
+        }),
         _ => Kind::Other,
     };
     // The modification metadata is absent for some custom properties: writable then (A8, inferred).
-    let barred = match (is(&property["calculated"]), is(&property["modificationMetadata"]["readOnlyValue"])) {
-        (true, _) => Some("calculated"),
-        (false, true) => Some("read_only"),
-        (false, false) => None,
-    };
+    let barred =
+        match (is(&property["calculated"]), is(&property["modificationMetadata"]["readOnlyValue"]))
+        {
+            (true, _) => Some("calculated"),
+            (false, true) => Some("read_only"),
+            (false, false) => None,
+        };
     Some(Field { name, kind, barred, may_be_empty: true })
 }
 
 /// In the order in which HubSpot shows them, which is that of a lifecycle.
 fn options(options: &Value) -> Vec<CrmOption> {
     let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-    let place = |option: &Value| option["displayOrder"].as_i64().unwrap_or(i64::MAX).cast_unsigned() ^ (1 << 63);
+    let place = |option: &Value| {
+        option["displayOrder"].as_i64().unwrap_or(i64::MAX).cast_unsigned() ^ (1 << 63)
+    };
     let mut order: Vec<(u64, usize)> = options.iter().map(place).zip(0..).collect();
     order.sort_unstable();
     let option = |(_, at): (u64, usize)| {
@@ -69,8 +75,13 @@ mod tests {
         let fields = parse(body).unwrap();
         let Kind::Choice(colours) = &fields[0].kind else { panic!("{:?}", fields[0]) };
         assert_eq!((colours.multi, colours.open), (true, false));
-        assert_eq!(colours.options.iter().map(|option| option.value.as_str()).collect::<Vec<_>>(), ["old", "red", "blue"]);
-        assert!(matches!(fields[1].kind, Kind::Other) && matches!(fields[4].kind, Kind::Email { .. }));
+        assert_eq!(
+            colours.options.iter().map(|option| option.value.as_str()).collect::<Vec<_>>(),
+            ["old", "red", "blue"]
+        );
+        assert!(
+            matches!(fields[1].kind, Kind::Other) && matches!(fields[4].kind, Kind::Email { .. })
+        );
         let barred: Vec<_> = fields.iter().map(|field| field.barred).collect();
         assert_eq!(barred, [None, None, Some("calculated"), Some("read_only"), None]);
         assert!(parse(b"{}").is_none() && parse(b"<html>").is_none());

@@ -20,7 +20,12 @@ pub(crate) static ROUTES: Routes = Routes {
         path: "${objects_path}/${object}/batch/update",
         query: None,
         headers: &[],
-        body: BodyForm::Many { open: r#"{"inputs":["#, item: r#"{"id":"${id}","properties":${fields}}"#, close: "]}", max: 100 },
+        body: BodyForm::Many {
+            open: r#"{"inputs":["#,
+            item: r#"{"id":"${id}","properties":${fields}}"#,
+            close: "]}",
+            max: 100,
+        },
     },
     read_many: Route {
         writes: false,
@@ -28,7 +33,12 @@ pub(crate) static ROUTES: Routes = Routes {
         path: "${objects_path}/${object}/batch/read",
         query: None,
         headers: &[],
-        body: BodyForm::Many { open: r#"{"properties":${names},"inputs":["#, item: r#"{"id":"${id}"}"#, close: "]}", max: 100 },
+        body: BodyForm::Many {
+            open: r#"{"properties":${names},"inputs":["#,
+            item: r#"{"id":"${id}"}"#,
+            close: "]}",
+            max: 100,
+        },
     },
     read_one: Route {
         writes: false,
@@ -38,7 +48,14 @@ pub(crate) static ROUTES: Routes = Routes {
         headers: &[],
         body: BodyForm::None,
     },
-    describe: Route { writes: false, method: "GET", path: "${properties_path}/${object}", query: None, headers: &[], body: BodyForm::None },
+    describe: Route {
+        writes: false,
+        method: "GET",
+        path: "${properties_path}/${object}",
+        query: None,
+        headers: &[],
+        body: BodyForm::None,
+    },
     survivors: None,
     by_email: Some(Route {
         writes: false,

@@ -1,7 +1,7 @@
 //! Salesforce's answers, as pure functions on bytes. (crm-apis B2, B4, B5, B11)
 //!
-//! A collection answers in the order of the request, and failed records come without their id: the join is by
-//! position, so an answer of another length tells nothing about anybody.
+//! A collection answers in the order of the request, and failed records come without their id: the
+//! join is by position, so an answer of another length tells nothing about anybody.
 
 use crate::contract::changes::{Changes, Failure};
 use crate::crm::error::CrmError;
@@ -35,7 +35,12 @@ pub(crate) enum Collection {
 }
 
 /// A 2xx answer to an update of a collection.
-pub(crate) fn reconcile_accepted(changes: &Changes, members: &[usize], status: u16, body: &[u8]) -> Collection {
+pub(crate) fn reconcile_accepted(
+    changes: &Changes,
+    members: &[usize],
+    status: u16,
+    body: &[u8],
+) -> Collection {
     let Ok(saved) = serde_json::from_slice::<Vec<Object<Saved<'_>>>>(body) else {
         return Collection::Unusable("its body is no list of results");
     };
@@ -72,7 +77,12 @@ pub(crate) fn reconcile_accepted(changes: &Changes, members: &[usize], status: u
 }
 
 /// A refused collection: nothing of it was applied.
-pub(crate) fn reconcile_refused(changes: &Changes, members: &[usize], status: u16, error: &CrmError) -> Reconciled {
+pub(crate) fn reconcile_refused(
+    changes: &Changes,
+    members: &[usize],
+    status: u16,
+    error: &CrmError,
+) -> Reconciled {
     let mut reconciled = Reconciled::new();
     if is_transient(error) {
         reconciled.locked.extend(members.iter().map(|member| (*member, failure(error, status))));
@@ -101,16 +111,26 @@ pub(crate) fn failure(error: &CrmError, status: u16) -> Failure {
 /// Whether two spellings, of 15 or 18 characters, are one record's id.
 pub(crate) fn is_record(found: &str, id: &str) -> bool {
     let mut normal = String::new();
-    found == id || (provider_id::append_normal(Provider::Salesforce, found, &mut normal).is_ok() && normal == id)
+    found == id
+        || (provider_id::append_normal(Provider::Salesforce, found, &mut normal).is_ok()
+            && normal == id)
 }
 
-/// The answer to a read of a collection: one entry for each id, in order; `None` where there is no such record.
-pub(crate) fn records(changes: &Changes, members: &[usize], body: &[u8]) -> Option<Vec<Option<Values>>> {
+/// The answer to a read of a collection: one entry for each id, in order; `None` where there is no
+/// such record.
+pub(crate) fn records(
+    changes: &Changes,
+    members: &[usize],
+    body: &[u8],
+) -> Option<Vec<Option<Values>>> {
     let found: Vec<Option<Values>> = serde_json::from_slice(body).ok()?;
     let fits = found.len() == members.len()
         && members.iter().zip(&found).all(|(member, record)| {
             let is = |record: &Values| {
-                record.get("Id").and_then(|id| json::text(id.get())).is_some_and(|id| is_record(&id, changes.id(*member)))
+                record
+                    .get("Id")
+                    .and_then(|id| json::text(id.get()))
+                    .is_some_and(|id| is_record(&id, changes.id(*member)))
             };
             record.as_ref().is_none_or(is)
         });
@@ -139,8 +159,12 @@ mod tests {
 
     #[test]
     fn records_of_a_read_are_known_by_their_places() {
-        let found = held(br#"[{"attributes":{"type":"Contact"},"Id":"003","A":true},null]"#).unwrap();
-        assert_eq!((found.len(), found[0].as_ref().unwrap().get("a"), found[1].is_none()), (2, Some("true"), true));
+        let found =
+            held(br#"[{"attributes":{"type":"Contact"},"Id":"003","A":true},null]"#).unwrap();
+        assert_eq!(
+            (found.len(), found[0].as_ref().unwrap().get("a"), found[1].is_none()),
+            (2, Some("true"), true)
+        );
         assert!(held(b"{}").is_none());
     }
 }

@@ -15,7 +15,13 @@ fn field(field: &Value) -> Option<Field> {
     let is = |key: &str| field[key].as_bool() == Some(true);
     let number = |key: &str| field[key].as_u64().unwrap_or_default() as usize;
     let max = Some(number("length")).filter(|length| (1..=CERTAIN_LENGTH).contains(length));
-    let choice = |multi| Kind::Choice(Choice { multi, open: !is("restrictedPicklist"), options: options(&field["picklistValues"]) });
+    let choice = |multi| {
+        Kind::Choice(Choice {
+            multi,
+            open: !is("restrictedPicklist"),
+            options: options(&field["picklistValues"]),
+        })
+    };
     let kind_name = field["type"].as_str().unwrap_or_default();
     let kind = match kind_name {
         "string" | "textarea" | "phone" | "url" | "combobox" => Kind::Text { max, trimmed: true },
@@ -47,7 +53,10 @@ fn field(field: &Value) -> Option<Field> {
 /// The active ones.
 fn options(options: &Value) -> Vec<CrmOption> {
     let option = |option: &Value| {
-        let value = option["value"].as_str().filter(|_| option["active"].as_bool() != Some(false))?.to_owned();
+        let value = option["value"]
+            .as_str()
+            .filter(|_| option["active"].as_bool() != Some(false))?
+            .to_owned();
         Some(CrmOption { label: option["label"].as_str().unwrap_or(&value).to_owned(), value })
     };
     options.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(option).collect()
@@ -69,9 +78,18 @@ mod tests {
             {"name":"Score__c","type":"double","updateable":false,"calculated":true,"scale":1}]}"#;
         let fields = parse(body).unwrap();
         let Kind::Choice(rating) = &fields[0].kind else { panic!("{:?}", fields[0]) };
-        assert_eq!((rating.multi, rating.open, rating.options.len(), rating.options[0].label.as_str()), (false, false, 1, "Hei\u{df}"));
-        assert!(matches!(fields[1].kind, Kind::Text { max: Some(120), trimmed: true }) && !fields[1].may_be_empty);
-        assert!(matches!(fields[2].kind, Kind::Text { max: None, .. }) && matches!(fields[3].kind, Kind::Number { scale: Some(2) }));
+        assert_eq!(
+            (rating.multi, rating.open, rating.options.len(), rating.options[0].label.as_str()),
+            (false, false, 1, "Hei\u{df}")
+        );
+        assert!(
+            matches!(fields[1].kind, Kind::Text { max: Some(120), trimmed: true })
+                && !fields[1].may_be_empty
+        );
+        assert!(
+            matches!(fields[2].kind, Kind::Text { max: None, .. })
+                && matches!(fields[3].kind, Kind::Number { scale: Some(2) })
+        );
         assert_eq!((fields[4].barred, fields[5].barred), (Some("compound"), Some("calculated")));
         assert!(parse(b"[]").is_none());
     }

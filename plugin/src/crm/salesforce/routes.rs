@@ -2,7 +2,8 @@
 
 use crate::crm::route::{BodyForm, HTTP_DATE, Route, Routes};
 
-/// Without it an update may run assignment rules and hand the record to another owner (crm-apis B7).
+/// Without it an update may run assignment rules and hand the record to another owner (crm-apis
+/// B7).
 pub(crate) const NO_ASSIGNMENT: &[(&str, &str)] = &[("Sforce-Auto-Assign", "FALSE")];
 
 /// crm-apis B2 and B4.
@@ -42,7 +43,12 @@ pub(crate) static ROUTES: Routes = Routes {
         path: "/services/data/${api_version}/composite/sobjects/${object}",
         query: None,
         headers: &[],
-        body: BodyForm::Many { open: r#"{"ids":["#, item: r#""${id}""#, close: r#"],"fields":${names}}"#, max: 2000 },
+        body: BodyForm::Many {
+            open: r#"{"ids":["#,
+            item: r#""${id}""#,
+            close: r#"],"fields":${names}}"#,
+            max: 2000,
+        },
     },
     read_one: Route {
         writes: false,

@@ -36,26 +36,32 @@ impl Compared {
             }
             sorted
         };
-        (self.ids, self.fields, self.before) = (sorted(&self.ids), sorted(&self.fields), sorted(&self.before));
+        (self.ids, self.fields, self.before) =
+            (sorted(&self.ids), sorted(&self.fields), sorted(&self.before));
         self.rows = order.into_iter().map(|(row, _)| row).collect();
     }
 
     /// Somebody has to have a second look at a row.
     pub(crate) fn flag(&mut self, guard: &'static str, what: &'static str, row: u64, detail: &str) {
-        let at = self.flagged.iter().position(|(known, about, ..)| (*known, *about) == (guard, what)).unwrap_or_else(|| {
-            self.flagged.push((guard, what, Vec::new(), Packed::default()));
-            self.flagged.len() - 1
-        });
+        let at = self
+            .flagged
+            .iter()
+            .position(|(known, about, ..)| (*known, *about) == (guard, what))
+            .unwrap_or_else(|| {
+                self.flagged.push((guard, what, Vec::new(), Packed::default()));
+                self.flagged.len() - 1
+            });
         let (.., rows, details) = &mut self.flagged[at];
         rows.push(row);
         details.push(detail);
     }
 
     pub(crate) fn skip(&mut self, reason: &'static str, row: u64, id: &str, detail: &str) {
-        let at = self.skipped.iter().position(|(known, ..)| *known == reason).unwrap_or_else(|| {
-            self.skipped.push((reason, Vec::new(), Packed::default(), Packed::default()));
-            self.skipped.len() - 1
-        });
+        let at =
+            self.skipped.iter().position(|(known, ..)| *known == reason).unwrap_or_else(|| {
+                self.skipped.push((reason, Vec::new(), Packed::default(), Packed::default()));
+                self.skipped.len() - 1
+            });
         let (_, rows, details, ids) = &mut self.skipped[at];
         rows.push(row);
         details.push(detail);
@@ -63,8 +69,8 @@ impl Compared {
     }
 }
 
-/// Values that are not written for a reason that only comparing shows, counted for a warning: field, reason, how many, and
-/// the first row.
+/// Values that are not written for a reason that only comparing shows, counted for a warning:
+/// field, reason, how many, and the first row.
 pub(crate) type HeldBack = RefCell<Vec<(String, &'static str, u64, u64)>>;
 
 /// What all reads share.

@@ -1,5 +1,6 @@
-//! E-mail addresses that another record of the CRM has already. Writing one would be refused (HubSpot) or make a duplicate
-//! (Salesforce), and most likely the resolver has put two people into one; so a plan with such a change needs an override.
+//! E-mail addresses that another record of the CRM has already. Writing one would be refused
+//! (HubSpot) or make a duplicate (Salesforce), and most likely the resolver has put two people into
+//! one; so a plan with such a change needs an override.
 
 use super::comparer::{Compared, Comparer};
 use crate::contract::types::Error;
@@ -25,7 +26,8 @@ const READ_ADDRESSES: usize = 100;
 /// What is the matter with a change that writes one.
 const TAKEN: &str = "with an e-mail address that another record has";
 /// What is the matter with a change whose address could not be looked up.
-const UNCHECKED: &str = "with an e-mail address that another record may have, because it could not be looked up";
+const UNCHECKED: &str =
+    "with an e-mail address that another record may have, because it could not be looked up";
 
 /// An address that is about to be written.
 struct Address {
@@ -46,15 +48,23 @@ impl<N: Network> Comparer<'_, N> {
                 let owners = match self.owners(&name, addresses).await? {
                     Ok(owners) => owners,
                     Err(why) => {
-                        addresses.iter().for_each(|unchecked| compared.flag(GUARD, UNCHECKED, unchecked.row, &why));
+                        addresses.iter().for_each(|unchecked| {
+                            compared.flag(GUARD, UNCHECKED, unchecked.row, &why)
+                        });
                         continue;
                     }
                 };
                 for wanted in addresses {
-                    let is_taken =
-                        |(owner, held): &&(String, String)| wanted.id != *owner && wanted.address.to_lowercase() == held.to_lowercase();
+                    let is_taken = |(owner, held): &&(String, String)| {
+                        wanted.id != *owner && wanted.address.to_lowercase() == held.to_lowercase()
+                    };
                     if let Some((owner, _)) = owners.iter().find(is_taken) {
-                        compared.flag(GUARD, TAKEN, wanted.row, &format!("record {owner} has `{}`", shown(&wanted.address)));
+                        compared.flag(
+                            GUARD,
+                            TAKEN,
+                            wanted.row,
+                            &format!("record {owner} has `{}`", shown(&wanted.address)),
+                        );
                     }
                 }
             }
@@ -70,10 +80,16 @@ impl<N: Network> Comparer<'_, N> {
             for (name, value) in members.iter() {
                 let known = self.metadata.field(self.crm.config.provider, name);
                 let Some(address) = text(value).filter(|text| text.contains('@')) else { continue };
-                if !known.is_some_and(|field| matches!(field.kind, Kind::Email { .. })) || !self.can_look_up(name) {
+                if !known.is_some_and(|field| matches!(field.kind, Kind::Email { .. }))
+                    || !self.can_look_up(name)
+                {
                     continue;
                 }
-                let address = Address { row: *row, id: compared.ids.get(at).to_owned(), address: address.into_owned() };
+                let address = Address {
+                    row: *row,
+                    id: compared.ids.get(at).to_owned(),
+                    address: address.into_owned(),
+                };
                 match fields.iter_mut().find(|(field, _)| field == name) {
                     Some((_, addresses)) => addresses.push(address),
                     None => fields.push((name.to_owned(), vec![address])),
@@ -90,14 +106,22 @@ impl<N: Network> Comparer<'_, N> {
     }
 
     /// The records that have these addresses: id and address. `Err`: why the CRM does not tell.
-    async fn owners(&self, name: &str, addresses: &[Address]) -> Result<Result<Vec<(String, String)>, String>, Error> {
-        let Some(route) = &routes::of(self.crm.config.provider).by_email else { return Ok(Ok(Vec::new())) };
+    async fn owners(
+        &self,
+        name: &str,
+        addresses: &[Address],
+    ) -> Result<Result<Vec<(String, String)>, String>, Error> {
+        let Some(route) = &routes::of(self.crm.config.provider).by_email else {
+            return Ok(Ok(Vec::new()));
+        };
         let config = self.crm.config;
         let template = |text: &str| Template::new(text, config);
         let (mut path, mut body) = (template(route.path).filled(Filling::default()), String::new());
         match self.crm.config.provider {
             Provider::HubSpot => {
-                let BodyForm::Many { open, item, close, .. } = route.body else { return Ok(Ok(Vec::new())) };
+                let BodyForm::Many { open, item, close, .. } = route.body else {
+                    return Ok(Ok(Vec::new()));
+                };
                 body.push_str(open);
                 let item = template(item);
                 for (at, wanted) in addresses.iter().enumerate() {
@@ -111,10 +135,15 @@ impl<N: Network> Comparer<'_, N> {
                 body.push_str(close);
             }
             Provider::Salesforce => {
-                let quoted = |wanted: &Address| format!("'{}'", wanted.address.replace('\\', "\\\\").replace('\'', "\\'"));
+                let quoted = |wanted: &Address| {
+                    format!("'{}'", wanted.address.replace('\\', "\\\\").replace('\'', "\\'"))
+                };
                 let listed: Vec<String> = addresses.iter().map(quoted).collect();
                 let object = &self.crm.config.object;
-                let query = format!("SELECT Id,IsDeleted,{name} FROM {object} WHERE {name} IN ({})", listed.join(","));
+                let query = format!(
+                    "SELECT Id,IsDeleted,{name} FROM {object} WHERE {name} IN ({})",
+                    listed.join(",")
+                );
                 path.push_str("?q=");
                 push_query_value(&mut path, &query);
             }
@@ -126,18 +155,27 @@ impl<N: Network> Comparer<'_, N> {
         };
         let answer = match self.crm.read(&request, usable).await? {
             Exchange::Accepted(answer) => answer,
-            Exchange::Refused(status, error) => return Ok(Err(format!("HTTP {status}, {}", error.told()))),
+            Exchange::Refused(status, error) => {
+                return Ok(Err(format!("HTTP {status}, {}", error.told())));
+            }
             Exchange::Doubtful(why) => return Ok(Err(why)),
         };
         Ok(Ok(match self.crm.config.provider {
             Provider::HubSpot => {
                 let records = hubspot::records(&answer.body).unwrap_or_default().into_iter();
-                records.filter_map(|record| Some((record.id, text(record.properties.get("email")?.get())?.into_owned()))).collect()
+                records
+                    .filter_map(|record| {
+                        Some((record.id, text(record.properties.get("email")?.get())?.into_owned()))
+                    })
+                    .collect()
             }
             Provider::Salesforce => {
                 let rows = salesforce::rows(&answer.body).unwrap_or_default().into_iter();
                 let live = rows.filter(|row| row["IsDeleted"].as_bool() != Some(true));
-                live.filter_map(|row| Some((row["Id"].as_str()?.to_owned(), row[name].as_str()?.to_owned()))).collect()
+                live.filter_map(|row| {
+                    Some((row["Id"].as_str()?.to_owned(), row[name].as_str()?.to_owned()))
+                })
+                .collect()
             }
         }))
     }

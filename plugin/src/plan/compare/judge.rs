@@ -13,9 +13,18 @@ use crate::values::normal::{Likeness, Rules};
 const HELD_BACK: &str = "held_back";
 
 impl<N: Network> Comparer<'_, N> {
-    /// Puts what is left of a change into `compared`: the fields that differ, and what they hold now.
-    pub(super) fn judge(&self, row: u64, id: &str, wanted: &Members<'_>, held: &Members<'_>, compared: &mut Compared) {
-        let (fields_start, before_start) = (compared.fields.open().len(), compared.before.open().len());
+    /// Puts what is left of a change into `compared`: the fields that differ, and what they hold
+    /// now.
+    pub(super) fn judge(
+        &self,
+        row: u64,
+        id: &str,
+        wanted: &Members<'_>,
+        held: &Members<'_>,
+        compared: &mut Compared,
+    ) {
+        let (fields_start, before_start) =
+            (compared.fields.open().len(), compared.before.open().len());
         let rules = Rules { provider: self.crm.config.provider, metadata: self.metadata };
         let mut any = false;
         let mut held_back = None;
@@ -35,7 +44,9 @@ impl<N: Network> Comparer<'_, N> {
             };
             let why = match rules.likeness(name, value, now) {
                 Likeness::Exact | Likeness::Same => continue,
-                Likeness::Masked => Some("the CRM shows a mask, so nobody can tell what it holds; plan online to write it"),
+                Likeness::Masked => Some(
+                    "the CRM shows a mask, so nobody can tell what it holds; plan online to write it",
+                ),
                 Likeness::Different => self.bar(name, value, now),
             };
             if let Some(why) = why {
@@ -43,7 +54,8 @@ impl<N: Network> Comparer<'_, N> {
                 held_back.get_or_insert((name, why));
                 continue;
             }
-            if now != "null" && now != "\"\"" && text(value).is_some_and(|word| is_null_word(&word)) {
+            if now != "null" && now != "\"\"" && text(value).is_some_and(|word| is_null_word(&word))
+            {
                 compared.flag(
                     "null_words",
                     "with a word that may mean null over a value",
@@ -51,7 +63,9 @@ impl<N: Network> Comparer<'_, N> {
                     &format!("{value} into `{name}`, which holds {now}"),
                 );
             }
-            for (out, value) in [(compared.fields.open(), value), (compared.before.open(), self.restorable(now))] {
+            for (out, value) in
+                [(compared.fields.open(), value), (compared.before.open(), self.restorable(now))]
+            {
                 out.push(if any { ',' } else { '{' });
                 push_json_string(out, name);
                 out.push(':');
@@ -64,9 +78,12 @@ impl<N: Network> Comparer<'_, N> {
             compared.before.open().truncate(before_start);
             match held_back {
                 None => compared.skip(UNCHANGED, row, id, ""),
-                Some((name, why)) => {
-                    compared.skip(HELD_BACK, row, id, &format!("`{name}` of record {id} differs and is not written, because {why}"))
-                }
+                Some((name, why)) => compared.skip(
+                    HELD_BACK,
+                    row,
+                    id,
+                    &format!("`{name}` of record {id} differs and is not written, because {why}"),
+                ),
             }
             return;
         }
@@ -81,7 +98,15 @@ impl<N: Network> Comparer<'_, N> {
     /// Why a value that differs is not written all the same.
     fn bar(&self, name: &str, wanted: &str, held: &str) -> Option<&'static str> {
         let empty = held == "null" || held == "\"\"";
-        if !empty && self.crm.config.policy.fill_only.iter().any(|field| self.crm.config.provider.same_field(field, name)) {
+        if !empty
+            && self
+                .crm
+                .config
+                .policy
+                .fill_only
+                .iter()
+                .any(|field| self.crm.config.provider.same_field(field, name))
+        {
             return Some("it is filled only where the CRM's is empty (fill_only)");
         }
         if self.crm.config.provider == Provider::HubSpot && !empty {

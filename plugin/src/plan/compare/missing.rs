@@ -1,4 +1,5 @@
-//! Records that a read of many did not show: deleted, merged into another one, or out of this credential's sight.
+//! Records that a read of many did not show: deleted, merged into another one, or out of this
+//! credential's sight.
 
 use super::comparer::{Compared, Comparer};
 use crate::config::policy::OnMerged;
@@ -28,7 +29,10 @@ impl<N: Network> Comparer<'_, N> {
     /// Compares the changes of one read.
     pub(super) async fn compare(&self, changes: Changes) -> Result<Compared, Error> {
         let members = changes.members();
-        let wanted: Vec<Members<'_>> = members.iter().map(|member| Members::parse(changes.fields(*member)).unwrap_or_default()).collect();
+        let wanted: Vec<Members<'_>> = members
+            .iter()
+            .map(|member| Members::parse(changes.fields(*member)).unwrap_or_default())
+            .collect();
         let names = names(&wanted);
         let mut compared = Compared::default();
         let mut missing = Vec::new();
@@ -42,10 +46,17 @@ impl<N: Network> Comparer<'_, N> {
             match self.crm.config.provider {
                 Provider::HubSpot => {
                     let found = hubspot::held(&body).unwrap_or_default();
-                    let found: HashMap<&str, &Members<'_>> = found.iter().map(|(id, held)| (id.as_ref(), held)).collect();
+                    let found: HashMap<&str, &Members<'_>> =
+                        found.iter().map(|(id, held)| (id.as_ref(), held)).collect();
                     for member in part {
                         match found.get(changes.id(*member)) {
-                            Some(held) => self.judge(changes.row(*member), changes.id(*member), &wanted[*member], held, &mut compared),
+                            Some(held) => self.judge(
+                                changes.row(*member),
+                                changes.id(*member),
+                                &wanted[*member],
+                                held,
+                                &mut compared,
+                            ),
                             None => missing.push(*member),
                         }
                     }
@@ -54,7 +65,13 @@ impl<N: Network> Comparer<'_, N> {
                     let found = salesforce::held(&body).unwrap_or_default();
                     for (member, held) in part.iter().zip(&found) {
                         match held {
-                            Some(held) => self.judge(changes.row(*member), changes.id(*member), &wanted[*member], held, &mut compared),
+                            Some(held) => self.judge(
+                                changes.row(*member),
+                                changes.id(*member),
+                                &wanted[*member],
+                                held,
+                                &mut compared,
+                            ),
                             None => missing.push(*member),
                         }
                     }
@@ -69,14 +86,26 @@ impl<N: Network> Comparer<'_, N> {
     }
 
     /// What the CRM holds of these members, or `None` if that is too much for one answer.
-    async fn read_many(&self, changes: &Changes, members: &[usize], names: &[&str]) -> Result<Option<Vec<u8>>, Error> {
+    async fn read_many(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+        names: &[&str],
+    ) -> Result<Option<Vec<u8>>, Error> {
         let id = (self.crm.config.provider == Provider::Salesforce).then_some("Id");
-        let request = self.crm.requests.read_many(changes, members, &json_names(id.into_iter().chain(names.iter().copied())));
+        let request = self.crm.requests.read_many(
+            changes,
+            members,
+            &json_names(id.into_iter().chain(names.iter().copied())),
+        );
         let usable = |body: &[u8]| match self.crm.config.provider {
             Provider::HubSpot => hubspot::held(body).is_some(),
             Provider::Salesforce => salesforce::held(body).is_some_and(|found| {
                 let is = |(member, record): (&usize, &Option<Members<'_>>)| match record {
-                    Some(record) => record.get("Id").and_then(text).is_some_and(|id| salesforce::is_record(&id, changes.id(*member))),
+                    Some(record) => record
+                        .get("Id")
+                        .and_then(text)
+                        .is_some_and(|id| salesforce::is_record(&id, changes.id(*member))),
                     None => true,
                 };
                 found.len() == members.len() && members.iter().zip(&found).all(is)
@@ -91,21 +120,33 @@ impl<N: Network> Comparer<'_, N> {
     }
 
     /// A read, until it has an answer that can be used.
-    async fn read(&self, request: &Request, usable: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, Error> {
+    async fn read(
+        &self,
+        request: &Request,
+        usable: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<u8>, Error> {
         self.accepted(self.crm.read(request, usable).await?)
     }
 
     fn accepted(&self, exchange: Exchange) -> Result<Vec<u8>, Error> {
         match exchange {
             Exchange::Accepted(answer) => Ok(answer.body),
-            Exchange::Refused(status, error) => {
-                Err(unavailable(self.crm.config, 1, &format!("HTTP {status} to a read of records, {}", error.told())))
-            }
+            Exchange::Refused(status, error) => Err(unavailable(
+                self.crm.config,
+                1,
+                &format!("HTTP {status} to a read of records, {}", error.told()),
+            )),
             Exchange::Doubtful(why) => Err(unavailable(self.crm.config, 1, &why)),
         }
     }
 
-    async fn find(&self, changes: &Changes, wanted: &[Members<'_>], missing: &[usize], compared: &mut Compared) -> Result<(), Error> {
+    async fn find(
+        &self,
+        changes: &Changes,
+        wanted: &[Members<'_>],
+        missing: &[usize],
+        compared: &mut Compared,
+    ) -> Result<(), Error> {
         let crm = self.crm.config.provider.name();
         let gone = match self.crm.config.provider {
             Provider::HubSpot => self.find_in_hubspot(changes, missing).await?,
@@ -144,31 +185,52 @@ impl<N: Network> Comparer<'_, N> {
         Ok(())
     }
 
-    async fn find_in_hubspot(&self, changes: &Changes, missing: &[usize]) -> Result<Vec<Gone>, Error> {
+    async fn find_in_hubspot(
+        &self,
+        changes: &Changes,
+        missing: &[usize],
+    ) -> Result<Vec<Gone>, Error> {
         let mut all = Vec::with_capacity(missing.len());
         for member in missing {
             let request = self.crm.requests.read_one(changes, *member, std::iter::empty());
-            all.push(match self.crm.read(&request, |body| hubspot::record_id(body).is_some()).await? {
-                Exchange::Accepted(answer) => match hubspot::record_id(&answer.body) {
-                    Some(id) if id != changes.id(*member) => Gone::Merged(id.into_owned()),
-                    // It is there after all: created, or restored, since the read of many.
-                    _ => Gone::Unreadable("it came while the plan was made; plan again".to_owned()),
+            all.push(
+                match self.crm.read(&request, |body| hubspot::record_id(body).is_some()).await? {
+                    Exchange::Accepted(answer) => match hubspot::record_id(&answer.body) {
+                        Some(id) if id != changes.id(*member) => Gone::Merged(id.into_owned()),
+                        // It is there after all: created, or restored, since the read of many.
+                        _ => Gone::Unreadable(
+                            "it came while the plan was made; plan again".to_owned(),
+                        ),
+                    },
+                    Exchange::Refused(404, _) => Gone::NotFound,
+                    Exchange::Refused(status, error) => {
+                        Gone::Unreadable(format!("HTTP {status}, {}", error.told()))
+                    }
+                    Exchange::Doubtful(why) => Gone::Unreadable(why),
                 },
-                Exchange::Refused(404, _) => Gone::NotFound,
-                Exchange::Refused(status, error) => Gone::Unreadable(format!("HTTP {status}, {}", error.told())),
-                Exchange::Doubtful(why) => Gone::Unreadable(why),
-            });
+            );
         }
         Ok(all)
     }
 
-    async fn find_in_salesforce(&self, changes: &Changes, missing: &[usize]) -> Result<Vec<Gone>, Error> {
-        let Some(route) = &routes::of(self.crm.config.provider).survivors else { return Ok(Vec::new()) };
+    async fn find_in_salesforce(
+        &self,
+        changes: &Changes,
+        missing: &[usize],
+    ) -> Result<Vec<Gone>, Error> {
+        let Some(route) = &routes::of(self.crm.config.provider).survivors else {
+            return Ok(Vec::new());
+        };
         let mut rows: HashMap<String, (bool, Option<String>)> = HashMap::new();
         let mut refused = None;
         for ids in missing.chunks(QUERY_IDS) {
-            let listed: Vec<String> = ids.iter().map(|member| format!("'{}'", changes.id(*member))).collect();
-            let query = format!("SELECT Id,IsDeleted,MasterRecordId FROM {} WHERE Id IN ({})", self.crm.config.object, listed.join(","));
+            let listed: Vec<String> =
+                ids.iter().map(|member| format!("'{}'", changes.id(*member))).collect();
+            let query = format!(
+                "SELECT Id,IsDeleted,MasterRecordId FROM {} WHERE Id IN ({})",
+                self.crm.config.object,
+                listed.join(",")
+            );
             let mut path = Template::new(route.path, self.crm.config).filled(Filling::default());
             path.push_str("?q=");
             push_query_value(&mut path, &query);
@@ -177,12 +239,20 @@ impl<N: Network> Comparer<'_, N> {
                 Exchange::Accepted(answer) => {
                     for row in salesforce::rows(&answer.body).unwrap_or_default() {
                         let id = row["Id"].as_str().unwrap_or_default().to_owned();
-                        rows.insert(id, (row["IsDeleted"].as_bool() == Some(true), row["MasterRecordId"].as_str().map(str::to_owned)));
+                        rows.insert(
+                            id,
+                            (
+                                row["IsDeleted"].as_bool() == Some(true),
+                                row["MasterRecordId"].as_str().map(str::to_owned),
+                            ),
+                        );
                     }
                 }
                 // An object that cannot be merged has no MasterRecordId (crm-apis B11).
                 Exchange::Refused(400, _) => {}
-                Exchange::Refused(status, error) => refused = Some(format!("HTTP {status}, {}", error.told())),
+                Exchange::Refused(status, error) => {
+                    refused = Some(format!("HTTP {status}, {}", error.told()))
+                }
                 Exchange::Doubtful(why) => refused = Some(why),
             }
         }
@@ -217,25 +287,39 @@ impl<N: Network> Comparer<'_, N> {
         match self.crm.config.provider {
             Provider::HubSpot => {
                 let body = self.read(&request, |body| hubspot::held(body).is_some()).await?;
-                match hubspot::held(&body).unwrap_or_default().into_iter().find(|(id, _)| id == survivor) {
+                match hubspot::held(&body)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .find(|(id, _)| id == survivor)
+                {
                     Some((_, held)) => self.judge(row, survivor, wanted, &held, compared),
                     None => compared.skip(
                         "merged",
                         row,
                         changes.id(member),
-                        &format!("record {} was merged into record {survivor}, which is gone too", changes.id(member)),
+                        &format!(
+                            "record {} was merged into record {survivor}, which is gone too",
+                            changes.id(member)
+                        ),
                     ),
                 }
             }
             Provider::Salesforce => {
-                let body = self.read(&request, |body| salesforce::held(body).is_some_and(|found| found.len() == 1)).await?;
+                let body = self
+                    .read(&request, |body| {
+                        salesforce::held(body).is_some_and(|found| found.len() == 1)
+                    })
+                    .await?;
                 match salesforce::held(&body).unwrap_or_default().into_iter().next().flatten() {
                     Some(held) => self.judge(row, survivor, wanted, &held, compared),
                     None => compared.skip(
                         "merged",
                         row,
                         changes.id(member),
-                        &format!("record {} was merged into record {survivor}, which is gone too", changes.id(member)),
+                        &format!(
+                            "record {} was merged into record {survivor}, which is gone too",
+                            changes.id(member)
+                        ),
                     ),
                 }
             }

@@ -1,12 +1,14 @@
-//! Comparing while planning: between the planner and the host's sink, each change is held against what the CRM has now.
+//! Comparing while planning: between the planner and the host's sink, each change is held against
+//! what the CRM has now.
 //!
-//! Changes are collected until a read is full (100 for HubSpot, 2,000 for Salesforce), several reads are on their way at the
-//! same time, and what comes of them goes on in the order of the rows. Memory holds what is on its way and no more; long texts make
-//! small reads, and fewer of them.
+//! Changes are collected until a read is full (100 for HubSpot, 2,000 for Salesforce), several
+//! reads are on their way at the same time, and what comes of them goes on in the order of the
+//! rows. Memory holds what is on its way and no more; long texts make small reads, and fewer of
+//! them.
 //!
-//! What is equal under the CRM's own normal form is left out; a change of which nothing is left is skipped as `unchanged`.
-//! Records that are not there are looked for one by one (HubSpot) or in one query (Salesforce): deleted, or merged
-//! into another one.
+//! What is equal under the CRM's own normal form is left out; a change of which nothing is left is
+//! skipped as `unchanged`. Records that are not there are looked for one by one (HubSpot) or in one
+//! query (Salesforce): deleted, or merged into another one.
 
 pub(super) mod comparer;
 mod email;
@@ -33,7 +35,8 @@ pub(crate) struct Comparing<'r, 'h, H, N> {
     /// Records in a full read.
     most: usize,
     pending: ChangeBatch,
-    /// On their way, in the order of the rows, each with the bytes of its changes and of the answer that is expected.
+    /// On their way, in the order of the rows, each with the bytes of its changes and of the answer
+    /// that is expected.
     reads: VecDeque<(Read<'r>, usize)>,
     bytes: usize,
 }
@@ -56,7 +59,10 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
         let size = loop {
             let answer = comparer.answer.get();
             let size = changes.size() + answer.unwrap_or(MAX_BYTES_IN_FLIGHT);
-            if self.reads.is_empty() || (self.reads.len() < comparer.crm.config.in_flight && self.bytes + size <= MAX_BYTES_IN_FLIGHT) {
+            if self.reads.is_empty()
+                || (self.reads.len() < comparer.crm.config.in_flight
+                    && self.bytes + size <= MAX_BYTES_IN_FLIGHT)
+            {
                 break size;
             }
             self.take().await?;
@@ -101,10 +107,20 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
         }
         for (reason, rows, details, ids) in compared.skipped {
             let details = (reason != UNCHANGED).then_some(details.0);
-            self.host.skip(&SkippedBatch { rows, reason: reason.to_owned(), details, ids: Some(ids.0) })?;
+            self.host.skip(&SkippedBatch {
+                rows,
+                reason: reason.to_owned(),
+                details,
+                ids: Some(ids.0),
+            })?;
         }
         for (guard, what, rows, details) in compared.flagged {
-            self.host.flag(&FlaggedBatch { guard: guard.to_owned(), what: what.to_owned(), rows, details: details.0 })?;
+            self.host.flag(&FlaggedBatch {
+                guard: guard.to_owned(),
+                what: what.to_owned(),
+                rows,
+                details: details.0,
+            })?;
         }
         Ok(())
     }
@@ -118,7 +134,9 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
             self.take().await?;
         }
         for (field, why, count, row) in self.comparer.held_back.take() {
-            self.host.warn(&format!("`{field}`: not written for {count} records, because {why}; the first is row {row}"));
+            self.host.warn(&format!(
+                "`{field}`: not written for {count} records, because {why}; the first is row {row}"
+            ));
         }
         Ok(())
     }
@@ -134,7 +152,9 @@ impl<H: PlanHost, N: Network> PlanHost for Comparing<'_, '_, H, N> {
             self.pending.rows.push(*row);
             append(&mut self.pending.ids, &changes.ids, at);
             append(&mut self.pending.fields, &changes.fields, at);
-            if self.pending.rows.len() == self.most || self.pending.fields.bytes.len() >= REQUEST_BYTES {
+            if self.pending.rows.len() == self.most
+                || self.pending.fields.bytes.len() >= REQUEST_BYTES
+            {
                 self.start().await?;
             }
         }
@@ -171,5 +191,11 @@ impl<H: PlanHost, N: Network> PlanHost for Comparing<'_, '_, H, N> {
 }
 
 fn no_changes() -> ChangeBatch {
-    ChangeBatch { rows: Vec::new(), ids: empty_strings(), fields: empty_strings(), before: None, doubtful: false }
+    ChangeBatch {
+        rows: Vec::new(),
+        ids: empty_strings(),
+        fields: empty_strings(),
+        before: None,
+        doubtful: false,
+    }
 }

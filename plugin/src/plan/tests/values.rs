@@ -1,4 +1,5 @@
-//! Values whose type or meaning is in question: JSON, times without a zone, words for null, likely mistakes.
+//! Values whose type or meaning is in question: JSON, times without a zone, words for null, likely
+//! mistakes.
 
 use super::{Column, ColumnValues, batch, column, fields, nullable, planned, text};
 
@@ -11,12 +12,26 @@ fn json(name: &str, values: &[Option<&str>]) -> Column {
 
 #[test]
 fn what_a_record_does_not_have_clears_nothing_and_an_odd_value_is_refused_alone() {
-    let phone = json("phone", &[Some("\"1\""), Some("null"), None, Some("{\"a\":1}"), Some("\" \""), Some("[\"a\",null]")]);
+    let phone = json(
+        "phone",
+        &[
+            Some("\"1\""),
+            Some("null"),
+            None,
+            Some("{\"a\":1}"),
+            Some("\" \""),
+            Some("[\"a\",null]"),
+        ],
+    );
     let ids = text("hs_object_id", &["1", "2", "3", "4", "5", "6"]);
     let columns = vec![ids, text("city", &["a", "b", "c", "d", "e", "f"]), phone];
-    let host = planned("hubspot_dest", r#","null_policy":"clear""#, vec![batch(columns, 6)]).unwrap();
+    let host =
+        planned("hubspot_dest", r#","null_policy":"clear""#, vec![batch(columns, 6)]).unwrap();
     let clears = r#"{"city":"b","phone":""}"#;
-    assert_eq!(fields(&host), [r#"{"city":"a","phone":"1"}"#, clears, r#"{"city":"c"}"#, r#"{"city":"e","phone":""}"#]);
+    assert_eq!(
+        fields(&host),
+        [r#"{"city":"a","phone":"1"}"#, clears, r#"{"city":"c"}"#, r#"{"city":"e","phone":""}"#]
+    );
     for (row, says) in [(4, "`phone` is an object"), (6, "`phone` is the list")] {
         assert_eq!(host.skipped[&row].0, "value_not_encodable");
         assert!(host.skipped[&row].1.contains(says), "{:?}", host.skipped[&row]);
@@ -34,7 +49,9 @@ fn json_values_are_planned_by_their_own_type_whatever_their_neighbours_are() {
         ("[\"a\",2]", r#""a;2""#, r#""a;2""#),
         ("[3]", r#""3""#, r#""3""#),
     ];
-    for (destination, id, pick) in [("hubspot_dest", "hs_object_id", 0), ("salesforce_dest", "Id", 1)] {
+    for (destination, id, pick) in
+        [("hubspot_dest", "hs_object_id", 0), ("salesforce_dest", "Id", 1)]
+    {
         let ids: Vec<String> = match pick {
             0 => (1..=7).map(|n| n.to_string()).collect(),
             _ => [
@@ -51,8 +68,15 @@ fn json_values_are_planned_by_their_own_type_whatever_their_neighbours_are() {
         };
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let together = vec![text(id, &ids), json("x", &values.map(|value| Some(value.0)))];
-        let alone = ids.iter().zip(values).map(|(one, value)| batch(vec![text(id, &[one]), json("x", &[Some(value.0)])], 1)).collect();
-        let expected: Vec<String> = values.iter().map(|value| format!("{{\"x\":{}}}", if pick == 0 { value.1 } else { value.2 })).collect();
+        let alone = ids
+            .iter()
+            .zip(values)
+            .map(|(one, value)| batch(vec![text(id, &[one]), json("x", &[Some(value.0)])], 1))
+            .collect();
+        let expected: Vec<String> = values
+            .iter()
+            .map(|value| format!("{{\"x\":{}}}", if pick == 0 { value.1 } else { value.2 }))
+            .collect();
         let together = planned(destination, "", vec![batch(together, 7)]).unwrap();
         assert_eq!(fields(&together), expected);
         assert_eq!(fields(&planned(destination, "", alone).unwrap()), expected);
@@ -62,38 +86,76 @@ fn json_values_are_planned_by_their_own_type_whatever_their_neighbours_are() {
 
 #[test]
 fn ids_in_json_are_judged_by_their_digits() {
-    let ids = json("hs_object_id", &[Some("492564112121"), Some("\"7\""), Some("4.9e11"), Some("[1]"), Some("null"), None]);
-    let host = planned("hubspot_dest", "", vec![batch(vec![ids, text("city", &["a"; 6])], 6)]).unwrap();
-    assert_eq!(host.changes.iter().map(|change| change.1.as_str()).collect::<Vec<_>>(), ["492564112121", "7"]);
+    let ids = json(
+        "hs_object_id",
+        &[Some("492564112121"), Some("\"7\""), Some("4.9e11"), Some("[1]"), Some("null"), None],
+    );
+    let host =
+        planned("hubspot_dest", "", vec![batch(vec![ids, text("city", &["a"; 6])], 6)]).unwrap();
+    assert_eq!(
+        host.changes.iter().map(|change| change.1.as_str()).collect::<Vec<_>>(),
+        ["492564112121", "7"]
+    );
     let reasons: Vec<&str> = host.skipped.values().map(|skipped| skipped.0.as_str()).collect();
-    assert_eq!(reasons, ["provider_id_not_pristine", "provider_id_not_pristine", "provider_id_null", "provider_id_missing"]);
+    assert_eq!(
+        reasons,
+        [
+            "provider_id_not_pristine",
+            "provider_id_not_pristine",
+            "provider_id_null",
+            "provider_id_missing"
+        ]
+    );
 }
 
 #[test]
 fn times_without_a_zone_are_refused_until_somebody_says_which() {
-    let columns = || vec![text("hs_object_id", &["1"]), column("at", ColumnValues::LocalTimestamp(vec![1_790_928_930_000_000]))];
+    let columns = || {
+        vec![
+            text("hs_object_id", &["1"]),
+            column("at", ColumnValues::LocalTimestamp(vec![1_790_928_930_000_000])),
+        ]
+    };
     let host = planned("hubspot_dest", "", vec![batch(columns(), 1)]).unwrap();
     assert!(host.skipped[&1].1.contains("`time_zone`"), "{:?}", host.skipped[&1]);
-    let host = planned("hubspot_dest", r#","time_zone":"+02:00""#, vec![batch(columns(), 1)]).unwrap();
+    let host =
+        planned("hubspot_dest", r#","time_zone":"+02:00""#, vec![batch(columns(), 1)]).unwrap();
     assert_eq!(fields(&host), [r#"{"at":"2026-10-02T06:15:30.000Z"}"#]);
 }
 
 #[test]
 fn words_that_may_mean_null_are_counted_and_those_that_are_named_are_null() {
-    let columns = || vec![text("hs_object_id", &["1", "2", "3"]), text("city", &["NULL", "Nullarbor", "\\N"])];
+    let columns = || {
+        vec![text("hs_object_id", &["1", "2", "3"]), text("city", &["NULL", "Nullarbor", "\\N"])]
+    };
     let host = planned("hubspot_dest", "", vec![batch(columns(), 3)]).unwrap();
     assert_eq!(host.changes.len(), 3);
-    assert!(host.warnings.iter().any(|warning| warning.contains("`city`: 2 values are a word such as `NULL`")), "{:?}", host.warnings);
-    let host = planned("hubspot_dest", r#","null_values":["NULL","\\N"],"null_policy":"clear""#, vec![batch(columns(), 3)]).unwrap();
+    assert!(
+        host.warnings
+            .iter()
+            .any(|warning| warning.contains("`city`: 2 values are a word such as `NULL`")),
+        "{:?}",
+        host.warnings
+    );
+    let host = planned(
+        "hubspot_dest",
+        r#","null_values":["NULL","\\N"],"null_policy":"clear""#,
+        vec![batch(columns(), 3)],
+    )
+    .unwrap();
     assert_eq!(fields(&host), [r#"{"city":""}"#, r#"{"city":"Nullarbor"}"#, r#"{"city":""}"#]);
 }
 
 #[test]
 fn what_is_most_likely_a_mistake_is_warned_about() {
-    let columns =
-        vec![text("Id", &["0035t00000AbCdEAAV"; 2]), text("Phone", &["4.93E+11", "+49 30 123"]), text("CurrencyIsoCode", &["EUR", "EUR"])];
+    let columns = vec![
+        text("Id", &["0035t00000AbCdEAAV"; 2]),
+        text("Phone", &["4.93E+11", "+49 30 123"]),
+        text("CurrencyIsoCode", &["EUR", "EUR"]),
+    ];
     let more = r#","fields":["Phone","CurrencyIsoCode"]"#;
-    let warnings = planned("salesforce_dest", more, vec![batch(columns, 2)]).unwrap().warnings.join("\n");
+    let warnings =
+        planned("salesforce_dest", more, vec![batch(columns, 2)]).unwrap().warnings.join("\n");
     assert!(warnings.contains("`Phone`: 1 value is like `4.93E+11`"), "{warnings}");
     assert!(warnings.contains("`CurrencyIsoCode` changes the currency"), "{warnings}");
 
@@ -104,6 +166,10 @@ fn what_is_most_likely_a_mistake_is_warned_about() {
         ("Person", "0-2", false),
         ("deal", "deals", true),
     ] {
-        assert_eq!(crate::plan::misfit(entity_type, object).is_none(), fits, "{entity_type} into {object}");
+        assert_eq!(
+            crate::plan::misfit(entity_type, object).is_none(),
+            fits,
+            "{entity_type} into {object}"
+        );
     }
 }

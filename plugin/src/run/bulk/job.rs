@@ -22,8 +22,13 @@ impl<N: Network> Runner<'_, N> {
         self.crm.exchange(&step.request(self.crm.config, job, String::new())).await
     }
 
-    /// Puts an upload into a new job and closes it; the work on it begins then. `None`: Bulk cannot be used for it.
-    pub(super) async fn fill_job(&self, rows: (u64, u64), mut upload: String) -> Result<Option<Job>, Error> {
+    /// Puts an upload into a new job and closes it; the work on it begins then. `None`: Bulk cannot
+    /// be used for it.
+    pub(super) async fn fill_job(
+        &self,
+        rows: (u64, u64),
+        mut upload: String,
+    ) -> Result<Option<Job>, Error> {
         for attempt in 1..=MAX_TRIES {
             let Some(job) = self.open_job().await? else { return Ok(None) };
             self.remember(Way::Job(job.id.clone()), rows)?;
@@ -54,7 +59,9 @@ impl<N: Network> Runner<'_, N> {
         for attempt in 1..=MAX_TRIES {
             match self.step(Step::Open, "").await {
                 Ok(Exchange::Accepted(answer)) => {
-                    if let Some(job) = Job::read(&answer.body).filter(|job| job.state == State::Open) {
+                    if let Some(job) =
+                        Job::read(&answer.body).filter(|job| job.state == State::Open)
+                    {
                         return Ok(Some(job));
                     }
                 }
@@ -67,7 +74,11 @@ impl<N: Network> Runner<'_, N> {
             }
             self.crm.back_off(attempt).await;
         }
-        Err(unavailable(self.crm.config, MAX_TRIES, "an answer to the opening of a Bulk job that is not in the documented form"))
+        Err(unavailable(
+            self.crm.config,
+            MAX_TRIES,
+            "an answer to the opening of a Bulk job that is not in the documented form",
+        ))
     }
 
     /// Says that the upload is complete. `None`: the job is still open.
@@ -81,7 +92,8 @@ impl<N: Network> Runner<'_, N> {
         Ok(self.job_state(id).await?.filter(|job| job.state != State::Open))
     }
 
-    /// Cancels a job whose upload is not complete: nothing of it is ever worked on, whether this succeeds or not.
+    /// Cancels a job whose upload is not complete: nothing of it is ever worked on, whether this
+    /// succeeds or not.
     pub(super) async fn give_up(&self, id: &str, rows: (u64, u64)) -> Result<Option<Job>, Error> {
         self.remember(Way::NotYet, rows)?;
         match self.step(Step::Abort, id).await? {
@@ -105,12 +117,20 @@ impl<N: Network> Runner<'_, N> {
                         "Salesforce does not tell what became of Bulk job {id} (HTTP {status}, {}). Its changes stay pending; run the same plan again, it asks again",
                         error.told()
                     );
-                    return Err(Error::new(ErrorKind::Unavailable, error.code, cap(&message, 2000)));
+                    return Err(Error::new(
+                        ErrorKind::Unavailable,
+                        error.code,
+                        cap(&message, 2000),
+                    ));
                 }
                 Exchange::Doubtful(why) => return Err(unavailable(self.crm.config, attempt, &why)),
             }
         }
-        Err(unavailable(self.crm.config, MAX_TRIES, "an answer about a Bulk job that is not in the documented form"))
+        Err(unavailable(
+            self.crm.config,
+            MAX_TRIES,
+            "an answer about a Bulk job that is not in the documented form",
+        ))
     }
 
     /// Waits until a job has ended. `None`: there is no such job any more.
@@ -138,7 +158,12 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// Reads a result set. `false`: it cannot be read.
-    pub(super) async fn results(&self, set: Step, id: &str, each: &mut dyn FnMut(Row<'_>)) -> Result<bool, Error> {
+    pub(super) async fn results(
+        &self,
+        set: Step,
+        id: &str,
+        each: &mut dyn FnMut(Row<'_>),
+    ) -> Result<bool, Error> {
         for attempt in 1..=MAX_TRIES {
             match self.step(set, id).await? {
                 Exchange::Accepted(answer) => {

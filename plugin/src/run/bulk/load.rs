@@ -6,7 +6,8 @@ use crate::contract::types::Error;
 use crate::crm::salesforce::bulk::step::MAX_ROWS;
 use crate::run::stream::Stream;
 
-/// Bytes of changes that are pulled together. A run has one load at a time, beside its upload or an answer about it.
+/// Bytes of changes that are pulled together. A run has one load at a time, beside its upload or an
+/// answer about it.
 const LOAD_BYTES: usize = 8 << 20;
 /// Most changes that are pulled at once, and how many when their size is not known.
 const PULL: usize = 5_000;
@@ -57,13 +58,17 @@ impl Loads {
     }
 }
 
-/// Notes what is fresh as not sent yet: without a note, a later attempt could not tell that from what got no answer.
+/// Notes what is fresh as not sent yet: without a note, a later attempt could not tell that from
+/// what got no answer.
 fn pull(stream: &dyn Stream, max: usize) -> Result<Option<Changes>, Error> {
-    let changes = stream.next(u32::try_from(max).unwrap_or(u32::MAX))?.map(Changes::new).transpose()?;
+    let changes =
+        stream.next(u32::try_from(max).unwrap_or(u32::MAX))?.map(Changes::new).transpose()?;
     if let Some(changes) = changes.as_ref().filter(|changes| !changes.doubtful())
         && let Some(last) = changes.len().checked_sub(1)
     {
-        stream.remember(&Note { way: Way::NotYet, first: changes.row(0), last: changes.row(last) }.to_string())?;
+        stream.remember(
+            &Note { way: Way::NotYet, first: changes.row(0), last: changes.row(last) }.to_string(),
+        )?;
     }
     Ok(changes)
 }

@@ -7,9 +7,10 @@
 //!    └──────────────────────▶ collections ◀──────────────┘
 //! ```
 //!
-//! A job goes on when the host is gone. So before anything can be worked on, its name is kept by the host, and an attempt
-//! that takes up changes in doubt asks the job that they were sent with: one that is still open was never worked on and
-//! is given up, one that runs is waited for, and what none of its result sets names is read before it is sent.
+//! A job goes on when the host is gone. So before anything can be worked on, its name is kept by
+//! the host, and an attempt that takes up changes in doubt asks the job that they were sent with:
+//! one that is still open was never worked on and is given up, one that runs is waited for, and
+//! what none of its result sets names is read before it is sent.
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -49,7 +50,9 @@ pub(super) fn is_wanted(config: &Config, stream: &dyn Stream) -> bool {
     match (config.provider, config.write_mode) {
         (Provider::Salesforce, WriteMode::Bulk) => true,
         // An earlier attempt may have left a job that goes on, however little is left to do.
-        (Provider::Salesforce, WriteMode::Batch) => stream.remaining() > config.bulk_above || !stream.recall().is_empty(),
+        (Provider::Salesforce, WriteMode::Batch) => {
+            stream.remaining() > config.bulk_above || !stream.recall().is_empty()
+        }
         _ => false,
     }
 }
@@ -115,12 +118,18 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// What became of a job that an earlier attempt has left.
-    async fn resumed(&self, changes: &Changes, id: &str, members: &[usize]) -> Result<Resumed, Error> {
+    async fn resumed(
+        &self,
+        changes: &Changes,
+        id: &str,
+        members: &[usize],
+    ) -> Result<Resumed, Error> {
         match self.job_state(id).await? {
             Some(job) if job.state == State::Open => {
                 let Some(rows) = rows(changes, members) else { return Ok(Resumed::NeverBegun) };
                 let given_up = self.give_up(id, rows).await?;
-                let begun = given_up.is_some_and(|job| job.state != State::Aborted || job.processed > 0);
+                let begun =
+                    given_up.is_some_and(|job| job.state != State::Aborted || job.processed > 0);
                 if !begun {
                     return Ok(Resumed::NeverBegun);
                 }
@@ -131,7 +140,8 @@ impl<N: Network> Runner<'_, N> {
         Ok(Resumed::Left(self.finish(changes, members, id, true).await?))
     }
 
-    /// Sends changes that may have been applied, and were read since: in collections, where a refusal is looked into.
+    /// Sends changes that may have been applied, and were read since: in collections, where a
+    /// refusal is looked into.
     async fn send_again(&self, changes: &Changes, members: &[usize]) -> Result<(), Error> {
         let mut admitted = Vec::with_capacity(members.len());
         for members in members.chunks(most_read()) {
@@ -140,7 +150,8 @@ impl<N: Network> Runner<'_, N> {
         self.collections(changes, in_order(changes, &admitted), true).await
     }
 
-    /// Sends changes that were not applied, if they still may be written: by jobs, if they are many enough, and the rest in collections.
+    /// Sends changes that were not applied, if they still may be written: by jobs, if they are many
+    /// enough, and the rest in collections.
     async fn send(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
         let mut admitted = Vec::with_capacity(members.len());
         for members in members.chunks(most_read()) {
@@ -149,7 +160,8 @@ impl<N: Network> Runner<'_, N> {
         let members = admitted;
         let Some(all) = rows(changes, &members) else { return Ok(()) };
         let left = members.len() as u64 + self.stream.remaining();
-        let few = self.crm.config.write_mode == WriteMode::Batch && left <= self.crm.config.bulk_above;
+        let few =
+            self.crm.config.write_mode == WriteMode::Batch && left <= self.crm.config.bulk_above;
         if few || self.no_bulk.get() {
             return self.collections(changes, members, false).await;
         }
@@ -160,7 +172,11 @@ impl<N: Network> Runner<'_, N> {
             let later = rest.split_off(upload.members.clamp(1, rest.len()));
             let now = std::mem::take(&mut rest);
             let covered = rows(changes, &now).unwrap_or(all);
-            let job = if refused < MAX_REFUSED_JOBS && !self.no_bulk.get() { self.fill_job(covered, upload.text).await? } else { None };
+            let job = if refused < MAX_REFUSED_JOBS && !self.no_bulk.get() {
+                self.fill_job(covered, upload.text).await?
+            } else {
+                None
+            };
             match job {
                 Some(job) => {
                     let left = self.finish(changes, &now, &job.id, false).await?;
@@ -181,7 +197,13 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// Waits for a job, reports what it says, and tells what is left to do.
-    async fn finish(&self, changes: &Changes, members: &[usize], id: &str, resumed: bool) -> Result<Left, Error> {
+    async fn finish(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+        id: &str,
+        resumed: bool,
+    ) -> Result<Left, Error> {
         let job = match self.ended(id).await? {
             Some(job) if job.state != State::Open => job,
             _ => return Ok(Left { doubt: members.to_vec(), ..Left::default() }),
@@ -189,7 +211,8 @@ impl<N: Network> Runner<'_, N> {
         if job.state == State::Failed && job.processed == 0 && !resumed {
             return self.failed_as_such(changes, members, &job);
         }
-        let places: HashMap<&str, usize> = members.iter().enumerate().map(|(at, member)| (changes.id(*member), at)).collect();
+        let places: HashMap<&str, usize> =
+            members.iter().enumerate().map(|(at, member)| (changes.id(*member), at)).collect();
         let mut fates: Vec<Fate> = members.iter().map(|_| Fate::Silent).collect();
         let mut silent = members.len();
         for set in [Step::Succeeded, Step::Failed, Step::Unprocessed] {
@@ -225,12 +248,21 @@ impl<N: Network> Runner<'_, N> {
         Ok(left)
     }
 
-    /// Nothing of the job was applied. If a column is to blame, only the changes that have it are. Any other reason, such as a limit, is
-    /// not known to be theirs: they go in collections, where each has an answer of its own.
-    fn failed_as_such(&self, changes: &Changes, members: &[usize], job: &Job) -> Result<Left, Error> {
+    /// Nothing of the job was applied. If a column is to blame, only the changes that have it are.
+    /// Any other reason, such as a limit, is not known to be theirs: they go in collections, where
+    /// each has an answer of its own.
+    fn failed_as_such(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+        job: &Job,
+    ) -> Result<Left, Error> {
         let column = unknown_column(job);
-        let is_blamed = |member: &&usize| column.is_some_and(|name| csv::has_field(changes.fields(**member), name));
-        let (blamed, retry): (Vec<usize>, Vec<usize>) = members.iter().partition(|member| is_blamed(member));
+        let is_blamed = |member: &&usize| {
+            column.is_some_and(|name| csv::has_field(changes.fields(**member), name))
+        };
+        let (blamed, retry): (Vec<usize>, Vec<usize>) =
+            members.iter().partition(|member| is_blamed(member));
         if blamed.is_empty() {
             // What is wrong with one upload need not be wrong with the next; anything else is.
             self.no_bulk.set(self.no_bulk.get() || !job.error.starts_with("InvalidBatch"));
@@ -255,8 +287,12 @@ impl<N: Network> Runner<'_, N> {
                 match finding {
                     Finding::Equal => outcomes.updated(row),
                     Finding::Gone(failure) => outcomes.unknown(row, &gone_in_doubt(failure)),
-                    Finding::Unreadable(why) => outcomes.unknown(row, &unreadable(changes.id(member), &why)),
-                    Finding::Neither(what) => outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what)),
+                    Finding::Unreadable(why) => {
+                        outcomes.unknown(row, &unreadable(changes.id(member), &why))
+                    }
+                    Finding::Neither(what) => {
+                        outcomes.unknown(row, &changed_in_doubt(changes.id(member), &what))
+                    }
                     Finding::Again | Finding::Untouched => again.push(member),
                 }
             }
@@ -266,7 +302,12 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// Sends changes that were not applied in collections, several on their way.
-    async fn collections(&self, changes: &Changes, members: Vec<usize>, doubted: bool) -> Result<(), Error> {
+    async fn collections(
+        &self,
+        changes: &Changes,
+        members: Vec<usize>,
+        doubted: bool,
+    ) -> Result<(), Error> {
         let Some(all) = rows(changes, &members) else { return Ok(()) };
         self.remember(Way::Collections, all)?;
         let mut portions = portions(changes, members).into_iter();
@@ -306,12 +347,19 @@ fn fate_of(set: Step, job: &Job, error: &str) -> Fate {
         Step::Succeeded => Fate::Updated,
         Step::Failed => {
             let error = row_error(error);
-            if salesforce::is_transient(&error) { Fate::Again } else { Fate::Failed(salesforce::failure(&error, ANSWERED)) }
+            if salesforce::is_transient(&error) {
+                Fate::Again
+            } else {
+                Fate::Failed(salesforce::failure(&error, ANSWERED))
+            }
         }
         // Somebody wanted it to end there.
         _ if job.state == State::Aborted => Fate::Failed(Failure::ours(
             "job_aborted",
-            format!("Bulk job {} was aborted in Salesforce before it came to this record; plan again to write what is left", job.id),
+            format!(
+                "Bulk job {} was aborted in Salesforce before it came to this record; plan again to write what is left",
+                job.id
+            ),
         )),
         _ => Fate::Again,
     }
@@ -320,7 +368,9 @@ fn fate_of(set: Step, job: &Job, error: &str) -> Fate {
 /// Members in ascending order.
 fn in_order(changes: &Changes, members: &[usize]) -> Vec<usize> {
     let mut chosen = vec![false; changes.len()];
-    members.iter().for_each(|member| chosen.iter_mut().skip(*member).take(1).for_each(|chosen| *chosen = true));
+    members.iter().for_each(|member| {
+        chosen.iter_mut().skip(*member).take(1).for_each(|chosen| *chosen = true)
+    });
     (0..chosen.len()).filter(|member| chosen.get(*member) == Some(&true)).collect()
 }
 

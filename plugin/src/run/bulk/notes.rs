@@ -1,5 +1,5 @@
-//! What a run remembers, so that a later attempt knows where to ask before it sends anything: a job goes on when the
-//! host is gone.
+//! What a run remembers, so that a later attempt knows where to ask before it sends anything: a job
+//! goes on when the host is gone.
 //!
 //! A note is on disk before what it tells can happen. The last one that covers a row counts.
 
@@ -59,20 +59,32 @@ pub(super) struct Notes {
 impl Notes {
     pub(super) fn read(texts: &[String]) -> Notes {
         let notes: Vec<Note> = texts.iter().filter_map(|text| Note::parse(text)).collect();
-        let pulled = notes.iter().filter(|note| note.way == Way::NotYet).map(|note| note.last).max();
+        let pulled =
+            notes.iter().filter(|note| note.way == Way::NotYet).map(|note| note.last).max();
         Notes { notes, pulled }
     }
 
     /// Those that are about these rows.
     pub(super) fn about(&self, first: u64, last: u64) -> Notes {
-        let notes = self.notes.iter().filter(|note| note.first <= last && note.last >= first).cloned().collect();
+        let notes = self
+            .notes
+            .iter()
+            .filter(|note| note.first <= last && note.last >= first)
+            .cloned()
+            .collect();
         Notes { notes, pulled: self.pulled }
     }
 
-    /// How the change of a row was sent, as far as anybody knows. Rows come in ascending order, and the host may count some as handed
-    /// out that were never pulled: those are behind the last one that was.
+    /// How the change of a row was sent, as far as anybody knows. Rows come in ascending order, and
+    /// the host may count some as handed out that were never pulled: those are behind the last one
+    /// that was.
     pub(super) fn way(&self, row: u64) -> Option<&Way> {
-        let noted = self.notes.iter().rev().find(|note| (note.first..=note.last).contains(&row)).map(|note| &note.way);
+        let noted = self
+            .notes
+            .iter()
+            .rev()
+            .find(|note| (note.first..=note.last).contains(&row))
+            .map(|note| &note.way);
         noted.or_else(|| self.pulled.is_some_and(|pulled| row > pulled).then_some(&Way::NotYet))
     }
 }
@@ -83,7 +95,15 @@ mod tests {
 
     #[test]
     fn the_last_note_about_a_row_counts() {
-        let texts = ["not yet 2-10", "job 750A 1-6", "job 750B 7-10", "collections 3-4", "nonsense", "job x"].map(str::to_owned);
+        let texts = [
+            "not yet 2-10",
+            "job 750A 1-6",
+            "job 750B 7-10",
+            "collections 3-4",
+            "nonsense",
+            "job x",
+        ]
+        .map(str::to_owned);
         let notes = Notes::read(&texts).about(2, 9);
         for (row, way) in [
             (1, Some(Way::Job("750A".to_owned()))),
@@ -94,7 +114,11 @@ mod tests {
             assert_eq!(notes.way(row), way.as_ref(), "{row}");
         }
         assert_eq!(Notes::read(&texts).about(11, 20).way(7), None);
-        assert_eq!(Notes::read(&["collections 3-4".to_owned()]).way(11), None, "it was no run by jobs that sent them");
+        assert_eq!(
+            Notes::read(&["collections 3-4".to_owned()]).way(11),
+            None,
+            "it was no run by jobs that sent them"
+        );
         for text in &texts[..4] {
             assert_eq!(Note::parse(text).unwrap().to_string(), *text);
         }

@@ -29,7 +29,16 @@ pub(super) fn any_fault() -> impl Strategy<Value = Fault> {
         ]
     };
     // What is refused was not applied, and what is accepted may or may not have been.
-    let refused = prop_oneof![Just(400u16), Just(401), Just(403), Just(404), Just(409), Just(413), Just(423), Just(429)];
+    let refused = prop_oneof![
+        Just(400u16),
+        Just(401),
+        Just(403),
+        Just(404),
+        Just(409),
+        Just(413),
+        Just(423),
+        Just(429)
+    ];
     let open = || prop_oneof![Just(500u16), Just(502), Just(503), Just(504), Just(524), Just(408)];
     prop_oneof![
         6 => Just(Fault::Fine),
@@ -56,7 +65,8 @@ fn fake(salesforce: bool, more: &str) -> Fixture {
 fn changes(from: u64, count: u64, salesforce: bool) -> Vec<(String, String)> {
     (from..from + count)
         .map(|n| {
-            let id = if salesforce { format!("0035t00000{n:05}AAA") } else { (1000 + n).to_string() };
+            let id =
+                if salesforce { format!("0035t00000{n:05}AAA") } else { (1000 + n).to_string() };
             let fields = match n % 5 {
                 0 => format!(r#"{{"a":"{n}","b":"x"}}"#),
                 1 if salesforce => format!(r#"{{"a":"{}"}}"#, "x".repeat(300)),
@@ -71,19 +81,29 @@ fn changes(from: u64, count: u64, salesforce: bool) -> Vec<(String, String)> {
 
 #[test]
 fn hostile_answers_are_no_answers_and_no_panic() {
-    let deep = format!(r#"{{"results":[],"errors":{}1{}}}"#, "[".repeat(50_000), "]".repeat(50_000));
-    let ignored = format!(r#"{{"x":{}1{},"results":[{{"id":"1001"}}]}}"#, "[".repeat(50_000), "]".repeat(50_000));
+    let deep =
+        format!(r#"{{"results":[],"errors":{}1{}}}"#, "[".repeat(50_000), "]".repeat(50_000));
+    let ignored = format!(
+        r#"{{"x":{}1{},"results":[{{"id":"1001"}}]}}"#,
+        "[".repeat(50_000),
+        "]".repeat(50_000)
+    );
     let long = format!(r#"{{"results":[{{"id":"{}"}}]}}"#, "9".repeat(1 << 20));
-    let talkative = format!(r#"[{{"success":false,"errors":[{{"statusCode":"{0}","message":"{0}"}}]}}]"#, "é".repeat(50_000));
+    let talkative = format!(
+        r#"[{{"success":false,"errors":[{{"statusCode":"{0}","message":"{0}"}}]}}]"#,
+        "é".repeat(50_000)
+    );
     let typed = r#"{"results":{"id":1},"errors":"x"}"#.to_owned();
     let numbers = r#"{"results":[{"id":1001}]}"#.to_owned();
-    for (salesforce, body) in
-        [&deep, &ignored, &long, &talkative, &typed, &numbers].into_iter().flat_map(|body| [(false, body), (true, body)])
+    for (salesforce, body) in [&deep, &ignored, &long, &talkative, &typed, &numbers]
+        .into_iter()
+        .flat_map(|body| [(false, body), (true, body)])
     {
         let crm = fake(salesforce, "");
         crm.confirm(&changes(3, 1, salesforce), false);
         crm.fault(Fault::Answered(200, body.clone())).run().unwrap();
-        let expected = if salesforce && *body == talkative { Status::Failed } else { Status::Updated };
+        let expected =
+            if salesforce && *body == talkative { Status::Failed } else { Status::Updated };
         assert_eq!(crm.status(1), Some(expected), "{}", &body[..60]);
     }
 }
@@ -91,8 +111,9 @@ fn hostile_answers_are_no_answers_and_no_panic() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    /// No change has two outcomes, "updated" is true, and a run that ends well has left nothing out. (That every write
-    /// carries confirmed values only, and every failure its reason, the fixture checks.)
+    /// No change has two outcomes, "updated" is true, and a run that ends well has left nothing
+    /// out. (That every write carries confirmed values only, and every failure its reason, the
+    /// fixture checks.)
     #[test]
     fn outcomes_are_true_and_complete(
         salesforce in any::<bool>(),

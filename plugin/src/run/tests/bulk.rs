@@ -17,7 +17,9 @@ fn fake(more: &str) -> Fixture {
 }
 
 fn titles(from: u64, count: u64) -> Vec<(String, String)> {
-    (from..from + count).map(|n| (id(n), format!(r#"{{"Title":"t{n}","Active__c":true,"Rank__c":1.5}}"#))).collect()
+    (from..from + count)
+        .map(|n| (id(n), format!(r#"{{"Title":"t{n}","Active__c":true,"Rank__c":1.5}}"#)))
+        .collect()
 }
 
 /// Methods and the ends of the paths.
@@ -25,7 +27,13 @@ fn steps(crm: &Fixture) -> Vec<String> {
     crm.log
         .borrow()
         .iter()
-        .map(|request| format!("{} {}", request.method, request.path.trim_end_matches('/').rsplit('/').next().unwrap()))
+        .map(|request| {
+            format!(
+                "{} {}",
+                request.method,
+                request.path.trim_end_matches('/').rsplit('/').next().unwrap()
+            )
+        })
         .collect()
 }
 
@@ -35,8 +43,12 @@ fn a_job_is_opened_filled_closed_waited_for_and_asked() {
     crm.confirm(&titles(1, 5), false);
     crm.run().unwrap();
     let job = crm_simulator::record_id("750", 0);
-    let expected = ["POST ingest", "PUT batches", "PATCH JOB", "GET JOB", "GET JOB", "GET successfulResults"];
-    assert_eq!((crm.count(Status::Updated), steps(&crm)), (5, expected.map(|step| step.replace("JOB", &job)).to_vec()));
+    let expected =
+        ["POST ingest", "PUT batches", "PATCH JOB", "GET JOB", "GET JOB", "GET successfulResults"];
+    assert_eq!(
+        (crm.count(Status::Updated), steps(&crm)),
+        (5, expected.map(|step| step.replace("JOB", &job)).to_vec())
+    );
     assert_eq!(*crm.notes.borrow(), ["not yet 1-5".to_owned(), format!("job {job} 1-5")]);
     assert_eq!(crm.writes()[0].lines().nth(1), Some(r#""0035t0000000001AAA","t1",true,1.5"#));
 }
@@ -56,7 +68,10 @@ fn batches_become_one_job_and_nulls_clear() {
 fn what_csv_cannot_say_is_left_to_a_collection() {
     let crm = fake(BULK);
     crm.confirm(&titles(1, 2), false);
-    crm.confirm(&[(id(3), r#"{"Title":""}"#.to_owned()), (id(4), r##"{"Title":"#N/A"}"##.to_owned())], false);
+    crm.confirm(
+        &[(id(3), r#"{"Title":""}"#.to_owned()), (id(4), r##"{"Title":"#N/A"}"##.to_owned())],
+        false,
+    );
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.writes().len()), (4, 2));
     assert!(crm.writes()[1].starts_with(r#"{"allOrNone""#));
@@ -76,7 +91,10 @@ fn the_number_of_changes_decides_in_batch_mode() {
 #[test]
 fn columns_that_differ_by_letter_case_do_not_meet_in_an_upload() {
     let crm = fake(BULK);
-    crm.confirm(&[(id(1), r#"{"Title":"a"}"#.to_owned()), (id(2), r#"{"title":"b"}"#.to_owned())], false);
+    crm.confirm(
+        &[(id(1), r#"{"Title":"a"}"#.to_owned()), (id(2), r#"{"title":"b"}"#.to_owned())],
+        false,
+    );
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.writes().len()), (2, 2));
 }
@@ -97,7 +115,9 @@ fn a_job_whose_state_is_not_told_keeps_its_changes() {
     let crm = fake(BULK);
     crm.confirm(&titles(1, 3), false);
     // Opening and closing, then the first look.
-    crm.read_fault(Fault::Fine).read_fault(Fault::Fine).read_fault(Fault::Instead(400, String::new()));
+    crm.read_fault(Fault::Fine)
+        .read_fault(Fault::Fine)
+        .read_fault(Fault::Instead(400, String::new()));
     let stopped = crm.run().unwrap_err();
     assert_eq!(stopped.kind, ErrorKind::Unavailable);
     assert!(crm.outcomes.borrow().is_empty() && crm.states() == ["UploadComplete"]);
@@ -107,7 +127,10 @@ fn a_job_whose_state_is_not_told_keeps_its_changes() {
 fn salesforce_without_bulk_is_used_without_it() {
     let crm = fake(BULK);
     crm.confirm(&titles(1, 3), false);
-    crm.read_fault(Fault::Instead(400, r#"[{"errorCode":"INVALIDENTITY","message":"not supported by Bulk"}]"#.to_owned()));
+    crm.read_fault(Fault::Instead(
+        400,
+        r#"[{"errorCode":"INVALIDENTITY","message":"not supported by Bulk"}]"#.to_owned(),
+    ));
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.states().len()), (3, 0));
 
@@ -131,7 +154,8 @@ fn a_job_without_readable_results_is_settled_by_reads_after_a_kill_too() {
     }
 }
 
-/// As either encodes them; some that fail, some of a column that is not there, some that CSV cannot say.
+/// As either encodes them; some that fail, some of a column that is not there, some that CSV cannot
+/// say.
 fn mixed(from: u64, count: u64) -> Vec<(String, String)> {
     (from..from + count)
         .map(|n| {
@@ -140,7 +164,8 @@ fn mixed(from: u64, count: u64) -> Vec<(String, String)> {
                 2 if n % 3 == 0 => format!(r#"{{"nope":"{n}"}}"#),
                 3 => r##"{"a":"#N/A"}"##.to_owned(),
                 4 => r#"{"a":true}"#.to_owned(),
-                // Without a blank at its end, which a plan has cut off and Salesforce would: what it holds then proves nothing.
+                // Without a blank at its end, which a plan has cut off and Salesforce would: what
+                // it holds then proves nothing.
                 _ => format!(r#"{{"a":"v\"{n}\",\nw"}}"#),
             };
             (id(n), fields)
@@ -156,8 +181,9 @@ fn is_honest(fault: &Fault) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    /// Killed any number of times at any turn, whatever the network does: no change has two outcomes, "updated" is
-    /// true, no record is written twice, and a run that ends well has left nothing out.
+    /// Killed any number of times at any turn, whatever the network does: no change has two
+    /// outcomes, "updated" is true, no record is written twice, and a run that ends well has left
+    /// nothing out.
     #[test]
     fn a_host_may_be_killed_at_any_time(
         kills in proptest::collection::vec(0u32..100, 0..5),

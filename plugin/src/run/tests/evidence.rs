@@ -1,4 +1,5 @@
-//! What counts as proof: a change is `updated` only if the CRM holds what was wanted, and not written only if nothing of it was.
+//! What counts as proof: a change is `updated` only if the CRM holds what was wanted, and not
+//! written only if nothing of it was.
 
 use super::fixture::{Fault, Fixture};
 use crate::contract::types::Status;
@@ -21,7 +22,13 @@ fn lost() -> Lost {
     Lost::Broken("ConnectionTerminated".to_owned())
 }
 
-fn fake(way: (&str, &str, &str), held: &Value, wanted: &Value, before: bool, doubtful: bool) -> Fixture {
+fn fake(
+    way: (&str, &str, &str),
+    held: &Value,
+    wanted: &Value,
+    before: bool,
+    doubtful: bool,
+) -> Fixture {
     let crm = Fixture::new(way.0, way.1);
     if before {
         let before = held
@@ -30,7 +37,9 @@ fn fake(way: (&str, &str, &str), held: &Value, wanted: &Value, before: bool, dou
             .iter()
             .filter(|(name, _)| wanted.get(*name).is_some())
             .map(|(name, value)| (name.clone(), value.clone()));
-        crm.before.borrow_mut().insert(way.2.to_owned(), Value::Object(before.collect()).to_string());
+        crm.before
+            .borrow_mut()
+            .insert(way.2.to_owned(), Value::Object(before.collect()).to_string());
     }
     crm.put(way.2, held);
     crm.confirm(&[(way.2.to_owned(), wanted.to_string())], doubtful);
@@ -39,18 +48,28 @@ fn fake(way: (&str, &str, &str), held: &Value, wanted: &Value, before: bool, dou
 
 #[test]
 fn an_old_text_that_resembles_the_new_one_proves_no_write() {
-    for (held, wanted) in
-        [("10115.0", "10115"), ("1.10", "1.1"), ("TRUE", "true"), ("b;a", "a;b"), ("Ada  ", "Ada x"), ("ada@x.org", "Ada@x.org")]
-    {
+    for (held, wanted) in [
+        ("10115.0", "10115"),
+        ("1.10", "1.1"),
+        ("TRUE", "true"),
+        ("b;a", "a;b"),
+        ("Ada  ", "Ada x"),
+        ("ada@x.org", "Ada@x.org"),
+    ] {
         for way in WAYS {
             for (before, doubtful) in [(false, false), (true, false), (false, true), (true, true)] {
-                let crm = fake(way, &json!({"zip": held}), &json!({"zip": wanted}), before, doubtful);
+                let crm =
+                    fake(way, &json!({"zip": held}), &json!({"zip": wanted}), before, doubtful);
                 if !doubtful {
                     crm.fault(Fault::Before(lost()));
                 }
                 crm.run().unwrap();
                 let seen = (crm.status(1), crm.value(way.2, "zip"));
-                assert_eq!(seen, (Some(Status::Updated), json!(wanted)), "{way:?} {held} before {before} doubtful {doubtful}");
+                assert_eq!(
+                    seen,
+                    (Some(Status::Updated), json!(wanted)),
+                    "{way:?} {held} before {before} doubtful {doubtful}"
+                );
             }
         }
     }
@@ -60,7 +79,8 @@ fn an_old_text_that_resembles_the_new_one_proves_no_write() {
 fn a_number_in_another_spelling_is_sent_again_where_it_was_there_before() {
     for way in WAYS {
         let hubspot = way.0 == "hubspot_dest";
-        let (held, wanted) = if hubspot { (json!("1.10"), json!("1.1")) } else { (json!("@n"), json!(1.1)) };
+        let (held, wanted) =
+            if hubspot { (json!("1.10"), json!("1.1")) } else { (json!("@n"), json!(1.1)) };
         let crm = fake(way, &json!({"n": held}), &json!({"n": wanted}), false, false);
         crm.define("n", if hubspot { "number" } else { "double" });
         crm.spelled.borrow_mut().insert("n".to_owned(), "1.10".to_owned());
@@ -72,16 +92,20 @@ fn a_number_in_another_spelling_is_sent_again_where_it_was_there_before() {
 #[test]
 fn what_somebody_wrote_after_a_doubt_is_not_written_over() {
     for way in WAYS {
-        // Reads: the one of record mode that looks for merges, the one for drift, and the one that settles.
+        // Reads: the one of record mode that looks for merges, the one for drift, and the one that
+        // settles.
         for looks in 1..=2 {
-            let crm = fake(way, &json!({"city": "Bozeman"}), &json!({"city": "Boston"}), true, false);
+            let crm =
+                fake(way, &json!({"city": "Bozeman"}), &json!({"city": "Boston"}), true, false);
             let nothing = || (String::new(), String::new(), Value::Null);
             crm.edits.borrow_mut().extend((0..looks).map(|_| nothing()));
             crm.edits.borrow_mut().push_back((way.2.to_owned(), "city".to_owned(), json!("Paris")));
             crm.fault(Fault::Before(lost())).run().unwrap();
             let paris = crm.value(way.2, "city") == "Paris";
             match crm.status(1) {
-                Some(Status::Unknown) => assert!(paris && crm.problem(1).code == "changed_in_doubt", "{way:?}"),
+                Some(Status::Unknown) => {
+                    assert!(paris && crm.problem(1).code == "changed_in_doubt", "{way:?}")
+                }
                 // It came before anything was sent.
                 Some(Status::Drifted) => assert!(paris && crm.writes().is_empty(), "{way:?}"),
                 // It was settled before.
@@ -94,11 +118,21 @@ fn what_somebody_wrote_after_a_doubt_is_not_written_over() {
 #[test]
 fn a_change_that_was_applied_and_then_edited_in_part_is_unknown_after_a_kill() {
     for way in WAYS {
-        let crm = fake(way, &json!({"city": "Bozeman", "fax": "1"}), &json!({"city": "Boston", "fax": "2"}), true, true);
+        let crm = fake(
+            way,
+            &json!({"city": "Bozeman", "fax": "1"}),
+            &json!({"city": "Boston", "fax": "2"}),
+            true,
+            true,
+        );
         crm.put(way.2, &json!({"city": "Boston", "fax": "+2"}));
         crm.run().unwrap();
         assert_eq!((crm.status(1), crm.writes().len()), (Some(Status::Unknown), 0), "{way:?}");
-        assert!(crm.problem(1).message.contains("`fax`") && !crm.problem(1).message.contains("`city`"), "{:?}", crm.problem(1));
+        assert!(
+            crm.problem(1).message.contains("`fax`") && !crm.problem(1).message.contains("`city`"),
+            "{:?}",
+            crm.problem(1)
+        );
     }
 }
 
@@ -109,7 +143,11 @@ fn a_precondition_that_fails_after_a_doubt_is_looked_at_again() {
         let crm = fake(way, &json!({"Title": "Bozeman"}), &json!({"Title": "Boston"}), true, false);
         let nothing = || (String::new(), String::new(), Value::Null);
         // The first PATCH is applied after it was looked for, or somebody else was quicker.
-        crm.edits.borrow_mut().extend([nothing(), nothing(), (way.2.to_owned(), "Title".to_owned(), json!(late))]);
+        crm.edits.borrow_mut().extend([
+            nothing(),
+            nothing(),
+            (way.2.to_owned(), "Title".to_owned(), json!(late)),
+        ]);
         crm.fault(Fault::Before(lost())).fault(Fault::Instead(412, String::new())).run().unwrap();
         assert_eq!(crm.status(1), Some(expected), "{late}");
     }
@@ -128,7 +166,9 @@ fn a_property_that_the_answer_leaves_out_is_not_empty() {
 
 /// Texts and numbers that resemble each other.
 fn value() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["1.1", "1.10", "10115", "10115.0", "true", "TRUE", "a;b", "b;a", "Ada", "Ada ", ""])
+    prop::sample::select(vec![
+        "1.1", "1.10", "10115", "10115.0", "true", "TRUE", "a;b", "b;a", "Ada", "Ada ", "",
+    ])
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
@@ -141,7 +181,8 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-/// A text as this CRM takes it for a field of this type: Salesforce wants numbers and checkboxes without quotation marks.
+/// A text as this CRM takes it for a field of this type: Salesforce wants numbers and checkboxes
+/// without quotation marks.
 fn typed(kind: &str, hubspot: bool, text: &str) -> Value {
     match kind {
         "number" | "bool" if !hubspot => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
@@ -162,7 +203,8 @@ fn own(which: &str) -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    /// Of two fields, with writes that come late, repetitions that are refused, and jobs: what is called not written was not.
+    /// Of two fields, with writes that come late, repetitions that are refused, and jobs: what is
+    /// called not written was not.
     #[test]
     fn what_may_have_been_written_is_never_called_not_written(
         way in 0usize..5,
@@ -181,7 +223,8 @@ proptest! {
             let id = if edited { way.2.to_owned() } else { String::new() };
             crm.edits.borrow_mut().push_back((id, if second { "y" } else { "x" }.to_owned(), edit.clone()));
         }
-        // A write that comes late comes with the refusal of the next one; only what was sent before can.
+        // A write that comes late comes with the refusal of the next one; only what was sent before
+        // can.
         let mut lost_before = false;
         for fault in faults {
             let body = match way.0 {
@@ -275,7 +318,12 @@ fn amounts_are_told_apart_by_digits_that_64_bits_do_not_hold() {
                 crm.fault(Fault::Before(lost()));
             }
             crm.run().unwrap();
-            assert_eq!(crm.status(1), Some(Status::Unknown), "{way:?} doubtful {doubtful}: {:?}", crm.outcomes.borrow());
+            assert_eq!(
+                crm.status(1),
+                Some(Status::Unknown),
+                "{way:?} doubtful {doubtful}: {:?}",
+                crm.outcomes.borrow()
+            );
             assert_eq!(crm.writes().len(), 3, "{way:?} doubtful {doubtful}");
         }
     }
@@ -284,17 +332,31 @@ fn amounts_are_told_apart_by_digits_that_64_bits_do_not_hold() {
 #[test]
 fn a_repetition_that_is_refused_says_nothing_about_the_write_before_it() {
     let refusal = |way: &str| match way {
-        "hubspot_dest" => (400, r#"{"category":"VALIDATION_ERROR","message":"m","errors":[{"code":"INVALID_OPTION"}]}"#.to_owned()),
-        _ => (400, r#"[{"errorCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION","message":"m"}]"#.to_owned()),
+        "hubspot_dest" => (
+            400,
+            r#"{"category":"VALIDATION_ERROR","message":"m","errors":[{"code":"INVALID_OPTION"}]}"#
+                .to_owned(),
+        ),
+        _ => {
+            (400, r#"[{"errorCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION","message":"m"}]"#.to_owned())
+        }
     };
     for way in WAYS {
-        for (late, before, expected) in
-            [("Boston", true, Status::Updated), ("Bozeman", true, Status::Failed), ("Bozeman", false, Status::Unknown)]
-        {
-            let crm = fake(way, &json!({"city": "Bozeman"}), &json!({"city": "Boston"}), before, false);
+        for (late, before, expected) in [
+            ("Boston", true, Status::Updated),
+            ("Bozeman", true, Status::Failed),
+            ("Bozeman", false, Status::Unknown),
+        ] {
+            let crm =
+                fake(way, &json!({"city": "Bozeman"}), &json!({"city": "Boston"}), before, false);
             let (status, body) = refusal(way.0);
             // Applied after it was looked for.
-            crm.fault(Fault::Before(lost())).fault(Fault::Late(way.2, json!({"city": late}).to_string(), status, body));
+            crm.fault(Fault::Before(lost())).fault(Fault::Late(
+                way.2,
+                json!({"city": late}).to_string(),
+                status,
+                body,
+            ));
             crm.run().unwrap();
             assert_eq!(crm.status(1), Some(expected), "{way:?} {late} before {before}");
         }
@@ -305,7 +367,13 @@ fn a_repetition_that_is_refused_says_nothing_about_the_write_before_it() {
 fn what_a_bulk_run_takes_up_in_doubt_is_never_called_not_written() {
     let way = ("salesforce_dest", r#","write_mode":"bulk""#, "0035t0000000001AAA");
     // One field holds what was wanted, the other what it held before.
-    let crm = fake(way, &json!({"city": "Bozeman", "fax": "1"}), &json!({"city": "Boston", "fax": "2"}), true, true);
+    let crm = fake(
+        way,
+        &json!({"city": "Bozeman", "fax": "1"}),
+        &json!({"city": "Boston", "fax": "2"}),
+        true,
+        true,
+    );
     crm.edit(way.2, "city", json!("Boston"));
     crm.run().unwrap();
     assert_eq!(crm.status(1), Some(Status::Updated), "{:?}", crm.outcomes.borrow());
@@ -313,7 +381,13 @@ fn what_a_bulk_run_takes_up_in_doubt_is_never_called_not_written() {
     // The same where the record is edited between the two reads.
     let crm = fake(way, &json!({"city": "Bozeman"}), &json!({"city": "Boston"}), true, true);
     let nothing = || (String::new(), String::new(), Value::Null);
-    crm.edits.borrow_mut().extend([nothing(), (way.2.to_owned(), "city".to_owned(), json!("Paris"))]);
+    crm.edits
+        .borrow_mut()
+        .extend([nothing(), (way.2.to_owned(), "city".to_owned(), json!("Paris"))]);
     crm.run().unwrap();
-    assert!(crm.value(way.2, "city") != "Paris" || crm.status(1) == Some(Status::Unknown), "{:?}", crm.outcomes.borrow());
+    assert!(
+        crm.value(way.2, "city") != "Paris" || crm.status(1) == Some(Status::Unknown),
+        "{:?}",
+        crm.outcomes.borrow()
+    );
 }

@@ -1,8 +1,10 @@
-//! What surrounds a run: the host's two streams in memory, and the simulated CRM behind a network that fails on demand. Every write is
-//! compared with the confirmed changes, as egress does.
+//! What surrounds a run: the host's two streams in memory, and the simulated CRM behind a network
+//! that fails on demand. Every write is compared with the confirmed changes, as egress does.
 
 use crate::config::{Config, parse};
-use crate::contract::types::{ChangeBatch, Error, ErrorKind, OutcomeBatch, PlanMode, Problem, Status, Strings};
+use crate::contract::types::{
+    ChangeBatch, Error, ErrorKind, OutcomeBatch, PlanMode, Problem, Status, Strings,
+};
 use crate::crm::network::{Answer, Lost, Media, Network, Request};
 use crate::crm::salesforce::bulk::csv::Rows;
 use crate::provider::Provider;
@@ -31,7 +33,8 @@ pub(super) enum Fault {
     Instead(u16, String),
     /// It is applied, and answered like this.
     Answered(u16, String),
-    /// An earlier write of these values reaches this record only now; the request itself is answered like this.
+    /// An earlier write of these values reaches this record only now; the request itself is
+    /// answered like this.
     Late(&'static str, String, u16, String),
 }
 
@@ -49,7 +52,8 @@ pub(super) struct Fixture {
     survivor: RefCell<String>,
     /// A record that is merged away right after the next read.
     pub(super) merge_after_read: RefCell<Option<String>>,
-    /// What stands in answers in place of the text `@` and the field's name: numbers that the simulator cannot hold.
+    /// What stands in answers in place of the text `@` and the field's name: numbers that the
+    /// simulator cannot hold.
     pub(super) spelled: RefCell<BTreeMap<String, String>>,
     /// The previous values, by id, where the plan was compared.
     pub(super) before: RefCell<BTreeMap<String, String>>,
@@ -98,8 +102,13 @@ fn plain(value: &Value) -> String {
 
 impl Fixture {
     pub(super) fn new(destination_type: &str, more: &str) -> Fixture {
-        let config = parse(destination_type, &format!(r#"{{"provider_id_field":"x","source_id":"src_1"{more}}}"#)).unwrap();
-        let unlimited = crm_simulator::Config { hubspot_limit: u32::MAX, ..crm_simulator::Config::default() };
+        let config = parse(
+            destination_type,
+            &format!(r#"{{"provider_id_field":"x","source_id":"src_1"{more}}}"#),
+        )
+        .unwrap();
+        let unlimited =
+            crm_simulator::Config { hubspot_limit: u32::MAX, ..crm_simulator::Config::default() };
         let mut world = World::new(unlimited);
         // A job is worked on in pieces.
         world.salesforce.bulk.rows_per_poll = Some(7);
@@ -131,11 +140,14 @@ impl Fixture {
         fixture
     }
 
-    /// A batch of confirmed changes; rows are numbered on. Fields and records that are not there yet are made.
+    /// A batch of confirmed changes; rows are numbered on. Fields and records that are not there
+    /// yet are made.
     pub(super) fn confirm(&self, changes: &[(String, String)], doubtful: bool) {
         let row = self.confirmed.borrow().len() as u64 + 1;
         for (row, (id, fields)) in (row..).zip(changes) {
-            assert!(self.confirmed.borrow_mut().insert(id.clone(), (row, fields.clone())).is_none());
+            assert!(
+                self.confirmed.borrow_mut().insert(id.clone(), (row, fields.clone())).is_none()
+            );
             for (name, value) in serde_json::from_str::<Map<String, Value>>(fields).unwrap() {
                 if !self.has_field(&name) && name != UNKNOWN {
                     self.define(
@@ -175,7 +187,10 @@ impl Fixture {
         let world = self.world.borrow();
         match self.config.provider {
             Provider::HubSpot => world.hubspot.objects["contacts"].properties.contains_key(name),
-            Provider::Salesforce => world.salesforce.objects["Contact"].fields.keys().any(|known| known.eq_ignore_ascii_case(name)),
+            Provider::Salesforce => world.salesforce.objects["Contact"]
+                .fields
+                .keys()
+                .any(|known| known.eq_ignore_ascii_case(name)),
         }
     }
 
@@ -205,7 +220,8 @@ impl Fixture {
         let world = self.world.borrow();
         match self.config.provider {
             Provider::HubSpot => {
-                world.hubspot.record("contacts", id).is_some() || world.hubspot.objects["contacts"].aliases.contains_key(id)
+                world.hubspot.record("contacts", id).is_some()
+                    || world.hubspot.objects["contacts"].aliases.contains_key(id)
             }
             Provider::Salesforce => world.salesforce.record("Contact", id).is_some(),
         }
@@ -228,7 +244,12 @@ impl Fixture {
         let mut world = self.world.borrow_mut();
         match self.config.provider {
             Provider::HubSpot => world.hubspot.edit("contacts", id, field, value.as_str().unwrap()),
-            Provider::Salesforce => world.salesforce.edit("Contact", id, field, if value == "" { Value::Null } else { value }),
+            Provider::Salesforce => world.salesforce.edit(
+                "Contact",
+                id,
+                field,
+                if value == "" { Value::Null } else { value },
+            ),
         }
     }
 
@@ -267,7 +288,9 @@ impl Fixture {
         let world = self.world.borrow();
         match self.config.provider {
             Provider::HubSpot => world.hubspot.value("contacts", id, field).into(),
-            Provider::Salesforce => world.salesforce.value("Contact", id, field).cloned().unwrap_or_default(),
+            Provider::Salesforce => {
+                world.salesforce.value("Contact", id, field).cloned().unwrap_or_default()
+            }
         }
     }
 
@@ -306,7 +329,8 @@ impl Fixture {
         panic!("the run does not end");
     }
 
-    /// A run that is killed after so many turns, if it has not ended before; what it leaves is in doubt.
+    /// A run that is killed after so many turns, if it has not ended before; what it leaves is in
+    /// doubt.
     pub(super) fn run_killed_after(&self, turns: u32) {
         {
             let mut future = pin!(run(self.mode, &self.config, self, self));
@@ -354,7 +378,12 @@ impl Fixture {
     }
 
     pub(super) fn writes(&self) -> Vec<String> {
-        self.log.borrow().iter().filter(|request| request.writes).map(|request| request.body.clone()).collect()
+        self.log
+            .borrow()
+            .iter()
+            .filter(|request| request.writes)
+            .map(|request| request.body.clone())
+            .collect()
     }
 
     pub(super) fn reads(&self) -> usize {
@@ -363,7 +392,9 @@ impl Fixture {
 
     /// Whether the CRM holds what was confirmed for a record.
     pub(super) fn is_written(&self, id: &str) -> bool {
-        self.confirmed_fields(id).iter().all(|(name, value)| plain(&self.value(id, name)) == plain(value))
+        self.confirmed_fields(id)
+            .iter()
+            .all(|(name, value)| plain(&self.value(id, name)) == plain(value))
     }
 
     pub(super) fn ids(&self) -> Vec<String> {
@@ -373,7 +404,11 @@ impl Fixture {
             .flatten()
             .flat_map(|batch| {
                 (0..batch.rows.len())
-                    .map(|at| batch.ids.bytes[batch.ids.offsets[at] as usize..batch.ids.offsets[at + 1] as usize].to_owned())
+                    .map(|at| {
+                        batch.ids.bytes
+                            [batch.ids.offsets[at] as usize..batch.ids.offsets[at + 1] as usize]
+                            .to_owned()
+                    })
                     .collect::<Vec<_>>()
             })
             .collect()
@@ -386,23 +421,31 @@ impl Fixture {
         }
         let body: Map<String, Value> = serde_json::from_str(&request.body).unwrap();
         let in_path = || request.path.rsplit('/').next().unwrap().to_owned();
-        let written: Vec<(String, Map<String, Value>)> = match body.iter().next().map(|(name, value)| (name.as_str(), value)).unwrap() {
-            ("inputs", inputs) => {
-                let input = |input: &Value| (input["id"].as_str().unwrap().to_owned(), input["properties"].as_object().unwrap().clone());
-                inputs.as_array().unwrap().iter().map(input).collect()
-            }
-            ("properties", properties) if !self.is_salesforce() => vec![(in_path(), properties.as_object().unwrap().clone())],
-            ("allOrNone", all) => {
-                assert_eq!(all, false);
-                let record = |record: &Value| {
-                    let mut fields = record.as_object().unwrap().clone();
-                    assert_eq!(fields.remove("attributes").unwrap()["type"], "Contact");
-                    (fields.remove("id").unwrap().as_str().unwrap().to_owned(), fields)
-                };
-                body["records"].as_array().unwrap().iter().map(record).collect()
-            }
-            _ => vec![(in_path(), body)],
-        };
+        let written: Vec<(String, Map<String, Value>)> =
+            match body.iter().next().map(|(name, value)| (name.as_str(), value)).unwrap() {
+                ("inputs", inputs) => {
+                    let input = |input: &Value| {
+                        (
+                            input["id"].as_str().unwrap().to_owned(),
+                            input["properties"].as_object().unwrap().clone(),
+                        )
+                    };
+                    inputs.as_array().unwrap().iter().map(input).collect()
+                }
+                ("properties", properties) if !self.is_salesforce() => {
+                    vec![(in_path(), properties.as_object().unwrap().clone())]
+                }
+                ("allOrNone", all) => {
+                    assert_eq!(all, false);
+                    let record = |record: &Value| {
+                        let mut fields = record.as_object().unwrap().clone();
+                        assert_eq!(fields.remove("attributes").unwrap()["type"], "Contact");
+                        (fields.remove("id").unwrap().as_str().unwrap().to_owned(), fields)
+                    };
+                    body["records"].as_array().unwrap().iter().map(record).collect()
+                }
+                _ => vec![(in_path(), body)],
+            };
         assert!(!written.is_empty());
         for (id, fields) in written {
             assert_eq!(fields, self.confirmed_fields(&id), "{id}");
@@ -434,11 +477,16 @@ impl Fixture {
 
     /// What the simulator answers.
     fn answer(&self, request: &Request) -> Result<Answer, Lost> {
-        let is_of_results = |path: &str| ["successfulResults", "failedResults", "unprocessedrecords"].iter().any(|set| path.contains(set));
+        let is_of_results = |path: &str| {
+            ["successfulResults", "failedResults", "unprocessedrecords"]
+                .iter()
+                .any(|set| path.contains(set))
+        };
         if self.no_results.get() && is_of_results(&request.path) {
             return Ok(Answer { status: 200, retry_after: None, body: b"<html>".to_vec() });
         }
-        let mut headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer test-token"))]);
+        let mut headers =
+            HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer test-token"))]);
         if !request.body.is_empty() {
             let media = if request.media == Media::Csv { "text/csv" } else { "application/json" };
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
@@ -457,19 +505,39 @@ impl Fixture {
         };
         let mut body = answer.body.to_vec();
         for (name, digits) in self.spelled.borrow().iter() {
-            body = String::from_utf8(body).unwrap().replace(&format!("\"@{name}\""), digits).into_bytes();
+            body = String::from_utf8(body)
+                .unwrap()
+                .replace(&format!("\"@{name}\""), digits)
+                .into_bytes();
         }
-        let retry_after = answer.headers.iter().find(|(name, _)| name == "retry-after").and_then(|(_, value)| value.parse().ok());
+        let retry_after = answer
+            .headers
+            .iter()
+            .find(|(name, _)| name == "retry-after")
+            .and_then(|(_, value)| value.parse().ok());
         Ok(Answer { status: answer.status, retry_after, body })
     }
 
     /// A write that comes late: of one record, by its path.
     fn write_late(&self, id: &str, fields: &str) {
         let (path, body) = match self.config.provider {
-            Provider::HubSpot => (format!("/crm/v3/objects/contacts/{id}"), format!(r#"{{"properties":{fields}}}"#)),
-            Provider::Salesforce => (format!("/services/data/v67.0/sobjects/Contact/{id}"), fields.to_owned()),
+            Provider::HubSpot => {
+                (format!("/crm/v3/objects/contacts/{id}"), format!(r#"{{"properties":{fields}}}"#))
+            }
+            Provider::Salesforce => {
+                (format!("/services/data/v67.0/sobjects/Contact/{id}"), fields.to_owned())
+            }
         };
-        let answer = self.answer(&Request { writes: true, method: "PATCH", path, headers: Vec::new(), body, media: Media::Json }).unwrap();
+        let answer = self
+            .answer(&Request {
+                writes: true,
+                method: "PATCH",
+                path,
+                headers: Vec::new(),
+                body,
+                media: Media::Json,
+            })
+            .unwrap();
         assert!((200..300).contains(&answer.status), "{}", String::from_utf8_lossy(&answer.body));
     }
 }
@@ -491,8 +559,14 @@ impl Network for Fixture {
             return self.answer(request);
         }
         self.log.borrow_mut().push(request.clone());
-        for (id, (row, _)) in self.confirmed.borrow().iter().filter(|(_, (row, _))| self.outcomes.borrow().contains_key(row)) {
-            let named = request.body.contains(&format!("\"{id}\"")) || request.path.contains(&format!("/{id}"));
+        for (id, (row, _)) in self
+            .confirmed
+            .borrow()
+            .iter()
+            .filter(|(_, (row, _))| self.outcomes.borrow().contains_key(row))
+        {
+            let named = request.body.contains(&format!("\"{id}\""))
+                || request.path.contains(&format!("/{id}"));
             assert!(!named, "row {row} has its outcome, and is named again");
         }
         turn().await;
@@ -505,7 +579,10 @@ impl Network for Fixture {
         }
         let faults = if request.writes { &self.write_faults } else { &self.read_faults };
         let mut fault = faults.borrow_mut().pop_front().unwrap_or(Fault::Fine);
-        if matches!(fault, Fault::Instead(404, _)) && request.method == "GET" && request.path.contains("/jobs/") {
+        if matches!(fault, Fault::Instead(404, _))
+            && request.method == "GET"
+            && request.path.contains("/jobs/")
+        {
             // A job that is said to be gone is gone: nothing could be known if that were a lie.
             fault = Fault::Fine;
         }
@@ -515,7 +592,8 @@ impl Network for Fixture {
             fault = Fault::Instead(status, body.to_owned());
         }
         let given = |status, body: String| {
-            let retry_after = body.strip_prefix("retry-after ").and_then(|seconds| seconds.parse().ok());
+            let retry_after =
+                body.strip_prefix("retry-after ").and_then(|seconds| seconds.parse().ok());
             Ok(Answer { status, retry_after, body: body.into_bytes() })
         };
         let answered = match fault {
@@ -581,13 +659,17 @@ impl Stream for Fixture {
         assert!(!outcomes.rows.is_empty() && outcomes.rows.len() == outcomes.statuses.len());
         for (row, status) in outcomes.rows.iter().zip(&outcomes.statuses) {
             let problem = outcomes.problems.iter().find(|problem| problem.row == *row).cloned();
-            assert_eq!(problem.is_some(), matches!(status, Status::Failed | Status::Unknown | Status::Drifted));
-            assert!(
-                problem
-                    .as_ref()
-                    .is_none_or(|problem| !problem.code.is_empty() && !problem.message.is_empty() && problem.message.len() < 2100)
+            assert_eq!(
+                problem.is_some(),
+                matches!(status, Status::Failed | Status::Unknown | Status::Drifted)
             );
-            assert!(self.outcomes.borrow_mut().insert(*row, (*status, problem)).is_none(), "row {row} has two outcomes");
+            assert!(problem.as_ref().is_none_or(|problem| !problem.code.is_empty()
+                && !problem.message.is_empty()
+                && problem.message.len() < 2100));
+            assert!(
+                self.outcomes.borrow_mut().insert(*row, (*status, problem)).is_none(),
+                "row {row} has two outcomes"
+            );
         }
         Ok(())
     }

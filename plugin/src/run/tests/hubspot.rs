@@ -10,12 +10,16 @@ fn fake(more: &str) -> Fixture {
 
 /// Changes of `city` for the records 1001, 1002, …
 fn cities(from: u64, count: u64) -> Vec<(String, String)> {
-    (from..from + count).map(|n| ((1000 + n).to_string(), format!(r#"{{"city":"c{n}"}}"#))).collect()
+    (from..from + count)
+        .map(|n| ((1000 + n).to_string(), format!(r#"{{"city":"c{n}"}}"#)))
+        .collect()
 }
 
 /// The same of a number.
 fn revenues(from: u64, count: u64) -> Vec<(String, String)> {
-    (from..from + count).map(|n| ((1000 + n).to_string(), format!(r#"{{"annualrevenue":"{n}"}}"#))).collect()
+    (from..from + count)
+        .map(|n| ((1000 + n).to_string(), format!(r#"{{"annualrevenue":"{n}"}}"#)))
+        .collect()
 }
 
 fn broken() -> Lost {
@@ -35,7 +39,10 @@ fn records_are_written_a_hundred_at_a_time_in_the_granted_form() {
     assert!(writes[0].starts_with(r#"{"inputs":[{"id":"1001","properties":{"city":"c1"}},{"id":"1002","properties":{"city":"c2"}},"#));
     assert!(writes[0].ends_with(r#"{"id":"1100","properties":{"city":"c100"}}]}"#));
     let log = crm.log.borrow();
-    assert_eq!((log[0].method, log[0].path.as_str()), ("POST", "/crm/v3/objects/contacts/batch/update"));
+    assert_eq!(
+        (log[0].method, log[0].path.as_str()),
+        ("POST", "/crm/v3/objects/contacts/batch/update")
+    );
     assert!(log[0].headers.is_empty());
 }
 
@@ -117,7 +124,9 @@ fn a_lost_answer_is_proven_by_a_read_and_not_sent_twice() {
         Fault::Answered(200, r#"{"status":"COMPLETE","results":[]}"#.to_owned()),
     ] {
         for mode in ["", r#","write_mode":"record""#] {
-            if mode.is_empty() || !matches!(&fault, Fault::Answered(200, body) if body.ends_with("[]}")) {
+            if mode.is_empty()
+                || !matches!(&fault, Fault::Answered(200, body) if body.ends_with("[]}"))
+            {
                 let crm = fake(mode);
                 crm.confirm(&cities(1, 1), false);
                 crm.fault(fault.clone()).run().unwrap();
@@ -130,7 +139,11 @@ fn a_lost_answer_is_proven_by_a_read_and_not_sent_twice() {
 
 #[test]
 fn what_a_read_shows_was_not_applied_is_sent_again() {
-    for fault in [Fault::Before(broken()), Fault::Instead(503, String::new()), Fault::Instead(200, r#"{"results":[]}"#.to_owned())] {
+    for fault in [
+        Fault::Before(broken()),
+        Fault::Instead(503, String::new()),
+        Fault::Instead(200, r#"{"results":[]}"#.to_owned()),
+    ] {
         let crm = fake("");
         crm.confirm(&cities(1, 3), false);
         crm.fault(fault.clone()).run().unwrap();
@@ -150,7 +163,12 @@ fn a_write_that_is_never_answered_ends_unknown() {
         crm.run().unwrap();
         assert_eq!(crm.status(1), Some(Status::Unknown));
         let problem = crm.problem(1);
-        assert!(problem.code == "no_answer" && problem.message.contains("1001") && problem.message.contains("3 times"), "{problem:?}");
+        assert!(
+            problem.code == "no_answer"
+                && problem.message.contains("1001")
+                && problem.message.contains("3 times"),
+            "{problem:?}"
+        );
     }
 }
 
@@ -158,7 +176,8 @@ fn a_write_that_is_never_answered_ends_unknown() {
 fn a_record_that_is_passed_over_twice_ends_unknown() {
     let crm = fake("");
     crm.confirm(&cities(1, 1), false);
-    let silence = Fault::Instead(200, r#"{"status":"COMPLETE","results":[],"errors":[]}"#.to_owned());
+    let silence =
+        Fault::Instead(200, r#"{"status":"COMPLETE","results":[],"errors":[]}"#.to_owned());
     crm.fault(silence.clone()).fault(silence).run().unwrap();
     assert_eq!((crm.status(1), crm.writes().len()), (Some(Status::Unknown), 2));
     assert_eq!(crm.problem(1).code, "not_acknowledged");
@@ -169,14 +188,20 @@ fn throttling_is_waited_out_and_a_daily_limit_ends_the_run() {
     let crm = fake("");
     crm.confirm(&cities(1, 2), false);
     for _ in 0..20 {
-        crm.fault(Fault::Instead(429, r#"{"policyName":"TEN_SECONDLY_ROLLING","message":"limit"}"#.to_owned()));
+        crm.fault(Fault::Instead(
+            429,
+            r#"{"policyName":"TEN_SECONDLY_ROLLING","message":"limit"}"#.to_owned(),
+        ));
     }
     crm.run().unwrap();
     assert_eq!(crm.count(Status::Updated), 2);
 
     let crm = fake("");
     crm.confirm(&cities(1, 2), false);
-    crm.fault(Fault::Instead(429, r#"{"policyName":"DAILY","message":"You have reached your daily limit."}"#.to_owned()));
+    crm.fault(Fault::Instead(
+        429,
+        r#"{"policyName":"DAILY","message":"You have reached your daily limit."}"#.to_owned(),
+    ));
     let stopped = crm.run().unwrap_err();
     assert_eq!((stopped.kind, stopped.code.as_deref()), (ErrorKind::RateLimited, Some("DAILY")));
     assert!(crm.outcomes.borrow().is_empty());
@@ -201,8 +226,16 @@ fn a_credential_without_the_right_ends_the_run_and_leaves_the_changes_pending() 
         crm.fault(Fault::Instead(403, refusal.to_owned()));
     }
     let stopped = crm.run().unwrap_err();
-    assert_eq!((stopped.kind, stopped.code.as_deref()), (ErrorKind::Unauthorized, Some("MISSING_SCOPES")));
-    assert!(stopped.message.contains("Missing: crm.objects.contacts.write") && stopped.message.contains("src_1"), "{}", stopped.message);
+    assert_eq!(
+        (stopped.kind, stopped.code.as_deref()),
+        (ErrorKind::Unauthorized, Some("MISSING_SCOPES"))
+    );
+    assert!(
+        stopped.message.contains("Missing: crm.objects.contacts.write")
+            && stopped.message.contains("src_1"),
+        "{}",
+        stopped.message
+    );
     assert!(crm.outcomes.borrow().is_empty());
     assert!(crm.writes().len() <= 8);
 }
@@ -231,8 +264,10 @@ fn a_connection_that_cannot_be_made_is_tried_again_and_then_given_up() {
 
 #[test]
 fn what_the_host_does_not_let_out_ends_the_run() {
-    for (lost, kind) in [(Lost::Denied("d".to_owned()), ErrorKind::Rejected), (Lost::LimitReached("l".to_owned()), ErrorKind::RateLimited)]
-    {
+    for (lost, kind) in [
+        (Lost::Denied("d".to_owned()), ErrorKind::Rejected),
+        (Lost::LimitReached("l".to_owned()), ErrorKind::RateLimited),
+    ] {
         let crm = fake("");
         crm.confirm(&cities(1, 2), false);
         assert_eq!(crm.fault(Fault::Before(lost)).run().unwrap_err().kind, kind);
@@ -251,7 +286,9 @@ fn a_request_that_is_too_large_is_split() {
 
 #[test]
 fn locks_and_migrations_are_waited_out() {
-    for fault in [Fault::Instead(423, String::new()), Fault::Instead(477, "retry-after 30".to_owned())] {
+    for fault in
+        [Fault::Instead(423, String::new()), Fault::Instead(477, "retry-after 30".to_owned())]
+    {
         let crm = fake("");
         crm.confirm(&cities(1, 2), false);
         crm.fault(fault).run().unwrap();
@@ -275,7 +312,10 @@ fn doubtful_changes_are_read_before_anything_is_written() {
         crm.run().unwrap();
         assert_eq!(crm.status(1), Some(Status::Updated));
         assert_eq!(crm.status(2), Some(Status::Updated));
-        assert_eq!((crm.problem(3).http_status, crm.problem(4).code.as_str()), (Some(404), "merged"));
+        assert_eq!(
+            (crm.problem(3).http_status, crm.problem(4).code.as_str()),
+            (Some(404), "merged")
+        );
         assert_eq!(crm.writes().len(), 1);
         assert!(!crm.log.borrow()[0].writes);
         assert!(crm.writes()[0].contains(r#""city":"c2""#));
@@ -334,7 +374,10 @@ fn in_record_mode_only_ids_that_are_still_their_own_are_written() {
     crm.run().unwrap();
     assert_eq!((crm.count(Status::Updated), crm.count(Status::Failed)), (9, 3));
     assert_eq!(crm.problem(2).code, "merged");
-    assert_eq!((crm.problem(3).http_status, crm.problem(3).code.as_str()), (Some(404), "not_found"));
+    assert_eq!(
+        (crm.problem(3).http_status, crm.problem(3).code.as_str()),
+        (Some(404), "not_found")
+    );
     assert_eq!(crm.problem(6).code, "INVALID_LONG");
     assert!(!crm.survivor_is_written());
     assert_eq!(crm.writes()[0], r#"{"properties":{"annualrevenue":"1"}}"#);
@@ -354,7 +397,10 @@ fn a_merge_between_read_and_write_is_told_as_what_it_is() {
     *crm.merge_after_read.borrow_mut() = Some("1002".to_owned());
     crm.run().unwrap();
     let problem = crm.problem(2);
-    assert!(problem.code == "merged" && problem.message.contains("wrote the values to "), "{problem:?}");
+    assert!(
+        problem.code == "merged" && problem.message.contains("wrote the values to "),
+        "{problem:?}"
+    );
     assert!(crm.survivor_is_written());
 }
 

@@ -1,5 +1,6 @@
-//! The attacks, each with its name. The guest does them and the tests say how each has to end, both in a `match` without a
-//! rest: an attack that nobody expects does not compile, nor does an expectation without an attack.
+//! The attacks, each with its name. The guest does them and the tests say how each has to end, both
+//! in a `match` without a rest: an attack that nobody expects does not compile, nor does an
+//! expectation without an attack.
 
 #![no_std]
 

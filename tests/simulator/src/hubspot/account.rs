@@ -1,6 +1,7 @@
-//! Which account a token opens. HubSpot's reference, "Account information API", `GET /account-info/v3/details`
-//! (developers.hubspot.com/docs/api-reference, account-account-info-v3): every member but `portalName` and `createdAt` is
-//! required, `portalId` is an integer, and the only scope is `oauth`, which every token has.
+//! Which account a token opens. HubSpot's reference, "Account information API", `GET
+//! /account-info/v3/details` (developers.hubspot.com/docs/api-reference, account-account-info-v3):
+//! every member but `portalName` and `createdAt` is required, `portalId` is an integer, and the
+//! only scope is `oauth`, which every token has.
 
 use crate::{World, message::Answer};
 use serde_json::json;

@@ -73,7 +73,8 @@ pub(super) fn not_numeric(id: &str) -> Answer {
     Answer::json(404, &body)
 }
 
-/// Values that were not valid: a list of items in the message's own JSON, and again in `errors` (A5).
+/// Values that were not valid: a list of items in the message's own JSON, and again in `errors`
+/// (A5).
 pub(super) fn invalid(items: &[Invalid]) -> Answer {
     let listed: Vec<Value> =
         items.iter().map(|item| json!({"isValid": false, "message": item.message, "error": item.code, "name": item.property})).collect();

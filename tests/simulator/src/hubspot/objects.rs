@@ -18,16 +18,30 @@ const MAX_BATCH: usize = 100;
 const MAX_HISTORY_BATCH: usize = 50;
 
 /// `PATCH …/{id}`: follows merged ids, answers with the surviving one (A3, A6).
-pub(super) fn update(world: &mut World, object: &str, id: &str, request: &Request, body: &Value) -> Answer {
+pub(super) fn update(
+    world: &mut World,
+    object: &str,
+    id: &str,
+    request: &Request,
+    body: &Value,
+) -> Answer {
     if let Some(property) = request.query("idProperty") {
         let message = format!("Unable to perform update/upsert by non-unique property {property}");
         return errors::whole(400, &message, Some("VALIDATION_ERROR"));
     }
     let Some(properties) = body.get("properties").and_then(Value::as_object) else {
-        return errors::whole(400, "Some required fields were not set: [properties]", Some("VALIDATION_ERROR"));
+        return errors::whole(
+            400,
+            "Some required fields were not set: [properties]",
+            Some("VALIDATION_ERROR"),
+        );
     };
     if properties.is_empty() {
-        return errors::whole(400, "No properties found to update, please provide at least one.", Some("VALIDATION_ERROR"));
+        return errors::whole(
+            400,
+            "No properties found to update, please provide at least one.",
+            Some("VALIDATION_ERROR"),
+        );
     }
     if id.parse::<u64>().is_err() {
         return errors::not_numeric(id);
@@ -49,31 +63,46 @@ pub(super) fn update(world: &mut World, object: &str, id: &str, request: &Reques
 /// `POST …/batch/update` (A5).
 pub(super) fn batch_update(world: &mut World, object: &str, body: &Value) -> Answer {
     let Some(inputs) = body.get("inputs").and_then(Value::as_array) else {
-        return errors::whole(400, "Some required fields were not set: [inputs]", Some("VALIDATION_ERROR"));
+        return errors::whole(
+            400,
+            "Some required fields were not set: [inputs]",
+            Some("VALIDATION_ERROR"),
+        );
     };
     if inputs.len() > MAX_BATCH {
         return errors::whole(
             400,
-            &format!("The maximum number of inputs supported in a batch is {MAX_BATCH}, got {}", inputs.len()),
+            &format!(
+                "The maximum number of inputs supported in a batch is {MAX_BATCH}, got {}",
+                inputs.len()
+            ),
             Some("VALIDATION_ERROR"),
         );
     }
-    let mut parsed: Vec<(String, &Map<String, Value>, Option<&Value>)> = Vec::with_capacity(inputs.len());
+    let mut parsed: Vec<(String, &Map<String, Value>, Option<&Value>)> =
+        Vec::with_capacity(inputs.len());
     for input in inputs {
         let id = input.get("id").and_then(Value::as_str);
         let properties = input.get("properties").and_then(Value::as_object);
         let (Some(id), Some(properties)) = (id, properties) else {
-            return errors::whole(400, "Some required fields were not set: [id, properties]", Some("VALIDATION_ERROR"));
+            return errors::whole(
+                400,
+                "Some required fields were not set: [id, properties]",
+                Some("VALIDATION_ERROR"),
+            );
         };
         if let Some(property) = input.get("idProperty").and_then(Value::as_str) {
-            let message = format!("Unable to perform update/upsert by non-unique property {property}");
+            let message =
+                format!("Unable to perform update/upsert by non-unique property {property}");
             return errors::whole(400, &message, Some("VALIDATION_ERROR"));
         }
         parsed.push((id.to_owned(), properties, input.get("objectWriteTraceId")));
     }
-    // The whole request is refused, and nothing written, for a duplicate id or an invalid value anywhere.
+    // The whole request is refused, and nothing written, for a duplicate id or an invalid value
+    // anywhere.
     let mut seen = HashSet::new();
-    let duplicates: Vec<&str> = parsed.iter().map(|(id, ..)| id.as_str()).filter(|id| !seen.insert(*id)).collect();
+    let duplicates: Vec<&str> =
+        parsed.iter().map(|(id, ..)| id.as_str()).filter(|id| !seen.insert(*id)).collect();
     if !duplicates.is_empty() {
         let body = json!({
             "status": "error", "message": format!("Duplicate IDs found in batch input: [{}]. IDs must be unique", duplicates.join(", ")),
@@ -81,7 +110,10 @@ pub(super) fn batch_update(world: &mut World, object: &str, body: &Value) -> Ans
         });
         return Answer::json(400, &body);
     }
-    let invalid: Vec<Invalid> = parsed.iter().flat_map(|(id, properties, _)| validate(world, object, id, properties)).collect();
+    let invalid: Vec<Invalid> = parsed
+        .iter()
+        .flat_map(|(id, properties, _)| validate(world, object, id, properties))
+        .collect();
     if !invalid.is_empty() {
         return errors::invalid(&invalid);
     }
@@ -107,13 +139,25 @@ pub(super) fn batch_update(world: &mut World, object: &str, body: &Value) -> Ans
     batch_answer(world, object, results, &missing, &traces, &started)
 }
 
-/// 200, or 207 with all missing ids in one group, which echoes the trace ids they were sent with; `numErrors` counts groups.
-fn batch_answer(world: &World, object: &str, results: Vec<Value>, missing: &[String], traces: &[&Value], started: &str) -> Answer {
+/// 200, or 207 with all missing ids in one group, which echoes the trace ids they were sent with;
+/// `numErrors` counts groups.
+fn batch_answer(
+    world: &World,
+    object: &str,
+    results: Vec<Value>,
+    missing: &[String],
+    traces: &[&Value],
+    started: &str,
+) -> Answer {
     let mut body = json!({"status": "COMPLETE", "results": results, "startedAt": started, "completedAt": iso(now())});
     if missing.is_empty() {
         return Answer::json(200, &body);
     }
-    let singular = if object == "companies" { "COMPANY".to_owned() } else { object.trim_end_matches('s').to_uppercase() };
+    let singular = if object == "companies" {
+        "COMPANY".to_owned()
+    } else {
+        object.trim_end_matches('s').to_uppercase()
+    };
     body["errors"] = json!([{
         "status": "error", "category": "OBJECT_NOT_FOUND",
         "message": format!("Could not get some {singular} objects, they may be deleted or not exist. Check that ids are valid."),
@@ -131,9 +175,18 @@ fn batch_answer(world: &World, object: &str, results: Vec<Value>, missing: &[Str
 }
 
 /// `POST …/batch/read` (A4).
-pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request: &Request) -> Answer {
+pub(super) fn batch_read(
+    world: &mut World,
+    object: &str,
+    body: &Value,
+    request: &Request,
+) -> Answer {
     let Some(inputs) = body.get("inputs").and_then(Value::as_array) else {
-        return errors::whole(400, "Some required fields were not set: [inputs]", Some("VALIDATION_ERROR"));
+        return errors::whole(
+            400,
+            "Some required fields were not set: [inputs]",
+            Some("VALIDATION_ERROR"),
+        );
     };
     let names = |key: &str| -> Vec<String> {
         let list = body.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -141,13 +194,18 @@ pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request:
     };
     let (wanted, history) = (names("properties"), names("propertiesWithHistory"));
     if !history.is_empty() && inputs.len() > MAX_HISTORY_BATCH {
-        let message = format!("The maximum number of inputs supported in a batch request for property histories is {MAX_HISTORY_BATCH}");
+        let message = format!(
+            "The maximum number of inputs supported in a batch request for property histories is {MAX_HISTORY_BATCH}"
+        );
         return errors::whole(400, &message, Some("VALIDATION_ERROR"));
     }
     if inputs.len() > MAX_BATCH {
         return errors::whole(
             400,
-            &format!("The maximum number of inputs supported in a batch is {MAX_BATCH}, got {}", inputs.len()),
+            &format!(
+                "The maximum number of inputs supported in a batch is {MAX_BATCH}, got {}",
+                inputs.len()
+            ),
             Some("VALIDATION_ERROR"),
         );
     }
@@ -160,7 +218,11 @@ pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request:
         // Contacts may be read by e-mail (A3, A4).
         Some("email") if object == "contacts" => true,
         Some(property) => {
-            return errors::whole(400, &format!("{property} is not a unique property of {object}"), Some("VALIDATION_ERROR"));
+            return errors::whole(
+                400,
+                &format!("{property} is not a unique property of {object}"),
+                Some("VALIDATION_ERROR"),
+            );
         }
     };
     for input in inputs {
@@ -170,7 +232,9 @@ pub(super) fn batch_read(world: &mut World, object: &str, body: &Value, request:
             false => id,
         };
         match store.records.get(id).filter(|record| record.archived == archived) {
-            Some(record) => results.push(record.json(id, &shown(world, object, &wanted, &history), &history)),
+            Some(record) => {
+                results.push(record.json(id, &shown(world, object, &wanted, &history), &history))
+            }
             None => missing.push(id.to_owned()),
         }
     }
@@ -211,9 +275,15 @@ pub(super) fn archive(world: &mut World, object: &str, id: &str) -> Answer {
     Answer::empty(204)
 }
 
-/// What a read shows: what was asked for, those of which the history was asked for, and always a default set (recorded lists and batch
-/// reads: amp-labs/connectors, HubSpot/hubspot-api-nodejs issue 154). One that does not exist is silently left out (A4).
-pub(super) fn shown(world: &World, object: &str, names: &[String], history: &[String]) -> Vec<String> {
+/// What a read shows: what was asked for, those of which the history was asked for, and always a
+/// default set (recorded lists and batch reads: amp-labs/connectors, HubSpot/hubspot-api-nodejs
+/// issue 154). One that does not exist is silently left out (A4).
+pub(super) fn shown(
+    world: &World,
+    object: &str,
+    names: &[String],
+    history: &[String],
+) -> Vec<String> {
     let known = &world.hubspot.objects[object].properties;
     let asked = names.iter().chain(history).filter(|name| known.contains_key(*name)).cloned();
     always(object).into_iter().chain(asked).collect()
@@ -228,9 +298,19 @@ fn answered(object: &str, properties: &Map<String, Value>) -> Vec<String> {
     always(object).into_iter().chain(properties.keys().cloned()).collect()
 }
 
-fn validate(world: &World, object: &str, id: &str, properties: &Map<String, Value>) -> Vec<Invalid> {
+fn validate(
+    world: &World,
+    object: &str,
+    id: &str,
+    properties: &Map<String, Value>,
+) -> Vec<Invalid> {
     let store = &world.hubspot.objects[object];
-    properties.iter().filter_map(|(name, value)| properties::check(store, id, name, value, world.config.switches)).collect()
+    properties
+        .iter()
+        .filter_map(|(name, value)| {
+            properties::check(store, id, name, value, world.config.switches)
+        })
+        .collect()
 }
 
 fn apply(world: &mut World, object: &str, id: &str, properties: &Map<String, Value>) {
@@ -241,7 +321,10 @@ fn apply(world: &mut World, object: &str, id: &str, properties: &Map<String, Val
         for (name, value) in properties {
             let text = value.as_str().unwrap_or_default();
             let before = record.properties.get(name).map_or("", String::as_str);
-            if let Some(stored) = definitions.get(name).map_or(Some(text.to_owned()), |definition| definition.stored(text, before)) {
+            if let Some(stored) = definitions
+                .get(name)
+                .map_or(Some(text.to_owned()), |definition| definition.stored(text, before))
+            {
                 record.set(name, &stored, modified_property(object), "INTEGRATION", keep_date);
             }
         }

@@ -12,8 +12,16 @@ use std::collections::BTreeMap;
 /// Longest text (A8).
 const MAX_TEXT: usize = 65_536;
 /// Stages of `lifecyclestage`, in order.
-const STAGES: [&str; 8] =
-    ["subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer", "evangelist", "other"];
+const STAGES: [&str; 8] = [
+    "subscriber",
+    "lead",
+    "marketingqualifiedlead",
+    "salesqualifiedlead",
+    "opportunity",
+    "customer",
+    "evangelist",
+    "other",
+];
 
 /// A property definition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,11 +73,15 @@ impl Property {
     }
 
     fn options(mut self, options: &[(&str, &str)]) -> Property {
-        self.options = options.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
+        self.options = options
+            .iter()
+            .map(|(label, value)| ((*label).to_owned(), (*value).to_owned()))
+            .collect();
         self
     }
 
-    /// How a value is stored; `None` if it is ignored. A leading `;` adds to the options that are there.
+    /// How a value is stored; `None` if it is ignored. A leading `;` adds to the options that are
+    /// there.
     pub(super) fn stored(&self, text: &str, before: &str) -> Option<String> {
         if self.name == "lifecyclestage" && moves_backwards(before, text) {
             return None;
@@ -80,13 +92,18 @@ impl Property {
         if self.field == "checkbox"
             && let Some(added) = text.strip_prefix(';')
         {
-            let mut all: Vec<&str> = before.split(';').filter(|option| !option.is_empty()).collect();
-            all.extend(added.split(';').filter(|option| !option.is_empty() && !before.split(';').any(|there| there == *option)));
+            let mut all: Vec<&str> =
+                before.split(';').filter(|option| !option.is_empty()).collect();
+            all.extend(added.split(';').filter(|option| {
+                !option.is_empty() && !before.split(';').any(|there| there == *option)
+            }));
             return Some(all.join(";"));
         }
         match self.kind.as_str() {
             "date" if !text.is_empty() => Some(date(text).unwrap_or_else(|| text.to_owned())),
-            "datetime" if !text.is_empty() => Some(datetime(text).unwrap_or_else(|| text.to_owned())),
+            "datetime" if !text.is_empty() => {
+                Some(datetime(text).unwrap_or_else(|| text.to_owned()))
+            }
             _ => Some(text.to_owned()),
         }
     }
@@ -104,8 +121,7 @@ impl Property {
             "hubspotDefined": !self.custom, "formField": true, "archived": false,
         });
         if !self.custom {
-            property["modificationMetadata"] =
-                json!({"archivable": false, "readOnlyDefinition": true, "readOnlyValue": self.read_only, "readOnlyOptions": false});
+            property["modificationMetadata"] = json!({"archivable": false, "readOnlyDefinition": true, "readOnlyValue": self.read_only, "readOnlyOptions": false});
         }
         property
     }
@@ -117,16 +133,29 @@ fn moves_backwards(before: &str, after: &str) -> bool {
 }
 
 /// Whether a value is accepted; what is wrong with it otherwise.
-pub(super) fn check(object: &Object, id: &str, name: &str, value: &Value, switches: Switches) -> Option<Invalid> {
-    let invalid = |code, message: String| Some(Invalid { property: name.to_owned(), code, message });
+pub(super) fn check(
+    object: &Object,
+    id: &str,
+    name: &str,
+    value: &Value,
+    switches: Switches,
+) -> Option<Invalid> {
+    let invalid =
+        |code, message: String| Some(Invalid { property: name.to_owned(), code, message });
     let Some(property) = object.properties.get(name) else {
         return invalid("PROPERTY_DOESNT_EXIST", format!("Property \"{name}\" does not exist"));
     };
     if property.calculated {
-        return invalid("READ_ONLY_VALUE", format!("\"{name}\" is a calculated property; its value cannot be set."));
+        return invalid(
+            "READ_ONLY_VALUE",
+            format!("\"{name}\" is a calculated property; its value cannot be set."),
+        );
     }
     if property.read_only {
-        return invalid("READ_ONLY_VALUE", format!("\"{name}\" is a read only property; its value cannot be set."));
+        return invalid(
+            "READ_ONLY_VALUE",
+            format!("\"{name}\" is a read only property; its value cannot be set."),
+        );
     }
     // All values are sent as strings (A3).
     let Some(text) = value.as_str() else {
@@ -136,20 +165,38 @@ pub(super) fn check(object: &Object, id: &str, name: &str, value: &Value, switch
         return None;
     }
     if text.chars().count() > MAX_TEXT {
-        return invalid("INVALID_STRING", format!("the value is longer than {MAX_TEXT} characters"));
+        return invalid(
+            "INVALID_STRING",
+            format!("the value is longer than {MAX_TEXT} characters"),
+        );
     }
     if property.unique
-        && object.records.iter().any(|(other, record)| other != id && record.properties.get(name).is_some_and(|there| there == text))
+        && object.records.iter().any(|(other, record)| {
+            other != id && record.properties.get(name).is_some_and(|there| there == text)
+        })
     {
-        return invalid("CONFLICTING_UNIQUE_VALUE", format!("{name} already has that value on another record"));
+        return invalid(
+            "CONFLICTING_UNIQUE_VALUE",
+            format!("{name} already has that value on another record"),
+        );
     }
     match property.kind.as_str() {
-        "number" if text.parse::<f64>().is_err() || text.contains(|character: char| !matches!(character, '0'..='9' | '.' | '-')) => {
+        "number"
+            if text.parse::<f64>().is_err()
+                || text.contains(|character: char| !matches!(character, '0'..='9' | '.' | '-')) =>
+        {
             invalid("INVALID_LONG", format!("{text} was not a valid long."))
         }
-        "bool" if !matches!(text, "true" | "false") => invalid("INVALID_OPTION", option_message(text, property)),
-        "date" if date(text).is_none() => invalid("INVALID_DATE", format!("{text} was not a valid date: not midnight UTC or not parsable")),
-        "datetime" if datetime(text).is_none() => invalid("INVALID_DATE", format!("{text} was not a valid date.")),
+        "bool" if !matches!(text, "true" | "false") => {
+            invalid("INVALID_OPTION", option_message(text, property))
+        }
+        "date" if date(text).is_none() => invalid(
+            "INVALID_DATE",
+            format!("{text} was not a valid date: not midnight UTC or not parsable"),
+        ),
+        "datetime" if datetime(text).is_none() => {
+            invalid("INVALID_DATE", format!("{text} was not a valid date."))
+        }
         "enumeration" if !property.external_options => {
             let allowed = |option: &str| property.options.iter().any(|(_, value)| value == option);
             let unknown = if property.field == "checkbox" {
@@ -160,24 +207,42 @@ pub(super) fn check(object: &Object, id: &str, name: &str, value: &Value, switch
             if let Some(option) = unknown {
                 return invalid("INVALID_OPTION", option_message(option, property));
             }
-            let before = object.records.get(id).and_then(|record| record.properties.get(name)).map_or("", String::as_str);
-            if name == "lifecyclestage" && switches.hubspot_backwards_is_error && moves_backwards(before, text) {
-                return invalid("INVALID_LIFECYCLE_STAGE", format!("{name} cannot move backwards from {before} to {text}"));
+            let before = object
+                .records
+                .get(id)
+                .and_then(|record| record.properties.get(name))
+                .map_or("", String::as_str);
+            if name == "lifecyclestage"
+                && switches.hubspot_backwards_is_error
+                && moves_backwards(before, text)
+            {
+                return invalid(
+                    "INVALID_LIFECYCLE_STAGE",
+                    format!("{name} cannot move backwards from {before} to {text}"),
+                );
             }
             None
         }
-        _ if name == "email" && !is_email(text) => invalid("INVALID_EMAIL", format!("Email address {text} is invalid")),
+        _ if name == "email" && !is_email(text) => {
+            invalid("INVALID_EMAIL", format!("Email address {text} is invalid"))
+        }
         _ => None,
     }
 }
 
 fn option_message(value: &str, property: &Property) -> String {
-    let options: Vec<String> = property.options.iter().map(|(label, value)| format!("label: \"{label}\" value: \"{value}\"")).collect();
+    let options: Vec<String> = property
+        .options
+        .iter()
+        .map(|(label, value)| format!("label: \"{label}\" value: \"{value}\""))
+        .collect();
     format!("{value} was not one of the allowed options: [{}]", options.join(", "))
 }
 
 fn is_email(text: &str) -> bool {
-    text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace))
+    text.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace)
+    })
 }
 
 /// `YYYY-MM-DD`, or milliseconds at midnight UTC.
@@ -201,7 +266,8 @@ fn datetime(text: &str) -> Option<String> {
 /// What a portal has from the start.
 pub(super) fn standard(object: &str) -> BTreeMap<String, Property> {
     let mut all = Vec::new();
-    let mut texts = |names: &[&str]| all.extend(names.iter().map(|name| Property::new(name, "string", "text")));
+    let mut texts =
+        |names: &[&str]| all.extend(names.iter().map(|name| Property::new(name, "string", "text")));
     match object {
         "contacts" => texts(&[
             "firstname",
@@ -225,7 +291,10 @@ pub(super) fn standard(object: &str) -> BTreeMap<String, Property> {
     all.push(Property::new("annualrevenue", "number", "number"));
     all.push(Property::new("birthday", "date", "date"));
     all.push(Property::new("last_meeting", "datetime", "date"));
-    all.push(Property::new("newsletter", "bool", "booleancheckbox").options(&[("Yes", "true"), ("No", "false")]));
+    all.push(
+        Property::new("newsletter", "bool", "booleancheckbox")
+            .options(&[("Yes", "true"), ("No", "false")]),
+    );
     all.push(Property::new("lifecyclestage", "enumeration", "radio").options(&[
         ("Subscriber", "subscriber"),
         ("Lead", "lead"),
@@ -241,15 +310,34 @@ pub(super) fn standard(object: &str) -> BTreeMap<String, Property> {
         ("Open", "OPEN"),
         ("In progress", "IN_PROGRESS"),
     ]));
-    let colours =
-        Property::new("favourite_colour", "enumeration", "checkbox").options(&[("Red", "red"), ("Blue", "blue"), ("Green", "green")]);
+    let colours = Property::new("favourite_colour", "enumeration", "checkbox").options(&[
+        ("Red", "red"),
+        ("Blue", "blue"),
+        ("Green", "green"),
+    ]);
     all.push(Property { custom: true, ..colours });
-    all.push(Property { external_options: true, ..Property::new("hubspot_owner_id", "enumeration", "select") });
-    all.push(Property { unique: true, custom: true, ..Property::new("customer_number", "string", "text") });
-    all.push(Property { calculated: true, ..Property::new("days_to_close", "number", "calculation_equation") });
-    for name in
-        ["hs_object_id", "hs_merged_object_ids", "createdate", "lastmodifieddate", "hs_lastmodifieddate", "hs_createdate", "num_notes"]
-    {
+    all.push(Property {
+        external_options: true,
+        ..Property::new("hubspot_owner_id", "enumeration", "select")
+    });
+    all.push(Property {
+        unique: true,
+        custom: true,
+        ..Property::new("customer_number", "string", "text")
+    });
+    all.push(Property {
+        calculated: true,
+        ..Property::new("days_to_close", "number", "calculation_equation")
+    });
+    for name in [
+        "hs_object_id",
+        "hs_merged_object_ids",
+        "createdate",
+        "lastmodifieddate",
+        "hs_lastmodifieddate",
+        "hs_createdate",
+        "num_notes",
+    ] {
         all.push(Property { read_only: true, ..Property::new(name, "string", "text") });
     }
     all.into_iter().map(|property| (property.name.clone(), property)).collect()
@@ -257,7 +345,8 @@ pub(super) fn standard(object: &str) -> BTreeMap<String, Property> {
 
 /// `GET /crm/v3/properties/{object}`.
 pub(super) fn list(world: &World, object: &str) -> Answer {
-    let properties: Vec<Value> = world.hubspot.objects[object].properties.values().map(Property::json).collect();
+    let properties: Vec<Value> =
+        world.hubspot.objects[object].properties.values().map(Property::json).collect();
     Answer::json(200, &json!({"results": properties}))
 }
 
@@ -265,7 +354,11 @@ pub(super) fn list(world: &World, object: &str) -> Answer {
 pub(super) fn one(world: &World, object: &str, name: &str) -> Answer {
     match world.hubspot.objects[object].properties.get(name) {
         Some(property) => Answer::json(200, &property.json()),
-        None => errors::whole(404, &format!("Property \"{name}\" does not exist"), Some("OBJECT_NOT_FOUND")),
+        None => errors::whole(
+            404,
+            &format!("Property \"{name}\" does not exist"),
+            Some("OBJECT_NOT_FOUND"),
+        ),
     }
 }
 
@@ -273,7 +366,14 @@ pub(super) fn one(world: &World, object: &str, name: &str) -> Answer {
 pub(super) fn batch_read(world: &World, object: &str, body: &Value) -> Answer {
     let known = &world.hubspot.objects[object].properties;
     let inputs = body.get("inputs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let found: Vec<Value> = inputs.iter().filter_map(|input| known.get(input.get("name")?.as_str()?)).map(Property::json).collect();
+    let found: Vec<Value> = inputs
+        .iter()
+        .filter_map(|input| known.get(input.get("name")?.as_str()?))
+        .map(Property::json)
+        .collect();
     let at = iso(now());
-    Answer::json(200, &json!({"status": "COMPLETE", "results": found, "startedAt": at, "completedAt": at}))
+    Answer::json(
+        200,
+        &json!({"status": "COMPLETE", "results": found, "startedAt": at, "completedAt": at}),
+    )
 }

@@ -11,7 +11,9 @@ pub(super) fn one_of(object: &str, writes: bool, definitions: bool) -> Vec<Strin
     let name = if NAMED.contains(&object) { object } else { "custom" };
     match (writes, definitions) {
         (true, _) => vec![format!("crm.objects.{name}.write")],
-        (false, true) => vec![format!("crm.schemas.{name}.read"), format!("crm.objects.{name}.read")],
+        (false, true) => {
+            vec![format!("crm.schemas.{name}.read"), format!("crm.objects.{name}.read")]
+        }
         (false, false) => vec![format!("crm.objects.{name}.read")],
     }
 }

@@ -1,7 +1,8 @@
 //! `POST /crm/v3/objects/{object}/search`: records by the values of their properties.
 //!
-//! HubSpot's guide "Search the CRM" (operators, limits, default properties and order), the OpenAPI documents of the objects
-//! (`PublicObjectSearchRequest`, `Filter`, `CollectionResponseWithTotalSimplePublicObject`), and recorded pages (amp-labs/connectors). The
+//! HubSpot's guide "Search the CRM" (operators, limits, default properties and order), the OpenAPI
+//! documents of the objects (`PublicObjectSearchRequest`, `Filter`,
+//! `CollectionResponseWithTotalSimplePublicObject`), and recorded pages (amp-labs/connectors). The
 //! documents say six groups where the guide says five; the guide, which is newer, is followed.
 //!
 //! Here a record is found as soon as it is written; HubSpot takes some moments.
@@ -30,7 +31,14 @@ fn default_properties(object: &str) -> &'static [&'static str] {
         "contacts" => &["email", "firstname", "lastname"],
         "companies" => &["name", "domain"],
         "deals" => &["dealname", "amount", "closedate", "pipeline", "dealstage"],
-        "tickets" => &["content", "hs_pipeline", "hs_pipeline_stage", "hs_ticket_category", "hs_ticket_priority", "subject"],
+        "tickets" => &[
+            "content",
+            "hs_pipeline",
+            "hs_pipeline_stage",
+            "hs_ticket_category",
+            "hs_ticket_priority",
+            "subject",
+        ],
         "products" => &["name", "description", "price"],
         "line_items" => &["quantity", "amount", "price"],
         _ => &[],
@@ -40,16 +48,28 @@ fn default_properties(object: &str) -> &'static [&'static str] {
 /// Where `query` looks.
 fn searchable_properties(object: &str) -> &'static [&'static str] {
     match object {
-        "contacts" => &["firstname", "lastname", "email", "phone", "hs_additional_emails", "fax", "mobilephone", "company"],
+        "contacts" => &[
+            "firstname",
+            "lastname",
+            "email",
+            "phone",
+            "hs_additional_emails",
+            "fax",
+            "mobilephone",
+            "company",
+        ],
         "companies" => &["website", "phone", "name", "domain"],
         "deals" => &["dealname", "pipeline", "dealstage", "description", "dealtype"],
-        "tickets" => &["subject", "content", "hs_pipeline_stage", "hs_ticket_category", "hs_ticket_id"],
+        "tickets" => {
+            &["subject", "content", "hs_pipeline_stage", "hs_ticket_category", "hs_ticket_id"]
+        }
         "products" => &["name", "description", "price", "hs_sku"],
         _ => &["name"],
     }
 }
 
-/// A refusal. Those that were observed have the form of a body that cannot be read, and no category; the column is not kept here.
+/// A refusal. Those that were observed have the form of a body that cannot be read, and no
+/// category; the column is not kept here.
 struct Refused(String, Option<&'static str>);
 
 impl Refused {
@@ -64,11 +84,14 @@ impl Refused {
 }
 
 pub(super) fn search(world: &World, object: &str, body: &Value) -> Answer {
-    found(world, object, body).unwrap_or_else(|Refused(message, category)| errors::whole(400, &message, category))
+    found(world, object, body)
+        .unwrap_or_else(|Refused(message, category)| errors::whole(400, &message, category))
 }
 
 fn found(world: &World, object: &str, body: &Value) -> Result<Answer, Refused> {
-    let body = body.as_object().ok_or_else(|| Refused::unreadable("Cannot construct instance of PublicObjectSearchRequest"))?;
+    let body = body.as_object().ok_or_else(|| {
+        Refused::unreadable("Cannot construct instance of PublicObjectSearchRequest")
+    })?;
     let store = &world.hubspot.objects[object];
     let limit = number(body, "limit")?.unwrap_or(DEFAULT_PAGE);
     let after = number(body, "after")?.unwrap_or(0);
@@ -83,38 +106,64 @@ fn found(world: &World, object: &str, body: &Value) -> Result<Answer, Refused> {
     let query = match body.get("query") {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) if text.chars().count() <= MAX_QUERY => text.to_lowercase(),
-        Some(Value::String(_)) => return Err(Refused::invalid(format!("query must not be longer than {MAX_QUERY} characters"))),
-        Some(_) => return Err(Refused::unreadable("Cannot deserialize value of type String: query")),
+        Some(Value::String(_)) => {
+            return Err(Refused::invalid(format!(
+                "query must not be longer than {MAX_QUERY} characters"
+            )));
+        }
+        Some(_) => {
+            return Err(Refused::unreadable("Cannot deserialize value of type String: query"));
+        }
     };
     let words: Vec<&str> = query.split_whitespace().collect();
     let finds_empty = world.config.switches.hubspot_negation_finds_empty;
     let wanted = |record: &Record| {
-        let texts = searchable_properties(object).iter().filter_map(|name| record.properties.get(*name)).map(|text| text.to_lowercase());
+        let texts = searchable_properties(object)
+            .iter()
+            .filter_map(|name| record.properties.get(*name))
+            .map(|text| text.to_lowercase());
         let texts: Vec<String> = texts.collect();
         !record.archived
             && words.iter().all(|word| texts.iter().any(|text| text.contains(word)))
-            && (groups.is_empty() || groups.iter().any(|filters| filters.iter().all(|filter| filter.holds(record, finds_empty))))
+            && (groups.is_empty()
+                || groups
+                    .iter()
+                    .any(|filters| filters.iter().all(|filter| filter.holds(record, finds_empty))))
     };
-    let mut records: Vec<(&String, &Record)> = store.records.iter().filter(|(_, record)| wanted(record)).collect();
+    let mut records: Vec<(&String, &Record)> =
+        store.records.iter().filter(|(_, record)| wanted(record)).collect();
     // In order of creation, unless asked for another; ids make it certain.
     records.sort_by_key(|(id, record)| (record.created, id.parse::<u64>().unwrap_or_default()));
     if let Some((name, kind)) = &sort {
-        records.sort_by(|(_, left), (_, right)| match (left.properties.get(name), right.properties.get(name)) {
-            (Some(left), Some(right)) if descending => kind.compare(right, left),
-            (Some(left), Some(right)) => kind.compare(left, right),
-            // Where records without a value go is not known.
-            (left, right) => left.is_none().cmp(&right.is_none()),
+        records.sort_by(|(_, left), (_, right)| {
+            match (left.properties.get(name), right.properties.get(name)) {
+                (Some(left), Some(right)) if descending => kind.compare(right, left),
+                (Some(left), Some(right)) => kind.compare(left, right),
+                // Where records without a value go is not known.
+                (left, right) => left.is_none().cmp(&right.is_none()),
+            }
         });
     }
     let names = match body.get("properties") {
         None | Some(Value::Null) => Vec::new(),
-        Some(list) => texts(list).ok_or_else(|| Refused::unreadable("Cannot deserialize value of type List: properties"))?,
+        Some(list) => texts(list).ok_or_else(|| {
+            Refused::unreadable("Cannot deserialize value of type List: properties")
+        })?,
     };
-    let names = if names.is_empty() { default_properties(object).iter().map(|name| (*name).to_owned()).collect() } else { names };
+    let names = if names.is_empty() {
+        default_properties(object).iter().map(|name| (*name).to_owned()).collect()
+    } else {
+        names
+    };
     let shown = shown(world, object, &names, &[]);
     let total = records.len();
     let (from, count) = (after as usize, limit as usize);
-    let results: Vec<Value> = records.into_iter().skip(from).take(count).map(|(id, record)| record.json(id, &shown, &[])).collect();
+    let results: Vec<Value> = records
+        .into_iter()
+        .skip(from)
+        .take(count)
+        .map(|(id, record)| record.json(id, &shown, &[]))
+        .collect();
     let mut answer = json!({"total": total, "results": results});
     if from + count < total && count > 0 {
         answer["paging"] = json!({"next": {"after": (from + count).to_string()}});
@@ -129,37 +178,60 @@ fn number(body: &Map<String, Value>, name: &str) -> Result<Option<u64>, Refused>
         Some(Value::String(text)) => text.parse().ok(),
         Some(value) => value.as_u64(),
     };
-    number.map(Some).ok_or_else(|| Refused::unreadable(&format!("Cannot deserialize value of type int: {name}")))
+    number.map(Some).ok_or_else(|| {
+        Refused::unreadable(&format!("Cannot deserialize value of type int: {name}"))
+    })
 }
 
 fn texts(list: &Value) -> Option<Vec<String>> {
     list.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
-fn groups<'b>(store: &Object, body: &'b Map<String, Value>) -> Result<Vec<Vec<Filter<'b>>>, Refused> {
+fn groups<'b>(
+    store: &Object,
+    body: &'b Map<String, Value>,
+) -> Result<Vec<Vec<Filter<'b>>>, Refused> {
     let groups = match body.get("filterGroups") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(groups)) => groups,
-        Some(_) => return Err(Refused::unreadable("Cannot deserialize instance of java.util.HashSet: filterGroups")),
+        Some(_) => {
+            return Err(Refused::unreadable(
+                "Cannot deserialize instance of java.util.HashSet: filterGroups",
+            ));
+        }
     };
     let mut read = Vec::with_capacity(groups.len());
     for group in groups {
         let filters = group.get("filters").and_then(Value::as_array);
-        let filters =
-            filters.ok_or_else(|| Refused::unreadable("Cannot build FilterGroup, some of required attributes are not set [filters]"))?;
-        read.push(filters.iter().map(|filter| Filter::read(store, filter)).collect::<Result<Vec<_>, _>>()?);
+        let filters = filters.ok_or_else(|| {
+            Refused::unreadable(
+                "Cannot build FilterGroup, some of required attributes are not set [filters]",
+            )
+        })?;
+        read.push(
+            filters
+                .iter()
+                .map(|filter| Filter::read(store, filter))
+                .collect::<Result<Vec<_>, _>>()?,
+        );
     }
-    if read.len() > MAX_GROUPS || read.iter().any(|group| group.len() > MAX_FILTERS_OF_GROUP) || read.iter().flatten().count() > MAX_FILTERS
+    if read.len() > MAX_GROUPS
+        || read.iter().any(|group| group.len() > MAX_FILTERS_OF_GROUP)
+        || read.iter().flatten().count() > MAX_FILTERS
     {
-        let message =
-            format!("at most {MAX_GROUPS} filterGroups with {MAX_FILTERS_OF_GROUP} filters each, and {MAX_FILTERS} filters in all");
+        let message = format!(
+            "at most {MAX_GROUPS} filterGroups with {MAX_FILTERS_OF_GROUP} filters each, and {MAX_FILTERS} filters in all"
+        );
         return Err(Refused::invalid(message));
     }
     Ok(read)
 }
 
 /// One rule: a name, or a name and a direction.
-fn sort(store: &Object, body: &Map<String, Value>) -> Result<(Option<(String, Kind)>, bool), Refused> {
+fn sort(
+    store: &Object,
+    body: &Map<String, Value>,
+) -> Result<(Option<(String, Kind)>, bool), Refused> {
     let rules = match body.get("sorts") {
         None | Some(Value::Null) => return Ok((None, false)),
         Some(Value::Array(rules)) => rules,
@@ -176,7 +248,11 @@ fn sort(store: &Object, body: &Map<String, Value>) -> Result<(Option<(String, Ki
         Some("DESCENDING") => true,
         Some(other) => return Err(Refused::unreadable(&format!("{other} is not a direction"))),
     };
-    let name = name.ok_or_else(|| Refused::unreadable("Cannot build Sort, some of required attributes are not set [propertyName]"))?;
+    let name = name.ok_or_else(|| {
+        Refused::unreadable(
+            "Cannot build Sort, some of required attributes are not set [propertyName]",
+        )
+    })?;
     Ok((Some((name.to_owned(), Kind::of(store, name)?)), descending))
 }
 
@@ -197,7 +273,8 @@ impl Kind {
         // Which words HubSpot has for this is not known.
         let unknown = || Refused::invalid(format!("Property \"{name}\" does not exist"));
         Ok(match (name, store.properties.get(name).ok_or_else(unknown)?.kind.as_str()) {
-            ("createdate" | "hs_createdate" | "lastmodifieddate" | "hs_lastmodifieddate", _) | (_, "date" | "datetime") => Kind::Time,
+            ("createdate" | "hs_createdate" | "lastmodifieddate" | "hs_lastmodifieddate", _)
+            | (_, "date" | "datetime") => Kind::Time,
             ("hs_object_id", _) | (_, "number") => Kind::Number,
             (_, "enumeration" | "bool") => Kind::Option,
             _ => Kind::Text,
@@ -218,7 +295,8 @@ impl Kind {
 }
 
 fn milliseconds(text: &str) -> Option<i64> {
-    let time = || text.parse::<jiff::Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse()).ok();
+    let time =
+        || text.parse::<jiff::Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse()).ok();
     text.parse().ok().or_else(|| Some(time()?.as_millisecond()))
 }
 
@@ -234,27 +312,48 @@ struct Filter<'b> {
 impl<'b> Filter<'b> {
     fn read(store: &Object, filter: &'b Value) -> Result<Filter<'b>, Refused> {
         let text = |key: &str| filter.get(key).filter(|value| !value.is_null());
-        let (Some(name), Some(operator)) = (text("propertyName").and_then(Value::as_str), text("operator").and_then(Value::as_str)) else {
-            return Err(Refused::unreadable("Cannot build Filter, some of required attributes are not set [propertyName, operator]"));
+        let (Some(name), Some(operator)) = (
+            text("propertyName").and_then(Value::as_str),
+            text("operator").and_then(Value::as_str),
+        ) else {
+            return Err(Refused::unreadable(
+                "Cannot build Filter, some of required attributes are not set [propertyName, operator]",
+            ));
         };
         let (value, high, values) = (text("value"), text("highValue"), text("values"));
-        let needs = |what: &str| Err(Refused::unreadable(&format!("operator {operator} requires {what}")));
+        let needs =
+            |what: &str| Err(Refused::unreadable(&format!("operator {operator} requires {what}")));
         match operator {
-            "EQ" | "NEQ" | "LT" | "LTE" | "GT" | "GTE" | "CONTAINS_TOKEN" | "NOT_CONTAINS_TOKEN" if value.is_none() => {
+            "EQ" | "NEQ" | "LT" | "LTE" | "GT" | "GTE" | "CONTAINS_TOKEN"
+            | "NOT_CONTAINS_TOKEN"
+                if value.is_none() =>
+            {
                 return needs("a value");
             }
             "BETWEEN" if value.is_none() => return needs("a value"),
             "BETWEEN" if high.is_none() => return needs("a highValue"),
             "IN" | "NOT_IN" if values.is_none() => return needs("values"),
-            "HAS_PROPERTY" | "NOT_HAS_PROPERTY" if value.is_some() || values.is_some() => return needs("that there is no value"),
-            "EQ" | "NEQ" | "LT" | "LTE" | "GT" | "GTE" | "BETWEEN" | "IN" | "NOT_IN" | "HAS_PROPERTY" | "NOT_HAS_PROPERTY"
-            | "CONTAINS_TOKEN" | "NOT_CONTAINS_TOKEN" => {}
+            "HAS_PROPERTY" | "NOT_HAS_PROPERTY" if value.is_some() || values.is_some() => {
+                return needs("that there is no value");
+            }
+            "EQ" | "NEQ" | "LT" | "LTE" | "GT" | "GTE" | "BETWEEN" | "IN" | "NOT_IN"
+            | "HAS_PROPERTY" | "NOT_HAS_PROPERTY" | "CONTAINS_TOKEN" | "NOT_CONTAINS_TOKEN" => {}
             other => return Err(Refused::unreadable(&format!("{other} is not an operator"))),
         }
-        let not_text = || Refused::unreadable("Cannot deserialize instance of java.lang.String: value");
-        let string = |value: Option<&'b Value>| value.map_or(Ok(""), |value| value.as_str().ok_or_else(not_text));
+        let not_text =
+            || Refused::unreadable("Cannot deserialize instance of java.lang.String: value");
+        let string = |value: Option<&'b Value>| {
+            value.map_or(Ok(""), |value| value.as_str().ok_or_else(not_text))
+        };
         let values = values.map_or(Some(Vec::new()), texts).ok_or_else(not_text)?;
-        Ok(Filter { name, kind: Kind::of(store, name)?, operator, value: string(value)?, high: string(high)?, values })
+        Ok(Filter {
+            name,
+            kind: Kind::of(store, name)?,
+            operator,
+            value: string(value)?,
+            high: string(high)?,
+            values,
+        })
     }
 
     fn holds(&self, record: &Record, negation_finds_empty: bool) -> bool {
@@ -263,7 +362,8 @@ impl<'b> Filter<'b> {
             return self.operator == "NOT_HAS_PROPERTY" || negation && negation_finds_empty;
         };
         let to = |value: &str| self.kind.compare(held, value);
-        // Texts in a list must be in lower case to be found, whatever the record's letter case; options are as they are.
+        // Texts in a list must be in lower case to be found, whatever the record's letter case;
+        // options are as they are.
         let listed = || match self.kind {
             Kind::Text => self.values.contains(&held.to_lowercase()),
             _ => self.values.iter().any(|value| to(value).is_eq()),

@@ -13,7 +13,8 @@ pub struct HubSpot {
     pub objects: BTreeMap<String, Object>,
     /// The refresh token that is accepted.
     pub refresh_token: String,
-    /// A refresh gives a new refresh token, and the old one dies. Off: HubSpot answers with the one it was shown (A10).
+    /// A refresh gives a new refresh token, and the old one dies. Off: HubSpot answers with the one
+    /// it was shown (A10).
     pub rotate_refresh_token: bool,
     /// Scopes of the tokens that the endpoint gives out (A10).
     pub oauth_scopes: Vec<String>,
@@ -68,20 +69,31 @@ const MERGED_IDS: &str = "hs_merged_object_ids";
 impl Object {
     /// The id of the record with this e-mail address, whose letter case means nothing.
     pub(super) fn with_email(&self, address: &str) -> Option<&str> {
-        let has = |record: &Record| record.properties.get("email").is_some_and(|email| email.eq_ignore_ascii_case(address));
-        self.records.iter().find(|(_, record)| !record.archived && has(record)).map(|(id, _)| id.as_str())
+        let has = |record: &Record| {
+            record.properties.get("email").is_some_and(|email| email.eq_ignore_ascii_case(address))
+        };
+        self.records
+            .iter()
+            .find(|(_, record)| !record.archived && has(record))
+            .map(|(id, _)| id.as_str())
     }
 }
 
 impl HubSpot {
     pub(crate) fn new() -> HubSpot {
-        let objects =
-            TYPES.iter().map(|(name, _)| ((*name).to_owned(), Object { properties: properties::standard(name), ..Object::default() }));
+        let objects = TYPES.iter().map(|(name, _)| {
+            (
+                (*name).to_owned(),
+                Object { properties: properties::standard(name), ..Object::default() },
+            )
+        });
         HubSpot {
             objects: objects.collect(),
             refresh_token: "test-refresh-token".to_owned(),
             rotate_refresh_token: false,
-            oauth_scopes: ["crm.objects.contacts.read", "crm.objects.contacts.write", "oauth"].map(str::to_owned).to_vec(),
+            oauth_scopes: ["crm.objects.contacts.read", "crm.objects.contacts.write", "oauth"]
+                .map(str::to_owned)
+                .to_vec(),
             calls: VecDeque::new(),
             searches: VecDeque::new(),
             today: 0,
@@ -110,7 +122,9 @@ impl HubSpot {
         for (name, value) in values.as_object().unwrap_or(&Map::new()) {
             if let Some(text) = value.as_str() {
                 record.properties.insert(name.clone(), text.to_owned());
-                record.history.insert(name.clone(), vec![(text.to_owned(), now, "CRM_UI".to_owned())]);
+                record
+                    .history
+                    .insert(name.clone(), vec![(text.to_owned(), now, "CRM_UI".to_owned())]);
             }
         }
         record.properties.insert("hs_object_id".to_owned(), id.to_owned());
@@ -121,7 +135,9 @@ impl HubSpot {
 
     /// Moves a record to the recycle bin.
     pub fn archive(&mut self, object: &str, id: &str) {
-        if let Some(record) = self.objects.get_mut(object).and_then(|object| object.records.get_mut(id)) {
+        if let Some(record) =
+            self.objects.get_mut(object).and_then(|object| object.records.get_mut(id))
+        {
             record.archived = true;
         }
     }
@@ -133,17 +149,28 @@ impl HubSpot {
         let mut record = object.records.remove(kept)?;
         let other = object.records.remove(lost)?;
         let merged_before: Vec<String> =
-            [record.properties.get(MERGED_IDS), other.properties.get(MERGED_IDS)].into_iter().flatten().cloned().collect();
+            [record.properties.get(MERGED_IDS), other.properties.get(MERGED_IDS)]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect();
         for (name, value) in other.properties {
             record.properties.entry(name).or_insert(value);
         }
         let new = (kept.parse::<u64>().ok()?.max(lost.parse().ok()?) + 900_000_000_000).to_string();
         record.properties.insert("hs_object_id".to_owned(), new.clone());
-        let merged = merged_before.iter().map(String::as_str).chain([kept, lost]).collect::<Vec<_>>().join(";");
+        let merged = merged_before
+            .iter()
+            .map(String::as_str)
+            .chain([kept, lost])
+            .collect::<Vec<_>>()
+            .join(";");
         record.properties.insert(MERGED_IDS.to_owned(), merged);
         record.updated = now();
         record.properties.insert(modified_property(&object_name).to_owned(), iso(record.updated));
-        for target in object.aliases.values_mut().filter(|target| *target == kept || *target == lost) {
+        for target in
+            object.aliases.values_mut().filter(|target| *target == kept || *target == lost)
+        {
             target.clone_from(&new);
         }
         object.aliases.insert(kept.to_owned(), new.clone());
@@ -154,7 +181,9 @@ impl HubSpot {
 
     /// Somebody changes a value in the CRM's own page.
     pub fn edit(&mut self, object: &str, id: &str, property: &str, value: &str) {
-        if let Some(record) = self.objects.get_mut(object).and_then(|object| object.records.get_mut(id)) {
+        if let Some(record) =
+            self.objects.get_mut(object).and_then(|object| object.records.get_mut(id))
+        {
             record.set(property, value, modified_property(object), "CRM_UI", true);
         }
     }
@@ -162,13 +191,23 @@ impl HubSpot {
 
 impl Record {
     /// Sets a value; an empty one clears it. The date moves when something changes, or always.
-    pub(super) fn set(&mut self, property: &str, value: &str, modified: &str, source: &str, keep_date_if_same: bool) {
+    pub(super) fn set(
+        &mut self,
+        property: &str,
+        value: &str,
+        modified: &str,
+        source: &str,
+        keep_date_if_same: bool,
+    ) {
         let before = self.properties.get(property).map_or("", String::as_str);
         if before == value && keep_date_if_same {
             return;
         }
         if before != value {
-            self.history.entry(property.to_owned()).or_default().insert(0, (value.to_owned(), now(), source.to_owned()));
+            self.history
+                .entry(property.to_owned())
+                .or_default()
+                .insert(0, (value.to_owned(), now(), source.to_owned()));
         }
         if value.is_empty() {
             self.properties.remove(property);
@@ -181,8 +220,12 @@ impl Record {
 
     /// The answer's form: only the properties asked for (A3, A4).
     pub(super) fn json(&self, id: &str, wanted: &[String], history: &[String]) -> Value {
-        let properties: Map<String, Value> =
-            wanted.iter().map(|name| (name.clone(), self.properties.get(name).map_or(Value::Null, |value| json!(value)))).collect();
+        let properties: Map<String, Value> = wanted
+            .iter()
+            .map(|name| {
+                (name.clone(), self.properties.get(name).map_or(Value::Null, |value| json!(value)))
+            })
+            .collect();
         let mut record = json!({
             "id": id, "properties": properties, "createdAt": iso(self.created), "updatedAt": iso(self.updated), "archived": self.archived,
         });
@@ -190,15 +233,19 @@ impl Record {
             let entries = |name: &String| -> Vec<Value> {
                 let past = self.history.get(name).map_or(&[][..], Vec::as_slice);
                 // The app that writes has its own source id; people have another (A11).
-                let source_id = |source: &str| if source == "INTEGRATION" { "1111" } else { "userId:33" };
+                let source_id =
+                    |source: &str| if source == "INTEGRATION" { "1111" } else { "userId:33" };
                 past.iter()
                     .map(|(value, at, source)| {
                         json!({"value": value, "timestamp": iso(*at), "sourceType": source, "sourceId": source_id(source)})
                     })
                     .collect()
             };
-            record["propertiesWithHistory"] =
-                history.iter().map(|name| (name.clone(), Value::from(entries(name)))).collect::<Map<_, _>>().into();
+            record["propertiesWithHistory"] = history
+                .iter()
+                .map(|name| (name.clone(), Value::from(entries(name))))
+                .collect::<Map<_, _>>()
+                .into();
         }
         record
     }
@@ -215,5 +262,7 @@ pub(super) fn now() -> i64 {
 
 /// With milliseconds and `Z`.
 pub(super) fn iso(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()).unwrap_or_default()
+    jiff::Timestamp::from_millisecond(ms)
+        .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
+        .unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Bulk API 2.0, update (B9): a job is opened, filled, closed, worked on, and asked for three result sets.
+//! Bulk API 2.0, update (B9): a job is opened, filled, closed, worked on, and asked for three
+//! result sets.
 
 use super::{
     errors::{self, RecordError},
@@ -51,7 +52,11 @@ impl Bulk {
 
     /// Somebody aborts every job that has not ended, on the CRM's own page.
     pub fn abort_all(&mut self) {
-        for job in self.jobs.values_mut().filter(|job| matches!(job.state, "Open" | "UploadComplete" | "InProgress")) {
+        for job in self
+            .jobs
+            .values_mut()
+            .filter(|job| matches!(job.state, "Open" | "UploadComplete" | "InProgress"))
+        {
             job.state = "Aborted";
         }
     }
@@ -84,8 +89,14 @@ struct Row {
     malformed: bool,
 }
 
-const DELIMITERS: [(&str, char); 6] =
-    [("COMMA", ','), ("SEMICOLON", ';'), ("TAB", '\t'), ("PIPE", '|'), ("BACKQUOTE", '`'), ("CARET", '^')];
+const DELIMITERS: [(&str, char); 6] = [
+    ("COMMA", ','),
+    ("SEMICOLON", ';'),
+    ("TAB", '\t'),
+    ("PIPE", '|'),
+    ("BACKQUOTE", '`'),
+    ("CARET", '^'),
+];
 
 /// `…/jobs/ingest…`.
 pub(super) fn route(world: &mut World, request: &Request, rest: &[&str]) -> Answer {
@@ -101,10 +112,13 @@ pub(super) fn route(world: &mut World, request: &Request, rest: &[&str]) -> Answ
     }
 }
 
-/// A job that nobody asks about is worked on all the same: it has ended when something else is asked for.
+/// A job that nobody asks about is worked on all the same: it has ended when something else is
+/// asked for.
 fn go_on_by_themselves(world: &mut World, asked: Option<&str>) {
-    let running =
-        |(id, job): (&String, &Job)| (asked != Some(id) && matches!(job.state, "UploadComplete" | "InProgress")).then(|| id.clone());
+    let running = |(id, job): (&String, &Job)| {
+        (asked != Some(id) && matches!(job.state, "UploadComplete" | "InProgress"))
+            .then(|| id.clone())
+    };
     let ids: Vec<String> = world.salesforce.bulk.jobs.iter().filter_map(running).collect();
     for id in ids {
         while let Some(mut job) = world.salesforce.bulk.jobs.remove(&id) {
@@ -125,13 +139,21 @@ fn create(world: &mut World, request: &Request) -> Answer {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     // CSV is the only content type, and the default.
     if body["operation"] != "update" || body.get("contentType").is_some_and(|kind| kind != "CSV") {
-        return errors::one(400, "INVALIDJOB", "this simulator takes operation update with contentType CSV");
+        return errors::one(
+            400,
+            "INVALIDJOB",
+            "this simulator takes operation update with contentType CSV",
+        );
     }
-    let Some(object) = body["object"].as_str().filter(|object| world.salesforce.objects.contains_key(*object)) else {
+    let Some(object) =
+        body["object"].as_str().filter(|object| world.salesforce.objects.contains_key(*object))
+    else {
         return errors::one(400, "INVALIDENTITY", "no such object");
     };
-    let choice = |key: &str, default: &'static str| body[key].as_str().unwrap_or(default).to_owned();
-    let delimiter = DELIMITERS.into_iter().find(|(name, _)| *name == choice("columnDelimiter", "COMMA"));
+    let choice =
+        |key: &str, default: &'static str| body[key].as_str().unwrap_or(default).to_owned();
+    let delimiter =
+        DELIMITERS.into_iter().find(|(name, _)| *name == choice("columnDelimiter", "COMMA"));
     let line_ending = ["LF", "CRLF"].into_iter().find(|name| *name == choice("lineEnding", "LF"));
     let (Some(delimiter), Some(line_ending)) = (delimiter, line_ending) else {
         return errors::one(400, "INVALIDJOB", "no such columnDelimiter or lineEnding");
@@ -192,13 +214,16 @@ fn set_state(world: &mut World, id: &str, request: &Request) -> Answer {
     };
     job.state = match body["state"].as_str() {
         Some("UploadComplete") if job.uploaded && job.state == "Open" => "UploadComplete",
-        Some("Aborted") if matches!(job.state, "Open" | "UploadComplete" | "InProgress") => "Aborted",
+        Some("Aborted") if matches!(job.state, "Open" | "UploadComplete" | "InProgress") => {
+            "Aborted"
+        }
         _ => return errors::one(400, "INVALIDJOBSTATE", "no such state from here"),
     };
     Answer::json(200, &status(id, job))
 }
 
-/// Each poll moves the job on: `UploadComplete`, `InProgress`, then it is worked on, in one or several pieces, and complete.
+/// Each poll moves the job on: `UploadComplete`, `InProgress`, then it is worked on, in one or
+/// several pieces, and complete.
 fn poll(world: &mut World, id: &str) -> Answer {
     let Some(mut job) = world.salesforce.bulk.jobs.remove(id) else {
         return errors::one(404, "NOT_FOUND", "The requested resource does not exist");
@@ -217,7 +242,11 @@ fn poll(world: &mut World, id: &str) -> Answer {
 
 fn work(world: &mut World, job: &mut Job) {
     let known = &world.salesforce.objects[&job.object].fields;
-    if let Some(unknown) = job.header.iter().find(|name| !known.values().any(|field| field.name == **name && field.visible)) {
+    if let Some(unknown) = job
+        .header
+        .iter()
+        .find(|name| !known.values().any(|field| field.name == **name && field.visible))
+    {
         // An unknown column fails the job as such: nothing is processed.
         job.state = "Failed";
         job.error = format!("InvalidBatch : Field name not found : {unknown}");
@@ -227,7 +256,11 @@ fn work(world: &mut World, job: &mut Job) {
     let done = job.succeeded.len() + job.failed.len();
     let fails = world.salesforce.bulk.fails_after.clone();
     let until_failure = fails.as_ref().map_or(usize::MAX, |(rows, _)| rows.saturating_sub(done));
-    let piece = job.rows.len().min(world.salesforce.bulk.rows_per_poll.unwrap_or(usize::MAX)).min(until_failure);
+    let piece = job
+        .rows
+        .len()
+        .min(world.salesforce.bulk.rows_per_poll.unwrap_or(usize::MAX))
+        .min(until_failure);
     let later = job.rows.split_off(piece);
     for row in std::mem::replace(&mut job.rows, later) {
         let line = csv(&row.cells);
@@ -242,7 +275,9 @@ fn work(world: &mut World, job: &mut Job) {
                 // An empty cell leaves the value alone; text is typed by its field.
                 let kind = &world.salesforce.objects[&job.object].fields[name].kind;
                 let typed = match kind.as_str() {
-                    "boolean" | "int" | "double" | "currency" | "percent" => serde_json::from_str(cell).unwrap_or_else(|_| json!(cell)),
+                    "boolean" | "int" | "double" | "currency" | "percent" => {
+                        serde_json::from_str(cell).unwrap_or_else(|_| json!(cell))
+                    }
                     _ => json!(cell),
                 };
                 fields.insert(name.clone(), typed);
@@ -253,7 +288,8 @@ fn work(world: &mut World, job: &mut Job) {
             // What the text says is not known.
             Err(RecordError::new(400, "INVALID_FIELD", "a quoted value has something beside it"))
         } else if id.is_empty() {
-            Err(RecordError::new(400, "MISSING_ARGUMENT", "Id not specified in an update call").on("Id"))
+            Err(RecordError::new(400, "MISSING_ARGUMENT", "Id not specified in an update call")
+                .on("Id"))
         } else {
             store::check(world, &job.object, &id, &fields, trim)
         };
@@ -261,18 +297,23 @@ fn work(world: &mut World, job: &mut Job) {
             Ok(checked) => {
                 store::apply(world, &job.object, checked, fields);
                 let id = ids::canonical(&id).unwrap_or(id);
-                job.succeeded.push(csv(&[id, "false".to_owned()]) + &job.delimiter.1.to_string() + &line);
+                job.succeeded
+                    .push(csv(&[id, "false".to_owned()]) + &job.delimiter.1.to_string() + &line);
             }
             Err(error) => {
-                let text = not_deserialized(world, job, &row, &fields, &error)
-                    .unwrap_or_else(|| format!("{}:{}:{} --", error.code, error.message, error.fields.join(",")));
+                let text =
+                    not_deserialized(world, job, &row, &fields, &error).unwrap_or_else(|| {
+                        format!("{}:{}:{} --", error.code, error.message, error.fields.join(","))
+                    });
                 job.failed.push(csv(&[id, text]) + &job.delimiter.1.to_string() + &line);
             }
         }
     }
     world.random.shuffle(&mut job.succeeded);
     world.random.shuffle(&mut job.failed);
-    if let Some((_, message)) = fails.filter(|(rows, _)| *rows <= job.succeeded.len() + job.failed.len()) {
+    if let Some((_, message)) =
+        fails.filter(|(rows, _)| *rows <= job.succeeded.len() + job.failed.len())
+    {
         world.salesforce.bulk.fails_after = None;
         job.state = "Failed";
         job.error = message;
@@ -282,13 +323,21 @@ fn work(world: &mut World, job: &mut Job) {
 }
 
 /// What a value of the wrong type is called here, where there is no JSON.
-fn not_deserialized(world: &World, job: &Job, row: &Row, fields: &Map<String, Value>, error: &RecordError) -> Option<String> {
+fn not_deserialized(
+    world: &World,
+    job: &Job,
+    row: &Row,
+    fields: &Map<String, Value>,
+    error: &RecordError,
+) -> Option<String> {
     if error.code != "JSON_PARSER_ERROR" {
         return None;
     }
     let object = &world.salesforce.objects[&job.object];
     let wrong = |name: &str| {
-        let refused = fields.get(name).and_then(|value| schema::accept(object, &job.object, name, value, false).err());
+        let refused = fields
+            .get(name)
+            .and_then(|value| schema::accept(object, &job.object, name, value, false).err());
         refused.is_some_and(|refused| refused.code == error.code)
     };
     let (column, name) = job.header.iter().enumerate().find(|(_, name)| wrong(name))?;
@@ -305,9 +354,15 @@ fn results(world: &World, id: &str, set: &str) -> Answer {
     };
     let (columns, delimiter) = (to_csv(&job.header, job.delimiter.1), job.delimiter.1);
     let (header, lines): (String, Vec<String>) = match set {
-        "successfulResults" => (format!("sf__Id{delimiter}sf__Created{delimiter}{columns}"), job.succeeded.clone()),
-        "failedResults" => (format!("sf__Id{delimiter}sf__Error{delimiter}{columns}"), job.failed.clone()),
-        "unprocessedrecords" => (columns, job.rows.iter().map(|row| to_csv(&row.cells, delimiter)).collect()),
+        "successfulResults" => {
+            (format!("sf__Id{delimiter}sf__Created{delimiter}{columns}"), job.succeeded.clone())
+        }
+        "failedResults" => {
+            (format!("sf__Id{delimiter}sf__Error{delimiter}{columns}"), job.failed.clone())
+        }
+        "unprocessedrecords" => {
+            (columns, job.rows.iter().map(|row| to_csv(&row.cells, delimiter)).collect())
+        }
         _ => return errors::one(404, "NOT_FOUND", "The requested resource does not exist"),
     };
     let end = if job.line_ending == "CRLF" { "\r\n" } else { "\n" };
@@ -322,7 +377,12 @@ fn parse_csv(text: &str, delimiter: char, crlf: bool) -> Vec<Row> {
     let (mut quoted, mut closed) = (false, false);
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
-        let ends = !quoted && if crlf { character == '\r' && characters.next_if_eq(&'\n').is_some() } else { character == '\n' };
+        let ends = !quoted
+            && if crlf {
+                character == '\r' && characters.next_if_eq(&'\n').is_some()
+            } else {
+                character == '\n'
+            };
         match character {
             '"' if quoted && characters.next_if_eq(&'"').is_some() => cell.push('"'),
             '"' if quoted => (quoted, closed) = (false, true),
@@ -353,7 +413,11 @@ fn parse_csv(text: &str, delimiter: char, crlf: bool) -> Vec<Row> {
 
 fn to_csv(cells: &[String], delimiter: char) -> String {
     let quoted = |cell: &String| {
-        if cell.contains([delimiter, '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.clone() }
+        if cell.contains([delimiter, '"', '\n', '\r']) {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell.clone()
+        }
     };
     cells.iter().map(quoted).collect::<Vec<_>>().join(&delimiter.to_string())
 }

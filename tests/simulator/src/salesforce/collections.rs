@@ -16,22 +16,43 @@ const MAX_DUPLICATES: usize = 12;
 /// `PATCH …/composite/sobjects`: always 200 when well formed, results in the order of the request.
 pub(super) fn update(world: &mut World, body: &Value) -> Answer {
     let Some(records) = body.get("records").and_then(Value::as_array) else {
-        return errors::one(400, "JSON_PARSER_ERROR", "The request has no records [line:1, column:1]");
+        return errors::one(
+            400,
+            "JSON_PARSER_ERROR",
+            "The request has no records [line:1, column:1]",
+        );
     };
     if records.is_empty() {
         return errors::one(400, "REQUIRED_FIELD_MISSING", "At least 1 record is required");
     }
     if records.len() > MAX_UPDATES {
-        return errors::one(400, "EXCEEDED_ID_LIMIT", "record limit reached. cannot submit more than 200 records into this call");
+        return errors::one(
+            400,
+            "EXCEEDED_ID_LIMIT",
+            "record limit reached. cannot submit more than 200 records into this call",
+        );
     }
-    let kind =
-        |record: &Value| record.get("attributes").and_then(|attributes| attributes.get("type")).and_then(Value::as_str).map(str::to_owned);
+    let kind = |record: &Value| {
+        record
+            .get("attributes")
+            .and_then(|attributes| attributes.get("type"))
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
     let kinds: Vec<Option<String>> = records.iter().map(kind).collect();
     if kinds.iter().any(Option::is_none) {
-        return errors::one(400, "INVALID_INPUT", "Include an entity type with your request: attributes.type");
+        return errors::one(
+            400,
+            "INVALID_INPUT",
+            "Include an entity type with your request: attributes.type",
+        );
     }
     if 1 + kinds.windows(2).filter(|pair| pair[0] != pair[1]).count() > MAX_CHUNKS {
-        return errors::one(400, "INVALID_INPUT", "the records make more than 10 chunks; sort them by type");
+        return errors::one(
+            400,
+            "INVALID_INPUT",
+            "the records make more than 10 chunks; sort them by type",
+        );
     }
     let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
     let mut checked = Vec::with_capacity(records.len());
@@ -46,9 +67,12 @@ pub(super) fn update(world: &mut World, body: &Value) -> Answer {
                 .collect()
         });
         let result = match record.get("id").or_else(|| record.get("Id")).and_then(Value::as_str) {
-            None => Err(RecordError::new(400, "MISSING_ARGUMENT", "Id not specified in an update call")),
+            None => {
+                Err(RecordError::new(400, "MISSING_ARGUMENT", "Id not specified in an update call"))
+            }
             Some(id) => {
-                let times = seen.entry(ids::canonical(id).unwrap_or_else(|| id.to_owned())).or_default();
+                let times =
+                    seen.entry(ids::canonical(id).unwrap_or_else(|| id.to_owned())).or_default();
                 *times += 1;
                 if *times > MAX_DUPLICATES {
                     let message = format!(
@@ -56,7 +80,8 @@ pub(super) fn update(world: &mut World, body: &Value) -> Answer {
                     );
                     Err(RecordError::new(400, "DUPLICATE_VALUE", message))
                 } else {
-                    store::check(world, &kind, id, &fields, true).map(|checked| (id.to_owned(), checked))
+                    store::check(world, &kind, id, &fields, true)
+                        .map(|checked| (id.to_owned(), checked))
                 }
             }
         };
@@ -68,8 +93,12 @@ pub(super) fn update(world: &mut World, body: &Value) -> Answer {
         }
         checked.push((kind, fields, result));
     }
-    let locked =
-        checked.iter().find_map(|(_, _, result)| result.as_ref().err().filter(|error| error.code == "UNABLE_TO_LOCK_ROW")).cloned();
+    let locked = checked
+        .iter()
+        .find_map(|(_, _, result)| {
+            result.as_ref().err().filter(|error| error.code == "UNABLE_TO_LOCK_ROW")
+        })
+        .cloned();
     if let Some(error) = locked.filter(|_| world.config.switches.salesforce_lock_fails_all) {
         for (_, _, result) in checked.iter_mut().filter(|(_, _, result)| result.is_ok()) {
             *result = Err(error.clone());
@@ -93,8 +122,15 @@ pub(super) fn update(world: &mut World, body: &Value) -> Answer {
     Answer::json(200, &Value::Array(results))
 }
 
-/// One entry per id, `null` for what is invalid, deleted or invisible; an unknown field refuses the call.
-pub(super) fn read(world: &World, object: &str, wanted: &[String], fields: &[String], max: usize) -> Answer {
+/// One entry per id, `null` for what is invalid, deleted or invisible; an unknown field refuses the
+/// call.
+pub(super) fn read(
+    world: &World,
+    object: &str,
+    wanted: &[String],
+    fields: &[String],
+    max: usize,
+) -> Answer {
     let Some(found) = world.salesforce.objects.get(object) else {
         return errors::one(404, "NOT_FOUND", "The requested resource does not exist");
     };
@@ -110,7 +146,11 @@ pub(super) fn read(world: &World, object: &str, wanted: &[String], fields: &[Str
         return errors::one(400, "REQUIRED_FIELD_MISSING", "fields is required");
     }
     if let Some(unknown) = rows::unknown_field(world, object, fields) {
-        return errors::one(400, "INVALID_FIELD", &format!("No such column '{unknown}' on sobject of type {object}"));
+        return errors::one(
+            400,
+            "INVALID_FIELD",
+            &format!("No such column '{unknown}' on sobject of type {object}"),
+        );
     }
     let mut names = fields.to_vec();
     if !names.iter().any(|name| name.eq_ignore_ascii_case("id")) {

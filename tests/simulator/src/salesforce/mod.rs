@@ -36,7 +36,10 @@ pub(crate) fn answer(world: &mut World, request: &Request, fault: Option<&Fault>
         ["services", "oauth2", "token"] => grant_token(world, request),
         ["services", "data"] => resources::versions(),
         ["services", "data", version, rest @ ..] => {
-            if let Some(refused) = gone(version).or_else(|| authenticate(world, request, fault)).or_else(|| limit(world, fault)) {
+            if let Some(refused) = gone(version)
+                .or_else(|| authenticate(world, request, fault))
+                .or_else(|| limit(world, fault))
+            {
                 return with_limit_info(world, refused);
             }
             let answer = route(world, request, version, rest);
@@ -49,7 +52,8 @@ pub(crate) fn answer(world: &mut World, request: &Request, fault: Option<&Fault>
 /// Old versions are gone (B1).
 fn gone(version: &str) -> Option<Answer> {
     let number: f64 = version.strip_prefix('v')?.parse().ok()?;
-    (number <= 30.0).then(|| errors::one(410, "UNSUPPORTED_API_VERSION", "This API version has been retired"))
+    (number <= 30.0)
+        .then(|| errors::one(410, "UNSUPPORTED_API_VERSION", "This API version has been retired"))
 }
 
 fn authenticate(world: &World, request: &Request, fault: Option<&Fault>) -> Option<Answer> {
@@ -59,17 +63,26 @@ fn authenticate(world: &World, request: &Request, fault: Option<&Fault>) -> Opti
     match world.token(bearer) {
         Some((token, false)) if fault != Some(&Fault::ExpiredToken) => {
             let reads = request.method == http::Method::GET
-                || (request.method == http::Method::POST && request.path().contains("/composite/sobjects/"));
-            (!reads && !token.can_write)
-                .then(|| errors::one(403, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id"))
+                || (request.method == http::Method::POST
+                    && request.path().contains("/composite/sobjects/"));
+            (!reads && !token.can_write).then(|| {
+                errors::one(
+                    403,
+                    "INSUFFICIENT_ACCESS_OR_READONLY",
+                    "insufficient access rights on object id",
+                )
+            })
         }
         _ => Some(errors::one(401, "INVALID_SESSION_ID", "Session expired or invalid")),
     }
 }
 
-/// The daily limit, and too many at once: both 403 with the same code, told apart by their text (B8).
+/// The daily limit, and too many at once: both 403 with the same code, told apart by their text
+/// (B8).
 fn limit(world: &mut World, fault: Option<&Fault>) -> Option<Answer> {
-    let message = if fault == Some(&Fault::DailyLimit) || world.salesforce.today >= world.config.salesforce_daily {
+    let message = if fault == Some(&Fault::DailyLimit)
+        || world.salesforce.today >= world.config.salesforce_daily
+    {
         "TotalRequests Limit exceeded."
     } else if fault == Some(&Fault::Throttle) {
         "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
@@ -82,23 +95,34 @@ fn limit(world: &mut World, fault: Option<&Fault>) -> Option<Answer> {
 }
 
 fn with_limit_info(world: &World, answer: Answer) -> Answer {
-    answer.with("sforce-limit-info", format!("api-usage={}/{}", world.salesforce.today, world.config.salesforce_daily))
+    answer.with(
+        "sforce-limit-info",
+        format!("api-usage={}/{}", world.salesforce.today, world.config.salesforce_daily),
+    )
 }
 
 fn route(world: &mut World, request: &Request, version: &str, rest: &[&str]) -> Answer {
-    let headers: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let headers: usize =
+        request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if request.target.len() + headers > MAX_HEAD {
         return errors::one(414, "URI_TOO_LONG", "The URI and the headers are too long");
     }
     let has_body = matches!(request.method, http::Method::POST | http::Method::PATCH);
-    if has_body && !request.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
+    if has_body
+        && !request.header("content-type").is_some_and(|kind| kind.starts_with("application/json"))
+    {
         return errors::one(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type is not supported");
     }
     match (request.method.as_str(), rest) {
-        ("PATCH", ["composite", "sobjects"]) => with_body(request, |body| collections::update(world, &body)),
+        ("PATCH", ["composite", "sobjects"]) => {
+            with_body(request, |body| collections::update(world, &body))
+        }
         ("GET", ["composite", "sobjects", object]) => {
             let list = |key: &str| -> Vec<String> {
-                request.query(key).map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
+                request
+                    .query(key)
+                    .map(|text| text.split(',').map(str::to_owned).collect())
+                    .unwrap_or_default()
             };
             collections::read(world, object, &list("ids"), &list("fields"), 800)
         }
@@ -110,10 +134,14 @@ fn route(world: &mut World, request: &Request, version: &str, rest: &[&str]) -> 
             collections::read(world, object, &list("ids"), &list("fields"), 2_000)
         }),
         ("GET", ["sobjects", object, "describe"]) => schema::describe(world, object),
-        ("PATCH", ["sobjects", object, id]) => with_body(request, |body| rows::update(world, object, id, request, &body)),
+        ("PATCH", ["sobjects", object, id]) => {
+            with_body(request, |body| rows::update(world, object, id, request, &body))
+        }
         ("GET", ["sobjects", object, id]) => rows::read(world, object, id, request),
         // They exist, and a client that may only update must never get here.
-        ("POST", ["sobjects", object]) => with_body(request, |body| rows::create(world, object, &body)),
+        ("POST", ["sobjects", object]) => {
+            with_body(request, |body| rows::create(world, object, &body))
+        }
         ("DELETE", ["sobjects", object, id]) => rows::delete(world, object, id),
         ("GET", ["connect", "organization"]) => organization::answer(world, request),
         ("GET", []) => resources::of_version(version),
@@ -124,7 +152,10 @@ fn route(world: &mut World, request: &Request, version: &str, rest: &[&str]) -> 
         ("GET", ["query" | "queryAll", locator]) => query::more(world, request, locator),
         ("GET", ["limits"]) => {
             let (max, used) = (world.config.salesforce_daily, world.salesforce.today);
-            Answer::json(200, &json!({"DailyApiRequests": {"Max": max, "Remaining": max.saturating_sub(used)}}))
+            Answer::json(
+                200,
+                &json!({"DailyApiRequests": {"Max": max, "Remaining": max.saturating_sub(used)}}),
+            )
         }
         (_, ["jobs", "ingest", rest @ ..]) => bulk::route(world, request, rest),
         _ => errors::one(404, "NOT_FOUND", "The requested resource does not exist"),
@@ -134,15 +165,24 @@ fn route(world: &mut World, request: &Request, version: &str, rest: &[&str]) -> 
 fn with_body(request: &Request, handle: impl FnOnce(Value) -> Answer) -> Answer {
     match serde_json::from_slice::<Value>(&request.body) {
         Ok(body) => handle(body),
-        Err(error) => errors::one(400, "JSON_PARSER_ERROR", &format!("{error} at [line:{}, column:{}]", error.line(), error.column())),
+        Err(error) => errors::one(
+            400,
+            "JSON_PARSER_ERROR",
+            &format!("{error} at [line:{}, column:{}]", error.line(), error.column()),
+        ),
     }
 }
 
-/// Refresh token, client credentials, JWT bearer (B10). Errors here are an object, not a list. What is said about a form or a
-/// client that is none is RFC 6749's, and what about an assertion is a guess: the facts do not tell Salesforce's own words.
+/// Refresh token, client credentials, JWT bearer (B10). Errors here are an object, not a list. What
+/// is said about a form or a client that is none is RFC 6749's, and what about an assertion is a
+/// guess: the facts do not tell Salesforce's own words.
 fn grant_token(world: &mut World, request: &Request) -> Answer {
-    let refused = |error: &str, description: &str| Answer::json(400, &json!({"error": error, "error_description": description}));
-    let Some(form) = Form::of(request) else { return refused("invalid_request", "the body is no form") };
+    let refused = |error: &str, description: &str| {
+        Answer::json(400, &json!({"error": error, "error_description": description}))
+    };
+    let Some(form) = Form::of(request) else {
+        return refused("invalid_request", "the body is no form");
+    };
     let own_url = format!("http://{}", request.header("host").unwrap_or_default());
     let grant = form.field("grant_type");
     match grant {

@@ -1,8 +1,10 @@
-//! Whose session it is. Connect REST API Developer Guide, "Organization" (`GET /services/data/vXX.X/connect/organization`, since 24.0) and its
-//! response body "Organization": `accessTimeout`, `features`, `name`, `orgId` (18 characters) and `userSettings`.
+//! Whose session it is. Connect REST API Developer Guide, "Organization" (`GET
+//! /services/data/vXX.X/connect/organization`, since 24.0) and its response body "Organization":
+//! `accessTimeout`, `features`, `name`, `orgId` (18 characters) and `userSettings`.
 //!
-//! A resource of the REST API like any other: a dead session is 401 with a list, and it counts as a call. 403 for "the request has been
-//! refused" is in the guide's table of status codes; with which code is not among the facts.
+//! A resource of the REST API like any other: a dead session is 401 with a list, and it counts as a
+//! call. 403 for "the request has been refused" is in the guide's table of status codes; with which
+//! code is not among the facts.
 
 use super::errors;
 use crate::{

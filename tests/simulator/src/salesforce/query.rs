@@ -1,9 +1,11 @@
 //! `GET …/query?q=…`, `…/queryAll?q=…`, and what comes after the first batch.
 //!
-//! REST API Developer Guide, "Query", "QueryAll", "Query More Results" and "Query Options Header" (2,000 records a batch, at least 200;
-//! `nextRecordsUrl` is `…/query/{locator}-{first}`); SOQL and SOSL Reference. Messages as recorded in public issues: `No such column` with the
-//! query, a caret and `ERROR at Row:1:Column:11`; `value of filter criterion for field …` (roblesterjr04/EloquentSalesForce issue 68);
-//! `invalid ID field` (jsforce issue 684). What stands before the caret is cut differently there; here it is the whole query.
+//! REST API Developer Guide, "Query", "QueryAll", "Query More Results" and "Query Options Header"
+//! (2,000 records a batch, at least 200; `nextRecordsUrl` is `…/query/{locator}-{first}`); SOQL and
+//! SOSL Reference. Messages as recorded in public issues: `No such column` with the query, a caret
+//! and `ERROR at Row:1:Column:11`; `value of filter criterion for field …`
+//! (roblesterjr04/EloquentSalesForce issue 68); `invalid ID field` (jsforce issue 684). What stands
+//! before the caret is cut differently there; here it is the whole query.
 
 use super::{
     errors, ids,
@@ -62,10 +64,15 @@ pub(super) fn run(world: &mut World, request: &Request, with_deleted: bool) -> A
     };
     match records(world, &query, with_deleted) {
         // There is nothing in the records then.
-        Ok((count, None)) => Answer::json(200, &json!({"totalSize": count, "done": true, "records": []})),
+        Ok((count, None)) => {
+            Answer::json(200, &json!({"totalSize": count, "done": true, "records": []}))
+        }
         Ok((_, Some(records))) => {
-            let options = request.header("sforce-query-options").unwrap_or_default().to_ascii_lowercase();
-            let asked = options.split([',', ';']).find_map(|option| option.trim().strip_prefix("batchsize=")?.trim().parse().ok());
+            let options =
+                request.header("sforce-query-options").unwrap_or_default().to_ascii_lowercase();
+            let asked = options
+                .split([',', ';'])
+                .find_map(|option| option.trim().strip_prefix("batchsize=")?.trim().parse().ok());
             let size = asked.unwrap_or(MAX_BATCH).clamp(MIN_BATCH, MAX_BATCH);
             first_batch(world, request, records, size)
         }
@@ -75,7 +82,10 @@ pub(super) fn run(world: &mut World, request: &Request, with_deleted: bool) -> A
 
 fn first_batch(world: &mut World, request: &Request, records: Vec<Value>, size: usize) -> Answer {
     if records.len() <= size {
-        return Answer::json(200, &json!({"totalSize": records.len(), "done": true, "records": records}));
+        return Answer::json(
+            200,
+            &json!({"totalSize": records.len(), "done": true, "records": records}),
+        );
     }
     let cursors = &mut world.salesforce.cursors;
     let locator = super::record_id("01g", cursors.opened);
@@ -89,7 +99,8 @@ fn first_batch(world: &mut World, request: &Request, records: Vec<Value>, size: 
 
 /// `…/query/01g…-2000`.
 pub(super) fn more(world: &mut World, request: &Request, locator: &str) -> Answer {
-    match locator.split_once('-').and_then(|(locator, first)| Some((locator, first.parse().ok()?))) {
+    match locator.split_once('-').and_then(|(locator, first)| Some((locator, first.parse().ok()?)))
+    {
         Some((locator, first)) => batch(world, request, locator, first),
         None => gone(),
     }
@@ -102,7 +113,9 @@ fn gone() -> Answer {
 
 fn batch(world: &World, request: &Request, locator: &str, first: usize) -> Answer {
     let open = world.salesforce.cursors.open.iter().find(|(known, ..)| known == locator);
-    let Some((_, records, size)) = open.filter(|(_, records, _)| first < records.len()) else { return gone() };
+    let Some((_, records, size)) = open.filter(|(_, records, _)| first < records.len()) else {
+        return gone();
+    };
     let end = (first + size).min(records.len());
     let mut body = json!({"totalSize": records.len(), "done": end == records.len(), "records": records[first..end]});
     if end < records.len() {
@@ -113,13 +126,21 @@ fn batch(world: &World, request: &Request, locator: &str, first: usize) -> Answe
 }
 
 /// How many, and which unless only that was asked for.
-fn records(world: &mut World, query: &str, with_deleted: bool) -> Result<(usize, Option<Vec<Value>>), Refused> {
+fn records(
+    world: &mut World,
+    query: &str,
+    with_deleted: bool,
+) -> Result<(usize, Option<Vec<Value>>), Refused> {
     let parsed = soql::parse(query).map_err(|unexpected| Refused {
         code: "MALFORMED_QUERY",
         message: unexpected.message,
         column: Some(unexpected.column),
     })?;
-    let object = world.salesforce.objects.iter().find(|(name, _)| name.eq_ignore_ascii_case(&parsed.object.text));
+    let object = world
+        .salesforce
+        .objects
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(&parsed.object.text));
     let Some((object_name, object)) = object else {
         let message = format!(
             "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names.",
@@ -132,7 +153,11 @@ fn records(world: &mut World, query: &str, with_deleted: bool) -> Result<(usize,
     for field in &parsed.fields {
         let name = table.field(field)?.0;
         if fields.iter().any(|known| known == name) {
-            return Err(Refused { code: "INVALID_FIELD", message: format!("duplicate field selected: {name}"), column: None });
+            return Err(Refused {
+                code: "INVALID_FIELD",
+                message: format!("duplicate field selected: {name}"),
+                column: None,
+            });
         }
         fields.push(name.to_owned());
     }
@@ -146,7 +171,9 @@ fn records(world: &mut World, query: &str, with_deleted: bool) -> Result<(usize,
     for order in &parsed.order {
         table.field(&order.field)?;
     }
-    let holds = |id: &str, record: &Record| parsed.condition.as_ref().is_none_or(|condition| table.holds(condition, id, record));
+    let holds = |id: &str, record: &Record| {
+        parsed.condition.as_ref().is_none_or(|condition| table.holds(condition, id, record))
+    };
     let mut found: Vec<(&String, &Record)> = object.records.iter().collect();
     found.retain(|(id, record)| (with_deleted || !record.deleted) && holds(id, record));
     // Without an order there is none.
@@ -180,7 +207,11 @@ enum Held {
 impl<'w> Table<'w> {
     /// The name as it is defined, and the type of the field.
     fn field(&self, word: &Word) -> Result<(&'w str, &'w str), Refused> {
-        let field = self.object.fields.values().find(|field| field.visible && field.name.eq_ignore_ascii_case(&word.text));
+        let field = self
+            .object
+            .fields
+            .values()
+            .find(|field| field.visible && field.name.eq_ignore_ascii_case(&word.text));
         field.map(|field| (field.name.as_str(), field.kind.as_str())).ok_or_else(|| {
             let message = format!(
                 "No such column '{}' on entity '{}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names.",
@@ -192,7 +223,9 @@ impl<'w> Table<'w> {
 
     fn check(&self, condition: &Condition) -> Result<(), Refused> {
         match condition {
-            Condition::All(inner) | Condition::Any(inner) => inner.iter().try_for_each(|condition| self.check(condition)),
+            Condition::All(inner) | Condition::Any(inner) => {
+                inner.iter().try_for_each(|condition| self.check(condition))
+            }
             Condition::Not(inner) => self.check(inner),
             Condition::Comparison { field, operator, values } => {
                 let (name, kind) = self.field(field)?;
@@ -208,10 +241,12 @@ impl<'w> Table<'w> {
             // Checkboxes have no null.
             ("boolean", _) => Held::Bool(value.as_bool().unwrap_or(false)),
             (_, Value::Null) => Held::Null,
-            ("date", Value::String(text)) => text.parse().ok().map_or(Held::Null, |date| Held::Time(midnight(date))),
-            ("datetime", Value::String(text)) => {
-                text.parse::<jiff::Timestamp>().map_or(Held::Null, |time| Held::Time(time.as_millisecond()))
+            ("date", Value::String(text)) => {
+                text.parse().ok().map_or(Held::Null, |date| Held::Time(midnight(date)))
             }
+            ("datetime", Value::String(text)) => text
+                .parse::<jiff::Timestamp>()
+                .map_or(Held::Null, |time| Held::Time(time.as_millisecond())),
             (_, Value::Number(number)) => number.as_f64().map_or(Held::Null, Held::Number),
             (_, value) => Held::Text(value.as_str().unwrap_or_default().to_lowercase()),
         };
@@ -220,8 +255,12 @@ impl<'w> Table<'w> {
 
     fn holds(&self, condition: &Condition, id: &str, record: &Record) -> bool {
         match condition {
-            Condition::All(inner) => inner.iter().all(|condition| self.holds(condition, id, record)),
-            Condition::Any(inner) => inner.iter().any(|condition| self.holds(condition, id, record)),
+            Condition::All(inner) => {
+                inner.iter().all(|condition| self.holds(condition, id, record))
+            }
+            Condition::Any(inner) => {
+                inner.iter().any(|condition| self.holds(condition, id, record))
+            }
             Condition::Not(inner) => !self.holds(inner, id, record),
             Condition::Comparison { field, operator, values } => {
                 let (held, kind) = self.held(field, id, record);
@@ -230,7 +269,12 @@ impl<'w> Table<'w> {
         }
     }
 
-    fn order(&self, rules: &[Order], left: (&String, &Record), right: (&String, &Record)) -> Ordering {
+    fn order(
+        &self,
+        rules: &[Order],
+        left: (&String, &Record),
+        right: (&String, &Record),
+    ) -> Ordering {
         for rule in rules {
             let (one, _) = self.held(&rule.field, left.0, left.1);
             let (other, _) = self.held(&rule.field, right.0, right.1);
@@ -251,28 +295,55 @@ impl<'w> Table<'w> {
     }
 }
 
-fn check_value(field: &Word, name: &str, kind: &str, operator: Operator, value: &Literal) -> Result<(), Refused> {
+fn check_value(
+    field: &Word,
+    name: &str,
+    kind: &str,
+    operator: Operator,
+    value: &Literal,
+) -> Result<(), Refused> {
     let quoted = |quoted: bool, kind: &str| {
         let how = if quoted { "should be" } else { "should not be" };
-        let message = format!("value of filter criterion for field '{name}' must be of type {kind} and {how} enclosed in quotes");
+        let message = format!(
+            "value of filter criterion for field '{name}' must be of type {kind} and {how} enclosed in quotes"
+        );
         Err(Refused::at(field, "INVALID_FIELD", message))
     };
     match (kind, value) {
-        (_, Literal::Null) if matches!(operator, Operator::Equal | Operator::NotEqual | Operator::In | Operator::NotIn) => Ok(()),
-        ("boolean", Literal::Bool(_)) if matches!(operator, Operator::Equal | Operator::NotEqual) => Ok(()),
-        ("boolean" | "int" | "double" | "currency" | "percent" | "date" | "datetime", _) if operator == Operator::Like => {
-            Err(Refused::at(field, "INVALID_FIELD", format!("invalid operator on {kind} field")))
-        }
-        ("int" | "double" | "currency" | "percent", Literal::Number(_)) | ("date", Literal::Date(_)) | ("datetime", Literal::Time(_)) => {
+        (_, Literal::Null)
+            if matches!(
+                operator,
+                Operator::Equal | Operator::NotEqual | Operator::In | Operator::NotIn
+            ) =>
+        {
             Ok(())
         }
+        ("boolean", Literal::Bool(_))
+            if matches!(operator, Operator::Equal | Operator::NotEqual) =>
+        {
+            Ok(())
+        }
+        ("boolean" | "int" | "double" | "currency" | "percent" | "date" | "datetime", _)
+            if operator == Operator::Like =>
+        {
+            Err(Refused::at(field, "INVALID_FIELD", format!("invalid operator on {kind} field")))
+        }
+        ("int" | "double" | "currency" | "percent", Literal::Number(_))
+        | ("date", Literal::Date(_))
+        | ("datetime", Literal::Time(_)) => Ok(()),
         ("boolean" | "int" | "double" | "currency" | "percent", _) => quoted(false, kind),
         ("date", _) => quoted(false, "date"),
         ("datetime", _) => quoted(false, "dateTime"),
-        ("id" | "reference", Literal::Text(text)) if operator != Operator::Like => match ids::canonical(text) {
-            Some(_) => Ok(()),
-            None => Err(Refused::at(field, "INVALID_QUERY_FILTER_OPERATOR", format!("invalid ID field: {text}"))),
-        },
+        ("id" | "reference", Literal::Text(text)) if operator != Operator::Like => {
+            match ids::canonical(text) {
+                Some(_) => Ok(()),
+                None => Err(Refused::at(
+                    field,
+                    "INVALID_QUERY_FILTER_OPERATOR",
+                    format!("invalid ID field: {text}"),
+                )),
+            }
+        }
         (_, Literal::Text(_)) => Ok(()),
         _ => quoted(true, "string"),
     }
@@ -289,7 +360,9 @@ fn values_hold(held: &Held, kind: &str, operator: Operator, values: &[Literal]) 
         Literal::Text(text) if matches!(kind, "id" | "reference") => {
             Held::Text(ids::canonical(text).unwrap_or_else(|| text.clone()).to_lowercase())
         }
-        Literal::Text(text) => Held::Text(text.replace("\\_", "_").replace("\\%", "%").to_lowercase()),
+        Literal::Text(text) => {
+            Held::Text(text.replace("\\_", "_").replace("\\%", "%").to_lowercase())
+        }
     };
     let is = |value: &Literal| *held == wanted(value);
     let Some(first) = values.first() else { return false };
@@ -302,7 +375,9 @@ fn values_hold(held: &Held, kind: &str, operator: Operator, values: &[Literal]) 
         Operator::LessOrEqual => compared().is_some_and(Ordering::is_le),
         Operator::Greater => compared().is_some_and(Ordering::is_gt),
         Operator::GreaterOrEqual => compared().is_some_and(Ordering::is_ge),
-        Operator::Like => matches!((held, first), (Held::Text(text), Literal::Text(pattern)) if like(text, &pattern.to_lowercase())),
+        Operator::Like => {
+            matches!((held, first), (Held::Text(text), Literal::Text(pattern)) if like(text, &pattern.to_lowercase()))
+        }
     }
 }
 
@@ -323,17 +398,25 @@ fn like(text: &str, pattern: &str) -> bool {
         None => text.is_empty(),
         Some('%') => {
             let rest = pattern_rest.as_str();
-            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| like(&text[at..], rest))
+            text.char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .any(|at| like(&text[at..], rest))
         }
         Some(first) => {
             let wanted = if first == '\\' { pattern_rest.next() } else { Some(first) };
             let mut text_rest = text.chars();
             let found = text_rest.next();
-            found.is_some() && (first == '_' || found == wanted) && like(text_rest.as_str(), pattern_rest.as_str())
+            found.is_some()
+                && (first == '_' || found == wanted)
+                && like(text_rest.as_str(), pattern_rest.as_str())
         }
     }
 }
 
 fn midnight(date: jiff::civil::Date) -> i64 {
-    format!("{date}T00:00:00Z").parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).unwrap_or_default()
+    format!("{date}T00:00:00Z")
+        .parse::<jiff::Timestamp>()
+        .map(jiff::Timestamp::as_millisecond)
+        .unwrap_or_default()
 }

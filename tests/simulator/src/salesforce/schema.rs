@@ -20,7 +20,8 @@ pub struct Field {
     pub name: String,
     /// What people see; error texts use it.
     pub label: String,
-    /// `string`, `email`, `boolean`, `double`, `currency`, `date`, `datetime`, `picklist`, `multipicklist`, `reference` …
+    /// `string`, `email`, `boolean`, `double`, `currency`, `date`, `datetime`, `picklist`,
+    /// `multipicklist`, `reference` …
     pub kind: String,
     /// Longest text.
     #[serde(default)]
@@ -75,9 +76,12 @@ impl Field {
         };
         if value.is_null() {
             if !self.nillable {
-                return Err(
-                    RecordError::new(400, "REQUIRED_FIELD_MISSING", format!("Required fields are missing: [{}]", self.name)).on(&self.name)
-                );
+                return Err(RecordError::new(
+                    400,
+                    "REQUIRED_FIELD_MISSING",
+                    format!("Required fields are missing: [{}]", self.name),
+                )
+                .on(&self.name));
             }
             return if self.kind == "boolean" { Err(parse_error()) } else { Ok(Value::Null) };
         }
@@ -90,18 +94,26 @@ impl Field {
                     return Err(RecordError::new(
                         400,
                         "NUMBER_OUTSIDE_VALID_RANGE",
-                        format!("{}: value outside of valid range on numeric field: {value}", self.label),
+                        format!(
+                            "{}: value outside of valid range on numeric field: {value}",
+                            self.label
+                        ),
                     )
                     .on(&self.name));
                 }
                 Ok(json!(truncated(number, self.scale)))
             }
             "date" => {
-                let text = value.as_str().filter(|text| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok());
+                let text = value
+                    .as_str()
+                    .filter(|text| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok());
                 text.map(Value::from).ok_or_else(parse_error)
             }
             "datetime" => {
-                let at = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()).ok_or_else(parse_error)?;
+                let at = value
+                    .as_str()
+                    .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+                    .ok_or_else(parse_error)?;
                 Ok(json!(at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string()))
             }
             _ => self.accept_text(value.as_str().ok_or_else(parse_error)?, trim),
@@ -119,29 +131,52 @@ impl Field {
             return Err(RecordError::new(
                 400,
                 "STRING_TOO_LONG",
-                format!("{}: data value too large: {start} (max length={})", self.label, self.length),
+                format!(
+                    "{}: data value too large: {start} (max length={})",
+                    self.label, self.length
+                ),
             )
             .on(&self.name));
         }
         // Matched whatever its case, and stored as it is defined.
-        let known = |value: &str| self.picklist.iter().find(|option| option.eq_ignore_ascii_case(value));
+        let known =
+            |value: &str| self.picklist.iter().find(|option| option.eq_ignore_ascii_case(value));
         match self.kind.as_str() {
-            "email" if !text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.')) => {
-                Err(RecordError::new(400, "INVALID_EMAIL_ADDRESS", format!("{}: invalid email address: {text}", self.label)).on(&self.name))
+            "email"
+                if !text
+                    .split_once('@')
+                    .is_some_and(|(name, host)| !name.is_empty() && host.contains('.')) =>
+            {
+                Err(RecordError::new(
+                    400,
+                    "INVALID_EMAIL_ADDRESS",
+                    format!("{}: invalid email address: {text}", self.label),
+                )
+                .on(&self.name))
             }
             "picklist" => match known(text) {
                 None if self.restricted => Err(self.bad_picklist(text)),
                 found => Ok(json!(found.map_or(text, String::as_str))),
             },
-            "multipicklist" if text.split(';').count() > MAX_ENUM_VALUES => {
-                Err(RecordError::new(400, "TOO_MANY_ENUM_VALUE", format!("{}: too many values", self.label)).on(&self.name))
+            "multipicklist" if text.split(';').count() > MAX_ENUM_VALUES => Err(RecordError::new(
+                400,
+                "TOO_MANY_ENUM_VALUE",
+                format!("{}: too many values", self.label),
+            )
+            .on(&self.name)),
+            "multipicklist" if self.restricted => {
+                match text.split(';').find(|value| known(value).is_none()) {
+                    Some(bad) => Err(self.bad_picklist(bad)),
+                    None => Ok(json!(text)),
+                }
             }
-            "multipicklist" if self.restricted => match text.split(';').find(|value| known(value).is_none()) {
-                Some(bad) => Err(self.bad_picklist(bad)),
-                None => Ok(json!(text)),
-            },
             "reference" => ids::canonical(text).map(Value::from).ok_or_else(|| {
-                RecordError::new(400, "MALFORMED_ID", format!("{}: id value of incorrect type: {text}", self.label)).on(&self.name)
+                RecordError::new(
+                    400,
+                    "MALFORMED_ID",
+                    format!("{}: id value of incorrect type: {text}", self.label),
+                )
+                .on(&self.name)
             }),
             _ => Ok(json!(text)),
         }
@@ -185,10 +220,13 @@ impl Field {
     }
 }
 
-/// Decimals beyond the scale are cut off, digit by digit: a product of floats would lose some that were not too many.
+/// Decimals beyond the scale are cut off, digit by digit: a product of floats would lose some that
+/// were not too many.
 fn truncated(number: f64, scale: usize) -> f64 {
     let text = number.to_string();
-    let cut = text.split_once('.').and_then(|(whole, decimals)| format!("{whole}.{}", decimals.get(..scale)?).parse().ok());
+    let cut = text
+        .split_once('.')
+        .and_then(|(whole, decimals)| format!("{whole}.{}", decimals.get(..scale)?).parse().ok());
     // Without a minus before zero.
     cut.unwrap_or(number) + 0.0
 }
@@ -206,10 +244,21 @@ fn kind_of(value: &Value) -> &'static str {
 }
 
 /// What a name and value come to for an object: the field's stored form.
-pub(super) fn accept(object: &SObject, object_name: &str, name: &str, value: &Value, trim: bool) -> Result<(String, Value), RecordError> {
-    let field = object.fields.values().find(|field| field.name.eq_ignore_ascii_case(name) && field.visible);
+pub(super) fn accept(
+    object: &SObject,
+    object_name: &str,
+    name: &str,
+    value: &Value,
+    trim: bool,
+) -> Result<(String, Value), RecordError> {
+    let field =
+        object.fields.values().find(|field| field.name.eq_ignore_ascii_case(name) && field.visible);
     let Some(field) = field else {
-        return Err(RecordError::new(400, "INVALID_FIELD", format!("No such column '{name}' on sobject of type {object_name}")));
+        return Err(RecordError::new(
+            400,
+            "INVALID_FIELD",
+            format!("No such column '{name}' on sobject of type {object_name}"),
+        ));
     };
     if !field.updateable {
         let message = format!(
@@ -222,7 +271,10 @@ pub(super) fn accept(object: &SObject, object_name: &str, name: &str, value: &Va
 
 /// What an org has from the start: name, key prefix, fields.
 pub(super) fn standard() -> Vec<(&'static str, &'static str, BTreeMap<String, Field>)> {
-    let text = |name: &str, label: &str, length: usize| Field { length, ..Field::new(name, label, "string") };
+    let text = |name: &str, label: &str, length: usize| Field {
+        length,
+        ..Field::new(name, label, "string")
+    };
     let picklist = |name: &str, label: &str, restricted: bool, values: &[&str]| Field {
         restricted,
         picklist: values.iter().map(|value| (*value).to_owned()).collect(),
@@ -247,7 +299,10 @@ pub(super) fn standard() -> Vec<(&'static str, &'static str, BTreeMap<String, Fi
         Field::new("LastMeeting__c", "Last Meeting", "datetime"),
         Field { scale: 2, ..Field::new("Discount__c", "Discount", "double") },
         picklist("Level__c", "Level", true, &["Primary", "Secondary", "Tertiary"]),
-        Field { kind: "multipicklist".to_owned(), ..picklist("Languages__c", "Languages", true, &["German", "English", "French"]) },
+        Field {
+            kind: "multipicklist".to_owned(),
+            ..picklist("Languages__c", "Languages", true, &["German", "English", "French"])
+        },
         Field::new("AccountId", "Account ID", "reference"),
         Field { visible: false, ..text("Secret__c", "Secret", 255) },
         Field { updateable: false, ..text("Name", "Full Name", 121) },
@@ -280,13 +335,24 @@ pub(super) fn standard() -> Vec<(&'static str, &'static str, BTreeMap<String, Fi
         ("LastModifiedById", "reference"),
         ("MasterRecordId", "reference"),
     ];
-    [("Contact", "003", contact), ("Lead", "00Q", lead), ("Account", "001", account), ("Opportunity", "006", opportunity)]
-        .into_iter()
-        .map(|(name, prefix, fields)| {
-            let system = system.iter().map(|(name, kind)| Field { updateable: false, ..Field::new(name, name, kind) });
-            (name, prefix, fields.into_iter().chain(system).map(|field| (field.name.clone(), field)).collect())
-        })
-        .collect()
+    [
+        ("Contact", "003", contact),
+        ("Lead", "00Q", lead),
+        ("Account", "001", account),
+        ("Opportunity", "006", opportunity),
+    ]
+    .into_iter()
+    .map(|(name, prefix, fields)| {
+        let system = system
+            .iter()
+            .map(|(name, kind)| Field { updateable: false, ..Field::new(name, name, kind) });
+        (
+            name,
+            prefix,
+            fields.into_iter().chain(system).map(|field| (field.name.clone(), field)).collect(),
+        )
+    })
+    .collect()
 }
 
 /// Which objects can be merged (B11).
@@ -298,7 +364,8 @@ pub(super) fn is_mergeable(object: &str) -> bool {
 pub(super) fn describe(world: &World, object: &str) -> Answer {
     match world.salesforce.objects.get(object) {
         Some(found) => {
-            let fields: Vec<Value> = found.fields.values().filter(|field| field.visible).map(Field::json).collect();
+            let fields: Vec<Value> =
+                found.fields.values().filter(|field| field.visible).map(Field::json).collect();
             let body = json!({
                 "name": object, "label": object, "keyPrefix": found.prefix, "custom": false, "updateable": true, "queryable": true,
                 "mergeable": is_mergeable(object), "deletable": true, "recordTypeInfos": [], "fields": fields,

@@ -1,7 +1,8 @@
 //! A small SOQL: what it says, not yet what it finds.
 //!
-//! SOQL and SOSL Reference: `SELECT` fields or `COUNT()`, `FROM` one object, `WHERE` with comparisons, `LIKE`, `IN`, `NOT`, `AND`, `OR` and
-//! brackets, `ORDER BY`, `LIMIT`, `OFFSET`. Whatever else the reference has (relationships, functions, groups, subqueries, `INCLUDES`, date
+//! SOQL and SOSL Reference: `SELECT` fields or `COUNT()`, `FROM` one object, `WHERE` with
+//! comparisons, `LIKE`, `IN`, `NOT`, `AND`, `OR` and brackets, `ORDER BY`, `LIMIT`, `OFFSET`.
+//! Whatever else the reference has (relationships, functions, groups, subqueries, `INCLUDES`, date
 //! literals such as `TODAY`) is refused, as is what the reference refuses.
 
 /// A query.
@@ -119,23 +120,34 @@ fn tokens(query: &str) -> Result<Vec<Token>, Unexpected> {
                 (Kind::Text, text)
             }
             first if first.is_ascii_alphabetic() => {
-                at = more(at, |character| character.is_ascii_alphanumeric() || matches!(character, '_' | '.'));
+                at = more(at, |character| {
+                    character.is_ascii_alphanumeric() || matches!(character, '_' | '.')
+                });
                 (Kind::Name, characters[start..at].iter().collect())
             }
             first if first.is_ascii_digit() || first == '-' => {
-                at = more(at + 1, |character| character.is_ascii_alphanumeric() || matches!(character, '.' | ':' | '+' | '-'));
+                at = more(at + 1, |character| {
+                    character.is_ascii_alphanumeric() || matches!(character, '.' | ':' | '+' | '-')
+                });
                 (Kind::Plain, characters[start..at].iter().collect())
             }
             first => {
                 let two: String = characters[at..].iter().take(2).collect();
-                let sign = if matches!(two.as_str(), "!=" | "<=" | ">=" | "<>") { two } else { first.to_string() };
+                let sign = if matches!(two.as_str(), "!=" | "<=" | ">=" | "<>") {
+                    two
+                } else {
+                    first.to_string()
+                };
                 at += sign.len();
                 (Kind::Sign, sign)
             }
         };
         tokens.push(Token { kind, word: Word { text, column: start + 1 } });
     }
-    tokens.push(Token { kind: Kind::End, word: Word { text: "<EOF>".to_owned(), column: characters.len() + 1 } });
+    tokens.push(Token {
+        kind: Kind::End,
+        word: Word { text: "<EOF>".to_owned(), column: characters.len() + 1 },
+    });
     Ok(tokens)
 }
 
@@ -151,7 +163,12 @@ fn quoted(characters: &[char], start: usize) -> Result<(String, usize), Unexpect
             ('\\', Some('t')) => text.push('\t'),
             ('\\', Some(escaped @ ('\'' | '"' | '\\'))) => text.push(*escaped),
             ('\\', Some(wildcard @ ('_' | '%'))) => text.extend(['\\', *wildcard]),
-            ('\\', _) => return Err(Unexpected { message: "Illegal escape sequence in a string".to_owned(), column: at + 1 }),
+            ('\\', _) => {
+                return Err(Unexpected {
+                    message: "Illegal escape sequence in a string".to_owned(),
+                    column: at + 1,
+                });
+            }
             (other, _) => {
                 text.push(*other);
                 at += 1;
@@ -164,7 +181,10 @@ fn quoted(characters: &[char], start: usize) -> Result<(String, usize), Unexpect
 }
 
 /// Words that cannot be names.
-const RESERVED: [&str; 13] = ["SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "LIKE", "IN", "ORDER", "LIMIT", "OFFSET", "GROUP", "NULL"];
+const RESERVED: [&str; 13] = [
+    "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "LIKE", "IN", "ORDER", "LIMIT", "OFFSET",
+    "GROUP", "NULL",
+];
 
 struct Parser {
     tokens: Vec<Token>,
@@ -190,7 +210,8 @@ impl Parser {
     /// Whether this keyword or sign comes next; it is taken then.
     fn takes(&mut self, text: &str) -> bool {
         let token = self.peek();
-        let found = matches!(token.kind, Kind::Name | Kind::Sign) && token.word.text.eq_ignore_ascii_case(text);
+        let found = matches!(token.kind, Kind::Name | Kind::Sign)
+            && token.word.text.eq_ignore_ascii_case(text);
         self.at += usize::from(found);
         found
     }
@@ -201,7 +222,9 @@ impl Parser {
 
     fn name(&mut self) -> Result<Word, Unexpected> {
         let token = self.peek();
-        if token.kind != Kind::Name || RESERVED.iter().any(|word| token.word.text.eq_ignore_ascii_case(word)) {
+        if token.kind != Kind::Name
+            || RESERVED.iter().any(|word| token.word.text.eq_ignore_ascii_case(word))
+        {
             return Err(self.unexpected());
         }
         Ok(self.next().word)
@@ -344,5 +367,7 @@ fn plain(text: &str) -> Option<Literal> {
         return text.parse().ok().map(Literal::Date);
     }
     // A time has a zone: `Z`, `+00:00` or `+0000`.
-    text.contains('T').then(|| text.parse::<jiff::Timestamp>().ok())?.map(|time| Literal::Time(time.as_millisecond()))
+    text.contains('T')
+        .then(|| text.parse::<jiff::Timestamp>().ok())?
+        .map(|time| Literal::Time(time.as_millisecond()))
 }

@@ -61,9 +61,12 @@ pub struct Record {
 
 impl Salesforce {
     pub(crate) fn new() -> Salesforce {
-        let objects = schema::standard()
-            .into_iter()
-            .map(|(name, prefix, fields)| (name.to_owned(), SObject { prefix: prefix.to_owned(), fields, records: HashMap::new() }));
+        let objects = schema::standard().into_iter().map(|(name, prefix, fields)| {
+            (
+                name.to_owned(),
+                SObject { prefix: prefix.to_owned(), fields, records: HashMap::new() },
+            )
+        });
         Salesforce {
             objects: objects.collect(),
             refresh_token: "test-refresh-token".to_owned(),
@@ -93,11 +96,18 @@ impl Salesforce {
     /// Puts a record there. Checkboxes that are not given are false: they have no null (B6).
     pub fn put(&mut self, object: &str, id: &str, values: &Value) {
         let now = now();
-        let fields =
-            values.as_object().map(|values| values.iter().map(|(name, value)| (name.clone(), value.clone())).collect()).unwrap_or_default();
-        let mut record = Record { fields, created: now, modified: now, stamped: now, ..Record::default() };
+        let fields = values
+            .as_object()
+            .map(|values| {
+                values.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+            })
+            .unwrap_or_default();
+        let mut record =
+            Record { fields, created: now, modified: now, stamped: now, ..Record::default() };
         if let (Some(object), Some(id)) = (self.objects.get_mut(object), ids::canonical(id)) {
-            for checkbox in object.fields.values().filter(|field| field.kind == "boolean" && field.updateable) {
+            for checkbox in
+                object.fields.values().filter(|field| field.kind == "boolean" && field.updateable)
+            {
                 record.fields.entry(checkbox.name.clone()).or_insert(Value::Bool(false));
             }
             object.records.insert(id, record);
@@ -152,19 +162,37 @@ pub(super) fn check(
         return Err(RecordError::new(404, "NOT_FOUND", "The requested resource does not exist"));
     };
     let Some(id) = ids::canonical(id) else {
-        return Err(RecordError::new(400, "MALFORMED_ID", format!("{object_name} ID: id value of incorrect type: {id}")).on("Id"));
+        return Err(RecordError::new(
+            400,
+            "MALFORMED_ID",
+            format!("{object_name} ID: id value of incorrect type: {id}"),
+        )
+        .on("Id"));
     };
     if !id.starts_with(&object.prefix) {
-        return Err(RecordError::new(400, "MALFORMED_ID", format!("{object_name} ID: id value of incorrect type: {id}")).on("Id"));
+        return Err(RecordError::new(
+            400,
+            "MALFORMED_ID",
+            format!("{object_name} ID: id value of incorrect type: {id}"),
+        )
+        .on("Id"));
     }
     let Some(record) = object.records.get_mut(&id) else {
-        return Err(RecordError::new(404, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id"));
+        return Err(RecordError::new(
+            404,
+            "INVALID_CROSS_REFERENCE_KEY",
+            "invalid cross reference id",
+        ));
     };
     if record.deleted {
         return Err(RecordError::new(404, "ENTITY_IS_DELETED", "entity is deleted"));
     }
     if record.converted {
-        return Err(RecordError::new(400, "CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead"));
+        return Err(RecordError::new(
+            400,
+            "CANNOT_UPDATE_CONVERTED_LEAD",
+            "cannot reference converted lead",
+        ));
     }
     if record.locked > 0 {
         record.locked -= 1;
@@ -178,14 +206,27 @@ pub(super) fn check(
     if record.duplicate {
         return Err(RecordError::new(400, "DUPLICATES_DETECTED", "Use one of these records?"));
     }
-    let values = fields.iter().map(|(name, value)| schema::accept(object, object_name, name, value, trim)).collect::<Result<_, _>>()?;
+    let values = fields
+        .iter()
+        .map(|(name, value)| schema::accept(object, object_name, name, value, trim))
+        .collect::<Result<_, _>>()?;
     Ok(Checked { id, values })
 }
 
 /// Writes a checked update.
-pub(super) fn apply(world: &mut World, object_name: &str, checked: Checked, said: Map<String, Value>) {
+pub(super) fn apply(
+    world: &mut World,
+    object_name: &str,
+    checked: Checked,
+    said: Map<String, Value>,
+) {
     let trigger = world.config.switches.salesforce_trigger;
-    if let Some(record) = world.salesforce.objects.get_mut(object_name).and_then(|object| object.records.get_mut(&checked.id)) {
+    if let Some(record) = world
+        .salesforce
+        .objects
+        .get_mut(object_name)
+        .and_then(|object| object.records.get_mut(&checked.id))
+    {
         for (name, value) in checked.values {
             if value.is_null() {
                 record.fields.remove(&name);
@@ -206,7 +247,10 @@ impl Record {
     /// The answer's form: only the fields asked for.
     pub(super) fn json(&self, object: &str, id: &str, wanted: &[String]) -> Value {
         let mut answer = Map::new();
-        answer.insert("attributes".to_owned(), json!({"type": object, "url": format!("/services/data/v67.0/sobjects/{object}/{id}")}));
+        answer.insert(
+            "attributes".to_owned(),
+            json!({"type": object, "url": format!("/services/data/v67.0/sobjects/{object}/{id}")}),
+        );
         for name in wanted {
             let value = match name.to_ascii_lowercase().as_str() {
                 "id" => json!(id),
@@ -216,7 +260,11 @@ impl Record {
                 "isconverted" => json!(self.converted),
                 "isdeleted" => json!(self.deleted),
                 "masterrecordid" => json!(self.master),
-                _ => self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Value::Null, |(_, value)| value.clone()),
+                _ => self
+                    .fields
+                    .iter()
+                    .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                    .map_or(Value::Null, |(_, value)| value.clone()),
             };
             answer.insert(name.clone(), value);
         }
@@ -230,5 +278,7 @@ pub(super) fn now() -> i64 {
 
 /// To the second, as the API answers (B6).
 pub(super) fn datetime(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string()).unwrap_or_default()
+    jiff::Timestamp::from_millisecond(ms)
+        .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string())
+        .unwrap_or_default()
 }

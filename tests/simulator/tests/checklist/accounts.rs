@@ -1,4 +1,5 @@
-//! Which account a token opens: HubSpot's "Account information API", the "Organization" of Salesforce's Connect REST API.
+//! Which account a token opens: HubSpot's "Account information API", the "Organization" of
+//! Salesforce's Connect REST API.
 
 use super::{Api, names, once};
 use crm_simulator::{Config, Fault, Switches, Token, record_id};
@@ -8,7 +9,11 @@ const DETAILS: &str = "/account-info/v3/details";
 const ORGANIZATION: &str = "/services/data/v67.0/connect/organization";
 
 async fn two_accounts(switches: Switches) -> Api {
-    let tokens = vec![Token::new("test-token"), Token::new("second").of_account(2), Token { expired: true, ..Token::new("old") }];
+    let tokens = vec![
+        Token::new("test-token"),
+        Token::new("second").of_account(2),
+        Token { expired: true, ..Token::new("old") },
+    ];
     Api::start(Config { tokens, switches, ..Config::default() }).await
 }
 
@@ -41,7 +46,9 @@ async fn hubspot_answers_401_and_every_scope_may_ask() {
     let mut api = two_accounts(Switches::default()).await;
     api.simulator.world().config.tokens[0].scopes = Some(vec!["tickets".to_owned()]);
     assert_eq!(api.get(DETAILS).await.status, 200);
-    for (token, category) in [("old", "EXPIRED_AUTHENTICATION"), ("unknown", "INVALID_AUTHENTICATION")] {
+    for (token, category) in
+        [("old", "EXPIRED_AUTHENTICATION"), ("unknown", "INVALID_AUTHENTICATION")]
+    {
         api.token = token.to_owned();
         let got = api.get(DETAILS).await;
         assert_eq!((got.status, &got.json()["category"]), (401, &json!(category)));
@@ -56,8 +63,14 @@ async fn salesforce_names_the_org_of_the_session_in_18_characters() {
         let before = api.simulator.world().salesforce.today;
         let got = api.get(ORGANIZATION).await;
         let (body, organization) = (got.json(), record_id("00D", number));
-        assert_eq!((got.status, body["orgId"].as_str(), organization.len()), (200, Some(organization.as_str()), 18));
-        assert_eq!(names(&body), ["accessTimeout", "features", "maintenanceInfo", "name", "orgId", "userSettings"]);
+        assert_eq!(
+            (got.status, body["orgId"].as_str(), organization.len()),
+            (200, Some(organization.as_str()), 18)
+        );
+        assert_eq!(
+            names(&body),
+            ["accessTimeout", "features", "maintenanceInfo", "name", "orgId", "userSettings"]
+        );
         // It is a call like any other.
         assert_eq!(api.simulator.world().salesforce.today, before + 1);
         assert!(got.header("sforce-limit-info").is_some());
@@ -71,7 +84,11 @@ async fn salesforce_answers_401_to_a_session_that_has_ended() {
     for token in ["test-token", "old", "unknown"] {
         api.token = token.to_owned();
         let got = api.get(ORGANIZATION).await;
-        assert_eq!((got.status, &got.json()[0]["errorCode"]), (401, &json!("INVALID_SESSION_ID")), "{token}");
+        assert_eq!(
+            (got.status, &got.json()[0]["errorCode"]),
+            (401, &json!("INVALID_SESSION_ID")),
+            "{token}"
+        );
     }
 }
 

@@ -51,7 +51,10 @@ async fn item_6_any_error_status_comes_on_demand_and_applies_nothing() {
                 assert_eq!(body[0]["errorCode"], code);
             }
         }
-        assert_eq!((api.patch(&path, &body).await.status < 300, stored(&api).as_str()), (true, "Paris"));
+        assert_eq!(
+            (api.patch(&path, &body).await.status < 300, stored(&api).as_str()),
+            (true, "Paris")
+        );
     }
 }
 
@@ -62,7 +65,10 @@ async fn item_6_gateways_answer_with_html() {
         for status in [403, 502, 524] {
             api.fault(once(Fault::Html(status)));
             let got = api.patch(&path, &body).await;
-            assert_eq!((got.status, got.header("content-type"), stored(&api).as_str()), (status, Some("text/html"), "London"));
+            assert_eq!(
+                (got.status, got.header("content-type"), stored(&api).as_str()),
+                (status, Some("text/html"), "London")
+            );
             assert!(got.text.starts_with("<html>"), "{}", got.text);
         }
     }
@@ -102,7 +108,10 @@ async fn item_14_a_request_is_applied_and_its_answer_lost() {
             assert_eq!(got.is_ok(), whole, "{fault:?} {path}");
             assert_eq!((stored(&api).as_str(), api.writes()), ("Paris", 1));
             let logged = api.simulator.world().requests[0].clone();
-            assert_eq!((logged.status.is_some_and(|status| status < 300), logged.answered), (true, false));
+            assert_eq!(
+                (logged.status.is_some_and(|status| status < 300), logged.answered),
+                (true, false)
+            );
             // Writing again and reading back both work afterwards.
             assert!(try_patch(&api, &path, &body).await.is_ok_and(|got| got.status < 300));
             assert_eq!(api.simulator.world().written_twice().len(), 1);
@@ -116,10 +125,17 @@ async fn item_14_a_batch_is_applied_and_its_answer_lost() {
     api.fault(Rule::next(2, Fault::DropAfter));
     let inputs = json!({"inputs": [{"id": ADA, "properties": {"city": "Paris"}}]}).to_string();
     let headers = [("content-type", "application/json")];
-    assert!(api.send(Method::POST, "/crm/v3/objects/contacts/batch/update", &headers, inputs).await.is_err());
+    assert!(
+        api.send(Method::POST, "/crm/v3/objects/contacts/batch/update", &headers, inputs)
+            .await
+            .is_err()
+    );
     let records = json!({"records": [{"attributes": {"type": "Contact"}, "id": contact(0), "MailingCity": "Paris"}]});
     assert!(try_patch(&api, super::COLLECTIONS, &records).await.is_err());
-    assert_eq!((api.stored("city").as_deref(), api.field("MailingCity")), (Some("Paris"), Some(json!("Paris"))));
+    assert_eq!(
+        (api.stored("city").as_deref(), api.field("MailingCity")),
+        (Some("Paris"), Some(json!("Paris")))
+    );
 }
 
 #[tokio::test]
@@ -132,7 +148,10 @@ async fn item_14_a_request_is_applied_and_answered_with_an_error_or_nonsense() {
     let api = both().await;
     api.fault(once(Fault::WrongBody("{\"results\":[]}".to_owned())));
     let got = api.update(json!({"city": "Paris"})).await;
-    assert_eq!((got.status, got.json(), api.stored("city").as_deref()), (200, json!({"results": []}), Some("Paris")));
+    assert_eq!(
+        (got.status, got.json(), api.stored("city").as_deref()),
+        (200, json!({"results": []}), Some("Paris"))
+    );
 }
 
 #[tokio::test]
@@ -159,7 +178,8 @@ async fn item_14_an_answer_slower_than_its_client_waits_is_applied_all_the_same(
 async fn item_14_an_answer_begins_and_never_ends() {
     let api = both().await;
     api.fault(once(Fault::NeverEnding));
-    let request = Request::get(format!("{}{HUBSPOT}", api.simulator.base_url())).header("authorization", "Bearer test-token");
+    let request = Request::get(format!("{}{HUBSPOT}", api.simulator.base_url()))
+        .header("authorization", "Bearer test-token");
     let answer = api.client.request(request.body(Full::default()).unwrap()).await.unwrap();
     let length: usize = answer.headers()["content-length"].to_str().unwrap().parse().unwrap();
     let mut body = answer.into_body();
@@ -187,7 +207,11 @@ async fn rules_pick_requests_by_method_path_body_count_and_chance() {
     let api = both().await;
     let strikes = async |rule: Rule, method: Method, path: &str, body: &str| {
         api.simulator.world().faults = vec![rule];
-        api.send(method, path, &[("content-type", "application/json")], body.to_owned()).await.unwrap().status == 599
+        api.send(method, path, &[("content-type", "application/json")], body.to_owned())
+            .await
+            .unwrap()
+            .status
+            == 599
     };
     let fault = || Rule::always(Fault::Status(599));
     let patch = Rule { method: Some("PATCH".to_owned()), ..fault() };
@@ -196,7 +220,10 @@ async fn rules_pick_requests_by_method_path_body_count_and_chance() {
     assert!(strikes(fault().on("/crm/"), Method::GET, HUBSPOT, "").await);
     assert!(!strikes(fault().on("/services/"), Method::GET, HUBSPOT, "").await);
     let paris = Rule { body: Some("Paris".to_owned()), ..fault() };
-    assert!(strikes(paris.clone(), Method::PATCH, HUBSPOT, "{\"properties\":{\"city\":\"Paris\"}}").await);
+    assert!(
+        strikes(paris.clone(), Method::PATCH, HUBSPOT, "{\"properties\":{\"city\":\"Paris\"}}")
+            .await
+    );
     assert!(!strikes(paris, Method::PATCH, HUBSPOT, "{\"properties\":{\"city\":\"Rome\"}}").await);
     assert!(!strikes(fault().with_probability(0.0), Method::GET, HUBSPOT, "").await);
 
@@ -228,21 +255,36 @@ async fn the_same_seed_strikes_the_same_requests() {
 async fn other_processes_see_records_and_requests_and_switch_faults() {
     let api = both().await;
     let done = |got: super::Got| assert_eq!((got.status, got.text.as_str()), (204, ""));
-    done(api.post("/_sim/faults", &json!({"fault": {"status": 503}, "path": "contacts", "times": 1})).await);
+    done(
+        api.post(
+            "/_sim/faults",
+            &json!({"fault": {"status": 503}, "path": "contacts", "times": 1}),
+        )
+        .await,
+    );
     assert_eq!(api.update(json!({"city": "Paris"})).await.status, 503);
     done(api.post("/_sim/faults", &json!({"fault": "throttle"})).await);
     assert_eq!(api.update(json!({"city": "Paris"})).await.status, 429);
     done(api.send(Method::DELETE, "/_sim/faults", &[], "").await.unwrap());
     assert_eq!(api.update(json!({"city": "Paris"})).await.status, 200);
-    assert_eq!(api.get(&format!("/_sim/hubspot/contacts/{ADA}")).await.json()["properties"]["city"], "Paris");
+    assert_eq!(
+        api.get(&format!("/_sim/hubspot/contacts/{ADA}")).await.json()["properties"]["city"],
+        "Paris"
+    );
     assert_eq!(
         api.get("/_sim/counts").await.json(),
         json!({"requests": 3, "writes": 1, "throttled": 1, "token_requests": 0, "tokens_issued": 0})
     );
     let write = api.get("/_sim/writes").await.json()[0].clone();
-    assert_eq!(write, json!({"request": 3, "object": "contacts", "id": ADA, "fields": {"city": "Paris"}}));
+    assert_eq!(
+        write,
+        json!({"request": 3, "object": "contacts", "id": ADA, "fields": {"city": "Paris"}})
+    );
     let log = api.get("/_sim/requests").await.json();
-    assert_eq!((&log[0]["status"], &log[2]["status"], &log[2]["method"]), (&json!(503), &json!(200), &json!("PATCH")));
+    assert_eq!(
+        (&log[0]["status"], &log[2]["status"], &log[2]["method"]),
+        (&json!(503), &json!(200), &json!("PATCH"))
+    );
     assert_eq!(log[2]["body"], r#"{"properties":{"city":"Paris"}}"#);
     done(api.send(Method::DELETE, "/_sim/requests", &[], "").await.unwrap());
     assert_eq!(api.get("/_sim/counts").await.json()["requests"], 0);
@@ -252,25 +294,48 @@ async fn other_processes_see_records_and_requests_and_switch_faults() {
 #[tokio::test]
 async fn other_processes_change_records_as_people_do() {
     let api = both().await;
-    let send = async |method: Method, path: &str, body: Value| api.with_json(method, path, &body).await;
-    assert_eq!(send(Method::PATCH, &format!("/_sim/hubspot/contacts/{ADA}"), json!({"city": "Rome"})).await.status, 204);
+    let send =
+        async |method: Method, path: &str, body: Value| api.with_json(method, path, &body).await;
+    assert_eq!(
+        send(Method::PATCH, &format!("/_sim/hubspot/contacts/{ADA}"), json!({"city": "Rome"}))
+            .await
+            .status,
+        204
+    );
     let history = api.get(&format!("{HUBSPOT}?propertiesWithHistory=city")).await.json()["propertiesWithHistory"]["city"].clone();
     assert_eq!(
         (&history[0]["value"], &history[0]["sourceType"], &history[1]["value"]),
         (&json!("Rome"), &json!("CRM_UI"), &json!("London"))
     );
-    assert_eq!(send(Method::PUT, "/_sim/hubspot/contacts/7", json!({"city": "Lyon"})).await.status, 204);
-    let merged = send(Method::POST, &format!("/_sim/hubspot/contacts/{ADA}/merge/7"), json!(null)).await.json()["id"].clone();
+    assert_eq!(
+        send(Method::PUT, "/_sim/hubspot/contacts/7", json!({"city": "Lyon"})).await.status,
+        204
+    );
+    let merged = send(Method::POST, &format!("/_sim/hubspot/contacts/{ADA}/merge/7"), json!(null))
+        .await
+        .json()["id"]
+        .clone();
     assert_eq!(api.get(HUBSPOT).await.json()["id"], merged);
     let id = merged.as_str().unwrap();
-    assert_eq!(send(Method::POST, &format!("/_sim/hubspot/contacts/{id}/archive"), json!(null)).await.status, 204);
+    assert_eq!(
+        send(Method::POST, &format!("/_sim/hubspot/contacts/{id}/archive"), json!(null))
+            .await
+            .status,
+        204
+    );
     assert_eq!(api.get(HUBSPOT).await.status, 404);
 
     let path = |n: u64| format!("/_sim/salesforce/Contact/{}", contact(n));
     assert_eq!(send(Method::PUT, &path(1), json!({"Title": "x"})).await.status, 204);
     assert_eq!(send(Method::PATCH, &path(1), json!({"Title": "y"})).await.status, 204);
-    assert_eq!(api.get(&path(1)).await.json(), json!({"fields": {"DoNotCall": false, "Title": "y"}, "deleted": false, "master": null}));
-    assert_eq!(send(Method::POST, &format!("{}/merge/{}", path(0), contact(1)), json!(null)).await.status, 204);
+    assert_eq!(
+        api.get(&path(1)).await.json(),
+        json!({"fields": {"DoNotCall": false, "Title": "y"}, "deleted": false, "master": null})
+    );
+    assert_eq!(
+        send(Method::POST, &format!("{}/merge/{}", path(0), contact(1)), json!(null)).await.status,
+        204
+    );
     assert_eq!(api.get(&path(1)).await.json()["master"], contact(0));
     assert_eq!(send(Method::POST, &format!("{}/delete", path(0)), json!(null)).await.status, 204);
     assert_eq!(api.get(&path(0)).await.json()["deleted"], true);

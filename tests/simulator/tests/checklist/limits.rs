@@ -21,15 +21,25 @@ async fn city(api: &Api) -> Got {
 
 /// Maximum and rest of the window and of the day.
 fn budget(got: &Got) -> [u64; 4] {
-    ["max", "remaining", "daily", "daily-remaining"]
-        .map(|name| got.header(&format!("x-hubspot-ratelimit-{name}")).unwrap_or_else(|| panic!("no {name}: {got:?}")).parse().unwrap())
+    ["max", "remaining", "daily", "daily-remaining"].map(|name| {
+        got.header(&format!("x-hubspot-ratelimit-{name}"))
+            .unwrap_or_else(|| panic!("no {name}: {got:?}"))
+            .parse()
+            .unwrap()
+    })
 }
 
 // Item 6.
 
 #[tokio::test]
 async fn item_6_every_hubspot_answer_tells_what_is_left() {
-    let api = with(Config { hubspot_limit: 4, hubspot_window_ms: 600_000, hubspot_daily: 10, ..Config::default() }).await;
+    let api = with(Config {
+        hubspot_limit: 4,
+        hubspot_window_ms: 600_000,
+        hubspot_daily: 10,
+        ..Config::default()
+    })
+    .await;
     let got = city(&api).await;
     assert_eq!((got.status, budget(&got)), (200, [4, 3, 10, 9]));
     assert_eq!(got.header("x-hubspot-ratelimit-interval-milliseconds"), Some("600000"));
@@ -43,7 +53,8 @@ async fn item_6_every_hubspot_answer_tells_what_is_left() {
 
 #[tokio::test]
 async fn item_6_a_full_window_answers_429_without_retry_after() {
-    let api = with(Config { hubspot_limit: 1, hubspot_window_ms: 600_000, ..Config::default() }).await;
+    let api =
+        with(Config { hubspot_limit: 1, hubspot_window_ms: 600_000, ..Config::default() }).await;
     assert_eq!(city(&api).await.status, 200);
     let got = api.update(json!({"city": "Paris"})).await;
     let expected = json!({
@@ -78,14 +89,22 @@ async fn item_6_the_day_has_its_own_limit_and_text() {
     assert_eq!(city(&api).await.status, 200);
     let got = city(&api).await;
     let body = got.json();
-    assert_eq!((got.status, &body["message"], &body["policyName"]), (429, &json!("You have reached your daily limit."), &json!("DAILY")));
-    assert_eq!((&body["errorType"], body.get("groupName")), (&json!("RATE_LIMIT"), None), "the group is optional");
+    assert_eq!(
+        (got.status, &body["message"], &body["policyName"]),
+        (429, &json!("You have reached your daily limit."), &json!("DAILY"))
+    );
+    assert_eq!(
+        (&body["errorType"], body.get("groupName")),
+        (&json!("RATE_LIMIT"), None),
+        "the group is optional"
+    );
 }
 
 #[tokio::test]
 async fn item_6_limits_on_demand() {
     let api = with(Config::default()).await;
-    for (fault, policy) in [(Fault::Throttle, "TEN_SECONDLY_ROLLING"), (Fault::DailyLimit, "DAILY")] {
+    for (fault, policy) in [(Fault::Throttle, "TEN_SECONDLY_ROLLING"), (Fault::DailyLimit, "DAILY")]
+    {
         api.fault(once(fault));
         let got = city(&api).await;
         assert_eq!((got.status, &got.json()["policyName"]), (429, &json!(policy)));
@@ -98,7 +117,10 @@ async fn item_6_limits_on_demand() {
 #[tokio::test]
 async fn item_7_a_missing_or_unknown_token_is_invalid() {
     let mut api = with(Config::default()).await;
-    let missing = api.send(http::Method::GET, &format!("{PATH}/{ADA}"), &[("authorization", "none")], "").await.unwrap();
+    let missing = api
+        .send(http::Method::GET, &format!("{PATH}/{ADA}"), &[("authorization", "none")], "")
+        .await
+        .unwrap();
     api.token = "unknown".to_owned();
     for got in [missing, city(&api).await] {
         let expected = json!({
@@ -119,7 +141,10 @@ async fn item_7_an_expired_token_says_so() {
         let got = city(api).await;
         let body = got.json();
         assert_eq!((got.status, &body["category"]), (401, &json!("EXPIRED_AUTHENTICATION")));
-        assert_eq!(body["message"], "The OAuth token used to make this call expired 0 second(s) ago.");
+        assert_eq!(
+            body["message"],
+            "The OAuth token used to make this call expired 0 second(s) ago."
+        );
         assert_eq!(body["context"]["expire time"].as_array().map(Vec::len), Some(1));
     }
     assert_eq!((city(&old).await.status, city(&now).await.status), (401, 200));
@@ -134,7 +159,10 @@ async fn item_7_each_call_needs_a_scope_that_fits() {
         (&["crm.objects.companies.read", "crm.objects.companies.write", "tickets"], 403, 403, 403),
         (&[], 403, 403, 403),
     ] {
-        let token = Token { scopes: Some(scopes.iter().map(|scope| (*scope).to_owned()).collect()), ..Token::new("test-token") };
+        let token = Token {
+            scopes: Some(scopes.iter().map(|scope| (*scope).to_owned()).collect()),
+            ..Token::new("test-token")
+        };
         let api = with(Config { tokens: vec![token], ..Config::default() }).await;
         assert_eq!(city(&api).await.status, city_status, "{scopes:?}");
         let definitions = api.get("/crm/v3/properties/contacts").await;
@@ -143,7 +171,8 @@ async fn item_7_each_call_needs_a_scope_that_fits() {
             let named = &definitions.json()["errors"][0]["context"]["requiredGranularScopes"];
             assert_eq!(*named, json!(["crm.schemas.contacts.read", "crm.objects.contacts.read"]));
         }
-        let written = api.patch("/crm/v3/objects/contacts/1", &json!({"properties": {"city": "x"}})).await;
+        let written =
+            api.patch("/crm/v3/objects/contacts/1", &json!({"properties": {"city": "x"}})).await;
         assert_eq!(written.status, write_status, "{scopes:?}");
     }
 }
@@ -155,19 +184,35 @@ async fn item_7_missing_scopes_have_two_shapes() {
         let reader = Token { can_write: false, ..Token::new("test-token") };
         let api = with(Config { tokens: vec![reader], switches, ..Config::default() }).await;
         assert_eq!(city(&api).await.status, 200);
-        assert_eq!(api.post(&format!("{PATH}/batch/read"), &json!({"inputs": [{"id": ADA}]})).await.status, 200);
-        for (object, scope) in [("0-1", "crm.objects.contacts.write"), ("companies", "crm.objects.companies.write"), ("tickets", "tickets")]
-        {
-            let got = api.patch(&format!("/crm/v3/objects/{object}/{ADA}"), &json!({"properties": {"city": "x"}})).await;
+        assert_eq!(
+            api.post(&format!("{PATH}/batch/read"), &json!({"inputs": [{"id": ADA}]})).await.status,
+            200
+        );
+        for (object, scope) in [
+            ("0-1", "crm.objects.contacts.write"),
+            ("companies", "crm.objects.companies.write"),
+            ("tickets", "tickets"),
+        ] {
+            let got = api
+                .patch(
+                    &format!("/crm/v3/objects/{object}/{ADA}"),
+                    &json!({"properties": {"city": "x"}}),
+                )
+                .await;
             let body = got.json();
             assert_eq!((got.status, &body["category"]), (403, &json!("MISSING_SCOPES")));
-            assert!(body["message"].as_str().unwrap().starts_with("This app hasn't been granted all required scopes to make this call."));
+            assert!(body["message"].as_str().unwrap().starts_with(
+                "This app hasn't been granted all required scopes to make this call."
+            ));
             let (context, links) = if hubspot_old_scope_shape {
                 (&body["context"], &body["context"]["links"][0])
             } else {
                 (&body["errors"][0]["context"], &body["links"]["scopes"])
             };
-            assert_eq!((&context["requiredGranularScopes"], links.is_string()), (&json!([scope]), true));
+            assert_eq!(
+                (&context["requiredGranularScopes"], links.is_string()),
+                (&json!([scope]), true)
+            );
         }
         assert_eq!(api.writes(), 0);
     }
@@ -175,8 +220,14 @@ async fn item_7_missing_scopes_have_two_shapes() {
 
 #[tokio::test]
 async fn item_7_a_404_has_a_category_only_by_switch() {
-    for (hubspot_404_category, category) in [(false, None), (true, Some(&json!("OBJECT_NOT_FOUND")))] {
-        let api = with(Config { switches: Switches { hubspot_404_category, ..Switches::default() }, ..Config::default() }).await;
+    for (hubspot_404_category, category) in
+        [(false, None), (true, Some(&json!("OBJECT_NOT_FOUND")))]
+    {
+        let api = with(Config {
+            switches: Switches { hubspot_404_category, ..Switches::default() },
+            ..Config::default()
+        })
+        .await;
         let patch = api.patch(&format!("{PATH}/1"), &json!({"properties": {"city": "x"}})).await;
         for got in [api.get(&format!("{PATH}/1")).await, patch] {
             assert_eq!((got.status, &got.json()["message"]), (404, &json!("resource not found")));
@@ -191,8 +242,14 @@ async fn item_7_an_id_that_is_no_number_is_not_found() {
     let patch = api.patch(&format!("{PATH}/ada"), &json!({"properties": {"city": "x"}})).await;
     for got in [api.get(&format!("{PATH}/ada")).await, patch] {
         let body = got.json();
-        assert_eq!((got.status, &body["message"]), (404, &json!("Object not found.  objectId are usually numeric.")));
-        assert_eq!((&body["category"], &body["context"]), (&json!("OBJECT_NOT_FOUND"), &json!({"id": ["ada"]})));
+        assert_eq!(
+            (got.status, &body["message"]),
+            (404, &json!("Object not found.  objectId are usually numeric."))
+        );
+        assert_eq!(
+            (&body["category"], &body["context"]),
+            (&json!("OBJECT_NOT_FOUND"), &json!({"id": ["ada"]}))
+        );
     }
 }
 
@@ -204,8 +261,14 @@ async fn item_12_every_salesforce_answer_counts_the_calls_of_the_day() {
     let usage = |got: &Got| got.header("sforce-limit-info").map(str::to_owned);
     assert_eq!(usage(&api.get("/services/data/").await), None, "listing versions is free");
     assert_eq!(usage(&api.row(json!({"Title": "x"})).await).as_deref(), Some("api-usage=1/4"));
-    let two: Value = (0..2).map(|n| json!({"attributes": {"type": "Contact"}, "id": contact(n), "Title": "x"})).collect();
-    assert_eq!(usage(&api.collection(two).await).as_deref(), Some("api-usage=2/4"), "a collection is one call");
+    let two: Value = (0..2)
+        .map(|n| json!({"attributes": {"type": "Contact"}, "id": contact(n), "Title": "x"}))
+        .collect();
+    assert_eq!(
+        usage(&api.collection(two).await).as_deref(),
+        Some("api-usage=2/4"),
+        "a collection is one call"
+    );
     assert_eq!(usage(&api.get(&row_path("nonsense")).await).as_deref(), Some("api-usage=3/4"));
     let limits = api.get(LIMITS).await;
     assert_eq!(limits.json(), json!({"DailyApiRequests": {"Max": 4, "Remaining": 0}}));
@@ -219,7 +282,9 @@ async fn item_12_every_salesforce_answer_counts_the_calls_of_the_day() {
 async fn item_12_the_daily_and_the_concurrent_limit_differ_in_their_text() {
     let api = with(Config::default()).await;
     let concurrent = "ConcurrentRequests (Concurrent API Requests) Limit exceeded.";
-    for (fault, message) in [(Fault::DailyLimit, "TotalRequests Limit exceeded."), (Fault::Throttle, concurrent)] {
+    for (fault, message) in
+        [(Fault::DailyLimit, "TotalRequests Limit exceeded."), (Fault::Throttle, concurrent)]
+    {
         api.fault(once(fault.clone()));
         api.get(LIMITS).await.refused(403, "REQUEST_LIMIT_EXCEEDED", message);
         api.fault(once(fault));
@@ -232,7 +297,11 @@ async fn item_12_the_daily_and_the_concurrent_limit_differ_in_their_text() {
 async fn salesforce_sessions_end_with_401() {
     let mut api = with(Config::default()).await;
     api.fault(once(Fault::ExpiredToken));
-    api.row(json!({"Title": "x"})).await.refused(401, "INVALID_SESSION_ID", "Session expired or invalid");
+    api.row(json!({"Title": "x"})).await.refused(
+        401,
+        "INVALID_SESSION_ID",
+        "Session expired or invalid",
+    );
     let got = api.send(http::Method::GET, LIMITS, &[("authorization", "none")], "").await.unwrap();
     assert_eq!((got.status, &got.json()[0]["errorCode"]), (401, &json!("INVALID_AUTH_HEADER")));
     api.token = "unknown".to_owned();
@@ -243,7 +312,13 @@ async fn salesforce_sessions_end_with_401() {
 async fn a_salesforce_user_without_rights_reads_but_does_not_write() {
     let reader = Token { can_write: false, ..Token::new("test-token") };
     let api = with(Config { tokens: vec![reader], ..Config::default() }).await;
-    api.row(json!({"Title": "x"})).await.refused(403, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id");
-    let got = api.post(&format!("{COLLECTIONS}/Contact"), &json!({"ids": [contact(0)], "fields": ["Id"]})).await;
+    api.row(json!({"Title": "x"})).await.refused(
+        403,
+        "INSUFFICIENT_ACCESS_OR_READONLY",
+        "insufficient access rights on object id",
+    );
+    let got = api
+        .post(&format!("{COLLECTIONS}/Contact"), &json!({"ids": [contact(0)], "fields": ["Id"]}))
+        .await;
     assert_eq!((got.status, api.writes()), (200, 0));
 }

@@ -1,4 +1,5 @@
-//! The simulator against the fact sheet's checklist (crm-apis part C), over real sockets. Each test names its item.
+//! The simulator against the fact sheet's checklist (crm-apis part C), over real sockets. Each test
+//! names its item.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod accounts;
@@ -39,8 +40,13 @@ struct Got {
 
 impl Api {
     async fn start(config: Config) -> Api {
-        let client = Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http();
-        Api { simulator: Simulator::start(config).await.unwrap(), client, token: "test-token".to_owned() }
+        let client =
+            Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http();
+        Api {
+            simulator: Simulator::start(config).await.unwrap(),
+            client,
+            token: "test-token".to_owned(),
+        }
     }
 
     async fn new() -> Api {
@@ -77,21 +83,31 @@ impl Api {
         self.simulator.world().writes.len()
     }
 
-    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> anyhow::Result<Got> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.simulator.base_url()));
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> anyhow::Result<Got> {
+        let mut request =
+            Request::builder().method(method).uri(format!("{}{path}", self.simulator.base_url()));
         if !headers.iter().any(|(name, _)| *name == "authorization") {
             request = request.header("authorization", format!("Bearer {}", self.token));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let (head, body) = self.client.request(request.body(Full::new(body.into()))?).await?.into_parts();
+        let (head, body) =
+            self.client.request(request.body(Full::new(body.into()))?).await?.into_parts();
         let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
         Ok(Got { status: head.status.as_u16(), headers: head.headers, text })
     }
 
     async fn with_json(&self, method: Method, path: &str, body: &Value) -> Got {
-        self.send(method, path, &[("content-type", "application/json")], body.to_string()).await.unwrap()
+        self.send(method, path, &[("content-type", "application/json")], body.to_string())
+            .await
+            .unwrap()
     }
 
     async fn get(&self, path: &str) -> Got {
@@ -113,7 +129,8 @@ impl Api {
 
     /// One HubSpot contact's properties, updated.
     async fn update(&self, properties: Value) -> Got {
-        self.patch(&format!("/crm/v3/objects/contacts/{ADA}"), &json!({"properties": properties})).await
+        self.patch(&format!("/crm/v3/objects/contacts/{ADA}"), &json!({"properties": properties}))
+            .await
     }
 
     /// HubSpot contacts, updated together.
@@ -158,8 +175,16 @@ impl Got {
     #[track_caller]
     fn invalid(&self, code: &str, message: &str) {
         let body = self.json();
-        assert_eq!((self.status, body["category"].as_str()), (400, Some("VALIDATION_ERROR")), "{body}");
-        assert_eq!((body["errors"][0]["code"].as_str(), body["errors"][0]["message"].as_str()), (Some(code), Some(message)), "{body}");
+        assert_eq!(
+            (self.status, body["category"].as_str()),
+            (400, Some("VALIDATION_ERROR")),
+            "{body}"
+        );
+        assert_eq!(
+            (body["errors"][0]["code"].as_str(), body["errors"][0]["message"].as_str()),
+            (Some(code), Some(message)),
+            "{body}"
+        );
     }
 }
 
@@ -179,7 +204,10 @@ fn row_path(id: &str) -> String {
 }
 
 fn names(value: &Value) -> Vec<&str> {
-    value.as_object().map(|members| members.keys().map(String::as_str).collect()).unwrap_or_default()
+    value
+        .as_object()
+        .map(|members| members.keys().map(String::as_str).collect())
+        .unwrap_or_default()
 }
 
 /// This fault on the next request only.

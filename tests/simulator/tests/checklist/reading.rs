@@ -1,4 +1,5 @@
-//! HubSpot's lists and searches, which its own clients read with. No item of the checklist asks for them.
+//! HubSpot's lists and searches, which its own clients read with. No item of the checklist asks for
+//! them.
 
 use super::{ADA, Api, BOB, Got, names};
 use crm_simulator::{Config, Switches, Token};
@@ -10,29 +11,46 @@ const SEARCH: &str = "/crm/v3/objects/contacts/search";
 
 /// `count` contacts, which may be searched as often as a test likes.
 async fn many(count: usize) -> Api {
-    Api::start(Config { hubspot_contacts: count, hubspot_search_limit: 1_000, ..Config::default() }).await
+    Api::start(Config { hubspot_contacts: count, hubspot_search_limit: 1_000, ..Config::default() })
+        .await
 }
 
 /// These contacts, in this order, from the id of Ada on.
 async fn these(contacts: &[Value]) -> Api {
     let api = many(0).await;
     for (n, properties) in (0u64..).zip(contacts) {
-        api.simulator.world().hubspot.put("contacts", &(ADA.parse::<u64>().unwrap() + n).to_string(), properties);
+        api.simulator.world().hubspot.put(
+            "contacts",
+            &(ADA.parse::<u64>().unwrap() + n).to_string(),
+            properties,
+        );
     }
     api
 }
 
 fn ids(got: &Got) -> Vec<String> {
-    got.json()["results"].as_array().unwrap().iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect()
+    got.json()["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| record["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// First names of those that one filter finds.
 async fn found(api: &Api, filter: Value) -> Vec<String> {
-    let got = api.post(SEARCH, &json!({"filterGroups": [{"filters": [filter]}], "properties": ["firstname"]})).await;
+    let got = api
+        .post(
+            SEARCH,
+            &json!({"filterGroups": [{"filters": [filter]}], "properties": ["firstname"]}),
+        )
+        .await;
     assert_eq!(got.status, 200, "{}", got.text);
     let body = got.json();
     let results = body["results"].as_array().unwrap().iter();
-    results.map(|record| record["properties"]["firstname"].as_str().unwrap_or("-").to_owned()).collect()
+    results
+        .map(|record| record["properties"]["firstname"].as_str().unwrap_or("-").to_owned())
+        .collect()
 }
 
 #[track_caller]
@@ -48,8 +66,14 @@ async fn a_list_is_read_page_by_page_and_ends_without_paging() {
     let first = api.get(LIST).await;
     let body = first.json();
     assert_eq!((first.status, names(&body)), (200, vec!["paging", "results"]));
-    assert_eq!(names(&body["results"][0]), ["archived", "createdAt", "id", "properties", "updatedAt"]);
-    assert_eq!(names(&body["results"][0]["properties"]), ["createdate", "hs_object_id", "lastmodifieddate"]);
+    assert_eq!(
+        names(&body["results"][0]),
+        ["archived", "createdAt", "id", "properties", "updatedAt"]
+    );
+    assert_eq!(
+        names(&body["results"][0]["properties"]),
+        ["createdate", "hs_object_id", "lastmodifieddate"]
+    );
     let mut seen = ids(&first);
     assert_eq!(seen.len(), 10);
     let after = body["paging"]["next"]["after"].as_str().unwrap();
@@ -67,10 +91,17 @@ async fn a_list_is_read_page_by_page_and_ends_without_paging() {
 #[tokio::test]
 async fn a_list_shows_the_properties_asked_for_in_either_form_and_their_history() {
     let api = these(&[json!({"firstname": "Ada", "city": "London"})]).await;
-    for query in ["properties=firstname,city,nonsense", "properties=firstname&properties=city&properties=nonsense"] {
+    for query in [
+        "properties=firstname,city,nonsense",
+        "properties=firstname&properties=city&properties=nonsense",
+    ] {
         let body = api.get(&format!("{LIST}?{query}")).await.json();
         let shown = &body["results"][0]["properties"];
-        assert_eq!(names(shown), ["city", "createdate", "firstname", "hs_object_id", "lastmodifieddate"], "{query}");
+        assert_eq!(
+            names(shown),
+            ["city", "createdate", "firstname", "hs_object_id", "lastmodifieddate"],
+            "{query}"
+        );
         assert_eq!((&shown["firstname"], &shown["city"]), (&json!("Ada"), &json!("London")));
     }
     let body = api.get(&format!("{LIST}?propertiesWithHistory=city")).await.json();
@@ -82,11 +113,18 @@ async fn a_list_shows_the_properties_asked_for_in_either_form_and_their_history(
 async fn a_list_takes_100_a_page_and_50_with_history_and_not_more() {
     let api = many(120).await;
     assert_eq!(ids(&api.get(&format!("{LIST}?limit=100")).await).len(), 100);
-    assert_eq!(ids(&api.get(&format!("{LIST}?limit=50&propertiesWithHistory=city")).await).len(), 50);
+    assert_eq!(
+        ids(&api.get(&format!("{LIST}?limit=50&propertiesWithHistory=city")).await).len(),
+        50
+    );
     for query in ["limit=101", "limit=51&propertiesWithHistory=city", "limit=0", "limit=many"] {
         refused(&api.get(&format!("{LIST}?{query}")).await, "limit", Some("VALIDATION_ERROR"));
     }
-    refused(&api.get("/crm/v3/objects/butterflies").await, "Unable to infer object type from: butterflies", None);
+    refused(
+        &api.get("/crm/v3/objects/butterflies").await,
+        "Unable to infer object type from: butterflies",
+        None,
+    );
 }
 
 #[tokio::test]
@@ -95,7 +133,10 @@ async fn archived_records_are_listed_only_on_request_and_never_found() {
     api.simulator.world().hubspot.archive("contacts", BOB);
     assert_eq!(ids(&api.get(LIST).await), [ADA]);
     assert_eq!(ids(&api.get(&format!("{LIST}?archived=true")).await), [BOB]);
-    assert_eq!(found(&api, json!({"propertyName": "firstname", "operator": "HAS_PROPERTY"})).await, ["Ada"]);
+    assert_eq!(
+        found(&api, json!({"propertyName": "firstname", "operator": "HAS_PROPERTY"})).await,
+        ["Ada"]
+    );
 }
 
 #[tokio::test]
@@ -104,12 +145,20 @@ async fn a_search_answers_with_a_total_default_properties_and_pages_by_number() 
     let got = api.post(SEARCH, &json!({})).await;
     let body = got.json();
     assert_eq!((got.status, names(&body)), (200, vec!["paging", "results", "total"]));
-    assert_eq!((body["total"].as_u64(), &body["paging"]), (Some(15), &json!({"next": {"after": "10"}})));
-    let shown = ["createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname"];
+    assert_eq!(
+        (body["total"].as_u64(), &body["paging"]),
+        (Some(15), &json!({"next": {"after": "10"}}))
+    );
+    let shown =
+        ["createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname"];
     assert_eq!(names(&body["results"][0]["properties"]), shown);
-    let rest = api.post(SEARCH, &json!({"after": "10", "limit": 200, "properties": ["city"]})).await;
+    let rest =
+        api.post(SEARCH, &json!({"after": "10", "limit": 200, "properties": ["city"]})).await;
     assert_eq!((names(&rest.json()), ids(&rest).len()), (vec!["results", "total"], 5));
-    assert_eq!(names(&rest.json()["results"][0]["properties"]), ["city", "createdate", "hs_object_id", "lastmodifieddate"]);
+    assert_eq!(
+        names(&rest.json()["results"][0]["properties"]),
+        ["city", "createdate", "hs_object_id", "lastmodifieddate"]
+    );
     let all: HashSet<String> = ids(&got).into_iter().chain(ids(&rest)).collect();
     assert_eq!(all.len(), 15);
 }
@@ -137,11 +186,20 @@ async fn each_operator_of_a_filter_finds_what_it_says() {
         // Days, as such and in milliseconds.
         (by("birthday", "GT", "1900-01-01"), vec!["Bob"]),
         (by("birthday", "LT", "0"), vec!["Ada"]),
-        (json!({"propertyName": "annualrevenue", "operator": "BETWEEN", "value": "9", "highValue": "10"}), vec!["Ada", "Bob"]),
+        (
+            json!({"propertyName": "annualrevenue", "operator": "BETWEEN", "value": "9", "highValue": "10"}),
+            vec!["Ada", "Bob"],
+        ),
         // Texts of a list are in lower case to be found.
-        (json!({"propertyName": "city", "operator": "IN", "values": ["london", "new york"]}), vec!["Ada", "Bob"]),
+        (
+            json!({"propertyName": "city", "operator": "IN", "values": ["london", "new york"]}),
+            vec!["Ada", "Bob"],
+        ),
         (json!({"propertyName": "city", "operator": "IN", "values": ["London"]}), vec![]),
-        (json!({"propertyName": "city", "operator": "NOT_IN", "values": ["london"]}), vec!["Bob", "Cem"]),
+        (
+            json!({"propertyName": "city", "operator": "NOT_IN", "values": ["london"]}),
+            vec!["Bob", "Cem"],
+        ),
         (json!({"propertyName": "hs_object_id", "operator": "IN", "values": [BOB]}), vec!["Bob"]),
         (json!({"propertyName": "city", "operator": "HAS_PROPERTY"}), vec!["Ada", "Bob"]),
         (json!({"propertyName": "city", "operator": "NOT_HAS_PROPERTY"}), vec!["Cem"]),
@@ -157,10 +215,12 @@ async fn each_operator_of_a_filter_finds_what_it_says() {
 
 #[tokio::test]
 async fn a_negation_finds_records_without_a_value_or_by_switch_does_not() {
-    let api = these(&[json!({"firstname": "Ada", "city": "London"}), json!({"firstname": "Bob"})]).await;
+    let api =
+        these(&[json!({"firstname": "Ada", "city": "London"}), json!({"firstname": "Bob"})]).await;
     let filter = json!({"propertyName": "city", "operator": "NEQ", "value": "Paris"});
     assert_eq!(found(&api, filter.clone()).await, ["Ada", "Bob"]);
-    api.simulator.world().config.switches = Switches { hubspot_negation_finds_empty: false, ..Switches::default() };
+    api.simulator.world().config.switches =
+        Switches { hubspot_negation_finds_empty: false, ..Switches::default() };
     assert_eq!(found(&api, filter).await, ["Ada"]);
 }
 
@@ -172,7 +232,8 @@ async fn filters_of_a_group_hold_together_and_one_group_is_enough() {
         json!({"firstname": "Cem", "city": "Ghent", "company": "Lovelace & Co"}),
     ])
     .await;
-    let by = |name: &str, value: &str| json!({"propertyName": name, "operator": "EQ", "value": value});
+    let by =
+        |name: &str, value: &str| json!({"propertyName": name, "operator": "EQ", "value": value});
     let groups = json!([{"filters": [by("city", "London"), by("email", "a@x.example")]}, {"filters": [by("firstname", "Cem")]}]);
     let got = api.post(SEARCH, &json!({"filterGroups": groups, "sorts": [{"propertyName": "firstname", "direction": "DESCENDING"}]})).await;
     let cem = (ADA.parse::<u64>().unwrap() + 2).to_string();
@@ -180,7 +241,12 @@ async fn filters_of_a_group_hold_together_and_one_group_is_enough() {
     // A text is looked for where HubSpot looks, and together with the groups.
     assert_eq!(ids(&api.post(SEARCH, &json!({"query": "lovelace"})).await), [cem.as_str()]);
     assert_eq!(ids(&api.post(SEARCH, &json!({"query": "ghent"})).await), Vec::<String>::new());
-    let got = api.post(SEARCH, &json!({"query": "ada", "filterGroups": [{"filters": [by("city", "Ghent")]}]})).await;
+    let got = api
+        .post(
+            SEARCH,
+            &json!({"query": "ada", "filterGroups": [{"filters": [by("city", "Ghent")]}]}),
+        )
+        .await;
     assert_eq!(got.json()["total"], 0);
 }
 
@@ -191,14 +257,35 @@ async fn what_is_no_search_is_refused_as_such() {
     let set = json!({"propertyName": "city", "operator": "HAS_PROPERTY"});
     let some = |count: usize| json!({"filters": vec![set.clone(); count]});
     let unreadable = [
-        (filters(json!([{"operator": "EQ"}])), "some of required attributes are not set [propertyName, operator]"),
+        (
+            filters(json!([{"operator": "EQ"}])),
+            "some of required attributes are not set [propertyName, operator]",
+        ),
         (json!({"filterGroups": [{}]}), "some of required attributes are not set [filters]"),
-        (filters(json!([{"propertyName": "city", "operator": "LIKE", "value": "x"}])), "LIKE is not an operator"),
-        (filters(json!([{"propertyName": "city", "operator": "BETWEEN", "value": "1"}])), "operator BETWEEN requires a highValue"),
-        (filters(json!([{"propertyName": "city", "operator": "IN", "value": "1"}])), "operator IN requires values"),
-        (filters(json!([{"propertyName": "city", "operator": "HAS_PROPERTY", "value": "1"}])), "operator HAS_PROPERTY requires"),
-        (filters(json!([{"propertyName": "city", "operator": "EQ"}])), "operator EQ requires a value"),
-        (filters(json!([{"propertyName": "city", "operator": "EQ", "value": ["a"]}])), "java.lang.String"),
+        (
+            filters(json!([{"propertyName": "city", "operator": "LIKE", "value": "x"}])),
+            "LIKE is not an operator",
+        ),
+        (
+            filters(json!([{"propertyName": "city", "operator": "BETWEEN", "value": "1"}])),
+            "operator BETWEEN requires a highValue",
+        ),
+        (
+            filters(json!([{"propertyName": "city", "operator": "IN", "value": "1"}])),
+            "operator IN requires values",
+        ),
+        (
+            filters(json!([{"propertyName": "city", "operator": "HAS_PROPERTY", "value": "1"}])),
+            "operator HAS_PROPERTY requires",
+        ),
+        (
+            filters(json!([{"propertyName": "city", "operator": "EQ"}])),
+            "operator EQ requires a value",
+        ),
+        (
+            filters(json!([{"propertyName": "city", "operator": "EQ", "value": ["a"]}])),
+            "java.lang.String",
+        ),
         (json!({"filterGroups": {}}), "java.util.HashSet"),
         (json!({"after": "soon"}), "after"),
         (json!({"sorts": [{"propertyName": "city", "direction": "UP"}]}), "UP is not a direction"),
@@ -214,7 +301,10 @@ async fn what_is_no_search_is_refused_as_such() {
         (json!({"filterGroups": [some(7)]}), "6 filters each"),
         (json!({"filterGroups": vec![some(5); 4]}), "18 filters in all"),
         (json!({"sorts": ["city", "email"]}), "only one sorting rule"),
-        (filters(json!([{"propertyName": "town", "operator": "HAS_PROPERTY"}])), "Property \"town\" does not exist"),
+        (
+            filters(json!([{"propertyName": "town", "operator": "HAS_PROPERTY"}])),
+            "Property \"town\" does not exist",
+        ),
     ];
     for (body, contains) in invalid {
         refused(&api.post(SEARCH, &body).await, contains, Some("VALIDATION_ERROR"));
@@ -223,18 +313,31 @@ async fn what_is_no_search_is_refused_as_such() {
         api.post(SEARCH, &json!({"filterGroups": vec![some(3); 5], "query": "x".repeat(3_000), "after": 9_800, "limit": 200})).await.status,
         200
     );
-    refused(&api.post("/crm/v3/objects/butterflies/search", &json!({})).await, "Unable to infer object type from: butterflies", None);
+    refused(
+        &api.post("/crm/v3/objects/butterflies/search", &json!({})).await,
+        "Unable to infer object type from: butterflies",
+        None,
+    );
 }
 
 #[tokio::test]
 async fn searches_have_a_limit_of_their_own_and_say_nothing_about_it() {
     let api = Api::hubspot(json!({"firstname": "Ada"})).await;
     // Five a second: of twelve at once some are too many, however slow the machine is.
-    let got = futures_util::future::join_all((0..12).map(|_| async { api.post(SEARCH, &json!({})).await })).await;
+    let got = futures_util::future::join_all(
+        (0..12).map(|_| async { api.post(SEARCH, &json!({})).await }),
+    )
+    .await;
     let throttled: Vec<&Got> = got.iter().filter(|got| got.status == 429).collect();
-    assert!(!throttled.is_empty() && got.iter().filter(|got| got.status == 200).count() >= 5, "{throttled:?}");
+    assert!(
+        !throttled.is_empty() && got.iter().filter(|got| got.status == 200).count() >= 5,
+        "{throttled:?}"
+    );
     let body = throttled[0].json();
-    assert_eq!((&body["message"], &body["policyName"]), (&json!("You have reached your secondly limit."), &json!("SECONDLY")));
+    assert_eq!(
+        (&body["message"], &body["policyName"]),
+        (&json!("You have reached your secondly limit."), &json!("SECONDLY"))
+    );
     assert_eq!(body["errorType"], "RATE_LIMIT");
     assert!(got.iter().all(|got| got.header("x-hubspot-ratelimit-remaining").is_none()));
     // None of them counts for the window.
@@ -244,12 +347,20 @@ async fn searches_have_a_limit_of_their_own_and_say_nothing_about_it() {
 
 #[tokio::test]
 async fn a_search_needs_the_scope_to_read_and_no_other() {
-    let token = |scope: &str| Token { scopes: Some(vec![scope.to_owned()]), can_write: false, ..Token::new(scope) };
+    let token = |scope: &str| Token {
+        scopes: Some(vec![scope.to_owned()]),
+        can_write: false,
+        ..Token::new(scope)
+    };
     let tokens = vec![token("crm.objects.contacts.read"), token("crm.objects.deals.read")];
     let mut api = Api::start(Config { tokens, ..Config::default() }).await;
     for (scope, status) in [("crm.objects.contacts.read", 200), ("crm.objects.deals.read", 403)] {
         api.token = scope.to_owned();
-        assert_eq!((api.post(SEARCH, &json!({})).await.status, api.get(LIST).await.status), (status, status), "{scope}");
+        assert_eq!(
+            (api.post(SEARCH, &json!({})).await.status, api.get(LIST).await.status),
+            (status, status),
+            "{scope}"
+        );
     }
 }
 
@@ -257,9 +368,16 @@ async fn a_search_needs_the_scope_to_read_and_no_other() {
 async fn errors_of_a_207_have_links_by_switch() {
     let api = many(0).await;
     let read = async || {
-        api.post(&format!("{LIST}/batch/read"), &json!({"inputs": [{"id": "1"}], "properties": []})).await.json()["errors"][0].clone()
+        api.post(&format!("{LIST}/batch/read"), &json!({"inputs": [{"id": "1"}], "properties": []}))
+            .await
+            .json()["errors"][0]
+            .clone()
     };
     assert_eq!(names(&read().await), ["category", "context", "message", "status"]);
-    api.simulator.world().config.switches = Switches { hubspot_207_has_links: true, ..Switches::default() };
-    assert_eq!(names(&read().await), ["category", "context", "errors", "links", "message", "status"]);
+    api.simulator.world().config.switches =
+        Switches { hubspot_207_has_links: true, ..Switches::default() };
+    assert_eq!(
+        names(&read().await),
+        ["category", "context", "errors", "links", "message", "status"]
+    );
 }

@@ -8,7 +8,8 @@ const ADA: &str = "31200004411";
 const BOB: &str = "31200004412";
 const MISSING: &str = "31200009998";
 
-/// What the documents demand and recorded answers do not have: named here, so that nothing else passes.
+/// What the documents demand and recorded answers do not have: named here, so that nothing else
+/// passes.
 const NO_LINKS: [&str; 2] = [
     "BatchResponseSimplePublicObjectWithErrors $.errors[0].errors: StandardError demands it",
     "BatchResponseSimplePublicObjectWithErrors $.errors[0].links: StandardError demands it",
@@ -39,12 +40,22 @@ impl Judge {
         let properties = record["properties"].as_object().unwrap();
         assert!(!properties.is_empty(), "{record}");
         for (name, value) in properties {
-            assert_eq!(*value, self.stored(record["id"].as_str().unwrap(), name), "{name} of {record}");
+            assert_eq!(
+                *value,
+                self.stored(record["id"].as_str().unwrap(), name),
+                "{name} of {record}"
+            );
         }
-        let time = |text: &Value| text.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        let time = |text: &Value| {
+            text.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond()
+        };
         let world = self.simulator.world();
         let held = world.hubspot.record("contacts", record["id"].as_str().unwrap()).unwrap();
-        assert_eq!((time(&record["created_at"]), time(&record["updated_at"])), (held.created, held.updated), "{record}");
+        assert_eq!(
+            (time(&record["created_at"]), time(&record["updated_at"])),
+            (held.created, held.updated),
+            "{record}"
+        );
         assert_eq!(record["archived"], held.archived);
     }
 }
@@ -88,7 +99,10 @@ async fn a_page_and_the_one_after_it_fit_the_types() {
     for language in BOTH {
         let judge = many(language, 102).await;
         let pages = judge.fitting("page", &[]).await;
-        assert_eq!((pages["first"].as_array().unwrap().len(), &pages["rest"], &pages["ends"]), (2, &json!(100), &json!(true)));
+        assert_eq!(
+            (pages["first"].as_array().unwrap().len(), &pages["rest"], &pages["ends"]),
+            (2, &json!(100), &json!(true))
+        );
         pages["first"].as_array().unwrap().iter().for_each(|record| judge.as_stored(record));
     }
 }
@@ -101,14 +115,24 @@ async fn a_client_searches_page_by_page() {
         let found = judge.fitting("search", &["lyon"]).await;
         let stored = |world: &crm_simulator::World| {
             let records = world.hubspot.objects["contacts"].records.iter();
-            records.filter(|(_, record)| record.properties["city"] == "Lyon").map(|(id, _)| id.clone()).collect::<Vec<_>>()
+            records
+                .filter(|(_, record)| record.properties["city"] == "Lyon")
+                .map(|(id, _)| id.clone())
+                .collect::<Vec<_>>()
         };
         let mut wanted = stored(&judge.simulator.world());
         wanted.sort();
         assert!(wanted.len() > 5, "more than a page");
-        assert_eq!((&found["total"], sorted(&found["results"], "id")), (&json!(wanted.len()), wanted));
-        let emails: Vec<&str> =
-            found["results"].as_array().unwrap().iter().map(|record| record["properties"]["email"].as_str().unwrap()).collect();
+        assert_eq!(
+            (&found["total"], sorted(&found["results"], "id")),
+            (&json!(wanted.len()), wanted)
+        );
+        let emails: Vec<&str> = found["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|record| record["properties"]["email"].as_str().unwrap())
+            .collect();
         assert!(emails.is_sorted_by(|left, right| left >= right), "{emails:?}");
         found["results"].as_array().unwrap().iter().for_each(|record| judge.as_stored(record));
     }
@@ -121,7 +145,10 @@ async fn a_client_updates_a_record() {
         let judge = judge(language).await;
         let record = judge.fitting("update", &[ADA]).await;
         judge.as_stored(&record);
-        assert_eq!((judge.stored(ADA, "jobtitle"), judge.stored(ADA, "city")), (json!("Director"), Value::Null));
+        assert_eq!(
+            (judge.stored(ADA, "jobtitle"), judge.stored(ADA, "city")),
+            (json!("Director"), Value::Null)
+        );
         assert_eq!(judge.simulator.world().writes.len(), 1);
     }
 }
@@ -133,11 +160,17 @@ async fn a_client_updates_and_reads_a_batch_whole() {
         let judge = judge(language).await;
         for step in ["batch_update", "batch_read"] {
             let answer = judge.fitting(step, &[ADA, BOB]).await;
-            assert_eq!((&answer["http_status"], &answer["status"], &answer["num_errors"]), (&json!(200), &json!("COMPLETE"), &Value::Null));
+            assert_eq!(
+                (&answer["http_status"], &answer["status"], &answer["num_errors"]),
+                (&json!(200), &json!("COMPLETE"), &Value::Null)
+            );
             assert_eq!(sorted(&answer["results"], "id"), [ADA, BOB]);
             answer["results"].as_array().unwrap().iter().for_each(|record| judge.as_stored(record));
         }
-        assert_eq!((judge.stored(ADA, "jobtitle"), judge.stored(BOB, "jobtitle")), (json!("Director 0"), json!("Director 1")));
+        assert_eq!(
+            (judge.stored(ADA, "jobtitle"), judge.stored(BOB, "jobtitle")),
+            (json!("Director 0"), json!("Director 1"))
+        );
     }
 }
 
@@ -148,13 +181,24 @@ async fn a_client_sees_which_part_of_a_batch_failed() {
         let judge = judge(language).await;
         for step in ["batch_update", "batch_read"] {
             for has_links in [false, true] {
-                judge.simulator.world().config.switches = Switches { hubspot_207_has_links: has_links, ..Switches::default() };
+                judge.simulator.world().config.switches =
+                    Switches { hubspot_207_has_links: has_links, ..Switches::default() };
                 let Verdict { value: answer, findings } = judge.step(step, &[MISSING, ADA]).await;
-                assert_eq!(findings, if has_links { &[][..] } else { &NO_LINKS[..] }, "{language:?} {step}");
-                assert_eq!((&answer["http_status"], &answer["num_errors"]), (&json!(207), &json!(1)));
+                assert_eq!(
+                    findings,
+                    if has_links { &[][..] } else { &NO_LINKS[..] },
+                    "{language:?} {step}"
+                );
+                assert_eq!(
+                    (&answer["http_status"], &answer["num_errors"]),
+                    (&json!(207), &json!(1))
+                );
                 assert_eq!(sorted(&answer["results"], "id"), [ADA]);
                 let message = "Could not get some CONTACT objects, they may be deleted or not exist. Check that ids are valid.";
-                assert_eq!(answer["errors"], json!([{"category": "OBJECT_NOT_FOUND", "context": {"ids": [MISSING]}, "message": message}]));
+                assert_eq!(
+                    answer["errors"],
+                    json!([{"category": "OBJECT_NOT_FOUND", "context": {"ids": [MISSING]}, "message": message}])
+                );
                 judge.as_stored(&answer["results"][0]);
             }
         }
@@ -171,9 +215,14 @@ async fn a_client_reads_the_definitions() {
         let world = judge.simulator.world();
         let known = &world.hubspot.objects["contacts"].properties;
         assert_eq!(read["names"], json!(known.keys().collect::<Vec<_>>()));
-        let read_only: Vec<_> = known.values().filter(|property| property.read_only).map(|property| &property.name).collect();
+        let read_only: Vec<_> = known
+            .values()
+            .filter(|property| property.read_only)
+            .map(|property| &property.name)
+            .collect();
         assert_eq!(read["read_only"], json!(read_only));
-        let options: Vec<_> = known["lifecyclestage"].options.iter().map(|(_, value)| value).collect();
+        let options: Vec<_> =
+            known["lifecyclestage"].options.iter().map(|(_, value)| value).collect();
         assert_eq!((&read["options"], &read["some"]), (&json!(options), &json!(["city"])));
     }
 }
@@ -182,7 +231,11 @@ async fn a_client_reads_the_definitions() {
 #[track_caller]
 fn raised(error: &Value, language: Language, class: &str, status: u16) {
     let class = if language == Language::Python { class } else { "ApiException" };
-    assert_eq!((&error["class"], &error["status"]), (&json!(class), &json!(status)), "{language:?}: {error}");
+    assert_eq!(
+        (&error["class"], &error["status"]),
+        (&json!(class), &json!(status)),
+        "{language:?}: {error}"
+    );
 }
 
 #[tokio::test]
@@ -197,10 +250,14 @@ async fn a_client_raises_what_the_documents_say_of_errors() {
         let error = judge.fitting("update_error", &[ADA]).await;
         raised(&error, language, "ApiException", 400);
         assert_eq!(error["category"], "VALIDATION_ERROR");
-        assert!(error["message"].as_str().unwrap().starts_with("Property values were not valid: "), "{error}");
+        assert!(
+            error["message"].as_str().unwrap().starts_with("Property values were not valid: "),
+            "{error}"
+        );
 
         for has_category in [false, true] {
-            judge.simulator.world().config.switches = Switches { hubspot_404_category: has_category, ..Switches::default() };
+            judge.simulator.world().config.switches =
+                Switches { hubspot_404_category: has_category, ..Switches::default() };
             let Verdict { value: error, findings } = judge.step("read_error", &[MISSING]).await;
             raised(&error, language, "NotFoundException", 404);
             assert_eq!(findings, if has_category { &[][..] } else { &[NO_CATEGORY][..] });
@@ -217,7 +274,9 @@ async fn a_client_raises_what_the_documents_say_of_errors() {
 async fn a_client_raises_that_a_limit_is_reached() {
     for language in BOTH {
         let judge = judge(language).await;
-        for (fault, policy) in [(Fault::DailyLimit, "DAILY"), (Fault::Throttle, "TEN_SECONDLY_ROLLING")] {
+        for (fault, policy) in
+            [(Fault::DailyLimit, "DAILY"), (Fault::Throttle, "TEN_SECONDLY_ROLLING")]
+        {
             judge.simulator.world().fault(Rule::next(1, fault));
             let Verdict { value: error, findings } = judge.step("read_error", &[ADA]).await;
             raised(&error, language, "ApiException", 429);
@@ -238,6 +297,7 @@ async fn the_client_for_node_knows_the_limit_of_searches_by_its_words_and_repeat
     let judge = judge(Language::Node).await;
     judge.simulator.world().fault(Rule::next(1, Fault::Throttle));
     assert_eq!(judge.fitting("throttled_search", &[]).await, 2);
-    let statuses: Vec<_> = judge.simulator.world().requests.iter().map(|request| request.status).collect();
+    let statuses: Vec<_> =
+        judge.simulator.world().requests.iter().map(|request| request.status).collect();
     assert_eq!(statuses, [Some(429), Some(200)]);
 }

@@ -23,7 +23,11 @@ async fn many(language: Language, others: u64) -> Judge {
     );
     world.salesforce.put("Contact", &contact(1), &json!({"LastName": "Bob", "DoNotCall": true}));
     for n in 0..others {
-        world.salesforce.put("Contact", &contact(2 + n), &json!({"LastName": format!("Person {n}")}));
+        world.salesforce.put(
+            "Contact",
+            &contact(2 + n),
+            &json!({"LastName": format!("Person {n}")}),
+        );
     }
     drop(world);
     judge
@@ -34,12 +38,24 @@ impl Judge {
         self.simulator.world().salesforce.value("Contact", id, name).cloned().unwrap_or_default()
     }
 
-    /// What a client raises, the same in both but for the class; its status is among what Python shows only.
-    async fn raises(&self, step: &str, arguments: &[&str], class: &str, status: u16, code: &str, message: &str) {
+    /// What a client raises, the same in both but for the class; its status is among what Python
+    /// shows only.
+    async fn raises(
+        &self,
+        step: &str,
+        arguments: &[&str],
+        class: &str,
+        status: u16,
+        code: &str,
+        message: &str,
+    ) {
         let error = self.fitting(step, arguments).await;
         let class = if self.language == Language::Python { class } else { code };
         assert_eq!(error["class"], class, "{error}");
-        assert_eq!(only(&error["content"], &["errorCode", "message"]), json!([{"errorCode": code, "message": message}]));
+        assert_eq!(
+            only(&error["content"], &["errorCode", "message"]),
+            json!([{"errorCode": code, "message": message}])
+        );
         if self.language == Language::Python {
             assert_eq!(error["status"], status);
         }
@@ -75,7 +91,10 @@ async fn a_client_reads_a_record_with_all_that_describe_names() {
         assert_eq!(described["objects"], json!(["Account", "Contact", "Lead", "Opportunity"]));
         let world = judge.simulator.world();
         let fields = world.salesforce.objects["Contact"].fields.values();
-        let updateable: Vec<_> = fields.filter(|field| field.updateable && field.visible).map(|field| &field.name).collect();
+        let updateable: Vec<_> = fields
+            .filter(|field| field.updateable && field.visible)
+            .map(|field| &field.name)
+            .collect();
         assert_eq!(described["updateable"], json!(updateable));
         // Both clients read it from the header of each answer.
         assert_eq!(described["used"], world.salesforce.today);
@@ -121,7 +140,10 @@ async fn a_client_updates_a_record() {
     for language in BOTH {
         let judge = judge(language).await;
         assert_eq!(judge.fitting("update", &[&contact(0)]).await, 204);
-        assert_eq!((judge.field(&contact(0), "Title"), judge.field(&contact(0), "Email")), (json!("Director"), Value::Null));
+        assert_eq!(
+            (judge.field(&contact(0), "Title"), judge.field(&contact(0), "Email")),
+            (json!("Director"), Value::Null)
+        );
     }
 }
 
@@ -133,8 +155,14 @@ async fn a_client_updates_a_collection_of_which_a_part_fails() {
         let results = judge.fitting("collection", &[&contact(1), &contact(99), &contact(0)]).await;
         let missing = json!({"statusCode": "INVALID_CROSS_REFERENCE_KEY", "message": "invalid cross reference id", "fields": []});
         let done = |id: String| json!({"id": id, "success": true, "errors": []});
-        assert_eq!(results, json!([done(contact(1)), {"success": false, "errors": [missing]}, done(contact(0))]));
-        assert_eq!((judge.field(&contact(0), "Title"), judge.field(&contact(1), "Title")), (json!("Director 2"), json!("Director 0")));
+        assert_eq!(
+            results,
+            json!([done(contact(1)), {"success": false, "errors": [missing]}, done(contact(0))])
+        );
+        assert_eq!(
+            (judge.field(&contact(0), "Title"), judge.field(&contact(1), "Title")),
+            (json!("Director 2"), json!("Director 0"))
+        );
     }
 }
 
@@ -143,7 +171,10 @@ async fn a_client_updates_a_collection_of_which_a_part_fails() {
 async fn a_client_reads_records_by_their_ids() {
     let judge = judge(Language::Node).await;
     let read = judge.fitting("retrieve", &[&contact(1), &contact(99), &contact(0)]).await;
-    assert_eq!((&read[0]["LastName"], &read[1], &read[2]["LastName"]), (&json!("Bob"), &Value::Null, &json!("Ada")));
+    assert_eq!(
+        (&read[0]["LastName"], &read[1], &read[2]["LastName"]),
+        (&json!("Bob"), &Value::Null, &json!("Ada"))
+    );
 }
 
 #[tokio::test]
@@ -152,18 +183,30 @@ async fn a_client_updates_in_bulk_and_reads_which_rows_failed() {
     for language in BOTH {
         let judge = judge(language).await;
         let result = judge.fitting("bulk", &[&contact(0), &contact(99), &contact(1)]).await;
-        assert_eq!(result["job"], json!({"numberRecordsFailed": 1, "numberRecordsProcessed": 3, "numberRecordsTotal": 3}));
+        assert_eq!(
+            result["job"],
+            json!({"numberRecordsFailed": 1, "numberRecordsProcessed": 3, "numberRecordsTotal": 3})
+        );
         assert_eq!(sorted(&result["successful"], "sf__Id"), [contact(0), contact(1)]);
         for row in result["successful"].as_array().unwrap() {
-            assert_eq!((&row["sf__Created"], &row["Title"]), (&json!("false"), &judge.field(row["Id"].as_str().unwrap(), "Title")));
+            assert_eq!(
+                (&row["sf__Created"], &row["Title"]),
+                (&json!("false"), &judge.field(row["Id"].as_str().unwrap(), "Title"))
+            );
         }
         let failed = &result["failed"];
         // The columns that the guide names, before those of the upload.
         let columns = |row: &Value| row.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(columns(&result["successful"][0]), ["Id", "Title", "sf__Created", "sf__Id"]);
         assert_eq!(columns(&failed[0]), ["Id", "Title", "sf__Error", "sf__Id"]);
-        assert_eq!(only(failed, &["Id", "Title"]), json!([{"Id": contact(99), "Title": "Director \"1\", Sales"}]));
-        assert!(failed[0]["sf__Error"].as_str().unwrap().starts_with("INVALID_CROSS_REFERENCE_KEY:"), "{failed}");
+        assert_eq!(
+            only(failed, &["Id", "Title"]),
+            json!([{"Id": contact(99), "Title": "Director \"1\", Sales"}])
+        );
+        assert!(
+            failed[0]["sf__Error"].as_str().unwrap().starts_with("INVALID_CROSS_REFERENCE_KEY:"),
+            "{failed}"
+        );
         assert_eq!(judge.field(&contact(0), "Title"), "Director \"0\", Sales");
         assert_eq!(judge.simulator.world().salesforce.bulk.states(), ["JobComplete"]);
     }
@@ -175,7 +218,13 @@ async fn a_client_raises_that_a_bulk_job_failed() {
     for language in BOTH {
         let judge = judge(language).await;
         let error = judge.fitting("failing_bulk", &[&contact(0)]).await;
-        assert!(error["text"].as_str().unwrap().ends_with("InvalidBatch : Field name not found : Titel"), "{error}");
+        assert!(
+            error["text"]
+                .as_str()
+                .unwrap()
+                .ends_with("InvalidBatch : Field name not found : Titel"),
+            "{error}"
+        );
         assert_eq!(judge.simulator.world().writes.len(), 0);
         assert_eq!(judge.field(&contact(0), "Title"), "Buyer");
     }
@@ -186,21 +235,46 @@ async fn a_client_raises_that_a_bulk_job_failed() {
 async fn a_client_raises_what_the_guide_says_of_errors() {
     for language in BOTH {
         let judge = judge(language).await;
-        judge.raises("no_such_token", &[], "SalesforceExpiredSession", 401, "INVALID_SESSION_ID", "Session expired or invalid").await;
+        judge
+            .raises(
+                "no_such_token",
+                &[],
+                "SalesforceExpiredSession",
+                401,
+                "INVALID_SESSION_ID",
+                "Session expired or invalid",
+            )
+            .await;
         let not_there = ("SalesforceResourceNotFound", "The requested resource does not exist");
-        judge.raises("read_error", &[&contact(99)], not_there.0, 404, "NOT_FOUND", not_there.1).await;
+        judge
+            .raises("read_error", &[&contact(99)], not_there.0, 404, "NOT_FOUND", not_there.1)
+            .await;
         let malformed = "SalesforceMalformedRequest";
         let message = "No such column 'Titel' on sobject of type Contact";
-        judge.raises("update_error", &[&contact(0)], malformed, 400, "INVALID_FIELD", message).await;
+        judge
+            .raises("update_error", &[&contact(0)], malformed, 400, "INVALID_FIELD", message)
+            .await;
         let soql = "SELECT Id FROM Contact WHERE";
-        let message = format!("\n{soql}\n{}^\nERROR at Row:1:Column:29\nunexpected token: '<EOF>'", " ".repeat(28));
+        let message = format!(
+            "\n{soql}\n{}^\nERROR at Row:1:Column:29\nunexpected token: '<EOF>'",
+            " ".repeat(28)
+        );
         judge.raises("query_error", &[soql], malformed, 400, "MALFORMED_QUERY", &message).await;
         for (fault, message) in [
             (Fault::DailyLimit, "TotalRequests Limit exceeded."),
             (Fault::Throttle, "ConcurrentRequests (Concurrent API Requests) Limit exceeded."),
         ] {
             judge.simulator.world().fault(Rule::next(1, fault));
-            judge.raises("read_error", &[&contact(0)], "SalesforceRefusedRequest", 403, "REQUEST_LIMIT_EXCEEDED", message).await;
+            judge
+                .raises(
+                    "read_error",
+                    &[&contact(0)],
+                    "SalesforceRefusedRequest",
+                    403,
+                    "REQUEST_LIMIT_EXCEEDED",
+                    message,
+                )
+                .await;
         }
         assert_eq!(judge.simulator.world().writes.len(), 0);
     }

@@ -29,21 +29,37 @@ fn kept(evidence: &Evidence, found: &mut Found) {
             Asked::Confirm { .. } => {
                 let run = call.run().and_then(|id| evidence.runs.get(id));
                 if run.is_none_or(|run| run.told.is_null() || run.row.plan.is_empty()) {
-                    found.add(Rule::Forgotten, format!("client {} was told of {}, which is gone", call.client, body["run_id"]));
+                    found.add(
+                        Rule::Forgotten,
+                        format!(
+                            "client {} was told of {}, which is gone",
+                            call.client, body["run_id"]
+                        ),
+                    );
                 }
             }
             Asked::DryRun { .. } | Asked::Undo { .. } => {
                 if body["plan_id"].as_str().is_none_or(|plan| !evidence.plans.contains_key(plan)) {
-                    found.add(Rule::Forgotten, format!("client {} was shown {}, which is gone", call.client, body["plan_id"]));
+                    found.add(
+                        Rule::Forgotten,
+                        format!(
+                            "client {} was shown {}, which is gone",
+                            call.client, body["plan_id"]
+                        ),
+                    );
                 }
             }
             Asked::Replace { .. } => uploads += 1,
             Asked::Resume { run } => *resumes.entry(run).or_default() += 1,
             Asked::LookAtLog => {
                 for row in body["items"].as_array().into_iter().flatten() {
-                    let now = evidence.log.iter().find(|kept| Some(kept.seq) == row["seq"].as_i64());
+                    let now =
+                        evidence.log.iter().find(|kept| Some(kept.seq) == row["seq"].as_i64());
                     if now.is_none_or(|now| Some(now.hash.as_str()) != row["hash"].as_str()) {
-                        found.add(Rule::Log, format!("row {} of the audit log is not what was shown", row["seq"]));
+                        found.add(
+                            Rule::Log,
+                            format!("row {} of the audit log is not what was shown", row["seq"]),
+                        );
                     }
                 }
             }
@@ -51,12 +67,25 @@ fn kept(evidence: &Evidence, found: &mut Found) {
         }
     }
     if log("golden.replace") < uploads {
-        found.add(Rule::Forgotten, format!("{uploads} uploads were acknowledged, and {} are on record", log("golden.replace")));
+        found.add(
+            Rule::Forgotten,
+            format!(
+                "{uploads} uploads were acknowledged, and {} are on record",
+                log("golden.replace")
+            ),
+        );
     }
     for (run, times) in resumes {
-        let logged = evidence.log.iter().filter(|row| row.action == "run.resume" && row.run.as_deref() == Some(run)).count();
+        let logged = evidence
+            .log
+            .iter()
+            .filter(|row| row.action == "run.resume" && row.run.as_deref() == Some(run))
+            .count();
         if logged < times {
-            found.add(Rule::Forgotten, format!("{times} resumes of {run} were acknowledged, and {logged} are on record"));
+            found.add(
+                Rule::Forgotten,
+                format!("{times} resumes of {run} were acknowledged, and {logged} are on record"),
+            );
         }
     }
 }
@@ -65,13 +94,18 @@ fn kept(evidence: &Evidence, found: &mut Found) {
 fn keys(evidence: &Evidence, found: &mut Found) {
     let mut runs: BTreeMap<&str, &str> = BTreeMap::new();
     for call in &evidence.history.calls {
-        let (Asked::Confirm { key: Some(key), .. }, Some(run)) = (&call.asked, call.run()) else { continue };
+        let (Asked::Confirm { key: Some(key), .. }, Some(run)) = (&call.asked, call.run()) else {
+            continue;
+        };
         let first = *runs.entry(key).or_insert(run);
         if first != run {
             found.add(Rule::Forgotten, format!("the key {key} has begun {first} and {run}"));
         }
         if evidence.runs.get(run).is_some_and(|kept| kept.row.key.as_ref() != Some(key)) {
-            found.add(Rule::Forgotten, format!("{run} was begun with the key {key}, which is not on record"));
+            found.add(
+                Rule::Forgotten,
+                format!("{run} was begun with the key {key}, which is not on record"),
+            );
         }
     }
 }
@@ -86,12 +120,17 @@ fn forwards(evidence: &Evidence, found: &mut Found) {
     }
     for (run, looks) in seen {
         for (first, before) in &looks {
-            for (second, after) in looks.iter().filter(|(second, _)| second.at.number > first.over.number) {
+            for (second, after) in
+                looks.iter().filter(|(second, _)| second.at.number > first.over.number)
+            {
                 if let Some(what) = backwards(evidence, run, (first, before), (second, after)) {
                     let (before, after) = (short(before), short(after));
                     found.add(
                         Rule::Forgotten,
-                        format!("{run} {what}: client {} was told {before}; then client {}: {after}", first.client, second.client),
+                        format!(
+                            "{run} {what}: client {} was told {before}; then client {}: {after}",
+                            first.client, second.client
+                        ),
                     );
                 }
             }
@@ -101,33 +140,52 @@ fn forwards(evidence: &Evidence, found: &mut Found) {
             if let Some(after) = last
                 && let Some(what) = shrunk(before, after)
             {
-                found.add(Rule::Forgotten, format!("{run} {what}: it was {}; now it is {}", short(before), short(after)));
+                found.add(
+                    Rule::Forgotten,
+                    format!("{run} {what}: it was {}; now it is {}", short(before), short(after)),
+                );
             }
         }
     }
 }
 
-fn backwards(evidence: &Evidence, run: &str, (first, before): (&Call, &Value), (second, after): (&Call, &Value)) -> Option<String> {
+fn backwards(
+    evidence: &Evidence,
+    run: &str,
+    (first, before): (&Call, &Value),
+    (second, after): (&Call, &Value),
+) -> Option<String> {
     let status = |body: &Value| body["status"].as_str().unwrap_or_default().to_owned();
     let (was, is) = (status(before), status(after));
     let resumed = || {
-        let between = |call: &Call| call.over.number > first.at.number && call.at.number < second.over.number;
-        evidence
-            .history
-            .calls
-            .iter()
-            .any(|call| matches!(&call.asked, Asked::Resume { run: of } if of == run) && !call.is_no() && between(call))
+        let between =
+            |call: &Call| call.over.number > first.at.number && call.at.number < second.over.number;
+        evidence.history.calls.iter().any(|call| {
+            matches!(&call.asked, Asked::Resume { run: of } if of == run)
+                && !call.is_no()
+                && between(call)
+        })
     };
     if ENDED.contains(&was.as_str()) && is != was && !(was == "stopped" && resumed()) {
         return Some(format!("was {was} and is {is}"));
     }
-    // Of two services, the one that was taken over may be further with counting, until the other one has looked into the journal.
+    // Of two services, the one that was taken over may be further with counting, until the other
+    // one has looked into the journal.
     let mut events = evidence.history.events.iter();
-    let two = events.any(|event| event.taken_over && event.from.number < second.over.number && second.at.ms < event.to.ms + UNTIL_IT_LOOKS);
+    let two = events.any(|event| {
+        event.taken_over
+            && event.from.number < second.over.number
+            && second.at.ms < event.to.ms + UNTIL_IT_LOOKS
+    });
     shrunk(before, after).filter(|_| !two)
 }
 
 fn shrunk(before: &Value, after: &Value) -> Option<String> {
-    let fewer = |key: &&str| before[*key].as_u64().zip(after[*key].as_u64()).is_some_and(|(before, after)| after < before);
+    let fewer = |key: &&str| {
+        before[*key]
+            .as_u64()
+            .zip(after[*key].as_u64())
+            .is_some_and(|(before, after)| after < before)
+    };
     GROWING.iter().find(|key| fewer(key)).map(|key| format!("has fewer {key} than before"))
 }

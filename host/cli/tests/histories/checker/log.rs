@@ -1,4 +1,5 @@
-//! The audit log: whole, and with one row for each confirmation and each end, in an order that can be.
+//! The audit log: whole, and with one row for each confirmation and each end, in an order that can
+//! be.
 
 use super::{Found, Rule, view::ENDED};
 use crate::evidence::{Evidence, LogRow};
@@ -24,19 +25,34 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
     let mut last: BTreeMap<&str, &str> = BTreeMap::new();
     let mut under_way: BTreeMap<&str, &str> = BTreeMap::new();
     for row in &evidence.log {
-        let (Some(run), Some(destination)) = (row.run.as_deref(), row.destination.as_deref()) else { continue };
+        let (Some(run), Some(destination)) = (row.run.as_deref(), row.destination.as_deref())
+        else {
+            continue;
+        };
         match row.action.as_str() {
             "run.begin" | "run.resume" => {
                 if row.action == "run.begin" {
                     *begun.entry(run).or_default() += 1;
                     last.insert(destination, run);
                 } else if let Some(last) = last.get(destination).filter(|last| **last != run) {
-                    found.add(Rule::AtOnce, format!("row {}: {run} is resumed after {last}, which came after it", row.seq));
+                    found.add(
+                        Rule::AtOnce,
+                        format!(
+                            "row {}: {run} is resumed after {last}, which came after it",
+                            row.seq
+                        ),
+                    );
                 } else if !begun.contains_key(run) {
-                    found.add(Rule::Log, format!("row {}: {run} is resumed before it began", row.seq));
+                    found.add(
+                        Rule::Log,
+                        format!("row {}: {run} is resumed before it began", row.seq),
+                    );
                 }
                 if let Some(other) = under_way.insert(destination, run) {
-                    found.add(Rule::AtOnce, format!("row {}: {run} begins while {other} is running", row.seq));
+                    found.add(
+                        Rule::AtOnce,
+                        format!("row {}: {run} begins while {other} is running", row.seq),
+                    );
                 }
             }
             _ if is_end(row) && under_way.remove(destination) != Some(run) => {
@@ -54,7 +70,11 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
         if is_under_way == ENDED.contains(&run.row.status.as_str()) {
             found.add(
                 Rule::Log,
-                format!("{id} is {}, but {} in the audit log", run.row.status, if is_under_way { "running" } else { "ended" }),
+                format!(
+                    "{id} is {}, but {} in the audit log",
+                    run.row.status,
+                    if is_under_way { "running" } else { "ended" }
+                ),
             );
         }
     }

@@ -1,14 +1,17 @@
-//! Holds what each witness says against what the others say, and against what is promised. Pure: evidence in, violations out.
+//! Holds what each witness says against what the others say, and against what is promised. Pure:
+//! evidence in, violations out.
 //!
 //! - [`view`]: which runs may have made a write, and what a record held when
-//! - `writes`: every write was confirmed; what an outcome says is what the CRM saw; nothing is written twice; one run at a time
+//! - `writes`: every write was confirmed; what an outcome says is what the CRM saw; nothing is
+//!   written twice; one run at a time
 //! - `outcomes`: each change has one outcome, and all places that count agree
 //! - `answers`: what a client was told stays true
 //! - `log`: the audit log has one row for each confirmation and each end, in an order that can be
 //! - `undo`: an undo puts back what its run has written
 //!
-//! A rule that is not certain of something lets it pass: two runs may be going to write the same value, and an answer that never came may
-//! have been a yes. What is documented as left open (THREAT-MODEL.md, "What is left") is let pass in the moments that it speaks of, and only there.
+//! A rule that is not certain of something lets it pass: two runs may be going to write the same
+//! value, and an answer that never came may have been a yes. What is documented as left open
+//! (THREAT-MODEL.md, "What is left") is let pass in the moments that it speaks of, and only there.
 
 mod answers;
 mod log;
@@ -32,7 +35,8 @@ pub(crate) struct Violation {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rule {
-    /// A write that belongs to no confirmed change, or comes before its confirmation or after its run's end.
+    /// A write that belongs to no confirmed change, or comes before its confirmation or after its
+    /// run's end.
     Unconfirmed,
     /// A plan that is not made of the golden records.
     Planned,
@@ -101,7 +105,11 @@ pub(crate) fn check(evidence: &Evidence) -> (Checked, Vec<Violation>) {
         calls: calls.len() as u64,
         answered: calls.iter().filter(|call| call.told.is_some()).count() as u64,
         runs: evidence.runs.len() as u64,
-        ended: evidence.runs.values().filter(|run| ["succeeded", "failed"].contains(&run.row.status.as_str())).count() as u64,
+        ended: evidence
+            .runs
+            .values()
+            .filter(|run| ["succeeded", "failed"].contains(&run.row.status.as_str()))
+            .count() as u64,
         changes: evidence.runs.values().map(|run| run.journal.len() as u64).sum(),
         writes: evidence.writes.len() as u64,
         log: evidence.log.len() as u64,

@@ -11,7 +11,10 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
     for (id, run) in &evidence.runs {
         let status = run.told["status"].as_str().unwrap_or_default();
         if status != run.row.status {
-            found.add(Rule::Counts, format!("{id} is {status} by the API and {} by the database", run.row.status));
+            found.add(
+                Rule::Counts,
+                format!("{id} is {status} by the API and {} by the database", run.row.status),
+            );
         }
         if !ENDED.contains(&status) {
             found.add(Rule::Hangs, format!("{id} is {status} in the end"));
@@ -23,7 +26,10 @@ pub(super) fn check(evidence: &Evidence, found: &mut Found) {
         };
         one_each(id, run, plan.changes.len() as u64, found);
         add_up(id, run, plan.changes.len() as u64, found);
-        let mut ends = evidence.log.iter().filter(|row| row.run.as_deref() == Some(id) && super::log::is_end(row));
+        let mut ends = evidence
+            .log
+            .iter()
+            .filter(|row| row.run.as_deref() == Some(id) && super::log::is_end(row));
         if let Some(last) = ends.next_back() {
             same("the API", &run.told, "the audit log", &last.counts, id, found);
         }
@@ -41,12 +47,20 @@ fn one_each(id: &str, run: &Run, writable: u64, found: &mut Found) {
         listed.entry(*change).or_default().push(outcome);
     }
     for change in 0..writable.max(journal.keys().max().map_or(0, |last| last + 1)) {
-        let (kept, shown) = (journal.get(&change).map_or(&[][..], Vec::as_slice), listed.get(&change).map_or(&[][..], Vec::as_slice));
+        let (kept, shown) = (
+            journal.get(&change).map_or(&[][..], Vec::as_slice),
+            listed.get(&change).map_or(&[][..], Vec::as_slice),
+        );
         let may_be_pending = run.row.status == "stopped";
         match (kept, shown) {
             ([kept], [shown]) if kept == shown => {}
             ([], ["pending"]) if may_be_pending => {}
-            _ => found.add(Rule::Counts, format!("change {change} of {id} is {kept:?} by the journal and {shown:?} by the API")),
+            _ => found.add(
+                Rule::Counts,
+                format!(
+                    "change {change} of {id} is {kept:?} by the journal and {shown:?} by the API"
+                ),
+            ),
         }
     }
 }
@@ -55,13 +69,28 @@ fn add_up(id: &str, run: &Run, writable: u64, found: &mut Found) {
     for outcome in OUTCOMES {
         let kept = run.journal.iter().filter(|(_, kept)| kept == outcome).count() as u64;
         if run.told[outcome].as_u64() != Some(kept) {
-            found.add(Rule::Counts, format!("{id} has {kept} {outcome} by the journal and {} by the API", run.told[outcome]));
+            found.add(
+                Rule::Counts,
+                format!(
+                    "{id} has {kept} {outcome} by the journal and {} by the API",
+                    run.told[outcome]
+                ),
+            );
         }
     }
     let number = |key: &str| run.told[key].as_u64().unwrap_or_default();
     let sum: u64 = OUTCOMES.iter().map(|outcome| number(outcome)).sum::<u64>() + number("pending");
-    if sum != number("writable") || number("writable") != writable || number("writable") + number("skipped") != number("total") {
-        found.add(Rule::Counts, format!("the counts of {id}, whose plan has {writable} changes, do not add up: {}", run.told));
+    if sum != number("writable")
+        || number("writable") != writable
+        || number("writable") + number("skipped") != number("total")
+    {
+        found.add(
+            Rule::Counts,
+            format!(
+                "the counts of {id}, whose plan has {writable} changes, do not add up: {}",
+                run.told
+            ),
+        );
     }
     let good = number("updated") + number("unchanged") == writable;
     let fits = match run.row.status.as_str() {
@@ -78,7 +107,10 @@ fn add_up(id: &str, run: &Run, writable: u64, found: &mut Found) {
 fn same(here: &str, one: &Value, there: &str, other: &Value, id: &str, found: &mut Found) {
     for key in OUTCOMES.into_iter().chain(["pending"]) {
         if one[key] != other[key] {
-            found.add(Rule::Counts, format!("{id} has {} {key} by {here} and {} by {there}", one[key], other[key]));
+            found.add(
+                Rule::Counts,
+                format!("{id} has {} {key} by {here} and {} by {there}", one[key], other[key]),
+            );
         }
     }
 }

@@ -31,11 +31,22 @@ fn wrote(id: &str, value: &str) -> Seen {
 
 fn row(seq: i64, action: &str, run: Option<&str>, counts: Value) -> LogRow {
     let destination = run.map(|_| DESTINATION.to_owned());
-    LogRow { seq, action: action.to_owned(), destination, run: run.map(str::to_owned), counts, hash: format!("hash {seq}") }
+    LogRow {
+        seq,
+        action: action.to_owned(),
+        destination,
+        run: run.map(str::to_owned),
+        counts,
+        hash: format!("hash {seq}"),
+    }
 }
 
 fn confirm() -> Asked {
-    Asked::Confirm { destination: DESTINATION.to_owned(), plan: Some(PLAN.to_owned()), key: Some("key".to_owned()) }
+    Asked::Confirm {
+        destination: DESTINATION.to_owned(),
+        plan: Some(PLAN.to_owned()),
+        key: Some("key".to_owned()),
+    }
 }
 
 fn counts(status: &str, updated: u64, pending: u64) -> Value {
@@ -49,8 +60,15 @@ fn look() -> Asked {
 
 /// Two records are renamed by a run that somebody watches, and nothing is wrong with it.
 fn good() -> Evidence {
-    let change = |number, id: &str| Change { number, id: id.to_owned(), fields: values(&format!("new {id}")), before: Some(values("old")) };
-    let upload = BTreeMap::from([("a", "new a"), ("b", "new b")].map(|(id, value)| (id.to_owned(), value.to_owned())));
+    let change = |number, id: &str| Change {
+        number,
+        id: id.to_owned(),
+        fields: values(&format!("new {id}")),
+        before: Some(values("old")),
+    };
+    let upload = BTreeMap::from(
+        [("a", "new a"), ("b", "new b")].map(|(id, value)| (id.to_owned(), value.to_owned())),
+    );
     let ended = counts("succeeded", 2, 0);
     let calls = vec![
         call(
@@ -59,14 +77,28 @@ fn good() -> Evidence {
             moment(2, 0),
             Some((200, json!({"id": "set_1"}))),
         ),
-        call(Asked::DryRun { destination: DESTINATION.to_owned() }, moment(3, 0), moment(4, 0), Some((200, json!({"plan_id": PLAN})))),
+        call(
+            Asked::DryRun { destination: DESTINATION.to_owned() },
+            moment(3, 0),
+            moment(4, 0),
+            Some((200, json!({"plan_id": PLAN}))),
+        ),
         call(confirm(), moment(5, 0), moment(6, 0), Some((202, counts("running", 0, 2)))),
         call(look(), moment(7, 1), moment(8, 1), Some((200, counts("running", 1, 1)))),
         call(look(), moment(9, 2), moment(10, 2), Some((200, ended.clone()))),
-        call(Asked::Undo { run: RUN.to_owned() }, moment(11, 2), moment(12, 2), Some((200, json!({"plan_id": UNDO})))),
+        call(
+            Asked::Undo { run: RUN.to_owned() },
+            moment(11, 2),
+            moment(12, 2),
+            Some((200, json!({"plan_id": UNDO}))),
+        ),
     ];
-    let put_back =
-        |number, id: &str| Change { number, id: id.to_owned(), fields: values("old"), before: Some(values(&format!("new {id}"))) };
+    let put_back = |number, id: &str| Change {
+        number,
+        id: id.to_owned(),
+        fields: values("old"),
+        before: Some(values(&format!("new {id}"))),
+    };
     let outcomes = || vec![(0, "updated".to_owned()), (1, "updated".to_owned())];
     let run = Run {
         told: ended.clone(),
@@ -85,7 +117,14 @@ fn good() -> Evidence {
         held: ["a", "b"].map(|id| ((id.to_owned(), "name".to_owned()), "old".to_owned())).into(),
         writes: vec![wrote("a", "new a"), wrote("b", "new b")],
         plans: BTreeMap::from([
-            (PLAN.to_owned(), Planned { destination: DESTINATION.to_owned(), undoes: None, changes: vec![change(0, "a"), change(1, "b")] }),
+            (
+                PLAN.to_owned(),
+                Planned {
+                    destination: DESTINATION.to_owned(),
+                    undoes: None,
+                    changes: vec![change(0, "a"), change(1, "b")],
+                },
+            ),
             (
                 UNDO.to_owned(),
                 Planned {
@@ -140,7 +179,13 @@ fn ends(evidence: &mut Evidence, outcome: &str) {
 
 /// The service was killed between these moments.
 fn killed(evidence: &mut Evidence, from: Moment, to: Moment) {
-    evidence.history.events.push(Event { name: "kill".to_owned(), from, to, doubt: true, taken_over: false });
+    evidence.history.events.push(Event {
+        name: "kill".to_owned(),
+        from,
+        to,
+        doubt: true,
+        taken_over: false,
+    });
 }
 
 /// The run writes the first record once more, last of all.
@@ -161,7 +206,9 @@ fn a_good_history_breaks_nothing() {
 fn a_write_of_other_values_or_of_another_record_is_found() {
     assert_eq!(broken(|evidence| evidence.writes.push(wrote("a", "else"))), [Rule::Unconfirmed]);
     assert_eq!(broken(|evidence| evidence.writes.push(wrote("c", "new a"))), [Rule::Unconfirmed]);
-    let one_more = broken(|evidence| drop(evidence.writes[0].fields.insert("more".to_owned(), "x".to_owned())));
+    let one_more = broken(|evidence| {
+        drop(evidence.writes[0].fields.insert("more".to_owned(), "x".to_owned()))
+    });
     assert_eq!(one_more, [Rule::Unconfirmed, Rule::Undo]);
 }
 
@@ -177,7 +224,9 @@ fn a_write_before_its_confirmation_or_after_its_end_is_found() {
 
 #[test]
 fn a_run_that_nobody_has_confirmed_is_found() {
-    let refused = broken(|evidence| evidence.history.calls[2].told = Some((409, json!({"code": "run_under_way"}))));
+    let refused = broken(|evidence| {
+        evidence.history.calls[2].told = Some((409, json!({"code": "run_under_way"})))
+    });
     assert!(refused.contains(&Rule::Unconfirmed), "{refused:?}");
     // No answer may have been a yes.
     assert_eq!(broken(|evidence| evidence.history.calls[2].told = None), []);
@@ -203,7 +252,13 @@ fn updated_without_a_write_is_found() {
     let read = broken(|evidence| {
         evidence.writes.pop();
         evidence.plans.get_mut(UNDO).unwrap().changes.pop();
-        let edit = Edit { writes: 1, number: 8, id: "b".to_owned(), field: "name".to_owned(), value: "new b".to_owned() };
+        let edit = Edit {
+            writes: 1,
+            number: 8,
+            id: "b".to_owned(),
+            field: "name".to_owned(),
+            value: "new b".to_owned(),
+        };
         evidence.history.edits.push(edit);
     });
     assert_eq!(read, []);
@@ -224,9 +279,15 @@ fn what_was_written_and_is_called_something_else_is_found() {
 
 #[test]
 fn two_outcomes_none_and_counts_that_differ_are_found() {
-    assert_eq!(broken(|evidence| run(evidence).journal.push((0, "failed".to_owned()))), [Rule::Untrue, Rule::Counts]);
+    assert_eq!(
+        broken(|evidence| run(evidence).journal.push((0, "failed".to_owned()))),
+        [Rule::Untrue, Rule::Counts]
+    );
     assert_eq!(broken(|evidence| drop(run(evidence).journal.pop())), [Rule::Counts]);
-    assert_eq!(broken(|evidence| run(evidence).outcomes[0].1 = "unknown".to_owned()), [Rule::Counts]);
+    assert_eq!(
+        broken(|evidence| run(evidence).outcomes[0].1 = "unknown".to_owned()),
+        [Rule::Counts]
+    );
     assert_eq!(broken(|evidence| run(evidence).row.result["updated"] = json!(1)), [Rule::Counts]);
     assert_eq!(broken(|evidence| evidence.log[2].counts["updated"] = json!(0)), [Rule::Counts]);
     assert_eq!(broken(|evidence| run(evidence).told["total"] = json!(9)), [Rule::Counts]);
@@ -258,19 +319,34 @@ fn a_record_that_is_written_twice_without_need_is_found() {
 #[test]
 fn an_answer_that_is_taken_back_is_found() {
     let gone = broken(|evidence| {
-        let other = call(confirm(), moment(20, 2), moment(21, 2), Some((202, json!({"run_id": "run_9", "status": "queued"}))));
+        let other = call(
+            confirm(),
+            moment(20, 2),
+            moment(21, 2),
+            Some((202, json!({"run_id": "run_9", "status": "queued"}))),
+        );
         evidence.history.calls.push(other);
     });
     assert_eq!(gone, [Rule::Forgotten]);
     let again = |status: &str, updated: u64| {
         let told = counts(status, updated, 2 - updated);
-        broken(move |evidence| evidence.history.calls.push(call(look(), moment(20, 2), moment(21, 2), Some((200, told)))))
+        broken(move |evidence| {
+            evidence.history.calls.push(call(
+                look(),
+                moment(20, 2),
+                moment(21, 2),
+                Some((200, told)),
+            ))
+        })
     };
     assert_eq!(again("running", 2), [Rule::Forgotten]);
     assert_eq!(again("succeeded", 1), [Rule::Forgotten]);
     assert_eq!(again("succeeded", 2), []);
     assert_eq!(broken(|evidence| drop(evidence.plans.remove(UNDO))), [Rule::Forgotten]);
-    assert_eq!(broken(|evidence| evidence.log[0].action = "golden.forget".to_owned()), [Rule::Forgotten]);
+    assert_eq!(
+        broken(|evidence| evidence.log[0].action = "golden.forget".to_owned()),
+        [Rule::Forgotten]
+    );
 }
 
 #[test]
@@ -280,7 +356,12 @@ fn a_key_that_begins_two_runs_is_found() {
         second.told["run_id"] = json!("run_2");
         let told = second.told.clone();
         evidence.runs.insert("run_2".to_owned(), second);
-        evidence.history.calls.push(call(confirm(), moment(20, 2), moment(21, 2), Some((202, told))));
+        evidence.history.calls.push(call(
+            confirm(),
+            moment(20, 2),
+            moment(21, 2),
+            Some((202, told)),
+        ));
         evidence.log.push(row(4, "run.begin", Some("run_2"), Value::Null));
         let counts = evidence.log[2].counts.clone();
         evidence.log.push(row(5, "destination.reverse_run", Some("run_2"), counts));
@@ -293,18 +374,29 @@ fn an_end_that_is_resumed_by_nobody_is_found() {
     let stopped = |resume: bool| {
         broken(move |evidence| {
             evidence.history.calls[3].told = Some((200, counts("stopped", 1, 1)));
-            evidence.log.insert(2, row(3, "destination.reverse_run.failed", Some(RUN), counts("stopped", 1, 1)));
+            evidence.log.insert(
+                2,
+                row(3, "destination.reverse_run.failed", Some(RUN), counts("stopped", 1, 1)),
+            );
             evidence.log[3].seq = 5;
             evidence.log.insert(3, row(4, "run.resume", Some(RUN), Value::Null));
             if resume {
-                let resumed = call(Asked::Resume { run: RUN.to_owned() }, moment(8, 1), moment(9, 1), Some((202, counts("queued", 1, 1))));
+                let resumed = call(
+                    Asked::Resume { run: RUN.to_owned() },
+                    moment(8, 1),
+                    moment(9, 1),
+                    Some((202, counts("queued", 1, 1))),
+                );
                 evidence.history.calls.push(resumed);
             }
         })
     };
     assert_eq!(stopped(true), []);
     let by_nobody = stopped(false);
-    assert!(by_nobody.contains(&Rule::Forgotten) && by_nobody.contains(&Rule::Unconfirmed), "{by_nobody:?}");
+    assert!(
+        by_nobody.contains(&Rule::Forgotten) && by_nobody.contains(&Rule::Unconfirmed),
+        "{by_nobody:?}"
+    );
 }
 
 #[test]
@@ -327,14 +419,27 @@ fn two_runs_at_a_time_are_found() {
         second.row.plan = "plan_3".to_owned();
         second.row.key = None;
         second.told["run_id"] = json!("run_2");
-        let change = |number, id: &str| Change { number, id: id.to_owned(), fields: values(&format!("newer {id}")), before: None };
+        let change = |number, id: &str| Change {
+            number,
+            id: id.to_owned(),
+            fields: values(&format!("newer {id}")),
+            before: None,
+        };
         let changes = vec![change(0, "a"), change(1, "b")];
-        evidence.plans.insert("plan_3".to_owned(), Planned { destination: DESTINATION.to_owned(), undoes: None, changes });
+        evidence.plans.insert(
+            "plan_3".to_owned(),
+            Planned { destination: DESTINATION.to_owned(), undoes: None, changes },
+        );
         evidence.runs.insert("run_2".to_owned(), second);
         evidence.writes.insert(1, wrote("a", "newer a"));
         evidence.writes.push(wrote("b", "newer b"));
         let asked = Asked::Confirm { destination: DESTINATION.to_owned(), plan: None, key: None };
-        evidence.history.calls.push(call(asked, moment(7, 0), moment(8, 0), Some((202, json!({"run_id": "run_2", "status": "running"})))));
+        evidence.history.calls.push(call(
+            asked,
+            moment(7, 0),
+            moment(8, 0),
+            Some((202, json!({"run_id": "run_2", "status": "running"}))),
+        ));
         evidence.history.calls[4].at.writes = 4;
         evidence.history.calls[4].over.writes = 4;
     });
@@ -343,7 +448,10 @@ fn two_runs_at_a_time_are_found() {
 
 #[test]
 fn an_audit_log_that_lacks_something_is_found() {
-    assert_eq!(broken(|evidence| evidence.log_is_broken = Some("row 2 was altered".to_owned())), [Rule::Log]);
+    assert_eq!(
+        broken(|evidence| evidence.log_is_broken = Some("row 2 was altered".to_owned())),
+        [Rule::Log]
+    );
     assert_eq!(broken(|evidence| evidence.log[2].seq = 4), [Rule::Log]);
     assert_eq!(broken(|evidence| drop(evidence.log.pop())), [Rule::Log]);
     let twice = broken(|evidence| {
@@ -354,7 +462,12 @@ fn an_audit_log_that_lacks_something_is_found() {
     assert_eq!(broken(|evidence| evidence.log[1].action = "run.refused".to_owned()), [Rule::Log]);
     let changed = broken(|evidence| {
         let told = json!({"items": [{"seq": 1, "hash": "another"}]});
-        evidence.history.calls.push(call(Asked::LookAtLog, moment(20, 2), moment(21, 2), Some((200, told))));
+        evidence.history.calls.push(call(
+            Asked::LookAtLog,
+            moment(20, 2),
+            moment(21, 2),
+            Some((200, told)),
+        ));
     });
     assert_eq!(changed, [Rule::Log]);
 }
@@ -369,14 +482,31 @@ fn what_does_not_end_is_found() {
         evidence.log.pop();
     });
     assert_eq!(running, [Rule::Hangs]);
-    assert_eq!(broken(|evidence| evidence.history.overdue.push("a service that was taken over has not ended".to_owned())), [Rule::Hangs]);
+    assert_eq!(
+        broken(|evidence| evidence
+            .history
+            .overdue
+            .push("a service that was taken over has not ended".to_owned())),
+        [Rule::Hangs]
+    );
 }
 
 #[test]
 fn an_undo_of_what_was_not_written_is_found() {
-    let change = |id: &str, value: &str| Change { number: 2, id: id.to_owned(), fields: values(value), before: None };
-    assert_eq!(broken(|evidence| evidence.plans.get_mut(UNDO).unwrap().changes.push(change("c", "old"))), [Rule::Undo]);
-    assert_eq!(broken(|evidence| evidence.plans.get_mut(UNDO).unwrap().changes[0] = change("a", "older")), [Rule::Undo]);
+    let change = |id: &str, value: &str| Change {
+        number: 2,
+        id: id.to_owned(),
+        fields: values(value),
+        before: None,
+    };
+    assert_eq!(
+        broken(|evidence| evidence.plans.get_mut(UNDO).unwrap().changes.push(change("c", "old"))),
+        [Rule::Undo]
+    );
+    assert_eq!(
+        broken(|evidence| evidence.plans.get_mut(UNDO).unwrap().changes[0] = change("a", "older")),
+        [Rule::Undo]
+    );
     let unwritten = broken(|evidence| {
         ends(evidence, "failed");
         evidence.writes.pop();

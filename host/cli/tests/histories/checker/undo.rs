@@ -13,17 +13,29 @@ pub(super) fn check(view: &View<'_>, found: &mut Found) {
         let original = evidence.plans.get(&run.row.plan).map_or(&[][..], |plan| &plan.changes);
         for change in &plan.changes {
             let Some(of) = original.iter().find(|of| of.id == change.id) else {
-                found.add(Rule::Undo, format!("{id} would write {}, which {undone} has nothing to do with", change.id));
+                found.add(
+                    Rule::Undo,
+                    format!(
+                        "{id} would write {}, which {undone} has nothing to do with",
+                        change.id
+                    ),
+                );
                 continue;
             };
             if of.before.as_ref() != Some(&change.fields) {
                 found.add(
                     Rule::Undo,
-                    format!("{id} would put {:?} back to {}, where {undone} found {:?}", change.fields, change.id, of.before),
+                    format!(
+                        "{id} would put {:?} back to {}, where {undone} found {:?}",
+                        change.fields, change.id, of.before
+                    ),
                 );
             }
             if view.writes_of(undone, of).next().is_none() {
-                found.add(Rule::Undo, format!("{id} would put {} back, which {undone} has not written", change.id));
+                found.add(
+                    Rule::Undo,
+                    format!("{id} would put {} back, which {undone} has not written", change.id),
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Who may have made a write, and what a record held when. Time is counted in writes: the n-th write came after every moment by which
-//! there had been n writes or fewer.
+//! Who may have made a write, and what a record held when. Time is counted in writes: the n-th
+//! write came after every moment by which there had been n writes or fewer.
 
 use crate::{
     evidence::{Change, Evidence, Run},
@@ -25,8 +25,11 @@ pub(super) const ENDED: [&str; 3] = ["succeeded", "failed", "stopped"];
 
 impl<'a> View<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> View<'a> {
-        let windows: BTreeMap<&str, Vec<Window>> =
-            evidence.runs.iter().map(|(id, run)| (id.as_str(), windows(evidence, id, run))).collect();
+        let windows: BTreeMap<&str, Vec<Window>> = evidence
+            .runs
+            .iter()
+            .map(|(id, run)| (id.as_str(), windows(evidence, id, run)))
+            .collect();
         let mut view = View { evidence, windows, makers: Vec::new() };
         view.makers = (0..evidence.writes.len()).map(|write| view.makers_of(write)).collect();
         view
@@ -40,13 +43,22 @@ impl<'a> View<'a> {
     }
 
     fn makers_of(&self, write: usize) -> Vec<&'a str> {
-        let is_open = |windows: &[Window]| windows.iter().any(|window| (window.from..window.to).contains(&write));
-        let open = self.windows.iter().filter(|(run, windows)| is_open(windows) && self.change_of(run, write).is_some());
+        let is_open = |windows: &[Window]| {
+            windows.iter().any(|window| (window.from..window.to).contains(&write))
+        };
+        let open = self
+            .windows
+            .iter()
+            .filter(|(run, windows)| is_open(windows) && self.change_of(run, write).is_some());
         open.map(|(run, _)| *run).collect()
     }
 
     /// Writes that this run may have made of a change, and whether nobody else can have.
-    pub(super) fn writes_of<'v>(&'v self, run: &'v str, change: &'v Change) -> impl Iterator<Item = (usize, bool)> + 'v {
+    pub(super) fn writes_of<'v>(
+        &'v self,
+        run: &'v str,
+        change: &'v Change,
+    ) -> impl Iterator<Item = (usize, bool)> + 'v {
         let fits = move |(write, makers): (usize, &Vec<&str>)| {
             let seen = &self.evidence.writes[write];
             let is = makers.contains(&run) && seen.id == change.id && seen.fields == change.fields;
@@ -55,18 +67,24 @@ impl<'a> View<'a> {
         self.makers.iter().enumerate().filter_map(fits)
     }
 
-    /// Whether a record held these values at some moment of the time between so many writes and so many.
+    /// Whether a record held these values at some moment of the time between so many writes and so
+    /// many.
     pub(super) fn held(&self, change: &Change, from: usize, to: usize) -> bool {
-        change.fields.iter().all(|(field, value)| self.values(&change.id, field, from, to).contains(&value.as_str()))
+        change.fields.iter().all(|(field, value)| {
+            self.values(&change.id, field, from, to).contains(&value.as_str())
+        })
     }
 
     /// All values that a field had in that time.
     pub(super) fn values(&self, id: &str, field: &str, from: usize, to: usize) -> Vec<&'a str> {
         let evidence = self.evidence;
-        let first = evidence.held.get(&(id.to_owned(), field.to_owned())).map_or("", String::as_str);
+        let first =
+            evidence.held.get(&(id.to_owned(), field.to_owned())).map_or("", String::as_str);
         let mut values = vec![first];
         let edits = |at: usize| {
-            let of_it = move |edit: &&crate::history::Edit| edit.writes == at && edit.id == id && edit.field == field;
+            let of_it = move |edit: &&crate::history::Edit| {
+                edit.writes == at && edit.id == id && edit.field == field
+            };
             evidence.history.edits.iter().filter(of_it).map(|edit| edit.value.as_str())
         };
         for at in 0..=to.min(evidence.writes.len()) {
@@ -87,33 +105,49 @@ impl<'a> View<'a> {
 
     /// Whether somebody who writes may have been cut off, or was taken over, between two writes.
     pub(super) fn doubt(&self, from: usize, to: usize) -> bool {
-        self.evidence.history.events.iter().any(|event| event.doubt && event.from.writes <= to && event.to.writes >= from)
+        self.evidence
+            .history
+            .events
+            .iter()
+            .any(|event| event.doubt && event.from.writes <= to && event.to.writes >= from)
     }
 
     pub(super) fn taken_over(&self, from: usize, to: usize) -> bool {
-        self.evidence.history.events.iter().any(|event| event.taken_over && event.from.writes <= to && event.to.writes >= from)
+        self.evidence
+            .history
+            .events
+            .iter()
+            .any(|event| event.taken_over && event.from.writes <= to && event.to.writes >= from)
     }
 }
 
 /// Calls that have, or may have, confirmed a run.
-pub(super) fn confirmations<'a>(evidence: &'a Evidence, id: &'a str, run: &'a Run) -> impl Iterator<Item = &'a Call> {
+pub(super) fn confirmations<'a>(
+    evidence: &'a Evidence,
+    id: &'a str,
+    run: &'a Run,
+) -> impl Iterator<Item = &'a Call> {
     evidence.history.calls.iter().filter(move |call| {
         let Asked::Confirm { destination, plan, key } = &call.asked else { return false };
         match call.run() {
             Some(told) => told == id,
             None => {
-                let fits = *destination == run.row.destination && plan.as_ref().is_none_or(|plan| *plan == run.row.plan);
+                let fits = *destination == run.row.destination
+                    && plan.as_ref().is_none_or(|plan| *plan == run.row.plan);
                 fits && *key == run.row.key && !call.is_no()
             }
         }
     })
 }
 
-/// From its confirmation until somebody has seen its end, and again from each time that it was resumed.
+/// From its confirmation until somebody has seen its end, and again from each time that it was
+/// resumed.
 fn windows(evidence: &Evidence, id: &str, run: &Run) -> Vec<Window> {
     let calls = &evidence.history.calls;
     let seen_to_end_after = |number: u64| {
-        let ends = calls.iter().filter(|call| call.run() == Some(id) && call.at.number > number && says_ended(call));
+        let ends = calls
+            .iter()
+            .filter(|call| call.run() == Some(id) && call.at.number > number && says_ended(call));
         ends.map(|call| call.over.writes).min().unwrap_or(usize::MAX)
     };
     let mut windows = Vec::new();
@@ -126,7 +160,8 @@ fn windows(evidence: &Evidence, id: &str, run: &Run) -> Vec<Window> {
             continue;
         }
         // A request that nobody answered may take effect whenever.
-        let to = if call.yes().is_some() { seen_to_end_after(call.over.number) } else { usize::MAX };
+        let to =
+            if call.yes().is_some() { seen_to_end_after(call.over.number) } else { usize::MAX };
         windows.push(Window { from: call.at.writes, to });
     }
     // Who was taken over may not have noticed yet.
@@ -141,5 +176,7 @@ fn windows(evidence: &Evidence, id: &str, run: &Run) -> Vec<Window> {
 }
 
 fn says_ended(call: &Call) -> bool {
-    call.yes().and_then(|body| body["status"].as_str()).is_some_and(|status| ENDED.contains(&status))
+    call.yes()
+        .and_then(|body| body["status"].as_str())
+        .is_some_and(|status| ENDED.contains(&status))
 }

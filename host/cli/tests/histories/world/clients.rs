@@ -38,7 +38,14 @@ struct Confirmation {
 
 impl Known {
     pub(super) fn new(id: &str, entity: &str) -> Known {
-        Known { id: id.to_owned(), entity: entity.to_owned(), shown: None, run: None, older: None, keyed: None }
+        Known {
+            id: id.to_owned(),
+            entity: entity.to_owned(),
+            shown: None,
+            run: None,
+            older: None,
+            keyed: None,
+        }
     }
 }
 
@@ -57,7 +64,13 @@ pub(super) async fn watch(world: Arc<World>) {
         tokio::time::sleep(LOOKS).await;
         for target in 0..world.script.destinations.len() {
             let Some(run) = world.knows(target).run else { continue };
-            let call = world.send(WATCHER, Asked::Look { run: run.clone() }, Request::get(format!("/runs/{run}"))).await;
+            let call = world
+                .send(
+                    WATCHER,
+                    Asked::Look { run: run.clone() },
+                    Request::get(format!("/runs/{run}")),
+                )
+                .await;
             let Some((status, body)) = &call.told else { continue };
             let new = (*status, short(body));
             if seen.get(&run) != Some(&new) {
@@ -79,10 +92,15 @@ impl World {
 
     async fn operate(&self, client: usize, operation: Operation) {
         match operation {
-            Operation::Replace { target, set, first, end } => self.replace(client, target, set, first..end).await,
+            Operation::Replace { target, set, first, end } => {
+                self.replace(client, target, set, first..end).await
+            }
             Operation::DryRun { target, mode } => {
                 let destination = self.knows(target).id;
-                let request = Request::post(format!("/destinations/{destination}/reverse-dry-run"), json!({ "mode": mode }));
+                let request = Request::post(
+                    format!("/destinations/{destination}/reverse-dry-run"),
+                    json!({ "mode": mode }),
+                );
                 self.plan(client, target, Asked::DryRun { destination }, request).await;
             }
             Operation::Confirm { target, shown, key, at_once, wait, checks } => {
@@ -97,7 +115,8 @@ impl World {
                     Checks::Verify => body["verify"] = json!("all"),
                 }
                 let path = format!("/destinations/{}/reverse-run?wait={wait}", known.id);
-                let confirmation = Confirmation { path, key: key.map(|key| format!("key-{key}")), body };
+                let confirmation =
+                    Confirmation { path, key: key.map(|key| format!("key-{key}")), body };
                 self.confirm(client, target, confirmation, at_once).await;
             }
             Operation::Again { target } => {
@@ -107,13 +126,23 @@ impl World {
             }
             Operation::Cancel { target } => {
                 if let Some(run) = self.knows(target).run {
-                    self.ask(client, Asked::Cancel { run: run.clone() }, Request::post(format!("/runs/{run}/cancel"), json!({}))).await;
+                    self.ask(
+                        client,
+                        Asked::Cancel { run: run.clone() },
+                        Request::post(format!("/runs/{run}/cancel"), json!({})),
+                    )
+                    .await;
                 }
             }
             Operation::Resume { target, older } => {
                 let known = self.knows(target);
                 if let Some(run) = known.older.filter(|_| older).or(known.run) {
-                    self.ask(client, Asked::Resume { run: run.clone() }, Request::post(format!("/runs/{run}/resume"), json!({}))).await;
+                    self.ask(
+                        client,
+                        Asked::Resume { run: run.clone() },
+                        Request::post(format!("/runs/{run}/resume"), json!({})),
+                    )
+                    .await;
                 }
             }
             Operation::Undo { target, confirm } => {
@@ -123,28 +152,48 @@ impl World {
                 if let Some(plan) = self.plan(client, target, Asked::Undo { run }, request).await
                     && confirm
                 {
-                    let (path, body) =
-                        (format!("/destinations/{}/reverse-run?wait=0", known.id), json!({"confirm": true, "plan_id": plan}));
-                    self.confirm(client, target, Confirmation { path, key: None, body }, false).await;
+                    let (path, body) = (
+                        format!("/destinations/{}/reverse-run?wait=0", known.id),
+                        json!({"confirm": true, "plan_id": plan}),
+                    );
+                    self.confirm(client, target, Confirmation { path, key: None, body }, false)
+                        .await;
                 }
             }
             Operation::Look { target } => {
                 if let Some(run) = self.knows(target).run {
-                    self.ask(client, Asked::Look { run: run.clone() }, Request::get(format!("/runs/{run}"))).await;
+                    self.ask(
+                        client,
+                        Asked::Look { run: run.clone() },
+                        Request::get(format!("/runs/{run}")),
+                    )
+                    .await;
                 }
             }
             Operation::LookAtLog => {
-                self.ask(client, Asked::LookAtLog, Request::get("/audit-log?limit=500".to_owned())).await;
+                self.ask(client, Asked::LookAtLog, Request::get("/audit-log?limit=500".to_owned()))
+                    .await;
             }
-            Operation::Edit { target, record, value } => self.edit(target, record, &format!("edited {value}")),
+            Operation::Edit { target, record, value } => {
+                self.edit(target, record, &format!("edited {value}"))
+            }
         }
     }
 
-    async fn replace(&self, client: usize, target: usize, set: u64, records: std::ops::Range<usize>) {
+    async fn replace(
+        &self,
+        client: usize,
+        target: usize,
+        set: u64,
+        records: std::ops::Range<usize>,
+    ) {
         let entity = self.knows(target).entity;
         let (id_column, field) = (self.id_column(), self.field(target));
-        let values: BTreeMap<String, String> =
-            records.map(|record| (self.ids[record].clone(), format!("set {set} of {target} record {record}"))).collect();
+        let values: BTreeMap<String, String> = records
+            .map(|record| {
+                (self.ids[record].clone(), format!("set {set} of {target} record {record}"))
+            })
+            .collect();
         let mut csv = format!("{id_column},{field}\n");
         for (id, value) in &values {
             csv.push_str(&format!("{id},{value}\n"));
@@ -155,7 +204,13 @@ impl World {
     }
 
     /// Has a plan made; its id.
-    async fn plan(&self, client: usize, target: usize, asked: Asked, request: Request<'_>) -> Option<String> {
+    async fn plan(
+        &self,
+        client: usize,
+        target: usize,
+        asked: Asked,
+        request: Request<'_>,
+    ) -> Option<String> {
         let (status, plan) = self.ask(client, asked, request).await?;
         let plan = plan["plan_id"].as_str().filter(|_| status == 200)?.to_owned();
         self.learns(target, |known| known.shown = Some(plan.clone()));
@@ -163,16 +218,26 @@ impl World {
     }
 
     /// Confirms, once or by two clients at once; with a key, until somebody answers.
-    async fn confirm(&self, client: usize, target: usize, confirmation: Confirmation, at_once: bool) {
+    async fn confirm(
+        &self,
+        client: usize,
+        target: usize,
+        confirmation: Confirmation,
+        at_once: bool,
+    ) {
         if confirmation.key.is_some() {
             self.learns(target, |known| known.keyed = Some(confirmation.clone()));
         }
         if at_once {
-            tokio::join!(self.confirm_once(client, target, &confirmation), self.confirm_once(client + 100, target, &confirmation));
+            tokio::join!(
+                self.confirm_once(client, target, &confirmation),
+                self.confirm_once(client + 100, target, &confirmation)
+            );
             return;
         }
         for _ in 0..TRIES {
-            if self.confirm_once(client, target, &confirmation).await || confirmation.key.is_none() {
+            if self.confirm_once(client, target, &confirmation).await || confirmation.key.is_none()
+            {
                 return;
             }
             tokio::time::sleep(AGAIN).await;
@@ -180,7 +245,12 @@ impl World {
     }
 
     /// Whether it was answered.
-    async fn confirm_once(&self, client: usize, target: usize, confirmation: &Confirmation) -> bool {
+    async fn confirm_once(
+        &self,
+        client: usize,
+        target: usize,
+        confirmation: &Confirmation,
+    ) -> bool {
         let Confirmation { path, key, body } = confirmation.clone();
         let plan = body["plan_id"].as_str().map(str::to_owned);
         let asked = Asked::Confirm { destination: self.knows(target).id, plan, key: key.clone() };

@@ -1,4 +1,5 @@
-//! A machine's clock that jumps: libfaketime in front of the service, which reads from a file how far it is off.
+//! A machine's clock that jumps: libfaketime in front of the service, which reads from a file how
+//! far it is off.
 
 use anyhow::Context;
 use std::{
@@ -37,7 +38,8 @@ pub(crate) fn set(dir: &Path, seconds: i64) -> anyhow::Result<()> {
 }
 
 fn library() -> anyhow::Result<String> {
-    let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let folders =
+        fs::read_dir("/usr/lib").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let folders = std::iter::once(PathBuf::from("/usr/lib")).chain(folders);
     let known = folders.map(|dir| dir.join("faketime/libfaketimeMT.so.1")).find(|file| file.is_file()).context(
         "clocks cannot jump without libfaketime, and there is no faketime/libfaketimeMT.so.1 below /usr/lib. `.ci/install test` installs it as \

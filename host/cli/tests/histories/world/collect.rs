@@ -35,8 +35,11 @@ impl Trouble {
         }
         let verified = service.run(&["audit", "verify"]).await?;
         if !verified.status.success() {
-            evidence.log_is_broken =
-                Some(format!("{}{}", String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr)));
+            evidence.log_is_broken = Some(format!(
+                "{}{}",
+                String::from_utf8_lossy(&verified.stdout),
+                String::from_utf8_lossy(&verified.stderr)
+            ));
         }
         let state = service.state();
         stored(&self.database_url(), &mut evidence).await?;
@@ -65,10 +68,15 @@ async fn come_to_the_end(world: &World, door: &Client) -> anyhow::Result<()> {
                     let times = resumed.entry(id.clone()).or_default();
                     if *times == RESUMES {
                         over.insert(id.clone());
-                        world.recorder.history().overdue.push(format!("{id} ends early again and again: {}", run["stopped"]));
+                        world
+                            .recorder
+                            .history()
+                            .overdue
+                            .push(format!("{id} ends early again and again: {}", run["stopped"]));
                         continue;
                     }
-                    let request = Request::post(format!("/runs/{id}/resume"), serde_json::json!({}));
+                    let request =
+                        Request::post(format!("/runs/{id}/resume"), serde_json::json!({}));
                     let answer = world.ask(LAST, Asked::Resume { run: id.clone() }, request).await;
                     match answer.as_ref().and_then(|(_, answer)| answer["code"].as_str()) {
                         Some("run_superseded") => {
@@ -81,8 +89,10 @@ async fn come_to_the_end(world: &World, door: &Client) -> anyhow::Result<()> {
                     }
                 }
                 "waiting" => {
-                    // Its limit is a day's; whoever does not want to wait for the reset begins anew.
-                    let request = Request::post(format!("/runs/{id}/cancel"), serde_json::json!({}));
+                    // Its limit is a day's; whoever does not want to wait for the reset begins
+                    // anew.
+                    let request =
+                        Request::post(format!("/runs/{id}/cancel"), serde_json::json!({}));
                     world.ask(LAST, Asked::Cancel { run: id.clone() }, request).await;
                 }
                 _ => {}
@@ -93,7 +103,11 @@ async fn come_to_the_end(world: &World, door: &Client) -> anyhow::Result<()> {
             return Ok(());
         }
         if Instant::now() > until {
-            world.recorder.history().overdue.push(format!("after {} s without trouble, {}", QUIET.as_secs(), left.join(", ")));
+            world.recorder.history().overdue.push(format!(
+                "after {} s without trouble, {}",
+                QUIET.as_secs(),
+                left.join(", ")
+            ));
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(60)).await;
@@ -106,7 +120,11 @@ async fn told(world: &World, door: &Client, evidence: &mut Evidence) -> anyhow::
         let id = text(&plan, "plan_id")?;
         let changes = list(door, &format!("/plans/{id}/changes")).await?;
         let changes = changes.iter().map(change).collect::<anyhow::Result<_>>()?;
-        let planned = Planned { destination: text(&plan, "destination_id")?, undoes: plan["undoes"].as_str().map(str::to_owned), changes };
+        let planned = Planned {
+            destination: text(&plan, "destination_id")?,
+            undoes: plan["undoes"].as_str().map(str::to_owned),
+            changes,
+        };
         evidence.plans.insert(id, planned);
     }
     for run in list(door, "/runs").await? {
@@ -114,12 +132,15 @@ async fn told(world: &World, door: &Client, evidence: &mut Evidence) -> anyhow::
         let answer = door.get(&format!("/runs/{id}")).await;
         ensure!(answer.status.as_u16() == 200, "{answer:?}");
         let outcomes = list(door, &format!("/runs/{id}/outcomes")).await?;
-        let outcomes = outcomes.iter().map(|item| Ok((item["change"].as_u64().context("no change")?, text(item, "outcome")?)));
+        let outcomes = outcomes.iter().map(|item| {
+            Ok((item["change"].as_u64().context("no change")?, text(item, "outcome")?))
+        });
         let outcomes = outcomes.collect::<anyhow::Result<_>>()?;
         evidence.runs.insert(id, Run { told: answer.json(), outcomes, ..Run::default() });
     }
     evidence.overwrites = world.known().iter().skip(1).map(|known| known.id.clone()).collect();
-    evidence.entities = world.known().iter().map(|known| (known.id.clone(), known.entity.clone())).collect();
+    evidence.entities =
+        world.known().iter().map(|known| (known.id.clone(), known.entity.clone())).collect();
     Ok(())
 }
 
@@ -137,7 +158,11 @@ fn change(item: &Value) -> anyhow::Result<Change> {
 }
 
 fn fields(map: &Map<String, Value>) -> BTreeMap<String, String> {
-    map.iter().map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect()
+    map.iter()
+        .map(|(name, value)| {
+            (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        })
+        .collect()
 }
 
 /// All of a list, page by page.
@@ -161,15 +186,27 @@ fn seen(world: &World) -> Vec<Seen> {
     let crm = world.simulator.world();
     let lost = |request: u64| {
         let logged = crm.requests.iter().find(|logged| logged.number == request);
-        logged.is_none_or(|logged| !logged.answered || logged.status.is_none_or(|status| !(200..300).contains(&status)))
+        logged.is_none_or(|logged| {
+            !logged.answered || logged.status.is_none_or(|status| !(200..300).contains(&status))
+        })
     };
-    crm.writes.iter().map(|write| Seen { id: write.id.clone(), fields: fields(&write.fields), lost: lost(write.request) }).collect()
+    crm.writes
+        .iter()
+        .map(|write| Seen {
+            id: write.id.clone(),
+            fields: fields(&write.fields),
+            lost: lost(write.request),
+        })
+        .collect()
 }
 
 /// What the database holds.
 async fn stored(url: &str, evidence: &mut Evidence) -> anyhow::Result<()> {
     let mut connection = AnyConnection::connect(url).await?;
-    let rows = sqlx::query("SELECT run_id, plan_id, destination_id, status, idempotency_key, result FROM runs").fetch_all(&mut connection);
+    let rows = sqlx::query(
+        "SELECT run_id, plan_id, destination_id, status, idempotency_key, result FROM runs",
+    )
+    .fetch_all(&mut connection);
     for row in rows.await? {
         let result: Option<String> = row.try_get("result")?;
         let kept = Row {
@@ -177,12 +214,16 @@ async fn stored(url: &str, evidence: &mut Evidence) -> anyhow::Result<()> {
             destination: row.try_get("destination_id")?,
             status: row.try_get("status")?,
             key: row.try_get("idempotency_key")?,
-            result: result.and_then(|result| serde_json::from_str(&result).ok()).unwrap_or_default(),
+            result: result
+                .and_then(|result| serde_json::from_str(&result).ok())
+                .unwrap_or_default(),
         };
         evidence.runs.entry(row.try_get("run_id")?).or_default().row = kept;
     }
-    let rows =
-        sqlx::query("SELECT seq, action, destination_id, run_id, counts, hash FROM audit_log ORDER BY seq").fetch_all(&mut connection);
+    let rows = sqlx::query(
+        "SELECT seq, action, destination_id, run_id, counts, hash FROM audit_log ORDER BY seq",
+    )
+    .fetch_all(&mut connection);
     for row in rows.await? {
         let counts: Option<String> = row.try_get("counts")?;
         evidence.log.push(LogRow {
@@ -190,7 +231,9 @@ async fn stored(url: &str, evidence: &mut Evidence) -> anyhow::Result<()> {
             action: row.try_get("action")?,
             destination: row.try_get("destination_id")?,
             run: row.try_get("run_id")?,
-            counts: counts.and_then(|counts| serde_json::from_str(&counts).ok()).unwrap_or_default(),
+            counts: counts
+                .and_then(|counts| serde_json::from_str(&counts).ok())
+                .unwrap_or_default(),
             hash: row.try_get("hash")?,
         });
     }
@@ -205,7 +248,8 @@ fn journals(state: &Path, evidence: &mut Evidence) -> anyhow::Result<()> {
         for (id, run) in &mut evidence.runs {
             let Ok(text) = fs::read_to_string(runs.join(format!("{id}.jsonl"))) else { continue };
             for line in text.lines() {
-                let line: Value = serde_json::from_str(line).with_context(|| format!("the journal of {id}"))?;
+                let line: Value =
+                    serde_json::from_str(line).with_context(|| format!("the journal of {id}"))?;
                 run.journal.extend(outcomes(&line));
             }
         }

@@ -85,7 +85,9 @@ pub(crate) async fn live(script: Script) -> anyhow::Result<Evidence> {
     });
     world.prepare().await?;
     let held = world.held();
-    let clients: Vec<_> = (0..world.script.clients.len()).map(|client| tokio::spawn(clients::live(Arc::clone(&world), client))).collect();
+    let clients: Vec<_> = (0..world.script.clients.len())
+        .map(|client| tokio::spawn(clients::live(Arc::clone(&world), client)))
+        .collect();
     let watching = tokio::spawn(clients::watch(Arc::clone(&world)));
     trouble.live(&world).await;
     for client in clients {
@@ -97,7 +99,8 @@ pub(crate) async fn live(script: Script) -> anyhow::Result<Evidence> {
         Ok(evidence) => Ok(Evidence { held, ..evidence }),
         Err(error) => {
             let history = world.recorder.history().clone();
-            Err(error.context(format!("{}\n{history}nobody can be asked", history.overdue.join("\n"))))
+            Err(error
+                .context(format!("{}\n{history}nobody can be asked", history.overdue.join("\n"))))
         }
     }
 }
@@ -123,8 +126,7 @@ impl World {
                 config["on_drift"] = json!("overwrite");
             }
             let entity = format!("people_{at}");
-            let destination =
-                json!({"name": entity, "destination_type": format!("{provider}_dest"), "entity_type": entity, "config_json": config});
+            let destination = json!({"name": entity, "destination_type": format!("{provider}_dest"), "entity_type": entity, "config_json": config});
             let made = self::made(&door.post("/destinations", &destination).await)?;
             self.known().push(Known::new(made["id"].as_str().context("no id")?, &entity));
         }
@@ -172,13 +174,17 @@ impl World {
     /// What the CRM holds of what destinations write.
     fn held(&self) -> BTreeMap<(String, String), String> {
         let world = self.simulator.world();
-        let fields: Vec<&str> = (0..self.script.destinations.len()).map(|target| self.field(target)).collect();
+        let fields: Vec<&str> =
+            (0..self.script.destinations.len()).map(|target| self.field(target)).collect();
         let mut held = BTreeMap::new();
         for id in &self.ids {
             for field in &fields {
                 let value = match self.script.crm {
                     Crm::HubSpot => world.hubspot.value("contacts", id, field).map(str::to_owned),
-                    Crm::Salesforce => world.salesforce.value("Contact", id, field).and_then(|value| Some(value.as_str()?.to_owned())),
+                    Crm::Salesforce => world
+                        .salesforce
+                        .value("Contact", id, field)
+                        .and_then(|value| Some(value.as_str()?.to_owned())),
                 };
                 held.insert((id.clone(), (*field).to_owned()), value.unwrap_or_default());
             }
@@ -196,7 +202,13 @@ impl World {
         }
         // The CRM waits until it is written down, after as many writes as there were.
         let at = self.recorder.now(world.writes.len());
-        let edit = Edit { writes: at.writes, number: at.number, id, field: field.to_owned(), value: value.to_owned() };
+        let edit = Edit {
+            writes: at.writes,
+            number: at.number,
+            id,
+            field: field.to_owned(),
+            value: value.to_owned(),
+        };
         self.recorder.history().edits.push(edit);
         drop(world);
     }
@@ -227,7 +239,10 @@ impl World {
         let at = self.now();
         let answer = tokio::time::timeout(PATIENCE, call.try_send()).await;
         let over = self.now();
-        let told = answer.ok().and_then(Result::ok).and_then(|answer| Some((answer.status.as_u16(), told(&answer)?)));
+        let told = answer
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|answer| Some((answer.status.as_u16(), told(&answer)?)));
         Call { client, asked, at, over, told }
     }
 }
@@ -258,7 +273,11 @@ impl Request<'_> {
 
 /// JSON of an answer, if it is whole.
 fn told(answer: &Answer) -> Option<Value> {
-    if answer.body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&answer.body).ok() }
+    if answer.body.is_empty() {
+        Some(Value::Null)
+    } else {
+        serde_json::from_slice(&answer.body).ok()
+    }
 }
 
 fn made(answer: &Answer) -> anyhow::Result<Value> {
@@ -280,7 +299,10 @@ async fn until(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
 async fn first_key(service: &Service) -> anyhow::Result<String> {
     let mut key = None;
     until(PATIENCE, || {
-        key = service.printed().iter().find_map(|line| Some(line.split_once("shown this once: ")?.1.trim().to_owned()));
+        key = service
+            .printed()
+            .iter()
+            .find_map(|line| Some(line.split_once("shown this once: ")?.1.trim().to_owned()));
         key.is_some()
     })
     .await;

@@ -1,4 +1,5 @@
-//! Between a service and its database: a connection that breaks off, stalls, or loses what the database answers.
+//! Between a service and its database: a connection that breaks off, stalls, or loses what the
+//! database answers.
 
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
@@ -67,7 +68,8 @@ impl Proxy {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// So for a while, and then all is well again. Connections that have lost something do not live on.
+    /// So for a while, and then all is well again. Connections that have lost something do not live
+    /// on.
     pub(crate) async fn for_a_while(&self, passing: Passing, away: Duration) {
         self.set(passing);
         if passing == Passing::Nothing {
@@ -87,12 +89,18 @@ impl Drop for Proxy {
     }
 }
 
-async fn connection(client: TcpStream, to: SocketAddr, passing: watch::Receiver<Passing>, mut cut: watch::Receiver<u64>) {
+async fn connection(
+    client: TcpStream,
+    to: SocketAddr,
+    passing: watch::Receiver<Passing>,
+    mut cut: watch::Receiver<u64>,
+) {
     cut.mark_unchanged();
     let Ok(server) = TcpStream::connect(to).await else { return };
     // Statements are small and wait for each other.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
     tokio::select! {
         () = pass(from_client, to_server, passing.clone(), false) => {}
         () = pass(from_server, to_client, passing, true) => {}
@@ -102,7 +110,12 @@ async fn connection(client: TcpStream, to: SocketAddr, passing: watch::Receiver<
 }
 
 /// Bytes of one direction; those of the database can be lost.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut passing: watch::Receiver<Passing>, may_be_lost: bool) {
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut passing: watch::Receiver<Passing>,
+    may_be_lost: bool,
+) {
     let mut buffer = vec![0; 16 << 10];
     let mut lost = false;
     loop {

@@ -1,5 +1,5 @@
-//! What goes wrong: processes that die or freeze, clocks that jump, a database that goes away, services that take each other over, and a CRM
-//! that has its days.
+//! What goes wrong: processes that die or freeze, clocks that jump, a database that goes away,
+//! services that take each other over, and a CRM that has its days.
 
 use super::{World, clock, first_key, proxy::Passing, proxy::Proxy, until};
 use crate::{
@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use sqlx::{AnyConnection, Connection};
 use std::{fs, path::Path, time::Duration};
 
-/// How long a service may take to notice that it was taken over, and to end. What it writes to the CRM is bounded by the second that its
-/// lock is looked at; its end waits for the database.
+/// How long a service may take to notice that it was taken over, and to end. What it writes to the
+/// CRM is bounded by the second that its lock is looked at; its end waits for the database.
 const TAKEN: Duration = Duration::from_secs(45);
 
 /// Whoever makes trouble, with the services in hand.
@@ -39,9 +39,15 @@ impl Trouble {
         sqlx::any::install_default_drivers();
         let clock = tempfile::tempdir()?;
         let variables = clock::variables(clock.path())?;
-        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let variables: Vec<(&str, &str)> =
+            variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let (proxy, through) = way(url.as_deref()).await?;
-        let mut service = Service::new(program, through, &["--runs-an-hour", "100000", "--runs-a-month", "100000"], &variables)?;
+        let mut service = Service::new(
+            program,
+            through,
+            &["--runs-an-hour", "100000", "--runs-a-month", "100000"],
+            &variables,
+        )?;
         service.start_again().await?;
         Ok(Trouble { machine: Machine { service, proxy }, url, key: None, clock, seconds: 0 })
     }
@@ -118,9 +124,13 @@ impl Trouble {
                 self.seconds += seconds;
                 clock::set(self.clock.path(), self.seconds)?;
             }
-            Kind::Database { how, away } => self.database_away(*how, Duration::from_millis(*away)).await?,
+            Kind::Database { how, away } => {
+                self.database_away(*how, Duration::from_millis(*away)).await?
+            }
             Kind::Second => self.second().await?,
-            Kind::TakeOver { frozen, away } => self.take_over(world, *frozen, Duration::from_millis(*away)).await?,
+            Kind::TakeOver { frozen, away } => {
+                self.take_over(world, *frozen, Duration::from_millis(*away)).await?
+            }
             Kind::Crm { what, after, times } => {
                 let rule = Rule::next(*times, fault(*what)).after(*after);
                 // The first that strikes counts, and there is one for latency from the start.
@@ -128,7 +138,13 @@ impl Trouble {
             }
         }
         let doubt = matches!(trouble, Kind::Kill { .. } | Kind::TakeOver { .. });
-        happened(world, &format!("{trouble:?}"), from, doubt, matches!(trouble, Kind::TakeOver { .. }));
+        happened(
+            world,
+            &format!("{trouble:?}"),
+            from,
+            doubt,
+            matches!(trouble, Kind::TakeOver { .. }),
+        );
         Ok(())
     }
 
@@ -136,7 +152,9 @@ impl Trouble {
         let Some(proxy) = &self.machine.proxy else {
             // A file does not go away; somebody else may have it locked.
             let mut connection = AnyConnection::connect(&self.database_url()).await?;
-            sqlx::raw_sql("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE").execute(&mut connection).await?;
+            sqlx::raw_sql("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")
+                .execute(&mut connection)
+                .await?;
             tokio::time::sleep(away).await;
             sqlx::raw_sql("ROLLBACK").execute(&mut connection).await?;
             connection.close().await?;
@@ -162,9 +180,15 @@ impl Trouble {
         }
     }
 
-    /// Another service takes the state over, as it can where the lock of the folder does not reach (another machine on a shared folder), once
-    /// the database has let go of the first. The first has to end by itself.
-    async fn take_over(&mut self, world: &World, frozen: bool, away: Duration) -> anyhow::Result<()> {
+    /// Another service takes the state over, as it can where the lock of the folder does not reach
+    /// (another machine on a shared folder), once the database has let go of the first. The first
+    /// has to end by itself.
+    async fn take_over(
+        &mut self,
+        world: &World,
+        frozen: bool,
+        away: Duration,
+    ) -> anyhow::Result<()> {
         let (proxy, through) = way(self.url.as_deref()).await?;
         let mut next = Machine { service: self.machine.service.beside(through), proxy };
         if frozen {
@@ -188,7 +212,11 @@ impl Trouble {
         }
         let first = &mut self.machine.service;
         if !until(TAKEN, || !first.is_running()).await {
-            bail!("a service that was taken over has not ended within {} s: {}", TAKEN.as_secs(), tail(first));
+            bail!(
+                "a service that was taken over has not ended within {} s: {}",
+                TAKEN.as_secs(),
+                tail(first)
+            );
         }
         world.doors().remove(0);
         self.machine = next;
@@ -198,7 +226,13 @@ impl Trouble {
 
 fn happened(world: &World, name: &str, from: Moment, doubt: bool, taken_over: bool) {
     let to = world.now();
-    world.recorder.history().events.push(Event { name: name.to_owned(), from, to, doubt, taken_over });
+    world.recorder.history().events.push(Event {
+        name: name.to_owned(),
+        from,
+        to,
+        doubt,
+        taken_over,
+    });
 }
 
 fn fault(what: CrmTrouble) -> Fault {

@@ -2,7 +2,8 @@
 
 use super::statement::{self, Dialect};
 
-/// The statement without the semicolon behind it, if it is one `SELECT` to PostgreSQL, or else to SQLite.
+/// The statement without the semicolon behind it, if it is one `SELECT` to PostgreSQL, or else to
+/// SQLite.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -1,9 +1,12 @@
-//! A SQL query as golden records: its answer is read once, row by row, and becomes a Parquet file, which is a golden set like any other. So a
-//! plan never depends on what a database says at the next look.
+//! A SQL query as golden records: its answer is read once, row by row, and becomes a Parquet file,
+//! which is a golden set like any other. So a plan never depends on what a database says at the
+//! next look.
 //!
-//! Which databases may be reached is the operator's decision ([`QueryPolicy`]), because the service reaches places that the people
-//! who use it may not. A query is one `SELECT`: it is looked at here, it is run inside another `SELECT`, where nothing else is allowed, and
-//! the database is told to write nothing. Every value passes through its text, in the spelling of the database; only then it gets a type.
+//! Which databases may be reached is the operator's decision ([`QueryPolicy`]), because the service
+//! reaches places that the people who use it may not. A query is one `SELECT`: it is looked at
+//! here, it is run inside another `SELECT`, where nothing else is allowed, and the database is told
+//! to write nothing. Every value passes through its text, in the spelling of the database; only
+//! then it gets a type.
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -24,7 +27,8 @@ use std::{fmt::Display, time::Duration};
 /// A query, and where to put it.
 #[derive(Debug)]
 pub struct GoldenQuery {
-    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE` or `sqlite:///ABSOLUTE/PATH`. It is a secret because of the password in it.
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE` or `sqlite:///ABSOLUTE/PATH`. It is a secret
+    /// because of the password in it.
     pub database_url: SecretString,
     /// One `SELECT` or `WITH … SELECT`.
     pub query: String,
@@ -82,13 +86,17 @@ pub enum QueryError {
         limit: Duration,
     },
     /// There are too many rows.
-    #[error("the query gives more than {limit} rows; narrow it down, or export its answer and upload that")]
+    #[error(
+        "the query gives more than {limit} rows; narrow it down, or export its answer and upload that"
+    )]
     TooManyRows {
         /// How many may be.
         limit: u64,
     },
     /// A record that no CRM has.
-    #[error("row {row} is longer than 1 MiB, which no CRM's record is; leave out what makes it so long")]
+    #[error(
+        "row {row} is longer than 1 MiB, which no CRM's record is; leave out what makes it so long"
+    )]
     TooLong {
         /// The row, counted from 1.
         row: u64,
@@ -117,8 +125,8 @@ pub enum QueryError {
 }
 
 impl GoldenFiles {
-    /// Runs a query and keeps its answer, beside its place. What it gives is whole and valid; it is to be
-    /// [published](StagedFile::publish).
+    /// Runs a query and keeps its answer, beside its place. What it gives is whole and valid; it is
+    /// to be [published](StagedFile::publish).
     ///
     /// # Errors
     /// See [`QueryError`]. Nothing is left behind then.
@@ -131,9 +139,13 @@ impl GoldenFiles {
         let url = query.database_url.expose_secret();
         let answer = async {
             match url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
-                Some("postgres" | "postgresql") => postgres::query(self, policy, query, limits).await,
+                Some("postgres" | "postgresql") => {
+                    postgres::query(self, policy, query, limits).await
+                }
                 Some("sqlite") => sqlite::query(self, policy, query, limits).await,
-                _ => Err(QueryError::Url("a URL begins with `postgres://` or `sqlite://`".to_owned())),
+                _ => Err(QueryError::Url(
+                    "a URL begins with `postgres://` or `sqlite://`".to_owned(),
+                )),
             }
         };
         // The databases keep their own time; this is for a network that swallows everything.
@@ -150,10 +162,15 @@ fn check_names<'n>(names: impl Iterator<Item = &'n str>) -> Result<Vec<String>, 
     for (at, name) in names.enumerate() {
         // PostgreSQL's word for a column without a name.
         if name.trim().is_empty() || name == "?column?" {
-            return Err(QueryError::Statement(format!("column {} has no name; write `… AS name`", at + 1)));
+            return Err(QueryError::Statement(format!(
+                "column {} has no name; write `… AS name`",
+                at + 1
+            )));
         }
         if found.iter().any(|known| known == name) {
-            return Err(QueryError::Statement(format!("two columns are called `{name}`; which one counts cannot be told")));
+            return Err(QueryError::Statement(format!(
+                "two columns are called `{name}`; which one counts cannot be told"
+            )));
         }
         found.push(name.to_owned());
     }
@@ -163,10 +180,15 @@ fn check_names<'n>(names: impl Iterator<Item = &'n str>) -> Result<Vec<String>, 
     Ok(found)
 }
 
-/// A query comes with its values: nobody is there to fill in a parameter, which SQLite would take for NULL.
+/// A query comes with its values: nobody is there to fill in a parameter, which SQLite would take
+/// for NULL.
 fn check_parameters<T>(parameters: Option<sqlx::Either<&[T], usize>>) -> Result<(), QueryError> {
     let count = parameters.map_or(0, |parameters| parameters.either(<[T]>::len, |count| count));
-    if count == 0 { Ok(()) } else { Err(QueryError::Statement("it has parameters; write the values in their place".to_owned())) }
+    if count == 0 {
+        Ok(())
+    } else {
+        Err(QueryError::Statement("it has parameters; write the values in their place".to_owned()))
+    }
 }
 
 /// What a driver says, without a password that it may have taken into its words.
@@ -192,6 +214,10 @@ fn decoded(part: &str) -> Result<String, QueryError> {
 }
 
 /// On a thread that may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, QueryError> + Send + 'static) -> Result<T, QueryError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| GoldenError::Io(std::io::Error::other(error)))?
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, QueryError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| GoldenError::Io(std::io::Error::other(error)))?
 }

@@ -1,10 +1,11 @@
 //! A query over PostgreSQL.
 //!
-//! It is prepared on its own, which PostgreSQL does for one statement only, and for its columns; then it is run inside a `SELECT` that turns every
-//! value into text, in a transaction that reads.
+//! It is prepared on its own, which PostgreSQL does for one statement only, and for its columns;
+//! then it is run inside a `SELECT` that turns every value into text, in a transaction that reads.
 
 use super::{
-    GoldenQuery, QueryError, QueryLimits, QueryPolicy, blocking, check_names, check_parameters, database_error, decoded,
+    GoldenQuery, QueryError, QueryLimits, QueryPolicy, blocking, check_names, check_parameters,
+    database_error, decoded,
     policy::{PostgresName, postgres_name},
     statement::{Dialect, single_select},
     table::{Kind, Table},
@@ -15,7 +16,8 @@ use futures_util::TryStreamExt;
 use reverse_sync::records::bounds::MAX_RECORD;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, PgConnection, Row, SqlSafeStr, Statement, TypeInfo,
+    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, PgConnection, Row, SqlSafeStr,
+    Statement, TypeInfo,
     postgres::{PgColumn, PgConnectOptions, PgSslMode, PgTypeKind},
 };
 use std::{fmt::Write, net::IpAddr, time::Duration};
@@ -45,10 +47,14 @@ pub(super) async fn query(
         }
         database_error(&shown, Some(target.password.expose_secret()), &error)
     };
-    let connecting = tokio::time::timeout(CONNECT, PgConnection::connect_with(&target.options)).await;
+    let connecting =
+        tokio::time::timeout(CONNECT, PgConnection::connect_with(&target.options)).await;
     let message = || format!("it does not answer within {} seconds", CONNECT.as_secs());
-    let mut connection = connecting.map_err(|_| QueryError::Database { database: shown.clone(), message: message() })?.map_err(failed)?;
-    // The settings are the transaction's: they decide how values are spelled, and that quotes are read as `single_select` reads them.
+    let mut connection = connecting
+        .map_err(|_| QueryError::Database { database: shown.clone(), message: message() })?
+        .map_err(failed)?;
+    // The settings are the transaction's: they decide how values are spelled, and that quotes are
+    // read as `single_select` reads them.
     let settings = format!(
         "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
          SET LOCAL standard_conforming_strings = on; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'iso_8601'; \
@@ -57,10 +63,16 @@ pub(super) async fn query(
         CONNECT.as_millis(),
     );
     sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut connection).await.map_err(failed)?;
-    let prepared = (&mut connection).prepare(AssertSqlSafe(sql.to_owned()).into_sql_str()).await.map_err(failed)?;
+    let prepared = (&mut connection)
+        .prepare(AssertSqlSafe(sql.to_owned()).into_sql_str())
+        .await
+        .map_err(failed)?;
     check_parameters(prepared.parameters())?;
     let names = check_names(prepared.columns().iter().map(Column::name))?;
-    let columns = names.iter().zip(prepared.columns()).map(|(name, column)| Ok((name.clone(), kind(column)?)));
+    let columns = names
+        .iter()
+        .zip(prepared.columns())
+        .map(|(name, column)| Ok((name.clone(), kind(column)?)));
     let columns = columns.collect::<Result<Vec<_>, QueryError>>()?;
     let wrapped = as_text(sql, &names);
     let mut table = blocking({
@@ -89,14 +101,24 @@ pub(super) async fn query(
     blocking(move || table.finish()).await
 }
 
-/// The same rows, with every value as its text, and at the end whether the row is too long: then its values stay where they are.
+/// The same rows, with every value as its text, and at the end whether the row is too long: then
+/// its values stay where they are.
 fn as_text(sql: &str, names: &[String]) -> String {
     let (mut values, mut texts, mut length) = (String::new(), String::new(), String::new());
     for (at, name) in names.iter().enumerate() {
         // Writing to a text does not fail.
         let _ = write!(values, "CASE WHEN NOT size.long THEN texts.c{at} END, ");
-        let _ = write!(texts, "{}golden.\"{}\"::text AS c{at}", if at == 0 { "" } else { ", " }, name.replace('"', "\"\""));
-        let _ = write!(length, "{}COALESCE(octet_length(texts.c{at}), 0)::bigint", if at == 0 { "" } else { " + " });
+        let _ = write!(
+            texts,
+            "{}golden.\"{}\"::text AS c{at}",
+            if at == 0 { "" } else { ", " },
+            name.replace('"', "\"\"")
+        );
+        let _ = write!(
+            length,
+            "{}COALESCE(octet_length(texts.c{at}), 0)::bigint",
+            if at == 0 { "" } else { " + " }
+        );
     }
     // The query may end in a comment. Without OFFSET, each value would be made twice.
     format!(
@@ -107,7 +129,10 @@ fn as_text(sql: &str, names: &[String]) -> String {
 fn kind(column: &PgColumn) -> Result<Kind, QueryError> {
     let info = column.type_info();
     let refused = |reason: &str| {
-        Err(QueryError::Column { column: column.name().to_owned(), reason: format!("it is of type {}, {reason}", info.name()) })
+        Err(QueryError::Column {
+            column: column.name().to_owned(),
+            reason: format!("it is of type {}, {reason}", info.name()),
+        })
     };
     Ok(match info.name() {
         "BOOL" => Kind::Boolean,
@@ -116,9 +141,17 @@ fn kind(column: &PgColumn) -> Result<Kind, QueryError> {
         "DATE" => Kind::Date,
         "TIMESTAMP" => Kind::LocalTimestamp,
         "TIMESTAMPTZ" => Kind::Timestamp,
-        "BYTEA" => return refused("which golden records do not have; write encode(…, 'base64') or leave it out"),
+        "BYTEA" => {
+            return refused(
+                "which golden records do not have; write encode(…, 'base64') or leave it out",
+            );
+        }
         _ => match info.kind() {
-            PgTypeKind::Array(_) => return refused("which golden records do not have; write array_to_string(…, ';') or leave it out"),
+            PgTypeKind::Array(_) => {
+                return refused(
+                    "which golden records do not have; write array_to_string(…, ';') or leave it out",
+                );
+            }
             PgTypeKind::Composite(_) | PgTypeKind::Range(_) => {
                 return refused("which golden records do not have; name the parts that you want");
             }
@@ -132,27 +165,41 @@ fn target(text: &str) -> Result<Target, QueryError> {
     let url = Url::parse(text).map_err(url_error)?;
     let name = postgres_name(&url)?;
     if name.host.is_empty() || name.host.starts_with('/') {
-        return Err(url_error("it names no host; write postgres://USER:PASSWORD@HOST:PORT/DATABASE"));
+        return Err(url_error(
+            "it names no host; write postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+        ));
     }
     let username = decoded(url.username())?;
     if username.is_empty() || name.database.is_empty() {
-        return Err(url_error("it names no user; write postgres://USER:PASSWORD@HOST:PORT/DATABASE"));
+        return Err(url_error(
+            "it names no user; write postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+        ));
     }
     if url.fragment().is_some() {
         return Err(url_error("it has a `#` in it; in a password, write %23"));
     }
     let host = name.host.trim_start_matches('[').trim_end_matches(']');
-    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let is_local =
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     let mut tls = if is_local { PgSslMode::Prefer } else { PgSslMode::VerifyFull };
     for (key, value) in url.query_pairs() {
         tls = match (key.as_ref(), value.parse::<PgSslMode>()) {
             ("sslmode", Ok(mode)) => mode,
-            ("sslmode", Err(_)) => return Err(url_error("sslmode is disable, prefer, require, verify-ca or verify-full")),
-            _ => return Err(url_error(format!("`{key}` is not taken; the only parameter is sslmode"))),
+            ("sslmode", Err(_)) => {
+                return Err(url_error(
+                    "sslmode is disable, prefer, require, verify-ca or verify-full",
+                ));
+            }
+            _ => {
+                return Err(url_error(format!(
+                    "`{key}` is not taken; the only parameter is sslmode"
+                )));
+            }
         };
     }
     let password = decoded(url.password().unwrap_or_default())?;
-    // The driver begins with what the service's own environment says; nothing of that may decide who asks.
+    // The driver begins with what the service's own environment says; nothing of that may decide
+    // who asks.
     let options = PgConnectOptions::new_without_pgpass()
         .host(host)
         .port(name.port)
@@ -172,10 +219,17 @@ mod tests {
 
     #[test]
     fn a_url_says_where_and_as_whom_and_nothing_else() {
-        let found = target("postgres://me%40x:p%2Fw%20d@[::1]:5433/my%20db?sslmode=require").unwrap();
-        assert_eq!((found.name.shown().as_str(), found.password.expose_secret()), ("[::1]:5433/my db", "p/w d"));
+        let found =
+            target("postgres://me%40x:p%2Fw%20d@[::1]:5433/my%20db?sslmode=require").unwrap();
+        assert_eq!(
+            (found.name.shown().as_str(), found.password.expose_secret()),
+            ("[::1]:5433/my db", "p/w d")
+        );
         assert_eq!(found.options.get_host(), "::1");
-        assert_eq!((found.options.get_username(), found.options.get_database()), ("me@x", Some("my db")));
+        assert_eq!(
+            (found.options.get_username(), found.options.get_database()),
+            ("me@x", Some("my db"))
+        );
         assert!(matches!(found.options.get_ssl_mode(), PgSslMode::Require));
         let plain = |url| target(url).unwrap().options.get_ssl_mode();
         assert!(matches!(plain("postgres://u:p@db.example.com/x"), PgSslMode::VerifyFull));

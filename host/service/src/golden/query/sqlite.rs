@@ -1,10 +1,12 @@
 //! A query over a SQLite file.
 //!
-//! In SQLite a value has a type and a column has none, so the query is run twice over the same state of the file: once to see what its columns
-//! hold, and once to write that. A column that mixes types is text, in the spelling of the values.
+//! In SQLite a value has a type and a column has none, so the query is run twice over the same
+//! state of the file: once to see what its columns hold, and once to write that. A column that
+//! mixes types is text, in the spelling of the values.
 
 use super::{
-    GoldenQuery, QueryError, QueryLimits, QueryPolicy, blocking, check_names, check_parameters, database_error, decoded,
+    GoldenQuery, QueryError, QueryLimits, QueryPolicy, blocking, check_names, check_parameters,
+    database_error, decoded,
     statement::{Dialect, single_select},
     table::{self, Kind, Table},
     url_error,
@@ -14,7 +16,8 @@ use futures_util::TryStreamExt;
 use reverse_sync::records::bounds::MAX_RECORD;
 use secrecy::ExposeSecret;
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, SqliteConnection, Statement, TypeInfo, ValueRef,
+    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, SqliteConnection,
+    Statement, TypeInfo, ValueRef,
     sqlite::{LockedSqliteHandle, SqliteConnectOptions, SqliteRow},
 };
 use std::{
@@ -31,7 +34,8 @@ const EXACT: i64 = 1 << 53;
 /// How often SQLite asks whether to go on, in steps of its machine.
 const STEPS: i32 = 10_000;
 
-/// Stops the query when nobody waits for its answer any more: SQLite has a thread of its own, which would not notice.
+/// Stops the query when nobody waits for its answer any more: SQLite has a thread of its own, which
+/// would not notice.
 struct Stop(Arc<AtomicBool>);
 
 impl Drop for Stop {
@@ -77,22 +81,28 @@ pub(super) async fn query(
 
     // One state of the file for everything that follows.
     sqlx::raw_sql("BEGIN").execute(&mut connection).await.map_err(failed)?;
-    let prepared = (&mut connection).prepare(AssertSqlSafe(sql.to_owned()).into_sql_str()).await.map_err(failed)?;
+    let prepared = (&mut connection)
+        .prepare(AssertSqlSafe(sql.to_owned()).into_sql_str())
+        .await
+        .map_err(failed)?;
     check_parameters(prepared.parameters())?;
     let names = check_names(prepared.columns().iter().map(Column::name))?;
     // The query may end in a comment. Within another, nothing but a SELECT can stand.
     let wrapped = format!("SELECT * FROM (\n{sql}\n)");
 
-    let mut seen: Vec<Seen> = prepared.columns().iter().map(|column| Seen::declared(column.type_info().name())).collect();
+    let mut seen: Vec<Seen> =
+        prepared.columns().iter().map(|column| Seen::declared(column.type_info().name())).collect();
     let mut count: u64 = 0;
-    let mut rows = sqlx::query(AssertSqlSafe(wrapped.clone())).persistent(false).fetch(&mut connection);
+    let mut rows =
+        sqlx::query(AssertSqlSafe(wrapped.clone())).persistent(false).fetch(&mut connection);
     while let Some(row) = rows.try_next().await.map_err(failed)? {
         count += 1;
         if count > limits.rows {
             return Err(QueryError::TooManyRows { limit: limits.rows });
         }
         for (column, seen) in seen.iter_mut().enumerate() {
-            let value = Value::of(&row, column).map_err(|reason| value_error(count, &names[column], reason))?;
+            let value = Value::of(&row, column)
+                .map_err(|reason| value_error(count, &names[column], reason))?;
             seen.see(&value);
         }
     }
@@ -108,7 +118,8 @@ pub(super) async fn query(
     while let Some(row) = rows.try_next().await.map_err(failed)? {
         table.row()?;
         for (column, name) in names.iter().enumerate() {
-            let value = Value::of(&row, column).map_err(|reason| value_error(count, name, reason))?;
+            let value =
+                Value::of(&row, column).map_err(|reason| value_error(count, name, reason))?;
             value.spelled(|text| table.put(column, text))?;
         }
         if table.is_full() {
@@ -125,8 +136,15 @@ pub(super) async fn query(
 #[expect(unsafe_code, reason = "the driver has no function for it")]
 fn limit_length(handle: &mut LockedSqliteHandle<'_>) {
     let most = i32::try_from(2 * MAX_RECORD).unwrap_or(i32::MAX);
-    // SAFETY: the handle is that of an open connection, which is locked, and the call changes one number of it.
-    unsafe { libsqlite3_sys::sqlite3_limit(handle.as_raw_handle().as_ptr(), libsqlite3_sys::SQLITE_LIMIT_LENGTH, most) };
+    // SAFETY: the handle is that of an open connection, which is locked, and the call changes one
+    // number of it.
+    unsafe {
+        libsqlite3_sys::sqlite3_limit(
+            handle.as_raw_handle().as_ptr(),
+            libsqlite3_sys::SQLITE_LIMIT_LENGTH,
+            most,
+        )
+    };
 }
 
 fn value_error(row: u64, column: &str, reason: String) -> QueryError {
@@ -139,11 +157,17 @@ fn path(url: &str) -> Result<PathBuf, QueryError> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let path = match rest.split_once('?') {
         Some((path, "mode=ro")) => path,
-        Some(_) => return Err(url_error("a file is opened read-only, and no other parameter is taken")),
+        Some(_) => {
+            return Err(url_error("a file is opened read-only, and no other parameter is taken"));
+        }
         None => rest,
     };
     let path = PathBuf::from(decoded(path)?);
-    if path.is_absolute() { Ok(path) } else { Err(url_error("write the file's whole path: sqlite:///ABSOLUTE/PATH")) }
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(url_error("write the file's whole path: sqlite:///ABSOLUTE/PATH"))
+    }
 }
 
 enum Value<'r> {
@@ -164,12 +188,20 @@ impl<'r> Value<'r> {
             _ if is_null => Value::Null,
             "INTEGER" => Value::Integer(row.try_get_unchecked(column).map_err(failed)?),
             "REAL" => Value::Real(row.try_get_unchecked(column).map_err(failed)?),
-            "TEXT" => Value::Text(row.try_get_unchecked(column).map_err(|_| "the text is not UTF-8".to_owned())?),
-            _ => return Err("it is a BLOB, which golden records do not have; write hex(…) or leave it out".to_owned()),
+            "TEXT" => Value::Text(
+                row.try_get_unchecked(column).map_err(|_| "the text is not UTF-8".to_owned())?,
+            ),
+            _ => {
+                return Err(
+                    "it is a BLOB, which golden records do not have; write hex(…) or leave it out"
+                        .to_owned(),
+                );
+            }
         })
     }
 
-    /// A real number always shows that it is one: an id that was kept as one is not what the CRM has issued.
+    /// A real number always shows that it is one: an id that was kept as one is not what the CRM
+    /// has issued.
     fn spelled<T>(&self, show: impl FnOnce(Option<&str>) -> T) -> T {
         match self {
             Value::Null => show(None),
@@ -209,7 +241,15 @@ impl Seen {
             "DATETIME" => Declared::Timestamp,
             _ => Declared::Other,
         };
-        Seen { declared, integers: false, reals: false, texts: false, fits: true, local: true, exact: true }
+        Seen {
+            declared,
+            integers: false,
+            reals: false,
+            texts: false,
+            fits: true,
+            local: true,
+            exact: true,
+        }
     }
 
     fn see(&mut self, value: &Value<'_>) {

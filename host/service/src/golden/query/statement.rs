@@ -1,5 +1,5 @@
-//! Whether a text is one `SELECT`. The database is asked in a way that allows nothing else; this is for a clear message, and for SQLite's driver, which
-//! would run statement after statement.
+//! Whether a text is one `SELECT`. The database is asked in a way that allows nothing else; this is
+//! for a clear message, and for SQLite's driver, which would run statement after statement.
 
 /// Longest query, in bytes.
 const MAX_QUERY: usize = 100_000;
@@ -29,13 +29,18 @@ pub(super) fn single_select(sql: &str, dialect: Dialect) -> Result<&str, String>
             Token::Semicolon => {
                 end.get_or_insert(start);
             }
-            Token::Other if end.is_some() => return Err("it is more than one statement; write one SELECT".to_owned()),
+            Token::Other if end.is_some() => {
+                return Err("it is more than one statement; write one SELECT".to_owned());
+            }
             // PostgreSQL allows parentheses around a SELECT.
             Token::Other if first.is_none() && sql.as_bytes()[start] != b'(' => first = Some(start),
             Token::Other => {}
         }
     }
-    let word: String = sql[first.unwrap_or(sql.len())..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let word: String = sql[first.unwrap_or(sql.len())..]
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     if !matches!(word.to_ascii_lowercase().as_str(), "select" | "with") {
         let found: String = word.chars().take(30).collect();
         return Err(format!("it has to be one SELECT, or WITH … SELECT; it begins with `{found}`"));
@@ -55,7 +60,8 @@ struct Scanner<'s> {
 }
 
 impl Scanner<'_> {
-    /// The next token that is neither space nor comment. Words and quoted things are one each, what is in them is not looked at.
+    /// The next token that is neither space nor comment. Words and quoted things are one each, what
+    /// is in them is not looked at.
     fn next(&mut self) -> Result<Option<(usize, Token)>, String> {
         loop {
             let start = self.at;
@@ -67,7 +73,10 @@ impl Scanner<'_> {
                 b'-' if self.peek() == Some(b'-') => {
                     // A comment ends with its line; to PostgreSQL, a carriage return ends a line.
                     let ends = |b: &u8| *b == b'\n' || (postgres && *b == b'\r');
-                    self.at = self.sql[start..].iter().position(ends).map_or(self.sql.len(), |end| start + end);
+                    self.at = self.sql[start..]
+                        .iter()
+                        .position(ends)
+                        .map_or(self.sql.len(), |end| start + end);
                 }
                 b'/' if self.peek() == Some(b'*') => self.comment()?,
                 b';' => return Ok(Some((start, Token::Semicolon))),
@@ -96,7 +105,10 @@ impl Scanner<'_> {
                     while self.peek().is_some_and(|b| is_word(b) || b == b'$') {
                         self.at += 1;
                     }
-                    if postgres && self.sql[start..self.at].eq_ignore_ascii_case(b"e") && self.peek() == Some(b'\'') {
+                    if postgres
+                        && self.sql[start..self.at].eq_ignore_ascii_case(b"e")
+                        && self.peek() == Some(b'\'')
+                    {
                         self.at += 1;
                         self.quoted(b'\'', true)?;
                     }
@@ -121,7 +133,8 @@ impl Scanner<'_> {
         }
     }
 
-    /// Behind the opening quote. A doubled quote is one within the text, which reads as two texts side by side just as well.
+    /// Behind the opening quote. A doubled quote is one within the text, which reads as two texts
+    /// side by side just as well.
     fn quoted(&mut self, quote: u8, backslashes: bool) -> Result<(), String> {
         while let Some(byte) = self.peek() {
             self.at += 1;
@@ -154,12 +167,14 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// `$tag$ … $tag$`, behind the first dollar sign; anything else that begins with one is a token of its own.
+    /// `$tag$ … $tag$`, behind the first dollar sign; anything else that begins with one is a token
+    /// of its own.
     fn dollar_quoted(&mut self) -> Result<(), String> {
         let start = self.at - 1;
         let rest = &self.sql[self.at..];
         let length = rest.iter().take_while(|b| is_word(**b)).count();
-        let is_tag = rest.get(length) == Some(&b'$') && rest.first().is_some_and(|b| !b.is_ascii_digit());
+        let is_tag =
+            rest.get(length) == Some(&b'$') && rest.first().is_some_and(|b| !b.is_ascii_digit());
         if !is_tag {
             return Ok(());
         }

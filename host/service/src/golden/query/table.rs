@@ -1,4 +1,5 @@
-//! The answer of a query on its way into a Parquet file: values come as their text, and get the type of their column here.
+//! The answer of a query on its way into a Parquet file: values come as their text, and get the
+//! type of their column here.
 
 use super::{QueryError, QueryLimits};
 use crate::golden::{
@@ -8,7 +9,10 @@ use crate::golden::{
 };
 use arrow_array::{
     ArrayRef, RecordBatch,
-    builder::{BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder},
+    builder::{
+        BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
+        TimestampMicrosecondBuilder,
+    },
 };
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use jiff::{Timestamp, civil, tz::TimeZone};
@@ -76,15 +80,40 @@ impl Table {
         id_columns: &[String],
         limits: QueryLimits,
     ) -> Result<Table, QueryError> {
-        let columns: Vec<(String, Kind)> =
-            columns.into_iter().map(|(name, kind)| if holds_ids(&name, id_columns) { (name, Kind::Text) } else { (name, kind) }).collect();
-        let schema = Arc::new(Schema::new(columns.iter().map(|(name, kind)| Field::new(name, kind.data_type(), true)).collect::<Vec<_>>()));
+        let columns: Vec<(String, Kind)> = columns
+            .into_iter()
+            .map(
+                |(name, kind)| {
+                    if holds_ids(&name, id_columns) { (name, Kind::Text) } else { (name, kind) }
+                },
+            )
+            .collect();
+        let schema = Arc::new(Schema::new(
+            columns
+                .iter()
+                .map(|(name, kind)| Field::new(name, kind.data_type(), true))
+                .collect::<Vec<_>>(),
+        ));
         let staging = Staging::create(files, UploadFormat::Parquet, limits.bytes)?;
-        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-        let writer = ArrowWriter::try_new(staging, Arc::clone(&schema), Some(properties)).map_err(|error| written(error, limits.bytes))?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .build();
+        let writer = ArrowWriter::try_new(staging, Arc::clone(&schema), Some(properties))
+            .map_err(|error| written(error, limits.bytes))?;
         let builders = columns.iter().map(|(_, kind)| kind.builder()).collect();
         let names = columns.into_iter().map(|(name, _)| name).collect();
-        Ok(Table { names, builders, schema, writer, limits, rows: 0, batch_rows: 0, batch_bytes: 0, row_bytes: 0, read_bytes: 0 })
+        Ok(Table {
+            names,
+            builders,
+            schema,
+            writer,
+            limits,
+            rows: 0,
+            batch_rows: 0,
+            batch_bytes: 0,
+            row_bytes: 0,
+            read_bytes: 0,
+        })
     }
 
     /// Begins the next row; each of its columns is to be [put](Table::put).
@@ -111,13 +140,22 @@ impl Table {
     pub(super) fn put(&mut self, column: usize, text: Option<&str>) -> Result<(), QueryError> {
         let bytes = text.map_or(0, str::len);
         self.batch_bytes += bytes;
-        // As planning counts it (`records::bounds`): a text with its offset, and what is no text, whatever it is.
-        let size = if matches!(self.builders.get(column), Some(Builder::Text(_))) { bytes + 4 } else { 24 };
+        // As planning counts it (`records::bounds`): a text with its offset, and what is no text,
+        // whatever it is.
+        let size = if matches!(self.builders.get(column), Some(Builder::Text(_))) {
+            bytes + 4
+        } else {
+            24
+        };
         self.row_bytes += size;
         self.read_bytes += size;
         if self.row_bytes > MAX_RECORD {
             let reason = "with this value the row is longer than 1 MiB, which no CRM's record is; leave it out, or shorten it in the query";
-            return Err(QueryError::Value { row: self.rows, column: self.names[column].clone(), reason: reason.to_owned() });
+            return Err(QueryError::Value {
+                row: self.rows,
+                column: self.names[column].clone(),
+                reason: reason.to_owned(),
+            });
         }
         if self.read_bytes > MAX_PARQUET_BATCH {
             return Err(too_large_at_once(self.rows).into());
@@ -142,7 +180,8 @@ impl Table {
     pub(super) fn write(&mut self) -> Result<(), QueryError> {
         let limit = self.limits.bytes;
         let arrays: Vec<ArrayRef> = self.builders.iter_mut().map(Builder::finish).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|error| GoldenError::Io(io::Error::other(error)))?;
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+            .map_err(|error| GoldenError::Io(io::Error::other(error)))?;
         self.writer.write(&batch).map_err(|error| written(error, limit))?;
         (self.batch_rows, self.batch_bytes) = (0, 0);
         if self.writer.in_progress_size() > GROUP_BYTES {
@@ -154,7 +193,9 @@ impl Table {
     /// Blocks.
     pub(super) fn finish(mut self) -> Result<(StagedFile, Validated), QueryError> {
         if self.rows == 0 {
-            return Err(QueryError::Statement("it gives no rows, and golden records without a record change nothing".to_owned()));
+            return Err(QueryError::Statement(
+                "it gives no rows, and golden records without a record change nothing".to_owned(),
+            ));
         }
         self.write()?;
         let Table { writer, names, rows, limits, .. } = self;
@@ -166,7 +207,9 @@ impl Table {
 /// The limit is the file's, which the writer wraps into its own words.
 fn written(error: ParquetError, limit: u64) -> QueryError {
     let is_limit = |source: &(dyn Error + 'static)| {
-        source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::FileTooLarge)
+        source
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::FileTooLarge)
     };
     let mut source: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(found) = source {
@@ -198,7 +241,9 @@ impl Kind {
             Kind::Number => Builder::Number(Float64Builder::new()),
             Kind::Text => Builder::Text(StringBuilder::new()),
             Kind::Date => Builder::Date(Date32Builder::new()),
-            Kind::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone(UTC)),
+            Kind::Timestamp => {
+                Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone(UTC))
+            }
             Kind::LocalTimestamp => Builder::LocalTimestamp(TimestampMicrosecondBuilder::new()),
         }
     }
@@ -206,21 +251,38 @@ impl Kind {
 
 impl Builder {
     fn put(&mut self, text: Option<&str>) -> Result<(), &'static str> {
-        fn parsed<T>(text: Option<&str>, what: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, &'static str> {
+        fn parsed<T>(
+            text: Option<&str>,
+            what: &'static str,
+            parse: impl Fn(&str) -> Option<T>,
+        ) -> Result<Option<T>, &'static str> {
             text.map(|text| parse(text).ok_or(what)).transpose()
         }
         match self {
             Builder::Boolean(builder) => builder.append_option(parsed(text, "boolean", boolean)?),
-            Builder::Integer(builder) => builder.append_option(parsed(text, "whole number of 64 bits", |text| text.parse().ok())?),
+            Builder::Integer(builder) => {
+                builder.append_option(parsed(text, "whole number of 64 bits", |text| {
+                    text.parse().ok()
+                })?)
+            }
             Builder::Number(builder) => {
-                let finite = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite());
+                let finite =
+                    |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite());
                 builder.append_option(parsed(text, "number", finite)?);
             }
             Builder::Text(builder) => builder.append_option(text),
-            Builder::Date(builder) => builder.append_option(parsed(text, "date from the years 0 to 9999", date)?),
-            Builder::Timestamp(builder) => builder.append_option(parsed(text, "time from the years 0 to 9999", timestamp)?),
+            Builder::Date(builder) => {
+                builder.append_option(parsed(text, "date from the years 0 to 9999", date)?)
+            }
+            Builder::Timestamp(builder) => {
+                builder.append_option(parsed(text, "time from the years 0 to 9999", timestamp)?)
+            }
             Builder::LocalTimestamp(builder) => {
-                builder.append_option(parsed(text, "time without a zone from the years 0 to 9999", local_timestamp)?);
+                builder.append_option(parsed(
+                    text,
+                    "time without a zone from the years 0 to 9999",
+                    local_timestamp,
+                )?);
             }
         }
         Ok(())
@@ -233,7 +295,9 @@ impl Builder {
             Builder::Number(builder) => Arc::new(builder.finish()),
             Builder::Text(builder) => Arc::new(builder.finish()),
             Builder::Date(builder) => Arc::new(builder.finish()),
-            Builder::Timestamp(builder) | Builder::LocalTimestamp(builder) => Arc::new(builder.finish()),
+            Builder::Timestamp(builder) | Builder::LocalTimestamp(builder) => {
+                Arc::new(builder.finish())
+            }
         }
     }
 }
@@ -276,7 +340,9 @@ fn utc(time: civil::DateTime) -> Option<Timestamp> {
 
 /// Whether a column holds ids, which stay text as they are spelled.
 fn holds_ids(name: &str, id_columns: &[String]) -> bool {
-    id_columns.iter().any(|column| column == name) || name.eq_ignore_ascii_case("id") || name.to_ascii_lowercase().ends_with("_id")
+    id_columns.iter().any(|column| column == name)
+        || name.eq_ignore_ascii_case("id")
+        || name.to_ascii_lowercase().ends_with("_id")
 }
 
 #[cfg(test)]
@@ -285,17 +351,48 @@ mod tests {
 
     #[test]
     fn times_are_what_they_say_or_nothing() {
-        assert_eq!((date("1970-01-02"), date("1969-12-31"), date("2024-02-29")), (Some(1), Some(-1), Some(19_782)));
-        for bad in ["", "infinity", "2024-02-30", "2024-01-02 10:00", "0044-03-15 BC", "20240102", "2024-1-2", "10000-01-01"] {
+        assert_eq!(
+            (date("1970-01-02"), date("1969-12-31"), date("2024-02-29")),
+            (Some(1), Some(-1), Some(19_782))
+        );
+        for bad in [
+            "",
+            "infinity",
+            "2024-02-30",
+            "2024-01-02 10:00",
+            "0044-03-15 BC",
+            "20240102",
+            "2024-1-2",
+            "10000-01-01",
+        ] {
             assert_eq!(date(bad), None, "{bad}");
         }
-        for (text, micros) in [("1970-01-01 00:00:00+00", 0), ("1970-01-01 02:00:00.5+02", 500_000), ("1970-01-01T00:00:00Z", 0)] {
+        for (text, micros) in [
+            ("1970-01-01 00:00:00+00", 0),
+            ("1970-01-01 02:00:00.5+02", 500_000),
+            ("1970-01-01T00:00:00Z", 0),
+        ] {
             assert_eq!((timestamp(text), local_timestamp(text)), (Some(micros), None), "{text}");
         }
-        for (text, micros) in [("1970-01-01 00:00:01", 1_000_000), ("1970-01-01 00:00:00.000001", 1), ("1969-12-31 23:59:59.999999", -1)] {
-            assert_eq!((timestamp(text), local_timestamp(text)), (None, Some(micros)), "which zone is meant is not guessed: {text}");
+        for (text, micros) in [
+            ("1970-01-01 00:00:01", 1_000_000),
+            ("1970-01-01 00:00:00.000001", 1),
+            ("1969-12-31 23:59:59.999999", -1),
+        ] {
+            assert_eq!(
+                (timestamp(text), local_timestamp(text)),
+                (None, Some(micros)),
+                "which zone is meant is not guessed: {text}"
+            );
         }
-        for bad in ["", "infinity", "1970-01-01", "1970-01-01 00:00:00.0000001", "0044-03-15 00:00:00 BC", "1700000000"] {
+        for bad in [
+            "",
+            "infinity",
+            "1970-01-01",
+            "1970-01-01 00:00:00.0000001",
+            "0044-03-15 00:00:00 BC",
+            "1700000000",
+        ] {
             assert_eq!((timestamp(bad), local_timestamp(bad)), (None, None), "{bad}");
         }
     }

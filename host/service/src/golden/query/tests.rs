@@ -19,7 +19,8 @@ struct World {
 impl World {
     async fn new(script: &'static str) -> World {
         let dir = tempfile::tempdir().unwrap();
-        let options = SqliteConnectOptions::new().filename(dir.path().join("crm.db")).create_if_missing(true);
+        let options =
+            SqliteConnectOptions::new().filename(dir.path().join("crm.db")).create_if_missing(true);
         let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
         sqlx::raw_sql(script).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
@@ -34,7 +35,11 @@ impl World {
         self.dir.path().join("crm.db")
     }
 
-    async fn limited(&self, sql: &str, limits: QueryLimits) -> Result<(StagedFile, Validated), QueryError> {
+    async fn limited(
+        &self,
+        sql: &str,
+        limits: QueryLimits,
+    ) -> Result<(StagedFile, Validated), QueryError> {
         let query = GoldenQuery {
             database_url: format!("sqlite://{}", self.database().display()).into(),
             query: sql.to_owned(),
@@ -64,7 +69,10 @@ fn column(batch: &RecordBatch, name: &str) -> (DataType, Vec<String>) {
     let array = batch.column_by_name(name).unwrap();
     let format = arrow_cast::display::FormatOptions::new().with_null("null");
     let shown = arrow_cast::display::ArrayFormatter::try_new(array, &format).unwrap();
-    (array.data_type().clone(), (0..batch.num_rows()).map(|row| shown.value(row).to_string()).collect())
+    (
+        array.data_type().clone(),
+        (0..batch.num_rows()).map(|row| shown.value(row).to_string()).collect(),
+    )
 }
 
 const PEOPLE: &str = "
@@ -79,36 +87,75 @@ const PEOPLE: &str = "
 #[tokio::test]
 async fn every_value_keeps_its_spelling_until_its_type_is_certain() {
     let world = World::new(PEOPLE).await;
-    let (staged, validated) = world.query("-- all of them\nSELECT * FROM people ORDER BY id; -- in order").await.unwrap();
-    assert_eq!((validated.records, validated.columns.len(), validated.columns[1].as_str()), (3, 15, "hs_object_id"));
+    let (staged, validated) =
+        world.query("-- all of them\nSELECT * FROM people ORDER BY id; -- in order").await.unwrap();
+    assert_eq!(
+        (validated.records, validated.columns.len(), validated.columns[1].as_str()),
+        (3, 15, "hs_object_id")
+    );
     // What a query gives is a set like any other.
     assert_eq!(staged.validate(super::super::GoldenLimits::default()).await.unwrap(), validated);
     let batches = read(&staged.publish("set_1").unwrap());
     let column = |name: &str| column(&batches[0], name);
-    assert_eq!(column("id"), (DataType::Utf8View, vec!["1".to_owned(), "2".to_owned(), "3".to_owned()]));
-    // An id that the file holds as a float is not what the CRM has issued, and does not look as if it were.
-    assert_eq!(column("hs_object_id"), (DataType::Utf8View, vec!["492564112121".into(), "007".into(), "492564112121.0".into()]));
-    assert_eq!(column("key"), (DataType::Utf8View, vec!["1.0".into(), "492564112121.0".into(), "1e21".into()]));
+    assert_eq!(
+        column("id"),
+        (DataType::Utf8View, vec!["1".to_owned(), "2".to_owned(), "3".to_owned()])
+    );
+    // An id that the file holds as a float is not what the CRM has issued, and does not look as if
+    // it were.
+    assert_eq!(
+        column("hs_object_id"),
+        (DataType::Utf8View, vec!["492564112121".into(), "007".into(), "492564112121.0".into()])
+    );
+    assert_eq!(
+        column("key"),
+        (DataType::Utf8View, vec!["1.0".into(), "492564112121.0".into(), "1e21".into()])
+    );
     assert_eq!(column("name").1, ["Brian", "Zo'e; é", ""]);
-    assert_eq!(column("age"), (DataType::Int64, vec!["41".into(), "null".into(), "-9223372036854775808".into()]));
-    assert_eq!(column("score"), (DataType::Float64, vec!["1.5".into(), "2.0".into(), "-0.1".into()]));
-    assert_eq!(column("active"), (DataType::Boolean, vec!["true".into(), "false".into(), "null".into()]));
-    assert_eq!(column("born"), (DataType::Date32, vec!["1980-02-29".into(), "null".into(), "1969-12-31".into()]));
+    assert_eq!(
+        column("age"),
+        (DataType::Int64, vec!["41".into(), "null".into(), "-9223372036854775808".into()])
+    );
+    assert_eq!(
+        column("score"),
+        (DataType::Float64, vec!["1.5".into(), "2.0".into(), "-0.1".into()])
+    );
+    assert_eq!(
+        column("active"),
+        (DataType::Boolean, vec!["true".into(), "false".into(), "null".into()])
+    );
+    assert_eq!(
+        column("born"),
+        (DataType::Date32, vec!["1980-02-29".into(), "null".into(), "1969-12-31".into()])
+    );
     assert!(
         matches!(column("seen"), (DataType::Utf8View, values) if values == ["2024-01-02 03:04:05", "2024-01-02T03:04:05.25Z", "null"]),
         "one names a zone and one does not"
     );
-    for (row, zone, time) in [(1, None, "2024-01-02T03:04:05"), (2, Some("+00:00".into()), "2024-01-02T03:04:05.250Z")] {
-        let (staged, _) = world.query(&format!("SELECT seen FROM people WHERE id = {row}")).await.unwrap();
-        let seen = self::column(&read(&staged.publish(&format!("set_seen{row}")).unwrap())[0], "seen");
+    for (row, zone, time) in
+        [(1, None, "2024-01-02T03:04:05"), (2, Some("+00:00".into()), "2024-01-02T03:04:05.250Z")]
+    {
+        let (staged, _) =
+            world.query(&format!("SELECT seen FROM people WHERE id = {row}")).await.unwrap();
+        let seen =
+            self::column(&read(&staged.publish(&format!("set_seen{row}")).unwrap())[0], "seen");
         assert_eq!(seen, (DataType::Timestamp(TimeUnit::Microsecond, zone), vec![time.to_owned()]));
     }
     assert_eq!(column("mixed"), (DataType::Utf8View, vec!["1".into(), "x".into(), "2.0".into()]));
-    assert_eq!(column("half"), (DataType::Float64, vec!["1.0".into(), "0.5".into(), "null".into()]));
-    assert_eq!(column("price"), (DataType::Float64, vec!["12.5".into(), "3.0".into(), "0.1".into()]));
+    assert_eq!(
+        column("half"),
+        (DataType::Float64, vec!["1.0".into(), "0.5".into(), "null".into()])
+    );
+    assert_eq!(
+        column("price"),
+        (DataType::Float64, vec!["12.5".into(), "3.0".into(), "0.1".into()])
+    );
     assert_eq!(column("empty"), (DataType::Utf8View, vec!["null".into(); 3]));
     // What is declared counts only where every value is that.
-    assert_eq!(column("day"), (DataType::Utf8View, vec!["2024-01-01".into(), "soon".into(), "null".into()]));
+    assert_eq!(
+        column("day"),
+        (DataType::Utf8View, vec!["2024-01-01".into(), "soon".into(), "null".into()])
+    );
     assert_eq!(column("flag"), (DataType::Int64, vec!["1".into(), "2".into(), "0".into()]));
 }
 
@@ -153,7 +200,10 @@ async fn a_query_ends_in_time_and_at_its_limits() {
     let bytes = QueryLimits { bytes: 10_000, ..QueryLimits::default() };
     let noise = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT hex(randomblob(20)) AS a FROM n";
     let error = world.limited(noise, bytes).await.err().unwrap();
-    assert!(matches!(error, QueryError::Golden(GoldenError::TooLarge { limit: 10_000, .. })), "{error}");
+    assert!(
+        matches!(error, QueryError::Golden(GoldenError::TooLarge { limit: 10_000, .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -162,8 +212,12 @@ async fn many_rows_come_in_batches() {
     let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) SELECT i, 'x' || i AS record_id FROM n";
     let (staged, validated) = world.query(numbers).await.unwrap();
     assert_eq!(validated.records, 30_000);
-    let values: Vec<String> = read(staged.path()).iter().flat_map(|batch| column(batch, "record_id").1).collect();
-    assert!(values.iter().zip(1..).all(|(value, i)| *value == format!("x{i}")) && values.len() == 30_000);
+    let values: Vec<String> =
+        read(staged.path()).iter().flat_map(|batch| column(batch, "record_id").1).collect();
+    assert!(
+        values.iter().zip(1..).all(|(value, i)| *value == format!("x{i}"))
+            && values.len() == 30_000
+    );
 }
 
 #[tokio::test]
@@ -172,17 +226,33 @@ async fn only_what_the_operator_allows_is_reached() {
     let sql = "SELECT name FROM people";
     for (url, expected) in [
         (format!("sqlite://{}", world.database().display()), "--golden-sqlite DIR"),
-        ("postgres://me:hunter2@db.example.com/people".to_owned(), "--golden-database db.example.com:5432"),
-        ("postgres://me:hunter2@db.example.com/people?host=evil".to_owned(), "database_url: `host` is not taken"),
+        (
+            "postgres://me:hunter2@db.example.com/people".to_owned(),
+            "--golden-database db.example.com:5432",
+        ),
+        (
+            "postgres://me:hunter2@db.example.com/people?host=evil".to_owned(),
+            "database_url: `host` is not taken",
+        ),
         ("sqlite://crm.db".to_owned(), "whole path"),
         ("sqlite::memory:".to_owned(), "whole path"),
         (format!("sqlite://{}?mode=rwc", world.database().display()), "read-only"),
         ("mysql://x".to_owned(), "begins with `postgres://` or `sqlite://`"),
         ("hunter2".to_owned(), "begins with"),
     ] {
-        let query = GoldenQuery { database_url: url.clone().into(), query: sql.to_owned(), id_columns: Vec::new() };
+        let query = GoldenQuery {
+            database_url: url.clone().into(),
+            query: sql.to_owned(),
+            id_columns: Vec::new(),
+        };
         assert!(!format!("{query:?}").contains("hunter2"));
-        let error = world.files.query(&QueryPolicy::default(), &query, QueryLimits::default()).await.err().unwrap().to_string();
+        let error = world
+            .files
+            .query(&QueryPolicy::default(), &query, QueryLimits::default())
+            .await
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains(expected) && !error.contains("hunter2"), "{url}: {error}");
     }
     // A handler may be moved between threads.
@@ -196,9 +266,14 @@ async fn rows_are_no_longer_than_records_may_be() {
     world.query("SELECT 1 AS key, printf('%.*c', 1048000, 'x') AS note").await.unwrap();
     let long = "SELECT 1 AS key, 'x' AS note UNION ALL SELECT 2, printf('%.*c', 1048576, 'x')";
     let error = world.refused(long).await;
-    assert!(error.contains("row 2, column `note`: with this value the row is longer than 1 MiB"), "{error}");
+    assert!(
+        error.contains("row 2, column `note`: with this value the row is longer than 1 MiB"),
+        "{error}"
+    );
     // What is no text counts as it does for planning, so that what is taken can be planned.
-    let numbers = |length: u32| format!("SELECT 'a' AS key, printf('%.*c', {length}, 'x') AS note, 1 AS one, 1.5 AS two");
+    let numbers = |length: u32| {
+        format!("SELECT 'a' AS key, printf('%.*c', {length}, 'x') AS note, 1 AS one, 1.5 AS two")
+    };
     let fits = (1 << 20) - 2 * 4 - 1 - 2 * 24;
     let (staged, _) = world.query(&numbers(fits)).await.unwrap();
     assert_eq!(read(staged.path()).len(), 1);

@@ -1,11 +1,13 @@
-//! The request log of a run: which requests it made, when, and what they came to. No query string, no header, no body.
+//! The request log of a run: which requests it made, when, and what they came to. No query string,
+//! no header, no body.
 //!
-//! One file of JSON lines per run. A request is put into a queue and is on its way; a task writes what has gathered each
-//! second. When the disk is too slow the queue is full, and lines are dropped and counted rather than a run held up. A line
-//! that a crash has torn is ended when the run is taken up again, and passed over by those who read.
+//! One file of JSON lines per run. A request is put into a queue and is on its way; a task writes
+//! what has gathered each second. When the disk is too slow the queue is full, and lines are
+//! dropped and counted rather than a run held up. A line that a crash has torn is ended when the
+//! run is taken up again, and passed over by those who read.
 //!
-//! [`RequestLog`] writes; [`page`], [`rate`] and [`sweep`] read and remove. The latter three wait for the disk:
-//! they are for a thread that may.
+//! [`RequestLog`] writes; [`page`], [`rate`] and [`sweep`] read and remove. The latter three wait
+//! for the disk: they are for a thread that may.
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -66,7 +68,8 @@ pub struct Entry {
     pub bytes_out: u64,
     /// Bytes of the answer's body.
     pub bytes_in: u64,
-    /// Why there was no answer: `resolve`, `connect`, `tls`, `broken`, `timeout`, `too_large`, or `abandoned` by the component.
+    /// Why there was no answer: `resolve`, `connect`, `tls`, `broken`, `timeout`, `too_large`, or
+    /// `abandoned` by the component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub error: Option<String>,
@@ -115,7 +118,8 @@ pub struct RequestLog {
 }
 
 impl RequestLog {
-    /// Opens the log of a run, or goes on with it. `dir` is that of the run's org. To be called within a runtime.
+    /// Opens the log of a run, or goes on with it. `dir` is that of the run's org. To be called
+    /// within a runtime.
     ///
     /// # Errors
     /// If the file cannot be opened.
@@ -124,7 +128,14 @@ impl RequestLog {
         let (queue, messages) = mpsc::channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let (counted, counting) = (Arc::clone(&dropped), Arc::clone(&metrics));
-        let writer = Writer { file: Some(file), buffer: Vec::new(), lines: 0, torn: false, dropped: counted, metrics: counting };
+        let writer = Writer {
+            file: Some(file),
+            buffer: Vec::new(),
+            lines: 0,
+            torn: false,
+            dropped: counted,
+            metrics: counting,
+        };
         tokio::spawn(keep(writer, messages).in_current_span());
         Ok(Arc::new(RequestLog { queue, dropped, metrics }))
     }
@@ -270,10 +281,12 @@ impl Writer {
         if self.buffer.is_empty() {
             return;
         }
-        let (mut buffer, lines) = (std::mem::take(&mut self.buffer), std::mem::take(&mut self.lines));
+        let (mut buffer, lines) =
+            (std::mem::take(&mut self.buffer), std::mem::take(&mut self.lines));
         let (file, torn) = (self.file.take(), self.torn);
         let writing = tokio::task::spawn_blocking(move || {
-            let mut file = file.ok_or_else(|| io::Error::other("the thread that wrote to it has failed"))?;
+            let mut file =
+                file.ok_or_else(|| io::Error::other("the thread that wrote to it has failed"))?;
             let written = if torn { file.write_all(b"\n") } else { Ok(()) };
             let written = written.and_then(|()| file.write_all(&buffer));
             buffer.clear();
@@ -323,7 +336,12 @@ pub enum ReadError {
 ///
 /// # Errors
 /// If the cursor was made up, or the disk refuses.
-pub fn page(dir: &Path, run_id: &RunId, after: Option<u64>, limit: usize) -> Result<Option<Page>, ReadError> {
+pub fn page(
+    dir: &Path,
+    run_id: &RunId,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<Option<Page>, ReadError> {
     let Some(mut file) = existing(dir, run_id)? else { return Ok(None) };
     let mut offset = after.unwrap_or(0);
     if offset > 0 {
@@ -382,7 +400,8 @@ impl Lines {
 /// How many requests left, over time.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Rate {
-    /// How many seconds a point stands for: 1, and twice that as often as it takes to stay below [`MAX_POINTS`].
+    /// How many seconds a point stands for: 1, and twice that as often as it takes to stay below
+    /// [`MAX_POINTS`].
     pub bucket_seconds: u64,
     /// In the order of time. Where there is no point there was no request.
     pub seconds: Vec<Calls>,
@@ -397,7 +416,8 @@ pub struct Calls {
     pub calls: u64,
 }
 
-/// Reads a whole log for its rate, in memory that does not grow with it. `None` if there is no log (any more).
+/// Reads a whole log for its rate, in memory that does not grow with it. `None` if there is no log
+/// (any more).
 ///
 /// # Errors
 /// If the disk refuses.
@@ -425,11 +445,13 @@ pub fn rate(dir: &Path, run_id: &RunId) -> io::Result<Option<Rate>> {
         }
     }
     let at = |number: i64| Timestamp::from_second(number * width).unwrap_or_default().to_string();
-    let seconds = points.into_iter().map(|(number, calls)| Calls { at: at(number), calls }).collect();
+    let seconds =
+        points.into_iter().map(|(number, calls)| Calls { at: at(number), calls }).collect();
     Ok(Some(Rate { bucket_seconds: width as u64, seconds }))
 }
 
-/// Removes logs whose last line is older than this, of every org below `orgs_dir`; returns how many.
+/// Removes logs whose last line is older than this, of every org below `orgs_dir`; returns how
+/// many.
 ///
 /// # Errors
 /// If a folder cannot be read. What could not be removed is tried again the next time.
@@ -440,11 +462,16 @@ pub fn sweep(orgs_dir: &Path, older_than: Duration) -> io::Result<u64> {
         for log in entries(&org?.path().join("requests"))? {
             let log = log?;
             let is_log = log.path().extension().is_some_and(|extension| extension == "jsonl");
-            let age = log.metadata().and_then(|data| data.modified()).map(|at| now.duration_since(at).unwrap_or_default());
+            let age = log
+                .metadata()
+                .and_then(|data| data.modified())
+                .map(|at| now.duration_since(at).unwrap_or_default());
             if is_log && age.is_ok_and(|age| age > older_than) {
                 match fs::remove_file(log.path()) {
                     Ok(()) => swept += 1,
-                    Err(error) => tracing::warn!(path = %log.path().display(), %error, "an old request log cannot be removed"),
+                    Err(error) => {
+                        tracing::warn!(path = %log.path().display(), %error, "an old request log cannot be removed")
+                    }
                 }
             }
         }
@@ -456,7 +483,11 @@ pub fn sweep(orgs_dir: &Path, older_than: Duration) -> io::Result<u64> {
 fn entries(dir: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
     let found = match fs::read_dir(dir) {
         Ok(found) => Some(found),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            None
+        }
         Err(error) => return Err(error),
     };
     Ok(found.into_iter().flatten())

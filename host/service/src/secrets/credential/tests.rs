@@ -16,7 +16,8 @@ fn refreshing() -> Value {
 }
 
 fn pem() -> String {
-    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/simulator/keys/app.key.pem");
+    let key = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/simulator/keys/app.key.pem");
     std::fs::read_to_string(key).unwrap()
 }
 
@@ -25,7 +26,10 @@ fn signing() -> Value {
 }
 
 fn keyring() -> Keyring {
-    Keyring::from_environment(&SecretString::from("k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")).unwrap()
+    Keyring::from_environment(&SecretString::from(
+        "k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    ))
+    .unwrap()
 }
 
 #[test]
@@ -56,12 +60,17 @@ fn it_comes_out_of_the_seal_as_it_went_in() {
         let stored = document.seal(&keyring, "org_a/src_1/credential").to_string();
         assert!(!stored.contains("sesame"));
         let sealed = stored.parse().unwrap();
-        let opened = CredentialDocument::from_plain(&keyring.open("org_a/src_1/credential", &sealed).unwrap()).unwrap();
+        let opened = CredentialDocument::from_plain(
+            &keyring.open("org_a/src_1/credential", &sealed).unwrap(),
+        )
+        .unwrap();
         assert_eq!(opened.plain().expose_secret(), document.plain().expose_secret());
         let mut plain: Value = serde_json::from_str(opened.plain().expose_secret()).unwrap();
         plain.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         if let Some(oauth) = plain.get_mut("oauth").and_then(Value::as_object_mut) {
-            oauth.retain(|key, value| !value.is_null() && (key != "client_auth" || !written["oauth"][key].is_null()));
+            oauth.retain(|key, value| {
+                !value.is_null() && (key != "client_auth" || !written["oauth"][key].is_null())
+            });
             if let Some(key) = oauth.get_mut("private_key") {
                 *key = json!(format!("{}\n", key.as_str().unwrap()));
             }
@@ -79,32 +88,59 @@ fn what_is_wrong_is_said_and_never_repeated() {
         document
     };
     for (written, says) in [
-        (json!("pat-sesame"), "`credential` is a text; it has to be an object such as {\"access_token\""),
+        (
+            json!("pat-sesame"),
+            "`credential` is a text; it has to be an object such as {\"access_token\"",
+        ),
         (json!(["pat-sesame"]), "`credential` is a list"),
         (json!(4_242_424_242u64), "`credential` is a number"),
         (json!(null), "`credential` is null"),
         (json!({}), "`credential` is empty"),
         (json!({"access_token": ""}), "`credential.access_token` is empty"),
-        (json!({"access_token": 4_242_424_242u64}), "`credential.access_token` is a number; it has to be a text"),
+        (
+            json!({"access_token": 4_242_424_242u64}),
+            "`credential.access_token` is a number; it has to be a text",
+        ),
         (json!({"access_token": {"env": "sesame"}}), "`credential.access_token` is an object"),
         (json!({"pat-sesame": "x"}), "its keys are `access_token`, `oauth`"),
-        (json!({"access_token": "pat-sesame", "oauth": refreshing()["oauth"]}), "exactly one of them"),
+        (
+            json!({"access_token": "pat-sesame", "oauth": refreshing()["oauth"]}),
+            "exactly one of them",
+        ),
         (json!({"oauth": "pat-sesame"}), "`credential.oauth` is a text"),
         (json!({"oauth": {"client_id": "sesame"}}), "`credential.oauth.grant` is missing"),
-        (with("grant", json!("sesame")), "none of `refresh_token`, `client_credentials`, `jwt_bearer`"),
+        (
+            with("grant", json!("sesame")),
+            "none of `refresh_token`, `client_credentials`, `jwt_bearer`",
+        ),
         (with("grant", json!("client_credentials")), "has no use for `refresh_token`"),
         (with("refresh_token", json!(null)), "the grant refresh_token needs `refresh_token`"),
         (with("refresh_token", json!(" \n")), "`credential.oauth.refresh_token` is empty"),
-        (with("client_secret", json!(4_242_424_242u64)), "`credential.oauth.client_secret` is a number"),
+        (
+            with("client_secret", json!(4_242_424_242u64)),
+            "`credential.oauth.client_secret` is a number",
+        ),
         (with("client_auth", json!("sesame")), "none of `body`, `basic`"),
-        (with("refresh", json!("sesame")), "has a key that is none of its own; its keys are `grant`"),
+        (
+            with("refresh", json!("sesame")),
+            "has a key that is none of its own; its keys are `grant`",
+        ),
         (with("sesame", json!("x")), "has a key that is none of its own"),
     ] {
         let error = read(&written).unwrap_err();
-        assert!(error.contains(says) && !error.contains("sesame") && !error.contains("4242424242"), "{error}");
+        assert!(
+            error.contains(says) && !error.contains("sesame") && !error.contains("4242424242"),
+            "{error}"
+        );
     }
-    let error = serde_json::from_str::<CredentialDocument>(r#"{"access_token": "a-sesame", "access_token": "b-sesame"}"#).unwrap_err();
-    assert!(error.to_string().contains("a key twice") && !error.to_string().contains("sesame"), "{error}");
+    let error = serde_json::from_str::<CredentialDocument>(
+        r#"{"access_token": "a-sesame", "access_token": "b-sesame"}"#,
+    )
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("a key twice") && !error.to_string().contains("sesame"),
+        "{error}"
+    );
 }
 
 fn around(base_url: &BaseUrl) -> Around<'_> {
@@ -123,22 +159,38 @@ fn what_cannot_be_used_is_found_before_it_is_stored() {
         read(&document).unwrap().check(&around(&crm)).unwrap();
     }
     for (document, says) in [
-        (json!({"access_token": "pat sesame"}), "`credential.access_token`: the access token has characters"),
+        (
+            json!({"access_token": "pat sesame"}),
+            "`credential.access_token`: the access token has characters",
+        ),
         (with(refreshing(), "client_secret", "sesame"), "fewer than 8 characters"),
         (with(refreshing(), "token_url", "sesame"), "is no URL that begins with https://"),
         (with(refreshing(), "token_url", "http://login.example/token"), "plain http"),
-        (with(refreshing(), "token_url", "http://127.0.0.1:7001/token"), "on this machine, and the CRM is not"),
+        (
+            with(refreshing(), "token_url", "http://127.0.0.1:7001/token"),
+            "on this machine, and the CRM is not",
+        ),
         (with(refreshing(), "token_url", "https://10.0.0.1/token"), "private"),
-        (with(signing(), "private_key", "sesame"), "`credential.oauth.private_key` has no private key in PEM form"),
+        (
+            with(signing(), "private_key", "sesame"),
+            "`credential.oauth.private_key` has no private key in PEM form",
+        ),
     ] {
         let error = read(&document).unwrap().check(&around(&crm)).unwrap_err().to_string();
         assert!(error.contains(says) && !error.contains("sesame"), "{error}");
     }
-    read(&with(refreshing(), "token_url", "http://127.0.0.1:7001/token")).unwrap().check(&around(&local)).unwrap();
+    read(&with(refreshing(), "token_url", "http://127.0.0.1:7001/token"))
+        .unwrap()
+        .check(&around(&local))
+        .unwrap();
     let elsewhere = Around { provider: "another", ..around(&crm) };
     let error = read(&refreshing()).unwrap().check(&elsewhere).unwrap_err().to_string();
     assert!(error.contains("`credential.oauth.token_url` is missing"), "{error}");
-    let error = read(&refreshing()).unwrap().check(&Around { ca_pem: Some("sesame"), ..around(&crm) }).unwrap_err().to_string();
+    let error = read(&refreshing())
+        .unwrap()
+        .check(&Around { ca_pem: Some("sesame"), ..around(&crm) })
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("ca_pem: has no certificate in PEM form"), "{error}");
 }
 

@@ -31,9 +31,14 @@ fn what_is_sealed_opens_where_it_was_sealed_for() {
 fn what_is_moved_to_another_row_does_not_open() {
     let keyring = keyring();
     let sealed = keyring.seal(CONTEXT, &secret("sesame"));
-    for context in ["org_b/src_1/credential", "org_a/src_2/credential", "", "org_a/src_1/credential "] {
+    for context in
+        ["org_b/src_1/credential", "org_a/src_2/credential", "", "org_a/src_1/credential "]
+    {
         let error = keyring.open(context, &sealed).unwrap_err();
-        assert!(matches!(&error, OpenError::Tampered { context: said, .. } if said == context), "{error}");
+        assert!(
+            matches!(&error, OpenError::Tampered { context: said, .. } if said == context),
+            "{error}"
+        );
     }
 }
 
@@ -47,7 +52,8 @@ fn every_flipped_bit_is_found() {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let (nonce, ciphertext) = flipped.split_first_chunk().unwrap();
-        let error = keyring.open(CONTEXT, &Sealed::new(sealed.key_id(), nonce, ciphertext)).unwrap_err();
+        let error =
+            keyring.open(CONTEXT, &Sealed::new(sealed.key_id(), nonce, ciphertext)).unwrap_err();
         assert!(error.to_string().contains("it was changed"), "bit {bit}: {error}");
     }
 }
@@ -66,7 +72,8 @@ fn a_missing_key_is_named_with_the_place_where_it_should_be() {
     let (mine, file) = (keyring(), dir.path().join("keys"));
     let other = Keyring::from_file(&file).unwrap();
     let said = other.open(CONTEXT, &mine.seal(CONTEXT, &secret("sesame"))).unwrap_err().to_string();
-    for part in [mine.active_id(), other.active_id(), &format!("the keys file {}", file.display())] {
+    for part in [mine.active_id(), other.active_id(), &format!("the keys file {}", file.display())]
+    {
         assert!(said.contains(part), "{said}");
     }
 }
@@ -77,9 +84,13 @@ fn nothing_prints_a_key_or_a_secret() {
     let sealed = keyring.seal(CONTEXT, &secret("sesame"));
     assert_eq!(format!("{keyring:?}"), "Keyring(…)");
     let text = keys_text::text(std::slice::from_ref(&keyring.active));
-    let encoded = text.expose_secret().lines().last().unwrap().rsplit(' ').next().unwrap().to_owned();
+    let encoded =
+        text.expose_secret().lines().last().unwrap().rsplit(' ').next().unwrap().to_owned();
     assert_eq!(encoded.len(), 44);
-    let printed = format!("{keyring:?} {keyring:#?} {sealed:?} {sealed} {text:?} {:?}", keyring.open("", &sealed).unwrap_err());
+    let printed = format!(
+        "{keyring:?} {keyring:#?} {sealed:?} {sealed} {text:?} {:?}",
+        keyring.open("", &sealed).unwrap_err()
+    );
     assert!(!printed.contains(&encoded) && !printed.contains("sesame"), "{printed}");
 }
 
@@ -88,10 +99,17 @@ fn keys_of_the_environment_are_its_own() {
     let keyring = keyring();
     for error in [keyring.rotated().unwrap_err(), keyring.without(&["k1"]).unwrap_err()] {
         let said = error.to_string();
-        assert!(said.contains("REVERSE_SYNC_KEYS") && said.contains("openssl rand -base64 32"), "{said}");
+        assert!(
+            said.contains("REVERSE_SYNC_KEYS") && said.contains("openssl rand -base64 32"),
+            "{said}"
+        );
     }
     let said = Keyring::from_environment(&secret("k1 sesame")).unwrap_err().to_string();
-    assert!(said.starts_with("the environment variable REVERSE_SYNC_KEYS: line 1") && !said.contains("sesame"), "{said}");
+    assert!(
+        said.starts_with("the environment variable REVERSE_SYNC_KEYS: line 1")
+            && !said.contains("sesame"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -109,7 +127,9 @@ fn who_starts_at_the_same_time_gets_the_same_key() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("keys");
     let ids: Vec<String> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..8).map(|_| scope.spawn(|| Keyring::from_file(&path).unwrap().active_id().to_owned())).collect();
+        let starting: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| Keyring::from_file(&path).unwrap().active_id().to_owned()))
+            .collect();
         starting.into_iter().map(|one| one.join().unwrap()).collect()
     });
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
@@ -154,7 +174,9 @@ fn a_rotation_opens_the_old_and_seals_with_the_new() {
     assert!(matches!(first.open(CONTEXT, &new), Err(OpenError::UnknownKey { .. })));
     assert_eq!(opened(&first.read_again().unwrap(), &new), "sesame");
 
-    assert!(matches!(rotated.without(&[rotated.active_id()]), Err(KeysError::Active(id)) if id == rotated.active_id()));
+    assert!(
+        matches!(rotated.without(&[rotated.active_id()]), Err(KeysError::Active(id)) if id == rotated.active_id())
+    );
     let last = rotated.without(&[first.active_id(), "k-unknown"]).unwrap();
     assert_eq!(last.ids().collect::<Vec<_>>(), [rotated.active_id()]);
     for keyring in [last, Keyring::from_file(&path).unwrap()] {
@@ -169,7 +191,9 @@ fn rotations_at_the_same_time_lose_no_key() {
     let path = dir.path().join("keys");
     let first = Keyring::from_file(&path).unwrap();
     let sealed: Vec<Sealed> = std::thread::scope(|scope| {
-        let rotating: Vec<_> = (0..8).map(|_| scope.spawn(|| first.rotated().unwrap().seal(CONTEXT, &secret("sesame")))).collect();
+        let rotating: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| first.rotated().unwrap().seal(CONTEXT, &secret("sesame"))))
+            .collect();
         rotating.into_iter().map(|one| one.join().unwrap()).collect()
     });
     let all = Keyring::from_file(&path).unwrap();

@@ -1,11 +1,12 @@
-//! CSV as Salesforce's Bulk API takes and gives it: uploads in the one spelling that the host lets out, and result sets
-//! as RFC 4180 allows them. (crm-apis B9)
+//! CSV as Salesforce's Bulk API takes and gives it: uploads in the one spelling that the host lets
+//! out, and result sets as RFC 4180 allows them. (crm-apis B9)
 
 use super::step::{ID_COLUMN, MAX_ROWS, NULL};
 use crate::contract::changes::Changes;
 use reverse_sync_wire::csv::{Cell, MAX_COLUMNS, push_quoted, text};
 
-/// Bytes of one upload, about. The host checks all of an upload before it lets it out, and takes 16 MiB.
+/// Bytes of one upload, about. The host checks all of an upload before it lets it out, and takes 16
+/// MiB.
 pub(crate) const UPLOAD_BYTES: usize = 10 << 20;
 
 /// An upload of the first of some members.
@@ -20,7 +21,9 @@ pub(crate) fn split(changes: &Changes, members: Vec<usize>) -> (Vec<usize>, Vec<
     let mut columns = Columns::default();
     members.into_iter().partition(|member| {
         let mut fits = true;
-        let read = each_field(changes.fields(*member), &mut |name, value| fits &= can_say(value) && columns.takes(name));
+        let read = each_field(changes.fields(*member), &mut |name, value| {
+            fits &= can_say(value) && columns.takes(name)
+        });
         read && fits
     })
 }
@@ -34,8 +37,10 @@ pub(crate) fn upload(changes: &Changes, members: &[usize]) -> Upload {
         each_field(changes.fields(*member), &mut |name, _| {
             columns.takes(name);
         });
-        // Escapes of JSON are no shorter than those of CSV, and a column that is empty costs a comma.
-        bytes += changes.fields(*member).len() + changes.id(*member).len() + columns.names.len() + 4;
+        // Escapes of JSON are no shorter than those of CSV, and a column that is empty costs a
+        // comma.
+        bytes +=
+            changes.fields(*member).len() + changes.id(*member).len() + columns.names.len() + 4;
         if bytes > UPLOAD_BYTES && count > 0 {
             // This change goes into the next upload, and so do its columns.
             columns.names.truncate(known);
@@ -86,14 +91,19 @@ struct Columns {
 }
 
 impl Columns {
-    /// Makes room for a field. `false`: another spelling of it, or too many others, are there already. Salesforce does
-    /// not tell `title` from `Title`.
+    /// Makes room for a field. `false`: another spelling of it, or too many others, are there
+    /// already. Salesforce does not tell `title` from `Title`.
     fn takes(&mut self, name: &str) -> bool {
         if self.at(name).is_some() {
             return true;
         }
         if self.names.len() >= MAX_COLUMNS
-            || self.names.iter().map(String::as_str).chain([ID_COLUMN]).any(|known| known.eq_ignore_ascii_case(name))
+            || self
+                .names
+                .iter()
+                .map(String::as_str)
+                .chain([ID_COLUMN])
+                .any(|known| known.eq_ignore_ascii_case(name))
         {
             return false;
         }
@@ -102,14 +112,16 @@ impl Columns {
     }
 
     fn at(&self, name: &str) -> Option<usize> {
-        let guess = Some(self.next.get()).filter(|at| self.names.get(*at).is_some_and(|known| known == name));
+        let guess = Some(self.next.get())
+            .filter(|at| self.names.get(*at).is_some_and(|known| known == name));
         let at = guess.or_else(|| self.names.iter().position(|known| known == name))?;
         self.next.set(at + 1);
         Some(at)
     }
 }
 
-/// Whether an upload can say a value. A text of blanks may be trimmed to nothing, so it goes in a collection.
+/// Whether an upload can say a value. A text of blanks may be trimmed to nothing, so it goes in a
+/// collection.
 fn can_say(json: &str) -> bool {
     match cell(json) {
         Some(Cell::Text(text)) => !text.trim().is_empty(),
@@ -121,9 +133,12 @@ fn cell(json: &str) -> Option<Cell<'_>> {
     Cell::of(json, NULL).ok()
 }
 
-/// Name and JSON of each member of an object, in order. `false`: it is no compact object, as changes are.
+/// Name and JSON of each member of an object, in order. `false`: it is no compact object, as
+/// changes are.
 fn each_field<'j>(object: &'j str, each: &mut dyn FnMut(&str, &'j str)) -> bool {
-    let Some(mut rest) = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else { return false };
+    let Some(mut rest) = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+        return false;
+    };
     loop {
         let (name, value) = rest.split_at(end_of_value(rest));
         let (Some(name), Some(value)) = (text(name), value.strip_prefix(':')) else { return false };
@@ -136,7 +151,8 @@ fn each_field<'j>(object: &'j str, each: &mut dyn FnMut(&str, &'j str)) -> bool 
     }
 }
 
-/// Where the first value of a list of members ends: at a comma, a colon or a bracket that is none of its own.
+/// Where the first value of a list of members ends: at a comma, a colon or a bracket that is none
+/// of its own.
 fn end_of_value(json: &str) -> usize {
     let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
     for (at, byte) in json.bytes().enumerate() {
@@ -164,7 +180,11 @@ pub(crate) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Rows<'a> {
-        Rows { rest: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), cells: Vec::new(), ends: Vec::new() }
+        Rows {
+            rest: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text),
+            cells: Vec::new(),
+            ends: Vec::new(),
+        }
     }
 
     /// Goes to the next row. `false`: there is none.
@@ -204,7 +224,11 @@ impl<'a> Rows<'a> {
     pub(crate) fn cell(&self, at: usize) -> &str {
         let start = if at == 0 { Some(0) } else { self.ends.get(at - 1).copied() };
         match (start, self.ends.get(at)) {
-            (Some(start), Some(end)) => self.cells.get(start..*end).and_then(|cell| str::from_utf8(cell).ok()).unwrap_or_default(),
+            (Some(start), Some(end)) => self
+                .cells
+                .get(start..*end)
+                .and_then(|cell| str::from_utf8(cell).ok())
+                .unwrap_or_default(),
             _ => "",
         }
     }
@@ -226,7 +250,8 @@ mod tests {
             ids.offsets.push(ids.bytes.len() as u32);
         }
         let rows = (1..=fields.len() as u64).collect();
-        Changes::new(ChangeBatch { rows, ids, fields: packed, before: None, doubtful: false }).unwrap()
+        Changes::new(ChangeBatch { rows, ids, fields: packed, before: None, doubtful: false })
+            .unwrap()
     }
 
     fn written(fields: &[&str]) -> String {
@@ -238,7 +263,10 @@ mod tests {
     fn an_upload_says_each_value_as_it_was_confirmed() {
         for (fields, expected) in [
             (&[r#"{"A":"x","B":12.50}"#][..], "\"Id\",\"A\",\"B\"\n\"0\",\"x\",12.50\n"),
-            (&[r#"{"A":null}"#, r#"{"B":true,"A":"y"}"#], "\"Id\",\"A\",\"B\"\n\"0\",#N/A,\n\"1\",\"y\",true\n"),
+            (
+                &[r#"{"A":null}"#, r#"{"B":true,"A":"y"}"#],
+                "\"Id\",\"A\",\"B\"\n\"0\",#N/A,\n\"1\",\"y\",true\n",
+            ),
             (&[r#"{"A":"say \"x\",\n\ty"}"#], "\"Id\",\"A\"\n\"0\",\"say \"\"x\"\",\n\ty\"\n"),
             (&[r#"{"A":" Zürich\u00e9 "}"#], "\"Id\",\"A\"\n\"0\",\" Zürich\u{e9} \"\n"),
         ] {
@@ -265,10 +293,17 @@ mod tests {
 
     #[test]
     fn members_are_told_apart_whatever_is_in_them() {
-        let object = r#"{"a":"x,\"y\":{","\u00e9\"":-1.50,"c":{"d":[1,"}"],"e":null},"f":[],"g":true}"#;
+        let object =
+            r#"{"a":"x,\"y\":{","\u00e9\"":-1.50,"c":{"d":[1,"}"],"e":null},"f":[],"g":true}"#;
         let mut found = Vec::new();
         assert!(each_field(object, &mut |name, value| found.push((name.to_owned(), value))));
-        let expected = [("a", r#""x,\"y\":{""#), ("é\"", "-1.50"), ("c", r#"{"d":[1,"}"],"e":null}"#), ("f", "[]"), ("g", "true")];
+        let expected = [
+            ("a", r#""x,\"y\":{""#),
+            ("é\"", "-1.50"),
+            ("c", r#"{"d":[1,"}"],"e":null}"#),
+            ("f", "[]"),
+            ("g", "true"),
+        ];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
         for bad in ["", "{}", "[1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":1}x"] {
             assert!(!each_field(bad, &mut |_, _| {}), "{bad}");
@@ -302,9 +337,15 @@ mod tests {
         let text = "\u{feff}\"sf__Id\",\"sf__Error\",Id\r\n1,\"a \"\"b\"\",\nc\",2\n\n,,\"3\"";
         let mut rows = Rows::new(text.as_bytes());
         assert!(rows.advance());
-        assert_eq!((rows.position("sf__Id"), rows.position("Id"), rows.position("x")), (Some(0), Some(2), None));
+        assert_eq!(
+            (rows.position("sf__Id"), rows.position("Id"), rows.position("x")),
+            (Some(0), Some(2), None)
+        );
         assert!(rows.advance());
-        assert_eq!((rows.cell(0), rows.cell(1), rows.cell(2), rows.cell(3)), ("1", "a \"b\",\nc", "2", ""));
+        assert_eq!(
+            (rows.cell(0), rows.cell(1), rows.cell(2), rows.cell(3)),
+            ("1", "a \"b\",\nc", "2", "")
+        );
         assert!(rows.advance());
         assert_eq!(rows.cell(0), "");
         assert!(rows.advance());

@@ -43,7 +43,8 @@ impl Job {
         };
         let id = text("id").to_owned();
         let plain = (1..=40).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
-        let processed = told.get("numberRecordsProcessed").and_then(Value::as_u64).unwrap_or_default();
+        let processed =
+            told.get("numberRecordsProcessed").and_then(Value::as_u64).unwrap_or_default();
         plain.then(|| Job { id, state, processed, error: text("errorMessage").to_owned() })
     }
 }
@@ -73,10 +74,15 @@ pub(crate) fn read_rows(body: &[u8], each: &mut dyn FnMut(Row<'_>)) -> bool {
     true
 }
 
-/// What `sf__Error` says, such as `STRING_TOO_LONG:First Name: data value too large: …:FirstName --`.
+/// What `sf__Error` says, such as `STRING_TOO_LONG:First Name: data value too large: …:FirstName
+/// --`.
 pub(crate) fn row_error(text: &str) -> CrmError {
     let (code, message) = match text.split_once(':') {
-        Some((code, message)) if !code.is_empty() && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') => (Some(code), message),
+        Some((code, message))
+            if !code.is_empty() && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') =>
+        {
+            (Some(code), message)
+        }
         _ => (None, text),
     };
     let message = message.trim().trim_end_matches("--").trim_end().trim_end_matches(':').to_owned();
@@ -85,7 +91,11 @@ pub(crate) fn row_error(text: &str) -> CrmError {
 
 /// Why a job failed as such, such as `InvalidBatch : Field name not found : Titel`.
 pub(crate) fn job_error(job: &Job) -> CrmError {
-    let code = job.error.split(" : ").next().filter(|code| !code.is_empty() && code.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let code = job
+        .error
+        .split(" : ")
+        .next()
+        .filter(|code| !code.is_empty() && code.bytes().all(|b| b.is_ascii_alphanumeric()));
     let message = if job.error.is_empty() {
         format!("Bulk job {} failed in Salesforce, which gives no reason", job.id)
     } else {
@@ -106,7 +116,11 @@ mod tests {
     #[test]
     fn errors_of_rows_have_a_code_and_a_message() {
         for (text, code, message) in [
-            ("ENTITY_IS_DELETED:entity is deleted: --", Some("ENTITY_IS_DELETED"), "entity is deleted"),
+            (
+                "ENTITY_IS_DELETED:entity is deleted: --",
+                Some("ENTITY_IS_DELETED"),
+                "entity is deleted",
+            ),
             (
                 "STRING_TOO_LONG:First Name: data value too large: Xxx (max length=40):FirstName --",
                 Some("STRING_TOO_LONG"),
@@ -128,7 +142,10 @@ mod tests {
     #[test]
     fn a_job_is_read_from_what_is_documented_of_it() {
         let job = Job::read(br#"{"id":"7505t0000000001AAA","state":"InProgress","numberRecordsProcessed":3,"x":[1]}"#).unwrap();
-        assert_eq!((job.id.as_str(), job.state, job.processed), ("7505t0000000001AAA", State::Running, 3));
+        assert_eq!(
+            (job.id.as_str(), job.state, job.processed),
+            ("7505t0000000001AAA", State::Running, 3)
+        );
         for bad in [
             "",
             "[]",
@@ -140,8 +157,14 @@ mod tests {
             assert!(Job::read(bad.as_bytes()).is_none(), "{bad}");
         }
         let failed = Job::read(br#"{"id":"7","state":"Failed","errorMessage":"InvalidBatch : Field name not found : Titel"}"#).unwrap();
-        assert_eq!((job_error(&failed).code.as_deref(), unknown_column(&failed)), (Some("InvalidBatch"), Some("Titel")));
+        assert_eq!(
+            (job_error(&failed).code.as_deref(), unknown_column(&failed)),
+            (Some("InvalidBatch"), Some("Titel"))
+        );
         let silent = Job::read(br#"{"id":"7","state":"Failed","errorMessage":null}"#).unwrap();
-        assert_eq!((job_error(&silent).code.as_deref(), unknown_column(&silent)), (Some("job_failed"), None));
+        assert_eq!(
+            (job_error(&silent).code.as_deref(), unknown_column(&silent)),
+            (Some("job_failed"), None)
+        );
     }
 }

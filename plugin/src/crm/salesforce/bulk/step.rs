@@ -1,5 +1,5 @@
-//! The requests of a job of Salesforce's Bulk API 2.0, as templates (crm-apis B9). As with `routes`, `describe` asks for
-//! exactly these, and a run fills in the same text.
+//! The requests of a job of Salesforce's Bulk API 2.0, as templates (crm-apis B9). As with
+//! `routes`, `describe` asks for exactly these, and a run fills in the same text.
 
 use crate::config::Config;
 use crate::contract::capabilities::{Body, Capability, CsvForm, Effect, Header, Phase};
@@ -28,8 +28,16 @@ pub(crate) enum Step {
     Unprocessed,
 }
 
-const STEPS: [Step; 8] =
-    [Step::Open, Step::Upload, Step::Close, Step::Abort, Step::State, Step::Succeeded, Step::Failed, Step::Unprocessed];
+const STEPS: [Step; 8] = [
+    Step::Open,
+    Step::Upload,
+    Step::Close,
+    Step::Abort,
+    Step::State,
+    Step::Succeeded,
+    Step::Failed,
+    Step::Unprocessed,
+];
 
 const JOBS: &str = "/services/data/${api_version}/jobs/ingest";
 
@@ -43,7 +51,8 @@ impl Step {
         }
     }
 
-    /// Below [`JOBS`]. The guide writes the result sets with a slash at the end, and the last of them in lower case.
+    /// Below [`JOBS`]. The guide writes the result sets with a slash at the end, and the last of
+    /// them in lower case.
     fn path(self) -> &'static str {
         match self {
             Step::Open => "",
@@ -57,7 +66,9 @@ impl Step {
 
     fn body(self) -> &'static str {
         match self {
-            Step::Open => r#"{"object":"${object}","operation":"update","contentType":"CSV","lineEnding":"LF","columnDelimiter":"COMMA"}"#,
+            Step::Open => {
+                r#"{"object":"${object}","operation":"update","contentType":"CSV","lineEnding":"LF","columnDelimiter":"COMMA"}"#
+            }
             Step::Close => r#"{"state":"UploadComplete"}"#,
             Step::Abort => r#"{"state":"Aborted"}"#,
             _ => "",
@@ -71,9 +82,11 @@ impl Step {
 
     /// The request. `upload` is the body of an upload.
     pub(crate) fn request(self, config: &Config, job: &str, upload: String) -> Request {
-        let fill = |text: &str| Template::new(text, config).filled(Filling { job, ..Filling::default() });
+        let fill =
+            |text: &str| Template::new(text, config).filled(Filling { job, ..Filling::default() });
         Request {
-            // Only an upload carries records. The others may be repeated: a job that was opened twice is filled once.
+            // Only an upload carries records. The others may be repeated: a job that was opened
+            // twice is filled once.
             writes: self == Step::Upload,
             method: self.method(),
             path: fill(JOBS) + &fill(self.path()),
@@ -88,7 +101,9 @@ impl Step {
 }
 
 fn headers(of: &[(&str, &str)]) -> Vec<Header> {
-    of.iter().map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() }).collect()
+    of.iter()
+        .map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() })
+        .collect()
 }
 
 /// What a component that uses jobs asks for.

@@ -35,7 +35,7 @@ pub(crate) struct Question {
 
 impl Question {
     /// # Errors
-    /// If it could be anything but a read of one fixed path, or the pointer is none.
+    /// If it could be anything but a read of one fixed path, or the pointer is invalid.
     pub(crate) fn compile(asked: &wit::Account) -> Result<Question, Unacceptable> {
         let fail = |reason: &str| Unacceptable {
             label: format!("account GET {}", asked.path),
@@ -60,7 +60,7 @@ impl Question {
         let escapes = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         if pointer.len() > MAX_TEXT || !(pointer.is_empty() || pointer.starts_with('/')) || !escapes
         {
-            return Err(fail("its pointer is no JSON Pointer, such as /account/id"));
+            return Err(fail("its pointer is not a JSON Pointer, such as /account/id"));
         }
         Ok(Question { path: asked.path.clone(), pointer: asked.pointer.clone() })
     }
@@ -68,7 +68,7 @@ impl Question {
     /// The account that an answer names, or why it names none.
     fn read(&self, answer: &[u8]) -> Result<Account, String> {
         let answer: Value =
-            serde_json::from_slice(answer).map_err(|_| "the answer is no JSON".to_owned())?;
+            serde_json::from_slice(answer).map_err(|_| "the answer is not JSON".to_owned())?;
         let unfit = || format!("the answer names no account at {}", self.pointer);
         match answer.pointer(&self.pointer) {
             Some(Value::String(name)) => name.parse().map_err(|_| unfit()),

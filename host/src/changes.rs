@@ -126,7 +126,7 @@ impl ChangeBatch {
         }
     }
 
-    /// Appends a change. The first one decides whether there are values before.
+    /// Appends a change. The first one decides whether there are previous values.
     pub fn push(&mut self, row: u64, id: &str, fields: &str, before: Option<&str>) {
         if self.rows.is_empty() {
             self.before = before.map(|_| Packed::new());
@@ -139,7 +139,7 @@ impl ChangeBatch {
         }
     }
 
-    /// Whether a change with or without values before fits in.
+    /// Whether a change with or without previous values fits in.
     pub(crate) fn takes(&self, before: Option<&str>) -> bool {
         self.rows.is_empty() || self.before.is_some() == before.is_some()
     }

@@ -254,7 +254,7 @@ fn readable(
             "{provider} takes the credential and shows the fields of `{object}`. Which scopes that object needs is not known here; in general: {rights}"
         ),
         (true, false) if scopes.missing.is_empty() => format!(
-            "{provider} takes the credential, shows the fields of `{object}`, and lists every scope that is needed ({needs}). Rights that are no scopes show only when something is written. Needed are {rights}"
+            "{provider} takes the credential, shows the fields of `{object}`, and lists every scope that is needed ({needs}). Rights that are not scopes show only when something is written. Needed are {rights}"
         ),
         (true, false) => format!(
             "{provider} takes the credential, but the token lacks {}. Add it to the app, authorise the app again, and store the new credential in the source. Needed are {rights}",

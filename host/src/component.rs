@@ -193,7 +193,7 @@ impl Component {
             (&grant.allowed, granted.iter().find(unknown))
         {
             let reason =
-                "a read by POST that this host does not know; it has to be granted by its name"
+                "a read by POST that this host does not know; it must be granted by its name"
                     .to_owned();
             return Err(Unacceptable { label: capability.label().to_owned(), reason }.into());
         }

@@ -26,7 +26,7 @@ impl ConfigValues {
             .ok_or_else(|| {
                 format!("the placeholder `${{{key}}}` is neither configured nor has it a default")
             })?;
-        let text = value.as_str().ok_or_else(|| format!("`{key}` is not a text"))?;
+        let text = value.as_str().ok_or_else(|| format!("`{key}` is not a string"))?;
         if text.is_empty()
             || !text
                 .bytes()

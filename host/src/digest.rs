@@ -38,7 +38,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A text that is no `sha256:` digest.
+/// A text that is not a `sha256:` digest.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a digest; expected `sha256:` and 64 hexadecimal digits")]
 pub struct NotADigest(String);

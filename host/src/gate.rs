@@ -27,7 +27,7 @@ impl Confirmation {
         Confirmation { plan_id, overridden: BTreeSet::new() }
     }
 
-    /// And yes in spite of the guards with these names.
+    /// And yes despite the guards with these names.
     pub fn overriding(mut self, names: impl IntoIterator<Item = String>) -> Confirmation {
         self.overridden.extend(names);
         self
@@ -53,14 +53,14 @@ pub enum Refused {
         plan: PlanId,
     },
     /// Guards have tripped and nobody has overridden them.
-    #[error("nothing was written: {} of plan {plan}. Look at it, then go on in spite of {} with {}", held_back(.guards), if .guards.len() == 1 { "it" } else { "them" }, guards::flags(.guards))]
+    #[error("nothing was written: {} of plan {plan}. Look at it, then continue despite {} with {}", held_back(.guards), if .guards.len() == 1 { "it" } else { "them" }, guards::flags(.guards))]
     Guarded {
         /// The plan.
         plan: PlanId,
         /// The guards.
         guards: Vec<Guard>,
     },
-    /// What should be overridden is no guard.
+    /// What should be overridden is not a guard.
     #[error("there is no guard `{name}` to override; {}", if .guards.is_empty() { "no guard holds this plan back".to_owned() } else { format!("this plan is held back by {}", guards::name_list(.guards).join(", ")) })]
     NoSuchGuard {
         /// What was overridden.
@@ -92,7 +92,7 @@ impl Plan {
     /// Whether a guard holds this plan back that these names do not override.
     ///
     /// # Errors
-    /// Says which, or which of the names is no guard.
+    /// Says which, or which of the names is not a guard.
     pub fn check_guards(&self, overridden: &BTreeSet<String>) -> Result<(), Refused> {
         let guards = &self.header().guards;
         let is_guard = |name: &str| {

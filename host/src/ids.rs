@@ -33,7 +33,7 @@ impl FromStr for PlanId {
             Ok(PlanId(text.to_owned()))
         } else {
             Err(format!(
-                "`{text}` is no plan id; one looks like plan_0f3a… with 32 hexadecimal digits"
+                "`{text}` is not a plan id; one looks like plan_0f3a… with 32 hexadecimal digits"
             ))
         }
     }
@@ -99,7 +99,7 @@ impl FromStr for RunId {
         if fits {
             Ok(RunId(text.to_owned()))
         } else {
-            Err(format!("`{text}` is no run id; one looks like run_0f3a0f3a0f3a_1"))
+            Err(format!("`{text}` is not a run id; one looks like run_0f3a0f3a0f3a_1"))
         }
     }
 }
@@ -111,14 +111,14 @@ impl fmt::Display for RunId {
 }
 
 /// The name of an account, as its CRM spells it: a number of HubSpot's, an org id of Salesforce's.
-/// It is no secret.
+/// It is not a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Account(pub(crate) String);
 
 /// What cannot be the name of an account.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "it has to be what the CRM calls the account, such as \"12345678\": 1 to {MAX_NAME} letters, digits, `_` and `.`"
+    "it must be what the CRM calls the account, such as \"12345678\": 1 to {MAX_NAME} letters, digits, `_` and `.`"
 )]
 pub struct BadAccount;
 
@@ -158,7 +158,7 @@ impl<'de> Deserialize<'de> for Account {
         impl de::Visitor<'_> for Named {
             type Value = Account;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of an account, a text or a whole number")
+                f.write_str("the name of an account, a string or a whole number")
             }
             // The text is not repeated: it may be a token that was pasted into the wrong place.
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Account, E> {

@@ -16,7 +16,7 @@
 //!   with its canary and checks
 //! - [`verify`]: what the CRM holds now of what was written; [`undo`]: a plan of the way back
 //! - [`summary`]: a plan and a run as JSON, the same in each front end
-//! - [`rejects`]: the golden records that were not written, to be mended and fed back
+//! - [`rejects`]: the golden records that were not written, to be fixed and fed back
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
 //!
 //! The `reverse-sync` command on top of it is the crate `reverse-sync-cli`, the service

@@ -169,7 +169,7 @@ impl Outstanding {
     }
 
     /// A write of these changes is about to leave; whether one of them may have been sent before.
-    /// It was admitted a while ago, so each has to be in hand still.
+    /// It was admitted a while ago, so each must be in hand still.
     ///
     /// # Errors
     /// If a change has its outcome by now, or was written already.

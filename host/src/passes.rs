@@ -19,7 +19,7 @@ const SAMPLE: u64 = 100;
 /// What is looked at beside the CRM's own answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checks {
-    /// Write this many changes first, read all of them back, and go on only if each holds what was
+    /// Write this many changes first, read all of them back, and continue only if each holds what was
     /// written.
     pub canary: Option<NonZeroU64>,
     /// Read records back after the run.
@@ -128,7 +128,7 @@ impl Passes<'_> {
             let checked = self.check(past.updated.below(size)).await;
             if checked.is_err() && self.stop.is_set() {
                 let message =
-                    "stopped on request while the canary was read back; the rest stays pending, run the plan again to go on".to_owned();
+                    "stopped on request while the canary was read back; the rest stays pending, run the plan again to continue".to_owned();
                 let stopped = Some(Stopped { reason: StopReason::Cancelled, code: None, message });
                 return Ok(Done {
                     report: Report { stopped, ..report },

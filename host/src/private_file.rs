@@ -49,7 +49,7 @@ impl Locked {
     /// What is in it.
     ///
     /// # Errors
-    /// If it cannot be read, or is no text.
+    /// If it cannot be read, or is not text.
     pub fn text(&mut self) -> io::Result<SecretString> {
         read(&mut self.file)
     }

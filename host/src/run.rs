@@ -2,7 +2,7 @@
 //!
 //! [`run`] is one function that knows nothing of who calls it: it takes up a confirmed plan where
 //! its journal ends, and returns when every change has an outcome or something stops it. Calling it
-//! again with the same plan and journal goes on after the last change that was acknowledged.
+//! again with the same plan and journal continues after the last change that was acknowledged.
 
 pub use crate::stop::StopSignal;
 use crate::{
@@ -78,7 +78,7 @@ pub struct Report {
     pub skipped: u64,
     /// How changes ended, over all attempts of this run.
     pub counts: Counts,
-    /// Changes without an outcome, because the run was stopped. Run the plan again to go on.
+    /// Changes without an outcome, because the run was stopped. Run the plan again to continue.
     pub pending: u64,
     /// Requests that left in this attempt.
     pub requests: u64,
@@ -149,7 +149,7 @@ impl Stopped {
     /// There was no access token for a request.
     fn no_access(error: &CredentialError) -> Stopped {
         let message = format!(
-            "{error}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped"
+            "{error}. Changes without an outcome stay pending; run the same plan again after that, it resumes where it stopped"
         );
         let reason = if error.is_other_account() {
             StopReason::Refused
@@ -165,14 +165,14 @@ impl Stopped {
             NotHeld::Unanswered(Unanswered::NoAccess(error)) => Stopped::no_access(error),
             NotHeld::Unanswered(Unanswered::Stopped) => {
                 let message = format!(
-                    "{}; run the same plan again, it goes on where it stopped",
+                    "{}; run the same plan again, it resumes where it stopped",
                     Unanswered::Stopped
                 );
                 Stopped { reason: StopReason::Cancelled, code: None, message }
             }
             NotHeld::Unanswered(unanswered) => {
                 let message = format!(
-                    "asked which account the credential opens: {unanswered}. Changes without an outcome stay pending; run the same plan again after that, it goes on where it stopped"
+                    "asked which account the credential opens: {unanswered}. Changes without an outcome stay pending; run the same plan again after that, it resumes where it stopped"
                 );
                 Stopped { reason: StopReason::of(unanswered.kind()), code: None, message }
             }

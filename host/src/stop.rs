@@ -45,7 +45,7 @@ impl StopSignal {
             .await
             .is_none_or(|unpaused| unpaused.is_ok());
         if !unpaused {
-            // Whoever paused it is gone, and nobody says that it may go on.
+            // Whoever paused it is gone, and nobody says that it may continue.
             self.stopped.cancelled().await;
         }
     }

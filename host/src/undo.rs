@@ -246,7 +246,7 @@ fn warnings(run_id: &RunId, past: &Past, plan: &Plan, component: &Component) -> 
     }
     if !past.finished && past.handed_out > past.counts.done() {
         warnings.push(format!(
-            "run {run_id} was broken off: up to {} of its changes may have been written without a word in its journal, and are not undone. To settle them, let it go on first: reverse-sync run {}",
+            "run {run_id} was broken off: up to {} of its changes may have been written without a word in its journal, and are not undone. To settle them, let it continue first: reverse-sync run {}",
             past.handed_out - past.counts.done(),
             plan.id()
         ));
@@ -441,7 +441,7 @@ mod tests {
         assert_eq!(
             other_target(&then, url.as_str(), &now, &url),
             None,
-            "guards are no part of where it is written"
+            "guards are not part of where it is written"
         );
         now.config_json.insert("object".to_owned(), "companies".into());
         assert_eq!(

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-/// The members of a change's JSON object; none if it is no object.
+/// The members of a change's JSON object; none if it is not an object.
 pub fn members(json: &str) -> Map<String, Value> {
     serde_json::from_str(json).unwrap_or_default()
 }

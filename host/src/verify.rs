@@ -208,7 +208,7 @@ impl Verified {
     }
 }
 
-/// Reads the records of these changes (numbers in the plan) and holds them against what was
+/// Reads the records of these changes (numbers in the plan) and compares them with what was
 /// written.
 ///
 /// # Errors

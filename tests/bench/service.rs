@@ -282,7 +282,7 @@ pub(crate) fn page(table: &mut Table, binary: &Path, large: bool) -> anyhow::Res
             );
             after =
                 page["next"].as_str().context("a page in the middle has a next one")?.to_owned();
-            // The first one looks up where the middle is; those after it go on from where it says.
+            // The first one looks up where the middle is; those after it continue from where it says.
             if turn > 0 {
                 times.push(took);
             } else {

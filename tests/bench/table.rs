@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Rows of a benchmark's name, what was measured, and the target it is held against.
+/// Rows of a benchmark's name, what was measured, and the target it is compared with.
 pub(crate) struct Table {
     rows: Vec<[String; 4]>,
 }

@@ -30,7 +30,7 @@ fn chosen() -> Target {
     let _ = setrlimit(Resource::As, Rlimit { current: Some(MEMORY), maximum: Some(MEMORY) });
     target(&name).unwrap_or_else(|| {
         let names = TARGETS.map(|(name, _)| name).join(" ");
-        eprintln!("FUZZ_TARGET has to be one of: {names}");
+        eprintln!("FUZZ_TARGET must be one of: {names}");
         exit(2)
     })
 }

@@ -107,7 +107,7 @@ async fn a_plan_that_was_made_with_one_account_is_refused_by_another() {
                 "{provider:?} {mode:?}"
             );
 
-            // With its own token the same run goes on.
+            // With its own token the same run continues.
             let went_on = run(&crm, &plan, link(&crm, TOKEN, None)).await;
             assert_eq!(
                 (&went_on.run_id, went_on.ok(), went_on.counts.updated),
@@ -115,7 +115,7 @@ async fn a_plan_that_was_made_with_one_account_is_refused_by_another() {
                 "{went_on:?}"
             );
             assert_eq!(crm.renamed(3), 3);
-            // Compared with the other account it is another plan, so that nobody goes on with the
+            // Compared with the other account it is another plan, so that nobody continues with the
             // run of the first.
             let other = crm
                 .try_plan_asking(asking(link(&crm, SECOND, None)), &crm.new_names(3))
@@ -171,7 +171,7 @@ async fn a_question_without_a_clear_answer_is_no_yes() {
         let unclear = [
             (None, "HTTP 403"),
             (Some(Fault::Status(404)), "HTTP 404"),
-            (Some(Fault::WrongBody("<html>".to_owned())), "no JSON"),
+            (Some(Fault::WrongBody("<html>".to_owned())), "not JSON"),
             (Some(Fault::WrongBody("{}".to_owned())), "names no account"),
             (
                 Some(Fault::WrongBody(json!({"portalId": null, "orgId": ["x"]}).to_string())),
@@ -364,7 +364,7 @@ async fn a_session_that_has_ended_is_renewed_and_asked_again() {
         let report = run(&crm, &plan, with(credential.clone())).await;
         assert!(report.ok(), "{provider:?}: {report:?}");
         assert_eq!(crm.simulator.world().token_requests, 2);
-        // One that may not ask is no dead one.
+        // One that may not ask is not a dead one.
         crm.simulator.world().config.switches.account_is_forbidden = true;
         let plan = crm.plan(&crm.new_names(2)).await;
         let stopped = run(&crm, &plan, with(credential)).await.stopped.unwrap();

@@ -76,7 +76,7 @@ async fn a_firewall_that_lets_nothing_through_stops_the_run_and_leaves_the_rest_
             report.counts.failed <= 100 && report.pending >= 500 && crm.writes() == 0,
             "{report:?}"
         );
-        // Once it lets them through, the same plan goes on.
+        // Once it lets them through, the same plan continues.
         crm.simulator.world().faults.clear();
         let went_on = crm.run_confirmed(&confirmed).await;
         assert_eq!(

@@ -391,7 +391,7 @@ async fn a_stopped_run_leaves_its_job_to_the_next_one() {
     let report = report.unwrap();
     let stopped = report.stopped.unwrap();
     assert_eq!((stopped.reason, report.pending, crm.writes()), (StopReason::Cancelled, 120, 0));
-    assert!(stopped.message.contains("goes on in Salesforce"), "{}", stopped.message);
+    assert!(stopped.message.contains("continues in Salesforce"), "{}", stopped.message);
 
     crm.simulator.world().salesforce.bulk.polls = 1;
     crm.simulator.world().clear_log();

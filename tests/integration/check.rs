@@ -36,7 +36,7 @@ async fn try_check(
     .await
 }
 
-/// Checks, and holds the answer against what a check must never do.
+/// Checks, and compares the answer with what a check must never do.
 async fn checked(crm: &Crm, link: Link, object: Option<&str>) -> Check {
     let found = try_check(&crm.bench, link, object, Duration::from_secs(30)).await.unwrap();
     assert_eq!(crm.writes(), 0);

@@ -312,7 +312,7 @@ async fn an_address_that_another_record_has_needs_an_override() {
         let crm = Crm::with(provider, config(10), json!({})).await;
         let row = |n: usize, address: &str| format!("{},{address}\n", provider.id(n));
         let header = format!("{},{column}\n", provider.id_column());
-        // Its own, in another case, is no change; a new one is free.
+        // Its own, in another case, is not a change; a new one is free.
         let fine = crm
             .plan_comparing(
                 &(header.clone() + &row(1, "Person1@example.com") + &row(2, "o'new@example.com")),

@@ -117,7 +117,7 @@ async fn a_value_that_cannot_be_is_refused_with_row_column_value_and_what_would_
     let refused = skipped(&plan);
     assert!(
         refused[0].2.contains("41 characters, and the field takes 40")
-            && refused[1].2.contains("none of the options: `Primary`"),
+            && refused[1].2.contains("not one of the options: `Primary`"),
         "{refused:?}"
     );
     // An unrestricted picklist takes anything: it is written, with a warning.

@@ -393,7 +393,7 @@ async fn a_token_that_is_still_good_is_used_while_its_endpoint_is_out_of_order()
     )
     .await;
     crm.simulator.world().fault(Rule::always(Fault::Latency(150)).on(provider.api_path()));
-    // The renewal begins at 3.6 s, and comes to its end some 0.75 s later, when the token has
+    // The renewal begins at 3.6 s, and ends some 0.75 s later, when the token has
     // ended.
     crm.simulator.world().fault(Rule { after: 1, ..Rule::next(2, Fault::Html(502)).on("token") });
     let report = run(&crm, 30_000, refreshing(&crm, provider, TokenEndpoint::limits())).await;

@@ -21,7 +21,7 @@ async fn ten_thousand_records_take_a_hundred_calls_on_hubspot_and_fifty_on_sales
         let crm = Crm::with(provider, config(10_000), more).await;
         let report = crm.run(&crm.new_names(10_000)).await;
         assert!(report.ok(), "{report:?}");
-        // And one, because the plan was made offline: it is held against the CRM's metadata first.
+        // And one, because the plan was made offline: it is compared with the CRM's metadata first.
         assert_eq!((report.counts, crm.requests().len()), (counts(10_000, 0, 0), calls + 1));
         assert_eq!(crm.requests().iter().filter(|request| request.starts_with("GET")).count(), 1);
         assert_eq!(crm.renamed(10_000), 10_000);

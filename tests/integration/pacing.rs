@@ -72,7 +72,7 @@ async fn a_daily_limit_stops_the_run_and_the_next_day_goes_on() {
         let report = crm.run_confirmed(&confirmed).await;
         let stopped = report.stopped.unwrap();
         assert_eq!(stopped.reason, StopReason::RateLimited, "{stopped:?}");
-        assert!(stopped.message.contains("run"), "it says how to go on: {stopped:?}");
+        assert!(stopped.message.contains("run"), "it says how to continue: {stopped:?}");
         assert!(report.pending > 0 && report.counts.failed == 0 && report.counts.unknown == 0);
         // It did not hammer on: what was in flight got its answer, and no more was tried.
         assert!(crm.simulator.world().throttled <= 9, "{}", crm.simulator.world().throttled);

@@ -1,4 +1,4 @@
-//! The token is where it has to be, and nowhere else.
+//! The token is where it must be, and nowhere else.
 
 use crm_simulator::{Config, Fault, Rule, Token};
 use reverse_sync::run::{StopReason, StopSignal};

@@ -28,4 +28,4 @@ for (const route of Object.values(reduced.paths)) {
   }
 }
 const types = astToString(await openapiTS(reduced, { emptyObjectsUnknown: true, alphabetize: true }));
-await writeFile(given.out, `// Made by tests/page/describe.mjs from the API's description; a test holds it against the service.\n\n${types}`);
+await writeFile(given.out, `// Made by tests/page/describe.mjs from the API's description; a test compares it with the service.\n\n${types}`);

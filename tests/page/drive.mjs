@@ -519,7 +519,7 @@ await step('a key is made for a viewer and shown once; a viewer is offered nothi
   await dialog.getByLabel('Role').selectOption('viewer');
   await dialog.getByRole('button', { name: 'Make key' }).click();
   const key = await page.locator('.notice.good code').first().innerText();
-  check(/^rsk_/.test(key), `${key} is no key`);
+  check(/^rsk_/.test(key), `${key} is not a key`);
   await look('key-once');
   await button('I have kept it').click();
   await page.getByRole('row', { name: /Reader/ }).waitFor();

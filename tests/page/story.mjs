@@ -125,7 +125,7 @@ export async function story(browser, crm, told) {
     }
     if (verify) await dialog.getByRole('radio', { name: VERIFY[verify] }).check();
     const typed = dialog.getByLabel(/^Type /);
-    check((await typed.count()) === (records >= 1_000 ? 1 : 0), 'the number has to be typed, or not, for the wrong plan');
+    check((await typed.count()) === (records >= 1_000 ? 1 : 0), 'the number must be typed, or not, for the wrong plan');
     if (await typed.count()) await typed.fill(many);
     await see(`yes-${what.toLowerCase().replace(' ', '-')}`);
     await dialog.getByRole('button', { name: `${what} ${many} records` }).click();

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub const JOBS: &str = "/services/data/v67.0/jobs/ingest";
 
-/// Requests that are no polls, and polls.
+/// Requests that are not polls, and polls.
 pub fn calls(world: &World) -> (usize, usize) {
     let poll =
         |target: &str| target.strip_prefix(JOBS).is_some_and(|rest| rest.matches('/').count() == 1);

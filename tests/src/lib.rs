@@ -98,7 +98,7 @@ impl Bench {
     /// A destination of this type with this `config_json`.
     ///
     /// # Errors
-    /// If the base URL is none.
+    /// If the base URL is invalid.
     pub fn new(
         component: Arc<Component>,
         base_url: &str,
@@ -106,7 +106,7 @@ impl Bench {
         config_json: Value,
     ) -> anyhow::Result<Bench> {
         let Value::Object(config_json) = config_json else {
-            anyhow::bail!("config_json is no object")
+            anyhow::bail!("config_json is not an object")
         };
         let destination = Destination {
             name: "people".to_owned(),
@@ -180,7 +180,7 @@ impl Bench {
         self.confirm_overriding(plan, &[])
     }
 
-    /// Says yes to a plan in spite of these guards.
+    /// Says yes to a plan despite these guards.
     ///
     /// # Errors
     /// If the gate stays shut.
@@ -193,7 +193,7 @@ impl Bench {
     /// A link to the CRM with a pacer of its own.
     ///
     /// # Errors
-    /// If the token is none.
+    /// If the token is invalid.
     pub fn link(&self, token: &str) -> anyhow::Result<Link> {
         let pacer = Pacer::new(
             &self.component.destination_type(&self.destination.destination_type)?.pacing,
@@ -205,7 +205,7 @@ impl Bench {
     /// A link that shares a pacer.
     ///
     /// # Errors
-    /// If the token is none.
+    /// If the token is invalid.
     pub fn link_with(
         &self,
         token: &str,

@@ -95,7 +95,7 @@ impl Service {
             place: Arc::default(),
             database,
             url,
-            arguments: [program.to_str().context("a path that is no text")?]
+            arguments: [program.to_str().context("a path that is not text")?]
                 .iter()
                 .chain(arguments)
                 .map(|text| (*text).to_owned())
@@ -192,9 +192,9 @@ impl Service {
     /// From its next start on, it is this program.
     ///
     /// # Errors
-    /// If its path is no text.
+    /// If its path is not text.
     pub fn becomes(&mut self, program: &Path) -> anyhow::Result<()> {
-        program.to_str().context("a path that is no text")?.clone_into(&mut self.arguments[0]);
+        program.to_str().context("a path that is not text")?.clone_into(&mut self.arguments[0]);
         Ok(())
     }
 
@@ -229,7 +229,7 @@ impl Service {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Sends it a signal, such as those that freeze it and let it go on.
+    /// Sends it a signal, such as those that freeze it and let it continue.
     ///
     /// # Errors
     /// If it is not running.

@@ -34,7 +34,7 @@ pub(crate) fn dist() -> Result<()> {
         sums.push_str(&format!("{}  {name}\n", sha256(bytes)));
     }
     fs::write(dir.join("SHA256SUMS"), &sums)?;
-    // A copy that was written is no program yet.
+    // A copy that was written is not a program yet.
     fs::set_permissions(
         dir.join(&command),
         fs::metadata(target_dir().join("release").join(&command))?.permissions(),

@@ -80,7 +80,7 @@ fn dispatch() -> Result<()> {
             print!("{HELP}");
             Ok(())
         }
-        unknown => bail!("`{unknown}` is no command of xtask\n\n{HELP}"),
+        unknown => bail!("`{unknown}` is not a command of xtask\n\n{HELP}"),
     }
 }
 

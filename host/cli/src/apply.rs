@@ -24,7 +24,7 @@ use std::{
     sync::Arc,
 };
 
-/// From this many records on, a yes is not enough: the number has to be typed.
+/// From this many records on, a yes is not enough: the number must be typed.
 const LARGE: u64 = 1_000;
 
 #[derive(Args)]
@@ -32,10 +32,10 @@ pub(crate) struct ApplyArgs {
     /// Say yes to the plan without being asked
     #[arg(long)]
     pub(crate) confirm: bool,
-    /// Go on in spite of this guard; may be given several times
+    /// Continue despite this guard; may be given several times
     #[arg(long = "override", value_name = "GUARD")]
     overridden: Vec<String>,
-    /// Write this many records first, read all of them back, and go on only if each holds what was
+    /// Write this many records first, read all of them back, and continue only if each holds what was
     /// written
     #[arg(long, value_name = "N")]
     canary: Option<NonZeroU64>,
@@ -189,7 +189,7 @@ fn confirmed(
             Some(file) => {
                 let file = file.display();
                 let hint = format!(
-                    "its run began with another component, which is kept: grant that in the project file, by digest and by the names that `reverse-sync plugin inspect {file}` shows, and go on with --plugin {file}"
+                    "its run began with another component, which is kept: grant that in the project file, by digest and by the names that `reverse-sync plugin inspect {file}` shows, and continue with --plugin {file}"
                 );
                 Failure { error: failure.error.context(hint), ..failure }
             }
@@ -249,7 +249,7 @@ async fn go(
     let ctrl_c = tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             terminal::say(format_args!(
-                "stopping after the requests in flight; the same command goes on from there (Ctrl-C again to quit at once)"
+                "stopping after the requests in flight; the same command continues from there (Ctrl-C again to quit at once)"
             ));
             stopper.stop();
         }
@@ -291,7 +291,7 @@ async fn all_passes(
                 None => {
                     let resumed = watch.counts.borrow().done();
                     if resumed > 0 {
-                        terminal::say(format_args!("going on with run {run_id}: {resumed} of {writable} records have their outcome"));
+                        terminal::say(format_args!("resuming run {run_id}: {resumed} of {writable} records have their outcome"));
                     }
                 }
             }

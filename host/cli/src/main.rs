@@ -41,7 +41,7 @@ use tracing_subscriber::filter::LevelFilter;
 ///
 /// Exit codes: 0 all updated or nothing to do, 1 some records failed or hold something else, 2
 /// usage or configuration, 3 refused by the gate, 4 CRM or credential unavailable, 130 stopped by
-/// Ctrl-C (run the same command again to go on).
+/// Ctrl-C (run the same command again to continue).
 #[derive(Parser)]
 #[command(version)]
 struct Cli {

@@ -196,7 +196,7 @@ fn word<'de, T: Copy, D: Deserializer<'de>>(
         fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
             let found = self.0.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
             found.ok_or_else(|| {
-                E::custom(format_args!("this has to be {}", &self as &dyn de::Expected))
+                E::custom(format_args!("this must be {}", &self as &dyn de::Expected))
             })
         }
     }
@@ -219,7 +219,7 @@ impl<'de> Deserialize<'de> for Text {
         impl<'de> de::Visitor<'de> for HereOrThere {
             type Value = Text;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, or where it is: { env = \"…\" } or { file = \"…\" }")
+                f.write_str("a string, or where it is: { env = \"…\" } or { file = \"…\" }")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
                 Ok(Text::Here(text.to_owned()))

@@ -161,7 +161,7 @@ impl Project {
         let id = match destination.config_json.get("source_id") {
             Some(serde_json::Value::String(id)) => id,
             Some(_) => bail!(
-                "destinations.{name}.config_json.source_id has to be the name of a source, such as source_id = \"src_1\""
+                "destinations.{name}.config_json.source_id must be the name of a source, such as source_id = \"src_1\""
             ),
             None => bail!(
                 "destinations.{name}.config_json lacks `source_id`, the source whose credential is reused, such as source_id = \"src_1\""

@@ -150,9 +150,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let resumed = Jobs::take_up(&app).await.or_exit(Exit::Usage)?;
     terminal::print(format_args!("listening on http://{address}\n"));
     if resumed > 0 {
-        terminal::print(format_args!(
-            "going on with {resumed} runs that had not come to their end\n"
-        ));
+        terminal::print(format_args!("resuming {resumed} runs that had not ended\n"));
     }
     if address.ip().is_loopback() {
         welcome(&app, address).await?;
@@ -250,7 +248,9 @@ async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::R
     tracing::info!("stopping: runs come to the end of their batch");
     app.ending.send_replace(true);
     if tokio::time::timeout(STOPPING, app.jobs.shut_down()).await.is_err() {
-        tracing::warn!("some runs are still waiting for the CRM; the next start goes on with them");
+        tracing::warn!(
+            "some runs are still waiting for the CRM; the next start continues with them"
+        );
     }
     answering.await?;
     anyhow::ensure!(

@@ -264,7 +264,7 @@ impl App {
         }
         match held {
             Held::Yes if self.jobs.pause(false) => {
-                tracing::info!("the lock on the database is held again: runs go on")
+                tracing::info!("the lock on the database is held again: runs continue")
             }
             Held::Taken => tracing::error!("another service has taken the database over"),
             Held::Yes | Held::NotNow => {}

@@ -33,7 +33,7 @@ pub enum NoComponent {
     NotKept(Digest, PathBuf),
     /// It does not work with this version.
     #[error(
-        "component {0} does not work with this version of the service ({1}); go on with the version that began, or plan again"
+        "component {0} does not work with this version of the service ({1}); continue with the version that began, or plan again"
     )]
     Unusable(Digest, String),
     /// The store.

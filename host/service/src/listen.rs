@@ -51,7 +51,7 @@ const HURRY: Duration = Duration::from_secs(2);
 /// How long to wait when the system has no connection to give, as when all file descriptors are in
 /// use.
 const EXHAUSTED: Duration = Duration::from_millis(200);
-/// How long answers have to be sent when the service ends.
+/// How long answers must be sent when the service ends.
 const ANSWERING: Duration = Duration::from_secs(10);
 
 /// How many connections each address has.

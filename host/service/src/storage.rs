@@ -69,7 +69,7 @@ pub struct Room {
 struct Org {
     dir: PathBuf,
     known: Mutex<Known>,
-    /// Held by the walk itself, which goes on when nobody waits for it any more.
+    /// Held by the walk itself, which continues when nobody waits for it any more.
     measuring: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -260,7 +260,7 @@ pub fn on_disk(length: u64) -> u64 {
 }
 
 /// Bytes of all files below a folder, which need not be there. What is removed meanwhile is not
-/// counted, and neither are uploads that have not come to their end: there is a [`Room`] for those.
+/// counted, and neither are uploads that have not ended: there is a [`Room`] for those.
 ///
 /// # Errors
 /// If it cannot be read.

@@ -111,7 +111,7 @@ impl CsvForm {
         columns: &[String],
     ) -> Result<(), String> {
         let fields: BTreeMap<Name<'_>, &RawValue> = serde_json::from_slice(confirmed)
-            .map_err(|_| "its confirmed values are no JSON object".to_owned())?;
+            .map_err(|_| "its confirmed values are not a JSON object".to_owned())?;
         out.push('"');
         let mut written = 0;
         for column in columns {
@@ -159,7 +159,7 @@ fn quoted(cursor: &mut Cursor<'_>) -> Option<String> {
     }
 }
 
-/// The ids that an answer in CSV has in the column `id_column`; none if it is no such CSV.
+/// The ids that an answer in CSV has in the column `id_column`; none if it is not such a CSV.
 pub(crate) fn ids(answer: &[u8], id_column: &str, mut each: impl FnMut(&str)) {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(answer);
     let Some(at) = reader

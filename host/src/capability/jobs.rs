@@ -2,7 +2,7 @@
 //!
 //! Their text is fixed, but nothing in it says what it does; a fixed text could create a record as
 //! well. So they are narrowed from all sides: they exist only beside an upload of confirmed
-//! changes, whose path goes on from theirs; they say a few plain words; they may name only a job
+//! changes, whose path continues from theirs; they say a few plain words; they may name only a job
 //! that an answer to one of them has named in this run; and the grant has to name them.
 
 use super::{
@@ -63,7 +63,7 @@ fn literal(template: &Template) -> Option<&str> {
 }
 
 /// Whether every job among these belongs to an upload: the path of the upload is that of the job
-/// and goes on from it.
+/// and continues from it.
 ///
 /// # Errors
 /// The job that does not.
@@ -78,7 +78,7 @@ pub(crate) fn check_jobs(capabilities: &[Capability]) -> Result<(), Unacceptable
         None => Ok(()),
         Some(job) => Err(Unacceptable {
             label: job.label.clone(),
-            reason: "it is a job without an upload of confirmed changes beside it; both have to be asked for, and granted".to_owned(),
+            reason: "it is a job without an upload of confirmed changes beside it; both must be asked for, and granted".to_owned(),
         }),
     }
 }

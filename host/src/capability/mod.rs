@@ -1,10 +1,10 @@
 //! Which requests may leave: the templates a component asks for, compiled for one destination and
-//! held against each request byte for byte.
+//! compared with each request byte for byte.
 //!
 //! This is pure policy. It knows no HTTP client, no runtime and no CRM: a CRM's routes and bodies
 //! are text templates in the component's descriptor (see `wit/capabilities.wit`), and what the
 //! operator granted is a subset of them. Matching a body against a template needs no JSON parser: a
-//! template allows exactly one spelling, so everything between the literal text has to be an id and
+//! template allows exactly one spelling, so everything between the literal text must be an id and
 //! that id's confirmed values. What a template does not say (an `idProperty`, a second `inputs`, an
 //! `allOrNone`) therefore cannot be in the body either.
 
@@ -49,7 +49,7 @@ pub struct Capability {
     body: Body,
 }
 
-/// What a header's value has to be.
+/// What a header's value must be.
 #[derive(Debug)]
 enum HeaderForm {
     Exactly(HeaderValue),
@@ -145,7 +145,7 @@ impl Capability {
         let mut headers = Vec::with_capacity(asked.headers.len());
         for wanted in &asked.headers {
             let name = HeaderName::try_from(wanted.name.as_str())
-                .map_err(|_| fail(format!("`{}` is no header name", wanted.name)))?;
+                .map_err(|_| fail(format!("`{}` is not a header name", wanted.name)))?;
             if FORBIDDEN_HEADERS.contains(&name) || overrides_method(name.as_str()) {
                 return Err(fail(format!("a guest may not set the header `{name}`")));
             }
@@ -199,7 +199,7 @@ impl Capability {
             }
             (Effect::Write, Body::Csv(_)) => Ok(()),
             (Effect::Write, _) if job_in_path != 0 => {
-                Err("a write to a job that is no upload".to_owned())
+                Err("a write to a job that is not an upload".to_owned())
             }
             (Effect::Job, _) => self.check_job(),
             (Effect::Read, Body::Csv(_)) => Err("a read that carries values".to_owned()),
@@ -256,7 +256,7 @@ impl Capability {
                     return Err(format!("a read by {}", self.method));
                 }
                 if matches!(body, Body::None) && self.method != Method::GET {
-                    return Err("a POST without a body is no read".to_owned());
+                    return Err("a POST without a body is not a read".to_owned());
                 }
                 Ok(())
             }
@@ -325,7 +325,7 @@ impl Capability {
         }
         for (name, _) in &self.headers {
             if headers.get_all(name).iter().count() != 1 {
-                return Err(format!("the header `{name}` has to be there once"));
+                return Err(format!("the header `{name}` must be there once"));
             }
         }
         Ok(())
@@ -401,7 +401,7 @@ impl Capability {
         if let Some(job) = named.job
             && !witness.knows_job(job)
         {
-            return Err(format!("{job} is no job that this run has opened"));
+            return Err(format!("{job} is not a job that this run has opened"));
         }
         let fields = match named.id {
             Some(id) => Some(witness.claim(id)?.to_vec()),

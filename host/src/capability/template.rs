@@ -1,5 +1,5 @@
 //! Templates: text in which placeholders stand for ids, confirmed values and names, and the cursor
-//! that holds a body against it.
+//! that compares a body with it.
 
 use super::{Witness, is_id};
 use crate::config_values::ConfigValues;
@@ -37,7 +37,7 @@ impl<'a> Cursor<'a> {
         if self.rest.is_empty() {
             Ok(())
         } else {
-            Err(format!("the body goes on after its template ended, at `{}`", self.here()))
+            Err(format!("the body continues after its template ended, at `{}`", self.here()))
         }
     }
 

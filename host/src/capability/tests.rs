@@ -266,7 +266,7 @@ fn a_job_says_its_fixed_words_about_itself_and_is_filled_with_confirmed_values()
         ("PUT", "/jobs/7a/batches", "\"Id\",\"a\"\n\"1\",\"z\"\n", "another value"),
         ("GET", "/jobs/7b/failedResults/", "", "results of somebody else"),
         ("GET", "/jobs/7a/failedResults", "", "another path"),
-        ("GET", "/jobs/7-a", "", "no name of a job"),
+        ("GET", "/jobs/7-a", "", "not a name of a job"),
         ("DELETE", "/jobs/7a", "", "a DELETE"),
     ] {
         assert!(send(method, uri, body).is_err(), "{why}");
@@ -296,7 +296,7 @@ fn a_job_that_could_do_anything_else_is_not_granted_to_anyone() {
         (asked(Effect::Write, "PUT", "/jobs/${job}/${id}", upload()), "an upload to a record"),
         (
             asked(Effect::Write, "PATCH", "/jobs/${job}/${id}", one("${fields}")),
-            "a write to a job that is no upload",
+            "a write to a job that is not an upload",
         ),
         (
             asked(Effect::Read, "GET", "/jobs/${job}/${id}", wit::Body::None),
@@ -382,7 +382,7 @@ fn a_component_cannot_ask_for_more_than_reads_and_updates() {
         (read("POST", "/x", many("[", ITEM, "]")), "a read with values"),
         (read("PATCH", "/x/${id}", wit::Body::None), "a read by PATCH"),
         (read("POST", "/x/${id}", wit::Body::None), "a POST without a body"),
-        (read("GET", "/x/${weird}", wit::Body::None), "a configured value that is no path"),
+        (read("GET", "/x/${weird}", wit::Body::None), "a configured value that is not a path"),
         (read("GET", "/x/${up}", wit::Body::None), "a configured value that climbs"),
         (read("GET", "/x/${unknown}", wit::Body::None), "a placeholder that nothing fills"),
         (read("GET", "/x/a${id}", wit::Body::None), "an id that is part of a segment"),

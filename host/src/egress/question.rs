@@ -71,7 +71,7 @@ pub(crate) async fn ask(
     stop: &StopSignal,
 ) -> Result<Result<Bytes, String>, Unanswered> {
     let url = format!("{}{path}", link.base_url);
-    let Ok(uri) = url.parse::<Uri>() else { return Ok(Err(format!("{url} is no URL"))) };
+    let Ok(uri) = url.parse::<Uri>() else { return Ok(Err(format!("{url} is not a URL"))) };
     let transport = link.transport.with_answers_within(MAX_ANSWER, ANSWER_TIMEOUT);
     let (mut attempts, mut renewed) = (0, false);
     loop {

@@ -17,7 +17,7 @@ pub enum EngineError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// It is no component, or not one of this contract.
+    /// It is not a component, or not one of this contract.
     #[error("this is not a component of the contract reverse-sync:destination@0.1.0: {0:#}")]
     Contract(wasmtime::Error),
     /// The instance trapped, ran out of a budget or broke the contract.

@@ -11,7 +11,7 @@ pub(super) const MAX_CORE_INSTANCES: u32 = 32;
 /// Elements of a table.
 pub(super) const MAX_TABLE: usize = 50_000;
 
-/// Bytes over all memories and tables of one store, at the most.
+/// Bytes over all memories and tables of one store, at most.
 #[derive(Clone, Default)]
 pub(crate) struct PeakMemory(Arc<AtomicU64>);
 

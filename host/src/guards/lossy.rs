@@ -25,7 +25,7 @@ pub(super) fn is_lossy(before: &str, after: &str) -> bool {
 /// title that was cu`).
 fn is_cut_off(before: &str, after: &str) -> bool {
     let kept = after.trim_end_matches(['…', '.']);
-    // A small number that becomes another one is no text that was cut off.
+    // A small number that becomes another one is not text that was cut off.
     let quantities =
         before.len() < 7 && before.parse::<f64>().is_ok() && after.parse::<f64>().is_ok();
     !kept.is_empty()

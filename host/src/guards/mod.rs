@@ -1,7 +1,7 @@
 //! Guards: what is suspicious about a whole plan, though each of its changes is in order.
 //!
 //! A guard that trips keeps the plan from being confirmed until somebody overrides it by its name.
-//! The guards look at the values before, so all but the number of changes apply only to plans that
+//! The guards look at the previous values, so all but the number of changes apply only to plans that
 //! were compared with the CRM; and they look at shares, so they stay silent about a handful of
 //! records, which a person sees one by one.
 
@@ -80,7 +80,7 @@ pub fn name_list(guards: &[Guard]) -> Vec<&str> {
     names
 }
 
-/// What to type to go on in spite of guards.
+/// What to type to continue despite guards.
 pub fn flags(guards: &[Guard]) -> String {
     let flags: Vec<String> =
         name_list(guards).iter().map(|name| format!("--override {name}")).collect();
@@ -151,7 +151,7 @@ pub(crate) struct Findings {
 #[derive(Debug, Default)]
 pub(crate) struct Watcher {
     changes: u64,
-    /// Changes with values before, of which at least one is not empty.
+    /// Changes with previous values, of which at least one is not empty.
     replacing: u64,
     fields: BTreeMap<String, Field>,
 }

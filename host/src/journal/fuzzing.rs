@@ -97,7 +97,7 @@ impl JournalText {
         self.write(&Line::Settled {});
     }
 
-    /// The run came to its end.
+    /// The run ended.
     pub fn finish(&mut self) {
         self.write(&Line::Finished(self.counts));
     }

@@ -142,7 +142,7 @@ pub struct Past {
     pub notes: Vec<Note>,
     /// The account that an attempt was held to.
     pub account: Option<Account>,
-    /// Whether the run came to its end.
+    /// Whether the run ended.
     pub finished: bool,
     /// When it began.
     pub started_at: String,

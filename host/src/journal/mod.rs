@@ -170,7 +170,7 @@ pub enum JournalError {
     },
     /// A line says what this version does not know.
     #[error(
-        "line {line} of the journal {path} was written by a newer version ({error}); go on with that version"
+        "line {line} of the journal {path} was written by a newer version ({error}); continue with that version"
     )]
     Line {
         /// The file.
@@ -182,7 +182,7 @@ pub enum JournalError {
     },
     /// Another version has written it.
     #[error(
-        "the journal {path} has format {format}, and this version reads {FORMAT}; go on with the version that has written it, or move it away"
+        "the journal {path} has format {format}, and this version reads {FORMAT}; continue with the version that has written it, or move it away"
     )]
     Format {
         /// The file.
@@ -249,7 +249,7 @@ enum Entry {
 /// How a journal is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
-    /// The run came to its end.
+    /// The run ended.
     Finished,
     /// It stopped before that, and whatever was handed out has its outcome.
     Settled,
@@ -348,7 +348,7 @@ impl Journal {
             lines.write(&mut first, &Line::Doubted {}).map_err(io_error)?;
             damaged = Some(std::mem::replace(
                 &mut handle,
-                mended(&path, past.whole, &first).map_err(io_error)?,
+                repaired(&path, past.whole, &first).map_err(io_error)?,
             ));
         } else {
             // What a crash has torn is cut off, so that the next line begins at the start of a
@@ -509,8 +509,8 @@ impl OutcomeQueue {
 }
 
 /// A journal that begins with so many bytes of a damaged one, which is set aside beside it, and
-/// goes on with these lines. It is locked.
-fn mended(path: &Path, whole: u64, lines: &[u8]) -> io::Result<File> {
+/// continues with these lines. It is locked.
+fn repaired(path: &Path, whole: u64, lines: &[u8]) -> io::Result<File> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut new = tempfile::Builder::new().prefix(".journal-").append(true).tempfile_in(dir)?;
     io::copy(&mut File::open(path)?.take(whole), &mut new)?;

@@ -31,7 +31,7 @@ pub fn last_number(runs_dir: &Path, plan: &PlanId) -> io::Result<u64> {
     Ok(runs_of(runs_dir, plan)?.last().map_or(0, |(run_id, _)| run_id.number()))
 }
 
-/// The run that a plan goes on with: its last one if that has not finished, else the next.
+/// The run that a plan continues with: its last one if that has not finished, else the next.
 ///
 /// # Errors
 /// If the folder or the last journal cannot be read.

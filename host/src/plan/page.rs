@@ -38,7 +38,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The entry of this number, counted from 0; where it is has to be looked up.
+    /// The entry of this number, counted from 0; where it is must be looked up.
     pub fn number(number: u64) -> Cursor {
         Cursor { number, place: None }
     }
@@ -73,7 +73,7 @@ impl FromStr for Cursor {
                     (*number, usize::try_from(*block).ok().map(|block| (block, *index)))
                 }
                 _ => return Err(
-                    "`after` is no cursor; take it from `next` of the page before, or leave it out"
+                    "invalid cursor: take `after` from `next` of the page before, or leave it out"
                         .to_owned(),
                 ),
             };
@@ -92,7 +92,7 @@ impl Serialize for Cursor {
 pub struct Page<T> {
     /// At most as many as were asked for.
     pub items: Vec<T>,
-    /// Where to go on; `None` at the end.
+    /// Where to continue; `None` at the end.
     pub next: Option<Cursor>,
 }
 

@@ -43,7 +43,7 @@ pub const DUPLICATE_ID: &str = "duplicate_id";
 
 /// Rows of one Arrow batch, at least, so that many small pushes do not make many small blocks.
 const BLOCK: usize = 4_096;
-/// Bytes of its texts, at the most, but for one push.
+/// Bytes of its texts, at most, but for one push.
 const BLOCK_BYTES: usize = 16 << 20;
 /// Changes shown to the person who confirms.
 const SAMPLE: usize = 5;
@@ -57,8 +57,8 @@ pub enum SpoolError {
     /// Arrow.
     #[error("cannot write the plan: {0}")]
     Arrow(#[from] ArrowError),
-    /// The component pushed something that is no change.
-    #[error("the component planned something that is no change, for row {row}: {reason}")]
+    /// The component pushed something that is not a change.
+    #[error("the component planned something that is not a change, for row {row}: {reason}")]
     Change {
         /// The golden record's row.
         row: u64,

@@ -13,7 +13,7 @@ pub const MAX_RECORD: usize = 1 << 20;
 /// Bytes of the records that are read at once, about, and never fewer than one record: they are
 /// held in memory, and a few such batches wait.
 pub(super) const MAX_BATCH: usize = 8 << 20;
-/// More columns than this are no records of a CRM.
+/// More columns than this are not records of a CRM.
 pub const MAX_COLUMNS: usize = 2_000;
 /// Records of a Parquet file that are read at once. It repeats values by reference, so their size
 /// is known only when they are there.

@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-/// A header larger than this is no header.
+/// A header larger than this is not a header.
 const MAX_HEADER: usize = 1 << 20;
 /// A record with more text than this has a quote that was never closed, and the rest of the file
 /// behind it. Quotes in values are doubled.
@@ -137,7 +137,7 @@ impl CsvReader {
             let help = if reason.contains("UTF-8") {
                 "save the file as UTF-8"
             } else {
-                "nothing of this file is skipped silently, mend it"
+                "nothing of this file is skipped silently, fix it"
             };
             malformed(strict.line(record.saturating_sub(known)), format!("{reason}; {help}"))
         };
@@ -183,7 +183,7 @@ impl CsvReader {
         let batch = decoder.flush().map_err(|error| refused(strict, error))?;
         if let Some(row) = batch.as_ref().and_then(split_character) {
             let reason =
-                "a character in it is in two cells, so it is no UTF-8; save the file as UTF-8";
+                "a character in it is in two cells, so it is not UTF-8; save the file as UTF-8";
             return Err(malformed(strict.line(row), reason.to_owned()));
         }
         if let Some(row) = batch.as_ref().and_then(bounds::too_long) {
@@ -242,11 +242,11 @@ fn read_header(
                 header.drain(..3);
             }
             if header.starts_with(b"PK\x03\x04") {
-                let reason = "this is no CSV but a zip archive, as Excel's .xlsx is; save the sheet as CSV in UTF-8";
+                let reason = "this is not CSV but a zip archive, as Excel's .xlsx is; save the sheet as CSV in UTF-8";
                 return Err(HeaderError::Fault(Fault { line: 1, reason: reason.to_owned() }));
             }
             if header.contains(&0) {
-                let reason = "there are zero bytes in the first line, so this is no text in UTF-8; it may be UTF-16: save the file as UTF-8";
+                let reason = "there are zero bytes in the first line, so this is not text in UTF-8; it may be UTF-16: save the file as UTF-8";
                 return Err(HeaderError::Fault(Fault { line: 1, reason: reason.to_owned() }));
             }
             if let Some(said) = header.trim_ascii_end().strip_prefix(b"sep=") {
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_not_read_into_memory() {
-        /// A stream that begins with a text and goes on for ever.
+        /// A stream that begins with a text and continues for ever.
         struct Endless(Cursor<&'static [u8]>, usize);
         impl Read for Endless {
             fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {

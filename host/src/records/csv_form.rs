@@ -57,7 +57,7 @@ impl TryFrom<Spelled> for CsvForm {
                 Ok(Some(*byte))
             }
             Some(_) => Err(format!(
-                "`{name}` has to be one ASCII character that is no letter and no digit, such as \";\" or \"\\t\""
+                "`{name}` must be one ASCII character that is neither a letter nor a digit, such as \";\" or \"\\t\""
             )),
         };
         let form = CsvForm {
@@ -71,7 +71,7 @@ impl TryFrom<Spelled> for CsvForm {
             || (form.escape.is_some() && form.escape == form.delimiter)
         {
             return Err(
-                "`delimiter`, `quote` and `escape` have to be different characters; quotes that are doubled need no `escape`".to_owned()
+                "`delimiter`, `quote` and `escape` must be different characters; quotes that are doubled need no `escape`".to_owned()
             );
         }
         Ok(form)
@@ -90,8 +90,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&form).unwrap(), text);
         assert!(serde_json::from_str::<CsvForm>("{}").unwrap().is_default());
         for (bad, why) in [
-            (r#"{"delimiter":";;"}"#, "`delimiter` has to be one"),
-            (r#"{"delimiter":"a"}"#, "no letter"),
+            (r#"{"delimiter":";;"}"#, "`delimiter` must be one"),
+            (r#"{"delimiter":"a"}"#, "neither a letter"),
             (r#"{"quote":"\n"}"#, "`quote`"),
             (r#"{"escape":"\""}"#, "different"),
             (r#"{"delimiter":"'","quote":"'"}"#, "different"),

@@ -239,7 +239,7 @@ fn sniff(name: &str, input: impl Read + Send + 'static) -> io::Result<Opened> {
         peek(unpack(Box::new(BufReader::with_capacity(BUFFER, stream)), packing_of(&start))?)?;
     let name = name.to_owned();
     if is_parquet(&start) {
-        // Parquet is read from its end, so it has to be somewhere where there is one.
+        // Parquet is read from its end, so it must be somewhere where there is one.
         let mut file = tempfile::tempfile()?;
         io::copy(&mut stream, &mut file)?;
         file.rewind()?;

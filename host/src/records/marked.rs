@@ -1,12 +1,12 @@
 //! CSV that says of its cells what CSV cannot: which of them are JSON and no text, and which are
 //! not there at all.
 //!
-//! A file of rejects has to be planned as the records that it was made of. But CSV has only text:
+//! A file of rejects must be planned as the records that it was made of. But CSV has only text:
 //! it cannot tell `10115` from `"10115"`, a list from its text, or a value that is missing from one
 //! that is empty. So two columns, which are never written, name the other columns: `__json` those
 //! whose cell is a number, `true`, `false` or a list, and `__missing` those that the record does
-//! not have. Such a file is read as the JSON lines that it stands for. A cell that was mended
-//! meanwhile is what it says: text where it is no such JSON any more, and a value where something
+//! not have. Such a file is read as the JSON lines that it stands for. A cell that was fixed
+//! meanwhile is what it says: text where it is not such JSON any more, and a value where something
 //! stands in it.
 
 use super::{RecordsError, csv::CsvReader, jsonl::JsonLinesReader};

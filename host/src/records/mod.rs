@@ -32,15 +32,15 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
     /// No file fits the pattern.
-    #[error("no golden records: nothing matches `{pattern}` in {}; check `records`, or say --records FILES", base.display())]
+    #[error("no golden records: nothing matches `{pattern}` in {}; check `records`, or pass --records FILES", base.display())]
     NoMatch {
         /// The pattern.
         pattern: String,
         /// The folder it is relative to.
         base: PathBuf,
     },
-    /// The pattern is none.
-    #[error("`{pattern}` is no file pattern: {reason}")]
+    /// The pattern is invalid.
+    #[error("`{pattern}` is not a file pattern: {reason}")]
     Pattern {
         /// The pattern.
         pattern: String,

@@ -45,7 +45,7 @@ fn malformed(error: &io::Error) -> ParquetError {
 /// The description at the end of the file, before it is decoded.
 pub(super) fn check_footer(mut file: &File) -> Result<(), ParquetError> {
     let mut end = [0; 8];
-    // What is shorter is no Parquet, as the reader will say.
+    // What is shorter is not Parquet, as the reader will say.
     let Ok(at) = file.seek(SeekFrom::End(-8)) else { return Ok(()) };
     file.read_exact(&mut end)?;
     let [a, b, c, d, ..] = end;

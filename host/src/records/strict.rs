@@ -33,7 +33,7 @@ enum At {
     },
 }
 
-/// Something that is no CSV: where, and what.
+/// Something that is not CSV: where, and what.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) line: u64,
@@ -46,7 +46,7 @@ pub(super) struct Strict {
     dialect: Dialect,
     at: At,
     line: u64,
-    /// The last byte was a carriage return, so that a line feed is no further line.
+    /// The last byte was a carriage return, so that a line feed is not a further line.
     after_return: bool,
     /// The last byte in quotes was a backslash.
     backslash: bool,

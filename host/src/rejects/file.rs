@@ -64,7 +64,7 @@ struct Seen {
     columns: Vec<String>,
     /// Columns of the record that has the fewest.
     fewest: Option<usize>,
-    /// Whether there is a value that is no text.
+    /// Whether there is a value that is not text.
     typed: bool,
 }
 

@@ -4,7 +4,7 @@
 //! Plans do not keep golden records, so the inputs are read once more, in the same order, and each
 //! rejected row is written out with its columns as they were: planning the file gives what the plan
 //! had for these rows, and nothing else (`rows` has how). What became of it stands in columns whose
-//! names begin with `__`: those are never written, so the file can be mended and planned as it is.
+//! names begin with `__`: those are never written, so the file can be fixed and planned as it is.
 //! Nothing is held in memory but one batch: outcomes are brought into the order of the rows outside
 //! it.
 
@@ -81,7 +81,7 @@ pub fn check(path: &Path) -> Result<(), RejectsError> {
     Format::of(path).map(drop)
 }
 
-/// Checks that the file is none of the plan's golden records.
+/// Checks that the file is not one of the plan's golden records.
 ///
 /// # Errors
 /// If it is.

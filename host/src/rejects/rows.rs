@@ -51,7 +51,7 @@ pub(super) struct Written {
 
 impl Rows {
     /// Records without the columns that `skipped` names. A record id that was refused for its type
-    /// has to be refused again, so the column `id` is spelled with care. `zone`: what the plan took
+    /// must be refused again, so the column `id` is spelled with care. `zone`: what the plan took
     /// times without one for.
     pub(super) fn of(
         batch: &RecordBatch,
@@ -232,7 +232,7 @@ fn push_refused(value: &str, id: bool, out: &mut Vec<u8>) -> io::Result<()> {
     if id {
         return Ok(push_json(out, value)?);
     }
-    Ok(push_json(out, &[format!("{value}; no CRM takes this: mend or remove it")])?)
+    Ok(push_json(out, &[format!("{value}; no CRM takes this: fix or remove it")])?)
 }
 
 /// `YYYY-MM-DD` of a day within the years 1 to 9999.

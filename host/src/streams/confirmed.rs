@@ -139,8 +139,9 @@ impl ConfirmedResource {
             self.stop.unpaused().await;
         }
         if self.stop.is_set() {
-            let message = "stopped on request; the rest stays pending, run the plan again to go on"
-                .to_owned();
+            let message =
+                "stopped on request; the rest stays pending, run the plan again to continue"
+                    .to_owned();
             return Ok(Err(GuestError {
                 kind: ErrorKind::Cancelled,
                 code: None,

@@ -1,4 +1,4 @@
-//! The sink of a running guest: what it reports, held against what egress saw.
+//! The sink of a running guest: what it reports, compared with what egress saw.
 
 use crate::{
     contract::types as wit,

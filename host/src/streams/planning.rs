@@ -61,7 +61,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Counts flagged rows, which have to be read before.
+    /// Counts flagged rows, which must be read before.
     fn flagged(&mut self, flagged: &wit::FlaggedBatch) -> wasmtime::Result<()> {
         if flagged.guard.len() + flagged.what.len() > MAX_MATTER {
             wasmtime::bail!("it flagged rows in more than {MAX_MATTER} bytes");

@@ -7,7 +7,7 @@ fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Position of the first byte that has to be escaped, eight bytes at a time.
+/// Position of the first byte that must be escaped, eight bytes at a time.
 fn first_special(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -29,7 +29,7 @@ fn first_special(bytes: &[u8]) -> Option<usize> {
     words.remainder().iter().position(|byte| is_special(*byte)).map(|tail| at + tail)
 }
 
-/// Whether any text in here has to be escaped.
+/// Whether any text in here must be escaped.
 pub fn needs_escape(text: &str) -> bool {
     first_special(text.as_bytes()).is_some()
 }

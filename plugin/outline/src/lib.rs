@@ -1,7 +1,7 @@
 //! JSON by its outline: what works on every byte of a record.
 //!
 //! HubSpot repeats of each record what it likes, and a run needs to know which records are named; a
-//! plan that compares holds most values against others that are spelled the same. A parser that
+//! plan that compares compares most values with others that are spelled the same. A parser that
 //! validates and builds every value took 60 % of the component's time. These functions step over
 //! values by their outline instead, and answer `None` for whatever they were not made for (an
 //! escaped name, a missing bracket), so that a real parser decides about that.
@@ -160,7 +160,7 @@ impl<'b> Skim<'b> {
         }
     }
 
-    /// After an item: whether the list ends here; a `,` says that it goes on.
+    /// After an item: whether the list ends here; a `,` says that it continues.
     #[inline(always)]
     fn ended(&mut self, end: u8) -> Option<bool> {
         self.blanks();

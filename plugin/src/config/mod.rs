@@ -1,5 +1,5 @@
 //! A destination's `config_json`. The JSON Schema that `describe` publishes is the truth; this
-//! parser accepts and refuses the same configurations (a test holds the two against each other) and
+//! parser accepts and refuses the same configurations (a test compares the two with each other) and
 //! says more about what is wrong.
 
 pub(crate) mod hint;
@@ -90,14 +90,14 @@ pub fn parse(destination_type: &str, config: &str) -> Result<Config, Error> {
             .map(|provider| format!("`{}`", provider.destination_type()))
             .join(" and ");
         return Err(invalid(format!(
-            "`{destination_type}` is no destination type of this component; it serves {served}"
+            "`{destination_type}` is not a destination type of this component; it serves {served}"
         )));
     };
     let value: Value = serde_json::from_str(config)
         .map_err(|error| invalid(format!("config_json is not JSON: {error}")))?;
     let Value::Object(map) = value else {
         return Err(invalid(format!(
-            "config_json is {}, it has to be an object such as {}",
+            "config_json is {}, it must be an object such as {}",
             kind(&value),
             example(provider)
         )));
@@ -141,14 +141,14 @@ impl Reader {
         keys.extend(policy::KEYS);
         for name in self.map.keys().filter(|name| !keys.contains(&name.as_str())) {
             let meant = match closest(name, keys.iter().copied()) {
-                Some(key) => format!("; did you mean `{key}`?"),
+                Some(key) => format!("did you mean `{key}`?"),
                 None => format!(
-                    "; the keys are {}",
+                    "the keys are {}",
                     keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
                 ),
             };
-            self.problems
-                .push(format!("`{name}` is no key of {}{meant}", provider.destination_type()));
+            let of = provider.destination_type();
+            self.problems.push(format!("unknown key `{name}` of {of} ({meant})"));
         }
         let provider_id_field = self.required(
             "provider_id_field",
@@ -243,7 +243,12 @@ impl Reader {
             _ => None,
         };
         let Some(names) = names else {
-            self.wrong("fields", "no list of column names", "a list of non-empty texts", &example);
+            self.wrong(
+                "fields",
+                "not a list of column names",
+                "a list of non-empty strings",
+                &example,
+            );
             return None;
         };
         if let Some((_, twice)) =
@@ -363,16 +368,16 @@ mod tests {
             (json!({"source_id": ""}), "`source_id` is empty"),
             (
                 json!({"feilds": ["a"]}),
-                "`feilds` is no key of hubspot_dest; did you mean `fields`?",
+                "unknown key `feilds` of hubspot_dest (did you mean `fields`?)",
             ),
             (json!({"token": "x"}), "the keys are `provider_id_field`"),
-            (json!({"api_version": "v67.0"}), "`api_version` is no key of hubspot_dest"),
+            (json!({"api_version": "v67.0"}), "unknown key `api_version` of hubspot_dest"),
             (json!({"object": "contacts/1"}), "`object` is `contacts/1`"),
             (json!({"object": ".."}), "`object` is `..`"),
             (json!({"object": "c\"x"}), "letters, digits"),
             (json!({"fields": []}), "`fields` is empty"),
-            (json!({"fields": "email"}), "`fields` is no list"),
-            (json!({"fields": ["a", 1]}), "`fields` is no list"),
+            (json!({"fields": "email"}), "`fields` is not a list of column names"),
+            (json!({"fields": ["a", 1]}), "`fields` is not a list of column names"),
             (json!({"fields": ["a", "b", "a"]}), "`fields` lists `a` twice"),
             (json!({"write_mode": "bulk"}), "neither `batch` nor `record`"),
             (json!({"in_flight": 0}), "a whole number from 1 to 32"),

@@ -227,7 +227,7 @@ impl Reader {
             Some(_) => None,
         };
         names.unwrap_or_else(|| {
-            self.wrong(key, "no list of texts", "a list of non-empty texts", example);
+            self.wrong(key, "not a list of strings", "a list of non-empty strings", example);
             Vec::new()
         })
     }
@@ -257,7 +257,7 @@ impl Reader {
             _ => {
                 self.wrong(
                     "confidence_field",
-                    "no column name",
+                    "not a column name",
                     "the golden column with the confidence, 0 to 1",
                     "\"__confidence\"",
                 );

@@ -13,7 +13,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn wrong(&mut self, key: &str, found: &str, right: &str, example: &str) {
         self.problems.push(format!(
-            "`{key}` is {found}; it has to be {right}, for example `\"{key}\": {example}`"
+            "`{key}` is {found}; it must be {right}, for example `\"{key}\": {example}`"
         ));
     }
 
@@ -23,7 +23,7 @@ impl Reader {
             Some(Value::String(_)) => self.wrong(key, "empty", meaning, &format!("\"{example}\"")),
             Some(other) => {
                 let found = kind(other);
-                self.wrong(key, found, &format!("a text, {meaning}"), &format!("\"{example}\""));
+                self.wrong(key, found, &format!("a string, {meaning}"), &format!("\"{example}\""));
             }
             None => self.problems.push(format!(
                 "`{key}` is missing; it names {meaning}, for example `\"{key}\": \"{example}\"`"
@@ -85,7 +85,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }

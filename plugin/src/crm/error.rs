@@ -61,7 +61,7 @@ impl CrmError {
         let what = if writes { "a value of this record" } else { "this request" };
         let advice = if writes { "change the value, or have" } else { "have" };
         let message = format!(
-            "HTTP {status} {seen} is no answer of {crm}'s, so something between this host and {crm} gave it (a firewall, a proxy), which may take {what} for an attack: {advice} it let requests to {crm} through"
+            "HTTP {status} {seen} is not an answer of {crm}'s, so something between this host and {crm} gave it (a firewall, a proxy), which may take {what} for an attack: {advice} it let requests to {crm} through"
         );
         CrmError { code: Some(BLOCKED.to_owned()), message, foreign: true, ..CrmError::default() }
     }

@@ -110,7 +110,7 @@ impl<N: Network> Conversation<'_, N> {
             Exchange::Accepted(answer) => match hubspot::record(&answer.body) {
                 Some(record) if record.id == id => shown(record.properties, wanted),
                 Some(record) => Held::Gone(merged(id, &record.id)),
-                None => Held::Unreadable("the answer is no record".to_owned()),
+                None => Held::Unreadable("the answer is not a record".to_owned()),
             },
             Exchange::Refused(404, error) => {
                 let mut failure = error.failure(404);

@@ -34,9 +34,7 @@ pub(crate) struct Outside {
 impl Outside {
     pub(crate) fn new(base_url: &str) -> Result<Outside, Error> {
         let wrong = || {
-            invalid(format!(
-                "the base URL `{base_url}` is none; one looks like https://api.hubapi.com"
-            ))
+            invalid(format!("invalid base URL `{base_url}`; one looks like https://api.hubapi.com"))
         };
         let (scheme, rest) = base_url.split_once("://").ok_or_else(wrong)?;
         let scheme = match scheme {

@@ -1,4 +1,4 @@
-//! The templates of `routes`, filled in. Egress holds every request against the same text byte for
+//! The templates of `routes`, filled in. Egress compares every request with the same text byte for
 //! byte.
 
 use crate::config::{Config, api_key};

@@ -77,7 +77,7 @@ fn judge_hubspot(config: &Config, request: &Request, answer: &Answer, error: Crm
                     format!(" in {} minutes at the earliest", seconds.div_ceil(60))
                 });
                 let message = format!(
-                    "HubSpot is moving this account's data (HTTP 477): {}; run the same plan again{when}, it goes on where it stopped",
+                    "HubSpot is moving this account's data (HTTP 477): {}; run the same plan again{when}, it resumes where it stopped",
                     error.told()
                 );
                 Verdict::Stop(Error::new(ErrorKind::Unavailable, error.code, cap(&message, 2000)))
@@ -183,7 +183,7 @@ fn unauthorized(config: &Config, status: u16, error: &CrmError) -> Error {
         message.push_str(&format!(" ({link})"));
     }
     message.push_str(
-        ", store it in the source and run the same plan again: it goes on where it stopped",
+        ", store it in the source and run the same plan again: it resumes where it stopped",
     );
     let missing_scopes = error.scopes.clone();
     Error {
@@ -195,7 +195,7 @@ fn unauthorized(config: &Config, status: u16, error: &CrmError) -> Error {
 /// A limit that no waiting within the run cures.
 pub(crate) fn exhausted(config: &Config, error: &CrmError, reset: &str) -> Error {
     let message = format!(
-        "{}'s daily limit of API calls is used up ({}). Nothing of the last request was applied. It is reset {reset}; run the same plan again then, it goes on where it stopped",
+        "{}'s daily limit of API calls is used up ({}). Nothing of the last request was applied. It is reset {reset}; run the same plan again then, it resumes where it stopped",
         config.provider.name(),
         error.told()
     );
@@ -288,7 +288,7 @@ mod tests {
                 None,
                 "<html><h1>Request blocked</h1></html>",
                 "refused",
-                "`Request blocked` is no answer of HubSpot's",
+                "`Request blocked` is not an answer of HubSpot's",
             ),
             (
                 one,
@@ -413,7 +413,7 @@ mod tests {
                 403,
                 "<html><h1>Request blocked</h1></html>",
                 "refused",
-                "`Request blocked` is no answer of Salesforce's",
+                "`Request blocked` is not an answer of Salesforce's",
             ),
             (one, 403, "<html><h1>Request blocked</h1></html>", "refused", "a firewall, a proxy"),
             (many, 403, r#"{"message":"Forbidden"}"#, "refused", "blocked: "),

@@ -38,7 +38,7 @@ pub(crate) enum Values<'a> {
     Integer(&'a [i64]),
     Number(&'a [f64]),
     Decimal(Texts<'a>),
-    /// `plain`: no text of the column has to be escaped.
+    /// `plain`: no text of the column needs escaping.
     Text {
         texts: Texts<'a>,
         plain: bool,
@@ -282,22 +282,28 @@ impl<'a> View<'a> {
             Some(Values::Json(texts)) => {
                 let json = texts.get(row);
                 match json.as_bytes().first() {
-                    Some(b'{') => format!("`{name}` is an object, which is no value of a field"),
+                    Some(b'{') => format!("`{name}` is an object, which is not a value of a field"),
                     Some(b'[') => format!(
                         "`{name}` is the list `{}`, of which a value is null, no scalar, or has a `;`, which separates options",
                         shown(json)
                     ),
-                    _ => format!("`{name}` is `{}`, which is no plain decimal number", shown(json)),
+                    _ => format!(
+                        "`{name}` is `{}`, which is not a plain decimal number",
+                        shown(json)
+                    ),
                 }
             }
             Some(Values::Number(values)) => {
                 format!(
-                    "`{name}` is {}, which is no number to {crm}",
+                    "`{name}` is {}, which is not a number to {crm}",
                     encode::shown_number(values.get(row).copied().unwrap_or_default())
                 )
             }
             Some(Values::Decimal(texts)) => {
-                format!("`{name}` is `{}`, which is no plain decimal number", shown(texts.get(row)))
+                format!(
+                    "`{name}` is `{}`, which is not a plain decimal number",
+                    shown(texts.get(row))
+                )
             }
             Some(Values::TextList { items, offsets }) => {
                 let culprit = list(offsets, row)

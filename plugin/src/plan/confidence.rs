@@ -41,7 +41,7 @@ impl Confidence {
         row: u64,
     ) {
         let Some(column) = column else { return };
-        // A record that was never merged has no confidence, which is no low one.
+        // A record that was never merged has no confidence, which is not a low one.
         if column.absence(at).is_some()
             || column.as_text(at).is_some_and(|text| text.trim().is_empty())
         {

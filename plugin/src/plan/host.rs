@@ -24,7 +24,7 @@ pub trait PlanHost {
     fn drop_column(&mut self, name: &str, reason: &str);
     /// Takes a warning.
     fn warn(&mut self, message: &str);
-    /// Takes what has to be overridden by name.
+    /// Takes what must be overridden by name.
     fn guard(&mut self, name: &str, message: &str);
     /// Takes changes that need a second look.
     ///

@@ -167,7 +167,7 @@ fn append_id(
             raw if raw.starts_with(|first: char| first.is_ascii_digit() || first == '-') => raw,
             raw => {
                 let what = format!(
-                    "`{}` is `{}`, which is no record id",
+                    "`{}` is `{}`, which is not a record id",
                     view.name,
                     provider_id::shown(raw)
                 );

@@ -1,7 +1,7 @@
 //! Before a change is written: is it still what was confirmed?
 //!
 //! A change that was planned with the previous values is not written over what somebody has changed
-//! since (drift). One that was planned offline is held against the CRM's metadata: a value that the
+//! since (drift). One that was planned offline is compared with the CRM's metadata: a value that the
 //! CRM would need in another form fails here, with the advice to plan online, rather than being
 //! sent as something else than was confirmed.
 
@@ -69,7 +69,7 @@ impl<N: Network> Runner<'_, N> {
         let mut wanted = confirmed(changes, members);
         let conditional = self.crm.requests.update_one_unmodified.is_some() && self.one_by_one();
         if conditional {
-            // Asked for in the same read; it is no part of the change.
+            // Asked for in the same read; it is not part of the change.
             wanted.values_mut().for_each(|fields| {
                 drop(fields.insert(MODIFIED.to_owned(), RawValue::NULL.to_owned()))
             });

@@ -74,7 +74,7 @@ impl Confirmed {
         Confirmed(Changes::new(batch).unwrap_or_else(|error| panic!("{error:?}")))
     }
 
-    /// A 2xx answer to an update of all of them. `None`: it is no such answer.
+    /// A 2xx answer to an update of all of them. `None`: it is not such an answer.
     pub fn accepted(&self, provider: Provider, status: u16, body: &[u8]) -> Option<Settled> {
         let members = self.0.members();
         match provider {
@@ -106,7 +106,7 @@ impl Confirmed {
         }
     }
 
-    /// How many records a read of all of them shows. `None`: it is no such answer.
+    /// How many records a read of all of them shows. `None`: it is not such an answer.
     pub fn read(&self, provider: Provider, body: &[u8]) -> Option<usize> {
         match provider {
             Provider::HubSpot => {

@@ -15,7 +15,7 @@ const OPTIONS_SHOWN: usize = 8;
 pub struct Remark {
     /// Decimals that the field cannot hold were cut off.
     pub cut: bool,
-    /// It is none of the options, and the CRM takes it all the same.
+    /// It is not one of the options, and the CRM takes it all the same.
     pub unlisted: bool,
 }
 
@@ -47,7 +47,7 @@ pub fn coerce<'t>(
         Kind::Text { max, trimmed: trims } | Kind::Email { max, trimmed: trims } => {
             let text = if *trims { trimmed } else { text };
             if matches!(field.kind, Kind::Email { .. }) && !is_address(trimmed) {
-                return Err("is no e-mail address (accepted: name@example.com)".to_owned());
+                return Err("is not an e-mail address (accepted: name@example.com)".to_owned());
             }
             match max {
                 // There are at most as many characters as bytes.
@@ -67,7 +67,7 @@ pub fn coerce<'t>(
             Some(date) => plain(date.into()),
             None => match times::midnight(trimmed, zone) {
                 Some(date) => plain(date.into()),
-                None => Err("is no date (accepted: YYYY-MM-DD, or an instant at midnight UTC)".to_owned()),
+                None => Err("is not a date (accepted: YYYY-MM-DD, or an instant at midnight UTC)".to_owned()),
             },
         },
         Kind::DateTime => match times::in_utc(trimmed, zone) {
@@ -76,7 +76,7 @@ pub fn coerce<'t>(
                 Err("may be seconds or milliseconds since 1970, which is not guessed (accepted: ISO 8601 with a zone, or milliseconds of 12 digits or more)".to_owned())
             }
             None => {
-                Err("is no instant (accepted: ISO 8601 with a zone, such as 2026-10-02T08:15:30Z, or milliseconds since 1970; `time_zone` says what times without one mean)".to_owned())
+                Err("is not an instant (accepted: ISO 8601 with a zone, such as 2026-10-02T08:15:30Z, or milliseconds since 1970; `time_zone` says what times without one mean)".to_owned())
             }
         },
         Kind::Choice(choice) if choice.multi => several(choice, text),
@@ -90,7 +90,7 @@ pub fn coerce<'t>(
 
 fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Remark)>, String> {
     let refused = || {
-        "is no plain decimal number (accepted: such as 1250000.5, without separators for thousands, unit or exponent)".to_owned()
+        "is not a plain decimal number (accepted: such as 1250000.5, without separators for thousands, unit or exponent)".to_owned()
     };
     let text = text.strip_prefix('+').unwrap_or(text);
     let text = if encode::is_plain_decimal(text) {
@@ -105,7 +105,7 @@ fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Rema
     if decimals.len() <= scale {
         return Ok(Some((text, Remark::default())));
     }
-    // The CRM would cut them off without a word (crm-apis B2): what is confirmed has to be what is
+    // The CRM would cut them off without a word (crm-apis B2): what is confirmed must be what is
     // stored.
     let cut = decimals[scale..].bytes().any(|b| b != b'0');
     let end = if scale == 0 { point } else { point + 1 + scale };
@@ -154,7 +154,7 @@ fn one<'c>(choice: &'c Choice, text: &str) -> Result<&'c str, String> {
         return Err("is not among the options, of which the field has none".to_owned());
     }
     Err(format!(
-        "is none of the options: {}",
+        "is not one of the options: {}",
         listed(choice.options.iter().map(|option| option.value.as_str()))
     ))
 }
@@ -232,7 +232,7 @@ mod tests {
     fn what_can_be_no_address_is_refused() {
         let email = || Kind::Email { max: Some(80), trimmed: false };
         for text in ["not-an-email", "@x.com", "a@", "a@b@c.com", "a b@c.com"] {
-            assert!(to(email(), text).unwrap_err().contains("no e-mail address"), "{text}");
+            assert!(to(email(), text).unwrap_err().contains("not an e-mail address"), "{text}");
         }
         for text in ["ada@example.com", "a+b@intranet", "ü@müller.de"] {
             assert_eq!(to(email(), text).unwrap().as_deref(), Some(text));
@@ -278,17 +278,17 @@ mod tests {
                 "has 4 characters, and the field takes 3",
             ),
             (Kind::Bool, "maybe", "accepted: true"),
-            (Kind::Number { scale: None }, "1,250", "no plain decimal"),
-            (Kind::Number { scale: None }, "007", "no plain decimal"),
-            (Kind::Number { scale: None }, "inf", "no plain decimal"),
-            (Kind::Number { scale: None }, "12 EUR", "no plain decimal"),
-            (Kind::Number { scale: None }, "1e-500", "no plain decimal"),
+            (Kind::Number { scale: None }, "1,250", "not a plain decimal"),
+            (Kind::Number { scale: None }, "007", "not a plain decimal"),
+            (Kind::Number { scale: None }, "inf", "not a plain decimal"),
+            (Kind::Number { scale: None }, "12 EUR", "not a plain decimal"),
+            (Kind::Number { scale: None }, "1e-500", "not a plain decimal"),
             (Kind::DateTime, "1790899200", "seconds or milliseconds"),
             (Kind::Date, "10/02/2026", "YYYY-MM-DD"),
             (Kind::DateTime, "2026-10-02T08:15:30", "with a zone"),
-            (choice(false, false), "Customer", "none of the options: `lead`, `mql`"),
+            (choice(false, false), "Customer", "not one of the options: `lead`, `mql`"),
             (choice(false, false), "rED", "could be each of `red`, `RED2`"),
-            (choice(true, false), "lead;nope", "has the option `nope`, which is none"),
+            (choice(true, false), "lead;nope", "has the option `nope`, which is not one of"),
         ] {
             let told = to(kind, from).unwrap_err();
             assert!(told.contains(says), "{from}: {told}");

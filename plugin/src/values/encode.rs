@@ -81,7 +81,7 @@ fn push_shortest(out: &mut String, value: f64) {
 const MAX_DIGITS: usize = 400;
 
 /// A decimal number with its exponent written out, digit by digit: `-1.25E-3` is `-0.00125`.
-/// `None`: it is no such number, or would be absurdly long.
+/// `None`: it is not such a number, or would be absurdly long.
 pub fn without_exponent(text: &str) -> Option<String> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     if !is_plain_decimal(mantissa) {

@@ -29,7 +29,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// A JSON string's text, or `None` for null and whatever is no string.
+/// A JSON string's text, or `None` for null and whatever is not a string.
 pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if !inner.contains('\\') {
@@ -56,7 +56,7 @@ pub(crate) fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The values of a list as texts. `None`: it is no list, or one of them is no scalar.
+/// The values of a list as texts. `None`: it is not a list, or one of them is not a scalar.
 pub(crate) fn items(raw: &str) -> Option<Vec<Cow<'_, str>>> {
     let items: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
     items.into_iter().map(|item| scalar(item.get())).collect()

@@ -52,7 +52,7 @@ impl<'a> Cell<'a> {
                     Err(format!("is `{text}`, which an upload cannot say"))
                 }
                 Some(text) => Ok(Cell::Text(text)),
-                None => Err("is no JSON string".to_owned()),
+                None => Err("is not a JSON string".to_owned()),
             },
             Some(b'{' | b'[') | None => {
                 Err("is a list or an object, which an upload cannot say".to_owned())

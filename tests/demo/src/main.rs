@@ -3,7 +3,7 @@
 //! It starts the simulator, writes a project with golden records for both CRMs into a folder, and
 //! then does what a person would do there: it runs the `reverse-sync` command, first to plan, then
 //! to write what was planned. What the CRM held before and holds afterwards is read from the
-//! simulator, record by record, and held against the golden records: the demo fails if anything
+//! simulator, record by record, and compared with the golden records: the demo fails if anything
 //! else has changed.
 
 #![expect(clippy::print_stdout, reason = "it is a show")]
@@ -31,7 +31,7 @@ struct Options {
     /// Where to put the project; a folder that is not there yet
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Keep the simulator running afterwards, to go on by hand
+    /// Keep the simulator running afterwards, to continue by hand
     #[arg(long)]
     stay: bool,
 }

@@ -32,7 +32,7 @@ impl<'b> Input<'b> {
         bytes
     }
 
-    /// A text up to the next separator; what is no UTF-8 of it is left out.
+    /// A text up to the next separator; what is not UTF-8 of it is left out.
     pub(crate) fn text(&mut self) -> String {
         String::from_utf8_lossy(self.bytes()).replace('\u{fffd}', "")
     }

@@ -57,7 +57,7 @@ fn bare(sql: &str, postgres: bool) -> Option<String> {
                     })
                 };
             rest = past_quote(&rest[1..], c, escapes)?;
-            // Behind a quote no word goes on.
+            // Behind a quote no word continues.
             out.push_str(" x ");
         } else if c == '[' && !postgres {
             rest = &rest[rest.find(']')? + 1..];

@@ -119,7 +119,7 @@ pub(crate) fn run(
     }
 }
 
-/// What waits for long, as for a job, is no spinning.
+/// What waits for long, as for a job, does not spin.
 pub(crate) fn wait_asking(
     confirmed: &Confirmed,
     batch: &Batch,

@@ -4,7 +4,7 @@
 //!
 //! While planning it makes a change of every record, unless the attack is on planning:
 //! `{"firstname":"new 1"}`, or the column `firstname` if the records have it. `config_json.before`
-//! are the values before that it claims to have seen, for every record the same. Without an attack
+//! are the previous values that it claims to have seen, for every record the same. Without an attack
 //! it is honest ([`honest`]).
 
 mod attacks;

@@ -1,6 +1,6 @@
 //! One attack beside a victim: another tenant's ordinary run of the bundled component, in the same
 //! engine and on the same thread, with its own CRM and token. It runs again and again until the
-//! attack is over, and every run has to be as if it were alone.
+//! attack is over, and every run must be as if it were alone.
 
 use super::Log;
 use crm_simulator::{Config, Simulator, Token};
@@ -92,7 +92,7 @@ impl Victim {
         }
     }
 
-    /// One run, of new values each time, that is as it has to be.
+    /// One run, of new values each time, that is as it must be.
     async fn run(&self) {
         let number = self.runs.get();
         let name = |n: usize| format!("Run {number} {n}");

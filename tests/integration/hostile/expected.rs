@@ -107,7 +107,7 @@ pub(super) fn expected(attack: Attack) -> Expected {
 
 fn planning(attack: Planning) -> Expected {
     let spun = || no_plan("processor time");
-    let no_change = || no_plan("something that is no change, for row 1");
+    let no_change = || no_plan("something that is not a change, for row 1");
     let no_id = || no_plan("cannot be a record id");
     let unfit = || no_plan("do not fit together");
     let too_long = || no_plan("are longer than 2097152 bytes");
@@ -182,7 +182,7 @@ fn requests(attack: Requests) -> Expected {
         | Requests::NoRecord => other_form(),
         Requests::SameIdTwice => refused("is named twice"),
         Requests::EscapedId => refused("expected a record id"),
-        Requests::SecondDocument => refused("the body goes on after its template ended"),
+        Requests::SecondDocument => refused("the body continues after its template ended"),
         Requests::OwnAuthorization => refused("the guest set `authorization` itself"),
         Requests::OwnCookie => refused("the guest set `cookie` itself"),
         Requests::OwnProxyAuthorization => refused("the guest set `proxy-authorization` itself"),
@@ -318,12 +318,12 @@ fn jobs(attack: Jobs) -> Expected {
         Jobs::BlankLine => opened("expected a row that begins with a record id"),
         Jobs::OtherIdColumn => opened("the first column is `Email`, not `Id`"),
         Jobs::OtherMedia => opened("the header `content-type` is not that of the granted body"),
-        Jobs::OtherJob | Jobs::ReadOtherJob => opened("is no job that this run has opened"),
+        Jobs::OtherJob | Jobs::ReadOtherJob => opened("is not a job that this run has opened"),
         Jobs::CloseWords | Jobs::AbortWords => refused("not in the granted form").after(2, 0),
         Jobs::OpenDelete | Jobs::OpenInsert => refused("not in the granted form"),
         Jobs::RecalledJob => Expected {
             first: Some("on with the second attempt"),
-            ..refused("is no job that this run has opened")
+            ..refused("is not a job that this run has opened")
         },
         // The ninth upload does not leave; its job stays open and does nothing. Eight times three
         // records.

@@ -104,8 +104,8 @@ pub(crate) fn check_assertion(
 ) -> Result<(), &'static str> {
     let pem = world.config.salesforce_certificate.as_deref().ok_or("the app has no certificate")?;
     let der =
-        CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| "the certificate is none")?;
-    let certificate = EndEntityCert::try_from(&der).map_err(|_| "the certificate is none")?;
+        CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| "the certificate is invalid")?;
+    let certificate = EndEntityCert::try_from(&der).map_err(|_| "the certificate is invalid")?;
     let (signed, signature) = assertion.rsplit_once('.').ok_or("invalid assertion")?;
     let (header, claims) = signed.split_once('.').ok_or("invalid assertion")?;
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "invalid assertion");

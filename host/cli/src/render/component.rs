@@ -120,7 +120,7 @@ fn component_into(
     if file.is_some() {
         writeln!(
             out,
-            "\nTo let it do this (jobs and reads by POST have to be named), add to the project file:\n\n[[grants]]\ncomponent = \"{}\"",
+            "\nTo let it do this (jobs and reads by POST must be named), add to the project file:\n\n[[grants]]\ncomponent = \"{}\"",
             component.digest()
         )?;
         writeln!(

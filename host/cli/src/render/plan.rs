@@ -142,7 +142,7 @@ fn plan_into(
             } else {
                 format!(" {}", guards::flags(&header.guards))
             };
-            let in_spite = if header.guards.is_empty() { "" } else { ", in spite of the guards" };
+            let in_spite = if header.guards.is_empty() { "" } else { ", despite the guards" };
             writeln!(
                 out,
                 "To write exactly this{in_spite}:\n\n  reverse-sync run {}{flags}",
@@ -255,7 +255,7 @@ fn dropped_in_words(reason: &str) -> String {
         "provider_id" => "is the key".to_owned(),
         "internal" => "is internal".to_owned(),
         "read_only" => "is read-only in the CRM".to_owned(),
-        "unknown_field" => "is no field of the CRM's object".to_owned(),
+        "unknown_field" => "is not a field of the CRM's object".to_owned(),
         "not_in_fields" => "is not in `fields`".to_owned(),
         "not_in_records" => "is in `fields`, but the golden records do not have it".to_owned(),
         "needs_compare" => {

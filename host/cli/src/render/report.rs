@@ -175,7 +175,11 @@ pub(crate) fn report(
             writeln!(out, "The credential needs: {}", one_line(required_rights))?;
         }
         if report.pending > 0 {
-            writeln!(out, "To go on where it stopped:\n\n  reverse-sync run {}", report.plan_id)?;
+            writeln!(
+                out,
+                "To continue where it stopped:\n\n  reverse-sync run {}",
+                report.plan_id
+            )?;
         }
     }
     Ok(out)
@@ -239,7 +243,7 @@ fn canary_died(
         canary.size,
         number(report.pending)
     )?;
-    writeln!(out, "To go on with them all the same:\n\n  reverse-sync run {}", report.plan_id)?;
+    writeln!(out, "To continue with them all the same:\n\n  reverse-sync run {}", report.plan_id)?;
     if header.mode == PlanMode::Compare {
         writeln!(out, "\nTo put back what was written:\n\n  reverse-sync undo {}", report.run_id)
     } else {

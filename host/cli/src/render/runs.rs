@@ -78,14 +78,14 @@ fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
     match (run.status, &run.run.plan_id) {
         (Status::Succeeded | Status::Failed, _) => {}
         (Status::Stopped, Some(plan)) => {
-            write!(out, "  (not finished; go on with: reverse-sync run {plan})")?
+            write!(out, "  (not finished; continue with: reverse-sync run {plan})")?
         }
         (Status::Stopped, None) => write!(out, "  (not finished)")?,
         (Status::Running, _) => write!(out, "  (running)")?,
         (Status::Damaged, Some(plan)) => {
             write!(
                 out,
-                "  (its journal is damaged, so nobody knows what it wrote; go on with: reverse-sync run {plan})"
+                "  (its journal is damaged, so nobody knows what it wrote; continue with: reverse-sync run {plan})"
             )?;
         }
         (Status::Damaged, None) => write!(

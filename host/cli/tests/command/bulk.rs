@@ -1,4 +1,4 @@
-//! The command is killed in the middle of a job, at every step of it, and goes on.
+//! The command is killed in the middle of a job, at every step of it, and continues.
 
 use crate::project::{Ended, Project, salesforce_toml};
 use crm_simulator::{Fault, Field, Rule, Simulator, World};

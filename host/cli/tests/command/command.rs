@@ -262,7 +262,7 @@ fn toml(provider: Provider, base_url: &str, config_json: &str) -> String {
     }
 }
 
-/// A project with a row that can be written, and `bad` rows whose date is none.
+/// A project with a row that can be written, and `bad` rows whose date is invalid.
 async fn with_bad_dates(provider: Provider, bad: usize) -> (Simulator, Project) {
     let simulator = Simulator::start(config(100)).await.unwrap();
     let project = Project::empty();

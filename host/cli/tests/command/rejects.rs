@@ -1,4 +1,4 @@
-//! Rejects: records that were not written, as golden records with a reason, to be mended and fed
+//! Rejects: records that were not written, as golden records with a reason, to be fixed and fed
 //! back.
 
 use crate::project::{Project, hubspot_toml};
@@ -96,9 +96,9 @@ async fn rejects_can_be_fed_back_as_they_are() {
     for file in ["rejects.csv", "rejects.jsonl"] {
         let (simulator, project) = project(&mixed()).await;
         project.run(&["run", "people", "--confirm", "--rejects", file]).await;
-        // Somebody mends one id, and feeds the whole file back.
-        let mended = fs::read_to_string(project.path(file)).unwrap().replace("998", &id(7));
-        project.write(file, &mended);
+        // Somebody fixes one id, and feeds the whole file back.
+        let fixed = fs::read_to_string(project.path(file)).unwrap().replace("998", &id(7));
+        project.write(file, &fixed);
         let plan = project.run(&["plan", "people", "--json", "--records", file]).await.json();
         assert_eq!(
             (plan["total"].as_u64(), plan["writable"].as_u64(), plan["skipped"].as_u64()),
@@ -223,7 +223,7 @@ async fn csv_of_another_form_is_read_and_written_as_the_project_says() {
     let refused = project.run(&["plan", "people"]).await;
     assert!(
         refused.code == Some(2)
-            && refused.stderr.contains("`delimiter` has to be one ASCII character"),
+            && refused.stderr.contains("`delimiter` must be one ASCII character"),
         "{refused:?}"
     );
 }

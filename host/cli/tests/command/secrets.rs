@@ -1,4 +1,4 @@
-//! The token is where it has to be, and nowhere else.
+//! The token is where it must be, and nowhere else.
 
 use crate::{oauth_command, project::Project};
 use crm_simulator::{Config, Fault, Rule, Simulator, Token};

@@ -47,7 +47,7 @@ async fn fifty_three_golden_records_two_with_an_id() {
         assert_eq!(run[key], value, "{key}");
     }
 
-    // Exactly this was sent, and nothing else: the metadata that an offline plan is held against,
+    // Exactly this was sent, and nothing else: the metadata that an offline plan is compared with,
     // and the update.
     let world = simulator.world();
     assert_eq!(world.requests.len(), 2, "{:?}", world.requests);

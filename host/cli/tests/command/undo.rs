@@ -276,8 +276,8 @@ async fn a_run_that_was_planned_without_looking_at_the_crm_cannot_be_undone() {
     );
     for (nonsense, says) in [
         ("run_000000000000_1", "there is no run"),
-        ("../../x", "is no run id"),
-        ("people", "is no run id"),
+        ("../../x", "is not a run id"),
+        ("people", "is not a run id"),
     ] {
         let ended = project.run(&["undo", nonsense]).await;
         assert!(ended.code == Some(2) && ended.stderr.contains(says), "{ended:?}");

@@ -20,7 +20,7 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// The steps of a story, which has to end well, and whose files have to be those that the disk
+/// The steps of a story, which has to end well, and whose files must be those that the disk
 /// knows of.
 fn steps(kind: Kind, runtime: &Runtime, subsystems: &[Subsystem]) -> Vec<Made> {
     let story = Story::begin(kind, runtime);

@@ -47,7 +47,7 @@ pub(crate) fn seize(pid: Pid) -> io::Result<()> {
     })
 }
 
-/// Lets a thread go on to its next call, with this signal or 0.
+/// Lets a thread continue to its next call, with this signal or 0.
 pub(crate) fn go_on(pid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: no memory of this process is named.
     checked(unsafe {

@@ -209,7 +209,7 @@ impl World {
         yes(call.header("idempotency-key", "monday").json(&json!({"confirm": true}))).await
     }
 
-    /// What was said is so, and goes on to its end.
+    /// What was said is so, and continues to its end.
     async fn holds(&self, said: &Said) {
         let client = self.client();
         for (what, id) in

@@ -20,7 +20,7 @@ pub(crate) enum Subsystem {
     Folders,
 }
 
-/// The part that a path belongs to, relative to the folder that is watched; `None` if it is no part
+/// The part that a path belongs to, relative to the folder that is watched; `None` if it is not part
 /// of the state.
 pub(crate) fn subsystem(path: &Path) -> Option<Subsystem> {
     let text = path.to_str()?;

@@ -17,7 +17,7 @@ pub(crate) struct Evidence {
     pub(crate) runs: BTreeMap<String, Run>,
     /// Rows of the audit log, oldest first, as the database has them.
     pub(crate) log: Vec<LogRow>,
-    /// What `audit verify` said, if it was no yes.
+    /// What `audit verify` said, if it was not a yes.
     pub(crate) log_is_broken: Option<String>,
     /// The entity type of each destination.
     pub(crate) entities: BTreeMap<String, String>,
@@ -30,7 +30,7 @@ pub(crate) struct Evidence {
 pub(crate) struct Seen {
     pub(crate) id: String,
     pub(crate) fields: BTreeMap<String, String>,
-    /// The answer did not arrive, or was no yes.
+    /// The answer did not arrive, or was not a yes.
     pub(crate) lost: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is held against the clock: a limit is used to the last call, and two hundred runs share the
+//! What is compared with the clock: a limit is used to the last call, and two hundred runs share the
 //! machine.
 //!
 //! Each test has the machine to itself: it waits for [`alone`].

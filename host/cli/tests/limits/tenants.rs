@@ -195,7 +195,7 @@ async fn gauge(client: &Client, name: &str) -> usize {
         .unwrap_or_else(|| panic!("no {name} in {metrics}"))
 }
 
-/// The most of what was seen while something went on.
+/// The most of what was seen while something continued.
 #[derive(Debug, Default)]
 struct Peak {
     running: usize,
@@ -281,7 +281,7 @@ async fn two_hundred_runs_of_a_thousand_orgs_go_on_at_once_and_take_the_same_tim
         runs.iter().map(|(_, run)| run["peak_memory_bytes"].as_u64().unwrap()).max().unwrap();
     let each = peak.resident.saturating_sub(before) / RUNS as u64;
     println!(
-        "{RUNS} runs in {took:.1?}: {} at once at the most; the fastest took {fastest:.2?}, the median {median:.2?}, the slowest {slowest:.2?}; \
+        "{RUNS} runs in {took:.1?}: {} at once at most; the fastest took {fastest:.2?}, the median {median:.2?}, the slowest {slowest:.2?}; \
          an instance has {} KB, and the service grew from {} MB to {} MB, by {} KB for each run",
         peak.running,
         instance >> 10,
@@ -294,7 +294,7 @@ async fn two_hundred_runs_of_a_thousand_orgs_go_on_at_once_and_take_the_same_tim
     assert!(each <= MEMORY, "each run takes {each} bytes of memory");
 }
 
-/// Lets a service do nothing at all, or go on.
+/// Lets a service do nothing at all, or continue.
 fn signal(service: &Service, signal: &str) {
     let id = service.process_id().unwrap().to_string();
     assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());

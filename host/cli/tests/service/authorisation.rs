@@ -13,7 +13,7 @@ use reverse_sync_tests::{
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The least that somebody has to be.
+/// The least that somebody must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Anybody,
@@ -183,7 +183,7 @@ async fn every_route_has_a_row_and_every_row_a_route() {
         ROWS.iter().map(|Row(method, path, ..)| shape(method, path)).collect();
     let without_a_row: Vec<_> = described.difference(&rows).collect();
     assert!(without_a_row.is_empty(), "add a row for {without_a_row:?}");
-    // The page is no part of the description of the API.
+    // The page is not part of the description of the API.
     let without_a_route: Vec<_> =
         rows.difference(&described).filter(|row| *row != "GET /").collect();
     assert!(without_a_route.is_empty(), "the server does not describe {without_a_route:?}");

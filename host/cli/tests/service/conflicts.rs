@@ -1,4 +1,4 @@
-//! What is refused for what else is going on (409), what is told to come back (429), and what is
+//! What is refused for what else is running (409), what is told to come back (429), and what is
 //! taken to be worked on (202).
 
 use super::{

@@ -192,7 +192,7 @@ async fn a_run_may_begin_with_the_longest_records() {
         text + &format!("{},{long}\n", contact(n))
     });
     tenant.golden("person", &csv).await;
-    // No CRM takes such a text. That is said of each record, and the run comes to its end.
+    // No CRM takes such a text. That is said of each record, and the run ends.
     let plan = planned(&tenant, &destination).await;
     let run = written(&tenant, &destination, &plan, "sample").await;
     assert_eq!(

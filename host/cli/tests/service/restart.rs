@@ -1,4 +1,4 @@
-//! The service is killed at any instant, and goes on where it was.
+//! The service is killed at any instant, and resumes where it was.
 
 use super::world::{
     Tenant, contact, crm, half_written, has_ended, new_names, service, until, written,

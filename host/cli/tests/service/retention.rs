@@ -27,7 +27,7 @@ async fn golden_records_that_were_replaced_stay_as_long_as_a_plan_refers_to_them
     let dir = service.state().join("orgs").join(&tenant.org.id).join("golden");
     let file = |set: &Value| format!("{}.csv", id(set));
 
-    // Of these four, the CRM has three. The city is not written, but whoever mends the rejects
+    // Of these four, the CRM has three. The city is not written, but whoever fixes the rejects
     // wants to see it.
     let csv = format!(
         "hs_object_id,firstname,city\n{0},New 0,Rome\n{1},New 1,Rome\n{2},New 2,Rome\n{3},New 3,Oslo\n",

@@ -118,7 +118,7 @@ async fn a_plan_that_was_resumed_to_its_end_is_applied(database: Database) {
     let plan = tenant.dry_run(&destination).await;
     let run = stopped_in_the_middle(&tenant, &simulator, &destination).await;
     let body = json!({"confirm": true, "plan_id": plan["plan_id"]});
-    // While it can be resumed, that is the way to go on.
+    // While it can be resumed, that is the way to continue.
     tenant.admin.post(&reverse_run(&destination), &body).await.problem(409, &["/resume"]);
     assert_eq!(tenant.dry_run(&destination).await["plan_id"], plan["plan_id"]);
     tenant.admin.post(&format!("/runs/{run}/resume"), &json!({})).await.is(202);

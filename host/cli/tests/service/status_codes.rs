@@ -40,7 +40,7 @@ async fn a_destination_without_a_required_key_is_422_and_names_it(database: Data
     assert_eq!(tenant.list("/destinations").await.len(), 1, "nothing of it was created");
 }
 
-/// What is wrong with a destination, what has to be set to make it so, and the words that say it.
+/// What is wrong with a destination, what must be set to make it so, and the words that say it.
 fn wrong_destinations(salesforce: &str) -> Vec<(&'static str, Value, Vec<String>)> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     vec![

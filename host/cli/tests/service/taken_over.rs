@@ -1,4 +1,4 @@
-//! A run goes on under another service: one that came with another component, or one that took the
+//! A run resumes under another service: one that came with another component, or one that took the
 //! database over.
 
 use super::world::{Tenant, crm, half_written, new_names, program, service, until};
@@ -166,7 +166,7 @@ async fn a_service_that_was_taken_over_leaves_the_folder_to_the_other() {
     fs::remove_file(first.state().join("lock")).unwrap();
     let mut second = first.beside(Some(first.database_url()));
     second.start_again().await.unwrap();
-    // The audit log goes on, so the first one has an end of it to keep when it wakes up.
+    // The audit log continues, so the first one has an end of it to keep when it wakes up.
     second.org("acme").await.unwrap();
     first.signal(Signal::CONT).unwrap();
     until("the first service to end", async || (!first.is_running()).then_some(())).await;

@@ -100,7 +100,7 @@ async fn from_create_to_confirmed_push(database: Database) {
         &json!({"plan_id": plan["plan_id"], "destination_id": destination, "status": "succeeded", "errors_truncated": false}),
     );
 
-    // Exactly this was sent: the metadata that an offline plan is held against, and the update.
+    // Exactly this was sent: the metadata that an offline plan is compared with, and the update.
     {
         let world = simulator.world();
         let requests: Vec<_> = world

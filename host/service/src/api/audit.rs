@@ -58,7 +58,7 @@ fn shown(row: AuditRow) -> Answer<AuditJson> {
     let AuditRow { seq, at, entry, hash, .. } = row;
     let object = |text: &str| -> Answer<Map<String, Value>> {
         serde_json::from_str(text).map_err(|error| {
-            Problem::internal(&format!("row {seq} of the audit log is no JSON: {error}"))
+            Problem::internal(&format!("row {seq} of the audit log is not JSON: {error}"))
         })
     };
     Ok(AuditJson {

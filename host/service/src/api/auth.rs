@@ -56,8 +56,7 @@ async fn member(parts: &Parts, store: &Store) -> Result<Member, Problem> {
     let refused = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
     if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
         let key = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let key =
-            key.ok_or_else(|| refused("the Authorization header has to be `Bearer rsk_…`"))?;
+        let key = key.ok_or_else(|| refused("the Authorization header must be `Bearer rsk_…`"))?;
         return store.member_by_key(key.trim()).await?.ok_or_else(|| {
             store.key_refused(
                 key.trim(),

@@ -47,7 +47,7 @@ impl<T: DeserializeOwned + PartialSchema, S: Send + Sync> FromRequest<S> for Jso
         if kind
             .is_some_and(|kind| kind.split(';').next().map(str::trim) != Some("application/json"))
         {
-            let detail = "the body has to be JSON: content-type: application/json";
+            let detail = "the body must be JSON: content-type: application/json";
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -101,7 +101,7 @@ pub async fn throw_away(mut stream: BodyDataStream) {
             }
         }
     };
-    // Whether it came to its end makes no difference.
+    // Whether it ended makes no difference.
     let _ = timeout(REFUSED_TIME, reading).await;
 }
 
@@ -169,10 +169,10 @@ fn refused(body: &Value, mut steps: Vec<String>, text: &str, schema: &RefOr<Sche
         if steps.is_empty() { "the body".to_owned() } else { format!("`{}`", steps.join(".")) };
     let detail = match body.pointer(&pointer(&steps)) {
         Some(found) if text.starts_with("invalid type: ") => {
-            format!("{named} is {}; it has to be {}", kind(found), json_name(expected))
+            format!("{named} is {}; it must be {}", kind(found), json_name(expected))
         }
-        _ if text.starts_with("unknown variant ") => format!("{named} has to be {expected}"),
-        _ if text.starts_with("invalid ") => format!("{named} has to be {}", json_name(expected)),
+        _ if text.starts_with("unknown variant ") => format!("{named} must be {expected}"),
+        _ if text.starts_with("invalid ") => format!("{named} must be {}", json_name(expected)),
         _ if text.starts_with('`') => return wrong(text, &pointer(&steps)),
         _ => format!("{named} is invalid: {text}"),
     };
@@ -267,11 +267,11 @@ pub fn after(cursor: Option<String>) -> Answer<String> {
     }
 }
 
-/// A cursor that is none.
+/// An invalid cursor.
 pub fn bad_cursor() -> Problem {
     Problem::bad(
         "bad_query",
-        "`after` is no cursor; take it from `next` of the page before, or leave it out",
+        "invalid cursor: take `after` from `next` of the page before, or leave it out",
     )
 }
 
@@ -395,12 +395,8 @@ mod tests {
                 "/sesame",
                 "unknown key `sesame` (the keys are `count`, `part`, `named`)",
             ),
-            (
-                r#"{"count": ["sesame"]}"#,
-                "/count",
-                "`count` is a list; it has to be a whole number",
-            ),
-            (r#"{"count": 1, "part": [1]}"#, "/part", "`part` is a list; it has to be an object"),
+            (r#"{"count": ["sesame"]}"#, "/count", "`count` is a list; it must be a whole number"),
+            (r#"{"count": 1, "part": [1]}"#, "/part", "`part` is a list; it must be an object"),
             (r#"{"count": 1, "part": {}}"#, "/part/size", "Required: `part.size`"),
             (
                 r#"{"count": 1, "part": {"a/b": 1}}"#,
@@ -410,12 +406,12 @@ mod tests {
             (
                 r#"{"count": 1, "part": {"size": "expected sesame"}}"#,
                 "/part/size",
-                "`part.size` is a string; it has to be a number",
+                "`part.size` is a string; it must be a number",
             ),
             (
                 r#"{"count": 1, "part": {"size": 1, "mode": "sesame"}}"#,
                 "/part/mode",
-                "`part.mode` has to be `fast` or `slow`",
+                "`part.mode` must be `fast` or `slow`",
             ),
             (
                 r#"{"count": 1, "named": "sesame\n1"}"#,

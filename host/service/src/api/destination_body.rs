@@ -82,7 +82,7 @@ async fn fitting(
     }
 }
 
-/// The source that a configuration names, which has to be of the org and of the type's provider.
+/// The source that a configuration names, which must be of the org and of the type's provider.
 pub(super) async fn source_of(
     app: &App,
     org_id: &str,
@@ -105,7 +105,7 @@ pub(super) async fn source_of(
             return Err(Problem::invalid(
                 "invalid",
                 POINTER,
-                format!("`source_id` is {}; it has to be {RIGHT}", kind(other)),
+                format!("`source_id` is {}; it must be {RIGHT}", kind(other)),
             ));
         }
     };
@@ -113,7 +113,7 @@ pub(super) async fn source_of(
     let source = if *id == shown(id) { app.store.source(org_id, id).await? } else { None };
     let unknown = || {
         let detail = format!(
-            "`source_id` names `{}`, and the org has no such source; it has to be {RIGHT}",
+            "`source_id` names `{}`, and the org has no such source; it must be {RIGHT}",
             shown(id)
         );
         Problem::invalid("unknown_source", POINTER, detail)
@@ -174,7 +174,7 @@ mod tests {
         let config = json!({"feilds": [], "object": 1}).as_object().unwrap().clone();
         for (message, code, pointer) in [
             (
-                "`feilds` is no key of hubspot_dest; did you mean `fields`?",
+                "unknown key `feilds` of hubspot_dest (did you mean `fields`?)",
                 "unknown_key",
                 "/config_json/feilds",
             ),
@@ -183,7 +183,7 @@ mod tests {
                 "missing_key",
                 "/config_json/provider_id_field",
             ),
-            ("`object` is a number; it has to be a text", "invalid", "/config_json/object"),
+            ("`object` is a number; it must be a string", "invalid", "/config_json/object"),
             ("this does not fit together", "invalid", "/config_json"),
         ] {
             assert_eq!(

@@ -91,7 +91,7 @@ async fn follow(app: &Arc<App>, mut row: RunRow, events: &mpsc::Sender<Event>) -
     let mut ending = app.ending.subscribe();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    // What was called before somebody looked is no rate of the last second.
+    // What was called before somebody looked is not a rate of the last second.
     let before = app
         .jobs
         .live(&row.org_id, &row.run_id)
@@ -156,6 +156,6 @@ async fn send(events: &mpsc::Sender<Event>, name: &str, what: &impl Serialize) -
     let event = Event::default()
         .event(name)
         .json_data(what)
-        .map_err(|error| tracing::error!(%error, "an event is no JSON"))?;
+        .map_err(|error| tracing::error!(%error, "an event is not JSON"))?;
     events.send(event).await.map_err(drop)
 }

@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for EntityType {
     }
 }
 
-/// What an entity type has to be.
+/// What an entity type must be.
 pub const ENTITY_TYPE: &str =
     "an entity type is 1 to 100 letters, digits, `_` and `-`, such as `person`";
 
@@ -136,7 +136,7 @@ pub fn nearest<'n>(key: &str, names: impl IntoIterator<Item = &'n str>) -> Optio
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
-/// How many characters have to be put in, left out, changed, or swapped with their neighbour to
+/// How many characters must be put in, left out, changed, or swapped with their neighbour to
 /// make one text of the other.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();

@@ -312,7 +312,7 @@ async fn id_columns(app: &App, org_id: &str, entity_type: &str) -> Answer<Vec<St
     Ok(columns)
 }
 
-/// Makes what came in the current set. It goes on when nobody waits for the answer any more, so
+/// Makes what came in the current set. It continues when nobody waits for the answer any more, so
 /// that no file is left without its row.
 async fn keep(
     app: Arc<App>,

@@ -34,7 +34,7 @@ impl Paging {
     /// The cursor; empty at the beginning.
     ///
     /// # Errors
-    /// 400 if it is no cursor.
+    /// 400 if it is not a cursor.
     pub fn after(&self) -> Answer<&str> {
         match self.after.as_deref() {
             None => Ok(""),
@@ -46,7 +46,7 @@ impl Paging {
     /// The cursor, where it is a number.
     ///
     /// # Errors
-    /// 400 if it is none.
+    /// 400 if it is invalid.
     pub fn number(&self) -> Answer<Option<i64>> {
         match self.after()? {
             "" => Ok(None),

@@ -59,16 +59,16 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[serde(deny_unknown_fields)]
 #[schema(as = RunRequest)]
 struct RunRequestJson {
-    /// Has to be true: somebody has looked, and says yes.
+    /// must be true: somebody has looked, and says yes.
     #[expect(dead_code, reason = "it is looked at before all else")]
     confirm: bool,
     /// Exactly this plan. Left out, the destination is planned now, and what comes out is written.
     #[schema(nullable = false)]
     plan_id: Option<String>,
-    /// Names of guards to go on in spite of.
+    /// Names of guards to continue despite.
     #[schema(nullable = false)]
     r#override: Option<Vec<String>>,
-    /// Write this many changes first, read them back, and go on only if each holds what was
+    /// Write this many changes first, read them back, and continue only if each holds what was
     /// written.
     #[serde(default, deserialize_with = "canary")]
     #[schema(value_type = Option<u64>, nullable = false, minimum = 1)]
@@ -312,7 +312,7 @@ async fn whatever_the_client_does<T: Send + 'static>(
 #[utoipa::path(
     post, path = "/runs/{run_id}/resume", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
-        (status = 202, description = "It goes on", body = RunJson),
+        (status = 202, description = "It continues", body = RunJson),
         (status = 409, description = "It is running, has finished, or another run came after it", body = ProblemJson, content_type = "application/problem+json"),
         (status = 429, description = "The org's quota is used up; `Retry-After` says when to come back", body = ProblemJson, content_type = "application/problem+json"),
     ),

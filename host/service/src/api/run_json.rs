@@ -22,18 +22,18 @@ pub(super) const ERRORS: usize = 1_000;
 pub(super) enum RunStatus {
     /// Confirmed, and waiting for its turn.
     Queued,
-    /// A limit of the CRM is used up that waiting a little does not cure. It goes on by itself at
+    /// A limit of the CRM is used up that waiting a little does not cure. It resumes by itself at
     /// `due_at`.
     Waiting,
     /// Under way.
     Running,
     /// It stops after the requests in flight.
     Cancelling,
-    /// The service ended in the middle; it goes on when the service starts.
+    /// The service ended in the middle; it resumes when the service starts.
     Interrupted,
-    /// It came to its end, and every change is in the CRM.
+    /// It ended, and every change is in the CRM.
     Succeeded,
-    /// It came to its end, and some records failed, drifted or are unknown.
+    /// It ended, and some records failed, drifted or are unknown.
     Failed,
     /// It ended early; what is pending can be resumed.
     Stopped,

@@ -194,7 +194,7 @@ async fn outcomes(
     Ok(Json(shown_page(page)))
 }
 
-/// The golden records that were not written, each with its reason, as CSV: to be mended and handed
+/// The golden records that were not written, each with its reason, as CSV: to be fixed and handed
 /// in again.
 #[utoipa::path(
     get, path = "/runs/{run_id}/rejects.csv", tag = "runs", params(("run_id" = String, Path, description = "The run")),

@@ -99,7 +99,7 @@ pub struct QuotaJson {
 /// Opens a session, whose cookie stands for the key.
 #[utoipa::path(post, path = "/session", tag = "session", security(()), request_body = NewSessionJson,
     responses(
-        (status = 204, description = "A cookie was set. Requests that carry it and are no GET need the header `x-reverse-sync: 1` too",
+        (status = 204, description = "A cookie was set. Requests that carry it and are not GET need the header `x-reverse-sync: 1` too",
             headers(("set-cookie" = String, description = "`reverse_sync_session`"))),
         (status = 401, description = "There is no such key or code", body = ProblemJson, content_type = "application/problem+json")))]
 async fn open(

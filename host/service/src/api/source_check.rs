@@ -129,7 +129,7 @@ fn served<'a>(app: &'a App, row: &SourceRow, name: Option<&str>) -> Answer<&'a D
     let names = listed(fitting.clone().map(|served| &served.name));
     fitting.find(|served| served.name == name).ok_or_else(|| {
         let detail =
-            format!("`destination_type` of a {} source has to be one of {names}", row.provider);
+            format!("`destination_type` of a {} source must be one of {names}", row.provider);
         Problem::invalid("invalid", "/destination_type", detail)
     })
 }

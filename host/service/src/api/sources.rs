@@ -202,7 +202,7 @@ async fn reachable(
         return Err(wrong(
             "base_url",
             "invalid",
-            "`base_url` is no URL that begins with https://".to_owned(),
+            "`base_url` is not a URL that begins with https://".to_owned(),
         ));
     }
     let code = if settings.base_url.is_none() { "missing_key" } else { "invalid" };
@@ -291,7 +291,7 @@ async fn create(
         return Err(Problem::invalid(
             "invalid",
             "/provider",
-            format!("`provider` has to be one of {providers}"),
+            format!("`provider` must be one of {providers}"),
         ));
     }
     let settings = SourceSettings {
@@ -492,7 +492,7 @@ mod tests {
     fn what_is_wrong_with_a_credential_has_its_pointer() {
         for (text, code, pointer) in [
             (
-                "`credential.oauth.grant` is none of `refresh_token`",
+                "`credential.oauth.grant` is not one of `refresh_token`",
                 "invalid",
                 "/credential/oauth/grant",
             ),
@@ -501,7 +501,7 @@ mod tests {
                 "missing_key",
                 "/credential/oauth/client_id",
             ),
-            ("`credential` is empty; it has to be an object", "invalid", "/credential"),
+            ("`credential` is empty; it must be an object", "invalid", "/credential"),
             ("something else", "invalid", "/credential"),
         ] {
             assert_eq!(

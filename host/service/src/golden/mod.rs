@@ -87,7 +87,7 @@ impl GoldenError {
                 io::ErrorKind::NotFound
                 | io::ErrorKind::PermissionDenied
                 | io::ErrorKind::StorageFull => GoldenError::Io(error),
-                // A packed stream that is none, or is cut short.
+                // A packed stream that is invalid, or is cut short.
                 _ => {
                     GoldenError::invalid(None, format!("they cannot be unpacked or read: {error}"))
                 }
@@ -231,7 +231,7 @@ impl GoldenFiles {
     /// Where the file of a set is.
     ///
     /// # Errors
-    /// If it is no set id.
+    /// If it is not a set id.
     pub fn path(&self, set_id: &str, format: UploadFormat) -> io::Result<PathBuf> {
         let fits = set_id.len() <= 100
             && set_id.starts_with("set_")

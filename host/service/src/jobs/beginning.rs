@@ -1,4 +1,4 @@
-//! How a run begins: what was confirmed becomes a run that is queued, or goes on after it ended
+//! How a run begins: what was confirmed becomes a run that is queued, or continues after it ended
 //! early.
 
 use super::{
@@ -28,7 +28,7 @@ use tokio::task::{JoinError, spawn_blocking};
 pub struct RunRequest {
     /// Exactly this plan; without it, one of the golden records as they are now.
     pub plan_id: Option<String>,
-    /// Names of guards to go on in spite of.
+    /// Names of guards to continue despite.
     pub overridden: Vec<String>,
     /// A canary, and reading back.
     pub checks: Checks,
@@ -36,7 +36,7 @@ pub struct RunRequest {
     pub idempotency: Option<(String, String)>,
 }
 
-/// Why no run began, or went on.
+/// Why no run began, or continued.
 #[derive(Debug, thiserror::Error)]
 pub enum NotBegun {
     /// Something has happened in between.
@@ -344,7 +344,7 @@ async fn confirm(
             let found: Vec<String> = guards.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect();
             let names: Vec<&str> = guards::name_list(&guards);
             let message = format!(
-                "nothing was written: {}. Look at the plan, then go on in spite of it with \"override\": {}",
+                "nothing was written: {}. Look at the plan, then continue despite it with \"override\": {}",
                 found.join(", "),
                 json!(names)
             );

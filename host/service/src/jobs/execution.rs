@@ -43,14 +43,14 @@ const INTERNAL: &str =
 
 const NOT_OURS: &str = "the journal of this run is gone, or another run's: the service's folder or its database was put back to an older state. \
      Nobody knows what it has written. Plan again with \"mode\": \"compare\" to see what the CRM holds";
-const OF_ANOTHER_VERSION: &str = "the journal of this run was written by another version of the service; go on with that version";
+const OF_ANOTHER_VERSION: &str = "the journal of this run was written by another version of the service; continue with that version";
 
 /// Carries a run to its end, or to where the service ends.
 pub(super) async fn carry_out(app: &Arc<App>, job: Job) {
     let Job { row, confirmed, live, waits } = job;
     drop(waits);
     let Ok(run_id) = row.run_id.parse::<RunId>() else {
-        tracing::error!(run_id = row.run_id, "the store holds a run id that is none");
+        tracing::error!(run_id = row.run_id, "the store holds an invalid run id");
         return;
     };
     let span = run_span(&row.org_id, &run_id);
@@ -70,10 +70,11 @@ pub(super) async fn ended_before_it_began(app: &Arc<App>, row: &RunRow) {
     let Ok(run_id) = row.run_id.parse::<RunId>() else { return };
     let (live, span) = (Live::new(app.jobs.paused.subscribe()), run_span(&row.org_id, &run_id));
     let attempt = Attempt { app, row, run_id, live: &live };
-    let ending = attempt.end(
-        attempt
-            .stopped(StopReason::Cancelled, "it was cancelled before it began; resume it to go on"),
-    );
+    let ending =
+        attempt.end(attempt.stopped(
+            StopReason::Cancelled,
+            "it was cancelled before it began; resume it to continue",
+        ));
     ending.instrument(span).await;
 }
 
@@ -84,7 +85,7 @@ pub(super) fn is_in_other_hands(app: &App, row: &RunRow) -> bool {
     })
 }
 
-/// The journal of a run: its name, and whether it has to be there.
+/// The journal of a run: its name, and whether it must be there.
 struct Begun {
     journal_id: JournalId,
     begun: bool,
@@ -101,9 +102,9 @@ struct Ready {
 enum Over {
     /// The run has ended, early or not.
     Ended(RunSummary),
-    /// It goes on after so long: a limit of the CRM is used up.
+    /// It continues after so long: a limit of the CRM is used up.
     Waits(RunSummary, Duration),
-    /// It only ended because the service does: the next start goes on.
+    /// It only ended because the service does: the next start continues.
     Interrupted,
 }
 
@@ -137,7 +138,9 @@ impl Attempt<'_> {
         let over = if !self.journal_is_free().await {
             Over::Interrupted
         } else if options.cancelled {
-            Over::Ended(self.stopped(StopReason::Cancelled, "it was cancelled; resume it to go on"))
+            Over::Ended(
+                self.stopped(StopReason::Cancelled, "it was cancelled; resume it to continue"),
+            )
         } else {
             self.attempt(&options, confirmed, begun).await
         };
@@ -191,7 +194,7 @@ impl Attempt<'_> {
         true
     }
 
-    /// The run's journal, and no other. Once it is there, it has to be.
+    /// The run's journal, and no other. Once it is there, it must be.
     async fn journal(&self, plan: &PlanId, begun: &Begun) -> Result<Journal, JournalError> {
         let runs_dir = self.app.folder(&self.row.org_id).runs();
         let path = journal::file(&runs_dir, &self.run_id);
@@ -282,7 +285,7 @@ impl Attempt<'_> {
                 Over::Interrupted
             }
             Err(error) => {
-                tracing::error!(%error, "the run cannot go on");
+                tracing::error!(%error, "the run cannot continue");
                 let stopped = match &error {
                     RunError::Grant(error) => outcome::stop(StopReason::Refused, error.to_string()),
                     // What a file of the service is called is for its operator, who finds it in the
@@ -309,7 +312,7 @@ impl Attempt<'_> {
         limited && done.report.pending > 0 && !self.live.is_cancelled()
     }
 
-    /// Lets it wait: it goes on by itself, whoever starts the service by then, and that is no start
+    /// Lets it wait: it resumes by itself, whoever starts the service by then, and that is not a start
     /// of an org's quota.
     async fn wait(&self, result: RunSummary, wait: Duration) {
         let (app, row) = (self.app, self.row);
@@ -375,7 +378,7 @@ impl Attempt<'_> {
             let granted = self.component(confirmed.plan()).await?;
             return Ok(Ready { confirmed, link, granted });
         }
-        // What somebody confirmed is on record: the same plan, in spite of the same guards.
+        // What somebody confirmed is on record: the same plan, despite the same guards.
         let plan_id: PlanId = row.plan_id.parse().map_err(|error: String| internal(&error))?;
         let confirmation =
             Confirmation::explicit(plan_id.clone()).overriding(options.overridden.iter().cloned());

@@ -318,7 +318,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Stops everything between batches, and returns when it has stopped. It goes on at the next
+    /// Stops everything between batches, and returns when it has stopped. It continues at the next
     /// start.
     pub async fn shut_down(&self) {
         self.ending.store(true, Relaxed);
@@ -337,7 +337,7 @@ impl Jobs {
         }
     }
 
-    /// Keeps runs from handing anything out, or lets them go on. Says whether that is new.
+    /// Keeps runs from handing anything out, or lets them continue. Says whether that is new.
     pub fn pause(&self, paused: bool) -> bool {
         self.paused.send_replace(paused) != paused
     }

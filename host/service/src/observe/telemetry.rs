@@ -64,7 +64,7 @@ pub struct Settings {
 pub enum TelemetryError {
     /// The collector's address.
     #[error(
-        "`{0}` is no address of an OpenTelemetry collector; one looks like http://127.0.0.1:4318"
+        "`{0}` is not an address of an OpenTelemetry collector; one looks like http://127.0.0.1:4318"
     )]
     Address(String),
     /// The exporter.
@@ -96,7 +96,7 @@ impl Telemetry {
     /// runtime that lives as long.
     ///
     /// # Errors
-    /// If the collector's address is none, or it was started already.
+    /// If the collector's address is invalid, or it was started already.
     pub fn start(settings: &Settings) -> Result<Telemetry, TelemetryError> {
         let (subscriber, telemetry) = Telemetry::with(settings, || Visible::new(io::stderr()))?;
         tracing::subscriber::set_global_default(subscriber)?;
@@ -106,7 +106,7 @@ impl Telemetry {
     /// What [`Telemetry::start`] starts, with log lines for this writer.
     ///
     /// # Errors
-    /// If the collector's address is none.
+    /// If the collector's address is invalid.
     pub fn with<W>(
         settings: &Settings,
         writer: W,
@@ -155,7 +155,7 @@ impl Telemetry {
 }
 
 /// The span of a run of an org, for whatever is done for it: running, its canary, verifying. It
-/// outlives the request that asked for the run, and is no part of that.
+/// outlives the request that asked for the run, and is not part of that.
 pub fn run_span(org_id: &str, run_id: &RunId) -> Span {
     tracing::error_span!(parent: None, "job", org_id, %run_id)
 }

@@ -121,15 +121,15 @@ pub enum UnusableCredential {
     /// The token endpoint.
     #[error("`credential.oauth`: {0}")]
     Endpoint(#[from] BadEndpoint),
-    /// It is no URL at all, and may be a secret that was pasted into the wrong place.
-    #[error("`credential.oauth.token_url` is no URL that begins with https://")]
+    /// It is not a URL at all, and may be a secret that was pasted into the wrong place.
+    #[error("`credential.oauth.token_url` is not a URL that begins with https://")]
     NoUrl,
     /// The provider has no place that is known for it.
     #[error("`credential.oauth.{0}` is missing, and a source of this provider has no usual one")]
     NoDefault(&'static str),
 }
 
-/// What is stored is no credential.
+/// What is stored is not a credential.
 #[derive(Debug, thiserror::Error)]
 pub enum BadStored {
     /// It does not open.
@@ -254,10 +254,10 @@ impl CredentialDocument {
     /// What was sealed, once it is opened.
     ///
     /// # Errors
-    /// If it is no credential.
+    /// If it is not a credential.
     pub fn from_plain(plain: &SecretString) -> Result<CredentialDocument, BadDocument> {
         let node = serde_json::from_str(plain.expose_secret())
-            .map_err(|_| BadDocument("it is no JSON".to_owned()))?;
+            .map_err(|_| BadDocument("it is not JSON".to_owned()))?;
         CredentialDocument::of(node)
     }
 
@@ -273,7 +273,7 @@ impl CredentialDocument {
                     .to_owned(),
             )),
             (None, None) => Err(BadDocument(format!(
-                "`credential` is empty; it has to be an object such as {EXAMPLE}"
+                "`credential` is empty; it must be an object such as {EXAMPLE}"
             ))),
         }
     }

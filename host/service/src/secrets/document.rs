@@ -2,7 +2,7 @@
 //!
 //! serde's own messages quote the value that does not fit. So a document is read into a tree first,
 //! which fits everything, and what is wrong with the tree is said in words of ours: which key, what
-//! it has to be.
+//! it must be.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{
@@ -11,7 +11,7 @@ use serde::{
 };
 use std::fmt;
 
-/// A document that is not what it has to be. The message repeats nothing that is in it.
+/// A document that is not what it must be. The message repeats nothing that is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadDocument(pub(super) String);
@@ -29,7 +29,7 @@ pub(super) enum Node {
 impl Node {
     fn kind(&self) -> &'static str {
         match self {
-            Node::Text(_) => "a text",
+            Node::Text(_) => "a string",
             Node::Object(_) => "an object",
             Node::Null => "null",
             Node::Other(kind) => kind,
@@ -61,7 +61,7 @@ impl Object {
                 Ok(Object { place, entries })
             }
             other => Err(BadDocument(format!(
-                "`{place}` is {}; it has to be an object such as {example}",
+                "`{place}` is {}; it must be an object such as {example}",
                 other.kind()
             ))),
         }
@@ -83,7 +83,7 @@ impl Object {
     ) -> Result<Option<SecretString>, BadDocument> {
         let Some(node) = self.take(key) else { return Ok(None) };
         let Node::Text(text) = node else {
-            return Err(self.wrong(key, &format!("{}; it has to be a text", node.kind())));
+            return Err(self.wrong(key, &format!("{}; it must be a string", node.kind())));
         };
         match text.expose_secret().trim() {
             "" => Err(self.wrong(key, "empty")),
@@ -92,7 +92,7 @@ impl Object {
         }
     }
 
-    /// A text that is no secret, or would not be in the right place.
+    /// A text that is not a secret, or would not be in the right place.
     pub(super) fn text(&mut self, key: &'static str) -> Result<Option<String>, BadDocument> {
         Ok(self.secret(key)?.map(|text| text.expose_secret().to_owned()))
     }
@@ -129,10 +129,7 @@ impl Object {
             return Ok(());
         }
         let keys = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-        Err(BadDocument(format!(
-            "`{}` has a key that is none of its own; its keys are {keys}",
-            self.place
-        )))
+        Err(BadDocument(format!("`{}` has an unknown key; its keys are {keys}", self.place)))
     }
 }
 

@@ -53,7 +53,7 @@ impl Key {
     }
 }
 
-/// A line that is no key. The message does not repeat it.
+/// A line that is not a key. The message does not repeat it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
     /// Nothing but comments.

@@ -21,7 +21,7 @@ pub struct Sealed {
 /// A text that was never sealed, or was cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this is no sealed secret of the form v1.<key id>.<base64>; was it cut off, or written by a newer version?"
+    "this is not a sealed secret of the form v1.<key id>.<base64>; was it cut off, or written by a newer version?"
 )]
 pub struct NotSealed;
 

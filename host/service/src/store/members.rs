@@ -57,7 +57,7 @@ impl FromStr for Role {
             "viewer" => Ok(Role::Viewer),
             "operator" => Ok(Role::Operator),
             "admin" => Ok(Role::Admin),
-            other => Err(format!("`{other}` is no role; there are viewer, operator and admin")),
+            other => Err(format!("`{other}` is not a role; there are viewer, operator and admin")),
         }
     }
 }

@@ -145,7 +145,7 @@ impl Store {
             if used < limit {
                 continue;
             }
-            // It may go on when enough of the oldest have left the window.
+            // It may continue when enough of the oldest have left the window.
             let sql = "SELECT started_at FROM run_starts WHERE org_id = $1 AND started_at > $2 ORDER BY started_at LIMIT 1 OFFSET $3";
             let oldest = sqlx::query_scalar(sql)
                 .bind(org_id)

@@ -38,11 +38,11 @@ pub struct RunRow {
     pub started_at: Option<i64>,
     /// When it ended.
     pub ended_at: Option<i64>,
-    /// When it goes on, if it is queued and waits for that.
+    /// When it continues, if it is queued and waits for that.
     pub due_at: Option<i64>,
     /// The name of its journal.
     pub journal_id: String,
-    /// Whether the journal has begun, so that it has to be there.
+    /// Whether the journal has begun, so that it must be there.
     pub begun: bool,
     /// Orders the runs of an org.
     pub number: i64,
@@ -84,7 +84,7 @@ pub enum Begun {
     Wait(i64),
 }
 
-/// Whether a run goes on.
+/// Whether a run resumes.
 #[derive(Clone, Debug)]
 pub enum Resumed {
     /// It is queued.
@@ -366,7 +366,7 @@ impl Store {
         Ok(sqlx::query_as(sql).fetch_all(&self.reads).await?)
     }
 
-    /// Says that the journal of a run has begun: from now on it has to be there.
+    /// Says that the journal of a run has begun: from now on it must be there.
     ///
     /// # Errors
     /// If the database refuses.
@@ -481,7 +481,7 @@ impl Store {
         Ok(Resumed::Queued(Box::new(queued)))
     }
 
-    /// Keeps in mind, and logs, that somebody has asked a run to stop, so that it does not go on by
+    /// Keeps in mind, and logs, that somebody has asked a run to stop, so that it does not continue by
     /// itself after a restart.
     ///
     /// # Errors

@@ -10,15 +10,15 @@ use std::{fmt, str::FromStr};
 pub enum Status {
     /// Confirmed, and waiting for its turn.
     Queued,
-    /// A limit of the CRM is used up: it goes on when it is due.
+    /// A limit of the CRM is used up: it resumes when it is due.
     Waiting,
     /// Under way.
     Running,
-    /// The service ended while it was running; it goes on when the service starts again.
+    /// The service ended while it was running; it resumes when the service starts again.
     Interrupted,
-    /// It came to its end, and every change is in the CRM.
+    /// It ended, and every change is in the CRM.
     Succeeded,
-    /// It came to its end, or could not begin, and not every change is in the CRM.
+    /// It ended, or could not begin, and not every change is in the CRM.
     Failed,
     /// It ended early. What is pending can be resumed.
     Stopped,
@@ -40,7 +40,7 @@ impl Status {
         }
     }
 
-    /// Whether it will go on by itself.
+    /// Whether it will resume by itself.
     pub fn is_under_way(self) -> bool {
         matches!(self, Status::Queued | Status::Waiting | Status::Running | Status::Interrupted)
     }
@@ -67,6 +67,6 @@ impl FromStr for Status {
         ];
         all.into_iter()
             .find(|status| status.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is no status of a run; there are queued, running, interrupted, succeeded, failed and stopped"))
+            .ok_or_else(|| format!("`{text}` is not a status of a run; there are queued, running, interrupted, succeeded, failed and stopped"))
     }
 }

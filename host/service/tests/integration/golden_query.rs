@@ -80,7 +80,7 @@ async fn types_are_kept(world: &World) -> anyhow::Result<()> {
     let batch = read(staged.path())?;
     ensure!(
         (0..batch.num_columns()).all(|at| batch.columns()[at].is_null(1) || at == 0),
-        "a null is no value"
+        "a null is not a value"
     );
     for (column, expected) in [
         ("row_number", "1"),
@@ -95,33 +95,33 @@ async fn types_are_kept(world: &World) -> anyhow::Result<()> {
     ] {
         let found = named(&batch, column)?
             .as_string_view_opt()
-            .with_context(|| format!("{column} is no text"))?
+            .with_context(|| format!("{column} is not text"))?
             .value(0);
         ensure!(found == expected, "{column} is {found}");
     }
     for (column, expected) in [("small", 1), ("whole", i64::from(i32::MAX)), ("large", i64::MIN)] {
         let found = named(&batch, column)?
             .as_primitive_opt::<types::Int64Type>()
-            .with_context(|| format!("{column} is no integer"))?;
+            .with_context(|| format!("{column} is not an integer"))?;
         ensure!(found.value(0) == expected, "{column} is {}", found.value(0));
     }
     for (column, expected) in [("short", 0.1), ("double", 1e-7)] {
         let found = named(&batch, column)?
             .as_primitive_opt::<types::Float64Type>()
-            .with_context(|| format!("{column} is no number"))?;
+            .with_context(|| format!("{column} is not a number"))?;
         ensure!(found.value(0) == expected, "{column} is {}", found.value(0));
     }
-    ensure!(named(&batch, "yes")?.as_boolean_opt().context("yes is no boolean")?.value(0));
+    ensure!(named(&batch, "yes")?.as_boolean_opt().context("yes is not a boolean")?.value(0));
     let day = named(&batch, "day")?
         .as_primitive_opt::<types::Date32Type>()
-        .context("day is no date")?
+        .context("day is not a date")?
         .value(0);
     ensure!(day == 19_782, "day is {day}");
     for (column, expected, has_zone) in
         [("moment", 1_704_164_645_000_006, false), ("instant", 1_704_157_445_000_000, true)]
     {
         let found = named(&batch, column)?.as_primitive_opt::<types::TimestampMicrosecondType>();
-        let found = found.with_context(|| format!("{column} is no time"))?;
+        let found = found.with_context(|| format!("{column} is not a time"))?;
         ensure!(found.value(0) == expected, "{column} is {}", found.value(0));
         ensure!(
             found.timezone().is_some() == has_zone,

@@ -1,5 +1,5 @@
 //! The store, on SQLite and on PostgreSQL: what belongs to one org is not there for another, what
-//! has to be counted is counted once, and what was logged stays.
+//! must be counted is counted once, and what was logged stays.
 
 use reverse_sync::{
     destination::{Destination, OnDuplicateId},
@@ -325,7 +325,7 @@ async fn a_run_is_resumed_only_while_it_is_the_last_of_its_destination(database:
         "whoever resumes it wants it to run"
     );
     assert!(!store.run(&org_id, &stopped).await.unwrap().unwrap().options.cancelled);
-    assert_eq!(store.usage(&org_id).await.unwrap().used, 2, "going on is a start too");
+    assert_eq!(store.usage(&org_id).await.unwrap().used, 2, "resuming is a start too");
     end(&store, &org_id, &stopped, Status::Stopped).await;
 
     let later = queued(store.begin_run(&run(&org_id, &second, &to, None)).await.unwrap());

@@ -27,11 +27,11 @@ pub struct SigningKey(Arc<dyn Signer>);
 pub enum BadKey {
     /// No key in it.
     #[error(
-        "has no private key in PEM form (-----BEGIN PRIVATE KEY-----); an encrypted one has to be decrypted first"
+        "has no private key in PEM form (-----BEGIN PRIVATE KEY-----); an encrypted one must be decrypted first"
     )]
     NotPem,
     /// Not RSA, or not one that can be trusted.
-    #[error("is no RSA key of 2048 bits or more, which is what RS256 signs with")]
+    #[error("is not an RSA key of 2048 bits or more, which is what RS256 signs with")]
     NotRsa,
 }
 
@@ -90,7 +90,7 @@ mod tests {
         // An elliptic curve key: good for TLS, not for RS256.
         let elliptic = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2\nOF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r\n1RTwjmYSi9R/zpBnuQ4EiMnCqfMPWiZqB4QdbAd0E7oH50VpuZ1P087G\n-----END PRIVATE KEY-----\n";
         for (pem, error) in
-            [("", "PEM form"), ("open sesame", "PEM form"), (elliptic, "no RSA key")]
+            [("", "PEM form"), ("open sesame", "PEM form"), (elliptic, "not an RSA key")]
         {
             let said = SigningKey::from_pem(&SecretString::from(pem)).unwrap_err().to_string();
             assert!(said.contains(error) && !said.contains("sesame"), "{said}");

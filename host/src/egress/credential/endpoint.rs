@@ -99,7 +99,7 @@ impl TokenEndpoint {
         TokenEndpoint { account, ..self }
     }
 
-    /// Posts a form. Whatever comes back that is no token is an [`Unanswered`].
+    /// Posts a form. Whatever comes back that is not a token is an [`Unanswered`].
     pub(super) async fn ask(&self, request: TokenRequest) -> Result<Granted, Unanswered> {
         let form = Bytes::copy_from_slice(request.form.expose_secret().as_bytes());
         let mut post = Request::post(self.uri.clone())
@@ -184,14 +184,14 @@ fn read(answer: &Response<Bytes>) -> Result<Granted, Unanswered> {
             said: format!("HTTP {} without an access token: {why}", status.as_u16()),
             again: true,
         };
-        let members = members.map_err(|_| no_token("the answer is no JSON object"))?;
+        let members = members.map_err(|_| no_token("the answer is not a JSON object"))?;
         let access_token =
             text(members.access_token).ok_or_else(|| no_token("`access_token` is missing"))?;
         if let Some(kind) =
             text(members.token_type).filter(|kind| !kind.eq_ignore_ascii_case("bearer"))
         {
             return Err(Unanswered::Broken {
-                said: format!("a token of type `{}`, which is none of bearers", plain(&kind)),
+                said: format!("a token of type `{}`, which is not bearer", plain(&kind)),
                 again: false,
             });
         }

@@ -163,7 +163,7 @@ impl Client {
     /// A client. Blanks and line breaks around id and secret are dropped, as files end in one.
     ///
     /// # Errors
-    /// An empty id, or a secret that is none.
+    /// An empty id, or an invalid secret.
     pub fn new(
         id: &str,
         secret: Option<&SecretString>,

@@ -126,7 +126,7 @@ impl Credential {
     /// A bearer token. Blanks and line breaks around it are dropped, as files end in one.
     ///
     /// # Errors
-    /// What is not printable ASCII is no token.
+    /// What is not printable ASCII is not a token.
     pub fn bearer(token: &str) -> Result<Credential, BadCredential> {
         Ok(Credential(Kind::Fixed(Bearer::new(token)?)))
     }

@@ -70,7 +70,7 @@ struct State {
     token: Option<Token>,
     /// Renewals that came to an end, good or bad.
     renewals: u64,
-    /// When the last of them came to its end and with what, if it was bad.
+    /// When the last of them ended and with what, if it was bad.
     failure: Option<(Instant, CredentialError)>,
     /// Those of the newest token, if its endpoint names them.
     scopes: Option<Vec<String>>,
@@ -142,7 +142,7 @@ impl OAuth {
         self.state.lock()
     }
 
-    /// The token in force. Near its end it is renewed while requests go on with it; past its end
+    /// The token in force. Near its end it is renewed while requests continue with it; past its end
     /// they wait.
     pub(super) async fn access(self: &Arc<OAuth>) -> Result<Access, CredentialError> {
         for _ in 0..MAX_LOOKS {

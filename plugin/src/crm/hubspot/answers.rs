@@ -31,7 +31,7 @@ struct Named<'a> {
     id: Option<Cow<'a, str>>,
 }
 
-/// A 2xx answer to `batch/update`. `None`: it is no such answer.
+/// A 2xx answer to `batch/update`. `None`: it is not such an answer.
 pub(crate) fn reconcile_accepted(
     changes: &Changes,
     members: &[usize],

@@ -30,7 +30,7 @@ pub(crate) enum Collection {
     Reconciled(Reconciled),
     /// The daily limit ran out within the request; what else it says is in here.
     Exhausted(Reconciled, CrmError),
-    /// It is no answer to this request.
+    /// It is not an answer to this request.
     Unusable(&'static str),
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn reconcile_accepted(
     body: &[u8],
 ) -> Collection {
     let Ok(saved) = serde_json::from_slice::<Vec<Object<Saved<'_>>>>(body) else {
-        return Collection::Unusable("its body is no list of results");
+        return Collection::Unusable("its body is not a list of results");
     };
     let saved: Vec<Saved<'_>> = saved.into_iter().map(|Object(saved)| saved).collect();
     if saved.len() != members.len() {

@@ -1,8 +1,8 @@
-//! Comparing while planning: between the planner and the host's sink, each change is held against
+//! Comparing while planning: between the planner and the host's sink, each change is compared with
 //! what the CRM has now.
 //!
 //! Changes are collected until a read is full (100 for HubSpot, 2,000 for Salesforce), several
-//! reads are on their way at the same time, and what comes of them goes on in the order of the
+//! reads are on their way at the same time, and what comes of them continues in the order of the
 //! rows. Memory holds what is on its way and no more; long texts make small reads, and fewer of
 //! them.
 //!
@@ -74,7 +74,7 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
 
     /// Hands the oldest read's result on.
     async fn take(&mut self) -> Result<(), Error> {
-        // All of them go on while the oldest is waited for; there are in_flight at most.
+        // All of them continue while the oldest is waited for; there are in_flight at most.
         let oldest = poll_fn(|context| {
             for (read, _) in &mut self.reads {
                 if let Read::OnItsWay(future) = read

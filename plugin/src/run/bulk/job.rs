@@ -111,7 +111,7 @@ impl<N: Network> Runner<'_, N> {
                     None => self.crm.back_off(attempt).await,
                 },
                 Exchange::Refused(404, _) => return Ok(None),
-                // It may well go on: nothing of it is sent another way.
+                // It may well continue: nothing of it is sent another way.
                 Exchange::Refused(status, error) => {
                     let message = format!(
                         "Salesforce does not tell what became of Bulk job {id} (HTTP {status}, {}). Its changes stay pending; run the same plan again, it asks again",
@@ -145,7 +145,7 @@ impl<N: Network> Runner<'_, N> {
             while left > 0 {
                 if self.stream.stopping() {
                     let message = format!(
-                        "stopped on request; Bulk job {id} goes on in Salesforce. Run the plan again to pick up its results and go on"
+                        "stopped on request; Bulk job {id} continues in Salesforce. Run the plan again to pick up its results and continue"
                     );
                     return Err(Error::new(ErrorKind::Cancelled, None, message));
                 }

@@ -7,7 +7,7 @@
 //!    └──────────────────────▶ collections ◀──────────────┘
 //! ```
 //!
-//! A job goes on when the host is gone. So before anything can be worked on, its name is kept by
+//! A job continues when the host is gone. So before anything can be worked on, its name is kept by
 //! the host, and an attempt that takes up changes in doubt asks the job that they were sent with:
 //! one that is still open was never worked on and is given up, one that runs is waited for, and
 //! what none of its result sets names is read before it is sent.
@@ -49,7 +49,7 @@ const ANSWERED: u16 = 200;
 pub(super) fn is_wanted(config: &Config, stream: &dyn Stream) -> bool {
     match (config.provider, config.write_mode) {
         (Provider::Salesforce, WriteMode::Bulk) => true,
-        // An earlier attempt may have left a job that goes on, however little is left to do.
+        // An earlier attempt may have left a job that continues, however little is left to do.
         (Provider::Salesforce, WriteMode::Batch) => {
             stream.remaining() > config.bulk_above || !stream.recall().is_empty()
         }

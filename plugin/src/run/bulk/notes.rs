@@ -1,5 +1,5 @@
 //! What a run remembers, so that a later attempt knows where to ask before it sends anything: a job
-//! goes on when the host is gone.
+//! continues when the host is gone.
 //!
 //! A note is on disk before what it tells can happen. The last one that covers a row counts.
 
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(
             Notes::read(&["collections 3-4".to_owned()]).way(11),
             None,
-            "it was no run by jobs that sent them"
+            "it was not a run by jobs that sent them"
         );
         for text in &texts[..4] {
             assert_eq!(Note::parse(text).unwrap().to_string(), *text);

@@ -53,7 +53,7 @@ attacks! {
         Descend = "plan_descend",
         /// A second record hides in the JSON of a change.
         Smuggle = "plan_smuggle",
-        /// The values before are no JSON.
+        /// The previous values are not JSON.
         SmuggleBefore = "plan_smuggle_before",
         /// A field is there twice.
         FieldTwice = "plan_field_twice",
@@ -99,7 +99,7 @@ attacks! {
         FlagUnread = "plan_flag_unread",
         /// Flags a row at length.
         FlagLong = "plan_flag_long",
-        /// A reason to skip that is no code.
+        /// A reason to skip that is not a code.
         ReasonLong = "plan_reason_long",
         /// An error that is longer than any report.
         ErrorLong = "plan_error_long",

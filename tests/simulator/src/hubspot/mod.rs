@@ -212,13 +212,13 @@ fn with_body(request: &Request, handle: impl FnOnce(Value) -> Answer) -> Answer 
 }
 
 /// Refresh tokens (A10): a refresh gives a new access token, which is accepted from then on, until
-/// it ends. What is said about a form or a client that is none is RFC 6749's, as the facts do not
+/// it ends. What is said about an invalid form or a client is RFC 6749's, as the facts do not
 /// tell HubSpot's own words.
 fn grant_token(world: &mut World, request: &Request) -> Answer {
     let Some(form) = Form::of(request) else {
         return Answer::json(
             400,
-            &json!({"error": "invalid_request", "error_description": "the body is no form"}),
+            &json!({"error": "invalid_request", "error_description": "the body is not a form"}),
         );
     };
     if form.field("grant_type") != "refresh_token" {

@@ -174,14 +174,14 @@ fn with_body(request: &Request, handle: impl FnOnce(Value) -> Answer) -> Answer 
 }
 
 /// Refresh token, client credentials, JWT bearer (B10). Errors here are an object, not a list. What
-/// is said about a form or a client that is none is RFC 6749's, and what about an assertion is a
+/// is said about an invalid form or a client is RFC 6749's, and what about an assertion is a
 /// guess: the facts do not tell Salesforce's own words.
 fn grant_token(world: &mut World, request: &Request) -> Answer {
     let refused = |error: &str, description: &str| {
         Answer::json(400, &json!({"error": error, "error_description": description}))
     };
     let Some(form) = Form::of(request) else {
-        return refused("invalid_request", "the body is no form");
+        return refused("invalid_request", "the body is not a form");
     };
     let own_url = format!("http://{}", request.header("host").unwrap_or_default());
     let grant = form.field("grant_type");

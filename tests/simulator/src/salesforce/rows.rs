@@ -54,7 +54,7 @@ pub(super) fn update(
     }
 }
 
-/// A path part that is no id at all; one with a wrong checksum is `MALFORMED_ID` (B5).
+/// A path part that is not an id at all; one with a wrong checksum is `MALFORMED_ID` (B5).
 fn not_an_id(text: &str) -> Answer {
     errors::one(
         404,
@@ -138,7 +138,7 @@ fn unchanged(record: &Record, object: &str, request: &Request) -> bool {
                 .is_some_and(|tag| tag.trim_matches('"') == record.modified.to_string())
 }
 
-/// The first name that is no field, or not one that this user sees.
+/// The first name that is not a field, or not one that this user sees.
 pub(super) fn unknown_field<'n>(
     world: &World,
     object: &str,

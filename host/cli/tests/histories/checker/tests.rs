@@ -1,4 +1,4 @@
-//! A good history, and bad ones: each breaks one promise, and has to be found out.
+//! A good history, and bad ones: each breaks one promise, and must be found out.
 
 use super::{Rule, check};
 use crate::{

@@ -16,7 +16,7 @@ const FILE: &str = "clock";
 pub(crate) fn variables(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
     set(dir, 0)?;
     let file = dir.join(FILE);
-    let file = file.to_str().context("a path that is no text")?.to_owned();
+    let file = file.to_str().context("a path that is not text")?.to_owned();
     let named = |(name, value): (&str, String)| (name.to_owned(), value);
     let variables = [
         ("LD_PRELOAD", library()?),
@@ -45,5 +45,5 @@ fn library() -> anyhow::Result<String> {
         "clocks cannot jump without libfaketime, and there is no faketime/libfaketimeMT.so.1 below /usr/lib. `.ci/install test` installs it as \
          root on Debian; elsewhere install faketime",
     )?;
-    Ok(known.to_str().context("a path that is no text")?.to_owned())
+    Ok(known.to_str().context("a path that is not text")?.to_owned())
 }

@@ -1,4 +1,4 @@
-//! The end of a history: what is left comes to its end, and each witness says what it knows.
+//! The end of a history: what is left ends, and each witness says what it knows.
 
 use super::{QUIET, Request, World, trouble::Trouble};
 use crate::{
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Who goes on with what is left.
+/// Who continues with what is left.
 const LAST: usize = 9;
 /// How often a run may end early though nothing goes wrong any more.
 const RESUMES: usize = 3;

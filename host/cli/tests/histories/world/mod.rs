@@ -34,7 +34,7 @@ use trouble::Trouble;
 const TOKEN: &str = "token-of-histories";
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long the last runs may take to come to their end once nothing goes wrong any more.
+/// How long the last runs may take to end once nothing goes wrong any more.
 const QUIET: Duration = Duration::from_secs(90);
 
 /// What clients, trouble and checker share.

@@ -169,7 +169,7 @@ impl Trouble {
         Ok(())
     }
 
-    /// Another service on the same state has to be refused.
+    /// Another service on the same state must be refused.
     async fn second(&self) -> anyhow::Result<()> {
         let (_proxy, through) = way(self.url.as_deref()).await?;
         let mut second = self.machine.service.beside(through);

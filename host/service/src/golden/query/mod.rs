@@ -65,10 +65,10 @@ pub enum QueryError {
         /// Which flag would allow it, or why nothing will.
         reason: String,
     },
-    /// The URL is none.
+    /// The URL is invalid.
     #[error("database_url: {0}")]
     Url(String),
-    /// The query is none.
+    /// The query is invalid.
     #[error("query: {0}")]
     Statement(String),
     /// The database refuses.

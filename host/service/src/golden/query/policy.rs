@@ -64,7 +64,7 @@ impl QueryPolicy {
         if !folder.is_dir() {
             return Err(io::Error::new(
                 io::ErrorKind::NotADirectory,
-                format!("{} is no folder", folder.display()),
+                format!("{} is not a folder", folder.display()),
             ));
         }
         self.folders.push(folder);
@@ -83,7 +83,7 @@ impl QueryPolicy {
     /// This database is never read: the service's own.
     ///
     /// # Errors
-    /// If the URL is none.
+    /// If the URL is invalid.
     pub fn protect_database(&mut self, url: &str) -> Result<(), QueryError> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.split('?').next().unwrap_or_default();
@@ -116,7 +116,7 @@ impl QueryPolicy {
         let own = self.own_folders.iter().any(|folder| file.starts_with(folder))
             || self.own_files.iter().any(|own| same_file(own, &file));
         if own || !file.is_file() {
-            return Err(forbidden("it is no database of golden records"));
+            return Err(forbidden("it is not a database of golden records"));
         }
         Ok(file)
     }

@@ -31,7 +31,7 @@ use std::{
 
 /// A whole number up to this is exact as a 64-bit float.
 const EXACT: i64 = 1 << 53;
-/// How often SQLite asks whether to go on, in steps of its machine.
+/// How often SQLite asks whether to continue, in steps of its machine.
 const STEPS: i32 = 10_000;
 
 /// Stops the query when nobody waits for its answer any more: SQLite has a thread of its own, which

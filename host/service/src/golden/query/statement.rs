@@ -43,7 +43,7 @@ pub(super) fn single_select(sql: &str, dialect: Dialect) -> Result<&str, String>
         .collect();
     if !matches!(word.to_ascii_lowercase().as_str(), "select" | "with") {
         let found: String = word.chars().take(30).collect();
-        return Err(format!("it has to be one SELECT, or WITH … SELECT; it begins with `{found}`"));
+        return Err(format!("it must be one SELECT, or WITH … SELECT; it begins with `{found}`"));
     }
     Ok(sql[..end.unwrap_or(sql.len())].trim())
 }

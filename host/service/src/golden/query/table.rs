@@ -140,7 +140,7 @@ impl Table {
     pub(super) fn put(&mut self, column: usize, text: Option<&str>) -> Result<(), QueryError> {
         let bytes = text.map_or(0, str::len);
         self.batch_bytes += bytes;
-        // As planning counts it (`records::bounds`): a text with its offset, and what is no text,
+        // As planning counts it (`records::bounds`): a text with its offset, and what is not text,
         // whatever it is.
         let size = if matches!(self.builders.get(column), Some(Builder::Text(_))) {
             bytes + 4
@@ -165,7 +165,7 @@ impl Table {
             row: self.rows,
             column: self.names[column].clone(),
             reason: format!(
-                "`{}` is no {what}; cast the column to text in the query, or leave the row out",
+                "`{}` is not a {what}; cast the column to text in the query, or leave the row out",
                 text.unwrap_or_default().chars().take(60).collect::<String>()
             ),
         })

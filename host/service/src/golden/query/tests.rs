@@ -163,7 +163,7 @@ async fn every_value_keeps_its_spelling_until_its_type_is_certain() {
 async fn a_query_that_is_none_is_refused_with_a_reason() {
     let world = World::new(PEOPLE).await;
     for (sql, expected) in [
-        ("", "query: it has to be one SELECT"),
+        ("", "query: it must be one SELECT"),
         ("DELETE FROM people", "it begins with `DELETE`"),
         ("SELECT 1 AS a; DELETE FROM people", "more than one statement"),
         ("SELECT nam FROM people", "no such column: nam"),
@@ -270,7 +270,7 @@ async fn rows_are_no_longer_than_records_may_be() {
         error.contains("row 2, column `note`: with this value the row is longer than 1 MiB"),
         "{error}"
     );
-    // What is no text counts as it does for planning, so that what is taken can be planned.
+    // What is not text counts as it does for planning, so that what is taken can be planned.
     let numbers = |length: u32| {
         format!("SELECT 'a' AS key, printf('%.*c', {length}, 'x') AS note, 1 AS one, 1.5 AS two")
     };

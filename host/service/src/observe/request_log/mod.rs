@@ -47,7 +47,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 const BUFFER: usize = 64 << 10;
 /// Longest path that is kept; those of refused requests can be anything.
 const MAX_PATH: usize = 512;
-/// Points of a [`Rate`], at the most.
+/// Points of a [`Rate`], at most.
 pub const MAX_POINTS: usize = 1_000;
 
 /// One request.
@@ -118,7 +118,7 @@ pub struct RequestLog {
 }
 
 impl RequestLog {
-    /// Opens the log of a run, or goes on with it. `dir` is that of the run's org. To be called
+    /// Opens the log of a run, or continues with it. `dir` is that of the run's org. To be called
     /// within a runtime.
     ///
     /// # Errors
@@ -315,7 +315,7 @@ impl Writer {
 pub struct Page {
     /// Requests in the order in which they ended.
     pub items: Vec<Entry>,
-    /// Where to go on, if there is more.
+    /// Where to continue, if there is more.
     pub next: Option<u64>,
     /// Requests that the log lacks in this part, because the disk was too slow.
     pub dropped: u64,
@@ -325,7 +325,7 @@ pub struct Page {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The cursor is not one of this log.
-    #[error("`after` is no cursor of this request log; take `next` of the page before")]
+    #[error("invalid cursor of this request log: take `after` from `next` of the page before")]
     Cursor,
     /// The disk.
     #[error(transparent)]

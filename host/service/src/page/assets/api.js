@@ -8,7 +8,7 @@
 /** @type {Record<number, string>} */
 const TITLES = {
   400: 'This cannot be done like that', 401: 'Not signed in', 403: 'This is not allowed', 404: 'This is not here', 409: 'Not as things are now', 410: 'This is not kept any more',
-  413: 'This is too large', 415: 'This kind of file cannot be read', 422: 'Something has to be put right', 424: 'The CRM did not go along', 429: 'Too much for now', 500: 'The server has failed',
+  413: 'This is too large', 415: 'This kind of file cannot be read', 422: 'Something must be put right', 424: 'The CRM did not go along', 429: 'Too much for now', 500: 'The server has failed',
   502: 'There is no answer of use', 503: 'Not available at present', 504: 'There was no answer in time',
 };
 

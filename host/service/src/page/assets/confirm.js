@@ -7,7 +7,7 @@ import { h } from './dom.js';
 import { ask, checkbox, code, field, radios } from './parts.js';
 import { count, guard, number } from './words.js';
 
-/** From this many records on, a click is not enough: the number has to be typed. The same as the command's. */
+/** From this many records on, a click is not enough: the number must be typed. The same as the command's. */
 export const LARGE = 1000;
 
 /**
@@ -26,7 +26,7 @@ export async function confirmRun(plan, overridden) {
   const size = field('Records in the canary', h('input', { type: 'number', min: 1, max: writable, value: Math.min(50, writable) }));
   size.hidden = true;
   const canary = checkbox('Canary', {
-    help: 'Write some records first, read all of them back, and go on only if each holds what was written.',
+    help: 'Write some records first, read all of them back, and continue only if each holds what was written.',
     onchange: event => {
       size.hidden = !event.currentTarget.checked;
     },

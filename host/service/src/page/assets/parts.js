@@ -194,7 +194,7 @@ export const scroller = (/** @type {string} */ label, /** @type {Child} */ child
 
 /**
  * A list by pages. `load(after, signal)` answers `{items, next}`, `show(items)` draws them. A page that is empty and has a next
- * one is what a search over a part of a long list came to: the search goes on by itself.
+ * one is what a search over a part of a long list came to: the search resumes by itself.
  *
  * @template T
  * @param {{ load: (after: string | undefined, signal: AbortSignal) => Promise<Page<T>>, show: (items: T[]) => Child, none: string, signal: AbortSignal, what?: string }} how

@@ -26,7 +26,7 @@ const DROPPED = {
   provider_id: 'is the key',
   internal: 'is internal',
   read_only: 'is read-only in the CRM',
-  unknown_field: "is no field of the CRM's object",
+  unknown_field: "is not a field of the CRM's object",
   not_in_fields: 'is not in fields',
   not_in_records: 'is in fields, but the golden records do not have it; is it a typo?',
   needs_compare: 'moves forward only in the CRM, so it needs a plan that compares',
@@ -55,13 +55,13 @@ export const MODES = {
 /** @type {Record<RunStatus, { name: string, tone: string, what: string }>} */
 export const STATUS = {
   queued: { name: 'Queued', tone: 'quiet', what: 'Waits for its turn.' },
-  waiting: { name: 'Waiting', tone: 'warn', what: 'A limit of the CRM is used up. The run goes on by itself when there is room again.' },
+  waiting: { name: 'Waiting', tone: 'warn', what: 'A limit of the CRM is used up. The run resumes by itself when there is room again.' },
   running: { name: 'Running', tone: 'accent', what: 'Records are being updated.' },
   cancelling: { name: 'Cancelling', tone: 'warn', what: 'Stops after the requests in flight.' },
   succeeded: { name: 'Succeeded', tone: 'good', what: 'Every change is in the CRM.' },
   failed: { name: 'Failed', tone: 'bad', what: 'Ended; some records failed, drifted or are unknown.' },
   stopped: { name: 'Stopped', tone: 'warn', what: 'Ended early; what is pending was not sent.' },
-  interrupted: { name: 'Interrupted', tone: 'warn', what: 'The server stopped in the middle. The run goes on by itself once the server is there again.' },
+  interrupted: { name: 'Interrupted', tone: 'warn', what: 'The server stopped in the middle. The run resumes by itself once the server is there again.' },
 };
 
 /** @type {Record<Outcome | 'skipped', { name: string, what: string }>} */

@@ -51,7 +51,7 @@ export type Options<R extends keyof paths, M extends Method> = { signal?: AbortS
   ([Part<Operation<R, M>, 'query'>] extends [never] ? { query?: undefined } : { query?: Part<Operation<R, M>, 'query'> }) &
   ([Body<Operation<R, M>>] extends [never] ? { body?: undefined } : { body?: Body<Operation<R, M>> });
 
-/** The options may be left out where nothing has to be said. */
+/** The options may be left out where nothing needs to be said. */
 export type Asked<R extends keyof paths, M extends Method> = [At<R>] extends [never] ? [options?: Options<R, M>] : [options: Options<R, M>];
 
 /** Routes whose answer is a page of a list, and what is in it. */

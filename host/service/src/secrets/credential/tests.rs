@@ -90,7 +90,7 @@ fn what_is_wrong_is_said_and_never_repeated() {
     for (written, says) in [
         (
             json!("pat-sesame"),
-            "`credential` is a text; it has to be an object such as {\"access_token\"",
+            "`credential` is a string; it must be an object such as {\"access_token\"",
         ),
         (json!(["pat-sesame"]), "`credential` is a list"),
         (json!(4_242_424_242u64), "`credential` is a number"),
@@ -99,7 +99,7 @@ fn what_is_wrong_is_said_and_never_repeated() {
         (json!({"access_token": ""}), "`credential.access_token` is empty"),
         (
             json!({"access_token": 4_242_424_242u64}),
-            "`credential.access_token` is a number; it has to be a text",
+            "`credential.access_token` is a number; it must be a string",
         ),
         (json!({"access_token": {"env": "sesame"}}), "`credential.access_token` is an object"),
         (json!({"pat-sesame": "x"}), "its keys are `access_token`, `oauth`"),
@@ -107,7 +107,7 @@ fn what_is_wrong_is_said_and_never_repeated() {
             json!({"access_token": "pat-sesame", "oauth": refreshing()["oauth"]}),
             "exactly one of them",
         ),
-        (json!({"oauth": "pat-sesame"}), "`credential.oauth` is a text"),
+        (json!({"oauth": "pat-sesame"}), "`credential.oauth` is a string"),
         (json!({"oauth": {"client_id": "sesame"}}), "`credential.oauth.grant` is missing"),
         (
             with("grant", json!("sesame")),
@@ -121,11 +121,8 @@ fn what_is_wrong_is_said_and_never_repeated() {
             "`credential.oauth.client_secret` is a number",
         ),
         (with("client_auth", json!("sesame")), "none of `body`, `basic`"),
-        (
-            with("refresh", json!("sesame")),
-            "has a key that is none of its own; its keys are `grant`",
-        ),
-        (with("sesame", json!("x")), "has a key that is none of its own"),
+        (with("refresh", json!("sesame")), "has an unknown key; its keys are `grant`"),
+        (with("sesame", json!("x")), "has an unknown key"),
     ] {
         let error = read(&written).unwrap_err();
         assert!(
@@ -164,7 +161,7 @@ fn what_cannot_be_used_is_found_before_it_is_stored() {
             "`credential.access_token`: the access token has characters",
         ),
         (with(refreshing(), "client_secret", "sesame"), "fewer than 8 characters"),
-        (with(refreshing(), "token_url", "sesame"), "is no URL that begins with https://"),
+        (with(refreshing(), "token_url", "sesame"), "is not a URL that begins with https://"),
         (with(refreshing(), "token_url", "http://login.example/token"), "plain http"),
         (
             with(refreshing(), "token_url", "http://127.0.0.1:7001/token"),

@@ -37,7 +37,7 @@ pub(crate) fn upload(changes: &Changes, members: &[usize]) -> Upload {
         each_field(changes.fields(*member), &mut |name, _| {
             columns.takes(name);
         });
-        // Escapes of JSON are no shorter than those of CSV, and a column that is empty costs a
+        // Escapes of JSON are not shorter than those of CSV, and a column that is empty costs a
         // comma.
         bytes +=
             changes.fields(*member).len() + changes.id(*member).len() + columns.names.len() + 4;
@@ -133,7 +133,7 @@ fn cell(json: &str) -> Option<Cell<'_>> {
     Cell::of(json, NULL).ok()
 }
 
-/// Name and JSON of each member of an object, in order. `false`: it is no compact object, as
+/// Name and JSON of each member of an object, in order. `false`: it is not a compact object, as
 /// changes are.
 fn each_field<'j>(object: &'j str, each: &mut dyn FnMut(&str, &'j str)) -> bool {
     let Some(mut rest) = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {

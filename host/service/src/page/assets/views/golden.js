@@ -88,7 +88,7 @@ function uploading(known, signal, go) {
       return setTimeout(() => announce(said), 500);
     },
   }, entity, list, kinds, fromFile, fromQuery,
-  notice('quiet', null, h('p', 'The records are checked first. If a line is wrong, nothing is replaced. Provider ids have to be as the CRM issued them: ', code('492564112121'), ', not ', code('4.92564112121e11'), '.')),
+  notice('quiet', null, h('p', 'The records are checked first. If a line is wrong, nothing is replaced. Provider ids must be as the CRM issued them: ', code('492564112121'), ', not ', code('4.92564112121e11'), '.')),
   where, h('div', { class: 'actions' }, submit)));
 }
 

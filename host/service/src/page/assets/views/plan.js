@@ -106,7 +106,7 @@ function decide(plan, guards, state, go) {
   const yes = button(plan.undoes ? `Put back ${count(plan.writable, 'record')}…` : `Update ${count(plan.writable, 'record')}…`, async () => {
     const held = guards.firstHeld();
     if (held) {
-      where.show(h('p', { class: 'notice warn', role: 'alert' }, 'A guard holds this plan back. Look at it, then override it to go on.'));
+      where.show(h('p', { class: 'notice warn', role: 'alert' }, 'A guard holds this plan back. Look at it, then override it to continue.'));
       focusOn(held);
       return;
     }

@@ -16,7 +16,8 @@ pub(crate) enum Finding {
     Equal,
     /// It holds what it held before, in every field: nothing shows that it was written.
     Untouched,
-    /// It may be sent once more: the record holds what it held before, or nobody looked before.
+    /// It may be sent once more: the record holds what it held before, or nobody looked before, or
+    /// a write would not show.
     Again,
     /// It holds neither the confirmed values nor those before. Somebody else has written them,
     /// before our write or after it.
@@ -71,6 +72,9 @@ impl<N: Network> Runner<'_, N> {
         let before: Option<Values> =
             changes.before(at).and_then(|text| serde_json::from_str(text).ok());
         let (mut proven, mut untouched, mut as_before) = (true, true, before.is_some());
+        // Where the CRM takes every confirmed value for the one that was there, a read cannot tell
+        // a write from none.
+        let mut tells = false;
         let mut neither = Vec::new();
         for (name, value) in wanted {
             let value = value.get();
@@ -89,6 +93,7 @@ impl<N: Network> Runner<'_, N> {
                 }
                 Likeness::Masked | Likeness::Different => false,
             };
+            tells |= was.is_some_and(|was| rules.likeness(name, value, was) < Likeness::Same);
             let is_before = was.is_none_or(|was| rules.likeness(name, was, now) >= Likeness::Same);
             proven &= is_wanted;
             untouched &= is_before || is_wanted;
@@ -102,7 +107,7 @@ impl<N: Network> Runner<'_, N> {
         }
         match (proven, untouched || self.crm.config.policy.on_drift == OnDrift::Overwrite) {
             (true, _) => Finding::Equal,
-            (false, true) if as_before => Finding::Untouched,
+            (false, true) if as_before && tells => Finding::Untouched,
             (false, true) => Finding::Again,
             (false, false) => Finding::Neither(neither.join(", ")),
         }

@@ -119,8 +119,14 @@ pub(crate) fn likeness(
     let same = match kind {
         _ if numbers(wanted) && numbers(held) => same_number(&a, &b),
         None | Some(Kind::Other | Kind::Masked) => false,
-        // It trims what it is given; what it holds with blanks came another way.
-        Some(Kind::Text { trimmed, .. }) => *trimmed && a.trim() == b,
+        // It trims what it is given, so this is what it makes of the text. What it holds with blanks
+        // came another way.
+        Some(Kind::Text { trimmed: true, .. } | Kind::Email { trimmed: true, .. })
+            if a.trim() == b =>
+        {
+            return Likeness::Exact;
+        }
+        Some(Kind::Text { .. }) => false,
         Some(Kind::Email { trimmed, .. }) => {
             let (a, b) = if *trimmed { (a.trim(), b.trim()) } else { (&*a, &*b) };
             a.to_lowercase() == b.to_lowercase()
@@ -269,7 +275,7 @@ mod tests {
         let number = || Kind::Number { scale: None };
         let email = |trimmed| Kind::Email { max: None, trimmed };
         for (provider, kind, wanted, held, expected) in [
-            (Provider::Salesforce, text(true), r#"" Acme""#, r#""Acme""#, Same),
+            (Provider::Salesforce, text(true), r#"" Acme""#, r#""Acme""#, Exact),
             // Salesforce would not keep these blanks: they came another way, and writing cleans
             // them up.
             (Provider::Salesforce, text(true), r#""Acme""#, r#""Acme ""#, Different),

@@ -9,8 +9,10 @@
 mod apply;
 mod audit;
 mod bundled;
+mod check;
 mod exit;
 mod global_args;
+mod init;
 mod inspect;
 mod logging;
 mod oauth;
@@ -24,13 +26,15 @@ mod runs;
 mod secret;
 #[cfg(all(feature = "service", unix))]
 mod serve;
+mod shell;
+mod show;
 #[cfg(all(feature = "service", unix))]
 mod state;
 mod terminal;
 mod undo;
 mod workspace;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Exit, Failure};
 use global_args::GlobalArgs;
 use logging::Logging;
@@ -43,7 +47,7 @@ use tracing_subscriber::filter::LevelFilter;
 /// usage or configuration, 3 refused by the gate, 4 CRM or credential unavailable, 130 stopped by
 /// Ctrl-C (run the same command again to continue).
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "reverse-sync", version)]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -53,9 +57,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a project file for golden records that are there already
+    Init(init::InitArgs),
+    /// Look whether the project's destinations can be planned and run: settings, golden records,
+    /// credential. Writes nothing
+    Check(check::CheckArgs),
     /// Dry run: show what would be written, and keep it as a plan. Writes nothing; offline, the
     /// default, needs no credential
     Plan(plan::PlanArgs),
+    /// Show a plan that is kept here, change by change
+    Show(show::ShowArgs),
     /// Write a confirmed plan: plan and run a destination in one go, or run a stored plan
     Run(run::RunArgs),
     /// Plan the way back from a run that was planned with --compare, and write it once confirmed
@@ -65,6 +76,11 @@ enum Command {
     /// Look at components
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Print the script with which a shell completes this command
+    Completions(shell::CompletionsArgs),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man(shell::ManArgs),
     /// The service: the API, and the page people use
     #[cfg(all(feature = "service", unix))]
     Serve(serve::ServeArgs),
@@ -90,7 +106,9 @@ impl Command {
     /// Whether standard output belongs to a program.
     fn wants_json(&self) -> bool {
         match self {
+            Command::Check(args) => args.json,
             Command::Plan(args) => args.json,
+            Command::Show(args) => args.json,
             Command::Run(args) => args.apply.json,
             Command::Undo(args) => args.apply.json,
             Command::Runs(args) => args.json,
@@ -161,7 +179,12 @@ fn run_in(runtime: tokio::runtime::Runtime, cli: &Cli) -> Result<Exit, Failure> 
 
 async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
+        Command::Init(args) => init::init(&cli.global, args),
+        Command::Check(args) => check::check(&cli.global, args).await,
         Command::Plan(args) => plan::plan(&cli.global, args).await,
+        Command::Show(args) => show::show(&cli.global, args).await,
+        Command::Completions(args) => shell::completions(Cli::command(), args),
+        Command::Man(args) => shell::man(Cli::command(), args),
         Command::Run(args) => run::run(&cli.global, args).await,
         Command::Undo(args) => undo::undo(&cli.global, args).await,
         Command::Runs(args) => runs::runs(&cli.global, args).await,

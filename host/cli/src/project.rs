@@ -93,7 +93,7 @@ impl Project {
     /// Reads a project file. No message repeats a line of it: a secret may have been pasted there.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Project> {
         let text = fs::read_to_string(path).with_context(|| {
-            format!("cannot read the project file {}; write one (see the README) or point to it with --project", path.display())
+            format!("cannot read the project file {}; `reverse-sync init` writes one, and --project FILE names another", path.display())
         })?;
         let mut project: Project = toml::from_str(&text).map_err(|error| {
             let line = error

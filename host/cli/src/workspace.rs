@@ -82,6 +82,7 @@ impl Workspace {
         };
         let state = project.dir.join(".reverse-sync");
         private_file::create_dir(&state)
+            .and_then(|()| ignored_by_git(&state))
             .with_context(|| format!("cannot create {}", state.display()))
             .or_exit(Exit::Usage)?;
         Ok(Workspace { project, component, grant, plugin: global.plugin.clone(), state })
@@ -198,6 +199,12 @@ impl Workspace {
             )),
         }
     }
+}
+
+/// What is kept has customers' data in it, and belongs into no repository.
+fn ignored_by_git(state: &Path) -> std::io::Result<()> {
+    let path = state.join(".gitignore");
+    if path.exists() { Ok(()) } else { fs::write(path, "*\n") }
 }
 
 /// The link of a target, made when it is first needed, so that planning, running and verifying

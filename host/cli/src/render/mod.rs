@@ -1,13 +1,15 @@
 //! What people and programs read: plans, reports, errors. Counts first, then what would change,
 //! then what to type.
 
+mod check;
 mod component;
 mod plan;
 mod report;
 mod runs;
 
+pub(crate) use check::{checked, checked_json};
 pub(crate) use component::component;
-pub(crate) use plan::{place, plan, plan_json, plan_summary};
+pub(crate) use plan::{change, place, plan, plan_json, plan_summary, skipped};
 pub(crate) use report::{Applied, applied_already, applied_already_json, report, run_json};
 pub(crate) use runs::{Listed, Status, runs, runs_json};
 

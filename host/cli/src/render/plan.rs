@@ -5,12 +5,13 @@ use crate::rejects::Written;
 use crate::terminal;
 use reverse_sync::{
     guards,
-    plan::{Header, Plan, PlanError, PlanMode, SampleChange, SkippedRows},
+    plan::{Header, Plan, PlanError, PlanMode, PlannedChange, SampleChange, SkippedRows},
     summary::PlanSummary,
     values::{is_empty, members, shown},
     visible::one_line,
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::{fmt::Write as _, io::Write};
 
 /// Rows that are left out for a reason of their own, shown one by one; all of them are in the
@@ -204,11 +205,32 @@ fn counts(out: &mut String, header: &Header) -> std::fmt::Result {
 /// something is cleared.
 fn sample(out: &mut String, change: &SampleChange) -> std::fmt::Result {
     let fields = members(change.fields.get());
-    let before = change.before.as_ref().map(|before| members(before.get()));
-    if before.is_none() && !fields.values().any(is_empty) {
+    if change.before.is_none() && !fields.values().any(is_empty) {
         return writeln!(out, "  {}  {}", change.provider_id, shorten(change.fields.get(), 160));
     }
     writeln!(out, "  {}", change.provider_id)?;
+    values(out, &change.fields, change.before.as_deref())
+}
+
+/// A change, field by field; long values are cut.
+pub(crate) fn change(out: &mut String, change: &PlannedChange) -> std::fmt::Result {
+    writeln!(out, "record {} (row {})", one_line(&change.provider_id), change.row)?;
+    values(out, &change.fields, change.before.as_deref())
+}
+
+/// Rows that are skipped for one reason.
+pub(crate) fn skipped(out: &mut String, rows: &SkippedRows) -> std::fmt::Result {
+    match rows.rows {
+        0 | 1 => write!(out, "row {}: ", rows.first_row)?,
+        many => write!(out, "rows {} to {}: ", rows.first_row, rows.first_row + many - 1)?,
+    }
+    writeln!(out, "{}", one_line(rows.detail.as_deref().unwrap_or(&rows.reason)))
+}
+
+/// Field by field, with what is there now if that is known.
+fn values(out: &mut String, fields: &RawValue, before: Option<&RawValue>) -> std::fmt::Result {
+    let fields = members(fields.get());
+    let before = before.map(|before| members(before.get()));
     let longest = fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, after) in &fields {
         let (name, after) = (

@@ -9,6 +9,7 @@ mod blocked;
 mod bulk;
 mod command;
 mod examples;
+mod first_steps;
 mod gate;
 mod guards;
 mod oauth_command;

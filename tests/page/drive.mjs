@@ -220,7 +220,7 @@ await step('a dry run that compares shows counts, reasons, guards and values bef
   const counts = panel('What would happen');
   check((await figure(counts, 'golden records')) === RECORDS + WITHOUT_ID, 'the total is wrong');
   check((await figure(counts, 'would be updated')) + (await figure(counts, 'would be skipped')) === RECORDS + WITHOUT_ID, 'the counts do not add up');
-  await counts.getByText('have no provider id').waitFor();
+  await counts.getByText('without a provider id').waitFor();
   seen.writable = await figure(counts, 'would be updated');
   check(seen.writable >= 1_000, `${seen.writable} records are not enough to have to type their number`);
   await panel('Guards').getByText('hold other values').waitFor();

@@ -1,7 +1,7 @@
 //! Progress of a run on standard error: a bar on a terminal, plain lines elsewhere.
 
 use crate::terminal;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use reverse_sync::{egress::pacing::Pacer, run::Watch};
 use std::{
     io::IsTerminal,
@@ -23,10 +23,15 @@ pub(crate) async fn show(watch: Watch, pacer: Arc<Pacer>) {
 
 async fn bar(watch: Watch, pacer: Arc<Pacer>) {
     let bar = ProgressBar::new(watch.writable);
+    // The bar takes what a narrow terminal leaves it.
     let style = ProgressStyle::with_template(
-        "{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg}",
+        "{human_pos}/{human_len}  {rate}  {eta} left  {msg}  {wide_bar}",
     );
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // Writing to the line cannot fail.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    };
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate));
     bar.set_position(watch.counts.borrow().done());
     bar.reset_eta();
     loop {

@@ -59,6 +59,11 @@ fn number(value: u64) -> String {
     text
 }
 
+/// A count with its noun.
+fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", number(count), if count == 1 { "" } else { "s" })
+}
+
 /// A text that is not ours, on one line and not too long.
 fn shorten(text: &str, max: usize) -> String {
     let text = one_line(text);

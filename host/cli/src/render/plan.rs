@@ -1,6 +1,6 @@
 //! A plan, for the person who confirms it and for programs.
 
-use super::{number, shorten};
+use super::{counted, number, shorten};
 use crate::rejects::Written;
 use crate::terminal;
 use reverse_sync::{
@@ -90,7 +90,7 @@ fn plan_into(
         let longest = header.fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
         for (field, count) in &header.fields {
             let field = one_line(field);
-            writeln!(out, "  {field:<longest$}  {} records", number(*count))?;
+            writeln!(out, "  {field:<longest$}  {}", counted(*count, "record"))?;
         }
     }
     if !header.dropped_fields.is_empty() {
@@ -179,7 +179,7 @@ fn counts(out: &mut String, header: &Header) -> std::fmt::Result {
                 header.destination.destination_type,
                 place(header)
             )?;
-            writeln!(out, "  {total} golden records")?;
+            writeln!(out, "  {}", counted(header.total, "golden record"))?;
             writeln!(out, "  {writable:>width$} would be updated")?;
             writeln!(out, "  {skipped:>width$} would be skipped")?;
         }
@@ -190,7 +190,7 @@ fn counts(out: &mut String, header: &Header) -> std::fmt::Result {
                 header.destination.destination_type,
                 place(header)
             )?;
-            writeln!(out, "  {total} records were written by that run")?;
+            writeln!(out, "  {} written by that run", counted(header.total, "record"))?;
             writeln!(out, "  {writable:>width$} would be put back")?;
             writeln!(out, "  {skipped:>width$} would be left alone")?;
         }
@@ -252,21 +252,21 @@ fn values(out: &mut String, fields: &RawValue, before: Option<&RawValue>) -> std
 
 fn reason_in_words(reason: &str) -> String {
     let words = match reason {
-        "provider_id_missing" => "have no provider id column",
-        "provider_id_null" => "have no provider id (null)",
-        "provider_id_empty" => "have an empty provider id",
-        "provider_id_not_pristine" => "have a provider id that is not as the CRM issued it",
-        "no_writable_field" => "have no field to write",
-        "value_not_encodable" => "have a value that cannot be written",
-        "changed_since" => "were changed in the CRM since that run",
-        "as_before" => "hold what they held before already",
-        "gone" => "are not in the CRM any more",
-        "unreadable" => "cannot be read in the CRM",
-        "unchanged" => "hold these values already",
-        "merged" => "were merged into another record in the CRM",
-        "deleted" => "were deleted in the CRM",
-        "not_found" => "are not in the CRM",
-        "duplicate_id" => "claim a CRM record that another golden record claims too",
+        "provider_id_missing" => "without a provider id column",
+        "provider_id_null" => "without a provider id (null)",
+        "provider_id_empty" => "with an empty provider id",
+        "provider_id_not_pristine" => "with a provider id that is not as the CRM issued it",
+        "no_writable_field" => "without a field to write",
+        "value_not_encodable" => "with a value that cannot be written",
+        "changed_since" => "changed in the CRM since that run",
+        "as_before" => "with the previous values already",
+        "gone" => "not in the CRM any more",
+        "unreadable" => "not readable in the CRM",
+        "unchanged" => "with these values already",
+        "merged" => "merged into another record in the CRM",
+        "deleted" => "deleted in the CRM",
+        "not_found" => "not in the CRM",
+        "duplicate_id" => "claiming a CRM record that another golden record claims too",
         _ => "",
     };
     if words.is_empty() { one_line(reason).into_owned() } else { format!("{words} ({reason})") }

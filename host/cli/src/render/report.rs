@@ -1,6 +1,6 @@
 //! What a run came to.
 
-use super::{number, plan_summary, shorten};
+use super::{counted, number, plan_summary, shorten};
 use crate::{rejects::Written, terminal};
 use reverse_sync::{
     journal::{self, Ending, RunId},
@@ -116,9 +116,9 @@ pub(crate) fn report(
     writeln!(out, "  {:>width$} skipped", number(report.skipped))?;
     writeln!(
         out,
-        "  {:>width$} golden records in all; {} requests",
-        number(report.total),
-        number(report.requests)
+        "  {:>width$} in all; {}",
+        counted(report.total, "golden record"),
+        counted(report.requests, "request")
     )?;
     if report.refused > 0 {
         writeln!(

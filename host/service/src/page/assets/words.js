@@ -4,21 +4,21 @@
 
 /** @type {Record<string, string>} */
 const REASONS = {
-  provider_id_missing: 'have no provider id column',
-  provider_id_null: 'have no provider id (null)',
-  provider_id_empty: 'have an empty provider id',
-  provider_id_not_pristine: 'have a provider id that is not as the CRM issued it',
-  no_writable_field: 'have no field to write',
-  value_not_encodable: 'have a value that cannot be written',
-  changed_since: 'were changed in the CRM since that run',
-  as_before: 'hold what they held before already',
-  gone: 'are not in the CRM any more',
-  unreadable: 'cannot be read in the CRM',
-  unchanged: 'hold these values already',
-  merged: 'were merged into another record in the CRM',
-  deleted: 'were deleted in the CRM',
-  not_found: 'are not in the CRM',
-  duplicate_id: 'claim a CRM record that another golden record claims too',
+  provider_id_missing: 'without a provider id column',
+  provider_id_null: 'without a provider id (null)',
+  provider_id_empty: 'with an empty provider id',
+  provider_id_not_pristine: 'with a provider id that is not as the CRM issued it',
+  no_writable_field: 'without a field to write',
+  value_not_encodable: 'with a value that cannot be written',
+  changed_since: 'changed in the CRM since that run',
+  as_before: 'with the previous values already',
+  gone: 'not in the CRM any more',
+  unreadable: 'not readable in the CRM',
+  unchanged: 'with these values already',
+  merged: 'merged into another record in the CRM',
+  deleted: 'deleted in the CRM',
+  not_found: 'not in the CRM',
+  duplicate_id: 'claiming a CRM record that another golden record claims too',
 };
 
 /** @type {Record<string, string>} */

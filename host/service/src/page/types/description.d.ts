@@ -1,4 +1,4 @@
-// Made by tests/page/describe.mjs from the API's description; a test holds it against the service.
+// Made by tests/page/describe.mjs from the API's description; a test compares it with the service.
 
 export interface paths {
     "/api-keys": {

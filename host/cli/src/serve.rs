@@ -212,7 +212,8 @@ async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
             return Ok(());
         };
         let keys = app.store.keys(&org_id).await.or_exit(Exit::Usage)?;
-        let Some(key) = keys.into_iter().find(|key| key.role == Role::Admin) else { return Ok(()) };
+        let mut keys = keys.into_iter().flatten();
+        let Some(key) = keys.find(|key| key.role == Role::Admin) else { return Ok(()) };
         key.key_id
     };
     let code = app.login_codes.make(&key_id);

@@ -378,16 +378,15 @@ async fn begin(
         Some(differs) => {
             tracing::warn!("{differs}; what runs have written by now is read from the CRM");
             // Before anything says that all is well: a start that breaks off here does it again.
-            for row in store.pending_runs().await? {
-                let (Ok(run_id), Ok(plan)) = (row.run_id.parse(), row.plan_id.parse()) else {
-                    continue;
-                };
-                Journal::doubt(
-                    &OrgFolder(dir.join("orgs").join(&row.org_id)).runs(),
-                    run_id,
-                    &plan,
-                )
-                .map_err(StartError::Doubt)?;
+            for pending in store.pending_runs().await? {
+                match pending {
+                    Ok((org_id, run_id, plan)) => {
+                        let runs_dir = OrgFolder(dir.join("orgs").join(org_id)).runs();
+                        Journal::doubt(&runs_dir, run_id, &plan).map_err(StartError::Doubt)?;
+                    }
+                    // Nothing goes on with it: see `Jobs::take_up`.
+                    Err(error) => tracing::error!(%error, "a run cannot be put in doubt"),
+                }
             }
             let detail = serde_json::json!({ "differs": differs.to_string(), "folder": file });
             log.push(AuditEntry::new("", "serve --restored", "state.restored", &detail));

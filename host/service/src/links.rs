@@ -7,7 +7,7 @@ use super::{
         credential::{Around, BadStored, UnusableCredential},
         refreshing::Stored,
     },
-    store::{SourceRow, SourceSettings, Store, StoreError},
+    store::{SourceRow, SourceSettings, Store, StoreError, Unreadable},
 };
 use parking_lot::Mutex;
 use reverse_sync::{
@@ -162,9 +162,9 @@ impl Links {
         let settings = &source.settings;
         let base_url = base_url(&source.provider, settings, local_sources)?;
         let context = context(org_id, &source.source_id);
-        let sealed: Sealed = source.credential.parse().map_err(|_| StoreError::Unexpected {
-            place: "sources.credential",
-            error: "it is not sealed".to_owned(),
+        let sealed: Sealed = source.credential.parse().map_err(|_| {
+            let unreadable = Unreadable::new("sources.credential", &source.source_id, "not sealed");
+            StoreError::from(unreadable)
         })?;
         let bad = |error| LinkError::Stored { source_id: source.source_id.clone(), error };
         let plain = self.keyring.open(&context, &sealed).map_err(|error| bad(error.into()))?;

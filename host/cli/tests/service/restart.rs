@@ -219,7 +219,42 @@ async fn what_was_counted_stays_counted_while_the_journal_is_in_other_hands(data
     );
 }
 
+async fn a_run_that_cannot_be_read_is_set_aside_and_the_others_go_on(database: Database) {
+    let (mut service, simulator) = (service(database).await, crm(200).await);
+    let (tenant, _, run) = half_written(&service, &simulator, 200).await;
+    let other = Tenant::hubspot(&service, &simulator, "other").await;
+    let destination = other.destination("people", &json!({})).await;
+    other.golden("people", &new_names(0..1)).await;
+    let good = other.run(&destination).await.is(200)["run_id"].as_str().unwrap().to_owned();
+    service.kill().await.unwrap();
+    simulator.world().faults.clear();
+    // What was in flight arrives.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let written = simulator.world().writes.len();
+    for sql in [
+        format!("UPDATE runs SET options = '{{}}', status = 'running' WHERE run_id = '{run}'"),
+        format!("UPDATE runs SET status = 'running', ended_at = NULL WHERE run_id = '{good}'"),
+    ] {
+        service.execute(&sql).await.unwrap();
+    }
+
+    service.start_again().await.unwrap();
+    assert_eq!(other.ended(&good).await["status"], "succeeded");
+    let page = tenant.admin.get("/runs").await.is(200);
+    let unreadable = json!([{"id": run, "place": "runs.options"}]);
+    assert_eq!((&page["items"], &page["unreadable"]), (&json!([]), &unreadable));
+    let answer = tenant.admin.get(&format!("/runs/{run}")).await;
+    let problem = answer.problem(500, &[&run, "runs.options", "request_id"]);
+    assert_eq!(problem["code"], "unreadable");
+    tenant.admin.post(&format!("/runs/{run}/cancel"), &json!({})).await.problem(500, &[&run]);
+    let log = service.log();
+    let said = log.lines().find(|line| line.contains("set aside")).unwrap();
+    assert!(said.contains(&format!("runs.options of {run} cannot be read")), "{said}");
+    assert_eq!(simulator.world().writes.len(), written, "nothing of it is executed");
+}
+
 reverse_sync_tests::on_both!(
+    a_run_that_cannot_be_read_is_set_aside_and_the_others_go_on,
     kill_9_in_the_middle_of_ten_runs_of_three_orgs,
     a_graceful_stop_ends_between_batches_and_goes_on_at_the_next_start,
     a_cancelled_run_stays_stopped_over_a_restart_until_it_is_resumed,

@@ -5,11 +5,11 @@ use super::{
     auth::Viewer,
     body::{List, Query},
     paging::Paging,
-    problem::{Answer, Problem},
+    problem::Answer,
 };
 use crate::{
     app::App,
-    store::{AuditRow, time_text},
+    store::{AuditRow, Stored, Unreadable, time_text},
 };
 use axum::{Json, extract::State};
 use serde::Serialize;
@@ -54,12 +54,10 @@ pub(super) struct AuditJson {
     hash: String,
 }
 
-fn shown(row: AuditRow) -> Answer<AuditJson> {
+fn shown(row: AuditRow) -> Stored<AuditJson> {
     let AuditRow { seq, at, entry, hash, .. } = row;
-    let object = |text: &str| -> Answer<Map<String, Value>> {
-        serde_json::from_str(text).map_err(|error| {
-            Problem::internal(&format!("row {seq} of the audit log is not JSON: {error}"))
-        })
+    let object = |place, text: &str| -> Stored<Map<String, Value>> {
+        serde_json::from_str(text).map_err(|error| Unreadable::new(place, &seq.to_string(), error))
     };
     Ok(AuditJson {
         seq,
@@ -71,8 +69,12 @@ fn shown(row: AuditRow) -> Answer<AuditJson> {
         run_id: entry.run_id,
         destination_id: entry.destination_id,
         component: entry.component,
-        counts: entry.counts.as_deref().map(object).transpose()?,
-        detail: object(&entry.detail)?,
+        counts: entry
+            .counts
+            .as_deref()
+            .map(|counts| object("audit_log.counts", counts))
+            .transpose()?,
+        detail: object("audit_log.detail", &entry.detail)?,
         hash,
     })
 }
@@ -88,6 +90,5 @@ async fn list(
 ) -> Answer<Json<List<AuditJson>>> {
     let (limit, before) = (paging.limit()?, paging.number()?.unwrap_or(i64::MAX));
     let rows = app.store.audit_log(&member.org_id, before, limit as i64 + 1).await?;
-    let List { items, next } = List::page(rows, limit, |row| row.seq.to_string(), shown);
-    Ok(Json(List { items: items.into_iter().collect::<Answer<_>>()?, next }))
+    Ok(Json(List::page(rows, limit, |row| row.seq.to_string(), shown)))
 }

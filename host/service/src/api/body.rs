@@ -4,6 +4,7 @@ use super::{
     fields::{Object, kind, listed, nearest, step},
     problem::{Answer, Problem},
 };
+use crate::store::{Stored, Unreadable};
 use axum::{
     body::BodyDataStream,
     extract::{FromRequest, FromRequestParts, Request},
@@ -290,20 +291,52 @@ pub struct List<T> {
     pub items: Vec<T>,
     /// What to send as `after` for those that follow; null at the end.
     pub next: Option<String>,
+    /// Entries of this page that the service cannot read. Nothing is done with them until the
+    /// service's operator has repaired them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub unreadable: Vec<UnreadableJson>,
+}
+
+/// An entry that the service cannot read.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Unreadable)]
+pub struct UnreadableJson {
+    /// Its id.
+    pub id: String,
+    /// The table and column of the service's database, such as `runs.options`.
+    pub place: String,
 }
 
 impl<T> List<T> {
+    /// A list of these, which have `next` behind them.
+    pub fn new(items: Vec<T>, next: Option<String>) -> List<T> {
+        List { items, next, unreadable: Vec::new() }
+    }
+
     /// A page of a list of which one more than `limit` was asked for.
     pub fn page<R>(
-        mut rows: Vec<R>,
+        mut rows: Vec<Stored<R>>,
         limit: usize,
         cursor: impl Fn(&R) -> String,
-        show: impl Fn(R) -> T,
+        show: impl Fn(R) -> Stored<T>,
     ) -> List<T> {
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = if more { rows.last().map(cursor) } else { None };
-        List { items: rows.into_iter().map(show).collect(), next }
+        let last = rows.last().filter(|_| more);
+        let next = last.map(|row| row.as_ref().map_or_else(Unreadable::cursor, cursor));
+        let mut page = List::new(Vec::new(), next);
+        for row in rows {
+            match row.and_then(&show) {
+                Ok(item) => page.items.push(item),
+                Err(error) => {
+                    tracing::error!(%error, "a list leaves a row out");
+                    let Unreadable { id, place, .. } = error;
+                    page.unreadable.push(UnreadableJson { id, place });
+                }
+            }
+        }
+        page
     }
 }
 
@@ -473,7 +506,8 @@ mod tests {
 
     #[test]
     fn a_page_says_where_the_next_one_begins() {
-        let page = |rows: Vec<u32>| List::page(rows, 2, u32::to_string, |row| row);
+        let page =
+            |rows: Vec<u32>| List::page(rows.into_iter().map(Ok).collect(), 2, u32::to_string, Ok);
         assert_eq!(
             (page(vec![1, 2, 3]).items, page(vec![1, 2, 3]).next),
             (vec![1, 2], Some("2".to_owned()))

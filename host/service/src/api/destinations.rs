@@ -261,7 +261,7 @@ async fn types(
             },
         })
     });
-    Ok(Json(List { items: all.collect::<Answer<_>>()?, next: None }))
+    Ok(Json(List::new(all.collect::<Answer<_>>()?, None)))
 }
 
 /// The destinations of the org.
@@ -275,7 +275,7 @@ async fn list(
 ) -> Answer<Json<List<DestinationJson>>> {
     let limit = paging.limit()?;
     let rows = app.store.destinations(&member.org_id, paging.after()?, limit as i64 + 1).await?;
-    Ok(Json(List::page(rows, limit, |row| row.destination_id.clone(), shown)))
+    Ok(Json(List::page(rows, limit, |row| row.destination_id.clone(), |row| Ok(shown(row)))))
 }
 
 /// Makes a destination.

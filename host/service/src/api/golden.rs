@@ -14,7 +14,7 @@ use crate::{
         query::{GoldenQuery, QueryError, QueryLimits},
     },
     storage::{self, Room},
-    store::{GoldenRow, Member, NewGolden, random_id, time_text},
+    store::{GoldenRow, Member, NewGolden, Stored, random_id, time_text},
 };
 use axum::{
     Json,
@@ -136,9 +136,13 @@ async fn list(
     let (limit, after) = (paging.limit()?, paging.after()?);
     let mut rows = app.store.golden_sets(&member.org_id).await?;
     // By bytes, which a database's own order need not be.
-    rows.sort_by(|one, other| one.entity_type.cmp(&other.entity_type));
-    rows.retain(|row| row.entity_type.as_str() > after);
-    Ok(Json(List::page(rows, limit, |row| row.entity_type.clone(), shown)))
+    let entity_type = |row: &Stored<GoldenRow>| match row {
+        Ok(row) => row.entity_type.clone(),
+        Err(unreadable) => unreadable.id.clone(),
+    };
+    rows.sort_by_key(entity_type);
+    rows.retain(|row| entity_type(row).as_str() > after);
+    Ok(Json(List::page(rows, limit, |row| row.entity_type.clone(), |row| Ok(shown(row)))))
 }
 
 /// The golden set of an entity type.
@@ -298,10 +302,15 @@ async fn queried(
 /// The columns that destinations of this entity type take CRM ids from.
 async fn id_columns(app: &App, org_id: &str, entity_type: &str) -> Answer<Vec<String>> {
     let rows = app.store.destinations(org_id, "", i64::MAX).await?;
-    let own = rows
-        .iter()
-        .map(|row| &row.destination)
-        .filter(|destination| destination.entity_type == entity_type);
+    let readable = rows.into_iter().filter_map(|row| match row {
+        Ok(row) => Some(row.destination),
+        // It cannot be planned either before it is repaired.
+        Err(error) => {
+            tracing::error!(%error, "the id column of a destination is not known");
+            None
+        }
+    });
+    let own = readable.filter(|destination| destination.entity_type == entity_type);
     let mut columns: Vec<String> = own
         .filter_map(|destination| {
             Some(destination.config_json.get("provider_id_field")?.as_str()?.to_owned())

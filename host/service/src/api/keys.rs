@@ -88,12 +88,14 @@ async fn list(
 ) -> Answer<Json<List<ApiKeyJson>>> {
     let (limit, after) = (paging.limit()?, position(&paging)?);
     let mut rows = app.store.keys(&member.org_id).await?;
+    // One that cannot be read is on the first page, wherever its place would be.
     rows.retain(|row| {
-        after
-            .as_ref()
-            .is_none_or(|(at, id)| (row.created_at, row.key_id.as_str()) > (*at, id.as_str()))
+        after.as_ref().is_none_or(|(at, id)| {
+            row.as_ref().is_ok_and(|row| (row.created_at, row.key_id.as_str()) > (*at, id.as_str()))
+        })
     });
-    Ok(Json(List::page(rows, limit, |row| format!("{}-{}", row.created_at, row.key_id), shown)))
+    let cursor = |row: &ApiKeyRow| format!("{}-{}", row.created_at, row.key_id);
+    Ok(Json(List::page(rows, limit, cursor, |row| Ok(shown(row)))))
 }
 
 /// The key after which a page begins. It may be revoked by now, so its place is told by what orders

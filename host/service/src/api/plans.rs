@@ -133,7 +133,7 @@ async fn list(
         Some(cursor) => position(cursor)?,
     };
     if query.destination_id.as_deref().is_some_and(|id| !is_id(id)) {
-        return Ok(Json(List { items: Vec::new(), next: None }));
+        return Ok(Json(List::new(Vec::new(), None)));
     }
     let rows = app
         .store
@@ -144,12 +144,10 @@ async fn list(
             limit as i64 + 1,
         )
         .await?;
-    let shown = rows.iter().map(PlanJson::of).collect::<Result<Vec<_>, _>>()?;
-    let rows: Vec<(PlanRow, PlanJson)> = rows.into_iter().zip(shown).collect();
-    let cursor = |(row, _): &(PlanRow, PlanJson)| format!("{}.{}", row.planned_at, row.plan_id);
-    Ok(Json(List::page(rows, limit, cursor, |(_, json)| PlanJson {
-        plan: json.plan.listed(),
-        ..json
+    let cursor = |row: &PlanRow| format!("{}.{}", row.planned_at, row.plan_id);
+    Ok(Json(List::page(rows, limit, cursor, |row| {
+        let json = PlanJson::of(row)?;
+        Ok(PlanJson { plan: json.plan.listed(), ..json })
     })))
 }
 
@@ -177,7 +175,7 @@ async fn one(
     State(app): State<Arc<App>>,
     PathId(id): PathId,
 ) -> Answer<Json<PlanJson>> {
-    Ok(Json(PlanJson::of(&plan(&app, &member, &id).await?)?))
+    Ok(Json(PlanJson::of(plan(&app, &member, &id).await?)?))
 }
 
 /// Which changes are shown.
@@ -266,7 +264,7 @@ async fn paged(
 
 /// A page of the library, as it is answered.
 pub(super) fn shown_page<T>(page: Page<T>) -> List<T> {
-    List { items: page.items, next: page.next.map(|next| next.to_string()) }
+    List::new(page.items, page.next.map(|next| next.to_string()))
 }
 
 /// A cursor of a plan's pages.

@@ -1,6 +1,10 @@
 //! What is answered when something cannot be done: `application/problem+json` (RFC 9457).
 
-use crate::{observe::request_id, storage::NoRoom, store::StoreError};
+use crate::{
+    observe::request_id,
+    storage::NoRoom,
+    store::{StoreError, Unreadable},
+};
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -145,7 +149,21 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
-        Problem::internal(&error)
+        match error {
+            StoreError::Unreadable(unreadable) => (*unreadable).into(),
+            error => Problem::internal(&error),
+        }
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(error: Unreadable) -> Problem {
+        tracing::error!(%error, "a request failed");
+        let Unreadable { place, id, .. } = error;
+        let detail = format!(
+            "the service cannot read what it has stored of {id} ({place}), and does nothing with it until its operator has repaired it; its log says what is wrong, under this request_id"
+        );
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
     }
 }
 

@@ -90,12 +90,13 @@ async fn list(
     let before =
         query.after.map(|cursor| cursor.parse::<i64>().map_err(|_| bad_cursor())).transpose()?;
     if query.destination_id.as_deref().is_some_and(|id| !is_id(id)) {
-        return Ok(Json(List { items: Vec::new(), next: None }));
+        return Ok(Json(List::new(Vec::new(), None)));
     }
     let filter =
         RunFilter { destination_id: query.destination_id.as_deref(), status: query.status, before };
     let rows = app.store.runs(&member.org_id, filter, limit as i64 + 1).await?;
-    Ok(Json(List::page(rows, limit, |row| row.number.to_string(), |row| RunJson::of(&app, &row))))
+    let show = |row: RunRow| Ok(RunJson::of(&app, &row));
+    Ok(Json(List::page(rows, limit, |row| row.number.to_string(), show)))
 }
 
 /// A run.

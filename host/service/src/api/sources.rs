@@ -14,7 +14,10 @@ use crate::{
         CredentialDocument,
         credential::{Around, CredentialKind},
     },
-    store::{Changed, NewSource, SourceLimit, SourceRow, SourceSettings, Store, time_text},
+    store::{
+        Changed, NewSource, SourceLimit, SourceRow, SourceSettings, Store, Stored, Unreadable,
+        time_text,
+    },
 };
 use axum::{Json, extract::State, http::StatusCode};
 use reverse_sync::{
@@ -150,7 +153,7 @@ pub(super) struct SourceChangesJson {
     credential: Option<CredentialDocument>,
 }
 
-fn shown(row: SourceRow) -> Answer<SourceJson> {
+fn shown(row: SourceRow) -> Stored<SourceJson> {
     /// A [`CredentialSummary`](crate::secrets::credential::CredentialSummary) as it is stored.
     #[derive(Deserialize)]
     struct Summary {
@@ -158,10 +161,7 @@ fn shown(row: SourceRow) -> Answer<SourceJson> {
         grant: Option<String>,
     }
     let bad = |error: serde_json::Error| {
-        Problem::internal(&format!(
-            "the source {} is stored in an unknown form: {error}",
-            row.source_id
-        ))
+        Unreadable::new("sources.credential_summary", &row.source_id, error)
     };
     let settings = row.settings;
     let Summary { kind, grant } = serde_json::from_str(&row.credential_summary).map_err(bad)?;
@@ -260,8 +260,7 @@ async fn list(
 ) -> Answer<Json<List<SourceJson>>> {
     let limit = paging.limit()?;
     let rows = app.store.sources(&member.org_id, paging.after()?, limit as i64 + 1).await?;
-    let List { items, next } = List::page(rows, limit, |row| row.source_id.clone(), shown);
-    Ok(Json(List { items: items.into_iter().collect::<Answer<_>>()?, next }))
+    Ok(Json(List::page(rows, limit, |row| row.source_id.clone(), shown)))
 }
 
 /// Makes a source.

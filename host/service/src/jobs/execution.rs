@@ -14,7 +14,9 @@ use crate::{
         request_log::RequestLog,
         telemetry::run_span,
     },
-    store::{AuditEntry, RunOptions, RunRow, Status, StoreError, now_ms, outcome, time_text},
+    store::{
+        AuditEntry, RunOptions, RunRow, Status, StoreError, Unreadable, now_ms, outcome, time_text,
+    },
 };
 use futures_util::FutureExt;
 use reverse_sync::{
@@ -125,6 +127,9 @@ impl Attempt<'_> {
                 // Its end is on record already.
                 Ok(None) => return,
                 Err(StoreError::TakenOver) => return,
+                Err(StoreError::Unreadable(unreadable)) => {
+                    return self.app.jobs.set_aside(&unreadable);
+                }
                 Err(error) => tracing::error!(%error, "a run cannot begin; trying again"),
             }
             if self.app.jobs.is_ending() {
@@ -166,16 +171,15 @@ impl Attempt<'_> {
     async fn begin(&self) -> Result<Option<(RunOptions, Begun)>, StoreError> {
         let store = &self.app.store;
         let row = store.run(&self.row.org_id, &self.row.run_id).await?;
-        let row = row
-            .ok_or(StoreError::Unexpected { place: "runs", error: "the run is gone".to_owned() })?;
+        let id = &self.row.run_id;
+        let row = row.ok_or_else(|| Unreadable::new("runs.run_id", id, "the run is gone"))?;
         if !row.status.is_under_way() {
             return Ok(None);
         }
+        let journal_id = row.journal_id.parse();
+        let journal_id = journal_id
+            .map_err(|error: String| Unreadable::new("runs.journal_id", &row.run_id, error))?;
         store.set_run_status(&row.org_id, &row.run_id, Status::Running).await?;
-        let journal_id = row
-            .journal_id
-            .parse()
-            .map_err(|error| StoreError::Unexpected { place: "runs.journal_id", error })?;
         Ok(Some((row.options, Begun { journal_id, begun: row.begun })))
     }
 

@@ -18,14 +18,14 @@ pub mod turns;
 use super::{
     app::App,
     observe::metrics::Counted,
-    store::{RunRow, Status, StoreError},
+    store::{RunRow, Status, StoreError, Unreadable},
 };
 use live::Live;
 use parking_lot::{Mutex, MutexGuard};
 use queue::Queue;
 use reverse_sync::gate::ConfirmedPlan;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -131,6 +131,8 @@ struct State {
     live: HashMap<Key, Arc<Live>>,
     /// Runs that were submitted while an attempt of theirs was about to be over.
     again: HashMap<Key, RunRow>,
+    /// Runs that were set aside, because they cannot be read.
+    unreadable: HashSet<String>,
     running: usize,
 }
 
@@ -141,6 +143,7 @@ impl Jobs {
             queue: Queue::new(limits.runs, limits.runs_of_org),
             live: HashMap::new(),
             again: HashMap::new(),
+            unreadable: HashSet::new(),
             running: 0,
         };
         Jobs {
@@ -209,13 +212,21 @@ impl Jobs {
 
     /// Takes up runs that are running by the store and that nobody works on: at the start, what did
     /// not finish before the service did; later, what the store has refused to say when it was
-    /// queued. How many there were.
+    /// queued. How many there were. One whose row cannot be read is set aside, and nothing goes on
+    /// with it: what it was confirmed to do is not known.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn take_up(app: &Arc<App>) -> Result<usize, StoreError> {
         let mut count = 0;
         for row in app.store.unfinished_runs().await? {
+            let row = match row {
+                Ok(row) => row,
+                Err(unreadable) => {
+                    app.jobs.set_aside(&unreadable);
+                    continue;
+                }
+            };
             if app.jobs.live(&row.org_id, &row.run_id).is_some() {
                 continue;
             }
@@ -226,6 +237,13 @@ impl Jobs {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Says once that a run cannot be read.
+    fn set_aside(&self, unreadable: &Unreadable) {
+        if self.state().unreadable.insert(unreadable.id.clone()) {
+            tracing::error!(error = %unreadable, "a run is set aside; it goes on once its row is repaired");
+        }
     }
 
     /// Carries a run to its end, when it is its turn. Whoever submits it twice does no harm: an

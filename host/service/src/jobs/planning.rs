@@ -6,7 +6,10 @@ use crate::{
     app::App,
     links::LinkError,
     storage::{self, NoRoom},
-    store::{DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, now_ms},
+    store::{
+        DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, Stored,
+        Unreadable, now_ms,
+    },
 };
 use reverse_sync::{
     ErrorKind,
@@ -52,16 +55,10 @@ impl PlanJson {
     ///
     /// # Errors
     /// If it is not what was kept.
-    pub fn of(row: &PlanRow) -> Result<PlanJson, StoreError> {
-        let plan = serde_json::from_str(&row.summary).map_err(|error| StoreError::Unexpected {
-            place: "plans.summary",
-            error: error.to_string(),
-        })?;
-        Ok(PlanJson {
-            plan,
-            destination_id: row.destination_id.clone(),
-            planned_by: row.planned_by.clone(),
-        })
+    pub fn of(row: PlanRow) -> Stored<PlanJson> {
+        let plan = serde_json::from_str(&row.summary)
+            .map_err(|error| Unreadable::new("plans.summary", &row.plan_id, error))?;
+        Ok(PlanJson { plan, destination_id: row.destination_id, planned_by: row.planned_by })
     }
 }
 

@@ -5,7 +5,7 @@
 //! neither change a row nor make the chain anew. What was cut off at the end shows by an older
 //! [`Head`], which the service keeps outside the database.
 
-use super::{Result, Store, StoreError, Write, now_ms, turn};
+use super::{Result, Store, StoreError, Stored, Write, each, now_ms, turn};
 use futures_util::TryStreamExt;
 use reverse_sync::digest::Digest;
 use serde_json::{Value, json};
@@ -109,7 +109,7 @@ impl std::str::FromStr for Head {
     }
 }
 
-super::from_row!(Head { seq, hash });
+super::from_row!("audit_log", seq, Head { seq, hash });
 
 /// What holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,17 +132,11 @@ pub struct Broken {
 
 const COLUMNS: &str = "seq, at, action, who, org_id, destination_id, plan_id, run_id, component, counts, detail, hash, key_id";
 
-super::from_row!(AuditEntry {
-    action,
-    who,
-    org_id,
-    destination_id,
-    plan_id,
-    run_id,
-    component,
-    counts,
-    detail
-});
+super::from_row!(
+    "audit_log",
+    seq,
+    AuditEntry { action, who, org_id, destination_id, plan_id, run_id, component, counts, detail }
+);
 
 impl sqlx::FromRow<'_, AnyRow> for AuditRow {
     fn from_row(row: &AnyRow) -> sqlx::Result<AuditRow> {
@@ -228,11 +222,16 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn audit_log(&self, org_id: &str, before: i64, limit: i64) -> Result<Vec<AuditRow>> {
+    pub async fn audit_log(
+        &self,
+        org_id: &str,
+        before: i64,
+        limit: i64,
+    ) -> Result<Vec<Stored<AuditRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM audit_log WHERE org_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
         ));
-        Ok(sqlx::query_as(sql).bind(org_id).bind(before).bind(limit).fetch_all(&self.reads).await?)
+        each(&sqlx::query(sql).bind(org_id).bind(before).bind(limit).fetch_all(&self.reads).await?)
     }
 
     /// Ids of the keys that rows were hashed with.
@@ -301,7 +300,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::store;
+    use crate::store::tests::{readable, store};
 
     #[tokio::test]
     async fn the_database_refuses_to_change_it_and_the_chain_shows_what_was_forced() {
@@ -355,7 +354,7 @@ mod tests {
 
         // Whoever has no key cannot make the chain anew: without the second row, the third one is
         // the second.
-        let rows = store.audit_log("org_1", 4, 10).await.unwrap();
+        let rows = readable(store.audit_log("org_1", 4, 10).await.unwrap());
         let hash = Digest::of(&hashed(&rows[2].hash, 2, rows[0].at, &rows[0].entry)).hex();
         for sql in
             ["DELETE FROM audit_log WHERE seq = 2", "UPDATE audit_log SET seq = 2 WHERE seq = 3"]

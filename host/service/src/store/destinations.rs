@@ -1,6 +1,9 @@
 //! Destinations.
 
-use super::{AuditEntry, Result, Store, Write, now_ms, random_id, runs::UNDER_WAY, to_json, turn};
+use super::{
+    AuditEntry, Result, Store, Stored, Write, each, now_ms, random_id, runs::UNDER_WAY, to_json,
+    turn,
+};
 use reverse_sync::destination::Destination;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -34,13 +37,12 @@ pub enum Changed {
 #[derive(Deserialize)]
 struct Definition(Destination);
 
-super::decode!(Definition, "destinations.definition", serde_json::from_str::<Definition>);
+super::decode!(Definition, serde_json::from_str::<Definition>);
 
-const COLUMNS: &str =
-    "destination_id, source_id, definition AS destination, created_at, updated_at";
+const COLUMNS: &str = "destination_id, source_id, definition, created_at, updated_at";
 
-super::from_row!(DestinationRow {
-    destination_id, source_id, destination => |Definition(destination)| destination, created_at, updated_at
+super::from_row!("destinations", destination_id, DestinationRow {
+    destination_id, source_id, destination["definition"] => |Definition(destination)| destination, created_at, updated_at
 });
 
 /// What is logged about a destination.
@@ -107,11 +109,11 @@ impl Store {
         org_id: &str,
         after: &str,
         limit: i64,
-    ) -> Result<Vec<DestinationRow>> {
+    ) -> Result<Vec<Stored<DestinationRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM destinations WHERE org_id = $1 AND destination_id > $2 ORDER BY destination_id LIMIT $3"
         ));
-        Ok(sqlx::query_as(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?)
+        each(&sqlx::query(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?)
     }
 
     /// One destination.

@@ -1,6 +1,6 @@
 //! Golden record sets: which file is the current one of each entity type.
 
-use super::{AuditEntry, Result, Store, now_ms, to_json, turn};
+use super::{AuditEntry, Result, Store, Stored, each, now_ms, to_json, turn};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -58,11 +58,11 @@ pub struct NewGolden<'a> {
 #[derive(Deserialize)]
 struct Columns(Vec<String>);
 
-super::decode!(Columns, "golden_sets.columns", serde_json::from_str::<Columns>);
+super::decode!(Columns, serde_json::from_str::<Columns>);
 
 const COLUMNS: &str = "set_id, entity_type, format, file_name, query, records, bytes, columns, sha256, created_at, created_by";
 
-super::from_row!(GoldenRow {
+super::from_row!("golden_sets", entity_type, GoldenRow {
     set_id, entity_type, format, file_name, query, records, bytes, columns => |Columns(names)| names, sha256, created_at, created_by
 });
 
@@ -167,11 +167,11 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn golden_sets(&self, org_id: &str) -> Result<Vec<GoldenRow>> {
+    pub async fn golden_sets(&self, org_id: &str) -> Result<Vec<Stored<GoldenRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM golden_sets WHERE org_id = $1 AND is_current = 1 ORDER BY entity_type"
         ));
-        Ok(sqlx::query_as(sql).bind(org_id).fetch_all(&self.reads).await?)
+        each(&sqlx::query(sql).bind(org_id).fetch_all(&self.reads).await?)
     }
 
     /// The current set of an entity type.

@@ -1,6 +1,6 @@
 //! Orgs, their users, and the keys and sessions that users come with.
 
-use super::{AuditEntry, Result, Store, now_ms, random_id};
+use super::{AuditEntry, Result, Store, Stored, each, now_ms, random_id};
 use reverse_sync::digest::Digest;
 use serde_json::json;
 use sqlx::{FromRow as _, Row as _};
@@ -30,7 +30,7 @@ pub enum Role {
     Admin,
 }
 
-super::decode!(Role, "api_keys.role", str::parse::<Role>);
+super::decode!(Role, str::parse::<Role>);
 
 impl Role {
     /// The word in JSON and SQL.
@@ -133,9 +133,9 @@ fn hash(secret: &str) -> String {
     Digest::of(secret.as_bytes()).hex()
 }
 
-super::from_row!(ApiKeyRow { key_id, name, role, created_at });
+super::from_row!("api_keys", key_id by created_at.key_id, ApiKeyRow { key_id, name, role, created_at });
 
-super::from_row!(Member { org_id, org_name, solo => |solo: i64| solo != 0, user_id, user_name, key_id, role });
+super::from_row!("api_keys", key_id, Member { org_id, org_name, solo => |solo: i64| solo != 0, user_id, user_name, key_id, role });
 
 impl Store {
     /// Makes an org, and its row in the audit log.
@@ -248,9 +248,9 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn keys(&self, org_id: &str) -> Result<Vec<ApiKeyRow>> {
+    pub async fn keys(&self, org_id: &str) -> Result<Vec<Stored<ApiKeyRow>>> {
         let sql = "SELECT key_id, name, role, created_at FROM api_keys WHERE org_id = $1 AND revoked_at IS NULL ORDER BY created_at, key_id";
-        Ok(sqlx::query_as(sql).bind(org_id).fetch_all(&self.reads).await?)
+        each(&sqlx::query(sql).bind(org_id).fetch_all(&self.reads).await?)
     }
 
     /// Revokes a key that is not the org's last admin key, and the sessions that were opened with

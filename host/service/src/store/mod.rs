@@ -33,8 +33,9 @@ pub use sources::{NewSource, SourceLimit, SourceRow, SourceSettings};
 pub use status::Status;
 
 use sqlx::{
-    Any, AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, Transaction,
-    any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
+    Any, AnyConnection, AnyPool, Connection, Executor, FromRow, Row, SqlSafeStr, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers},
+    error::BoxDynError,
     migrate::{Migration, MigrationType, Migrator},
 };
 use std::{
@@ -92,26 +93,89 @@ pub enum StoreError {
     #[error("no row can be added to the audit log: {0}")]
     Unsigned(String),
     /// A value in it is not what this version writes.
-    #[error("the database holds something unexpected in {place}: {error}")]
-    Unexpected {
-        /// Table and column.
-        place: &'static str,
-        /// What is wrong.
-        error: String,
-    },
+    #[error(transparent)]
+    Unreadable(Box<Unreadable>),
+}
+
+/// A row with a value that this version cannot read. Nothing is guessed of it, and nothing is done
+/// with it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{place} of {id} cannot be read: {error}")]
+pub struct Unreadable {
+    /// Table and column, such as `runs.options`.
+    pub place: String,
+    /// The row, by its id.
+    pub id: String,
+    /// Its place in a list.
+    cursor: String,
+    /// What is wrong. It may repeat a part of the value, so it is for the log alone.
+    pub error: String,
+}
+
+/// A row of a list, in which one that cannot be read does not stop the others.
+pub type Stored<T> = std::result::Result<T, Unreadable>;
+
+impl Unreadable {
+    /// Of a value that is decoded after its row was read.
+    pub fn new(place: &str, id: &str, error: impl ToString) -> Unreadable {
+        Unreadable {
+            place: place.to_owned(),
+            id: id.to_owned(),
+            cursor: String::new(),
+            error: error.to_string(),
+        }
+    }
+
+    /// Its place in a list.
+    pub fn cursor(&self) -> String {
+        self.cursor.clone()
+    }
+
+    /// Of a row's column, by the columns that hold its id and its place in a list.
+    fn of(
+        row: &AnyRow,
+        place: String,
+        id: &str,
+        after: &[&str],
+        error: &BoxDynError,
+    ) -> Unreadable {
+        let text = |column: &str| match row.try_get::<String, _>(column) {
+            Ok(text) => text,
+            Err(_) => {
+                row.try_get::<i64, _>(column).map_or_else(|_| "?".to_owned(), |n| n.to_string())
+            }
+        };
+        let cursor = after.iter().map(|column| text(column)).collect::<Vec<_>>().join("-");
+        Unreadable { place, id: text(id), cursor, error: error.to_string() }
+    }
+}
+
+impl From<Unreadable> for StoreError {
+    fn from(unreadable: Unreadable) -> StoreError {
+        StoreError::Unreadable(Box::new(unreadable))
+    }
 }
 
 impl From<sqlx::Error> for StoreError {
-    /// What a column could not be decoded from names its table, too, where this module decodes it.
     fn from(error: sqlx::Error) -> StoreError {
         match error {
-            sqlx::Error::ColumnDecode { index, source } => match source.downcast::<StoreError>() {
-                Ok(unexpected) => *unexpected,
-                Err(source) => StoreError::Database(sqlx::Error::ColumnDecode { index, source }),
+            sqlx::Error::Decode(source) => match source.downcast::<Unreadable>() {
+                Ok(unreadable) => StoreError::Unreadable(unreadable),
+                Err(source) => StoreError::Database(sqlx::Error::Decode(source)),
             },
             error => StoreError::Database(error),
         }
     }
+}
+
+/// Rows of a list, each read by itself.
+fn each<T: for<'r> FromRow<'r, AnyRow>>(rows: &[AnyRow]) -> Result<Vec<Stored<T>>> {
+    let rows = rows.iter().map(|row| match T::from_row(row).map_err(StoreError::from) {
+        Ok(row) => Ok(Ok(row)),
+        Err(StoreError::Unreadable(unreadable)) => Ok(Err(*unreadable)),
+        Err(error) => Err(error),
+    });
+    rows.collect()
 }
 
 /// How long a database may take to answer at the start.
@@ -335,7 +399,7 @@ fn migrations(kind: Kind) -> Vec<Migration> {
 
 /// A type is in a column as text, which this function makes it from.
 macro_rules! decode {
-    ($type:ty, $place:literal, $from_text:expr) => {
+    ($type:ty, $from_text:expr) => {
         impl sqlx::Type<sqlx::Any> for $type {
             fn type_info() -> sqlx::any::AnyTypeInfo {
                 <str as sqlx::Type<sqlx::Any>>::type_info()
@@ -347,30 +411,44 @@ macro_rules! decode {
                 value: sqlx::any::AnyValueRef<'_>,
             ) -> std::result::Result<Self, sqlx::error::BoxDynError> {
                 let text = <&str as sqlx::Decode<'_, sqlx::Any>>::decode(value)?;
-                $from_text(text).map_err(|error| {
-                    crate::store::StoreError::Unexpected { place: $place, error: error.to_string() }
-                        .into()
-                })
+                Ok($from_text(text)?)
             }
         }
     };
 }
 use decode;
 
-/// A row is read field by field, each from the column of its name, and made from what that holds if
-/// a function is given. The columns are a constant, where it has a name.
+/// A row is read field by field, each from the column of its name or of the one in brackets, and
+/// made from what that holds if a function is given. What cannot be read is named by its table and
+/// by the column of its id; behind that, the columns that order a list if it is not the id. The
+/// columns are a constant, where it has a name.
 macro_rules! from_row {
-    ($row:ident { $($field:ident $(=> $made:expr)?),+ $(,)? }) => {
+    ($table:literal, $id:ident $(by $($after:ident).+)?, $row:ident { $($field:ident $([$column:literal])? $(=> $made:expr)?),+ $(,)? }) => {
         impl sqlx::FromRow<'_, sqlx::any::AnyRow> for $row {
             fn from_row(row: &sqlx::any::AnyRow) -> sqlx::Result<$row> {
                 use sqlx::Row as _;
-                Ok($row { $($field: $(($made))?(row.try_get(stringify!($field))?)),+ })
+                let unreadable = |column: &str, error: sqlx::Error| match error {
+                    sqlx::Error::ColumnDecode { source, .. } => {
+                        let place = format!("{}.{column}", $table);
+                        let after = [$($(stringify!($after)),+)?];
+                        let after: &[&str] = if after.is_empty() { &[stringify!($id)] } else { &after };
+                        let error = $crate::store::Unreadable::of(row, place, stringify!($id), after, &source);
+                        sqlx::Error::Decode(error.into())
+                    }
+                    error => error,
+                };
+                Ok($row { $($field: {
+                    let column = [$($column,)? stringify!($field)][0];
+                    let value = row.try_get(column).map_err(|error| unreadable(column, error))?;
+                    $(let value = ($made)(value);)?
+                    value
+                }),+ })
             }
         }
     };
-    ($columns:ident, $row:ident { $first:ident, $($field:ident),+ $(,)? }) => {
+    ($columns:ident, $table:literal, $id:ident, $row:ident { $first:ident, $($field:ident),+ $(,)? }) => {
         const $columns: &str = concat!(stringify!($first), $(", ", stringify!($field)),+);
-        $crate::store::from_row!($row { $first, $($field),+ });
+        $crate::store::from_row!($table, $id, $row { $first, $($field),+ });
     };
 }
 use from_row;
@@ -393,6 +471,11 @@ pub(crate) mod tests {
             .unwrap()
             .signed_by(Arc::new(TestKey));
         (dir, store)
+    }
+
+    /// The rows of a list, all of which can be read.
+    pub(crate) fn readable<T>(rows: Vec<Stored<T>>) -> Vec<T> {
+        rows.into_iter().collect::<std::result::Result<_, _>>().unwrap()
     }
 
     /// A key that everybody knows.

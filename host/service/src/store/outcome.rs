@@ -39,8 +39,8 @@ pub struct RunOptions {
     pub cancelled: bool,
 }
 
-super::decode!(RunOptions, "runs.options", serde_json::from_str::<RunOptions>);
-super::decode!(RunResult, "runs.result", |text| serde_json::from_str(text).map(RunResult));
+super::decode!(RunOptions, serde_json::from_str::<RunOptions>);
+super::decode!(RunResult, |text| serde_json::from_str(text).map(RunResult));
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq)]

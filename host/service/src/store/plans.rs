@@ -1,6 +1,6 @@
 //! Plans: which there are, and what each was made from. Their changes are files.
 
-use super::{Result, Store, turn};
+use super::{Result, Store, Stored, each, turn};
 
 /// A plan as it is listed.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct PlanRow {
 
 super::from_row!(
     COLUMNS,
+    "plans",
+    plan_id,
     PlanRow { plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by }
 );
 
@@ -112,12 +114,12 @@ impl Store {
         destination_id: Option<&str>,
         before: (i64, &str),
         limit: i64,
-    ) -> Result<Vec<PlanRow>> {
+    ) -> Result<Vec<Stored<PlanRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM plans WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) \
              AND (planned_at < $4 OR (planned_at = $5 AND plan_id < $6)) ORDER BY planned_at DESC, plan_id DESC LIMIT $7"
         ));
-        Ok(sqlx::query_as(sql)
+        let rows = sqlx::query(sql)
             .bind(org_id)
             .bind(destination_id.unwrap_or_default())
             .bind(destination_id.unwrap_or_default())
@@ -126,6 +128,7 @@ impl Store {
             .bind(before.1)
             .bind(limit)
             .fetch_all(&self.reads)
-            .await?)
+            .await?;
+        each(&rows)
     }
 }

@@ -33,7 +33,7 @@ pub struct OwnQuota {
     pub stored_bytes: Option<i64>,
 }
 
-super::from_row!(OwnQuota { runs_an_hour, runs_a_month, stored_bytes });
+super::from_row!("quotas", org_id, OwnQuota { runs_an_hour, runs_a_month, stored_bytes });
 
 impl OwnQuota {
     fn or(self, service: Quota) -> Quota {
@@ -59,7 +59,8 @@ pub struct Usage {
 pub(super) const HOUR_MS: i64 = 3600 * 1000;
 pub(super) const MONTH_MS: i64 = 30 * 24 * HOUR_MS;
 
-const QUOTA: &str = "SELECT runs_an_hour, runs_a_month, stored_bytes FROM quotas WHERE org_id = $1";
+const QUOTA: &str =
+    "SELECT org_id, runs_an_hour, runs_a_month, stored_bytes FROM quotas WHERE org_id = $1";
 const COUNT: &str = "SELECT COUNT(*) AS runs FROM run_starts WHERE org_id = $1 AND started_at > $2";
 
 /// Counts a run that is begun or resumed, until it leaves the longest window.

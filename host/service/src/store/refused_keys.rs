@@ -68,7 +68,10 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::{Role, tests::store};
+    use crate::store::{
+        Role,
+        tests::{readable, store},
+    };
     use secrecy::ExposeSecret;
 
     #[tokio::test]
@@ -85,7 +88,7 @@ mod tests {
         }
         store.log_refused_keys().await.unwrap();
         store.log_refused_keys().await.unwrap();
-        let rows = store.audit_log(&org, i64::MAX, 10).await.unwrap();
+        let rows = readable(store.audit_log(&org, i64::MAX, 10).await.unwrap());
         assert_eq!(rows[0].entry.action, "api_key.refused");
         let detail: serde_json::Value = serde_json::from_str(&rows[0].entry.detail).unwrap();
         let key_id = key.row.key_id.as_str();
@@ -93,7 +96,7 @@ mod tests {
             detail,
             serde_json::json!({ "key_id": key_id, "address": "203.0.113.7", "requests": 3 })
         );
-        let rows = store.audit_log("", i64::MAX, 100).await.unwrap();
+        let rows = readable(store.audit_log("", i64::MAX, 100).await.unwrap());
         let requests = |row: &crate::store::AuditRow| {
             serde_json::from_str::<serde_json::Value>(&row.entry.detail).unwrap()["requests"]
                 .as_u64()

@@ -1,7 +1,7 @@
 //! Runs: what was confirmed, where it stands, what it came to.
 
 use super::{
-    AuditEntry, Result, RunOptions, RunResult, Status, Store, StoreError, now_ms,
+    AuditEntry, Result, RunOptions, RunResult, Status, Store, Stored, Unreadable, each, now_ms,
     quotas::count_start, to_json, turn,
 };
 use reverse_sync::{
@@ -121,12 +121,13 @@ struct OutcomeRow {
 }
 
 impl OutcomeRow {
-    fn entry(self) -> Result<ErrorEntry> {
-        let unexpected = |error: String| StoreError::Unexpected { place: "outcomes", error };
+    fn entry(self, run_id: &str) -> Result<ErrorEntry> {
+        let row = format!("{run_id}, row {}", self.row_number);
         Ok(ErrorEntry {
             outcome: serde_json::from_value(Value::String(self.outcome))
-                .map_err(|error| unexpected(error.to_string()))?,
-            row: u64::try_from(self.row_number).map_err(|error| unexpected(error.to_string()))?,
+                .map_err(|error| Unreadable::new("outcomes.outcome", &row, error))?,
+            row: u64::try_from(self.row_number)
+                .map_err(|error| Unreadable::new("outcomes.row_number", &row, error))?,
             provider_id: self.provider_id,
             response: Response {
                 status: self.http_status.and_then(|status| u16::try_from(status).ok()),
@@ -151,18 +152,20 @@ const COLUMNS: &str = concat!(
 );
 pub(super) const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
 
-super::from_row!(RunRow {
+super::from_row!("runs", run_id by number, RunRow {
     org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, due_at, journal_id, begun => |begun: i64| begun != 0, number
 });
 
-super::from_row!(OutcomeRow { outcome, row_number, provider_id, http_status, code, message });
+super::from_row!(
+    "outcomes",
+    row_number,
+    OutcomeRow { outcome, row_number, provider_id, http_status, code, message }
+);
 
-/// Of a run among those of its plan.
-struct Number(u64);
-
-super::decode!(Number, "runs.run_id", |text: &str| text
-    .parse()
-    .map(|run_id: RunId| Number(run_id.number())));
+/// A run's id, as it is stored.
+fn stored_id(id: &str) -> Stored<RunId> {
+    id.parse().map_err(|error: String| Unreadable::new("runs.run_id", id, error))
+}
 
 /// What is logged about what somebody does to a run.
 fn entry(row: &RunRow, who: &str, action: &str, detail: &Value) -> AuditEntry {
@@ -218,13 +221,15 @@ impl Store {
             return Ok(Begun::Wait(wait));
         }
         let sql = "SELECT run_id FROM runs WHERE org_id = $1 AND plan_id = $2";
-        let earlier: Vec<Number> = sqlx::query_scalar(sql)
+        let earlier: Vec<String> = sqlx::query_scalar(sql)
             .bind(new.org_id)
             .bind(new.plan_id.as_str())
             .fetch_all(&mut *write)
             .await?;
-        let last_number =
-            earlier.into_iter().map(|Number(number)| number).fold(new.last_number, u64::max);
+        let mut last_number = new.last_number;
+        for id in earlier {
+            last_number = last_number.max(stored_id(&id)?.number());
+        }
         let run_id = RunId::new(new.plan_id, last_number + 1);
         let now = now_ms();
         sqlx::query(
@@ -305,14 +310,14 @@ impl Store {
         org_id: &str,
         filter: RunFilter<'_>,
         limit: i64,
-    ) -> Result<Vec<RunRow>> {
+    ) -> Result<Vec<Stored<RunRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR {STATUS} = $5) AND number < $6 \
              ORDER BY number DESC LIMIT $7"
         ));
         let (destination, status) =
             (filter.destination_id.unwrap_or_default(), filter.status.map_or("", Status::as_str));
-        Ok(sqlx::query_as(sql)
+        let rows = sqlx::query(sql)
             .bind(org_id)
             .bind(destination)
             .bind(destination)
@@ -321,7 +326,8 @@ impl Store {
             .bind(filter.before.unwrap_or(i64::MAX))
             .bind(limit)
             .fetch_all(&self.reads)
-            .await?)
+            .await?;
+        each(&rows)
     }
 
     /// The run of a destination that is running, if there is one.
@@ -348,22 +354,31 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn unfinished_runs(&self) -> Result<Vec<RunRow>> {
+    pub async fn unfinished_runs(&self) -> Result<Vec<Stored<RunRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} AND (due_at IS NULL OR due_at <= $1) ORDER BY created_at, org_id, number"
         ));
-        Ok(sqlx::query_as(sql).bind(now_ms()).fetch_all(&self.reads).await?)
+        each(&sqlx::query(sql).bind(now_ms()).fetch_all(&self.reads).await?)
     }
 
-    /// Runs that have something left to do, whether by themselves or when somebody resumes them.
+    /// Runs that have something left to do, whether by themselves or when somebody resumes them:
+    /// org, run and plan of each.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn pending_runs(&self) -> Result<Vec<RunRow>> {
+    pub async fn pending_runs(&self) -> Result<Vec<Stored<(String, RunId, PlanId)>>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} OR status = 'stopped'"
+            "SELECT org_id, run_id, plan_id FROM runs WHERE status IN {UNDER_WAY} OR status = 'stopped'"
         ));
-        Ok(sqlx::query_as(sql).fetch_all(&self.reads).await?)
+        let rows: Vec<(String, String, String)> =
+            sqlx::query_as(sql).fetch_all(&self.reads).await?;
+        let read = |(org_id, id, plan_id): (String, String, String)| {
+            let plan_id = plan_id.parse();
+            let plan_id =
+                plan_id.map_err(|error: String| Unreadable::new("runs.plan_id", &id, error))?;
+            Ok((org_id, stored_id(&id)?, plan_id))
+        };
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// Says that the journal of a run has begun: from now on it must be there.
@@ -587,6 +602,6 @@ impl Store {
             .bind(limit)
             .fetch_all(&self.reads)
             .await?;
-        rows.into_iter().map(OutcomeRow::entry).collect()
+        rows.into_iter().map(|row| row.entry(run_id)).collect()
     }
 }

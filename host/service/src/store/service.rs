@@ -13,7 +13,7 @@ pub struct ServiceState {
     pub epoch: i64,
 }
 
-super::from_row!(ServiceState { state_id, epoch });
+super::from_row!("service", state_id, ServiceState { state_id, epoch });
 
 const STATE: &str = "SELECT state_id, epoch FROM service";
 

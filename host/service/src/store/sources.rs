@@ -1,7 +1,8 @@
 //! Sources: connected CRM accounts. Their credential is sealed before it comes here.
 
 use super::{
-    AuditEntry, Changed, Result, Store, now_ms, random_id, runs::UNDER_WAY, to_json, turn,
+    AuditEntry, Changed, Result, Store, Stored, each, now_ms, random_id, runs::UNDER_WAY, to_json,
+    turn,
 };
 use reverse_sync::account::Account;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -61,7 +62,7 @@ fn window<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64
     }
 }
 
-super::decode!(SourceSettings, "sources.settings", serde_json::from_str::<SourceSettings>);
+super::decode!(SourceSettings, serde_json::from_str::<SourceSettings>);
 
 /// A source as it is stored.
 #[derive(Clone, Debug)]
@@ -105,6 +106,8 @@ pub struct NewSource<'a> {
 
 super::from_row!(
     COLUMNS,
+    "sources",
+    source_id,
     SourceRow {
         source_id,
         name,
@@ -165,11 +168,16 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn sources(&self, org_id: &str, after: &str, limit: i64) -> Result<Vec<SourceRow>> {
+    pub async fn sources(
+        &self,
+        org_id: &str,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Stored<SourceRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM sources WHERE org_id = $1 AND source_id > $2 ORDER BY source_id LIMIT $3"
         ));
-        Ok(sqlx::query_as(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?)
+        each(&sqlx::query(sql).bind(org_id).bind(after).bind(limit).fetch_all(&self.reads).await?)
     }
 
     /// One source.

@@ -24,7 +24,7 @@ pub enum Status {
     Stopped,
 }
 
-super::decode!(Status, "runs.status", str::parse::<Status>);
+super::decode!(Status, str::parse::<Status>);
 
 impl Status {
     /// The word in JSON and SQL.

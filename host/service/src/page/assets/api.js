@@ -32,6 +32,9 @@ export const isAbort = (/** @type {unknown} */ error) => error instanceof Error 
 /** Heard by the shell: the session has ended. */
 export const SIGNED_OUT = 'reverse-sync:signed-out';
 
+/** Heard by the shell: a list has entries that the service cannot read. */
+export const UNREADABLE = 'reverse-sync:unreadable';
+
 /**
  * Calls the API. A body is sent as JSON. Answers the JSON, or null where there is none.
  *
@@ -57,7 +60,9 @@ async function call(method, route, { at, body, query, headers, signal } = {}) {
   }
   const text = await response.text();
   if (!response.ok) throw problemOf(response.status, text, name => response.headers.get(name), to);
-  return text && /json/.test(response.headers.get('content-type') || '') ? JSON.parse(text) : null;
+  const answer = text && /json/.test(response.headers.get('content-type') || '') ? JSON.parse(text) : null;
+  if (answer?.unreadable) window.dispatchEvent(new CustomEvent(UNREADABLE, { detail: answer.unreadable }));
+  return answer;
 }
 
 /**

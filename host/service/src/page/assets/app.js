@@ -1,11 +1,11 @@
 // The shell: which view stands where, who is signed in, and where the focus goes when a view changes.
 
-/** @import { Me, Role } from '../types/api' */
+/** @import { Me, Role, Unreadable } from '../types/api' */
 /** @import { On, Visit } from '../types/dom' */
 
-import { Problem, SIGNED_OUT, isAbort } from './api.js';
+import { Problem, SIGNED_OUT, UNREADABLE, isAbort } from './api.js';
 import { announce, fill, focusOn, h, theElement } from './dom.js';
-import { button, heading, problem } from './parts.js';
+import { button, code, heading, notice, problem } from './parts.js';
 import { can, current, forget, load, signIn, signOut } from './session.js';
 import { bytes, number } from './words.js';
 import * as audit from './views/audit.js';
@@ -47,6 +47,11 @@ const HOME = '#/destinations';
 const main = theElement('main');
 const nav = theElement('nav');
 const account = theElement('account');
+// What the lists of a view leave out, by id: it stands above the view, so that nothing is missed.
+const unreadable = h('div');
+/** @type {Map<string, string>} */
+const leftOut = new Map();
+main.before(unreadable);
 let leaving = new AbortController();
 let visits = 0;
 
@@ -57,6 +62,8 @@ async function show() {
   const { signal } = leaving;
   visits += 1;
   const visit = visits;
+  leftOut.clear();
+  fill(unreadable);
   const me = current();
   if (!me) return showSignIn(undefined);
   const [where, query] = hash.replace(/^#/, '').split('?');
@@ -156,6 +163,11 @@ async function start() {
 window.addEventListener('hashchange', () => {
   if (location.hash.startsWith('#login=')) start();
   else show();
+});
+window.addEventListener(UNREADABLE, event => {
+  for (const { id, place } of /** @type {CustomEvent<Unreadable[]>} */ (event).detail) leftOut.set(id, place);
+  fill(unreadable, notice('bad', 'The service cannot read everything that it has stored', h('p', 'Nothing is done with these until its operator has repaired them:'),
+    h('ul', [...leftOut].map(([id, place]) => h('li', code(id), ` (${place})`)))));
 });
 window.addEventListener(SIGNED_OUT, () => {
   if (!current()) return;

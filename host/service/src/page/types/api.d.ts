@@ -23,10 +23,12 @@ export type RunStatus = Schemas['RunStatus'];
 export type SkippedRows = Schemas['SkippedRows'];
 export type Source = Schemas['Source'];
 export type SourceChanges = Schemas['SourceChanges'];
+export type Unreadable = Schemas['Unreadable'];
 
 export interface Page<T> {
   items: T[];
   next?: string | null;
+  unreadable?: Unreadable[];
 }
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';

@@ -767,6 +767,7 @@ export interface components {
                 role: components["schemas"]["Role"];
             }[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_AuditRow: {
             items: {
@@ -785,6 +786,7 @@ export interface components {
                 who: string;
             }[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_ChangeOutcome: {
             items: {
@@ -797,6 +799,7 @@ export interface components {
                 row: number;
             }[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_Destination: {
             items: {
@@ -821,6 +824,7 @@ export interface components {
                 updated_at: string;
             }[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_DestinationType: {
             items: {
@@ -832,6 +836,7 @@ export interface components {
                 title: string;
             }[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_GoldenSet: {
             items: {
@@ -849,6 +854,7 @@ export interface components {
                 sha256: string;
             }[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_Plan: {
             items: (components["schemas"]["PlanSummary"] & {
@@ -856,6 +862,7 @@ export interface components {
                 planned_by: string;
             })[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_PlannedChange: {
             items: {
@@ -868,6 +875,7 @@ export interface components {
                 row: number;
             }[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_Run: {
             items: (components["schemas"]["RunSummary"] & {
@@ -883,6 +891,7 @@ export interface components {
                 verify?: components["schemas"]["HowMany"] | null;
             })[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_SkippedRows: {
             items: {
@@ -894,6 +903,7 @@ export interface components {
                 rows: number;
             }[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         List_Source: {
             items: {
@@ -910,6 +920,7 @@ export interface components {
                 updated_at: string;
             }[];
             next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         Me: {
             org: components["schemas"]["Org"];
@@ -1172,6 +1183,10 @@ export interface components {
         };
         /** @enum {string} */
         StopReason: "cancelled" | "unauthorized" | "rate_limited" | "unavailable" | "refused" | "rejected" | "component" | "credential" | "journal" | "internal";
+        Unreadable: {
+            id: string;
+            place: string;
+        };
         User: {
             id: string;
             name: string;

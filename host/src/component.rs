@@ -35,7 +35,7 @@ pub struct Grant {
 /// Which capabilities are granted, out of those asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    /// All of them, jobs too, as `plugin inspect` showed them. The digest pins what that is. What
+    /// All of them, jobs too, as whoever granted it saw them. The digest pins what that is. What
     /// the bundled component gets. Its reads by POST are those that the host knows.
     Everything,
     /// Reads by GET and updates: what a fixed text of a job does, and whether a POST only reads,
@@ -49,9 +49,7 @@ pub enum Allowed {
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
     /// The grant is for another component.
-    #[error(
-        "component {component} has no grant; look at what it asks for with `reverse-sync plugin inspect`, then grant it by its digest"
-    )]
+    #[error("component {component} has no grant")]
     NotGranted {
         /// The component's digest.
         component: Digest,

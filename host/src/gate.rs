@@ -53,7 +53,7 @@ pub enum Refused {
         plan: PlanId,
     },
     /// Guards have tripped and nobody has overridden them.
-    #[error("nothing was written: {} of plan {plan}. Look at it, then continue despite {} with {}", held_back(.guards), if .guards.len() == 1 { "it" } else { "them" }, guards::flags(.guards))]
+    #[error("nothing was written: {} of plan {plan}", held_back(.guards))]
     Guarded {
         /// The plan.
         plan: PlanId,

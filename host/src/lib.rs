@@ -16,6 +16,7 @@
 //!   with its canary and checks
 //! - [`verify`]: what the CRM holds now of what was written; [`undo`]: a plan of the way back
 //! - [`summary`]: a plan and a run as JSON, the same in each front end
+//! - [`failure`]: what any of these fails with, for front ends to turn into their own words
 //! - [`rejects`]: the golden records that were not written, to be fixed and fed back
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
 //!
@@ -37,6 +38,7 @@ pub mod destination;
 pub mod digest;
 pub mod egress;
 pub mod engine;
+pub mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod gate;

@@ -120,16 +120,6 @@ impl From<Failed> for PlanningError {
 }
 
 impl PlanningError {
-    /// The CRM's or the component's error, if one of them ended the plan.
-    pub fn kind(&self) -> Option<wit::ErrorKind> {
-        match self {
-            PlanningError::Refused(error) => Some(error.kind),
-            PlanningError::NoAccess(error) => Some(error.kind()),
-            PlanningError::Account(NotHeld::Unanswered(unanswered)) => Some(unanswered.kind()),
-            _ => None,
-        }
-    }
-
     /// Whether the destination's configuration is at fault.
     pub fn is_config(&self) -> bool {
         matches!(self, PlanningError::Refused(error) if error.kind == wit::ErrorKind::InvalidConfig)

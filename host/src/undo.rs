@@ -57,16 +57,14 @@ pub struct Undoing<'a> {
 pub enum UndoError {
     /// Nobody looked at the CRM before it was written.
     #[error(
-        "run {0} cannot be undone: its plan was made without looking at the CRM's records, so nobody knows what they held; plan with --compare to be able to undo"
+        "run {0} cannot be undone: its plan was made without looking at the CRM's records, so nobody knows what they held"
     )]
     NoValuesBefore(RunId),
     /// There is nothing to undo.
     #[error("run {0} has written nothing; there is nothing to undo")]
     NothingWritten(RunId),
     /// The destination is not what it was.
-    #[error(
-        "run {run_id} wrote to another target than `{name}` is now: {what}; set that back, or undo with the project file of that time"
-    )]
+    #[error("run {run_id} wrote to another target than `{name}` is now: {what}")]
     OtherTarget {
         /// The run.
         run_id: RunId,
@@ -246,7 +244,7 @@ fn warnings(run_id: &RunId, past: &Past, plan: &Plan, component: &Component) -> 
     }
     if !past.finished && past.handed_out > past.counts.done() {
         warnings.push(format!(
-            "run {run_id} was broken off: up to {} of its changes may have been written without a word in its journal, and are not undone. To settle them, let it continue first: reverse-sync run {}",
+            "run {run_id} was broken off: up to {} of its changes may have been written without a word in its journal, and are not undone. To settle them, let it continue first: run plan {} again",
             past.handed_out - past.counts.done(),
             plan.id()
         ));

@@ -261,7 +261,7 @@ async fn fields_that_are_filled_only_and_stages_that_would_move_back_are_left_ou
     assert!(crm.run_plan(plan).await.ok());
 
     let offline = crm.try_plan(&csv).await.unwrap_err().to_string();
-    assert!(offline.contains("--compare"), "{offline}");
+    assert!(offline.contains("the mode `compare`"), "{offline}");
 }
 
 #[tokio::test]

@@ -3,17 +3,18 @@
 
 use crate::{
     audit,
-    exit::{Exit, Failure, NotConfirmed, OrExit},
+    exit::{Exit, Failure, OrExit},
     progress, rejects, render, terminal,
     workspace::{OnceLink, Target, Workspace},
 };
 use clap::Args;
 use reverse_sync::{
+    failure,
     gate::{Confirmation, ConfirmedPlan, Refused},
-    journal::{Journal, JournalError},
+    journal::Journal,
     passes::{Checks, Done, HowMany, Passes},
     plan::{Header, Plan},
-    run::{RunError, StopReason, StopSignal},
+    run::{StopReason, StopSignal},
     summary::RunSummary,
 };
 use std::{
@@ -198,9 +199,7 @@ fn confirmed(
 }
 
 fn refused(error: Refused) -> Failure {
-    let exit =
-        if matches!(error, Refused::NoSuchGuard { .. }) { Exit::Usage } else { Exit::Refused };
-    Failure::new(exit, error)
+    failure::Failure::from(&error).into()
 }
 
 fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmation, Failure> {
@@ -212,7 +211,7 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
             "this plan has not been confirmed. To confirm it: reverse-sync run {} --confirm",
             header.plan_id
         );
-        return Err(Failure::new(Exit::Refused, NotConfirmed(error)));
+        return Err(Failure::not_confirmed(&error));
     }
     let expected =
         if header.writable >= LARGE { header.writable.to_string() } else { "yes".to_owned() };
@@ -232,7 +231,7 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
     } else {
         let error =
             format!("the plan was not confirmed. It is kept: reverse-sync run {}", header.plan_id);
-        Err(Failure::new(Exit::Refused, NotConfirmed(error)))
+        Err(Failure::not_confirmed(&error))
     }
 }
 
@@ -272,10 +271,8 @@ async fn all_passes(
 ) -> Result<Done, Failure> {
     let link = link.get()?;
     let (runs_dir, plan) = (workspace.runs_dir(), confirmed.plan());
-    let journal = Journal::open(&runs_dir, plan.id()).map_err(|error| match error {
-        JournalError::Busy(_) | JournalError::Conflict { .. } => Failure::new(Exit::Refused, error),
-        _ => Failure::new(Exit::Usage, error),
-    })?;
+    let journal =
+        Journal::open(&runs_dir, plan.id()).map_err(|error| failure::Failure::from(&error))?;
     let run_id = journal.run_id().clone();
     let pacer = Arc::clone(&link.pacer);
     let Workspace { component, .. } = workspace;
@@ -301,8 +298,5 @@ async fn all_passes(
     if let Some(showing) = showing {
         showing.abort();
     }
-    done.map_err(|error| match error {
-        RunError::Grant(_) => Failure::new(Exit::Refused, error),
-        _ => Failure::new(Exit::Usage, error),
-    })
+    done.map_err(|error| failure::Failure::from(&error).into())
 }

@@ -1,6 +1,11 @@
 //! How the command ends.
 
-use reverse_sync::{account::NotHeld, gate::Refused, planner::PlanningError, summary::PlanSummary};
+use anyhow::anyhow;
+use reverse_sync::{
+    ErrorKind,
+    failure::{self, Hint, Kind},
+    summary::PlanSummary,
+};
 use std::process::ExitCode;
 
 /// Exit codes, as documented in the README and in `--help`.
@@ -26,28 +31,47 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Nobody said yes to a plan.
-#[derive(Debug, thiserror::Error)]
-#[error("nothing was written: {0}")]
-pub(crate) struct NotConfirmed(pub(crate) String);
+impl From<Kind> for Exit {
+    fn from(kind: Kind) -> Exit {
+        match kind {
+            Kind::Grant | Kind::Refused | Kind::Account => Exit::Refused,
+            Kind::Crm(ErrorKind::Cancelled) => Exit::Interrupted,
+            Kind::Crm(
+                ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable,
+            ) => Exit::Unavailable,
+            Kind::Config | Kind::Input | Kind::Conflict | Kind::TooLong | Kind::Internal => {
+                Exit::Usage
+            }
+            Kind::Crm(_) => Exit::Usage,
+        }
+    }
+}
 
 /// An error and the code it ends with.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) error: anyhow::Error,
+    /// A word for programs, if the exit code does not say it all.
+    pub(crate) code: Option<&'static str>,
     /// The plan that it is about, for programs.
     pub(crate) plan: Option<Box<PlanSummary>>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
-        Failure { exit, error: error.into(), plan: None }
+        Failure { exit, error: error.into(), code: None, plan: None }
+    }
+
+    /// Nobody said yes to a plan.
+    pub(crate) fn not_confirmed(what: &str) -> Failure {
+        let error = anyhow!("nothing was written: {what}");
+        Failure { code: Some("not_confirmed"), ..Failure::new(Exit::Refused, error) }
     }
 
     /// A word for programs.
     pub(crate) fn code(&self) -> &'static str {
-        self.error.chain().find_map(code).unwrap_or(match self.exit {
+        self.code.unwrap_or(match self.exit {
             Exit::Ok | Exit::RecordsFailed => "failed",
             Exit::Usage => "usage",
             Exit::Refused => "refused",
@@ -57,26 +81,47 @@ impl Failure {
     }
 }
 
-fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    if error.is::<NotConfirmed>() {
-        return Some("not_confirmed");
+/// What the library names by a word that programs of this command know. For all else the exit code
+/// has one.
+const NAMED: [&str; 5] =
+    ["guarded", "unknown_guard", "stale_plan", "other_account", "account_unknown"];
+
+impl From<failure::Failure> for Failure {
+    fn from(failure: failure::Failure) -> Failure {
+        let advice = failure.hint.as_ref().map_or_else(String::new, advice);
+        Failure {
+            code: NAMED.into_iter().find(|code| *code == failure.code),
+            ..Failure::new(failure.kind.into(), anyhow!("{}{advice}", failure.message))
+        }
     }
-    if let Some(refused) = error.downcast_ref::<Refused>() {
-        return Some(match refused {
-            Refused::Guarded { .. } => "guarded",
-            Refused::NoSuchGuard { .. } => "unknown_guard",
-            Refused::OtherPlan { .. } | Refused::Plan(_) => "stale_plan",
-        });
+}
+
+/// A hint as it is typed here, to follow a message.
+fn advice(hint: &Hint) -> String {
+    match hint {
+        Hint::Override(names) => {
+            let it = if names.len() == 1 { "it" } else { "them" };
+            format!(". Look at it, then continue despite {it} with {}", flags(names))
+        }
+        Hint::NameRecords => ", or pass --records FILES".to_owned(),
+        Hint::Compare => "; plan with --compare to be able to undo".to_owned(),
+        Hint::Less => "; plan fewer golden records".to_owned(),
+        Hint::SetBack => {
+            "; set that back, or undo with the project file of that time".to_owned()
+        }
+        Hint::ListRuns => "; `reverse-sync runs` lists those there are".to_owned(),
+        Hint::Grant => {
+            "; look at what it asks for with `reverse-sync plugin inspect`, then grant it by its digest".to_owned()
+        }
+        Hint::Rights(rights) => format!("\nThe credential needs: {rights}"),
     }
-    let of = |error: &PlanningError| match error {
-        PlanningError::Account(error) => error.code(),
-        PlanningError::NoAccess(error) if error.is_other_account() => Some("other_account"),
-        _ => None,
-    };
-    error
-        .downcast_ref::<PlanningError>()
-        .and_then(of)
-        .or_else(|| error.downcast_ref::<NotHeld>()?.code())
+}
+
+/// What to type to continue despite guards.
+pub(crate) fn flags(guards: &[impl AsRef<str>]) -> String {
+    let flags: Vec<String> =
+        guards.iter().map(|name| format!("--override {}", name.as_ref())).collect();
+    flags.join(" ")
 }
 
 /// Gives an error its exit code.

@@ -9,10 +9,10 @@ use crate::{
 use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
-    ErrorKind,
     destination::Destination,
+    failure::{self, Kind},
     plan::{Fingerprint, Plan, PlanMode},
-    planner::{self, Asking, Planning, PlanningError},
+    planner::{self, Asking, Planning},
     records::RecordSource,
 };
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ pub(crate) async fn make(
         }
     };
     let source = RecordSource::open(pattern, base, target.destination.record_options())
-        .or_exit(Exit::Usage)?;
+        .map_err(|error| failure::Failure::from(&error))?;
     let fingerprints = source
         .inputs()
         .iter()
@@ -145,26 +145,13 @@ pub(crate) async fn make(
         plans_dir: &workspace.plans_dir(),
     };
     planner::plan(&workspace.component, planning).await.map_err(|error| {
-        let exit = match (&error, error.kind()) {
-            (PlanningError::Grant(_), _) => Exit::Refused,
-            (PlanningError::Account(error), _) if error.code().is_some() => Exit::Refused,
-            (PlanningError::NoAccess(error), _) if error.is_other_account() => Exit::Refused,
-            (
-                _,
-                Some(ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable),
-            ) => Exit::Unavailable,
-            _ => Exit::Usage,
+        let failure = failure::Failure::from(&error).needing(&target.served.required_rights);
+        let is_config = matches!(failure.kind, Kind::Config | Kind::Grant);
+        let failure = Failure::from(failure);
+        let error = match is_config {
+            true => failure.error.context(format!("destinations.{name}")),
+            false => failure.error,
         };
-        let unauthorized = error.kind() == Some(ErrorKind::Unauthorized) && exit != Exit::Refused;
-        let is_config = error.is_config();
-        let error = anyhow::Error::new(error);
-        let error = match (unauthorized, is_config) {
-            (true, _) => {
-                anyhow!("{error:#}\nThe credential needs: {}", target.served.required_rights)
-            }
-            (_, true) => error.context(format!("destinations.{name}")),
-            _ => error,
-        };
-        Failure::new(exit, error)
+        Failure { error, ..failure }
     })
 }

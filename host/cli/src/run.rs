@@ -3,7 +3,7 @@
 use crate::{
     apply::{self, ApplyArgs},
     audit,
-    exit::{Exit, Failure, NotConfirmed, OrExit},
+    exit::{Exit, Failure, OrExit},
     global_args::GlobalArgs,
     plan::{self, ModeArgs, RecordsArgs},
     render::{self, Applied},
@@ -40,7 +40,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: &RunArgs) -> Result<Exit, Fai
                 "there is nobody to confirm the plan. Look at it with `reverse-sync plan {0}`, then run {0} with --confirm",
                 args.what
             );
-            return Err(Failure::new(Exit::Refused, NotConfirmed(error)));
+            return Err(Failure::not_confirmed(&error));
         }
         let link = OnceLink::of(&target);
         let mode = args.mode.mode(&target.destination, PlanMode::Online);

@@ -11,14 +11,11 @@ use crate::{
 use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
-    ErrorKind,
-    account::NotHeld,
-    egress::Unanswered,
-    journal::{self, JournalError, RunId},
+    failure::{self, Kind},
+    journal::{self, RunId},
     plan::Plan,
     run::StopSignal,
     undo::{self, UndoError, Undoing},
-    verify::VerifyError,
 };
 
 #[derive(Args)]
@@ -34,10 +31,8 @@ pub(crate) async fn undo(global: &GlobalArgs, args: &UndoArgs) -> Result<Exit, F
     let run_id: RunId =
         args.run_id.parse().map_err(|error: String| Failure::new(Exit::Usage, anyhow!(error)))?;
     let workspace = Workspace::open(global).await?;
-    let past = journal::read_run(&workspace.runs_dir(), &run_id).map_err(|error| match error {
-        JournalError::Busy(_) => Failure::new(Exit::Refused, error),
-        _ => Failure::new(Exit::Usage, error),
-    })?;
+    let past = journal::read_run(&workspace.runs_dir(), &run_id)
+        .map_err(|error| failure::Failure::from(&error))?;
     let plan_id = past.plan_id.as_ref().ok_or_else(|| {
         Failure::new(Exit::Usage, anyhow!("the journal of {run_id} does not say which plan it ran"))
     })?;
@@ -69,23 +64,12 @@ pub(crate) async fn undo(global: &GlobalArgs, args: &UndoArgs) -> Result<Exit, F
 }
 
 fn failure(error: UndoError) -> Failure {
-    let exit = match &error {
-        UndoError::OtherTarget { .. }
-        | UndoError::Grant(_)
-        | UndoError::Verify(VerifyError::Grant(_)) => Exit::Refused,
-        UndoError::Account(error) if error.code().is_some() => Exit::Refused,
-        UndoError::Verify(VerifyError::NoAccess(error)) if error.is_other_account() => {
-            Exit::Refused
-        }
-        UndoError::Account(NotHeld::Unanswered(Unanswered::Stopped)) => Exit::Interrupted,
-        UndoError::Account(_) => Exit::Unavailable,
-        UndoError::Verify(VerifyError::Stopped(stopped)) => match stopped.kind {
-            ErrorKind::Cancelled => Exit::Interrupted,
-            ErrorKind::InvalidConfig => Exit::Usage,
-            _ => Exit::Unavailable,
-        },
-        UndoError::Verify(_) => Exit::Unavailable,
-        _ => Exit::Usage,
-    };
-    Failure::new(exit, error)
+    let failure = failure::Failure::from(&error);
+    let unread = matches!(error, UndoError::Verify(_)) && failure.kind != Kind::Config;
+    let failure = Failure::from(failure);
+    match failure.exit {
+        // What could not be read now may be read later.
+        Exit::Usage if unread => Failure { exit: Exit::Unavailable, ..failure },
+        _ => failure,
+    }
 }

@@ -71,6 +71,7 @@ pub(super) fn shortened(error: wit::Error) -> wit::Error {
     wit::Error {
         kind: error.kind,
         code: error.code.map(|code| cut(code, MAX_CODE)),
+        pointer: error.pointer.filter(|pointer| pointer.len() <= MAX_CODE),
         message: cut(error.message, MAX_ERROR),
         missing_scopes: error
             .missing_scopes

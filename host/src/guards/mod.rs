@@ -80,13 +80,6 @@ pub fn name_list(guards: &[Guard]) -> Vec<&str> {
     names
 }
 
-/// What to type to continue despite guards.
-pub fn flags(guards: &[Guard]) -> String {
-    let flags: Vec<String> =
-        name_list(guards).iter().map(|name| format!("--override {name}")).collect();
-    flags.join(" ")
-}
-
 impl Default for Guards {
     fn default() -> Guards {
         Guards {

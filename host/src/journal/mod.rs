@@ -154,7 +154,7 @@ pub enum JournalError {
     #[error("run {0} is running in another process; wait for it, or stop it first")]
     Busy(RunId),
     /// There is no such run.
-    #[error("there is no run {0} here; `reverse-sync runs` lists those there are")]
+    #[error("there is no run {0} here")]
     Unknown(RunId),
     /// A line is not what was written.
     #[error(

@@ -115,10 +115,18 @@ pub enum PlanError {
         /// What changed since.
         what: String,
     },
+    /// The golden records that it was made from are not what they were.
+    #[error("plan {id} is stale: golden records {file} {what}; plan again and look at what changed", file = .file.display())]
+    OtherRecords {
+        /// The plan.
+        id: PlanId,
+        /// The file.
+        file: PathBuf,
+        /// What changed since.
+        what: String,
+    },
     /// A cursor of another plan, or of none.
-    #[error(
-        "`after` does not fit plan {id}; take it from `next` of the page before, or leave it out"
-    )]
+    #[error("the cursor does not fit plan {id}")]
     Cursor {
         /// The plan.
         id: PlanId,
@@ -288,9 +296,10 @@ impl Plan {
     /// Names the file that is not.
     pub fn check_records(&self) -> Result<(), PlanError> {
         for planned in &self.header.records {
-            let stale = |what: &str| PlanError::Stale {
+            let stale = |what: &str| PlanError::OtherRecords {
                 id: self.id().clone(),
-                what: format!("golden records {} {what}", planned.path.display()),
+                file: planned.path.clone(),
+                what: what.to_owned(),
             };
             match Fingerprint::of(&planned.path) {
                 Ok(now) if now == *planned => {}

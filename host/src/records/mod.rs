@@ -32,7 +32,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
     /// No file fits the pattern.
-    #[error("no golden records: nothing matches `{pattern}` in {}; check `records`, or pass --records FILES", base.display())]
+    #[error("no golden records: nothing matches `{pattern}` in {}; check `records`", base.display())]
     NoMatch {
         /// The pattern.
         pattern: String,

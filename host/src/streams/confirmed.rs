@@ -145,6 +145,7 @@ impl ConfirmedResource {
             return Ok(Err(GuestError {
                 kind: ErrorKind::Cancelled,
                 code: None,
+                pointer: None,
                 message,
                 missing_scopes: Vec::new(),
             }));

@@ -104,12 +104,20 @@ pub fn parse(destination_type: &str, config: &str) -> Result<Config, Error> {
     };
     let mut reader = Reader { provider, map, problems: Vec::new() };
     let config = reader.config();
-    if reader.problems.is_empty() { Ok(config) } else { Err(invalid(reader.problems.join("; "))) }
+    let Some((key, _)) = reader.problems.first() else { return Ok(config) };
+    let messages: Vec<&str> = reader.problems.iter().map(|(_, text)| text.as_str()).collect();
+    Err(invalid_key(key, messages.join("; ")))
 }
 
 /// An error about the configuration.
 pub(crate) fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidConfig, None, message)
+}
+
+/// An error about one key of the configuration.
+pub(crate) fn invalid_key(key: &str, message: String) -> Error {
+    let pointer = format!("/{}", key.replace('~', "~0").replace('/', "~1"));
+    Error { pointer: Some(pointer), ..invalid(message) }
 }
 
 fn example(provider: Provider) -> String {
@@ -139,8 +147,10 @@ impl Reader {
             keys.push(PROPERTIES_PATH.0);
         }
         keys.extend(policy::KEYS);
-        for name in self.map.keys().filter(|name| !keys.contains(&name.as_str())) {
-            let meant = match closest(name, keys.iter().copied()) {
+        let unknown: Vec<String> =
+            self.map.keys().filter(|name| !keys.contains(&name.as_str())).cloned().collect();
+        for name in unknown {
+            let meant = match closest(&name, keys.iter().copied()) {
                 Some(key) => format!("did you mean `{key}`?"),
                 None => format!(
                     "the keys are {}",
@@ -148,7 +158,8 @@ impl Reader {
                 ),
             };
             let of = provider.destination_type();
-            self.problems.push(format!("unknown key `{name}` of {of} ({meant})"));
+            let text = format!("unknown key `{name}` of {of} ({meant})");
+            self.problems.push((name, text));
         }
         let provider_id_field = self.required(
             "provider_id_field",
@@ -254,7 +265,8 @@ impl Reader {
         if let Some((_, twice)) =
             names.iter().enumerate().find(|(at, name)| names[..*at].contains(name))
         {
-            self.problems.push(format!("`fields` lists `{twice}` twice; list each column once"));
+            let text = format!("`fields` lists `{twice}` twice; list each column once");
+            self.problems.push(("fields".to_owned(), text));
         }
         Some(
             names.into_iter().map(|name| FieldRule { field: name.clone(), column: name }).collect(),
@@ -390,6 +402,16 @@ mod tests {
         ] {
             let message = refused(Provider::HubSpot, &with(Provider::HubSpot, &changes)).unwrap();
             assert!(message.contains(told), "{changes}: {message}");
+        }
+        for (changes, pointer) in [
+            (json!({"source_id": null}), "/source_id"),
+            (json!({"feilds": ["a"], "object": 1}), "/feilds"),
+            (json!({"a/b~c": 1}), "/a~1b~0c"),
+            (json!({"fields": ["a", "a"], "in_flight": 0}), "/fields"),
+        ] {
+            let config = with(Provider::HubSpot, &changes).to_string();
+            let error = parse("hubspot_dest", &config).unwrap_err();
+            assert_eq!(error.pointer.as_deref(), Some(pointer), "{changes}: {error:?}");
         }
         let everything = refused(Provider::HubSpot, &json!({"object": 1, "x": 2})).unwrap();
         for key in ["provider_id_field", "source_id", "object", "`x`"] {

@@ -7,14 +7,15 @@ use serde_json::{Map, Value};
 pub(super) struct Reader {
     pub(super) provider: Provider,
     pub(super) map: Map<String, Value>,
-    pub(super) problems: Vec<String>,
+    /// The key of each, and what is wrong with it.
+    pub(super) problems: Vec<(String, String)>,
 }
 
 impl Reader {
     pub(super) fn wrong(&mut self, key: &str, found: &str, right: &str, example: &str) {
-        self.problems.push(format!(
-            "`{key}` is {found}; it must be {right}, for example `\"{key}\": {example}`"
-        ));
+        let text =
+            format!("`{key}` is {found}; it must be {right}, for example `\"{key}\": {example}`");
+        self.problems.push((key.to_owned(), text));
     }
 
     pub(super) fn required(&mut self, key: &str, meaning: &str, example: &str) -> String {
@@ -25,9 +26,12 @@ impl Reader {
                 let found = kind(other);
                 self.wrong(key, found, &format!("a string, {meaning}"), &format!("\"{example}\""));
             }
-            None => self.problems.push(format!(
-                "`{key}` is missing; it names {meaning}, for example `\"{key}\": \"{example}\"`"
-            )),
+            None => {
+                let text = format!(
+                    "`{key}` is missing; it names {meaning}, for example `\"{key}\": \"{example}\"`"
+                );
+                self.problems.push((key.to_owned(), text));
+            }
         }
         String::new()
     }

@@ -5,6 +5,6 @@ use crate::contract::types::{Error, ErrorKind};
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, code: Option<String>, message: String) -> Error {
-        Error { kind, code, message, missing_scopes: Vec::new() }
+        Error { kind, code, pointer: None, message, missing_scopes: Vec::new() }
     }
 }

@@ -5,7 +5,7 @@ use super::exchange::{Exchange, exchange, unavailable};
 use super::network::{Network, Request};
 use super::template::{Filling, Template};
 use super::{hubspot, routes, salesforce};
-use crate::config::{Config, invalid};
+use crate::config::{Config, invalid_key};
 use crate::contract::types::{Error, ErrorKind};
 use crate::provider::Provider;
 use crate::values::field::Metadata;
@@ -27,11 +27,12 @@ pub(crate) async fn read<N: Network>(config: &Config, network: &N) -> Result<Met
                 }
             }
             Exchange::Refused(400 | 404, error) => {
-                return Err(invalid(format!(
+                let text = format!(
                     "{crm} knows no object `{}`, or this credential does not see it ({}); check `object`",
                     config.object,
                     error.told()
-                )));
+                );
+                return Err(invalid_key("object", text));
             }
             Exchange::Refused(status, error) => {
                 let message = format!(

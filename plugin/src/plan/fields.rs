@@ -6,7 +6,7 @@ use super::host::PlanHost;
 use super::writable::{Coercion, Remarks, Writable};
 use crate::config::hint::closest;
 use crate::config::policy::NullPolicy;
-use crate::config::{Config, FieldRule, invalid};
+use crate::config::{Config, FieldRule, invalid, invalid_key};
 use crate::contract::types::{Error, RecordBatch};
 use crate::provider::Provider;
 use crate::provider_id::shown;
@@ -99,7 +99,7 @@ pub(crate) fn writable<'a>(
                             .and_then(|known| closest(&rule.field, known.names()));
                         let meant = match (reason, meant) {
                             ("needs_compare", _) => {
-                                "; HubSpot moves it forward only, and only a plan with --compare sees where a record is".to_owned()
+                                "; HubSpot moves it forward only, and only a plan in the mode `compare` sees where a record is".to_owned()
                             }
                             (_, Some(field)) => format!("; did you mean `{field}`?"),
                             _ => String::new(),
@@ -193,9 +193,10 @@ pub(crate) fn id_column<'v, 'a>(
     let found = named.next();
     if named.next().is_some() {
         let name = &config.provider_id_field;
-        return Err(invalid(format!(
+        let text = format!(
             "the golden records have the columns `{name}` and `{name}`; which of them holds the record id?"
-        )));
+        );
+        return Err(invalid_key("provider_id_field", text));
     }
     Ok(found)
 }

@@ -15,7 +15,7 @@ mod planner;
 mod tests;
 mod writable;
 
-use crate::config::{Config, invalid};
+use crate::config::{Config, invalid_key};
 use crate::contract::types::{Error, PlanMode};
 use crate::crm::conversation::Conversation;
 use crate::crm::metadata;
@@ -43,7 +43,8 @@ pub async fn plan_in<H: PlanHost, N: Network>(
         host.warn(&warning);
     }
     if !config.policy.fill_only.is_empty() && mode != PlanMode::Compare {
-        return Err(invalid("`fill_only` needs to know what the CRM holds: plan with --compare, or set `\"compare\": true`".to_owned()));
+        let text = "`fill_only` needs to know what the CRM holds: plan in the mode `compare`, or set `\"compare\": true`";
+        return Err(invalid_key("fill_only", text.to_owned()));
     }
     match mode {
         PlanMode::Offline => plan(config, None, host).await,

@@ -269,6 +269,7 @@ fn other(message: &str) -> Error {
     Error {
         kind: ErrorKind::Other,
         code: None,
+        pointer: None,
         message: message.to_owned(),
         missing_scopes: vec![],
     }

@@ -1,8 +1,7 @@
 //! A plan, for the person who confirms it and for programs.
 
 use super::{counted, number, shorten};
-use crate::rejects::Written;
-use crate::terminal;
+use crate::{exit::flags, rejects::Written, terminal};
 use reverse_sync::{
     guards,
     plan::{Header, Plan, PlanError, PlanMode, PlannedChange, SampleChange, SkippedRows},
@@ -141,7 +140,7 @@ fn plan_into(
             let flags = if header.guards.is_empty() {
                 String::new()
             } else {
-                format!(" {}", guards::flags(&header.guards))
+                format!(" {}", flags(&guards::name_list(&header.guards)))
             };
             let in_spite = if header.guards.is_empty() { "" } else { ", despite the guards" };
             writeln!(

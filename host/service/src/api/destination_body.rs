@@ -6,7 +6,9 @@ use super::{
     problem::{Answer, Problem},
 };
 use crate::{app::App, store::SourceRow};
-use reverse_sync::{component::DestinationType, destination::Destination, planner};
+use reverse_sync::{
+    component::DestinationType, destination::Destination, failure::Failure, planner,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::PartialSchema;
@@ -77,7 +79,9 @@ async fn fitting(
         })?;
     match planner::check_config(&app.component, destination, &app.grant, &base_url).await {
         Ok(()) => Ok(source.source_id),
-        Err(error) if error.is_config() => Err(wrong_config(&error.to_string(), config, &schema)),
+        Err(error) if error.is_config() => {
+            Err(wrong_config(Failure::from(&error), config, &schema))
+        }
         Err(error) => Err(Problem::internal(&error)),
     }
 }
@@ -142,54 +146,49 @@ pub(super) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     schema.get("properties")?.as_object()
 }
 
-/// The component's complaint about a configuration, with a pointer to the key that it names first.
-fn wrong_config(message: &str, config: &Map<String, Value>, schema: &Value) -> Problem {
-    let is_known =
-        |word: &str| properties(schema).is_some_and(|properties| properties.contains_key(word));
-    let named = message
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .find(|word| config.contains_key(*word) || is_known(word));
-    let code = match named {
+/// What is wrong with a configuration, by the pointer that the plugin gives.
+fn wrong_config(failure: Failure, config: &Map<String, Value>, schema: &Value) -> Problem {
+    let pointer = failure.pointer.unwrap_or_default();
+    let key = pointer.strip_prefix('/').and_then(|rest| rest.split('/').next());
+    let key = key.map(|key| key.replace("~1", "/").replace("~0", "~"));
+    let code = match &key {
         Some(key) if !config.contains_key(key) => "missing_key",
-        Some(key) if !is_known(key) => "unknown_key",
+        Some(key) if !properties(schema).is_some_and(|known| known.contains_key(key)) => {
+            "unknown_key"
+        }
         _ => "invalid",
     };
-    let pointer = named
-        .map_or_else(|| "/config_json".to_owned(), |key| format!("/config_json/{}", step(key)));
-    Problem::invalid(code, pointer, message)
+    Problem::invalid(code, format!("/config_json{pointer}"), failure.message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::{destinations::DestinationChangesJson, problem::tests::refused};
-    use reverse_sync::guards::Guards;
+    use reverse_sync::{failure::Kind, guards::Guards};
     use serde_json::json;
 
     #[test]
-    fn the_components_words_have_the_pointer_of_the_key_that_they_name() {
+    fn what_the_component_refuses_has_its_pointer_and_a_code() {
         let schema = json!({"properties": {"fields": {}, "object": {}, "provider_id_field": {}}});
-        let config = json!({"feilds": [], "object": 1}).as_object().unwrap().clone();
-        for (message, code, pointer) in [
-            (
-                "unknown key `feilds` of hubspot_dest (did you mean `fields`?)",
-                "unknown_key",
-                "/config_json/feilds",
-            ),
-            (
-                "`provider_id_field` is missing; for example `\"provider_id_field\": \"x\"`",
-                "missing_key",
-                "/config_json/provider_id_field",
-            ),
-            ("`object` is a number; it must be a string", "invalid", "/config_json/object"),
-            ("this does not fit together", "invalid", "/config_json"),
+        let config = json!({"feilds": [], "object": 1, "a/b": 1}).as_object().unwrap().clone();
+        for (pointer, code) in [
+            (Some("/feilds"), "unknown_key"),
+            (Some("/a~1b"), "unknown_key"),
+            (Some("/provider_id_field"), "missing_key"),
+            (Some("/object"), "invalid"),
+            (None, "invalid"),
         ] {
+            let failure = Failure {
+                kind: Kind::Config,
+                code: "invalid_config",
+                pointer: pointer.map(str::to_owned),
+                message: "`object` is mentioned".to_owned(),
+                hint: None,
+            };
             assert_eq!(
-                refused(&wrong_config(message, &config, &schema)),
-                (code.to_owned(), pointer.to_owned()),
-                "{message}"
+                refused(&wrong_config(failure, &config, &schema)),
+                (code.to_owned(), format!("/config_json{}", pointer.unwrap_or_default())),
             );
         }
     }

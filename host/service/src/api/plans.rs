@@ -15,11 +15,8 @@ use crate::{
     store::{Member, PlanRow},
 };
 use axum::{Json, extract::State, http::StatusCode};
-use reverse_sync::{
-    ErrorKind,
-    plan::{
-        self, ChangeFilter, Cursor, Page, PlanError, PlanId, PlanMode, PlannedChange, SkippedRows,
-    },
+use reverse_sync::plan::{
+    self, ChangeFilter, Cursor, Page, PlanError, PlanId, PlanMode, PlannedChange, SkippedRows,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -77,24 +74,10 @@ impl From<DryRunError> for Problem {
         match error {
             DryRunError::NoGoldenRecords(_) => invalid("no_golden_records", text),
             DryRunError::Records { .. } => invalid("golden_records", text),
-            DryRunError::Config(_) => invalid("invalid_config", text),
-            DryRunError::TooLong => invalid("too_long", text),
             DryRunError::Replaced => Problem::conflict("golden_records_replaced", text),
             DryRunError::NoSource => Problem::conflict("no_source", text),
             DryRunError::Link(_) => Problem::conflict("source_unusable", text),
-            DryRunError::NotUndoable(_) => Problem::conflict("not_undoable", text),
-            DryRunError::Account { code, .. } => {
-                Problem::new(StatusCode::FAILED_DEPENDENCY, code, text)
-            }
-            DryRunError::Crm { kind, .. } => {
-                let code = match kind {
-                    ErrorKind::Unauthorized => "crm_unauthorized",
-                    ErrorKind::RateLimited => "crm_rate_limited",
-                    ErrorKind::Unavailable => "crm_unavailable",
-                    _ => "crm_rejected",
-                };
-                Problem::new(StatusCode::FAILED_DEPENDENCY, code, text)
-            }
+            DryRunError::Failed(failure) => failure.into(),
             DryRunError::Line(_) => Problem::too_many(text, 5),
             DryRunError::NoRoom(error) => error.into(),
             DryRunError::Store(error) => error.into(),
@@ -284,7 +267,7 @@ async fn blocking<T: Send + 'static>(
 pub(super) fn plan_error(error: PlanError) -> Problem {
     match error {
         PlanError::Cursor { .. } => bad_cursor(),
-        PlanError::Tampered { .. } | PlanError::Stale { .. } => {
+        PlanError::Tampered { .. } | PlanError::Stale { .. } | PlanError::OtherRecords { .. } => {
             Problem::conflict("stale_plan", error.to_string())
         }
         PlanError::Unreadable { id, error } => {

@@ -10,8 +10,12 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use reverse_sync::plan::{Guard, PlanId};
+use reverse_sync::{
+    failure::{Failure, Hint, Kind},
+    plan::{Guard, PlanId},
+};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 /// An answer that says what happened, where, and what to do.
@@ -106,11 +110,10 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// 409, of a plan that guards hold back.
-    pub fn guarded(plan_id: &PlanId, guards: Vec<Guard>, detail: impl Into<String>) -> Problem {
-        let mut problem = Problem::conflict("guarded", detail);
-        (problem.0.plan_id, problem.0.guards) = (Some(plan_id.to_string()), guards);
-        problem
+    /// Of a plan that these guards hold back.
+    pub fn guarded(mut self, plan_id: &PlanId, guards: Vec<Guard>) -> Problem {
+        (self.0.plan_id, self.0.guards) = (Some(plan_id.to_string()), guards);
+        self
     }
 
     /// 422, with a JSON Pointer to what is wrong.
@@ -144,6 +147,37 @@ impl Problem {
             "internal",
             "something went wrong in the service; its log says what, under this request_id",
         )
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Problem {
+        let status = match failure.kind {
+            Kind::Config | Kind::Grant | Kind::Input | Kind::TooLong => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Kind::Conflict | Kind::Refused => StatusCode::CONFLICT,
+            Kind::Account | Kind::Crm(_) => StatusCode::FAILED_DEPENDENCY,
+            Kind::Internal => return Problem::internal(&failure.message),
+        };
+        let advice = failure.hint.as_ref().map_or_else(String::new, advice);
+        Problem::new(status, failure.code, format!("{}{advice}", failure.message))
+    }
+}
+
+/// A hint as a client of the API uses it, to follow a message.
+fn advice(hint: &Hint) -> String {
+    match hint {
+        Hint::Override(names) => format!(
+            ". Look at the plan, then continue despite it with \"override\": {}",
+            json!(names)
+        ),
+        Hint::Compare => "; plan with \"mode\": \"compare\" to be able to undo".to_owned(),
+        Hint::Less => "; plan fewer golden records, or have the limit raised".to_owned(),
+        Hint::SetBack => "; set that back first".to_owned(),
+        Hint::Rights(rights) => format!("\nThe credential needs: {rights}"),
+        // What these are about, a client of the API does not decide.
+        Hint::NameRecords | Hint::ListRuns | Hint::Grant => String::new(),
     }
 }
 

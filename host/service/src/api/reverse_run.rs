@@ -27,6 +27,8 @@ use axum::{
 };
 use reverse_sync::{
     digest::Digest,
+    failure::Failure,
+    gate::Refused,
     passes::{Checks, HowMany},
     plan::PlanId,
 };
@@ -241,8 +243,19 @@ impl From<NotBegun> for Problem {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", text)
             }
             NotBegun::UnknownPlan(id) => Problem::missing("plan", &id),
-            NotBegun::UnknownGuard(_) => Problem::invalid("unknown_guard", "/override", text),
-            NotBegun::Guarded { plan, guards, .. } => Problem::guarded(&plan, guards, text),
+            NotBegun::Refused(Refused::Plan(error)) => plan_error(error),
+            NotBegun::Refused(error) => {
+                let failure = Failure::from(&error);
+                match error {
+                    Refused::Guarded { plan, guards } => {
+                        Problem::from(failure).guarded(&plan, guards)
+                    }
+                    Refused::NoSuchGuard { .. } => {
+                        Problem::invalid(failure.code, "/override", failure.message)
+                    }
+                    _ => failure.into(),
+                }
+            }
             NotBegun::Wait { seconds, .. } => Problem::too_many(text, seconds),
             NotBegun::Plan(error) => plan_error(error),
             NotBegun::Planning(error) => error.into(),

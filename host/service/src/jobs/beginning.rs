@@ -14,8 +14,8 @@ use crate::{
     },
 };
 use reverse_sync::{
+    failure::Kind,
     gate::{Confirmation, ConfirmedPlan, Refused},
-    guards::{self, Guard},
     journal,
     passes::Checks,
     plan::{Plan, PlanError, PlanId, PlanMode},
@@ -55,19 +55,9 @@ pub enum NotBegun {
     /// The org has no such plan for this destination.
     #[error("there is no plan `{0}` in this org")]
     UnknownPlan(String),
-    /// An override names something else.
-    #[error("{0}")]
-    UnknownGuard(String),
-    /// Guards hold the plan back.
-    #[error("{message}")]
-    Guarded {
-        /// The plan, which is kept.
-        plan: PlanId,
-        /// All that hold it back.
-        guards: Vec<Guard>,
-        /// What they say, and what to do.
-        message: String,
-    },
+    /// The gate stays shut.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// The org's quota is used up.
     #[error("{message}")]
     Wait {
@@ -295,11 +285,11 @@ async fn fresh_plan(
     match planning::dry_run(app, member, to, mode).await {
         Ok(planned) => Ok(planned.plan),
         Err(error) => {
-            if let planning::DryRunError::Crm { message, .. }
-            | planning::DryRunError::Account { message, .. } = &error
+            if let DryRunError::Failed(failure) = &error
+                && matches!(failure.kind, Kind::Crm(_) | Kind::Account)
             {
                 // A run that somebody confirmed and that could not begin is a run all the same.
-                app.store.log(&unplanned(app, member, to, message)).await?;
+                app.store.log(&unplanned(app, member, to, &failure.message)).await?;
             }
             Err(error.into())
         }
@@ -338,24 +328,17 @@ async fn confirm(
         .await
         .map_err(|error| NotBegun::conflict("source_unusable", error.to_string()))?;
     let confirmation = Confirmation::explicit(plan.id().clone()).overriding(overridden);
-    plan.confirm(confirmation, &to.destination, &base_url, &app.component).map_err(|error| match error {
-        Refused::NoSuchGuard { .. } => NotBegun::UnknownGuard(error.to_string()),
-        Refused::Guarded { guards, plan } => {
-            let found: Vec<String> = guards.iter().map(|guard| format!("{} ({})", guard.name, guard.message)).collect();
-            let names: Vec<&str> = guards::name_list(&guards);
-            let message = format!(
-                "nothing was written: {}. Look at the plan, then continue despite it with \"override\": {}",
-                found.join(", "),
-                json!(names)
-            );
-            NotBegun::Guarded { plan, guards, message }
-        }
-        Refused::Plan(PlanError::Stale { id, what }) => {
-            // The command's words name a file; whose golden records these are was looked at before.
-            let what = if what.starts_with("golden records") { "the golden records were replaced since".to_owned() } else { what };
-            NotBegun::conflict("stale_plan", format!("plan {id} is stale: {what}; {} and look at what changed", again(to)))
-        }
-        Refused::Plan(error) => error.into(),
-        Refused::OtherPlan { .. } => NotBegun::conflict("stale_plan", error.to_string()),
+    plan.confirm(confirmation, &to.destination, &base_url, &app.component).map_err(|error| {
+        let (id, what) = match error {
+            // Files have no names here: whose golden records these are was looked at before.
+            Refused::Plan(PlanError::OtherRecords { id, .. }) => {
+                (id, "the golden records were replaced since".to_owned())
+            }
+            Refused::Plan(PlanError::Stale { id, what }) => (id, what),
+            error => return error.into(),
+        };
+        let again = again(to);
+        let message = format!("plan {id} is stale: {what}; {again} and look at what changed");
+        NotBegun::conflict("stale_plan", message)
     })
 }

@@ -12,22 +12,16 @@ use crate::{
     },
 };
 use reverse_sync::{
-    ErrorKind,
-    account::NotHeld,
-    component::{Component, GrantError},
-    egress::{
-        Link,
-        credential::{CredentialError, OTHER_ACCOUNT},
-    },
-    engine::EngineError,
+    component::Component,
+    egress::Link,
+    failure::{Failure, Kind},
     journal::{self, JournalError, RunId},
     plan::{Fingerprint, Plan, PlanError, PlanId, PlanMode, SkippedRows},
     planner::{self, Asking, Planning, PlanningError},
     records::{RecordSource, RecordsError},
     run::StopSignal,
     summary::PlanSummary,
-    undo::{self, UndoError, Undoing},
-    verify::VerifyError,
+    undo::{self, Undoing},
 };
 use serde::Serialize;
 use std::{io, sync::Arc, time::Instant};
@@ -89,33 +83,9 @@ pub enum DryRunError {
     /// There is no way to the CRM.
     #[error(transparent)]
     Link(LinkError),
-    /// The destination's configuration.
-    #[error("{0}")]
-    Config(String),
-    /// The credential opens another account than the one that is meant, or nobody knows which.
-    #[error("{message}")]
-    Account {
-        /// `other_account` or `account_unknown`.
-        code: &'static str,
-        /// What happened.
-        message: String,
-    },
-    /// The CRM, or the credential.
-    #[error("{message}")]
-    Crm {
-        /// What kind of trouble.
-        kind: ErrorKind,
-        /// What happened and what to do.
-        message: String,
-    },
-    /// The run cannot be undone.
-    #[error("{0}")]
-    NotUndoable(String),
-    /// It took too long.
-    #[error(
-        "it took longer than this service lets a dry run take; plan fewer golden records, or have the limit raised"
-    )]
-    TooLong,
+    /// It cannot be planned, or not be undone.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// Too many wait.
     #[error(transparent)]
     Line(#[from] LineTooLong),
@@ -259,43 +229,12 @@ fn records_error(error: RecordsError) -> DryRunError {
 }
 
 fn planning_error(error: PlanningError, rights: &str) -> DryRunError {
-    if error.is_config() {
-        return DryRunError::Config(error.to_string());
+    if let PlanningError::Records(error) = error {
+        return records_error(error);
     }
-    match (error.kind(), error) {
-        (None, PlanningError::Account(error)) => account_error(&error, rights),
-        (_, PlanningError::NoAccess(error)) if error.is_other_account() => other_account(&error),
-        (Some(kind), error) => {
-            let needs = if kind == ErrorKind::Unauthorized {
-                format!("\nThe credential needs: {rights}")
-            } else {
-                String::new()
-            };
-            DryRunError::Crm { kind, message: format!("{error}{needs}") }
-        }
-        (None, PlanningError::Records(error)) => records_error(error),
-        (None, PlanningError::Engine(EngineError::Deadline(_))) => DryRunError::TooLong,
-        (None, error) => DryRunError::Internal(error.to_string()),
-    }
-}
-
-fn other_account(error: &CredentialError) -> DryRunError {
-    DryRunError::Account { code: OTHER_ACCOUNT, message: error.to_string() }
-}
-
-fn account_error(error: &NotHeld, rights: &str) -> DryRunError {
-    match (error, error.code()) {
-        (_, Some(code)) => DryRunError::Account { code, message: error.to_string() },
-        (NotHeld::Unanswered(unanswered), None) => {
-            let kind = unanswered.kind();
-            let needs = if kind == ErrorKind::Unauthorized {
-                format!("\nThe credential needs: {rights}")
-            } else {
-                String::new()
-            };
-            DryRunError::Crm { kind, message: format!("{error}{needs}") }
-        }
-        (_, None) => DryRunError::Internal(error.to_string()),
+    match Failure::from(&error).needing(rights) {
+        Failure { kind: Kind::Internal, message, .. } => DryRunError::Internal(message),
+        failure => failure.into(),
     }
 }
 
@@ -358,7 +297,15 @@ pub async fn undo(
     to: &DestinationRow,
 ) -> Result<PlanJson, DryRunError> {
     let org_id = &member.org_id;
-    let not = |what: String| DryRunError::NotUndoable(what);
+    let not = |message: String| {
+        DryRunError::from(Failure {
+            kind: Kind::Conflict,
+            code: "not_undoable",
+            pointer: None,
+            message,
+            hint: None,
+        })
+    };
     let folder = app.folder(org_id);
     let run_id: RunId = run.run_id.parse().map_err(DryRunError::Internal)?;
     let plan_id: PlanId = run.plan_id.parse().map_err(DryRunError::Internal)?;
@@ -398,39 +345,6 @@ pub async fn undo(
     let component = app.component.with_deadline(app.jobs.limits.plan_time);
     let plan = undo::plan(&component, undoing, StopSignal::new())
         .await
-        .map_err(|error| undo_error(error, &rights(&component, to)))?;
+        .map_err(|error| Failure::from(&error).needing(&rights(&component, to)))?;
     keep(app, member, to, &plan, None).await
-}
-
-fn undo_error(error: UndoError, rights: &str) -> DryRunError {
-    match error {
-        UndoError::NoValuesBefore(run_id) => DryRunError::NotUndoable(format!(
-            "run {run_id} cannot be undone: its plan was made without looking at the CRM's records, so nobody knows what they held; plan with \"mode\": \"compare\" to be able to undo"
-        )),
-        UndoError::OtherTarget { run_id, name, what } => DryRunError::NotUndoable(format!(
-            "run {run_id} wrote to another target than `{name}` is now: {what}; set that back first"
-        )),
-        UndoError::NothingWritten(_) => DryRunError::NotUndoable(error.to_string()),
-        UndoError::Account(error) => account_error(&error, rights),
-        UndoError::Grant(GrantError::NotServed { .. })
-        | UndoError::Verify(VerifyError::Grant(GrantError::NotServed { .. })) => {
-            DryRunError::NotUndoable(error.to_string())
-        }
-        UndoError::Verify(VerifyError::Stopped(stopped)) => {
-            let needs = if stopped.kind == ErrorKind::Unauthorized {
-                format!("\nThe credential needs: {rights}")
-            } else {
-                String::new()
-            };
-            DryRunError::Crm { kind: stopped.kind, message: format!("{}{needs}", stopped.message) }
-        }
-        UndoError::Verify(VerifyError::NoAccess(error)) if error.is_other_account() => {
-            other_account(&error)
-        }
-        UndoError::Verify(VerifyError::NoAccess(error)) => {
-            DryRunError::Crm { kind: ErrorKind::Unauthorized, message: error.to_string() }
-        }
-        UndoError::Verify(VerifyError::Engine(EngineError::Deadline(_))) => DryRunError::TooLong,
-        error => DryRunError::Internal(error.to_string()),
-    }
 }

@@ -25,6 +25,7 @@
 
 pub mod account;
 mod aot;
+pub mod append_only;
 pub mod bindings;
 pub mod capability;
 mod changes;

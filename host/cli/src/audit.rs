@@ -2,14 +2,11 @@
 //! run. Append-only.
 
 use reverse_sync::{
-    component::Component, gate::ConfirmedPlan, plan::Header, private_file, summary::RunSummary,
+    append_only::AppendOnly, component::Component, gate::ConfirmedPlan, plan::Header, private_file,
+    summary::RunSummary,
 };
 use serde::Serialize;
-use std::{
-    fs::OpenOptions,
-    io::{self, Read, Seek, SeekFrom, Write},
-    path::Path,
-};
+use std::{io, path::Path};
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -133,22 +130,9 @@ fn write(log: &Path, row: &Row<'_>) -> io::Result<()> {
 fn add(log: &Path, row: &Row<'_>) -> io::Result<()> {
     let mut line = serde_json::to_vec(row)?;
     line.push(b'\n');
-    let mut options = OpenOptions::new();
-    options.create(true).read(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(log)?;
-    // What a crash has torn stays as it is, on a line of its own.
-    if file.seek(SeekFrom::End(0))? > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            line.insert(0, b'\n');
-        }
-    }
-    file.write_all(&line)?;
-    file.sync_data()?;
+    let mut file = AppendOnly::open(log)?;
+    file.append(&line)?;
+    file.sync()?;
     // The row outlives the machine if the file does.
     log.parent().map_or(Ok(()), private_file::sync_dir)
 }

@@ -23,15 +23,14 @@ pub use ranges::Ranges;
 pub use runs::{file, is_held, last_number, next_run, read_run, runs, runs_of};
 
 use crate::{
+    append_only::AppendOnly,
     ids::{Account, PlanId},
     private_file,
 };
 use lines::{FORMAT, Line, Lines, Started, scan};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs,
-    fs::{File, OpenOptions},
-    io::{self, Read, Write},
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -307,12 +306,8 @@ impl Journal {
         let path = file(runs_dir, &run_id);
         let io_error = |error| JournalError::Io { path: path.clone(), error };
         private_file::create_dir(runs_dir).map_err(io_error)?;
-        let mut options = OpenOptions::new();
-        options.create(true).read(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut handle = options.open(&path).map_err(io_error)?;
-        match handle.try_lock() {
+        let mut journal = AppendOnly::open(&path).map_err(io_error)?;
+        match journal.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(JournalError::Busy(run_id)),
             Err(fs::TryLockError::Error(error)) => return Err(io_error(error)),
@@ -346,17 +341,15 @@ impl Journal {
         if past.damage.take().is_some() {
             past.handed_out = u64::MAX;
             lines.write(&mut first, &Line::Doubted {}).map_err(io_error)?;
-            damaged = Some(std::mem::replace(
-                &mut handle,
-                repaired(&path, past.whole, &first).map_err(io_error)?,
-            ));
+            damaged = Some(journal.repair(past.whole, &first).map_err(io_error)?);
+            tracing::warn!(path = %path.display(), "the journal was damaged: it was set aside, and every change without an outcome is read from the CRM");
         } else {
             // What a crash has torn is cut off, so that the next line begins at the start of a
             // line.
-            handle
-                .set_len(past.whole)
-                .and_then(|()| handle.write_all(&first))
-                .and_then(|()| handle.sync_data())
+            journal
+                .cut(past.whole)
+                .and_then(|()| journal.append(&first))
+                .and_then(|()| journal.sync())
                 .map_err(io_error)?;
         }
         if !first.is_empty() {
@@ -372,7 +365,7 @@ impl Journal {
                 // Held as long as the other one: whoever has opened it before it was set aside gets
                 // no hold of it.
                 let _damaged = damaged;
-                keep(handle, lines, entries, counts, &publish)
+                keep(journal, lines, entries, counts, &publish)
             })
             .map_err(io_error)?;
         Ok(Journal { run_id, path, queue, durable, thread: Some(thread), past })
@@ -508,37 +501,12 @@ impl OutcomeQueue {
     }
 }
 
-/// A journal that begins with so many bytes of a damaged one, which is set aside beside it, and
-/// continues with these lines. It is locked.
-fn repaired(path: &Path, whole: u64, lines: &[u8]) -> io::Result<File> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::Builder::new().prefix(".journal-").append(true).tempfile_in(dir)?;
-    io::copy(&mut File::open(path)?.take(whole), &mut new)?;
-    new.write_all(lines)?;
-    new.as_file().sync_all()?;
-    new.as_file().try_lock().map_err(io::Error::from)?;
-    for number in 1.. {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".damaged-{number}"));
-        match fs::hard_link(path, &name) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            set_aside => {
-                set_aside?;
-                break;
-            }
-        }
-    }
-    let file = new.persist(path).map_err(|error| error.error)?;
-    tracing::warn!(path = %path.display(), "the journal was damaged: it was set aside, and every change without an outcome is read from the CRM");
-    Ok(file)
-}
-
 /// Writes entries as they come, and syncs at once where somebody waits for it, else in groups.
 ///
 /// What is written survives the end of this process; what is synced survives the end of the
 /// machine. Only the latter is published.
 fn keep(
-    mut file: File,
+    mut file: AppendOnly,
     mut lines: Lines,
     mut entries: mpsc::Receiver<Entry>,
     mut counts: Counts,
@@ -575,13 +543,13 @@ fn keep(
             next = if buffer.len() < 1 << 20 { entries.try_recv().ok() } else { None };
         }
         if !buffer.is_empty() {
-            file.write_all(&buffer)?;
+            file.append(&buffer)?;
             buffer.clear();
             unsynced_since.get_or_insert_with(Instant::now);
         }
         let due = unsynced_since.is_some_and(|since| since.elapsed() >= GROUP);
         if ended || due || !marked.is_empty() {
-            file.sync_data()?;
+            file.sync()?;
             unsynced_since = None;
             for written in marked {
                 // The run may be gone by now; the mark stands all the same.

@@ -1,6 +1,7 @@
 //! Journals on a real disk: torn, damaged, another version's, another run's.
 
 use super::*;
+use std::{fs::OpenOptions, io::Write};
 
 fn plan() -> PlanId {
     "plan_0123456789abcdef0123456789abcdef".parse().unwrap()

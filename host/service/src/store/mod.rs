@@ -32,6 +32,7 @@ pub use service::ServiceState;
 pub use sources::{NewSource, SourceLimit, SourceRow, SourceSettings};
 pub use status::Status;
 
+use reverse_sync::private_file;
 use sqlx::{
     Any, AnyConnection, AnyPool, Connection, Executor, FromRow, Row, SqlSafeStr, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers},
@@ -339,7 +340,7 @@ mod turn {
 /// files beside it become like it.
 #[cfg(unix)]
 fn own_alone(url: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
     let path = url
         .strip_prefix("sqlite:")
         .map(|path| path.strip_prefix("//").unwrap_or(path))
@@ -349,13 +350,9 @@ fn own_alone(url: &str) -> std::io::Result<()> {
         return Ok(());
     }
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let made = mode
-        .contains("mode=rwc")
-        .then(|| std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&*path));
-    if let Some(Err(error)) = made
-        && error.kind() != std::io::ErrorKind::AlreadyExists
-    {
-        return Err(error);
+    if mode.contains("mode=rwc") {
+        let mut options = std::fs::OpenOptions::new();
+        private_file::private(options.append(true).create(true)).open(&*path)?;
     }
     for file in [path.to_string(), format!("{path}-wal"), format!("{path}-shm")] {
         match std::fs::metadata(&file) {

@@ -16,14 +16,15 @@ use super::metrics::Metrics;
 use http::Method;
 use jiff::Timestamp;
 use reverse_sync::{
+    append_only::AppendOnly,
     egress::{Exchange, Fate, Observer, transport::TransportError},
     journal::RunId,
 };
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -132,7 +133,7 @@ impl RequestLog {
             file: Some(file),
             buffer: Vec::new(),
             lines: 0,
-            torn: false,
+            failed: false,
             dropped: counted,
             metrics: counting,
         };
@@ -191,31 +192,18 @@ fn file(dir: &Path, run_id: &RunId) -> PathBuf {
     dir.join(format!("{run_id}.jsonl"))
 }
 
-fn open(dir: &Path, run_id: &RunId) -> io::Result<File> {
+fn open(dir: &Path, run_id: &RunId) -> io::Result<AppendOnly> {
     fs::create_dir_all(dir)?;
-    let mut options = OpenOptions::new();
-    options.create(true).read(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(file(dir, run_id))?;
-    if file.seek(SeekFrom::End(0))? > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
-    Ok(file)
+    AppendOnly::open(&file(dir, run_id))
 }
 
 struct Writer {
     /// Away while a thread writes to it.
-    file: Option<File>,
+    file: Option<AppendOnly>,
     buffer: Vec<u8>,
     lines: u64,
-    /// The last write has failed, perhaps in the middle of a line.
-    torn: bool,
+    /// The last write has failed.
+    failed: bool,
     dropped: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
 }
@@ -283,12 +271,11 @@ impl Writer {
         }
         let (mut buffer, lines) =
             (std::mem::take(&mut self.buffer), std::mem::take(&mut self.lines));
-        let (file, torn) = (self.file.take(), self.torn);
+        let file = self.file.take();
         let writing = tokio::task::spawn_blocking(move || {
             let mut file =
                 file.ok_or_else(|| io::Error::other("the thread that wrote to it has failed"))?;
-            let written = if torn { file.write_all(b"\n") } else { Ok(()) };
-            let written = written.and_then(|()| file.write_all(&buffer));
+            let written = file.append(&buffer);
             buffer.clear();
             io::Result::Ok((file, buffer, written))
         });
@@ -300,13 +287,13 @@ impl Writer {
             Err(error) => Err(error),
         };
         if let Err(error) = &written {
-            if !self.torn {
+            if !self.failed {
                 tracing::warn!(%error, "a request log cannot be written; its lines are dropped and counted");
             }
             self.metrics.request_log_dropped(lines);
             self.dropped.fetch_add(lines + dropped, Relaxed);
         }
-        self.torn = written.is_err();
+        self.failed = written.is_err();
     }
 }
 

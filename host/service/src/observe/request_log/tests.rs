@@ -1,6 +1,7 @@
 use super::*;
 use http::StatusCode;
 use reverse_sync::egress::Stage;
+use std::{fs::OpenOptions, io::Write};
 
 fn run_id() -> RunId {
     "run_0123456789ab_1".parse().unwrap()

@@ -1,7 +1,8 @@
 //! Reading what a request carries, with errors that say where it is wrong.
 
 use super::{
-    fields::{Object, kind, listed, nearest, step},
+    fields::{kind, listed, nearest, step},
+    json::{Json, Misfit},
     problem::{Answer, Problem},
 };
 use crate::store::{Stored, Unreadable};
@@ -21,6 +22,8 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
+/// The key of a body that holds a secret.
+const CREDENTIAL: &str = "credential";
 /// Largest JSON body, in bytes. Golden records are not JSON bodies.
 pub const MAX_JSON: usize = 1 << 20;
 /// How long a body that is read whole may take, all in all. Nobody who waits for an answer sends a
@@ -119,17 +122,14 @@ pub fn parse<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Answer<T> {
 
 /// Reads a body that was parsed already.
 pub fn read<T: DeserializeOwned + PartialSchema>(body: &Value) -> Answer<T> {
-    match serde_path_to_error::deserialize::<_, Object<T>>(body) {
-        Ok(Object(read)) => Ok(read),
-        Err(error) => {
-            let steps = error.path().iter().filter_map(|segment| match segment {
-                Segment::Map { key } => Some(step(key)),
-                Segment::Seq { index } => Some(index.to_string()),
-                Segment::Enum { .. } | Segment::Unknown => None,
-            });
-            Err(refused(body, steps.collect(), &error.inner().to_string(), &T::schema()))
-        }
-    }
+    serde_path_to_error::deserialize(Json(body)).map_err(|error| {
+        let steps = error.path().iter().filter_map(|segment| match segment {
+            Segment::Map { key } => Some(step(key)),
+            Segment::Seq { index } => Some(index.to_string()),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        });
+        refused(body, steps.collect(), error.into_inner(), &T::schema())
+    })
 }
 
 /// The keys of a body.
@@ -137,63 +137,59 @@ pub fn keys(body: &Value) -> Vec<String> {
     body.as_object().into_iter().flat_map(Map::keys).cloned().collect()
 }
 
-/// What serde says about what is at the end of these steps, without the value that it repeats.
-fn refused(body: &Value, mut steps: Vec<String>, text: &str, schema: &RefOr<Schema>) -> Problem {
+/// What does not fit at the end of these steps, without the value.
+fn refused(
+    body: &Value,
+    mut steps: Vec<String>,
+    misfit: Misfit,
+    schema: &RefOr<Schema>,
+) -> Problem {
     let pointer =
         |steps: &[String]| steps.iter().map(|step| format!("/{step}")).collect::<String>();
-    let expected = text.rsplit_once("expected ").map_or("", |(_, expected)| expected);
-    if let Some(key) = text.strip_prefix("missing field `").map(|key| key.trim_end_matches('`')) {
-        steps.push(key.to_owned());
-        let detail =
-            format!("Required: `{}`{}", steps.join("."), described(&pointer(&steps), schema));
-        return Problem::invalid("missing_key", pointer(&steps), detail);
-    }
-    if text.starts_with("unknown field ") {
-        let keys: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-        let key = steps.last().map_or("", String::as_str);
-        let within = steps
-            .split_last()
-            .map(|(_, within)| within.join("."))
-            .filter(|within| !within.is_empty());
-        let within = within.map_or_else(String::new, |within| format!(" in `{within}`"));
-        let hint = match nearest(key, keys.iter().copied()) {
-            Some(meant) => format!("(did you mean `{meant}`?)"),
-            None => format!("(the keys are {})", listed(keys)),
-        };
-        return Problem::invalid(
-            "unknown_key",
-            pointer(&steps),
-            format!("unknown key `{key}`{within} {hint}"),
-        );
-    }
-    let named =
-        if steps.is_empty() { "the body".to_owned() } else { format!("`{}`", steps.join(".")) };
-    let detail = match body.pointer(&pointer(&steps)) {
-        Some(found) if text.starts_with("invalid type: ") => {
-            format!("{named} is {}; it must be {}", kind(found), json_name(expected))
+    let named = |steps: &[String]| match steps {
+        [] => "the body".to_owned(),
+        steps => format!("`{}`", steps.join(".")),
+    };
+    let detail = match misfit {
+        Misfit::Missing(key) => {
+            steps.push(key.to_owned());
+            let detail =
+                format!("Required: `{}`{}", steps.join("."), described(&pointer(&steps), schema));
+            return Problem::invalid("missing_key", pointer(&steps), detail);
         }
-        _ if text.starts_with("unknown variant ") => format!("{named} must be {expected}"),
-        _ if text.starts_with("invalid ") => format!("{named} must be {}", json_name(expected)),
-        _ if text.starts_with('`') => return wrong(text, &pointer(&steps)),
-        _ => format!("{named} is invalid: {text}"),
+        Misfit::UnknownKey(keys) => {
+            let key = steps.pop().unwrap_or_default();
+            let within =
+                if steps.is_empty() { String::new() } else { format!(" in {}", named(&steps)) };
+            // A name in a credential is not repeated: people paste secrets anywhere.
+            if steps.first().is_some_and(|step| step == CREDENTIAL) {
+                let detail = format!("unknown key{within} (the keys are {})", listed(keys));
+                return Problem::invalid("unknown_key", pointer(&steps), detail);
+            }
+            let hint = match nearest(&key, keys.iter().copied()) {
+                Some(meant) => format!("(did you mean `{meant}`?)"),
+                None => format!("(the keys are {})", listed(keys)),
+            };
+            let detail = format!("unknown key `{key}`{within} {hint}");
+            steps.push(key);
+            return Problem::invalid("unknown_key", pointer(&steps), detail);
+        }
+        Misfit::Kind(expected) => {
+            let found = body.pointer(&pointer(&steps)).map_or("something else", kind);
+            format!("{} is {found}; it must be {}", named(&steps), json_name(&expected))
+        }
+        Misfit::UnknownWord([one, other]) => {
+            format!("{} must be `{one}` or `{other}`", named(&steps))
+        }
+        Misfit::UnknownWord(words) => {
+            format!("{} must be one of {}", named(&steps), listed(words))
+        }
+        Misfit::Value(expected) => {
+            format!("{} must be {}", named(&steps), json_name(&expected))
+        }
+        Misfit::Said(text) => format!("{} is invalid: {text}", named(&steps)),
     };
     Problem::invalid("invalid", pointer(&steps), detail)
-}
-
-/// What a part of a body that reads itself says. It repeats no value, and begins with the place,
-/// such as `credential.oauth.grant`.
-pub fn wrong(text: &str, pointer: &str) -> Problem {
-    let place = text
-        .strip_prefix('`')
-        .and_then(|rest| rest.split_once('`'))
-        .map(|(place, _)| format!("/{}", place.replace('.', "/")));
-    let pointer =
-        place.filter(|place| place.starts_with(pointer)).unwrap_or_else(|| pointer.to_owned());
-    Problem::invalid(
-        if text.contains("` is missing") { "missing_key" } else { "invalid" },
-        pointer,
-        text,
-    )
 }
 
 /// What the description of the API says about a key, and its example.
@@ -354,8 +350,7 @@ mod tests {
         /// How many.
         #[schema(example = 3)]
         count: u32,
-        #[schema(value_type = Part)]
-        part: Option<Object<Part>>,
+        part: Option<Part>,
         #[serde(default, deserialize_with = "present")]
         #[schema(value_type = String)]
         named: Option<Option<Name>>,

@@ -217,8 +217,7 @@ mod tests {
             .unwrap()
             .guards
             .unwrap()
-            .unwrap()
-            .0;
+            .unwrap();
         assert_eq!((read.max_changes, f64::from(read.max_lossy_percent)), (2, 5.0));
         assert_eq!(read.max_changed_percent, Guards::default().max_changed_percent);
         for (bad, code, pointer) in [

@@ -4,7 +4,7 @@ use super::{
     auth::{Admin, Viewer},
     body::{JsonBody, List, PathId, Query, keys},
     destination_body::{judged, properties, read, schema_of, source_of},
-    fields::{EntityType, Name, Object, present},
+    fields::{EntityType, Name, present},
     paging::Paging,
     problem::{Answer, Problem, ProblemJson},
 };
@@ -83,7 +83,7 @@ pub(super) struct NewDestinationJson {
     on_duplicate_id: Option<OnDuplicateId>,
     /// What keeps a plan from being confirmed without a second look.
     #[schema(schema_with = guards_schema, required = false)]
-    guards: Option<Object<Guards>>,
+    guards: Option<Guards>,
 }
 
 /// Changes of a destination: the keys that are there are replaced, `config_json` as a whole.
@@ -114,7 +114,7 @@ pub(super) struct DestinationChangesJson {
     /// What keeps a plan from being confirmed without a second look.
     #[serde(default, deserialize_with = "present")]
     #[schema(schema_with = guards_schema, required = false)]
-    pub(super) guards: Option<Option<Object<Guards>>>,
+    pub(super) guards: Option<Option<Guards>>,
 }
 
 impl NewDestinationJson {
@@ -125,7 +125,7 @@ impl NewDestinationJson {
             entity_type: self.entity_type.0,
             config_json: self.config_json,
             on_duplicate_id: self.on_duplicate_id.unwrap_or_default(),
-            guards: self.guards.map(|Object(guards)| guards).unwrap_or_default(),
+            guards: self.guards.unwrap_or_default(),
             csv: CsvForm::default(),
         }
     }
@@ -141,9 +141,7 @@ impl DestinationChangesJson {
             on_duplicate_id: self
                 .on_duplicate_id
                 .map_or(before.on_duplicate_id, Option::unwrap_or_default),
-            guards: self.guards.map_or(before.guards, |guards| {
-                guards.map(|Object(guards)| guards).unwrap_or_default()
-            }),
+            guards: self.guards.map_or(before.guards, Option::unwrap_or_default),
             csv: before.csv,
         }
     }

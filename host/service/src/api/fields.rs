@@ -2,35 +2,12 @@
 //! that was pasted into the wrong place.
 
 use secrecy::SecretString;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
-use std::{fmt, marker::PhantomData, str::FromStr};
+use std::{fmt, str::FromStr};
 
 /// Longest name of anything.
 const MAX_NAME: usize = 100;
-
-/// What is written as a JSON object. serde takes a list for a struct too.
-#[derive(Debug)]
-pub struct Object<T>(pub T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
-        struct Entries<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = T;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<T, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries(PhantomData)).map(Object)
-    }
-}
 
 /// A key that may be left out (`None`, by `#[serde(default)]`). If it is there, it is a `T`: null
 /// only if that is an `Option`.

@@ -6,7 +6,7 @@
 //! - [`router`]: all routes, with the page, and the description that is generated from them
 //!
 //! Each of the other modules is a resource: its routes, and the JSON that they answer with;
-//! `destination_body` and `run_json` are parts of one, `document` completes the description.
+//! `destination_body` and `run_json` are parts of one, `json` reads bodies, `document` completes the description.
 
 mod audit;
 pub mod auth;
@@ -20,6 +20,7 @@ pub mod fields;
 pub mod fuzzing;
 mod golden;
 mod health;
+mod json;
 mod keys;
 pub mod paging;
 mod plans;

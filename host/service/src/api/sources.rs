@@ -3,7 +3,7 @@
 use super::{
     auth::{Admin, Viewer},
     body::{JsonBody, List, PathId, Query, keys, read, wrong},
-    fields::{Name, Object, Parsed, listed, present},
+    fields::{Name, Parsed, listed, present},
     paging::Paging,
     problem::{Answer, Problem, ProblemJson},
 };
@@ -98,7 +98,7 @@ pub(super) struct NewSourceJson {
     allow_private_network: Option<bool>,
     /// Stay below this, whatever the CRM allows.
     #[schema(value_type = Option<SourceLimit>)]
-    limit: Option<Object<SourceLimit>>,
+    limit: Option<SourceLimit>,
     /// Additional certificate authorities in PEM form.
     ca_pem: Option<String>,
     /// The account that the credential has to open, in the CRM's own name, such as HubSpot's number
@@ -137,7 +137,7 @@ pub(super) struct SourceChangesJson {
     /// Stay below this, whatever the CRM allows.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<SourceLimit>)]
-    limit: Option<Option<Object<SourceLimit>>>,
+    limit: Option<Option<SourceLimit>>,
     /// Additional certificate authorities in PEM form.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
@@ -296,7 +296,7 @@ async fn create(
     let settings = SourceSettings {
         base_url: trimmed(base_url),
         allow_private_network: allow_private_network.unwrap_or_default(),
-        limit: limit.map(|Object(limit)| limit),
+        limit,
         ca_pem,
         account: account.map(|Parsed(account)| account),
     };
@@ -369,7 +369,7 @@ async fn change(
         allow_private_network: changes
             .allow_private_network
             .map_or(before.allow_private_network, Option::unwrap_or_default),
-        limit: changes.limit.map_or(before.limit, |limit| limit.map(|Object(limit)| limit)),
+        limit: changes.limit.unwrap_or(before.limit),
         ca_pem: changes.ca_pem.unwrap_or_else(|| before.ca_pem.clone()),
         account: changes.account.map_or_else(
             || before.account.clone(),
@@ -524,7 +524,7 @@ mod tests {
             .limit
             .unwrap()
             .unwrap();
-        assert_eq!(good.0, SourceLimit { calls: 100_000, per_seconds: 10.0 });
+        assert_eq!(good, SourceLimit { calls: 100_000, per_seconds: 10.0 });
         for (bad, pointer) in [
             (json!({"calls": 0, "per_seconds": 10}), "/limit/calls"),
             (json!({"calls": 1.5, "per_seconds": 10}), "/limit/calls"),

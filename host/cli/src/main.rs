@@ -15,7 +15,6 @@ mod global_args;
 mod init;
 mod inspect;
 mod logging;
-mod oauth;
 mod plan;
 mod progress;
 mod project;
@@ -23,7 +22,6 @@ mod rejects;
 mod render;
 mod run;
 mod runs;
-mod secret;
 #[cfg(all(feature = "service", unix))]
 mod serve;
 mod shell;

@@ -1,11 +1,11 @@
 //! The project file, `reverse-sync.toml`: sources, destinations, grants.
 
-use crate::{oauth::OAuthEntry, secret::Secret};
 use anyhow::{Context, anyhow, bail};
 use reverse_sync::{
     account::Account,
     destination::{Destination, OnDuplicateId},
     digest::Digest,
+    egress::credential::spec::{CredentialSpec, OAuthSpec, Reference},
     guards::Guards,
     records::CsvForm,
 };
@@ -37,9 +37,9 @@ pub(crate) struct Project {
 pub(crate) struct Source {
     pub(crate) provider: String,
     pub(crate) base_url: Option<String>,
-    pub(crate) access_token: Option<Secret>,
+    access_token: Option<Reference>,
     /// Instead of an access token: how to get one.
-    pub(crate) oauth: Option<OAuthEntry>,
+    oauth: Option<OAuthSpec<Reference>>,
     /// Additional certificate authorities, in PEM form.
     pub(crate) ca_file: Option<PathBuf>,
     /// Lets the base URL's name resolve to addresses of a private network.
@@ -178,14 +178,17 @@ impl Project {
                 source.provider
             );
         }
-        match (&source.access_token, &source.oauth) {
-            (Some(_), Some(_)) => bail!(
-                "sources.{id} has both `access_token` and `oauth`; it needs exactly one of them"
-            ),
-            (_, Some(oauth)) => oauth.check().with_context(|| format!("sources.{id}.oauth"))?,
-            _ => {}
+        if source.access_token.is_some() && source.oauth.is_some() {
+            bail!("sources.{id} has both `access_token` and `oauth`; it needs exactly one of them");
         }
         Ok((id, source))
+    }
+}
+
+impl Source {
+    /// Its credential, if it has one.
+    pub(crate) fn credential(&self) -> Option<CredentialSpec<Reference>> {
+        CredentialSpec::of(self.access_token.clone(), self.oauth.clone())
     }
 }
 
@@ -255,21 +258,6 @@ mod tests {
             let error = format!("{:#} {:?}", read(text).unwrap_err(), read(text).unwrap_err());
             assert!(!error.contains("sesame") && error.contains("line 3"), "{error}");
         }
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn a_token_file_that_others_can_read_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("token");
-        fs::write(&path, "pat-sesame\n").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let secret = Secret::File("token".into());
-        let error = secret.look_up(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("chmod 600") && !error.contains("sesame"), "{error}");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        secret.look_up(dir.path()).unwrap();
     }
 
     #[test]

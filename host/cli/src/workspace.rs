@@ -5,7 +5,6 @@ use crate::{
     bundled,
     exit::{Exit, Failure, OrExit},
     global_args::GlobalArgs,
-    oauth::Around,
     project::{Project, Source},
 };
 use anyhow::{Context, anyhow};
@@ -17,7 +16,12 @@ use reverse_sync::{
     egress::{
         Link,
         base_url::BaseUrl,
-        credential::{Credential, well_known},
+        credential::{
+            Credential,
+            refresh_tokens::{RefreshTokens, SuccessorFile, TokenFile},
+            spec::{Endpoint, Reference, Secret as _, Site, UnusableCredential},
+            well_known,
+        },
         pacing::Pacer,
         transport::{Transport, TransportLimits},
     },
@@ -28,7 +32,7 @@ use reverse_sync::{
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -254,33 +258,51 @@ impl Target<'_> {
 
     fn credential(&self, ca_file: Option<&Path>) -> anyhow::Result<Credential> {
         let (source_id, source) = (self.source_id, self.source);
-        match (&source.access_token, &source.oauth) {
-            (Some(secret), _) => secret
-                .look_up(self.dir)
-                .with_context(|| format!("sources.{source_id}.access_token")),
-            (None, Some(oauth)) => {
-                let token_url = well_known::token_url(&source.provider, &self.base_url);
-                let audience = well_known::audience(&source.provider, &self.base_url);
-                let account = well_known::account_in_answer(&source.provider);
-                let (dir, state, private_network) =
-                    (self.dir, self.state, source.allow_private_network);
-                let around = Around {
-                    source_id,
-                    dir,
-                    state,
-                    private_network,
-                    ca_file,
-                    token_url,
-                    audience,
-                    account,
-                };
-                oauth.look_up(&around).with_context(|| format!("sources.{source_id}.oauth"))
-            }
-            (None, None) => Err(anyhow!(
-                "sources.{source_id} lacks `access_token`, such as access_token = {{ env = \"HUBSPOT_TOKEN\" }}, or `oauth` (see the README)"
-            )),
-        }
+        let spec = source.credential().ok_or_else(|| anyhow!(
+            "sources.{source_id} lacks `access_token`, such as access_token = {{ env = \"HUBSPOT_TOKEN\" }}, or `oauth` (see the README)"
+        ))?;
+        let private_network = source.allow_private_network;
+        let site = Site {
+            provider: &source.provider,
+            base_url: &self.base_url,
+            dir: self.dir,
+            endpoint: Endpoint::Own { private_network, ca_file },
+        };
+        spec.credential(&site, |token| self.refresh_tokens(token)).map_err(|error| {
+            let key = error.pointer.replace('/', ".");
+            anyhow::Error::new(error).context(format!("sources.{source_id}{key}"))
+        })
     }
+
+    /// Where the source's refresh token is kept.
+    fn refresh_tokens(
+        &self,
+        reference: &Reference,
+    ) -> Result<Arc<dyn RefreshTokens>, UnusableCredential> {
+        // A file is read again with each use; here it is only looked at, so that a mistake is found
+        // before anything is sent.
+        let text = reference.read(self.dir, "refresh_token")?;
+        Ok(match reference {
+            Reference::File(path) => Arc::new(TokenFile::new(self.dir.join(path))),
+            Reference::Env(_) => {
+                let path = self.state.join("credentials").join(file_name(self.source_id));
+                Arc::new(SuccessorFile::new(path, &text, reference.to_string()))
+            }
+        })
+    }
+}
+
+/// A source may have any name; a file may not.
+fn file_name(source_id: &str) -> PathBuf {
+    let plain = !source_id.is_empty()
+        && source_id.len() <= 64
+        && source_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if plain {
+        format!("{source_id}.json")
+    } else {
+        format!("{}.json", Digest::of(source_id.as_bytes()).hex())
+    }
+    .into()
 }
 
 /// Loads the bundled component, or the one in a file.
@@ -308,4 +330,21 @@ pub(crate) fn cache_dir() -> Option<PathBuf> {
         std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
     Some(cache.join("reverse-sync"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_of_any_name_has_a_file_in_its_folder() {
+        assert_eq!(file_name("src_1"), Path::new("src_1.json"));
+        for name in ["../../etc/passwd", "", "a/b", "a.b", "ä", &"x".repeat(65)] {
+            let file = file_name(name);
+            assert!(
+                file.components().count() == 1 && file.to_str().unwrap().len() == 64 + 5,
+                "{file:?}"
+            );
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use super::{
     secrets::{
         CredentialDocument, Holds, Sealed, SecretCell, SharedKeyring,
-        credential::{Around, BadStored, UnusableCredential},
+        credential::{BadStored, site},
         refreshing::Stored,
     },
     store::{SourceRow, SourceSettings, Store, StoreError, Unreadable},
@@ -16,7 +16,7 @@ use reverse_sync::{
         Link,
         addresses::Reach,
         base_url::BaseUrl,
-        credential::well_known,
+        credential::{spec::UnusableCredential, well_known},
         pacing::Pacer,
         transport::{BadAuthorities, Transport, TransportLimits},
     },
@@ -168,7 +168,7 @@ impl Links {
         })?;
         let bad = |error| LinkError::Stored { source_id: source.source_id.clone(), error };
         let plain = self.keyring.open(&context, &sealed).map_err(|error| bad(error.into()))?;
-        let document = CredentialDocument::from_plain(&plain).map_err(|error| bad(error.into()))?;
+        let document = CredentialDocument::from_plain(&plain).map_err(bad)?;
         let cell = Cell {
             store: self.store.clone(),
             keyring: self.keyring.clone(),
@@ -181,12 +181,8 @@ impl Links {
             cell: Arc::new(cell),
             holds: self.holds.clone(),
         };
-        let around = Around {
-            provider: &source.provider,
-            base_url: &base_url,
-            ca_pem: settings.ca_pem.as_deref(),
-        };
-        let credential = document.credential(&around, stored)?;
+        let site = site(&source.provider, &base_url, settings.ca_pem.as_deref());
+        let credential = document.0.credential(&site, |_| Ok(Arc::new(stored)))?;
         let transport = Transport::trusting(
             &base_url,
             settings.ca_pem.as_deref().map(str::as_bytes),

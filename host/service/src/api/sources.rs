@@ -2,7 +2,7 @@
 
 use super::{
     auth::{Admin, Viewer},
-    body::{JsonBody, List, PathId, Query, keys, read, wrong},
+    body::{JsonBody, List, PathId, Query, keys, read},
     fields::{Name, Parsed, listed, present},
     paging::Paging,
     problem::{Answer, Problem, ProblemJson},
@@ -12,7 +12,7 @@ use crate::{
     links::{self, LinkError},
     secrets::{
         CredentialDocument,
-        credential::{Around, CredentialKind},
+        credential::{CredentialKind, site},
     },
     store::{
         Changed, NewSource, SourceLimit, SourceRow, SourceSettings, Store, Stored, Unreadable,
@@ -238,9 +238,12 @@ fn seal(
     base_url: &BaseUrl,
     ca_pem: Option<&str>,
 ) -> Answer<SealedCredential> {
-    document
-        .check(&Around { provider, base_url, ca_pem })
-        .map_err(|error| wrong(&error.to_string(), "/credential"))?;
+    document.0.check(&site(provider, base_url, ca_pem)).map_err(|error| {
+        let pointer = format!("/credential{}", error.pointer);
+        let named = pointer[1..].replace('/', ".");
+        let code = if error.missing { "missing_key" } else { "invalid" };
+        Problem::invalid(code, pointer, format!("`{named}` cannot be used: {error}"))
+    })?;
     let summary =
         serde_json::to_string(&document.summary()).map_err(|error| Problem::internal(&error))?;
     Ok(SealedCredential {
@@ -489,25 +492,30 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_credential_has_its_pointer() {
-        for (text, code, pointer) in [
+        for (credential, code, pointer) in [
+            (json!("sesame"), "invalid", "/credential"),
+            (json!(["sesame"]), "invalid", "/credential"),
+            (json!({}), "invalid", "/credential"),
             (
-                "`credential.oauth.grant` is not one of `refresh_token`",
-                "invalid",
+                json!({"access_token": "sesame", "oauth": {}}),
+                "missing_key",
                 "/credential/oauth/grant",
             ),
-            (
-                "`credential.oauth.client_id` is missing",
-                "missing_key",
-                "/credential/oauth/client_id",
-            ),
-            ("`credential` is empty; it must be an object", "invalid", "/credential"),
-            ("something else", "invalid", "/credential"),
+            (json!({"access_token": 4_242}), "invalid", "/credential/access_token"),
+            (json!({"access_token": " "}), "invalid", "/credential/access_token"),
+            (json!({"sesame": "x"}), "unknown_key", "/credential"),
+            (json!({"oauth": {"sesame": "x"}}), "unknown_key", "/credential/oauth"),
+            (json!({"oauth": {"client_id": "sesame"}}), "missing_key", "/credential/oauth/grant"),
+            (json!({"oauth": {"grant": "refresh_token"}}), "invalid", "/credential/oauth"),
         ] {
+            let problem = read::<SourceChangesJson>(&json!({"credential": credential.clone()}));
+            let problem = problem.err().unwrap();
             assert_eq!(
-                refused(&wrong(text, "/credential")),
+                refused(&problem),
                 (code.to_owned(), pointer.to_owned()),
-                "{text}"
+                "{credential}: {problem:?}"
             );
+            assert!(!format!("{problem:?}").contains("sesame"), "{problem:?}");
         }
         let body = json!({"credential": {"oauth": {"grant": "sesame", "client_id": "x", "client_secret": "sesame"}}});
         let problem = read::<SourceChangesJson>(&body).err().unwrap();

@@ -19,7 +19,6 @@
 //! - [`refreshing`]: a refresh token that lives in the store, and its successors
 
 pub mod credential;
-mod document;
 pub mod keyring;
 mod keys_text;
 pub mod refreshing;

@@ -3,7 +3,7 @@
 
 use reverse_sync::{egress::credential::Credential, run::StopSignal};
 use reverse_sync_service::secrets::{
-    CredentialDocument, Holds, Keyring, Sealed, SecretCell, credential::Around, refreshing::Stored,
+    CredentialDocument, Holds, Keyring, Sealed, SecretCell, credential::site, refreshing::Stored,
 };
 use reverse_sync_tests::{
     crm::{Crm, Provider},
@@ -42,14 +42,10 @@ impl Row {
         let document =
             CredentialDocument::from_plain(&self.keyring.open(CONTEXT, &self.sealed()).unwrap())
                 .unwrap();
-        let around = Around { provider: "hubspot", base_url: &crm.bench.base_url, ca_pem: None };
+        let site = site("hubspot", &crm.bench.base_url, None);
         let cell: Arc<Row> = Arc::clone(self);
-        document
-            .credential(
-                &around,
-                Stored { source_id: "src_1".to_owned(), cell, holds: holds.clone() },
-            )
-            .unwrap()
+        let stored = Stored { source_id: "src_1".to_owned(), cell, holds: holds.clone() };
+        document.0.credential(&site, |_| Ok(Arc::new(stored))).unwrap()
     }
 }
 

@@ -11,6 +11,7 @@
 //! - [`endpoint`]: the exchange with the token endpoint, and what its answer means
 //! - [`refresh_tokens`]: where a refresh token is kept, and how its successor replaces it
 //! - [`assertion`]: the signed statement of the JWT bearer grant
+//! - [`spec`]: how people write a credential down
 //! - `echo`: looks for secrets in answers
 //! - [`well_known`]: where a provider's token endpoint is, where everybody has it at the same
 //!   place, and what it calls the account
@@ -21,6 +22,7 @@ pub mod endpoint;
 pub mod grants;
 pub mod oauth;
 pub mod refresh_tokens;
+pub mod spec;
 pub mod well_known;
 
 use crate::{ErrorKind, ids::Account};

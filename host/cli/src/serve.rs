@@ -16,10 +16,11 @@ use reverse_sync_service::{
     api,
     app::{App, LocalSources, Settings},
     golden::{GoldenLimits, query::QueryPolicy},
-    jobs::{Jobs, Limits},
+    jobs::execution,
     listen,
     lock::Held,
     retention::{self, Swept},
+    scheduler::Limits,
     store::{Quota, Role},
 };
 use secrecy::ExposeSecret;
@@ -147,7 +148,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let address = listener.local_addr().or_exit(Exit::Usage)?;
     let app =
         App::open(settings, component, grant, bundled::COMPONENT).await.or_exit(Exit::Usage)?;
-    let resumed = Jobs::take_up(&app).await.or_exit(Exit::Usage)?;
+    let resumed = execution::take_up(&app).await.or_exit(Exit::Usage)?;
     terminal::print(format_args!("listening on http://{address}\n"));
     if resumed > 0 {
         terminal::print(format_args!("resuming {resumed} runs that had not ended\n"));
@@ -300,7 +301,7 @@ fn allow_many_files() {
 async fn take_up(app: Arc<App>) {
     loop {
         tokio::time::sleep(TAKE_UP).await;
-        match Jobs::take_up(&app).await {
+        match execution::take_up(&app).await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(count, "runs were taken up that nobody worked on"),
             Err(error) => tracing::warn!(%error, "runs that nobody works on cannot be looked for"),

@@ -4,11 +4,11 @@ use super::{
     audit_key::AuditKey,
     components::Components,
     golden::{GoldenFiles, GoldenLimits, query::QueryPolicy},
-    jobs::{Jobs, Limits},
     links::{self, LinkError, Links},
     lock::{Held, Lock, LockError},
     login_codes::LoginCodes,
     observe::metrics::Metrics,
+    scheduler::{Jobs, Limits},
     secrets::{Holds, KEYS_VARIABLE, Keyring, KeysError, SharedKeyring},
     state_file::{Differs, StateFile},
     storage::Storage,
@@ -187,7 +187,7 @@ impl State {
 
 impl App {
     /// Opens the service on its state, with a component and its bytes. No run is started yet: see
-    /// [`Jobs::take_up`](crate::jobs::Jobs::take_up).
+    /// [`take_up`](crate::jobs::execution::take_up).
     ///
     /// # Errors
     /// See [`StartError`].
@@ -233,8 +233,8 @@ impl App {
             component,
             grant,
             components,
+            jobs: Jobs::new(settings.limits, Arc::clone(&metrics)),
             metrics,
-            jobs: Jobs::new(settings.limits),
             login_codes: LoginCodes::default(),
             golden_limits: settings.golden,
             storage: Storage::new(state.join("orgs")),
@@ -384,7 +384,7 @@ async fn begin(
                         let runs_dir = OrgFolder(dir.join("orgs").join(org_id)).runs();
                         Journal::doubt(&runs_dir, run_id, &plan).map_err(StartError::Doubt)?;
                     }
-                    // Nothing goes on with it: see `Jobs::take_up`.
+                    // Nothing goes on with it: it is set aside.
                     Err(error) => tracing::error!(%error, "a run cannot be put in doubt"),
                 }
             }

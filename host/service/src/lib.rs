@@ -7,6 +7,7 @@
 //! - [`app`]: all of it as one value, and what the operator decides
 //! - [`api`]: its routes
 //! - [`jobs`]: dry runs, and runs that are carried to their end
+//! - [`scheduler`]: which run is next, whoever carries it out
 //! - [`store`]: what lasts, in SQLite or PostgreSQL
 //! - [`retention`]: what is not kept for ever; [`storage`]: how much an org keeps
 //! - [`secrets`]: credentials at rest
@@ -35,6 +36,7 @@ pub mod login_codes;
 pub mod observe;
 pub mod page;
 pub mod retention;
+pub mod scheduler;
 pub mod secrets;
 pub mod state_file;
 pub mod storage;

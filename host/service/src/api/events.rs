@@ -9,7 +9,7 @@ use super::{
 use crate::{
     api::auth::Viewer,
     app::App,
-    jobs::live::Live,
+    scheduler::live::Live,
     store::{RunRow, now_ms, time_text},
 };
 use axum::{

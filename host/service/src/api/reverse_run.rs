@@ -12,11 +12,11 @@ use crate::{
     api::auth::Operator,
     app::App,
     jobs::{
-        Jobs,
         beginning::{self, NotBegun, RunRequest},
-        live::Live,
+        execution,
         planning::{self, PlanJson},
     },
+    scheduler::live::Live,
     store::{AuditEntry, DestinationRow, Member, RunRow},
 };
 use axum::{
@@ -307,7 +307,7 @@ async fn cancel(
                 format!("run {id} has ended: it {}", row.status),
             ));
         }
-        Jobs::cancel(&app, &row, &member.who()).await?;
+        execution::cancel(&app, &row, &member.who()).await?;
         let row = run(&app, &member, &id).await?;
         Ok((StatusCode::ACCEPTED, Json(RunJson::of(&app, &row))))
     })

@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    jobs::live::{Live, Now},
+    scheduler::live::{Live, Now},
     store::{RunRow, Status, time_text},
 };
 use reverse_sync::{

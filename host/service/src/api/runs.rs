@@ -12,8 +12,8 @@ use crate::{
         body::{List, PathId},
     },
     app::{App, OrgFolder},
-    jobs::turns::Turn,
     observe::request_log::{self, Calls, Entry, KEPT, ReadError},
+    scheduler::turns::Turn,
     store::{Member, RunFilter, RunRow, Status, now_ms},
 };
 use axum::{

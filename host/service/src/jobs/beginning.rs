@@ -1,13 +1,10 @@
 //! How a run begins: what was confirmed becomes a run that is queued, or continues after it ended
 //! early.
 
-use super::{
-    Jobs,
-    live::Live,
-    planning::{self, DryRunError},
-};
+use super::planning::{self, DryRunError};
 use crate::{
     app::App,
+    scheduler::{Jobs, live::Live},
     store::{
         AuditEntry, Begun, DestinationRow, Member, NewRun, Resumed, RunOptions, RunRow, Status,
         StoreError,

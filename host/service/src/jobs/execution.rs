@@ -4,7 +4,6 @@
 //! written in one transaction. So whatever instant the process dies at, the next start either takes
 //! the run up again or finds that it has ended.
 
-use super::{Job, Jobs, live::Live};
 use crate::{
     app::App,
     components::Granted,
@@ -14,11 +13,12 @@ use crate::{
         request_log::RequestLog,
         telemetry::run_span,
     },
+    scheduler::{Job, Jobs, Runner, live::Live},
     store::{
         AuditEntry, RunOptions, RunRow, Status, StoreError, Unreadable, now_ms, outcome, time_text,
     },
 };
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use reverse_sync::{
     component::Component,
     egress::{Link, pacing::Pacer},
@@ -47,8 +47,67 @@ const NOT_OURS: &str = "the journal of this run is gone, or another run's: the s
      Nobody knows what it has written. Plan again with \"mode\": \"compare\" to see what the CRM holds";
 const OF_ANOTHER_VERSION: &str = "the journal of this run was written by another version of the service; continue with that version";
 
+impl Runner for App {
+    fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    fn carry_out(self: Arc<App>, job: Job) -> BoxFuture<'static, ()> {
+        async move { carry_out(&self, job).await }.boxed()
+    }
+}
+
+/// Takes up runs that are running by the store and that nobody works on: at the start, what did
+/// not finish before the service did; later, what the store has refused to say when it was
+/// queued. How many there were. One whose row cannot be read is set aside, and nothing goes on
+/// with it: what it was confirmed to do is not known.
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn take_up(app: &Arc<App>) -> Result<usize, StoreError> {
+    let mut count = 0;
+    for row in app.store.unfinished_runs().await? {
+        let row = match row {
+            Ok(row) => row,
+            Err(unreadable) => {
+                app.jobs.set_aside(&unreadable);
+                continue;
+            }
+        };
+        if app.jobs.live(&row.org_id, &row.run_id).is_some() {
+            continue;
+        }
+        if row.status == Status::Running {
+            app.store.set_run_status(&row.org_id, &row.run_id, Status::Interrupted).await?;
+        }
+        Jobs::submit(app, row, None);
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Asks a run to stop. What has not begun ends at once.
+///
+/// # Errors
+/// If the store refuses.
+pub async fn cancel(app: &Arc<App>, row: &RunRow, who: &str) -> Result<(), StoreError> {
+    app.store.cancel_run(&row.org_id, &row.run_id, who).await?;
+    // Then its turn is where it waits, and ends.
+    let in_other_hands = is_in_other_hands(app, row);
+    match app.jobs.stop(row, !in_other_hands) {
+        (Some(job), _) => {
+            ended_before_it_began(app, &job.row).await;
+            app.jobs.forget(&job);
+        }
+        (None, false) if in_other_hands => drop(Jobs::submit(app, row.clone(), None)),
+        (None, false) => ended_before_it_began(app, row).await,
+        (None, true) => {}
+    }
+    Ok(())
+}
+
 /// Carries a run to its end, or to where the service ends.
-pub(super) async fn carry_out(app: &Arc<App>, job: Job) {
+async fn carry_out(app: &Arc<App>, job: Job) {
     let Job { row, confirmed, live, waits } = job;
     drop(waits);
     let Ok(run_id) = row.run_id.parse::<RunId>() else {
@@ -68,9 +127,9 @@ pub(super) async fn carry_out(app: &Arc<App>, job: Job) {
 }
 
 /// Ends a run that was cancelled while it waited.
-pub(super) async fn ended_before_it_began(app: &Arc<App>, row: &RunRow) {
+async fn ended_before_it_began(app: &Arc<App>, row: &RunRow) {
     let Ok(run_id) = row.run_id.parse::<RunId>() else { return };
-    let (live, span) = (Live::new(app.jobs.paused.subscribe()), run_span(&row.org_id, &run_id));
+    let (live, span) = (app.jobs.new_live(), run_span(&row.org_id, &run_id));
     let attempt = Attempt { app, row, run_id, live: &live };
     let ending =
         attempt.end(attempt.stopped(
@@ -81,7 +140,7 @@ pub(super) async fn ended_before_it_began(app: &Arc<App>, row: &RunRow) {
 }
 
 /// Whether another process holds the journal of a run that this one does not work on.
-pub(super) fn is_in_other_hands(app: &App, row: &RunRow) -> bool {
+fn is_in_other_hands(app: &App, row: &RunRow) -> bool {
     row.run_id.parse().is_ok_and(|run_id| {
         journal::is_held(&journal::file(&app.folder(&row.org_id).runs(), &run_id))
     })
@@ -335,7 +394,7 @@ impl Attempt<'_> {
         let app = Arc::clone(app);
         tokio::spawn(async move {
             tokio::time::sleep(wait + Duration::from_millis(2)).await;
-            if let Err(error) = Jobs::take_up(&app).await {
+            if let Err(error) = take_up(&app).await {
                 tracing::warn!(%error, "runs that wait cannot be looked for; the next look finds them");
             }
         });

@@ -1,10 +1,10 @@
 //! Dry runs of the service: an org's golden records in, a plan that is kept out. And undoing, which
 //! is a plan too.
 
-use super::turns::LineTooLong;
 use crate::{
     app::App,
     links::LinkError,
+    scheduler::turns::LineTooLong,
     storage::{self, NoRoom},
     store::{
         DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, Stored,

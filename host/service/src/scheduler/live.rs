@@ -15,7 +15,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Live {
     /// Stops it between batches.
-    pub(super) stop: StopSignal,
+    pub(crate) stop: StopSignal,
     cancelled: AtomicBool,
     stage: watch::Sender<Stage>,
 }
@@ -56,7 +56,7 @@ pub struct Now {
 
 impl Live {
     /// As long as `paused` is true, it hands nothing out.
-    pub(super) fn new(paused: watch::Receiver<bool>) -> Arc<Live> {
+    pub(crate) fn new(paused: watch::Receiver<bool>) -> Arc<Live> {
         Arc::new(Live {
             stop: StopSignal::paused_by(paused),
             cancelled: AtomicBool::new(false),
@@ -64,7 +64,7 @@ impl Live {
         })
     }
 
-    pub(super) fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Relaxed);
         self.stop.stop();
     }
@@ -75,15 +75,15 @@ impl Live {
     }
 
     /// With what earlier attempts came to, once that is known.
-    pub(super) fn begins(&self, before: Option<Counts>) {
+    pub(crate) fn begins(&self, before: Option<Counts>) {
         self.stage.send_replace(Stage::Begins(before));
     }
 
-    pub(super) fn watched(&self, watch: Watch, pacer: Arc<Pacer>) {
+    pub(crate) fn watched(&self, watch: Watch, pacer: Arc<Pacer>) {
         self.stage.send_replace(Stage::Running(watch, pacer));
     }
 
-    pub(super) fn ended(&self) {
+    pub(crate) fn ended(&self) {
         self.stage.send_replace(Stage::Ended);
     }
 

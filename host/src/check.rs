@@ -11,9 +11,8 @@ use crate::{
     component::{Component, DestinationType, Grant, GrantError},
     config_values::ConfigValues,
     contract::capabilities::{RequiredScope, RequiredScopes},
-    destination::{Destination, OnDuplicateId},
+    destination::Destination,
     egress::{Link, Traffic, credential::CredentialError},
-    guards::Guards,
     planner::{self, PlanningError},
     stop::StopSignal,
 };
@@ -179,15 +178,8 @@ async fn rights(component: &Component, checking: Checking<'_>) -> Result<Check, 
     let object = ConfigValues::new(Value::Object(config_json.clone()), schema)
         .plain("object")
         .unwrap_or_default();
-    let destination = Destination {
-        name: "check".to_owned(),
-        destination_type: served.name.clone(),
-        entity_type: "record".to_owned(),
-        config_json,
-        on_duplicate_id: OnDuplicateId::default(),
-        guards: Guards::default(),
-        csv: Default::default(),
-    };
+    let destination =
+        Destination { config_json, ..Destination::new("check", &served.name, "record") };
     let (credential, base_url) = (checking.link.credential.clone(), checking.link.base_url.clone());
     let asking = planner::plan_nothing(component, &destination, checking.grant, checking.link);
     let (ended, answered, failure) = match tokio::time::timeout(checking.patience, asking).await {

@@ -10,17 +10,18 @@ use crate::{
     egress::Egress,
     engine::{Engine, EngineError, Loaded, within},
 };
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 pub use wit::{Descriptor, DestinationType, Effect, Pacing, Phase};
 
 /// Describing is pure and takes microseconds.
 const DESCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A loaded component with its descriptor.
+/// A loaded component with its descriptor. Clones share what was compiled.
+#[derive(Clone)]
 pub struct Component {
     loaded: Loaded,
-    descriptor: Descriptor,
+    descriptor: Arc<Descriptor>,
 }
 
 /// What the operator allows a component, pinned to its digest.
@@ -71,17 +72,28 @@ pub enum GrantError {
 }
 
 impl Component {
-    /// Asks a loaded component what it is.
+    /// Loads a component from its bytes and asks it what it is.
     ///
     /// # Errors
-    /// If it breaks off while describing itself.
-    pub async fn describe(loaded: Loaded) -> Result<Component, EngineError> {
+    /// If it is not a component of the contract, or breaks off while describing itself.
+    pub async fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Component, EngineError> {
+        let loaded = engine.load(bytes)?;
         let (store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
         let guest = instance.reverse_sync_destination_destination();
         let descriptor =
             within(DESCRIBE_DEADLINE, store, async |store| guest.call_describe(store).await)
                 .await?;
-        Ok(Component { loaded, descriptor })
+        Ok(Component { loaded, descriptor: Arc::new(descriptor) })
+    }
+
+    /// The same from a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or as [`Component::load`].
+    pub async fn load_file(engine: &Arc<Engine>, path: &Path) -> Result<Component, EngineError> {
+        let bytes = std::fs::read(path)
+            .map_err(|error| EngineError::Read { path: path.to_owned(), error })?;
+        Component::load(engine, &bytes).await
     }
 
     /// SHA-256 of the component's file.
@@ -106,10 +118,7 @@ impl Component {
     /// [`EngineConfig::deadline`](crate::engine::EngineConfig); what was compiled and the instances
     /// of the engine are shared.
     pub fn with_deadline(&self, deadline: Duration) -> Component {
-        Component {
-            loaded: self.loaded.with_deadline(deadline),
-            descriptor: self.descriptor.clone(),
-        }
+        Component { loaded: self.loaded.with_deadline(deadline), ..self.clone() }
     }
 
     /// The engine that its instances run in.

@@ -31,6 +31,36 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// A destination with the usual guards and nothing in its `config_json` yet.
+    ///
+    /// ```
+    /// use reverse_sync::Destination;
+    ///
+    /// let people = Destination::new("people", "hubspot_dest", "person")
+    ///     .config("provider_id_field", "hs_object_id")
+    ///     .config("source_id", "src_1")
+    ///     .config("fields", ["firstname", "lastname"]);
+    /// assert_eq!(people.config_json["source_id"], "src_1");
+    /// ```
+    pub fn new(name: &str, destination_type: &str, entity_type: &str) -> Destination {
+        Destination {
+            name: name.to_owned(),
+            destination_type: destination_type.to_owned(),
+            entity_type: entity_type.to_owned(),
+            config_json: serde_json::Map::new(),
+            on_duplicate_id: OnDuplicateId::default(),
+            guards: Guards::default(),
+            csv: CsvForm::default(),
+        }
+    }
+
+    /// Sets a key of its `config_json`. The plugin's JSON Schema has the keys.
+    #[must_use]
+    pub fn config(mut self, key: &str, value: impl Into<serde_json::Value>) -> Destination {
+        self.config_json.insert(key.to_owned(), value.into());
+        self
+    }
+
     /// How its golden records are read.
     pub fn record_options(&self) -> RecordOptions {
         let field = self.config_json.get("provider_id_field").and_then(|field| field.as_str());

@@ -24,7 +24,7 @@ use crate::{
 use error::shortened;
 use limits::{Limits, MAX_CORE_INSTANCES, MAX_TABLE};
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -150,7 +150,7 @@ impl Engine {
     ///
     /// # Errors
     /// If it is not a component of the contract.
-    pub fn load(self: &Arc<Engine>, bytes: &[u8]) -> Result<Loaded, EngineError> {
+    pub(crate) fn load(self: &Arc<Engine>, bytes: &[u8]) -> Result<Loaded, EngineError> {
         let digest = Digest::of(bytes);
         let component = match &self.config.cache_dir {
             Some(dir) => {
@@ -168,16 +168,6 @@ impl Engine {
     /// Instances that are alive now.
     pub fn instances(&self) -> u64 {
         self.alive.load(Relaxed)
-    }
-
-    /// Loads a component from a file.
-    ///
-    /// # Errors
-    /// If it cannot be read or is not a component of the contract.
-    pub fn load_file(self: &Arc<Engine>, path: &Path) -> Result<Loaded, EngineError> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| EngineError::Read { path: path.to_owned(), error })?;
-        self.load(&bytes)
     }
 }
 
@@ -209,7 +199,7 @@ fn tick(engine: &Weak<Engine>) {
 
 /// A component that is ready to be instantiated. Clones share what was compiled.
 #[derive(Clone)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     engine: Arc<Engine>,
     pre: crate::bindings::ReverseSyncPre<Guest>,
     digest: Digest,
@@ -218,7 +208,7 @@ pub struct Loaded {
 
 impl Loaded {
     /// SHA-256 of the component's file.
-    pub fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         self.digest
     }
 

@@ -10,9 +10,11 @@ use crate::{
     gate::Refused,
     guards,
     journal::JournalError,
+    plan::PlanError,
     planner::PlanningError,
     records::RecordsError,
     run::RunError,
+    source::SourceError,
     undo::UndoError,
     verify::VerifyError,
 };
@@ -154,6 +156,18 @@ impl From<&GrantError> for Failure {
     }
 }
 
+impl From<&SourceError> for Failure {
+    fn from(error: &SourceError) -> Failure {
+        match error {
+            // Without a credential there is nothing to be had of the CRM.
+            SourceError::Credential(_) | SourceError::NoCredential => {
+                Failure::crm(ErrorKind::Unavailable, error)
+            }
+            _ => Failure::new(Kind::Input, "source_unusable", error),
+        }
+    }
+}
+
 impl From<&RecordsError> for Failure {
     fn from(error: &RecordsError) -> Failure {
         let failure = Failure::new(Kind::Input, "golden_records", error);
@@ -206,6 +220,7 @@ impl From<&JournalError> for Failure {
 impl From<&RunError> for Failure {
     fn from(error: &RunError) -> Failure {
         match error {
+            RunError::Source(error) => error.into(),
             RunError::Grant(error) => error.into(),
             RunError::Journal(error) => error.into(),
             error => Failure::internal(error),
@@ -216,6 +231,7 @@ impl From<&RunError> for Failure {
 impl From<&PlanningError> for Failure {
     fn from(error: &PlanningError) -> Failure {
         match error {
+            PlanningError::Source(error) => error.into(),
             PlanningError::Records(error) => error.into(),
             PlanningError::Refused(error) => error.into(),
             PlanningError::NoAccess(error) => error.into(),
@@ -231,6 +247,10 @@ impl From<&UndoError> for Failure {
     fn from(error: &UndoError) -> Failure {
         let refused = || Failure::new(Kind::Refused, "not_undoable", error);
         match error {
+            UndoError::Source(error) => error.into(),
+            UndoError::Journal(error) => error.into(),
+            UndoError::Plan(PlanError::Io(_)) => Failure::internal(error),
+            UndoError::Plan(_) => Failure::new(Kind::Refused, "plan_unusable", error),
             UndoError::NoValuesBefore(_) => {
                 Failure { kind: Kind::Conflict, ..refused() }.hinting(Hint::Compare)
             }

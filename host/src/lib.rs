@@ -1,7 +1,8 @@
 //! The reverse-sync reference host, as a library: it loads a component of the contract in `wit/`,
 //! gives it golden records, and enforces what the component promises.
 //!
-//! Data flows one way through these modules:
+//! A program that embeds it begins with a [`Workspace`], whose module shows all of it in one
+//! example. Beneath that, data flows one way through these modules:
 //!
 //! - [`records`]: golden records from files, as Arrow batches
 //! - [`contract`]: the types of the contract; [`bindings`]: its calls and streams
@@ -9,6 +10,7 @@
 //! - [`account`]: which of a CRM's accounts a credential opens, and that it is the one that was
 //!   meant
 //! - [`check`]: what a credential may do, before anything is planned
+//! - [`source`]: a CRM account: where it is, what opens it, how fast it may be asked
 //! - [`planner`]: records in, a [`plan`] on disk out
 //! - [`guards`]: what is suspicious about a plan as a whole
 //! - [`gate`]: the one way from a [`plan::Plan`] to a [`gate::ConfirmedPlan`]
@@ -54,6 +56,7 @@ pub mod private_file;
 pub mod records;
 pub mod rejects;
 pub mod run;
+pub mod source;
 mod stop;
 mod streams;
 pub mod summary;
@@ -61,5 +64,26 @@ pub mod undo;
 pub mod values;
 pub mod verify;
 pub mod visible;
+pub mod workspace;
 
+pub use account::Account;
+pub use check::Check;
+pub use component::{Allowed, Component, Grant};
 pub use contract::types::ErrorKind;
+pub use destination::{Destination, OnDuplicateId};
+pub use digest::Digest;
+pub use egress::{Observer, credential::Credential, transport::TransportLimits};
+pub use engine::{Engine, EngineConfig};
+pub use gate::{Confirmation, ConfirmedPlan, Refused};
+pub use guards::{Guard, Guards};
+pub use journal::{Counts, RunId};
+pub use passes::{Checks, Done, HowMany};
+pub use plan::{Plan, PlanId, PlanMode};
+pub use planner::PlanningError;
+pub use records::{RecordOptions, RecordSource, Records, RecordsError};
+pub use run::{Report, RunError, StopSignal, Watch};
+pub use source::{Source, SourceBuilder, SourceError, SourceLimit};
+pub use summary::{PlanSummary, RunSummary};
+pub use undo::{PastRun, UndoError};
+pub use verify::Verified;
+pub use workspace::{OpenError, Run, Target, Workspace, WorkspaceBuilder};

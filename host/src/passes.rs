@@ -1,5 +1,4 @@
-//! A run in passes: a canary, the rest, and reading back what was written. What the command and the
-//! service share.
+//! A run in passes: a canary, the rest, and reading back what was written.
 
 use crate::{
     component::{Component, Grant},
@@ -85,19 +84,19 @@ impl Done {
 }
 
 /// What all passes of a run have in common.
-pub struct Passes<'a> {
+pub(crate) struct Passes<'a> {
     /// What runs.
-    pub component: &'a Component,
+    pub(crate) component: &'a Component,
     /// What it may do.
-    pub grant: &'a Grant,
+    pub(crate) grant: &'a Grant,
     /// What is written.
-    pub confirmed: &'a ConfirmedPlan,
+    pub(crate) confirmed: &'a ConfirmedPlan,
     /// Where journals are.
-    pub runs_dir: &'a Path,
+    pub(crate) runs_dir: &'a Path,
     /// The way to the CRM.
-    pub link: Link,
+    pub(crate) link: Link,
     /// Stops between batches.
-    pub stop: StopSignal,
+    pub(crate) stop: StopSignal,
 }
 
 impl Passes<'_> {
@@ -106,7 +105,7 @@ impl Passes<'_> {
     ///
     /// # Errors
     /// Only for what makes running impossible; see [`run::run`].
-    pub async fn all(
+    pub(crate) async fn all(
         &self,
         checks: Checks,
         mut journal: Journal,

@@ -11,8 +11,9 @@ use crate::{
     destination::Destination,
     egress::{Egress, Link, Traffic, base_url::BaseUrl, credential::CredentialError},
     engine::{EngineError, called},
-    plan::{Fingerprint, Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
+    plan::{Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
     records::RecordsError,
+    source::SourceError,
     stop::StopSignal,
     streams::{Decision, Failed, PlanSinkResource, RecordsResource, Shared, lock},
 };
@@ -70,9 +71,6 @@ pub struct Planning<'a> {
     pub grant: &'a Grant,
     /// The golden records.
     pub records: Box<dyn Records>,
-    /// The files they come from, for the check that they are still the same when the plan is
-    /// applied.
-    pub fingerprints: Vec<Fingerprint>,
     /// Where plans are kept.
     pub plans_dir: &'a Path,
 }
@@ -89,6 +87,9 @@ pub enum PlanningError {
     /// There was no access token for a request of the component.
     #[error(transparent)]
     NoAccess(CredentialError),
+    /// There is no way to the CRM.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The credential may open another account than the one that the source is for.
     #[error(transparent)]
     Account(#[from] NotHeld),
@@ -162,6 +163,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
 
     let (read_tx, read_rx) = mpsc::channel(SLACK);
     let mut records = planning.records;
+    let fingerprints = records.fingerprints()?;
     let reader = tokio::task::spawn_blocking(move || {
         loop {
             let batch = records.next_batch(READ_ROWS).transpose();
@@ -237,7 +239,7 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         warnings,
         guards,
         joined: std::mem::take(&mut shared.joined),
-        records: planning.fingerprints,
+        records: fingerprints,
         undoes: None,
     };
     Ok(Plan::seal(draft, planning.plans_dir)?)

@@ -9,7 +9,7 @@ use crate::{
     account::{self, Expecting, NotHeld, Question},
     component::{Component, Grant, GrantError},
     contract::types::{Error as GuestError, ErrorKind},
-    egress::{Egress, Link, Traffic, Unanswered, credential::CredentialError},
+    egress::{Egress, Link, Traffic, Unanswered, credential::CredentialError, pacing::Pacer},
     engine::{EngineError, PeakMemory, called},
     gate::ConfirmedPlan,
     journal::{
@@ -17,6 +17,7 @@ use crate::{
     },
     outstanding::Outstanding,
     plan::{Header, PlanId},
+    source::SourceError,
     streams::{ConfirmedResource, OutcomeSinkResource, Selection},
 };
 use serde::{Deserialize, Serialize};
@@ -54,12 +55,16 @@ impl Part {
 /// Where a run stands, for those who watch it. Only what is safely in the journal counts.
 #[derive(Clone)]
 pub struct Watch {
+    /// The run.
+    pub run_id: RunId,
     /// Changes of the plan, or of the part of it that is run.
     pub writable: u64,
     /// Outcomes so far, those of earlier attempts included.
     pub counts: watch::Receiver<Counts>,
     /// Requests so far.
     pub traffic: Arc<Traffic>,
+    /// The pace that the CRM allows.
+    pub pacer: Arc<Pacer>,
 }
 
 /// What a run came to. The numbers add up: `updated + unchanged + failed + drifted + unknown +
@@ -91,6 +96,10 @@ pub struct Report {
     pub stopped: Option<Stopped>,
     /// The journal.
     pub journal: PathBuf,
+    /// The run that it undoes, if it does.
+    pub undoes: Option<RunId>,
+    /// The rights that a credential needs, as the plugin describes them.
+    pub required_rights: String,
 }
 
 impl Report {
@@ -204,6 +213,9 @@ pub enum RunError {
     /// The grant.
     #[error(transparent)]
     Grant(#[from] GrantError),
+    /// There is no way to the CRM.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -240,7 +252,8 @@ pub async fn run(
     let running = async move {
         let header = confirmed.plan().header();
         let capabilities = component.capabilities(grant, &header.destination)?;
-        let question = component.question(&header.destination.destination_type)?;
+        let served = component.destination_type(&header.destination.destination_type)?;
+        let question = component.question(&served.name)?;
         let plan = confirmed.plan().clone();
         tokio::task::spawn_blocking(move || plan.sync()).await.map_err(io::Error::other)??;
         let (changes, reader) = confirmed.plan().blocks();
@@ -279,7 +292,13 @@ pub async fn run(
             component.loaded().budget(),
         );
         let traffic = egress.traffic();
-        watching(Watch { writable: end, counts: journal.durable(), traffic: Arc::clone(&traffic) });
+        watching(Watch {
+            run_id: journal.run_id().clone(),
+            writable: end,
+            counts: journal.durable(),
+            traffic: Arc::clone(&traffic),
+            pacer: Arc::clone(&link.pacer),
+        });
 
         let mut peak_memory = PeakMemory::default();
         // Also where this part has nothing left to do: what was written in it may be read back
@@ -353,6 +372,8 @@ pub async fn run(
             peak_memory: peak_memory.bytes(),
             stopped,
             journal: path,
+            undoes: header.undoes.clone(),
+            required_rights: served.required_rights.clone(),
         })
     };
     running.instrument(span).await

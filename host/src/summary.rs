@@ -212,8 +212,8 @@ impl RunSummary {
         .with_counts(Some(Counts::default()))
     }
 
-    /// Of a run that has ended, early or not, with the rights that its destination needs.
-    pub fn of(done: &Done, header: &Header, required_rights: &str) -> RunSummary {
+    /// Of a run that has ended, early or not.
+    pub fn of(done: &Done) -> RunSummary {
         let report = &done.report;
         let unauthorized = report
             .stopped
@@ -231,8 +231,13 @@ impl RunSummary {
                 Ok(verified) => Verification::Read(verified.clone()),
                 Err(error) => Verification::Failed { error: error.clone() },
             }),
-            required_rights: unauthorized.then(|| required_rights.to_owned()),
-            ..RunSummary::begun(header)
+            required_rights: unauthorized.then(|| report.required_rights.clone()),
+            plan_id: Some(report.plan_id.clone()),
+            total: Some(report.total),
+            writable: Some(report.writable),
+            skipped: Some(report.skipped),
+            undoes: report.undoes.clone(),
+            ..RunSummary::default()
         }
         .with_counts(Some(report.counts))
     }
@@ -318,6 +323,8 @@ mod tests {
                 message: "no".to_owned(),
             }),
             journal: dir.path().join("journal"),
+            undoes: None,
+            required_rights: "a scope".to_owned(),
         };
         let done = Done {
             report,
@@ -325,7 +332,7 @@ mod tests {
             verified: Some(Err("not read".to_owned())),
             unread: false,
         };
-        let run = RunSummary::of(&done, header, "a scope");
+        let run = RunSummary::of(&done);
         let json: Value = serde_json::to_value(&run).unwrap();
         assert_eq!(
             (&json["ok"], &json["dry_run"], &json["verified"]),

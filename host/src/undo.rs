@@ -7,13 +7,14 @@
 
 use crate::{
     account::{self, Expecting, NotHeld},
-    component::{Component, GrantError},
+    component::{Component, Grant, GrantError},
     contract::types as wit,
     destination::{Destination, OnDuplicateId},
     egress::{Link, Traffic, base_url::BaseUrl},
     guards::{Guards, Percent},
-    journal::{Past, RunId},
+    journal::{self, JournalError, Past, RunId},
     plan::{ChangeBatch, Draft, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
+    source::SourceError,
     stop::StopSignal,
     values::{members, shown},
     verify::{self, Holding, Reading, VerifyError},
@@ -32,24 +33,40 @@ pub const ONE_WAY: &str = "one_way";
 /// The reason code of a record that the CRM would not show.
 pub const UNREADABLE: &str = "unreadable";
 
-/// A run to undo.
-pub struct Undoing<'a> {
+/// A run that was made: what its journal says, and its plan.
+pub struct PastRun {
     /// The run.
-    pub run_id: &'a RunId,
+    pub run_id: RunId,
     /// What its journal says.
-    pub past: &'a Past,
+    pub past: Past,
     /// Its plan.
-    pub plan: &'a Plan,
+    pub plan: Plan,
+}
+
+impl PastRun {
+    /// Reads a run's journal and its plan.
+    ///
+    /// # Errors
+    /// If there is no such run, it is running, or its plan is gone or was altered.
+    pub fn read(runs_dir: &Path, plans_dir: &Path, run_id: RunId) -> Result<PastRun, UndoError> {
+        let past = journal::read_run(runs_dir, &run_id)?;
+        let Some(plan_id) = &past.plan_id else { return Err(UndoError::NoPlan(run_id)) };
+        let plan = Plan::load(plans_dir, plan_id)?;
+        Ok(PastRun { run_id, past, plan })
+    }
+}
+
+/// A run to undo.
+pub(crate) struct Undoing<'a> {
+    pub(crate) run: &'a PastRun,
     /// The destination as it is configured now.
-    pub destination: &'a Destination,
-    /// The CRM's base URL as it is configured now.
-    pub base_url: &'a BaseUrl,
+    pub(crate) destination: &'a Destination,
     /// What the operator allows the component.
-    pub grant: &'a crate::component::Grant,
-    /// The way to the CRM, which is read.
-    pub link: Link,
+    pub(crate) grant: &'a Grant,
+    /// The way to the CRM as it is configured now, which is read.
+    pub(crate) link: Link,
     /// Where plans are kept.
-    pub plans_dir: &'a Path,
+    pub(crate) plans_dir: &'a Path,
 }
 
 /// Why a run cannot be undone. Nothing was written anywhere.
@@ -60,6 +77,15 @@ pub enum UndoError {
         "run {0} cannot be undone: its plan was made without looking at the CRM's records, so nobody knows what they held"
     )]
     NoValuesBefore(RunId),
+    /// Its journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Its journal breaks off before it names the plan.
+    #[error("the journal of run {0} does not say which plan it ran")]
+    NoPlan(RunId),
+    /// There is no way to the CRM.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// There is nothing to undo.
     #[error("run {0} has written nothing; there is nothing to undo")]
     NothingWritten(RunId),
@@ -85,7 +111,7 @@ pub enum UndoError {
     /// The plan could not be written.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// The plan could not be kept.
+    /// The run's plan is gone or was altered, or the new one could not be kept.
     #[error(transparent)]
     Plan(#[from] PlanError),
 }
@@ -94,12 +120,13 @@ pub enum UndoError {
 ///
 /// # Errors
 /// See [`UndoError`].
-pub async fn plan(
+pub(crate) async fn plan(
     component: &Component,
     undoing: Undoing<'_>,
     stop: StopSignal,
 ) -> Result<Plan, UndoError> {
-    let Undoing { run_id, past, plan, destination, base_url, .. } = undoing;
+    let Undoing { run: PastRun { run_id, past, plan }, destination, link, .. } = undoing;
+    let base_url = &link.base_url;
     let header = plan.header();
     if header.mode != PlanMode::Compare {
         return Err(UndoError::NoValuesBefore(run_id.clone()));
@@ -118,7 +145,6 @@ pub async fn plan(
         });
     }
     let question = component.question(&header.destination.destination_type)?;
-    let link = undoing.link;
     let expected = [
         (Expecting::Plan, header.account.as_ref()),
         (Expecting::Run, past.account.as_ref()),

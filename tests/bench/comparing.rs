@@ -1,10 +1,7 @@
 //! Comparing while planning: how many reads, and how much processor time a record costs in plugin
 //! and host together.
 
-use crate::{
-    golden::{self, InMemory},
-    table::Table,
-};
+use crate::{golden, table::Table};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -67,9 +64,9 @@ pub(crate) fn cost(table: &mut Table) -> anyhow::Result<()> {
             });
             let link =
                 bench.link_with("token", Pacer::new(&pacing, None), TransportLimits::default())?;
-            let records = InMemory::new(RECORDS, salesforce)?;
+            let records = golden::in_memory(RECORDS, salesforce)?;
             let (before, server) = (cpu_time::ProcessTime::now(), held.spent.load(Relaxed));
-            let plan = bench.plan_asking(Asking::Records(link), Box::new(records), vec![]).await?;
+            let plan = bench.plan_asking(Asking::Records(link), records).await?;
             let spent = before
                 .elapsed()
                 .saturating_sub(Duration::from_nanos(held.spent.load(Relaxed) - server));

@@ -2,7 +2,6 @@
 
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, builder::StringBuilder};
 use parquet::arrow::ArrowWriter;
-use reverse_sync::{planner::Records, records::RecordsError};
 use std::{fs::File, path::Path, sync::Arc};
 
 const BATCH: usize = 4_096;
@@ -89,22 +88,13 @@ pub(crate) fn csv(rows: usize) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Golden records that are in memory already, so that only what comes after reading is measured.
-pub(crate) struct InMemory {
-    batches: std::vec::IntoIter<RecordBatch>,
-}
-
-impl InMemory {
-    pub(crate) fn new(rows: usize, salesforce: bool) -> anyhow::Result<InMemory> {
-        let batches = (0..rows)
-            .step_by(BATCH)
-            .map(|first| batch(first, BATCH.min(rows - first), salesforce))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(InMemory { batches: batches.into_iter() })
-    }
-}
-
-impl Records for InMemory {
-    fn next_batch(&mut self, _: usize) -> Result<Option<RecordBatch>, RecordsError> {
-        Ok(self.batches.next())
-    }
+pub(crate) fn in_memory(
+    rows: usize,
+    salesforce: bool,
+) -> anyhow::Result<std::vec::IntoIter<RecordBatch>> {
+    let batches = (0..rows)
+        .step_by(BATCH)
+        .map(|first| batch(first, BATCH.min(rows - first), salesforce))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(batches.into_iter())
 }

@@ -1,7 +1,7 @@
 //! How fast plans are made.
 
 use crate::{
-    golden::{InMemory, write_parquet},
+    golden::{in_memory, write_parquet},
     table::Table,
 };
 use cpu_time::ThreadTime;
@@ -31,9 +31,9 @@ pub(crate) fn speed(table: &mut Table) -> anyhow::Result<()> {
         let config = json!({"provider_id_field": "hs_object_id", "source_id": "src_1"});
         let bench =
             Bench::new(Arc::clone(&component), "http://127.0.0.1:9", "hubspot_dest", config)?;
-        let records = InMemory::new(ROWS, false)?;
+        let records = in_memory(ROWS, false)?;
         let spent = ThreadTime::now();
-        let plan = runtime.block_on(bench.plan(Box::new(records), vec![]))?;
+        let plan = runtime.block_on(bench.plan(records))?;
         boundary.push(ROWS as f64 / spent.elapsed().as_secs_f64());
         anyhow::ensure!(plan.header().writable == ROWS as u64, "{:?}", plan.header());
 
@@ -43,7 +43,7 @@ pub(crate) fn speed(table: &mut Table) -> anyhow::Result<()> {
         reading.push(spent.elapsed().as_secs_f64() / ROWS as f64);
 
         let started = Instant::now();
-        runtime.block_on(bench.plan(Box::new(open(&file)?), vec![]))?;
+        runtime.block_on(bench.plan(open(&file)?))?;
         whole.push(ROWS as f64 / started.elapsed().as_secs_f64());
     }
     let (boundary, reading, whole) = (median(boundary), median(reading), median(whole));

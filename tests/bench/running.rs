@@ -1,7 +1,7 @@
 //! `run` against the native ceiling, on the same local server.
 
 use crate::{
-    golden::InMemory,
+    golden::in_memory,
     native,
     null_crm::{self, Reading},
     table::Table,
@@ -40,7 +40,7 @@ pub(crate) fn against_native(
         let config = json!({"provider_id_field": "hs_object_id", "source_id": "src_1", "in_flight": IN_FLIGHT});
         let bench = Bench::new(component, &format!("http://{address}"), "hubspot_dest", config)?;
         // As `run NAME` plans: with the CRM's metadata.
-        let plan = bench.plan_asking(Asking::Metadata(bench.link("token")?), Box::new(InMemory::new(records, false)?), vec![]).await?;
+        let plan = bench.plan_asking(Asking::Metadata(bench.link("token")?), in_memory(records, false)?).await?;
         let bodies = Arc::new(bodies(&bench, plan.id())?);
         let confirmed = bench.confirm_overriding(plan, &["max_changes"])?;
         for _ in 0..TURNS {
@@ -119,9 +119,7 @@ pub(crate) fn calls(table: &mut Table) -> anyhow::Result<()> {
             let bench =
                 Bench::new(component, &format!("http://{address}"), destination_type, config)?;
             let asking = Asking::Metadata(bench.link("token")?);
-            let plan = bench
-                .plan_asking(asking, Box::new(InMemory::new(10_000, id == "Id")?), vec![])
-                .await?;
+            let plan = bench.plan_asking(asking, in_memory(10_000, id == "Id")?).await?;
             let confirmed = bench.confirm(plan)?;
             let pacer = Pacer::new(
                 &bench.component.destination_type(destination_type)?.pacing,

@@ -360,7 +360,7 @@ async fn values_arrive_in_the_crms_own_types() {
         Default::default(),
     )
     .unwrap();
-    let plan = crm.bench.plan(Box::new(records), vec![]).await.unwrap();
+    let plan = crm.bench.plan(records).await.unwrap();
     let report = crm.run_confirmed(&crm.bench.confirm(plan).unwrap()).await;
     assert!(report.ok(), "{:?}", problems(&report));
     let world = crm.simulator.world();

@@ -17,11 +17,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use reverse_sync::{
-    plan::{Fingerprint, Plan},
-    records::RecordSource,
-    rejects,
-};
+use reverse_sync::{plan::Plan, records::RecordSource, rejects};
 use reverse_sync_tests::{
     Bench,
     crm::{Provider, component},
@@ -350,9 +346,8 @@ fn write(path: &Path, id_column: &str, first: usize, input: &Input) {
 }
 
 async fn plan(bench: &Bench, files: Vec<PathBuf>) -> Plan {
-    let fingerprints = files.iter().map(|file| Fingerprint::of(file).unwrap()).collect();
     let records = RecordSource::of(files, bench.destination.record_options()).unwrap();
-    bench.plan(Box::new(records), fingerprints).await.unwrap()
+    bench.plan(records).await.unwrap()
 }
 
 /// Row, record id, and the values as they are spelled.

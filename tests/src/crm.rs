@@ -14,7 +14,7 @@ use reverse_sync::{
     engine::EngineConfig,
     gate::ConfirmedPlan,
     journal::{self, Ending, Problem},
-    plan::{Fingerprint, Plan},
+    plan::Plan,
     planner::{Asking, PlanningError},
     records::{RecordOptions, RecordSource},
     run::{Report, StopSignal},
@@ -184,14 +184,11 @@ impl Crm {
     }
 
     pub async fn try_plan_asking(&self, asking: Asking, csv: &str) -> Result<Plan, PlanningError> {
-        let file = self.bench.state.path().join("golden.csv");
-        std::fs::write(&file, csv).unwrap();
+        std::fs::write(self.bench.state.path().join("golden.csv"), csv).unwrap();
         let records =
             RecordSource::open("golden.csv", self.bench.state.path(), RecordOptions::default())
                 .unwrap();
-        self.bench
-            .plan_asking(asking, Box::new(records), vec![Fingerprint::of(&file).unwrap()])
-            .await
+        self.bench.plan_asking(asking, records).await
     }
 
     pub async fn plan(&self, csv: &str) -> Plan {
@@ -235,16 +232,11 @@ impl Crm {
 
     /// Plans and runs records in JSON lines, whose texts may hold anything.
     pub async fn run_jsonl(&self, jsonl: &str) -> Report {
-        let file = self.bench.state.path().join("golden.jsonl");
-        std::fs::write(&file, jsonl).unwrap();
+        std::fs::write(self.bench.state.path().join("golden.jsonl"), jsonl).unwrap();
         let records =
             RecordSource::open("golden.jsonl", self.bench.state.path(), RecordOptions::default())
                 .unwrap();
-        let plan = self
-            .bench
-            .plan(Box::new(records), vec![Fingerprint::of(&file).unwrap()])
-            .await
-            .unwrap();
+        let plan = self.bench.plan(records).await.unwrap();
         self.run_confirmed(&self.bench.confirm(plan).unwrap()).await
     }
 

@@ -13,7 +13,7 @@ pub mod service;
 
 use reverse_sync::{
     component::{Allowed, Component, Grant},
-    destination::{Destination, OnDuplicateId},
+    destination::Destination,
     egress::{
         Link,
         base_url::BaseUrl,
@@ -23,9 +23,8 @@ use reverse_sync::{
     },
     engine::{Engine, EngineConfig},
     gate::{Confirmation, ConfirmedPlan},
-    guards::Guards,
     journal::Journal,
-    plan::{Fingerprint, Plan},
+    plan::Plan,
     planner::{self, Asking, Planning, PlanningError, Records},
     run::{self, Part, Report, StopSignal, Watch},
 };
@@ -77,7 +76,7 @@ pub fn component_file() -> &'static Path {
 pub async fn load(file: &Path, config: EngineConfig) -> anyhow::Result<Component> {
     let cache_dir = file.parent().map(|dir| dir.join("cache"));
     let engine = Engine::new(EngineConfig { cache_dir, ..config })?;
-    Ok(Component::describe(engine.load_file(file)?).await?)
+    Ok(Component::load_file(&engine, file).await?)
 }
 
 /// A destination and everything it needs, in a temporary folder.
@@ -108,15 +107,8 @@ impl Bench {
         let Value::Object(config_json) = config_json else {
             anyhow::bail!("config_json is not an object")
         };
-        let destination = Destination {
-            name: "people".to_owned(),
-            destination_type: destination_type.to_owned(),
-            entity_type: "person".to_owned(),
-            config_json,
-            on_duplicate_id: OnDuplicateId::Skip,
-            guards: Guards::default(),
-            csv: Default::default(),
-        };
+        let destination =
+            Destination { config_json, ..Destination::new("people", destination_type, "person") };
         let grant = Grant { component: component.digest(), allowed: Allowed::Everything };
         Ok(Bench {
             component,
@@ -141,12 +133,8 @@ impl Bench {
     ///
     /// # Errors
     /// What the planner says.
-    pub async fn plan(
-        &self,
-        records: Box<dyn Records>,
-        fingerprints: Vec<Fingerprint>,
-    ) -> Result<Plan, PlanningError> {
-        self.plan_asking(Asking::Nothing, records, fingerprints).await
+    pub async fn plan(&self, records: impl Records + 'static) -> Result<Plan, PlanningError> {
+        self.plan_asking(Asking::Nothing, records).await
     }
 
     /// Plans these records with what the CRM says about them.
@@ -156,8 +144,7 @@ impl Bench {
     pub async fn plan_asking(
         &self,
         asking: Asking,
-        records: Box<dyn Records>,
-        fingerprints: Vec<Fingerprint>,
+        records: impl Records + 'static,
     ) -> Result<Plan, PlanningError> {
         let plans_dir = self.plans_dir();
         let planning = Planning {
@@ -165,8 +152,7 @@ impl Bench {
             base_url: &self.base_url,
             asking,
             grant: &self.grant,
-            records,
-            fingerprints,
+            records: Box::new(records),
             plans_dir: &plans_dir,
         };
         planner::plan(&self.component, planning).await

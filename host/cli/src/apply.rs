@@ -5,14 +5,13 @@ use crate::{
     audit,
     exit::{Exit, Failure, OrExit},
     progress, rejects, render, terminal,
-    workspace::{OnceLink, Target, Workspace},
+    workspace::{Target, Workspace},
 };
 use clap::Args;
 use reverse_sync::{
     failure,
     gate::{Confirmation, ConfirmedPlan, Refused},
-    journal::Journal,
-    passes::{Checks, Done, HowMany, Passes},
+    passes::{Checks, Done, HowMany},
     plan::{Header, Plan},
     run::{StopReason, StopSignal},
     summary::RunSummary,
@@ -22,7 +21,6 @@ use std::{
     io::{BufRead, IsTerminal, Write},
     num::NonZeroU64,
     path::PathBuf,
-    sync::Arc,
 };
 
 /// From this many records on, a yes is not enough: the number must be typed.
@@ -85,7 +83,6 @@ pub(crate) fn can_ask() -> bool {
 pub(crate) async fn apply(
     workspace: &Workspace,
     target: &Target<'_>,
-    link: &OnceLink<'_>,
     plan: Plan,
     args: &ApplyArgs,
     can_ask: bool,
@@ -131,9 +128,8 @@ pub(crate) async fn apply(
     workspace.keep_component().or_exit(Exit::Usage)?;
     audit::append_begin(&workspace.audit_log(), &confirmed, &workspace.component)
         .or_exit(Exit::Usage)?;
-    let ended = go(workspace, target, link, &confirmed, args).await;
-    let rights = &target.served.required_rights;
-    let summary = ended.as_ref().map(|done| RunSummary::of(done, &header, rights));
+    let ended = go(target, &confirmed, args).await;
+    let summary = ended.as_ref().map(RunSummary::of);
     audit::append(
         &workspace.audit_log(),
         &confirmed,
@@ -157,7 +153,7 @@ pub(crate) async fn apply(
         }
         None => terminal::print(format_args!(
             "{}",
-            render::report(&done, &header, rights).or_exit(Exit::Usage)?
+            render::report(&done, &header).or_exit(Exit::Usage)?
         )),
     }
     Ok(exit(&done))
@@ -183,7 +179,7 @@ fn confirmed(
         .map_err(refused)
         .and_then(|()| confirm(args, plan.header(), can_ask))
         .map(|confirmation| confirmation.overriding(overridden))
-        .and_then(|confirmation| plan.confirm(confirmation, &target.destination, &target.base_url, &workspace.component).map_err(refused))
+        .and_then(|confirmation| target.there.confirm(plan, confirmation).map_err(refused))
         .map_err(|failure| Failure { plan: shown, ..failure })
         .map_err(|failure| match workspace.kept_component(made_by).filter(|_| made_by != workspace.component.digest()) {
             // It has begun, and can be finished.
@@ -237,9 +233,7 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
 
 /// Runs, with progress on standard error. Ctrl-C is the way to stop.
 async fn go(
-    workspace: &Workspace,
     target: &Target<'_>,
-    link: &OnceLink<'_>,
     confirmed: &ConfirmedPlan,
     args: &ApplyArgs,
 ) -> Result<Done, Failure> {
@@ -256,47 +250,32 @@ async fn go(
             std::process::exit(Exit::Interrupted as i32);
         }
     });
-    let done = all_passes(workspace, target, link, confirmed, args, stop).await;
-    ctrl_c.abort();
-    done
-}
-
-async fn all_passes(
-    workspace: &Workspace,
-    target: &Target<'_>,
-    link: &OnceLink<'_>,
-    confirmed: &ConfirmedPlan,
-    args: &ApplyArgs,
-    stop: StopSignal,
-) -> Result<Done, Failure> {
-    let link = link.get()?;
-    let (runs_dir, plan) = (workspace.runs_dir(), confirmed.plan());
-    let journal =
-        Journal::open(&runs_dir, plan.id()).map_err(|error| failure::Failure::from(&error))?;
-    let run_id = journal.run_id().clone();
-    let pacer = Arc::clone(&link.pacer);
-    let Workspace { component, .. } = workspace;
-    let passes =
-        Passes { component, grant: target.grant, confirmed, runs_dir: &runs_dir, link, stop };
     let mut showing: Option<tokio::task::JoinHandle<()>> = None;
-    let writable = plan.header().writable;
-    let checks = Checks { canary: args.canary, verify: args.verify };
-    let done = passes
-        .all(checks, journal, |watch| {
+    let writable = confirmed.plan().header().writable;
+    let done = target
+        .there
+        .run(confirmed)
+        .checks(Checks { canary: args.canary, verify: args.verify })
+        .stop(&stop)
+        .watch(|watch| {
             match showing.take() {
                 Some(showing) => showing.abort(),
                 None => {
                     let resumed = watch.counts.borrow().done();
                     if resumed > 0 {
-                        terminal::say(format_args!("resuming run {run_id}: {resumed} of {writable} records have their outcome"));
+                        terminal::say(format_args!(
+                            "resuming run {}: {resumed} of {writable} records have their outcome",
+                            watch.run_id
+                        ));
                     }
                 }
             }
-            showing = Some(tokio::spawn(progress::show(watch, Arc::clone(&pacer))));
+            showing = Some(tokio::spawn(progress::show(watch)));
         })
         .await;
     if let Some(showing) = showing {
         showing.abort();
     }
+    ctrl_c.abort();
     done.map_err(|error| failure::Failure::from(&error).into())
 }

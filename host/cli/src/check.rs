@@ -13,8 +13,7 @@ use crate::{
 use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
-    check::{self, Checking},
-    planner,
+    failure,
     records::{RecordSource, Records},
 };
 use serde::Serialize;
@@ -110,14 +109,10 @@ pub(crate) async fn check(global: &GlobalArgs, args: &CheckArgs) -> Result<Exit,
 }
 
 async fn one(workspace: &Workspace, target: &Target<'_>, args: &CheckArgs) -> Vec<Finding> {
-    let destination = &target.destination;
-    let accepted =
-        planner::check_config(&workspace.component, destination, target.grant, &target.base_url)
-            .await;
-    let config = match accepted {
+    let config = match target.there.check_config().await {
         Ok(()) => Finding::good(
             "destination",
-            format!("{} at {}", destination.destination_type, target.base_url),
+            format!("{} at {}", target.served.name, target.there.source().base_url()),
         ),
         Err(error) => Finding::bad("destination", format!("{error:#}"), Exit::Usage),
     };
@@ -125,7 +120,7 @@ async fn one(workspace: &Workspace, target: &Target<'_>, args: &CheckArgs) -> Ve
     let credential = match (args.offline, config_is_good) {
         (true, _) => Finding::skipped("credential", "--offline"),
         (_, false) => Finding::skipped("credential", "the destination's settings come first"),
-        _ => credential(workspace, target).await,
+        _ => credential(target).await,
     };
     vec![config, records(workspace, target), credential]
 }
@@ -133,7 +128,7 @@ async fn one(workspace: &Workspace, target: &Target<'_>, args: &CheckArgs) -> Ve
 /// Whether there are golden records, with a column for the record id.
 fn records(workspace: &Workspace, target: &Target<'_>) -> Finding {
     const NAME: &str = "golden_records";
-    let destination = &target.destination;
+    let destination = target.there.destination();
     let Some(pattern) = target.records else {
         return Finding::skipped(
             NAME,
@@ -170,22 +165,9 @@ fn records(workspace: &Workspace, target: &Target<'_>) -> Finding {
 }
 
 /// What the credential may do.
-async fn credential(workspace: &Workspace, target: &Target<'_>) -> Finding {
+async fn credential(target: &Target<'_>) -> Finding {
     const NAME: &str = "credential";
-    let link = match target.link() {
-        Ok(link) => link,
-        Err(failure) => {
-            return Finding::bad(NAME, format!("{:#}", failure.error), failure.exit);
-        }
-    };
-    let checking = Checking {
-        destination_type: &target.destination.destination_type,
-        config_json: target.destination.config_json.clone(),
-        grant: target.grant,
-        link,
-        patience: PATIENCE,
-    };
-    match check::check(&workspace.component, checking).await {
+    match target.there.check(PATIENCE).await {
         Ok(found) => {
             let account = found.account.as_ref().map(|account| format!("account {account}. "));
             let detail = format!("{}{}", account.unwrap_or_default(), found.detail);
@@ -194,6 +176,9 @@ async fn credential(workspace: &Workspace, target: &Target<'_>) -> Finding {
                 false => Finding::bad(NAME, detail, Exit::Unavailable),
             }
         }
-        Err(error) => Finding::bad(NAME, format!("{error:#}"), Exit::Usage),
+        Err(error) => {
+            let exit = failure::Failure::from(&error).kind.into();
+            Finding::bad(NAME, format!("{:#}", anyhow::Error::new(error)), exit)
+        }
     }
 }

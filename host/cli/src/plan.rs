@@ -4,15 +4,14 @@ use crate::{
     exit::{Exit, Failure, OrExit},
     global_args::GlobalArgs,
     rejects, render, terminal,
-    workspace::{OnceLink, Target, Workspace},
+    workspace::{Target, Workspace},
 };
 use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
     destination::Destination,
     failure::{self, Kind},
-    plan::{Fingerprint, Plan, PlanMode},
-    planner::{self, Asking, Planning},
+    plan::{Plan, PlanMode},
     records::RecordSource,
 };
 use std::path::{Path, PathBuf};
@@ -85,8 +84,8 @@ pub(crate) async fn plan(global: &GlobalArgs, args: &PlanArgs) -> Result<Exit, F
     }
     let workspace = Workspace::open(global).await?;
     let target = workspace.target(&args.destination)?;
-    let mode = args.mode.mode(&target.destination, PlanMode::Offline);
-    let plan = make(&workspace, &target, &OnceLink::of(&target), &args.records, mode).await?;
+    let mode = args.mode.mode(target.there.destination(), PlanMode::Offline);
+    let plan = make(&workspace, &target, &args.records, mode).await?;
     let rejects = args
         .rejects
         .as_deref()
@@ -106,11 +105,10 @@ pub(crate) async fn plan(global: &GlobalArgs, args: &PlanArgs) -> Result<Exit, F
 pub(crate) async fn make(
     workspace: &Workspace,
     target: &Target<'_>,
-    link: &OnceLink<'_>,
     args: &RecordsArgs,
     mode: PlanMode,
 ) -> Result<Plan, Failure> {
-    let name = &target.destination.name;
+    let name = &target.there.destination().name;
     // A pattern on the command line is relative to where the command runs, one in the project file
     // to that file.
     let (pattern, base) = match (&args.records, target.records) {
@@ -123,28 +121,9 @@ pub(crate) async fn make(
             return Err(Failure::new(Exit::Usage, error));
         }
     };
-    let source = RecordSource::open(pattern, base, target.destination.record_options())
+    let records = RecordSource::open(pattern, base, target.there.record_options())
         .map_err(|error| failure::Failure::from(&error))?;
-    let fingerprints = source
-        .inputs()
-        .iter()
-        .map(|path| Fingerprint::of(path))
-        .collect::<Result<_, _>>()
-        .or_exit(Exit::Usage)?;
-    let planning = Planning {
-        destination: &target.destination,
-        base_url: &target.base_url,
-        asking: match mode {
-            PlanMode::Offline => Asking::Nothing,
-            PlanMode::Online => Asking::Metadata(link.get()?),
-            PlanMode::Compare => Asking::Records(link.get()?),
-        },
-        grant: target.grant,
-        records: Box::new(source),
-        fingerprints,
-        plans_dir: &workspace.plans_dir(),
-    };
-    planner::plan(&workspace.component, planning).await.map_err(|error| {
+    target.there.plan(mode, records).await.map_err(|error| {
         let failure = failure::Failure::from(&error).needing(&target.served.required_rights);
         let is_config = matches!(failure.kind, Kind::Config | Kind::Grant);
         let failure = Failure::from(failure);

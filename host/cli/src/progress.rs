@@ -2,10 +2,9 @@
 
 use crate::terminal;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use reverse_sync::{egress::pacing::Pacer, run::Watch};
+use reverse_sync::Watch;
 use std::{
     io::IsTerminal,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,15 +12,11 @@ const BAR_EVERY: Duration = Duration::from_millis(200);
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Shows progress until it is dropped or aborted.
-pub(crate) async fn show(watch: Watch, pacer: Arc<Pacer>) {
-    if std::io::stderr().is_terminal() {
-        bar(watch, pacer).await
-    } else {
-        lines(watch, pacer).await
-    }
+pub(crate) async fn show(watch: Watch) {
+    if std::io::stderr().is_terminal() { bar(watch).await } else { lines(watch).await }
 }
 
-async fn bar(watch: Watch, pacer: Arc<Pacer>) {
+async fn bar(watch: Watch) {
     let bar = ProgressBar::new(watch.writable);
     // The bar takes what a narrow terminal leaves it.
     let style = ProgressStyle::with_template(
@@ -37,12 +32,12 @@ async fn bar(watch: Watch, pacer: Arc<Pacer>) {
     loop {
         let counts = *watch.counts.borrow();
         bar.set_position(counts.done());
-        bar.set_message(message(&watch, &pacer));
+        bar.set_message(message(&watch));
         tokio::time::sleep(BAR_EVERY).await;
     }
 }
 
-async fn lines(watch: Watch, pacer: Arc<Pacer>) {
+async fn lines(watch: Watch) {
     let (start, before) = (Instant::now(), watch.counts.borrow().done());
     loop {
         tokio::time::sleep(LINE_EVERY).await;
@@ -56,15 +51,15 @@ async fn lines(watch: Watch, pacer: Arc<Pacer>) {
         terminal::say(format_args!(
             "{done}/{} records  {rate:.0}/s  {left}  {}",
             watch.writable,
-            message(&watch, &pacer)
+            message(&watch)
         ));
     }
 }
 
 /// Problems so far and the CRM's pace.
-fn message(watch: &Watch, pacer: &Pacer) -> String {
+fn message(watch: &Watch) -> String {
     let counts = *watch.counts.borrow();
-    let pace = pacer.pace();
+    let pace = watch.pacer.pace();
     let mut parts = Vec::new();
     if counts.failed > 0 {
         parts.push(format!("{} failed", counts.failed));

@@ -8,6 +8,7 @@ use reverse_sync::{
     egress::credential::spec::{CredentialSpec, OAuthSpec, Reference},
     guards::Guards,
     records::CsvForm,
+    source::SourceLimit,
 };
 use serde::Deserialize;
 use std::{
@@ -49,14 +50,7 @@ pub(crate) struct Source {
     /// written.
     pub(crate) account: Option<Account>,
     /// Stay below this many calls per window, whatever the CRM allows.
-    pub(crate) limit: Option<Limit>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limit {
-    pub(crate) calls: u32,
-    pub(crate) per_seconds: f64,
+    pub(crate) limit: Option<SourceLimit>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,7 +79,7 @@ pub(crate) struct RecordsEntry {
 #[serde(deny_unknown_fields)]
 pub(crate) struct GrantEntry {
     pub(crate) component: Digest,
-    /// Labels as `plugin inspect` prints them; left out: everything it asks for.
+    /// Labels as `plugin inspect` prints them; left out: its reads by GET and its updates.
     pub(crate) capabilities: Option<Vec<String>>,
 }
 
@@ -139,13 +133,11 @@ impl Project {
             _ => bail!("destinations.{name}.config_json is not a table"),
         };
         let destination = Destination {
-            name: name.to_owned(),
-            destination_type: entry.destination_type.clone(),
-            entity_type: entry.entity_type.clone(),
             config_json,
             on_duplicate_id: entry.on_duplicate_id,
             guards: entry.guards.clone(),
             csv: entry.records.as_ref().map(|records| records.csv).unwrap_or_default(),
+            ..Destination::new(name, &entry.destination_type, &entry.entity_type)
         };
         Ok((destination, entry))
     }

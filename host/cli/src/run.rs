@@ -7,7 +7,7 @@ use crate::{
     global_args::GlobalArgs,
     plan::{self, ModeArgs, RecordsArgs},
     render::{self, Applied},
-    workspace::{OnceLink, Workspace},
+    workspace::Workspace,
 };
 use clap::Args;
 use reverse_sync::{
@@ -42,9 +42,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: &RunArgs) -> Result<Exit, Fai
             );
             return Err(Failure::not_confirmed(&error));
         }
-        let link = OnceLink::of(&target);
-        let mode = args.mode.mode(&target.destination, PlanMode::Online);
-        let plan = match plan::make(&workspace, &target, &link, &args.records, mode).await {
+        let mode = args.mode.mode(target.there.destination(), PlanMode::Online);
+        let plan = match plan::make(&workspace, &target, &args.records, mode).await {
             Err(failure) if args.apply.confirm && failure.exit == Exit::Unavailable => {
                 audit::append_unplanned(
                     &workspace.audit_log(),
@@ -57,7 +56,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: &RunArgs) -> Result<Exit, Fai
             }
             made => made?,
         };
-        return apply::apply(&workspace, &target, &link, plan, &args.apply, can_ask).await;
+        return apply::apply(&workspace, &target, plan, &args.apply, can_ask).await;
     }
     let id = workspace.plan_id(&args.what)?;
     let plan = Plan::load(&workspace.plans_dir(), &id).map_err(|error| match error {
@@ -73,7 +72,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: &RunArgs) -> Result<Exit, Fai
         }
         return Ok(Exit::Ok);
     }
-    apply::apply(&workspace, &target, &OnceLink::of(&target), plan, &args.apply, can_ask).await
+    apply::apply(&workspace, &target, plan, &args.apply, can_ask).await
 }
 
 /// A stored plan is applied once: its finished run, unless it was planned again since.

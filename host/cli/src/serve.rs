@@ -186,7 +186,7 @@ async fn load(limits: &Limits) -> anyhow::Result<Component> {
         cache_dir: workspace::cache_dir(),
         ..EngineConfig::default()
     })?;
-    Ok(Component::describe(engine.load(bundled::COMPONENT)?).await?)
+    Ok(Component::load(&engine, bundled::COMPONENT).await?)
 }
 
 /// For one person on their own machine: an org, a key that is shown once, and a link that signs in.

@@ -6,16 +6,14 @@ use crate::{
     exit::{Exit, Failure, OrExit},
     global_args::GlobalArgs,
     render, terminal,
-    workspace::{OnceLink, Workspace},
+    workspace::Workspace,
 };
 use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
     failure::{self, Kind},
-    journal::{self, RunId},
-    plan::Plan,
-    run::StopSignal,
-    undo::{self, UndoError, Undoing},
+    journal::RunId,
+    undo::{PastRun, UndoError},
 };
 
 #[derive(Args)]
@@ -31,26 +29,10 @@ pub(crate) async fn undo(global: &GlobalArgs, args: &UndoArgs) -> Result<Exit, F
     let run_id: RunId =
         args.run_id.parse().map_err(|error: String| Failure::new(Exit::Usage, anyhow!(error)))?;
     let workspace = Workspace::open(global).await?;
-    let past = journal::read_run(&workspace.runs_dir(), &run_id)
-        .map_err(|error| failure::Failure::from(&error))?;
-    let plan_id = past.plan_id.as_ref().ok_or_else(|| {
-        Failure::new(Exit::Usage, anyhow!("the journal of {run_id} does not say which plan it ran"))
-    })?;
-    let made = Plan::load(&workspace.plans_dir(), plan_id).or_exit(Exit::Refused)?;
-    let target = workspace.target(&made.header().destination.name)?;
-    let link = OnceLink::of(&target);
-    let undoing = Undoing {
-        run_id: &run_id,
-        past: &past,
-        plan: &made,
-        destination: &target.destination,
-        base_url: &target.base_url,
-        grant: target.grant,
-        link: link.get()?,
-        plans_dir: &workspace.plans_dir(),
-    };
-    let plan =
-        undo::plan(&workspace.component, undoing, StopSignal::new()).await.map_err(failure)?;
+    let past =
+        PastRun::read(&workspace.runs_dir(), &workspace.plans_dir(), run_id).map_err(failure)?;
+    let target = workspace.target(&past.plan.header().destination.name)?;
+    let plan = target.there.undo_run(&past).await.map_err(failure)?;
     if !args.apply.confirm && !apply::can_ask() {
         // As far as it goes without a yes: the plan is kept.
         if args.apply.json {
@@ -60,7 +42,7 @@ pub(crate) async fn undo(global: &GlobalArgs, args: &UndoArgs) -> Result<Exit, F
         }
         return Ok(Exit::Ok);
     }
-    apply::apply(&workspace, &target, &link, plan, &args.apply, apply::can_ask()).await
+    apply::apply(&workspace, &target, plan, &args.apply, apply::can_ask()).await
 }
 
 fn failure(error: UndoError) -> Failure {

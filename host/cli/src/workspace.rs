@@ -5,40 +5,35 @@ use crate::{
     bundled,
     exit::{Exit, Failure, OrExit},
     global_args::GlobalArgs,
-    project::{Project, Source},
+    project::Project,
 };
 use anyhow::{Context, anyhow};
 use reverse_sync::{
     component::{Allowed, Component, DestinationType, Grant},
     component_files::ComponentFiles,
-    destination::Destination,
     digest::Digest,
     egress::{
-        Link,
         base_url::BaseUrl,
         credential::{
             Credential,
             refresh_tokens::{RefreshTokens, SuccessorFile, TokenFile},
             spec::{Endpoint, Reference, Secret as _, Site, UnusableCredential},
-            well_known,
         },
-        pacing::Pacer,
-        transport::{Transport, TransportLimits},
     },
     engine::{Engine, EngineConfig},
     plan::PlanId,
     private_file,
+    source::{self, Source},
 };
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-    time::Duration,
+    sync::Arc,
 };
 
 /// A project and the component that serves it.
 pub(crate) struct Workspace {
-    pub(crate) project: Project,
+    pub(crate) project: Arc<Project>,
     pub(crate) component: Component,
     grant: Option<Grant>,
     /// The file of the component, if it is not the bundled one.
@@ -46,23 +41,17 @@ pub(crate) struct Workspace {
     state: PathBuf,
 }
 
-/// One destination, ready to be planned.
+/// One destination, ready to be planned. Its credential is looked up when a request first needs it.
 pub(crate) struct Target<'w> {
-    pub(crate) destination: Destination,
-    pub(crate) records: Option<&'w str>,
-    pub(crate) base_url: BaseUrl,
+    pub(crate) there: reverse_sync::Target,
     pub(crate) served: &'w DestinationType,
-    pub(crate) grant: &'w Grant,
-    source_id: &'w str,
-    source: &'w Source,
-    dir: &'w Path,
-    state: &'w Path,
+    pub(crate) records: Option<&'w str>,
 }
 
 impl Workspace {
     /// Reads the project file and loads the component.
     pub(crate) async fn open(global: &GlobalArgs) -> Result<Workspace, Failure> {
-        let project = Project::read(&global.project).or_exit(Exit::Usage)?;
+        let project = Arc::new(Project::read(&global.project).or_exit(Exit::Usage)?);
         let (component, grant) = match &global.plugin {
             None => {
                 let component = load(None).await.or_exit(Exit::Usage)?;
@@ -132,39 +121,39 @@ impl Workspace {
             self.component.destination_type(&destination.destination_type).or_exit(Exit::Usage)?;
         let (source_id, source) =
             self.project.source(&destination, &served.provider).or_exit(Exit::Usage)?;
-        let provider = source.provider.as_str();
-        let base_url = match source.base_url.as_deref().or(well_known::base_url(provider)) {
-            Some(url) => url,
-            None => {
-                let error = anyhow!(
-                    "sources.{source_id} lacks `base_url`; a {provider} source needs the instance URL, such as https://acme.my.salesforce.com"
-                );
-                return Err(Failure::new(Exit::Usage, error));
-            }
-        };
-        let base_url = BaseUrl::parse(base_url, source.allow_private_network)
-            .with_context(|| format!("sources.{source_id}"))
-            .or_exit(Exit::Usage)?;
-        well_known::check_base_url(provider, &base_url)
-            .with_context(|| format!("sources.{source_id}"))
-            .or_exit(Exit::Usage)?;
         let grant = self.grant.as_ref().ok_or_else(|| {
             let digest = self.component.digest();
             let error = anyhow!("component {digest} has no grant; see what it asks for with `reverse-sync plugin inspect FILE`, then add to the project file:\n\n[[grants]]\ncomponent = \"{digest}\"");
             Failure::new(Exit::Refused, error)
         })?;
-        let (dir, state) = (self.project.dir.as_path(), self.state.as_path());
-        Ok(Target {
-            destination,
-            records: entry.records.as_ref().map(|records| records.files.as_str()),
-            base_url,
-            served,
-            grant,
-            source_id,
-            source,
-            dir,
-            state,
-        })
+        let in_source = || format!("sources.{source_id}");
+        let (provider, url) = (source.provider.as_str(), source.base_url.as_deref());
+        let base_url = source::base_url(provider, url, source.allow_private_network)
+            .with_context(in_source)
+            .or_exit(Exit::Usage)?;
+        let mut described = Source::builder(provider, &served.pacing)
+            .base_url(base_url.as_str())
+            .allow_private_network(source.allow_private_network)
+            .limit(source.limit)
+            .account(source.account.clone());
+        if let Some(path) = &source.ca_file {
+            described = described.ca_file(self.project.dir.join(path));
+        }
+        let (project, state) = (Arc::clone(&self.project), self.state.clone());
+        let id = source_id.to_owned();
+        let described =
+            // What is wrong with it is said with the place where the project file says so.
+            described.credential_with(move || {
+                Ok(credential(&project, &id, &base_url, &state)
+                    .map_err(|error| format!("{error:#}"))?)
+            });
+        let source = described.build().with_context(in_source).or_exit(Exit::Usage)?;
+        let there =
+            reverse_sync::Workspace::new(self.component.clone(), grant.clone(), &self.state)
+                .target(destination, &source)
+                .or_exit(Exit::Usage)?;
+        let records = entry.records.as_ref().map(|records| records.files.as_str());
+        Ok(Target { there, served, records })
     }
 
     /// The plan that `text` names: a whole plan id, or the beginning of one that fits a single
@@ -211,85 +200,49 @@ fn ignored_by_git(state: &Path) -> std::io::Result<()> {
     if path.exists() { Ok(()) } else { fs::write(path, "*\n") }
 }
 
-/// The link of a target, made when it is first needed, so that planning, running and verifying
-/// share one budget.
-pub(crate) struct OnceLink<'t> {
-    target: &'t Target<'t>,
-    link: OnceLock<Link>,
-}
-
-impl<'t> OnceLink<'t> {
-    pub(crate) fn of(target: &'t Target<'t>) -> OnceLink<'t> {
-        OnceLink { target, link: OnceLock::new() }
-    }
-
-    /// Looks the credential up, the first time.
-    pub(crate) fn get(&self) -> Result<Link, Failure> {
-        if let Some(link) = self.link.get() {
-            return Ok(link.clone());
-        }
-        let link = self.target.link()?;
-        Ok(self.link.get_or_init(|| link).clone())
-    }
-}
-
-impl Target<'_> {
-    /// Looks the credential up and connects it to its budget and transport. Nothing that is offline
-    /// gets here.
-    pub(crate) fn link(&self) -> Result<Link, Failure> {
-        let ca_file = self.source.ca_file.as_ref().map(|path| self.dir.join(path));
-        let credential = self.credential(ca_file.as_deref()).or_exit(Exit::Unavailable)?;
-        let transport =
-            Transport::new(&self.base_url, ca_file.as_deref(), TransportLimits::default())
-                .or_exit(Exit::Usage)?;
-        let ceiling = self.source.limit.map(|limit| {
-            (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0)))
-        });
-        let pacer = Pacer::new(&self.served.pacing, ceiling);
-        Ok(Link {
-            base_url: self.base_url.clone(),
-            credential,
-            pacer,
-            transport,
-            observer: None,
-            account: self.source.account.clone(),
-        })
-    }
-
-    fn credential(&self, ca_file: Option<&Path>) -> anyhow::Result<Credential> {
-        let (source_id, source) = (self.source_id, self.source);
-        let spec = source.credential().ok_or_else(|| anyhow!(
+/// Looks up the credential of a source. Nothing that is offline gets here.
+fn credential(
+    project: &Project,
+    source_id: &str,
+    base_url: &BaseUrl,
+    state: &Path,
+) -> anyhow::Result<Credential> {
+    let missing = || {
+        anyhow!(
             "sources.{source_id} lacks `access_token`, such as access_token = {{ env = \"HUBSPOT_TOKEN\" }}, or `oauth` (see the README)"
-        ))?;
-        let private_network = source.allow_private_network;
-        let site = Site {
-            provider: &source.provider,
-            base_url: &self.base_url,
-            dir: self.dir,
-            endpoint: Endpoint::Own { private_network, ca_file },
-        };
-        spec.credential(&site, |token| self.refresh_tokens(token)).map_err(|error| {
-            let key = error.pointer.replace('/', ".");
-            anyhow::Error::new(error).context(format!("sources.{source_id}{key}"))
-        })
-    }
+        )
+    };
+    let source = project.sources.get(source_id).ok_or_else(missing)?;
+    let spec = source.credential().ok_or_else(missing)?;
+    let dir = project.dir.as_path();
+    let ca_file = source.ca_file.as_ref().map(|path| dir.join(path));
+    let private_network = source.allow_private_network;
+    let site = Site {
+        provider: &source.provider,
+        base_url,
+        dir,
+        endpoint: Endpoint::Own { private_network, ca_file: ca_file.as_deref() },
+    };
+    let kept = state.join("credentials").join(file_name(source_id));
+    spec.credential(&site, |token| refresh_tokens(token, dir, kept)).map_err(|error| {
+        let key = error.pointer.replace('/', ".");
+        anyhow::Error::new(error).context(format!("sources.{source_id}{key}"))
+    })
+}
 
-    /// Where the source's refresh token is kept.
-    fn refresh_tokens(
-        &self,
-        reference: &Reference,
-    ) -> Result<Arc<dyn RefreshTokens>, UnusableCredential> {
-        // A file is read again with each use; here it is only looked at, so that a mistake is found
-        // before anything is sent.
-        let text = reference.read(self.dir, "refresh_token")?;
-        Ok(match reference {
-            Reference::File(path) => Arc::new(TokenFile::new(self.dir.join(path))),
-            Reference::Env(_) => {
-                let path = self.state.join("credentials").join(file_name(self.source_id));
-                Arc::new(SuccessorFile::new(path, &text, reference.to_string()))
-            }
-        })
-    }
+/// Where a source's refresh token is kept; one from the environment has its successors in a file.
+fn refresh_tokens(
+    reference: &Reference,
+    dir: &Path,
+    kept: PathBuf,
+) -> Result<Arc<dyn RefreshTokens>, UnusableCredential> {
+    // A file is read again with each use; here it is only looked at, so that a mistake is found
+    // before anything is sent.
+    let text = reference.read(dir, "refresh_token")?;
+    Ok(match reference {
+        Reference::File(path) => Arc::new(TokenFile::new(dir.join(path))),
+        Reference::Env(_) => Arc::new(SuccessorFile::new(kept, &text, reference.to_string())),
+    })
 }
 
 /// A source may have any name; a file may not.
@@ -313,11 +266,10 @@ pub(crate) async fn load(file: Option<&Path>) -> anyhow::Result<Component> {
         cache_dir: cache_dir(),
         ..EngineConfig::default()
     })?;
-    let loaded = match file {
-        None => engine.load(bundled::COMPONENT)?,
-        Some(path) => engine.load_file(path)?,
-    };
-    Ok(Component::describe(loaded).await?)
+    Ok(match file {
+        None => Component::load(&engine, bundled::COMPONENT).await?,
+        Some(path) => Component::load_file(&engine, path).await?,
+    })
 }
 
 /// Where compiled artefacts are kept: the user's own cache, never the project folder, which may

@@ -22,12 +22,15 @@ use reverse_sync::{
     egress::{Link, base_url::BaseUrl},
     journal::{Journal, JournalError},
     private_file,
+    source::SourceError,
+    workspace::Workspace,
 };
 use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::watch;
 
@@ -299,6 +302,12 @@ impl App {
         Ok(())
     }
 
+    /// The plans and runs of an org, as the library sees them. A call may take so long.
+    pub(crate) fn workspace(&self, org_id: &str, deadline: Duration) -> Workspace {
+        let component = self.component.with_deadline(deadline);
+        Workspace::new(component, self.grant.clone(), self.folder(org_id).0)
+    }
+
     /// Where the files of an org are.
     pub fn folder(&self, org_id: &str) -> OrgFolder {
         OrgFolder(self.orgs_dir().join(org_id))
@@ -321,7 +330,7 @@ impl App {
     pub async fn link(&self, org_id: &str, source: &SourceRow) -> Result<Link, LinkError> {
         let served = self
             .served(&source.provider)
-            .ok_or_else(|| LinkError::Provider(source.provider.clone()))?;
+            .ok_or_else(|| SourceError::Provider(source.provider.clone()))?;
         self.links.link(org_id, source, &served.pacing, self.local_sources(org_id).await?)
     }
 
@@ -407,6 +416,11 @@ async fn begin(
 pub struct OrgFolder(PathBuf);
 
 impl OrgFolder {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Plans, a folder each.
     pub fn plans(&self) -> PathBuf {
         self.0.join("plans")

@@ -88,9 +88,9 @@ impl Components {
             .read(digest)
             .ok_or_else(|| NoComponent::NotKept(digest, self.files.path(digest)))?;
         let unusable = |error: String| NoComponent::Unusable(digest, error);
-        let ready = self.engine.load(&bytes).map_err(|error| unusable(error.to_string()))?;
-        let component =
-            Component::describe(ready).await.map_err(|error| unusable(error.to_string()))?;
+        let component = Component::load(&self.engine, &bytes)
+            .await
+            .map_err(|error| unusable(error.to_string()))?;
         let granted = Granted {
             component: Arc::new(component),
             grant: Grant { component: digest, allowed: Allowed::Everything },

@@ -12,14 +12,8 @@ use super::{
 use parking_lot::Mutex;
 use reverse_sync::{
     component::Pacing,
-    egress::{
-        Link,
-        addresses::Reach,
-        base_url::BaseUrl,
-        credential::{spec::UnusableCredential, well_known},
-        pacing::Pacer,
-        transport::{BadAuthorities, Transport, TransportLimits},
-    },
+    egress::{Link, addresses::Reach, base_url::BaseUrl, credential::spec::UnusableCredential},
+    source::{self, Source, SourceError},
 };
 use secrecy::SecretString;
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
@@ -28,15 +22,12 @@ use tokio::runtime::Handle;
 /// Why there is no way to a source's CRM.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// Its base URL.
-    #[error("{0}")]
-    BaseUrl(String),
-    /// Its provider, which the component does not serve (any more).
-    #[error("the component serves no `{0}` sources")]
-    Provider(String),
-    /// Its certificate authorities.
+    /// Where it is, or how it is reached.
     #[error(transparent)]
-    Authorities(#[from] BadAuthorities),
+    Source(#[from] SourceError),
+    /// Where it is, which the operator does not allow.
+    #[error("{0}")]
+    NotAllowed(String),
     /// Its stored credential.
     #[error("the credential of source {source_id}: {error}")]
     Stored {
@@ -69,22 +60,17 @@ pub fn base_url(
     settings: &SourceSettings,
     local_sources: bool,
 ) -> Result<BaseUrl, LinkError> {
-    let url = settings.base_url.as_deref().or_else(|| well_known::base_url(provider)).ok_or_else(|| {
-        LinkError::BaseUrl(format!("a {provider} source needs `base_url`, the instance URL, such as https://acme.my.salesforce.com"))
-    })?;
     if settings.allow_private_network && !local_sources {
         let refused = "`allow_private_network` is for the service's operator to allow, who has not (`serve --allow-local-sources`)";
-        return Err(LinkError::BaseUrl(refused.to_owned()));
+        return Err(LinkError::NotAllowed(refused.to_owned()));
     }
-    let url = BaseUrl::parse(url, settings.allow_private_network)
-        .map_err(|error| LinkError::BaseUrl(error.to_string()))?;
-    well_known::check_base_url(provider, &url)
-        .map_err(|error| LinkError::BaseUrl(error.to_string()))?;
+    let private_network = settings.allow_private_network;
+    let url = source::base_url(provider, settings.base_url.as_deref(), private_network)?;
     if url.reach() == Reach::Loopback && !local_sources {
         let refused = format!(
             "base_url `{url}` is the service's own machine, which its operator has not allowed (`serve --allow-local-sources`)"
         );
-        return Err(LinkError::BaseUrl(refused));
+        return Err(LinkError::NotAllowed(refused));
     }
     Ok(url)
 }
@@ -183,22 +169,17 @@ impl Links {
         };
         let site = site(&source.provider, &base_url, settings.ca_pem.as_deref());
         let credential = document.0.credential(&site, |_| Ok(Arc::new(stored)))?;
-        let transport = Transport::trusting(
-            &base_url,
-            settings.ca_pem.as_deref().map(str::as_bytes),
-            TransportLimits::default(),
-        )?;
-        let ceiling = settings.limit.map(|limit| {
-            (limit.calls, Duration::from_secs_f64(limit.per_seconds.clamp(0.001, 120.0)))
-        });
-        Ok(Link {
-            base_url,
-            credential,
-            pacer: Pacer::looking_again(pacing, ceiling, self.look_again),
-            transport,
-            observer: None,
-            account: settings.account.clone(),
-        })
+        let mut described = Source::builder(&source.provider, pacing)
+            .base_url(base_url.as_str())
+            .allow_private_network(settings.allow_private_network)
+            .credential(credential)
+            .limit(settings.limit)
+            .look_again(self.look_again)
+            .account(settings.account.clone());
+        if let Some(pem) = &settings.ca_pem {
+            described = described.ca_pem(pem.as_str());
+        }
+        Ok(described.build()?.link()?)
     }
 }
 

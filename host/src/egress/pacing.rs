@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How long no call passes once a limit is exhausted that the CRM resets in its own time. HubSpot's
 /// is reset at midnight where its account is, Salesforce's is one of any 24 hours: neither says so
 /// in the answer.
-const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 /// A limit is reset within a day.
 const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 3600);
 

@@ -10,14 +10,11 @@ use crate::{
     digest::Digest,
     guards::Guard,
     ids::{Account, PlanId, RunId},
+    records::Fingerprint,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 pub(super) const HEADER: &str = "plan.json";
 /// Version of the folder's layout.
@@ -46,17 +43,6 @@ pub struct DroppedField {
     pub name: String,
     /// A snake_case code, such as `read_only`.
     pub reason: String,
-}
-
-/// What a golden-record file was when it was planned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint {
-    /// The file.
-    pub path: PathBuf,
-    /// Bytes.
-    pub size: u64,
-    /// Modification time in nanoseconds since 1970.
-    pub modified: i64,
 }
 
 /// What the plan was made with.
@@ -139,21 +125,6 @@ pub(crate) struct Draft {
     pub(crate) joined: Vec<String>,
     pub(crate) records: Vec<Fingerprint>,
     pub(crate) undoes: Option<RunId>,
-}
-
-impl Fingerprint {
-    /// What a file is now.
-    ///
-    /// # Errors
-    /// If it cannot be looked at.
-    pub fn of(path: &Path) -> io::Result<Fingerprint> {
-        let metadata = fs::metadata(path)?;
-        let modified = match metadata.modified()?.duration_since(std::time::UNIX_EPOCH) {
-            Ok(after) => after.as_nanos() as i64,
-            Err(before) => -(before.duration().as_nanos() as i64),
-        };
-        Ok(Fingerprint { path: path.to_owned(), size: metadata.len(), modified })
-    }
 }
 
 impl Header {

@@ -26,11 +26,12 @@ pub use crate::{
     changes::{ChangeBatch, Malformed, Packed},
     guards::Guard,
     ids::PlanId,
+    records::Fingerprint,
 };
 pub use accounting::{Accounting, Miscount};
 pub(crate) use external_sort::{ExternalSort, Sorted};
 pub(crate) use header::Draft;
-pub use header::{DroppedField, Fingerprint, Header, PlannedBy, SampleChange};
+pub use header::{DroppedField, Header, PlannedBy, SampleChange};
 pub(crate) use page::Opened;
 pub use page::{ChangeFilter, Cursor, MAX_LIMIT, Page, PlannedChange, changes_page, skipped_page};
 use spool::read as read_changes;

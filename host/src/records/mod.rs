@@ -8,6 +8,7 @@ pub mod bounds;
 mod columns;
 mod csv;
 mod csv_form;
+mod fingerprint;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod input;
@@ -19,6 +20,7 @@ mod strict;
 
 pub(crate) use columns::to_columns;
 pub use csv_form::CsvForm;
+pub use fingerprint::Fingerprint;
 
 use arrow_array::RecordBatch;
 use input::{Format, Opened};
@@ -91,6 +93,22 @@ pub trait Records: Send {
     /// # Errors
     /// Says what is wrong, where, and what to do.
     fn next_batch(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError>;
+
+    /// The files they come from as they are now: a plan is stale when they have changed. None by
+    /// default.
+    ///
+    /// # Errors
+    /// If one of them cannot be looked at.
+    fn fingerprints(&self) -> Result<Vec<Fingerprint>, RecordsError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Any iterator of batches is a source of golden records that are in memory already.
+impl<I: Iterator<Item = RecordBatch> + Send> Records for I {
+    fn next_batch(&mut self, _max_rows: usize) -> Result<Option<RecordBatch>, RecordsError> {
+        Ok(self.next())
+    }
 }
 
 /// Files, one after the other, or standard input.
@@ -192,6 +210,14 @@ impl RecordSource {
 }
 
 impl Records for RecordSource {
+    fn fingerprints(&self) -> Result<Vec<Fingerprint>, RecordsError> {
+        let of = |path: &PathBuf| {
+            Fingerprint::of(path)
+                .map_err(|error| RecordsError::Io { file: path.display().to_string(), error })
+        };
+        self.inputs.iter().map(of).collect()
+    }
+
     fn next_batch(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, RecordsError> {
         loop {
             let reader = match &mut self.open {

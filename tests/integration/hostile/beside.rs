@@ -61,9 +61,7 @@ impl Host {
             ..EngineConfig::default()
         };
         let engine = Engine::new(engine).unwrap();
-        let load = async |file| {
-            Arc::new(Component::describe(engine.load_file(file).unwrap()).await.unwrap())
-        };
+        let load = async |file| Arc::new(Component::load_file(&engine, file).await.unwrap());
         Host { guest: load(file).await, bundled: load(component_file()).await }
     }
 }

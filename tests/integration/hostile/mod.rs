@@ -84,7 +84,7 @@ async fn an_account_that_is_more_than_a_fixed_path_is_not_asked_for() {
             .unwrap();
     let records = RecordSource::of(vec![], RecordOptions::default()).unwrap();
     let asking = Asking::Metadata(bench.link(TOKEN).unwrap());
-    let error = bench.plan_asking(asking, Box::new(records), vec![]).await.unwrap_err().to_string();
+    let error = bench.plan_asking(asking, records).await.unwrap_err().to_string();
     // Nor can a destination be set up with it.
     let checked =
         planner::check_config(&bench.component, &bench.destination, &bench.grant, &bench.base_url)

@@ -91,11 +91,7 @@ fn print(run: &RunJson<'_>) -> anyhow::Result<()> {
 }
 
 /// A report for people.
-pub(crate) fn report(
-    done: &Done,
-    header: &Header,
-    required_rights: &str,
-) -> anyhow::Result<String> {
+pub(crate) fn report(done: &Done, header: &Header) -> anyhow::Result<String> {
     let report = &done.report;
     let mut out = String::new();
     let counts = &report.counts;
@@ -172,7 +168,7 @@ pub(crate) fn report(
             .unwrap_or_default();
         writeln!(out, "\nStopped{code}: {}", one_line(&stopped.message))?;
         if stopped.reason == StopReason::Unauthorized {
-            writeln!(out, "The credential needs: {}", one_line(required_rights))?;
+            writeln!(out, "The credential needs: {}", one_line(&report.required_rights))?;
         }
         if report.pending > 0 {
             writeln!(

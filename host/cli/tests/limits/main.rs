@@ -11,7 +11,6 @@ mod tenants;
 use crm_simulator::{Config, Simulator};
 use reverse_sync::{
     engine::EngineConfig,
-    plan::Fingerprint,
     records::{RecordOptions, RecordSource},
     run::StopSignal,
 };
@@ -52,11 +51,10 @@ async fn nineteen_hundred_calls_under_a_limit_of_190_a_window_take_nine_windows_
     for n in 0..RECORDS {
         csv.push_str(&format!("{},New {n}\n", 492_564_112_121 + n as u64 * 3));
     }
-    let file = bench.state.path().join("golden.csv");
-    std::fs::write(&file, csv).unwrap();
+    std::fs::write(bench.state.path().join("golden.csv"), csv).unwrap();
     let records =
         RecordSource::open("golden.csv", bench.state.path(), RecordOptions::default()).unwrap();
-    let plan = bench.plan(Box::new(records), vec![Fingerprint::of(&file).unwrap()]).await.unwrap();
+    let plan = bench.plan(records).await.unwrap();
     let confirmed = bench.confirm(plan).unwrap();
 
     let started = Instant::now();

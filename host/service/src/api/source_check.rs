@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     app::App,
-    links::LinkError,
     store::{Member, SourceRow, SourceSettings},
 };
 use axum::{Json, extract::State};
@@ -18,6 +17,7 @@ use reverse_sync::{
     account::Account,
     check::{self, Check, Checking},
     component::DestinationType,
+    source::SourceError,
 };
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -118,7 +118,7 @@ fn served<'a>(app: &'a App, row: &SourceRow, name: Option<&str>) -> Answer<&'a D
     let Some(name) = name else {
         return app
             .served(&row.provider)
-            .ok_or_else(|| sources::unusable(LinkError::Provider(row.provider.clone())));
+            .ok_or_else(|| sources::unusable(SourceError::Provider(row.provider.clone()).into()));
     };
     let mut fitting = app
         .component

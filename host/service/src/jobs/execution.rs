@@ -20,14 +20,14 @@ use crate::{
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use reverse_sync::{
-    component::Component,
-    egress::{Link, pacing::Pacer},
+    egress::Link,
     gate::{Confirmation, ConfirmedPlan},
     journal::{self, Counts, Ending, Journal, JournalError, JournalId, Problem, RunId},
-    passes::{Done, Passes},
+    passes::Done,
     plan::{Plan, PlanId},
     run::{RunError, StopReason, Stopped, Watch},
     summary::RunSummary,
+    workspace::Workspace,
 };
 use serde_json::json;
 use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -295,10 +295,10 @@ impl Attempt<'_> {
             };
         let app = self.app;
         let folder = app.folder(&self.row.org_id);
-        let provider =
-            component.destination_type(&confirmed.plan().header().destination.destination_type);
-        let (provider, rights) = provider
-            .map_or(("", ""), |served| (served.provider.as_str(), served.required_rights.as_str()));
+        let destination = &confirmed.plan().header().destination;
+        let provider = component
+            .destination_type(&destination.destination_type)
+            .map_or("", |served| served.provider.as_str());
         let log = match RequestLog::open(&folder.requests(), &self.run_id, Arc::clone(&app.metrics))
         {
             Ok(log) => log,
@@ -310,15 +310,12 @@ impl Attempt<'_> {
         let observer =
             observe::all(vec![Arc::new(app.metrics.crm(provider)), Arc::clone(&log) as _]);
         let pacer = Arc::clone(&link.pacer);
-        let component: Component = component.with_deadline(app.jobs.limits.run_time);
-        let passes = Passes {
-            component: &component,
-            grant: &grant,
-            confirmed: &confirmed,
-            runs_dir: &folder.runs(),
-            link: Link { observer: Some(observer), ..link },
-            stop: self.live.stop.clone(),
-        };
+        let source = Link { observer: Some(observer), ..link }.into();
+        let workspace = Workspace::new(
+            component.with_deadline(app.jobs.limits.run_time),
+            grant.clone(),
+            folder.path(),
+        );
         let journal = loop {
             match self.journal(confirmed.plan().id(), &begun).await {
                 // Whoever asks whether it is held holds it for a moment.
@@ -329,16 +326,25 @@ impl Attempt<'_> {
             }
         };
         let done = match journal {
-            Ok(journal) => {
-                passes.all(options.checks, journal, |watch| self.watch(watch, &pacer)).await
-            }
+            Ok(journal) => match workspace.target(destination.clone(), &source) {
+                Ok(target) => {
+                    target
+                        .run(&confirmed)
+                        .checks(options.checks)
+                        .stop(&self.live.stop)
+                        .journal(journal)
+                        .watch(|watch| self.watch(watch))
+                        .await
+                }
+                Err(error) => Err(error.into()),
+            },
             Err(error) => Err(error.into()),
         };
         log.close().await;
         match done {
             Ok(done) if self.is_interrupted(&done) => Over::Interrupted,
             Ok(done) => {
-                let summary = RunSummary::of(&done, confirmed.plan().header(), rights);
+                let summary = RunSummary::of(&done);
                 match pacer.exhausted_for().filter(|_| self.waits_for_a_limit(&done)) {
                     Some(wait) => Over::Waits(summary, wait),
                     None => Over::Ended(summary),
@@ -474,10 +480,10 @@ impl Attempt<'_> {
         })
     }
 
-    fn watch(&self, watch: Watch, pacer: &Arc<Pacer>) {
+    fn watch(&self, watch: Watch) {
         let before = *watch.counts.borrow();
         tokio::spawn(count(Arc::clone(&self.app.metrics), watch.clone(), before));
-        self.live.watched(watch, Arc::clone(pacer));
+        self.live.watched(watch);
     }
 
     /// Whether it ended only because the service does.

@@ -12,19 +12,19 @@ use crate::{
     },
 };
 use reverse_sync::{
-    component::Component,
     egress::Link,
     failure::{Failure, Kind},
-    journal::{self, JournalError, RunId},
-    plan::{Fingerprint, Plan, PlanError, PlanId, PlanMode, SkippedRows},
-    planner::{self, Asking, Planning, PlanningError},
+    journal::{JournalError, RunId},
+    plan::{Plan, PlanError, PlanMode, SkippedRows},
+    planner::PlanningError,
     records::{RecordSource, RecordsError},
-    run::StopSignal,
+    source::Source,
     summary::PlanSummary,
-    undo::{self, Undoing},
+    undo::UndoError,
+    workspace::Target,
 };
 use serde::Serialize;
-use std::{io, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 /// Skipped rows that are shown with a plan, and the longest sentence about one of them, in
 /// characters.
@@ -173,39 +173,30 @@ async fn plan(
     golden: &GoldenRow,
     mode: PlanMode,
 ) -> Result<Plan, DryRunError> {
-    let folder = app.folder(org_id);
-    let path = folder.golden().join(&golden.file_name);
-    let records = RecordSource::of(vec![path.clone()], to.destination.record_options())
-        .map_err(records_error)?;
-    let internal =
-        |error: io::Error| DryRunError::Internal(format!("golden set {}: {error}", golden.set_id));
-    let (base_url, asking) = if mode == PlanMode::Offline {
-        let base_url = app
-            .base_url(org_id, &source.provider, &source.settings)
+    let path = app.folder(org_id).golden().join(&golden.file_name);
+    let records =
+        RecordSource::of(vec![path], to.destination.record_options()).map_err(records_error)?;
+    let source = if mode == PlanMode::Offline {
+        app.base_url(org_id, &source.provider, &source.settings)
             .await
-            .map_err(DryRunError::Link)?;
-        (base_url, Asking::Nothing)
+            .map_err(DryRunError::Link)?
+            .into()
     } else {
-        let link = observed(app, org_id, source).await?;
-        let asking = if mode == PlanMode::Online {
-            Asking::Metadata(link.clone())
-        } else {
-            Asking::Records(link.clone())
-        };
-        (link.base_url, asking)
+        observed(app, org_id, source).await?.into()
     };
-    let planning = Planning {
-        destination: &to.destination,
-        base_url: &base_url,
-        asking,
-        grant: &app.grant,
-        records: Box::new(records),
-        fingerprints: vec![Fingerprint::of(&path).map_err(internal)?],
-        plans_dir: &folder.plans(),
-    };
-    let component = app.component.with_deadline(app.jobs.limits.plan_time);
-    let rights = rights(&component, to);
-    planner::plan(&component, planning).await.map_err(|error| planning_error(error, &rights))
+    let target = target(app, org_id, to, &source)?;
+    target.plan(mode, records).await.map_err(|error| planning_error(error, &rights(app, to)))
+}
+
+fn target(
+    app: &App,
+    org_id: &str,
+    to: &DestinationRow,
+    source: &Source,
+) -> Result<Target, DryRunError> {
+    app.workspace(org_id, app.jobs.limits.plan_time)
+        .target(to.destination.clone(), source)
+        .map_err(|error| Failure::from(&error).into())
 }
 
 /// The way to the CRM, whose requests are counted.
@@ -214,8 +205,8 @@ async fn observed(app: &App, org_id: &str, source: &SourceRow) -> Result<Link, D
     Ok(Link { observer: Some(Arc::new(app.metrics.crm(&source.provider))), ..link })
 }
 
-fn rights(component: &Component, to: &DestinationRow) -> String {
-    component
+fn rights(app: &App, to: &DestinationRow) -> String {
+    app.component
         .destination_type(&to.destination.destination_type)
         .map_or_else(|_| String::new(), |served| served.required_rights.clone())
 }
@@ -297,6 +288,23 @@ pub async fn undo(
     to: &DestinationRow,
 ) -> Result<PlanJson, DryRunError> {
     let org_id = &member.org_id;
+    let run_id: RunId = run.run_id.parse().map_err(DryRunError::Internal)?;
+    let (workspace, of) = (app.workspace(org_id, app.jobs.limits.plan_time), run_id.clone());
+    let rights = rights(app, to);
+    let failed = |error: UndoError| undo_error(&error, &run_id, &rights);
+    // Before its turn: what cannot be undone does not wait to learn that.
+    let past = tokio::task::spawn_blocking(move || workspace.past_run(of))
+        .await
+        .map_err(|error| DryRunError::Internal(error.to_string()))?
+        .map_err(failed)?;
+    let source = source_of(app, org_id, to).await?;
+    let _turn = app.jobs.online_plans.take(org_id).await?;
+    let link = observed(app, org_id, &source).await?;
+    let plan = target(app, org_id, to, &link.into())?.undo_run(&past).await.map_err(failed)?;
+    keep(app, member, to, &plan, None).await
+}
+
+fn undo_error(error: &UndoError, run_id: &RunId, rights: &str) -> DryRunError {
     let not = |message: String| {
         DryRunError::from(Failure {
             kind: Kind::Conflict,
@@ -306,45 +314,17 @@ pub async fn undo(
             hint: None,
         })
     };
-    let folder = app.folder(org_id);
-    let run_id: RunId = run.run_id.parse().map_err(DryRunError::Internal)?;
-    let plan_id: PlanId = run.plan_id.parse().map_err(DryRunError::Internal)?;
-    let (runs_dir, plans_dir, of) = (folder.runs(), folder.plans(), run_id.clone());
-    let read = tokio::task::spawn_blocking(move || {
-        let past = journal::read_run(&runs_dir, &of)?;
-        Ok::<_, JournalError>((past, Plan::load(&plans_dir, &plan_id)))
-    });
-    let read = read.await.map_err(|error| DryRunError::Internal(error.to_string()))?;
-    let (past, made) = read.map_err(|error| match error {
-        JournalError::Unknown(_) => {
+    match error {
+        UndoError::Journal(JournalError::Unknown(_)) => {
             not(format!("run {run_id} has written nothing; there is nothing to undo"))
         }
-        JournalError::Busy(_) => {
-            not(format!("run {run_id} is running; wait for its end, or cancel it"))
+        UndoError::Journal(JournalError::Busy(_)) => {
+            not(format!("run {run_id} is running; wait until it has ended, or cancel it"))
         }
-        error => DryRunError::Internal(error.to_string()),
-    })?;
-    let made = made.map_err(|error| match error {
-        PlanError::Io(_) | PlanError::Unreadable { .. } => DryRunError::Internal(error.to_string()),
-        error => not(error.to_string()),
-    })?;
-    let source = source_of(app, org_id, to).await?;
-    let _turn = app.jobs.online_plans.take(org_id).await?;
-    let link = observed(app, org_id, &source).await?;
-    let base_url = link.base_url.clone();
-    let undoing = Undoing {
-        run_id: &run_id,
-        past: &past,
-        plan: &made,
-        destination: &to.destination,
-        base_url: &base_url,
-        grant: &app.grant,
-        link,
-        plans_dir: &folder.plans(),
-    };
-    let component = app.component.with_deadline(app.jobs.limits.plan_time);
-    let plan = undo::plan(&component, undoing, StopSignal::new())
-        .await
-        .map_err(|error| Failure::from(&error).needing(&rights(&component, to)))?;
-    keep(app, member, to, &plan, None).await
+        UndoError::Plan(error @ (PlanError::Io(_) | PlanError::Unreadable { .. })) => {
+            DryRunError::Internal(error.to_string())
+        }
+        UndoError::Plan(error) => not(error.to_string()),
+        error => Failure::from(error).needing(rights).into(),
+    }
 }

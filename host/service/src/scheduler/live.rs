@@ -1,7 +1,7 @@
 //! A run that waits or is running in this process: how it is watched, and how it is stopped.
 
 use reverse_sync::{
-    egress::pacing::{Pace, Pacer},
+    egress::pacing::Pace,
     journal::Counts,
     run::{StopSignal, Watch},
 };
@@ -26,7 +26,7 @@ enum Stage {
     Queued,
     /// With what the journal said before this attempt, once it was looked at.
     Begins(Option<Counts>),
-    Running(Watch, Arc<Pacer>),
+    Running(Watch),
     Ended,
 }
 
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Stage {
         f.write_str(match self {
             Stage::Queued => "Queued",
             Stage::Begins(_) => "Begins",
-            Stage::Running(..) => "Running",
+            Stage::Running(_) => "Running",
             Stage::Ended => "Ended",
         })
     }
@@ -79,8 +79,8 @@ impl Live {
         self.stage.send_replace(Stage::Begins(before));
     }
 
-    pub(crate) fn watched(&self, watch: Watch, pacer: Arc<Pacer>) {
-        self.stage.send_replace(Stage::Running(watch, pacer));
+    pub(crate) fn watched(&self, watch: Watch) {
+        self.stage.send_replace(Stage::Running(watch));
     }
 
     pub(crate) fn ended(&self) {
@@ -94,7 +94,7 @@ impl Live {
             Stage::Begins(before) => {
                 Now { running: true, counts: *before, requests: 0, refused: 0 }
             }
-            Stage::Running(watch, _) => Now {
+            Stage::Running(watch) => Now {
                 running: true,
                 counts: Some(*watch.counts.borrow()),
                 requests: watch.traffic.requests(),
@@ -107,7 +107,7 @@ impl Live {
     /// The pace of the source that it writes to, once it does.
     pub fn pace(&self) -> Option<Pace> {
         match &*self.stage.borrow() {
-            Stage::Running(_, pacer) => Some(pacer.pace()),
+            Stage::Running(watch) => Some(watch.pacer.pace()),
             _ => None,
         }
     }

@@ -4,10 +4,10 @@ use super::{
     AuditEntry, Changed, Result, Store, Stored, each, now_ms, random_id, runs::UNDER_WAY, to_json,
     turn,
 };
-use reverse_sync::account::Account;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use reverse_sync::Account;
+pub use reverse_sync::source::SourceLimit;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::ops::RangeInclusive;
 use utoipa::ToSchema;
 
 /// Where a source is, and how it may be reached.
@@ -26,40 +26,6 @@ pub struct SourceSettings {
     /// The account that its credential has to open.
     #[schema(value_type = Option<String>)]
     pub account: Option<Account>,
-}
-
-/// So many calls within any window of this length.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SourceLimit {
-    /// Calls.
-    #[serde(deserialize_with = "calls")]
-    pub calls: u32,
-    /// Seconds.
-    #[serde(deserialize_with = "window")]
-    pub per_seconds: f64,
-}
-
-/// Longest window of a limit, in seconds, and the shortest: what egress can keep to.
-const WINDOWS: RangeInclusive<f64> = 0.001..=120.0;
-
-fn calls<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u32, D::Error> {
-    let calls = f64::deserialize(deserializer)?;
-    let is_whole = calls.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&calls);
-    if is_whole {
-        Ok(calls as u32)
-    } else {
-        Err(D::Error::custom("it is a whole number of at least 1"))
-    }
-}
-
-fn window<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
-    let seconds = f64::deserialize(deserializer)?;
-    if WINDOWS.contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err(D::Error::custom("it is a number of seconds, at most 120"))
-    }
 }
 
 super::decode!(SourceSettings, serde_json::from_str::<SourceSettings>);

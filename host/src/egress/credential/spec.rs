@@ -421,7 +421,7 @@ fn word<T: Copy, E: de::Error>(text: &str, words: &[(&str, T)]) -> Result<T, E> 
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     found.ok_or_else(|| {
         let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        E::custom(format_args!("this has to be one of {}", words.join(", ")))
+        E::custom(format_args!("this must be one of {}", words.join(", ")))
     })
 }
 

@@ -20,6 +20,7 @@
 //! - [`summary`]: a plan and a run as JSON, the same in each front end
 //! - [`failure`]: what any of these fails with, for front ends to turn into their own words
 //! - [`rejects`]: the golden records that were not written, to be fixed and fed back
+//! - [`mistakes`]: what is wrong in what people write, in words
 //! - [`egress`]: the five stages that each request of a run passes; [`capability`] is its policy
 //!
 //! The `reverse-sync` command on top of it is the crate `reverse-sync-cli`, the service
@@ -48,6 +49,7 @@ pub mod gate;
 pub mod guards;
 mod ids;
 pub mod journal;
+pub mod mistakes;
 mod outstanding;
 pub mod passes;
 pub mod plan;

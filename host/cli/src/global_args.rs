@@ -5,6 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// The project file
     #[arg(long, global = true, value_name = "FILE", default_value = "reverse-sync.toml")]

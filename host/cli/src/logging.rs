@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct LogArgs {
     /// Log more to standard error: -v requests, -vv everything. RUST_LOG works too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

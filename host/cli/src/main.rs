@@ -199,3 +199,63 @@ async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Audit(command) => state::audit(command).await,
     }
 }
+
+#[cfg(all(test, feature = "service", unix))]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use std::fs;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/command-line.md");
+    const BEGIN: &str = "<!-- begin: what -h prints -->\n";
+    const END: &str = "<!-- end -->";
+    const REGENERATE: &str = "REVERSE_SYNC_BLESS=1 cargo test --bin reverse-sync documentation";
+
+    /// What `-h` prints of a command without subcommands, and of those below it. Options of every
+    /// command are those of the first.
+    fn sections(command: &mut clap::Command, out: &mut String) {
+        let is_root = out.is_empty();
+        if is_root || !command.has_subcommands() {
+            let help = command.render_help().to_string();
+            let own = help.find("Global options:").filter(|_| !is_root).unwrap_or(help.len());
+            let help = &help[..own];
+            let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+            out.push_str(&format!("\n### {name}\n\n```text\n{}\n```\n", help.trim_end()));
+        }
+        for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help")
+        {
+            sections(command, out);
+        }
+    }
+
+    fn options(command: &clap::Command) -> Vec<String> {
+        let own = command.get_arguments().filter_map(|argument| argument.get_long());
+        let own = own.map(|name| format!("--{name}"));
+        own.chain(command.get_subcommands().flat_map(options)).collect()
+    }
+
+    #[test]
+    fn the_documentation_is_what_the_command_says_of_itself() {
+        let mut cli = Cli::command().name("reverse-sync");
+        cli.build();
+        let page = fs::read_to_string(PAGE).unwrap();
+        let (written, rest) = page.split_once(BEGIN).unwrap();
+        let (found, after) = rest.split_once(END).unwrap();
+        let mut right = String::new();
+        sections(&mut cli, &mut right);
+        right.push('\n');
+        if std::env::var_os("REVERSE_SYNC_BLESS").is_some() {
+            fs::write(PAGE, [written, BEGIN, &right, END, after].concat()).unwrap();
+            return;
+        }
+        for (found, right) in found.lines().zip(right.lines()) {
+            assert_eq!(found, right, "docs/command-line.md differs; {REGENERATE}");
+        }
+        assert!(found == right, "docs/command-line.md differs in length; {REGENERATE}");
+        let known = options(&cli);
+        for word in written.split(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
+            let is_option = word.len() > 3 && word.starts_with("--");
+            assert!(!is_option || known.iter().any(|known| known == word), "no option {word}");
+        }
+    }
+}

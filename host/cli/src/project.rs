@@ -7,6 +7,7 @@ use reverse_sync::{
     digest::Digest,
     egress::credential::spec::{CredentialSpec, OAuthSpec, Reference},
     guards::Guards,
+    mistakes,
     records::CsvForm,
     source::SourceLimit,
 };
@@ -89,15 +90,19 @@ impl Project {
         let text = fs::read_to_string(path).with_context(|| {
             format!("cannot read the project file {}; `reverse-sync init` writes one, and --project FILE names another", path.display())
         })?;
-        let mut project: Project = toml::from_str(&text).map_err(|error| {
+        let mistake = |error: &toml::de::Error, what: &str| {
             let line = error
                 .span()
                 .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            let place = line.map_or_else(
-                || path.display().to_string(),
-                |line| format!("{}, line {line}", path.display()),
-            );
-            anyhow!("{place}: {}", error.message())
+            let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+            anyhow!("{}{line}: {what}", path.display())
+        };
+        let tables =
+            toml::Deserializer::parse(&text).map_err(|error| mistake(&error, error.message()))?;
+        let mut project: Project = serde_path_to_error::deserialize(tables).map_err(|error| {
+            let steps: Vec<String> = error.path().iter().map(ToString::to_string).collect();
+            let what = mistakes::explained(&steps, error.inner().message());
+            mistake(error.inner(), &what)
         })?;
         project.dir = path
             .parent()

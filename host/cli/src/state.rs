@@ -22,7 +22,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 #[derive(Args)]
 pub(crate) struct StateArgs {
     /// The folder of its state, made if it is not there [default: ~/.local/state/reverse-sync]
-    #[arg(long, value_name = "DIR", env = "REVERSE_SYNC_STATE")]
+    #[arg(long, value_name = "DIR", env = "REVERSE_SYNC_STATE", hide_env_values = true)]
     state: Option<PathBuf>,
     /// The database: sqlite:///path or postgres://user@host/database [default: SQLite in the state
     /// folder]

@@ -127,7 +127,9 @@ pub enum PlanError {
         what: String,
     },
     /// A cursor of another plan, or of none.
-    #[error("the cursor does not fit plan {id}")]
+    #[error(
+        "invalid cursor of plan {id}: take `after` from `next` of the page before, or leave it out"
+    )]
     Cursor {
         /// The plan.
         id: PlanId,

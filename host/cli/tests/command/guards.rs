@@ -57,8 +57,14 @@ async fn a_limit_that_is_no_percentage_is_an_error() {
     let simulator = Simulator::start(config(0)).await.unwrap();
     let project = Project::hubspot(&simulator, &three_records()).await;
     for (guards, says) in [
-        ("{ max_lossy_percent = 101 }", "line 8: it is a percentage, 0 to 100"),
-        ("{ max_change = 1 }", "max_change"),
+        (
+            "{ max_lossy_percent = 101 }",
+            "line 8: `destinations.people.guards.max_lossy_percent` is a percentage, 0 to 100",
+        ),
+        (
+            "{ max_change = 1 }",
+            "unknown key `max_change` in `destinations.people.guards` (did you mean `max_changes`?)",
+        ),
     ] {
         let toml = hubspot_toml(&simulator.base_url());
         project.write(

@@ -8,7 +8,7 @@ mod accounts;
 mod blocked;
 mod bulk;
 mod command;
-mod examples;
+mod documents;
 mod first_steps;
 mod gate;
 mod guards;

@@ -1,7 +1,7 @@
 //! Reading what a request carries, with errors that say where it is wrong.
 
 use super::{
-    fields::{kind, listed, nearest, step},
+    fields::{kind, step},
     json::{Json, Misfit},
     problem::{Answer, Problem},
 };
@@ -12,6 +12,7 @@ use axum::{
     http::{StatusCode, header, request::Parts},
 };
 use futures_util::StreamExt;
+use reverse_sync::mistakes::{listed, nearest, type_name};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
@@ -176,7 +177,7 @@ fn refused(
         }
         Misfit::Kind(expected) => {
             let found = body.pointer(&pointer(&steps)).map_or("something else", kind);
-            format!("{} is {found}; it must be {}", named(&steps), json_name(&expected))
+            format!("{} is {found}; it must be {}", named(&steps), type_name(&expected))
         }
         Misfit::UnknownWord([one, other]) => {
             format!("{} must be `{one}` or `{other}`", named(&steps))
@@ -185,7 +186,7 @@ fn refused(
             format!("{} must be one of {}", named(&steps), listed(words))
         }
         Misfit::Value(expected) => {
-            format!("{} must be {}", named(&steps), json_name(&expected))
+            format!("{} must be {}", named(&steps), type_name(&expected))
         }
         Misfit::Said(text) => format!("{} is invalid: {text}", named(&steps)),
     };
@@ -203,18 +204,6 @@ fn described(pointer: &str, schema: &RefOr<Schema>) -> String {
     let example =
         property.get("example").map_or_else(String::new, |example| format!(" Example: {example}"));
     description + &example
-}
-
-/// A type of Rust, as JSON names it.
-fn json_name(expected: &str) -> &str {
-    match expected {
-        "f64" => "a number",
-        "u32" | "u64" => "a whole number",
-        "a boolean" => "true or false",
-        "a map" => "an object",
-        "a sequence" => "a list",
-        other => other,
-    }
 }
 
 /// Query parameters.

@@ -2,12 +2,13 @@
 
 use super::{
     body,
-    fields::{kind, listed, shown, step},
+    fields::{kind, shown, step},
     problem::{Answer, Problem},
 };
 use crate::{app::App, store::SourceRow};
 use reverse_sync::{
-    component::DestinationType, destination::Destination, failure::Failure, planner,
+    component::DestinationType, destination::Destination, failure::Failure, mistakes::listed,
+    planner,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

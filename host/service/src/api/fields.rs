@@ -86,11 +86,6 @@ pub fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
 }
 
-/// Names as a message lists them.
-pub fn listed<'n>(names: impl IntoIterator<Item = impl AsRef<str> + 'n>) -> String {
-    names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
-}
-
 /// What a value is, without the value.
 pub fn kind(value: &Value) -> &'static str {
     match value {
@@ -100,60 +95,5 @@ pub fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
-    }
-}
-
-/// The name that was probably meant: the nearest one, if it is near.
-pub fn nearest<'n>(key: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let (key, most) = (shown(key).to_lowercase(), 1 + key.len() / 5);
-    let near = names
-        .into_iter()
-        .map(|name| (distance(&key, name), name))
-        .filter(|(distance, _)| *distance <= most);
-    near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
-}
-
-/// How many characters must be put in, left out, changed, or swapped with their neighbour to
-/// make one text of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let (mut before, mut row) = (Vec::new(), (0..=other.len()).collect::<Vec<_>>());
-    let mut last = '\0';
-    for (i, c) in one.chars().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, o) in other.iter().enumerate() {
-            let mut least = (row[j] + usize::from(c != *o)).min(row[j + 1] + 1).min(next[j] + 1);
-            if i > 0 && j > 0 && c == other[j - 1] && last == *o {
-                least = least.min(before[j - 1] + 1);
-            }
-            next.push(least);
-        }
-        (before, row, last) = (row, next, c);
-    }
-    row[other.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_of_the_keyboard_is_understood() {
-        let names = ["name", "fields", "entity_type", "config_json"];
-        for (key, meant) in [
-            ("feilds", Some("fields")),
-            ("Name", Some("name")),
-            ("nam", Some("name")),
-            ("entitytype", Some("entity_type")),
-            ("config", None),
-            ("x", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(key, names), meant, "{key}");
-        }
-        assert_eq!(
-            (distance("", "abc"), distance("kitten", "sitting"), distance("ca", "ac")),
-            (3, 3, 1)
-        );
     }
 }

@@ -4,7 +4,6 @@
 use super::{
     auth::Operator,
     body::{JsonBody, PathId},
-    fields::listed,
     problem::{Answer, Problem, ProblemJson},
     sources,
 };
@@ -17,6 +16,7 @@ use reverse_sync::{
     account::Account,
     check::{self, Check, Checking},
     component::DestinationType,
+    mistakes::listed,
     source::SourceError,
 };
 use serde::Deserialize;

@@ -3,7 +3,7 @@
 use super::{
     auth::{Admin, Viewer},
     body::{JsonBody, List, PathId, Query, keys, read},
-    fields::{Name, Parsed, listed, present},
+    fields::{Name, Parsed, present},
     paging::Paging,
     problem::{Answer, Problem, ProblemJson},
 };
@@ -27,6 +27,7 @@ use reverse_sync::{
         credential::grants::GrantKind,
         transport::{Transport, TransportLimits},
     },
+    mistakes::listed,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -9,6 +9,20 @@
 //! What is expected is said by a plan that was made with the CRM's help, by the source
 //! ([`Link::account`]), and by earlier attempts of a run. Where nobody expects an account, nobody
 //! asks.
+//!
+//! An embedder names the account of a source, and reads the account of a plan:
+//!
+//! ```
+//! use reverse_sync::{Account, Plan};
+//!
+//! fn is_of(plan: &Plan, account: &Account) -> bool {
+//!     plan.header().account.as_ref() == Some(account)
+//! }
+//!
+//! let account: Account = "12345678".parse().unwrap();
+//! assert_eq!(account.as_str(), "12345678");
+//! assert!("pat-na1-token".parse::<Account>().is_err());
+//! ```
 
 pub use crate::ids::{Account, BadAccount};
 use crate::{

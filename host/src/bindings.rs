@@ -1,5 +1,11 @@
 //! The host's side of the contract in `wit/`, generated: the calls, and the streams behind which
 //! `streams` stands.
+//!
+//! Embedders need none of it; a host of another kind begins with
+//!
+//! ```
+//! use reverse_sync::bindings::{ReverseSync, ReverseSyncPre};
+//! ```
 #![expect(missing_docs, reason = "the documentation of these items is in wit/")]
 
 wasmtime::component::bindgen!({

@@ -4,6 +4,17 @@
 //! metadata with the credential and keeps nothing. What it may *write* only a write could prove,
 //! and nothing is written here. So it is known only where the token endpoint lists the token's
 //! scopes, and is otherwise said to be open.
+//!
+//! ```no_run
+//! use reverse_sync::Target;
+//! use std::time::Duration;
+//!
+//! # async fn check(people: &Target) -> Result<(), Box<dyn std::error::Error>> {
+//! let found = people.check(Duration::from_secs(30)).await?;
+//! println!("{} (missing: {:?})", found.detail, found.scopes.missing);
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::{
     ErrorKind,

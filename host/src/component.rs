@@ -1,4 +1,21 @@
 //! A component, what it says it is, and what the operator lets it do.
+//!
+//! ```no_run
+//! use reverse_sync::{Allowed, Component, Engine, EngineConfig, Grant, Workspace};
+//!
+//! # async fn load(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::new(EngineConfig::default())?;
+//! let plugin = Component::load(&engine, bytes).await?;
+//! for served in &plugin.descriptor().destinations {
+//!     println!("{} needs: {}", served.name, served.required_rights);
+//! }
+//! // One compiled plugin for several workspaces.
+//! let grant = Grant { component: plugin.digest(), allowed: Allowed::ReadsAndUpdates };
+//! let acme = Workspace::new(plugin.clone(), grant.clone(), "state/acme");
+//! let umbrella = Workspace::new(plugin, grant, "state/umbrella");
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::{
     account::Question,

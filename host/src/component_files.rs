@@ -1,5 +1,17 @@
 //! Files of components that runs began with: a run is finished by the component that began it,
 //! whatever comes with a newer version.
+//!
+//! ```
+//! use reverse_sync::{Digest, component_files::ComponentFiles};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! # let dir = tempfile::tempdir()?;
+//! let (files, plugin) = (ComponentFiles::new(dir.path().join("components")), b"the bytes");
+//! files.keep(Digest::of(plugin), plugin)?;
+//! assert_eq!(files.read(Digest::of(plugin)).as_deref(), Some(&plugin[..]));
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::{digest::Digest, private_file};
 use std::{fs, io, path::PathBuf};

@@ -1,5 +1,14 @@
 //! The types of the contract in `wit/`, generated: what crosses the boundary, without the streams
 //! and calls that it crosses by.
+//!
+//! ```
+//! use reverse_sync::contract::{capabilities::Effect, types::ErrorKind};
+//!
+//! fn is_safe(effect: Effect) -> bool {
+//!     effect == Effect::Read
+//! }
+//! # assert!(is_safe(Effect::Read) && ErrorKind::Cancelled != ErrorKind::Other);
+//! ```
 #![expect(missing_docs, reason = "the documentation of these items is in wit/")]
 
 wasmtime::component::bindgen!({

@@ -1,4 +1,6 @@
 //! A destination: a configured reverse target that reuses a source's credential.
+//!
+//! See [`Destination::new`] for an example.
 
 use crate::{
     contract::types::Target,

@@ -1,4 +1,11 @@
 //! SHA-256 digests, as values that can only be made by hashing or by parsing their text.
+//!
+//! ```
+//! use reverse_sync::Digest;
+//!
+//! let digest = Digest::of(b"the bytes of a plugin");
+//! assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+//! ```
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

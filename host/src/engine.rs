@@ -5,6 +5,18 @@
 //! progress (epochs), wall-clock time (a deadline around the call), and of the outside world
 //! nothing but the contract's streams, clocks, randomness, and `wasi:http` through
 //! [egress](crate::egress). No file system, no sockets, no environment, no arguments.
+//!
+//! ```no_run
+//! use reverse_sync::{EngineConfig, Workspace};
+//!
+//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+//! // Compiled plugins are native code: the folder has to be the user's own.
+//! let engine =
+//!     EngineConfig { cache_dir: Some("/var/cache/app".into()), ..EngineConfig::default() };
+//! let workspace = Workspace::builder("state").plugin_file("plugin.wasm").engine(engine).open().await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod calls;
 mod error;

@@ -3,6 +3,22 @@
 //! [`run`](crate::run::run) takes a [`ConfirmedPlan`], and only [`Plan::confirm`] makes one, from a
 //! [`Confirmation`] that names the plan it is for. What somebody saw under one id cannot be used to
 //! confirm another.
+//!
+//! ```
+//! use reverse_sync::{Confirmation, ConfirmedPlan, Plan, PlanId, Refused, Target};
+//!
+//! /// `yes` is the id that somebody was shown and sent back.
+//! fn confirm(people: &Target, plan: Plan, yes: PlanId) -> Result<ConfirmedPlan, Refused> {
+//!     match people.confirm(plan.clone(), Confirmation::explicit(yes.clone())) {
+//!         // Somebody looked at what the guards have found, and said yes in spite of one.
+//!         Err(Refused::Guarded { guards, .. }) if guards.iter().all(|it| it.name == "max_changes") => {
+//!             let names = guards.into_iter().map(|guard| guard.name);
+//!             people.confirm(plan, Confirmation::explicit(yes).overriding(names))
+//!         }
+//!         answer => answer,
+//!     }
+//! }
+//! ```
 
 use crate::{
     component::Component,

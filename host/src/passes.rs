@@ -1,4 +1,13 @@
 //! A run in passes: a canary, the rest, and reading back what was written.
+//!
+//! ```no_run
+//! use reverse_sync::{Checks, ConfirmedPlan, Done, HowMany, RunError, Target};
+//!
+//! async fn carefully(people: &Target, plan: &ConfirmedPlan) -> Result<Done, RunError> {
+//!     let checks = Checks { canary: 50.try_into().ok(), verify: Some(HowMany::All) };
+//!     people.run(plan).checks(checks).await
+//! }
+//! ```
 
 use crate::{
     component::{Component, Grant},

@@ -3,6 +3,16 @@
 //! Three things happen at once, each with a few batches of slack: a thread reads the next records,
 //! the component judges the current ones, and a thread spools the changes before them. Nothing is
 //! held but those batches.
+//!
+//! [`Target::plan`](crate::Target::plan) is the usual way here. What may go wrong, to a caller:
+//!
+//! ```
+//! use reverse_sync::{ErrorKind, PlanningError};
+//!
+//! fn should_try_again(error: &PlanningError) -> bool {
+//!     matches!(error.kind(), Some(ErrorKind::Unavailable | ErrorKind::RateLimited))
+//! }
+//! ```
 
 use crate::{
     account::{self, Expecting, NotHeld},

@@ -1,5 +1,17 @@
 //! Files that hold secrets: nobody else reads them, one process at a time changes them, and a
 //! change is there whole or not at all.
+//!
+//! ```
+//! use reverse_sync::private_file;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! # let dir = tempfile::tempdir()?;
+//! let dir = dir.path().join("secrets");
+//! private_file::create_dir(&dir)?;
+//! private_file::create(&dir.join("token"), b"open sesame")?;
+//! # Ok(())
+//! # }
+//! ```
 
 use secrecy::{SecretString, zeroize::Zeroizing};
 use std::{

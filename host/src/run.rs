@@ -3,6 +3,30 @@
 //! [`run`] is one function that knows nothing of who calls it: it takes up a confirmed plan where
 //! its journal ends, and returns when every change has an outcome or something stops it. Calling it
 //! again with the same plan and journal continues after the last change that was acknowledged.
+//!
+//! [`Target::run`](crate::Target::run) is the usual way here, with progress and a signal to stop:
+//!
+//! ```no_run
+//! use reverse_sync::{ConfirmedPlan, Report, RunError, StopSignal, Target};
+//!
+//! async fn run(people: &Target, plan: &ConfirmedPlan, stop: &StopSignal) -> Result<Report, RunError> {
+//!     let done = people
+//!         .run(plan)
+//!         .stop(stop)
+//!         .watch(|mut watch| {
+//!             tokio::spawn(async move {
+//!                 while watch.counts.changed().await.is_ok() {
+//!                     println!("{} of {}", watch.counts.borrow().done(), watch.writable);
+//!                 }
+//!             });
+//!         })
+//!         .await?;
+//!     if let Some(stopped) = &done.report.stopped {
+//!         println!("{}; run the same plan again to resume", stopped.message);
+//!     }
+//!     Ok(done.report)
+//! }
+//! ```
 
 pub use crate::stop::StopSignal;
 use crate::{

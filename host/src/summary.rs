@@ -2,6 +2,18 @@
 //! its page shows.
 //!
 //! A front end that knows more flattens these into a type of its own.
+//!
+//! ```no_run
+//! use reverse_sync::{Done, Plan, PlanSummary, RunSummary};
+//!
+//! # fn show(plan: &Plan, done: &Done) -> Result<(), Box<dyn std::error::Error>> {
+//! let shown = PlanSummary::of(plan, 10)?;
+//! println!("{}", serde_json::to_string_pretty(&shown)?);
+//! let run = RunSummary::of(done);
+//! assert_eq!(run.plan_id.as_ref(), Some(plan.id()));
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::{
     ids::{PlanId, RunId},

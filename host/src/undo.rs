@@ -4,6 +4,17 @@
 //! values in the run's own plan, from its journal, which says what was really written, and from the
 //! CRM as it is now. It is sealed, looked at and confirmed like any other, and its run can be
 //! undone too. A record that somebody changed since is left alone.
+//!
+//! ```no_run
+//! use reverse_sync::{Plan, RunId, Target, UndoError};
+//!
+//! async fn way_back(people: &Target, run_id: &RunId) -> Result<Option<Plan>, UndoError> {
+//!     match people.undo(run_id).await {
+//!         Err(UndoError::NothingWritten(_)) => Ok(None),
+//!         plan => plan.map(Some),
+//!     }
+//! }
+//! ```
 
 use crate::{
     account::{self, Expecting, NotHeld},

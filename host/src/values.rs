@@ -1,6 +1,13 @@
 //! The JSON values of changes, as people read them: nothing, `""` and `null` all mean that a field
 //! is empty. Whether two values are one is the component's to say, which knows the CRM and the kind
 //! of the field.
+//!
+//! ```
+//! use reverse_sync::values::{members, shown};
+//!
+//! let fields = members(r#"{"city": "Lyon", "zip": null}"#);
+//! assert_eq!((shown(fields.get("city")), shown(fields.get("zip"))), ("Lyon".into(), "(empty)".into()));
+//! ```
 
 use serde_json::{Map, Value};
 

@@ -1,6 +1,17 @@
 //! Verifying: what the CRM holds now in the fields that a run has written. Reads only.
 //!
 //! [`verify`] shows every reading, [`check`] says which of them are not what was written.
+//!
+//! What a run's check came to is in [`Done`](crate::Done):
+//!
+//! ```
+//! use reverse_sync::Done;
+//!
+//! fn differing(done: &Done) -> Vec<&str> {
+//!     let Some(Ok(verified)) = &done.verified else { return Vec::new() };
+//!     verified.stored_differently.iter().map(|record| record.provider_id.as_str()).collect()
+//! }
+//! ```
 
 use crate::{
     component::{Component, Grant, GrantError},

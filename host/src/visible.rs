@@ -1,5 +1,11 @@
 //! Text that is not ours, as a terminal, a log and a page may show it: what moves the cursor, or
 //! turns the direction of what follows, is shown instead of done.
+//!
+//! ```
+//! use reverse_sync::visible::one_line;
+//!
+//! assert_eq!(one_line("all is well\n  0 failed"), "all is well\\n  0 failed");
+//! ```
 
 use std::{
     borrow::Cow,

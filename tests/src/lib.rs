@@ -63,6 +63,23 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// A text without the digits of ids, which differ from one state to the next.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    let mut masked = text.to_owned();
+    for kind in ["plan_", "run_", "set_", "dst_"] {
+        let mut parts = masked.split(kind);
+        let mut without = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let rest = part.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+            let is_short = part.len() - rest.len() < 12;
+            without.extend([kind, if is_short { part } else { rest }]);
+        }
+        masked = without;
+    }
+    masked
+}
+
 /// The bundled component.
 #[must_use]
 pub fn component_file() -> &'static Path {

@@ -7,6 +7,17 @@
 //! template allows exactly one spelling, so everything between the literal text must be an id and
 //! that id's confirmed values. What a template does not say (an `idProperty`, a second `inputs`, an
 //! `allOrNone`) therefore cannot be in the body either.
+//!
+//! What a plugin asks for, as a grant names it:
+//!
+//! ```
+//! use reverse_sync::{Component, capability};
+//!
+//! fn asked_for(component: &Component) -> impl Iterator<Item = String> {
+//!     let types = component.descriptor().destinations.iter();
+//!     types.flat_map(|served| served.capabilities.iter().map(capability::label))
+//! }
+//! ```
 
 pub(crate) mod csv;
 #[cfg(fuzzing)]

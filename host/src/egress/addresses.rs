@@ -1,5 +1,13 @@
 //! Which addresses a CRM may live at. A name that an attacker controls must not lead the host,
 //! which sits inside the operator's network, to that network's own services.
+//!
+//! ```
+//! use reverse_sync::egress::addresses::Reach;
+//!
+//! assert!(Reach::Public.allows("104.16.0.1".parse().unwrap()));
+//! assert!(!Reach::Public.allows("10.0.0.1".parse().unwrap()));
+//! assert!(!Reach::PrivateToo.allows("169.254.169.254".parse().unwrap()));
+//! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,11 @@
 //! The one place requests of a source may go to.
+//!
+//! ```
+//! use reverse_sync::egress::base_url::BaseUrl;
+//!
+//! assert!(BaseUrl::parse("https://acme.my.salesforce.com", false).is_ok());
+//! assert!(BaseUrl::parse("http://acme.my.salesforce.com", false).is_err());
+//! ```
 
 use super::addresses::Reach;
 use http::{Uri, uri::Scheme};

@@ -17,6 +17,22 @@
 //!
 //! An offline plan has no egress behind it at all: `Egress::closed` refuses everything and holds no
 //! credential. An online plan has one through which only declared reads pass, and so has verifying.
+//!
+//! Who wants to see each request, and never a header, a query or a body, is an [`Observer`]:
+//!
+//! ```
+//! use reverse_sync::egress::{Exchange, Fate, Observer};
+//!
+//! struct Printed;
+//!
+//! impl Observer for Printed {
+//!     fn exchanged(&self, exchange: &Exchange<'_>) {
+//!         if let Fate::Answered(status) = exchange.fate {
+//!             println!("{} {}: {status}", exchange.method, exchange.path);
+//!         }
+//!     }
+//! }
+//! ```
 
 pub mod addresses;
 pub mod base_url;

@@ -6,6 +6,15 @@
 //! after its *answer* arrived, since the CRM counted it somewhere in between. So the limit is used
 //! to the last call, and no 429 is drawn for want of synchronised clocks. The answers' headers
 //! correct the limit, and show what others on the same credential have used.
+//!
+//! ```
+//! use reverse_sync::{component::Pacing, egress::pacing::Pacer};
+//! use std::time::Duration;
+//!
+//! let rules = Pacing { limit: None, headers: None, throttles: vec![] };
+//! let pacer = Pacer::new(&rules, Some((100, Duration::from_secs(10))));
+//! assert_eq!(pacer.pace().limit, Some((100, Duration::from_secs(10))));
+//! ```
 
 use crate::contract::capabilities::{self as wit, Rate};
 use http::{HeaderMap, HeaderName, StatusCode, header};

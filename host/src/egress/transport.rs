@@ -1,5 +1,13 @@
 //! Connections to CRMs: pooled, TLS by rustls, no redirects, addresses filtered, everything with a
 //! deadline and a size limit.
+//!
+//! ```
+//! use reverse_sync::TransportLimits;
+//! use std::time::Duration;
+//!
+//! let patient =
+//!     TransportLimits { answer_timeout: Duration::from_secs(600), ..TransportLimits::default() };
+//! ```
 
 use super::{addresses::Reach, base_url::BaseUrl};
 use bytes::{Bytes, BytesMut};

@@ -4,6 +4,17 @@
 //! The guards look at the previous values, so all but the number of changes apply only to plans that
 //! were compared with the CRM; and they look at shares, so they stay silent about a handful of
 //! records, which a person sees one by one.
+//!
+//! ```
+//! use reverse_sync::{Destination, Guards};
+//!
+//! # fn main() -> Result<(), String> {
+//! let mut people = Destination::new("people", "hubspot_dest", "person");
+//! people.guards =
+//!     Guards { max_changes: 500, max_lossy_percent: 5.0.try_into()?, ..Guards::default() };
+//! # Ok(())
+//! # }
+//! ```
 
 mod frequent;
 mod lossy;

@@ -6,6 +6,24 @@
 //! handed out *before* they are; so after a crash, everything below the mark without an outcome is
 //! in doubt, and a read settles it before it is written again. What stands behind damage is not
 //! believed: then every change without an outcome is in doubt.
+//!
+//! What became of each change, by pages and while the run is running, too; and which runs there are:
+//!
+//! ```no_run
+//! use reverse_sync::{PlanId, Workspace, journal};
+//!
+//! # fn read(workspace: &Workspace, plan: &PlanId) -> Result<(), Box<dyn std::error::Error>> {
+//! let (plans, runs) = (workspace.plans_dir(), workspace.runs_dir());
+//! for (run_id, file) in journal::runs_of(&runs, plan)? {
+//!     let failed = Some(journal::Outcome::Failed);
+//!     let page = journal::outcomes_page(&plans, plan, Some(&file), failed, None, 100)?;
+//!     for change in page.items {
+//!         println!("{run_id}: {} {:?}", change.provider_id, change.response);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;

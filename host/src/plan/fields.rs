@@ -1,8 +1,9 @@
 //! Judging the JSON object of a change: the host shows it to a person and lets it leave byte for
 //! byte, so it must be exactly one object with each name once, and nothing that could end it early.
 
+use crate::records::Name;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt};
 
 /// Names beyond this many are counted under none.
 pub(super) const MAX_NAMES: usize = 10_000;
@@ -95,28 +96,6 @@ impl<'de> Visitor<'de> for Names<'_> {
             return Err(serde::de::Error::custom("a change without a field"));
         }
         Ok(())
-    }
-}
-
-#[derive(PartialEq)]
-struct Name<'de>(Cow<'de, str>);
-
-impl<'de> serde::Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name<'de>, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Name<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
     }
 }
 

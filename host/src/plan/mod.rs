@@ -6,6 +6,25 @@
 //! component's digest and both files' digests, so the same golden records planned again give the
 //! same plan, and a plan that was altered is not the plan its name says. Only [`Plan::load`] makes
 //! a [`Plan`] and it checks all of that.
+//!
+//! The changes of a plan, all of them or by pages, and what it leaves out:
+//!
+//! ```no_run
+//! use reverse_sync::{PlanId, Workspace, plan::{ChangeFilter, changes_page}};
+//!
+//! # fn look(workspace: &Workspace, id: &PlanId) -> Result<(), Box<dyn std::error::Error>> {
+//! let plan = workspace.plan(id)?;
+//! plan.for_each_change(|change| println!("{}: {}", change.provider_id, change.fields))?;
+//! for rows in plan.skipped_rows()? {
+//!     let rows = rows?;
+//!     println!("{} rows from {}: {}", rows.rows, rows.first_row, rows.reason);
+//! }
+//! let filter = ChangeFilter { field: Some("email".to_owned()), provider_id: None };
+//! let page = changes_page(&workspace.plans_dir(), id, None, 100, &filter)?;
+//! let next = changes_page(&workspace.plans_dir(), id, page.next, 100, &filter)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod accounting;
 mod blocks;

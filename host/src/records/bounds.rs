@@ -4,6 +4,12 @@
 //!
 //! Sizes are sums over ranges of rows. For texts these are differences of two offsets, so nothing
 //! here looks at single values, but where a file brings dictionaries and views.
+//!
+//! ```
+//! use reverse_sync::records::bounds::MAX_RECORD;
+//!
+//! assert_eq!(MAX_RECORD, 1 << 20);
+//! ```
 
 use arrow_array::{Array, ArrayRef, RecordBatch, cast::AsArray, types::ByteViewType};
 use arrow_schema::DataType;

@@ -166,7 +166,9 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 }
 
-struct Name<'de>(Cow<'de, str>);
+/// A name in JSON, as it is in the text where it can be.
+#[derive(PartialEq)]
+pub(crate) struct Name<'de>(pub(crate) Cow<'de, str>);
 
 impl<'de> serde::Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name<'de>, D::Error> {

@@ -3,6 +3,23 @@
 //! One idea runs through all readers: a value keeps the spelling it has in the file. CSV is text
 //! throughout, so that a postal code keeps its zeros; JSON Lines are JSON values, so that an id
 //! written as `4.92564112121e11` can be judged for what it is; Parquet brings its own types.
+//!
+//! ```
+//! use reverse_sync::{RecordOptions, RecordSource, Records};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # std::fs::write(dir.path().join("a.csv"), "hs_object_id,zip\n1,01234\n")?;
+//! let mut records = RecordSource::open("*.csv", dir.path(), RecordOptions::default())?;
+//! let batch = records.next_batch(1_000)?.expect("one record");
+//! assert_eq!((batch.num_rows(), batch.num_columns()), (1, 2));
+//!
+//! // Batches that are in memory already are golden records, too.
+//! let mut records = std::iter::once(batch);
+//! assert!(records.next_batch(1_000)?.is_some());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod bounds;
 mod columns;
@@ -21,6 +38,7 @@ mod strict;
 pub(crate) use columns::to_columns;
 pub use csv_form::CsvForm;
 pub use fingerprint::Fingerprint;
+pub(crate) use jsonl::Name;
 
 use arrow_array::RecordBatch;
 use input::{Format, Opened};

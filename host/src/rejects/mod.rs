@@ -7,6 +7,17 @@
 //! names begin with `__`: those are never written, so the file can be fixed and planned as it is.
 //! Nothing is held in memory but one batch: outcomes are brought into the order of the rows outside
 //! it.
+//!
+//! ```no_run
+//! use reverse_sync::{Plan, Report, rejects};
+//! use std::path::Path;
+//!
+//! # fn keep(plan: &Plan, report: &Report) -> Result<(), rejects::RejectsError> {
+//! let rejected = rejects::write(Path::new("rejects.csv"), plan, Some(&report.journal))?;
+//! println!("{} records were not written", rejected.records);
+//! # Ok(())
+//! # }
+//! ```
 
 mod file;
 mod ledger;

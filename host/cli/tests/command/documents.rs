@@ -2,7 +2,7 @@
 
 use crate::project::Project;
 use crm_simulator::{Config, Simulator};
-use reverse_sync_tests::crm::hostile_guest;
+use reverse_sync_tests::{crm::hostile_guest, masked};
 use std::{fs, path::Path};
 
 fn page(path: &str) -> String {
@@ -44,22 +44,6 @@ fn calls(page: &str) -> Vec<(String, String)> {
     calls
 }
 
-/// A text without the digits of plans and runs, which depend on where the simulator listens.
-fn masked(text: &str) -> String {
-    let mut masked = text.trim_end().to_owned();
-    for prefix in ["plan_", "run_"] {
-        let mut parts = masked.split(prefix);
-        let first = parts.next().unwrap_or_default().to_owned();
-        let without = |part: &str| {
-            let rest = part.trim_start_matches(|c: char| c.is_ascii_hexdigit());
-            let is_short = part.len() - rest.len() < 12;
-            if is_short { format!("{prefix}{part}") } else { format!("{prefix}…{rest}") }
-        };
-        masked = first + &parts.map(without).collect::<String>();
-    }
-    masked
-}
-
 /// A copy of the example project beside a simulator like the one that the pages start.
 async fn contacts() -> (Simulator, Project) {
     let config = Config { hubspot_contacts: 100, ..Config::default() };
@@ -89,7 +73,7 @@ async fn what_the_quick_start_and_the_example_say_is_what_happens() {
             let ended = project.run(&arguments).await;
             assert_eq!(ended.code, Some(0), "{path}: {typed}: {ended:?}");
             let stdout = ended.stdout.replace(&simulator.base_url(), "http://127.0.0.1:8099");
-            assert_eq!(masked(&stdout), masked(&printed), "{path}: {typed}");
+            assert_eq!(masked(stdout.trim_end()), masked(printed.trim_end()), "{path}: {typed}");
             if let Some(id) = stdout.split_whitespace().find(|word| word.starts_with("plan_")) {
                 plan_id = id.trim_end_matches('.').to_owned();
             }

@@ -1,7 +1,7 @@
 //! The specification's walk-through, sections 2 to 5, over HTTP and to the digit.
 
-use super::world::{Tenant, contact, crm, id, salesforce_contact, service};
-use reverse_sync_tests::service::Database;
+use super::world::{TOKEN, Tenant, contact, crm, id, salesforce_contact, service};
+use reverse_sync_tests::{masked, service::Database};
 use serde_json::{Value, json};
 
 /// The golden records of section 4: 53, of which two carry an id.
@@ -266,6 +266,41 @@ async fn a_compared_run_can_be_undone(database: Database) {
             Some(name.as_str())
         );
     }
+}
+
+/// The session of `docs/service.md`, as it is typed there: what it prints is what the page says,
+/// apart from the digits of ids.
+#[tokio::test]
+#[ignore = "needs curl and jq: .ci/install test"]
+async fn the_documented_session_is_what_happens() {
+    let (service, simulator) = (service(Database::Sqlite).await, crm(100).await);
+    let org = service.org("acme").await.unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = std::fs::read_to_string(root.join("docs/service.md")).unwrap();
+    let session = page.split("```").find(|block| block.contains("$ SOURCE=$(api ")).unwrap();
+    let (mut script, mut printed) = ("set -euo pipefail\n".to_owned(), String::new());
+    for line in session.lines().skip(1) {
+        match line.strip_prefix("$ ") {
+            Some(typed) => script.push_str(&format!("{typed}\n")),
+            None if line.starts_with("    ") => script.push_str(&format!("{line}\n")),
+            None => printed.push_str(&format!("{line}\n")),
+        }
+    }
+    let address = service.place().address();
+    let script = script
+        .replace("test-token", TOKEN)
+        .replace("localhost:8080", address.trim_start_matches("http://"))
+        .replace("http://127.0.0.1:8099", &simulator.base_url())
+        .replace("examples/", &format!("{}/examples/", root.display()))
+        .replace("plan.json", &service.state().join("plan.json").display().to_string());
+    let ended = tokio::process::Command::new("bash")
+        .args(["-c", &script])
+        .env("KEY", org.admin.key().unwrap())
+        .output()
+        .await
+        .unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(masked(&String::from_utf8(ended.stdout).unwrap()), masked(&printed));
 }
 
 reverse_sync_tests::on_both!(

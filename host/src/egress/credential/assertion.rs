@@ -3,6 +3,8 @@
 //!
 //! Signed with rustls' own RSA (ring): no further cryptography comes in, and the private key is
 //! never seen by anything that could print it.
+//!
+//! The module above has an example ([`credential`](super)).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustls::{

@@ -1,6 +1,8 @@
 //! The exchange with a token endpoint: over the same transport as everything else (filtered
 //! addresses, deadlines, size limits, no redirects, https but for this machine), and what its
 //! answer means.
+//!
+//! The module above has an example ([`credential`](super)).
 
 use super::{grants::TokenRequest, well_known::AccountInAnswer};
 use crate::{

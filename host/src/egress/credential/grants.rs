@@ -4,6 +4,8 @@
 //! The crate `oauth2` covers two of the three grants and none of what is hard here (one renewal for
 //! all, rotation kept before use, secrets that cannot be printed); this is less code than its
 //! adapter would be, and no second chrono, rand and sha2.
+//!
+//! The module above has an example ([`credential`](super)).
 
 use super::{assertion::SigningKey, refresh_tokens::RefreshTokens};
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -15,6 +15,32 @@
 //! - `echo`: looks for secrets in answers
 //! - [`well_known`]: where a provider's token endpoint is, where everybody has it at the same
 //!   place, and what it calls the account
+//!
+//! A token, and an OAuth client whose refresh token is in a file that its successors replace:
+//!
+//! ```no_run
+//! use reverse_sync::{
+//!     Credential, TransportLimits,
+//!     egress::credential::{
+//!         endpoint::TokenEndpoint,
+//!         grants::{Client, ClientAuthentication, Grant},
+//!         refresh_tokens::TokenFile,
+//!     },
+//! };
+//! use std::sync::Arc;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let fixed = Credential::bearer(&std::env::var("HUBSPOT_TOKEN")?)?;
+//!
+//! let url = "https://api.hubapi.com/oauth/v3/token";
+//! let endpoint = TokenEndpoint::new(url, false, None, TokenEndpoint::limits())?;
+//! let secret = std::env::var("CLIENT_SECRET")?.into();
+//! let client = Client::new("client-id", Some(&secret), ClientAuthentication::default())?;
+//! let refresh = Grant::RefreshToken(Arc::new(TokenFile::new("refresh-token")));
+//! let renewed = Credential::oauth(endpoint, client, refresh);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod assertion;
 mod echo;

@@ -19,6 +19,8 @@
 //!   same error.
 //! - A renewal runs to its end whoever waits for it, in a task of its own: a request that is given
 //!   up must not lose a refresh token between the endpoint's answer and the disk.
+//!
+//! The module above has an example ([`credential`](super)).
 
 use super::{
     Access, Bearer, CredentialError, SHORTEST_SECRET,

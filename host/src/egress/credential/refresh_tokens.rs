@@ -3,6 +3,8 @@
 //! A token endpoint may answer with a new refresh token, and the old one dies with that (rotation).
 //! So the new one is on disk before anything else happens, and whoever refreshes holds the token
 //! meanwhile: two processes that share a file take turns, and each reads what the other has left.
+//!
+//! The module above has an example ([`credential`](super)).
 
 use crate::{
     digest::Digest,

@@ -3,6 +3,13 @@
 //!
 //! The one thing that the host knows about CRMs by name: a component must not be the one to say
 //! where credentials go.
+//!
+//! ```
+//! use reverse_sync::egress::credential::well_known;
+//!
+//! assert_eq!(well_known::base_url("hubspot"), Some("https://api.hubapi.com"));
+//! assert_eq!(well_known::base_url("salesforce"), None);
+//! ```
 
 use crate::{egress::base_url::BaseUrl, ids::Account};
 use serde_json::Value;

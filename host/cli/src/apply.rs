@@ -99,12 +99,7 @@ pub(crate) async fn apply(
     }
     if header.writable == 0 {
         // Whoever asked for the rejects gets those of the plan: all of it is skipped.
-        let rejects = args
-            .rejects
-            .as_deref()
-            .map(|path| rejects::write(path, &plan, None))
-            .transpose()
-            .or_exit(Exit::Usage)?;
+        let rejects = rejects::write(args.rejects.as_deref(), &plan, None).or_exit(Exit::Usage)?;
         if args.json {
             let nothing = RunSummary { ok: Some(true), ..RunSummary::begun(&header) };
             render::run_json(&nothing, None, &plan, rejects.as_ref()).or_exit(Exit::Usage)?;
@@ -140,12 +135,8 @@ pub(crate) async fn apply(
     let summary = summary.ok();
     let done = ended?;
     let plan = confirmed.plan();
-    let rejects = args
-        .rejects
-        .as_deref()
-        .map(|path| rejects::write(path, plan, Some(&done.report)))
-        .transpose()
-        .or_exit(Exit::Usage)?;
+    let rejects =
+        rejects::write(args.rejects.as_deref(), plan, Some(&done.report)).or_exit(Exit::Usage)?;
     match summary.filter(|_| args.json) {
         Some(summary) => {
             render::run_json(&summary, Some(&done.report.journal), plan, rejects.as_ref())

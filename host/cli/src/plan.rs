@@ -86,12 +86,7 @@ pub(crate) async fn plan(global: &GlobalArgs, args: &PlanArgs) -> Result<Exit, F
     let target = workspace.target(&args.destination)?;
     let mode = args.mode.mode(target.there.destination(), PlanMode::Offline);
     let plan = make(&workspace, &target, &args.records, mode).await?;
-    let rejects = args
-        .rejects
-        .as_deref()
-        .map(|path| rejects::write(path, &plan, None))
-        .transpose()
-        .or_exit(Exit::Usage)?;
+    let rejects = rejects::write(args.rejects.as_deref(), &plan, None).or_exit(Exit::Usage)?;
     if args.json {
         render::plan_json(&plan, rejects.as_ref()).or_exit(Exit::Usage)?;
     } else {

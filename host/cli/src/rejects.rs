@@ -23,12 +23,13 @@ pub(crate) struct Written {
     left_out: Vec<String>,
 }
 
-/// Writes the file and says what is in it.
+/// Writes the file, if one was asked for, and says what is in it.
 pub(crate) fn write(
-    path: &Path,
+    path: Option<&Path>,
     plan: &Plan,
     report: Option<&Report>,
-) -> Result<Written, RejectsError> {
+) -> Result<Option<Written>, RejectsError> {
+    let Some(path) = path else { return Ok(None) };
     let rejected = rejects::write(path, plan, report.map(|report| report.journal.as_path()))?;
     let what = if report.is_some() { "that were not updated" } else { "that would be skipped" };
     terminal::say(format_args!("{} records {what} are in {}", rejected.records, path.display()));
@@ -44,12 +45,12 @@ pub(crate) fn write(
             listed(&rejected.left_out)
         ));
     }
-    Ok(Written {
+    Ok(Some(Written {
         file: path.display().to_string(),
         records: rejected.records,
         without_columns: rejected.without_columns,
         left_out: rejected.left_out.into_iter().map(|column| column.name).collect(),
-    })
+    }))
 }
 
 /// Columns that are named; of more it is said how many they are.

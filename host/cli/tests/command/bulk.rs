@@ -1,13 +1,13 @@
 //! The command is killed in the middle of a job, at every step of it, and continues.
 
-use crate::project::{Ended, Project, salesforce_toml};
+use crate::project::{Ended, Project, killed_after, salesforce_toml};
 use crm_simulator::{Fault, Field, Rule, Simulator, World};
 use reverse_sync::journal::{self, Ending};
 use reverse_sync_tests::{
     bulk::{calls, golden, one_percent_failed, until},
     crm::config,
 };
-use std::{path::PathBuf, process::Stdio};
+use std::path::PathBuf;
 
 fn project(simulator: &Simulator, csv: &str) -> Project {
     let project = Project::empty();
@@ -20,16 +20,7 @@ fn project(simulator: &Simulator, csv: &str) -> Project {
 }
 
 async fn killed(project: &Project, simulator: &Simulator, far: impl Fn(&World) -> bool) {
-    let mut child = project
-        .command(&["run", "people", "--confirm"])
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    until(simulator, far).await;
-    // SIGKILL.
-    child.start_kill().unwrap();
-    child.wait().await.unwrap();
+    killed_after(project, until(simulator, far)).await;
     let past = journal::read(&journal_of(project), |_, _| {}).unwrap();
     assert!(!past.finished, "it was killed too late to prove anything");
 }

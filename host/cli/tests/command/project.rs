@@ -3,7 +3,10 @@
 use crm_simulator::Simulator;
 use reverse_sync_tests::crm::{TOKEN, hostile_guest};
 use serde_json::Value;
-use std::{path::PathBuf, process::Output};
+use std::{
+    path::PathBuf,
+    process::{Output, Stdio},
+};
 use tokio::process::Command;
 
 /// A folder with a project file and golden records.
@@ -84,6 +87,19 @@ impl Project {
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         Ended::from(self.command(arguments).output().await.unwrap())
     }
+}
+
+/// Runs what there is to run, and kills the command (SIGKILL) once this has happened.
+pub(crate) async fn killed_after(project: &Project, happened: impl Future<Output = ()>) {
+    let mut child = project
+        .command(&["run", "people", "--confirm"])
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    happened.await;
+    child.start_kill().unwrap();
+    child.wait().await.unwrap();
 }
 
 /// How the command ended.

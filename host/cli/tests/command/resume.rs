@@ -1,6 +1,6 @@
 //! Killed, stopped, taken up again.
 
-use crate::project::Project;
+use crate::project::{Project, killed_after};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::crm::config;
 use std::{process::Stdio, time::Duration};
@@ -27,20 +27,11 @@ async fn written(simulator: &Simulator, count: usize) {
 
 #[tokio::test]
 async fn kill_9_in_the_middle_and_run_again() {
-    for killed_after in [1, 3_000, 8_500] {
+    for count in [1, 3_000, 8_500] {
         let simulator = Simulator::start(config(RECORDS)).await.unwrap();
         simulator.world().fault(Rule::always(Fault::Latency(15)));
         let project = Project::hubspot(&simulator, &golden(RECORDS)).await;
-        let mut child = project
-            .command(&["run", "people", "--confirm"])
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        written(&simulator, killed_after).await;
-        // SIGKILL.
-        child.start_kill().unwrap();
-        child.wait().await.unwrap();
+        killed_after(&project, written(&simulator, count)).await;
         let before = simulator.world().writes.len();
         assert!(before < RECORDS, "it was killed too late to prove anything");
 
@@ -53,7 +44,7 @@ async fn kill_9_in_the_middle_and_run_again() {
             "{json}"
         );
         let world = simulator.world();
-        assert_eq!(world.written_twice(), [], "killed after {killed_after}");
+        assert_eq!(world.written_twice(), [], "killed after {count}");
         assert_eq!(world.writes.len(), RECORDS);
     }
 }
@@ -64,15 +55,7 @@ async fn killed_again_and_again_it_still_comes_to_its_end() {
     simulator.world().fault(Rule::always(Fault::Latency(10)));
     let project = Project::hubspot(&simulator, &golden(RECORDS)).await;
     for round in 1..=5 {
-        let mut child = project
-            .command(&["run", "people", "--confirm"])
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        written(&simulator, round * 1_500).await;
-        child.start_kill().unwrap();
-        child.wait().await.unwrap();
+        killed_after(&project, written(&simulator, round * 1_500)).await;
     }
     let json = project.run(&["run", "people", "--confirm", "--json"]).await.json();
     assert_eq!(json["updated"].as_u64(), Some(RECORDS as u64), "{json}");

@@ -7,7 +7,7 @@ use crate::{
     seeded::Seeded,
     story::{Kind, Story},
     subsystems::Subsystem,
-    tracer::{Fault, Made, Step},
+    tracer::{Fault, Made, Step, power_lost},
 };
 use reverse_sync_tests::say;
 use std::{
@@ -53,14 +53,7 @@ fn every_step_fails(kind: Kind, subsystems: &[Subsystem]) {
         }
     }
     let missed = AtomicUsize::new(0);
-    let name = |(made, fault): &(&Made, Fault)| {
-        format!(
-            "{fault:?} at {:?} ({} {})",
-            made.step,
-            made.call.name(),
-            made.call.path().display()
-        )
-    };
+    let name = |(made, fault): &(&Made, Fault)| made.struck_by(*fault);
     each(&cases, name, |(made, fault)| {
         let story = Story::begin(kind, &runtime);
         let (ended, traced) = story.first(Some((made.step, *fault)));
@@ -92,13 +85,7 @@ fn the_power_goes_at_every_step(kind: Kind, subsystems: &[Subsystem]) {
     let places: Vec<Option<Step>> = made.iter().map(|made| Some(made.step)).chain([None]).collect();
     let cases = states(&places);
     let seen = Mutex::new(HashSet::new());
-    let name = |(at, kept, seed): &(Option<Step>, Kept, u64)| {
-        let call = made
-            .iter()
-            .find(|made| Some(made.step) == *at)
-            .map(|made| format!("{} {}", made.call.name(), made.call.path().display()));
-        format!("power lost at {at:?} ({call:?}), {kept:?} kept, seed {seed}")
-    };
+    let name = |(at, kept, seed): &(Option<Step>, Kept, u64)| power_lost(&made, *at, *kept, *seed);
     each(&cases, name, |(at, kept, seed)| {
         let story = Story::begin(kind, &runtime);
         let (ended, traced) = story.first(at.map(|at| (at, Fault::Killed)));

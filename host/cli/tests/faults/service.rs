@@ -7,7 +7,7 @@ use crate::{
     seeded::Seeded,
     story::program,
     subsystems::Subsystem,
-    tracer::{Fault, Made, Running, Step, Traced},
+    tracer::{Fault, Made, Running, Step, Traced, power_lost},
 };
 use crm_simulator::{Config, Simulator, record_id};
 use reverse_sync_tests::{
@@ -390,14 +390,7 @@ fn every_step_of_a_service_fails() {
     let all = cases.len();
     let cases = drawn(cases, 90);
     let missed = AtomicUsize::new(0);
-    let name = |(made, fault): &(&Made, Fault)| {
-        format!(
-            "{fault:?} at {:?} ({} {})",
-            made.step,
-            made.call.name(),
-            made.call.path().display()
-        )
-    };
+    let name = |(made, fault): &(&Made, Fault)| made.struck_by(*fault);
     each(&cases, name, |(made, fault)| {
         let world = World::begin(&runtime, true);
         let (said, traced) = world.first(&runtime, Some((made.step, *fault)));
@@ -425,13 +418,7 @@ fn the_power_goes_at_every_step_of_a_service() {
     let cases = states(&places);
     let all = cases.len();
     let cases = drawn(cases, 70);
-    let name = |(at, kept, seed): &(Option<Step>, Kept, u64)| {
-        let call = made
-            .iter()
-            .find(|made| Some(made.step) == *at)
-            .map(|made| format!("{} {}", made.call.name(), made.call.path().display()));
-        format!("power lost at {at:?} ({call:?}), {kept:?} kept, seed {seed}")
-    };
+    let name = |(at, kept, seed): &(Option<Step>, Kept, u64)| power_lost(&made, *at, *kept, *seed);
     each(&cases, name, |(at, kept, seed)| {
         let world = World::begin(&runtime, true);
         let (said, traced) = world.first(&runtime, at.map(|at| (at, Fault::Killed)));

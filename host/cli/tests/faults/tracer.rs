@@ -6,7 +6,7 @@
 
 use crate::{
     calls::{self, Call, Length},
-    disk::Disk,
+    disk::{Disk, Kept},
     ptrace::{self, Event, Pid},
     subsystems::{Subsystem, subsystem},
 };
@@ -72,6 +72,23 @@ fn half(bytes: usize, length: Length) -> u64 {
 pub(crate) struct Made {
     pub(crate) step: Step,
     pub(crate) call: Call,
+}
+
+impl Made {
+    /// A fault that strikes it, in words.
+    pub(crate) fn struck_by(&self, fault: Fault) -> String {
+        let Made { step, call } = self;
+        format!("{fault:?} at {step:?} ({} {})", call.name(), call.path().display())
+    }
+}
+
+/// The loss of power at one of these calls, in words.
+pub(crate) fn power_lost(made: &[Made], at: Option<Step>, kept: Kept, seed: u64) -> String {
+    let call = made
+        .iter()
+        .find(|made| Some(made.step) == at)
+        .map(|made| format!("{} {}", made.call.name(), made.call.path().display()));
+    format!("power lost at {at:?} ({call:?}), {kept:?} kept, seed {seed}")
 }
 
 /// What was seen of a program.

@@ -6,7 +6,7 @@
 //! use reverse_sync::mistakes::{explained, nearest};
 //!
 //! assert_eq!(nearest("feilds", ["fields", "object"]), Some("fields"));
-//! let said = explained(&["guards", "max_change"], "unknown field `max_change`, expected `max_changes`");
+//! let said = explained("it", &["guards", "max_change"], "unknown field `max_change`, expected `max_changes`");
 //! assert_eq!(said, "unknown key `max_change` in `guards` (did you mean `max_changes`?)");
 //! ```
 
@@ -66,11 +66,11 @@ pub fn missing(text: &str) -> Option<&str> {
     text.strip_prefix("missing field `").map(|key| key.trim_end_matches('`'))
 }
 
-/// What serde says about the key at the end of these steps.
-pub fn explained(steps: &[impl AsRef<str>], text: &str) -> String {
+/// What serde says about the key at the end of these steps, or about the `whole` if there are none.
+pub fn explained(whole: &str, steps: &[impl AsRef<str>], text: &str) -> String {
     let steps: Vec<&str> = steps.iter().map(AsRef::as_ref).collect();
     let expected = text.rsplit_once("expected ").map_or("", |(_, expected)| expected);
-    let place = if steps.is_empty() { "this".to_owned() } else { format!("`{}`", steps.join(".")) };
+    let place = if steps.is_empty() { whole.to_owned() } else { format!("`{}`", steps.join(".")) };
     if let Some(key) = missing(text) {
         return format!("Required: `{}`", [&steps[..], &[key]].concat().join("."));
     }
@@ -90,12 +90,12 @@ pub fn explained(steps: &[impl AsRef<str>], text: &str) -> String {
     }
     if text.starts_with("unknown variant ") {
         format!("{place} must be {expected}")
-    } else if text.starts_with("invalid type: ") || text.starts_with("invalid value: ") {
+    } else if text.starts_with("invalid ") {
         format!("{place} must be {}", type_name(expected))
     } else if let Some(rest) = text.strip_prefix("it ") {
         format!("{place} {rest}")
     } else {
-        format!("{place}: {text}")
+        format!("{place} is invalid: {text}")
     }
 }
 
@@ -128,16 +128,14 @@ mod tests {
         for (steps, text, said) in [
             (&["a", "b"][..], "missing field `c`", "Required: `a.b.c`"),
             (&[], "missing field `c`", "Required: `c`"),
+            (&[], "invalid type: null, expected a map", "the file must be an object"),
+            (&["a"], "say where it is", "`a` is invalid: say where it is"),
             (
                 &["a", "b"],
                 "invalid type: string \"pat-sesame\", expected a boolean",
                 "`a.b` must be true or false",
             ),
-            (
-                &["a"],
-                "unknown variant `pat-sesame`, expected `x` or `y`",
-                "`a` must be `x` or `y`",
-            ),
+            (&["a"], "unknown variant `pat-sesame`, expected `x` or `y`", "`a` must be `x` or `y`"),
             (&["a"], "it is a percentage, 0 to 100", "`a` is a percentage, 0 to 100"),
             (
                 &["q.r"],
@@ -145,7 +143,7 @@ mod tests {
                 "unknown key `q.r` (the keys are `abcd`, `efgh`)",
             ),
         ] {
-            assert_eq!(explained(steps, text), said);
+            assert_eq!(explained("the file", steps, text), said);
         }
     }
 }

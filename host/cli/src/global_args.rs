@@ -10,7 +10,7 @@ pub(crate) struct GlobalArgs {
     /// The project file
     #[arg(long, global = true, value_name = "FILE", default_value = "reverse-sync.toml")]
     pub(crate) project: PathBuf,
-    /// Use this component instead of the bundled one; the project file has to grant what it asks
+    /// Use this plugin instead of the bundled one; the project file has to grant what it asks
     /// for
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) plugin: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! `reverse-sync plugin inspect`: what a component asks for, in words.
+//! `reverse-sync plugin inspect`: what a plugin asks for, in words.
 
 use crate::{
     exit::{Exit, Failure, OrExit},
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct InspectArgs {
-    /// The component; left out: the bundled one
+    /// The plugin; left out: the bundled one
     file: Option<PathBuf>,
 }
 

@@ -71,7 +71,7 @@ enum Command {
     Undo(undo::UndoArgs),
     /// List the runs that were made here, and which of them can be undone
     Runs(runs::RunsArgs),
-    /// Look at components
+    /// Look at plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Print the script with which a shell completes this command
@@ -126,7 +126,7 @@ impl Command {
 
 #[derive(Subcommand)]
 enum PluginCommand {
-    /// Say in words what a component asks for
+    /// Say in words what a plugin asks for
     Inspect(inspect::InspectArgs),
 }
 
@@ -222,10 +222,9 @@ mod tests {
             let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
             out.push_str(&format!("\n### {name}\n\n```text\n{}\n```\n", help.trim_end()));
         }
-        for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help")
-        {
-            sections(command, out);
-        }
+        let shown =
+            |command: &&mut clap::Command| command.get_name() != "help" && !command.is_hide_set();
+        command.get_subcommands_mut().filter(shown).for_each(|command| sections(command, out));
     }
 
     fn options(command: &clap::Command) -> Vec<String> {

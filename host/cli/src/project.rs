@@ -101,7 +101,7 @@ impl Project {
             toml::Deserializer::parse(&text).map_err(|error| mistake(&error, error.message()))?;
         let mut project: Project = serde_path_to_error::deserialize(tables).map_err(|error| {
             let steps: Vec<String> = error.path().iter().map(ToString::to_string).collect();
-            let what = mistakes::explained(&steps, error.inner().message());
+            let what = mistakes::explained("the project file", &steps, error.inner().message());
             mistake(error.inner(), &what)
         })?;
         project.dir = path

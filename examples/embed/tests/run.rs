@@ -1,7 +1,11 @@
 //! The example, as its README runs it, and the parts of it that `docs/embedding.md` quotes.
 
+use arrow_array::RecordBatch;
 use crm_simulator::{Config, Simulator};
-use std::process::Command;
+use reverse_sync::{
+    Destination, Digest, OpenError, PlanMode, PlanningError, SourceError, Workspace,
+};
+use std::{iter, process::Command};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_smallest_host_plans_runs_and_undoes() {
@@ -40,4 +44,28 @@ fn the_documentation_quotes_the_program() {
         let block = block.split("```").next().unwrap();
         assert!(lines(program).contains(&lines(block)), "not in src/main.rs:\n{block}");
     }
+}
+
+#[tokio::test]
+async fn what_is_not_given_is_said_and_not_guessed() {
+    let state = tempfile::tempdir().unwrap();
+    let builder = || Workspace::builder(state.path()).plugin_file(reverse_sync_component::FILE);
+    let nothing = Workspace::builder(state.path()).open().await;
+    assert!(matches!(nothing, Err(OpenError::NoPlugin)));
+    let other = builder().pin(Digest::of(b"another plugin")).open().await;
+    assert!(matches!(other, Err(OpenError::OtherPlugin { .. })));
+
+    let workspace = builder().open().await.unwrap();
+    assert!(matches!(workspace.source("pipedrive"), Err(SourceError::Provider(_))));
+    let org = workspace.source("salesforce").unwrap().build();
+    assert!(matches!(org, Err(SourceError::NoBaseUrl(_))));
+    let hubspot = workspace.source("hubspot").unwrap().build().unwrap();
+    let people = Destination::new("people", "hubspot_dest", "person")
+        .config("provider_id_field", "hs_object_id")
+        .config("source_id", "src_1");
+    let people = workspace.target(people, &hubspot).unwrap();
+    let refused = people.plan(PlanMode::Compare, iter::empty::<RecordBatch>()).await;
+    assert!(matches!(refused, Err(PlanningError::Source(SourceError::NoCredential))));
+    // Without a request there is nothing to look up a credential for.
+    assert!(people.plan(PlanMode::Offline, iter::empty::<RecordBatch>()).await.is_ok());
 }

@@ -136,7 +136,7 @@ pub enum Expecting {
 #[derive(Debug, thiserror::Error)]
 pub enum NotHeld {
     /// It is another one.
-    #[error("nothing was sent: the credential opens account {found}, but {}. {}", whose(*.by, .expected), remedy(*.by, .expected, .found))]
+    #[error("nothing was written: the credential opens account {found}, but {}. {}", whose(*.by, .expected), remedy(*.by, .expected, .found))]
     Other {
         /// The account that the credential opens.
         found: Account,
@@ -146,7 +146,7 @@ pub enum NotHeld {
         by: Expecting,
     },
     /// Nobody knows.
-    #[error("nothing was sent: {}, and which account the credential opens is not known ({reason}). Use a credential that may ask for it{}", whose(*.by, .expected), if *.by == Expecting::Source { ", or take `account` out of the source" } else { "" })]
+    #[error("nothing was written: {}, and which account the credential opens is not known ({reason}). Use a credential that may ask for it{}", whose(*.by, .expected), if *.by == Expecting::Source { ", or take `account` out of the source" } else { "" })]
     Unknown {
         /// The one that it should open.
         expected: Account,

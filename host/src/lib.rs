@@ -47,6 +47,7 @@ pub mod failure;
 pub mod fuzzing;
 pub mod gate;
 pub mod guards;
+mod held;
 mod ids;
 pub mod journal;
 pub mod mistakes;

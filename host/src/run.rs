@@ -36,6 +36,7 @@ use crate::{
     egress::{Egress, Link, Traffic, Unanswered, credential::CredentialError, pacing::Pacer},
     engine::{EngineError, PeakMemory, called},
     gate::ConfirmedPlan,
+    held::{self, Holding},
     journal::{
         Closing, Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId,
     },
@@ -44,10 +45,12 @@ use crate::{
     source::SourceError,
     streams::{ConfirmedResource, OutcomeSinkResource, Selection},
 };
+use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
     path::PathBuf,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -291,7 +294,8 @@ pub async fn run(
         let mark = journal.past().handed_out.min(header.writable);
         let in_doubt = mark - journal.past().done.below(mark).count();
         let settled = Arc::new(AtomicU64::new(0));
-        let marking = Some((journal.marker(), end));
+        let (holding, held) = held::held();
+        let marking = Some((journal.marker(), end, held.clone()));
         let confirmed_resource = ConfirmedResource::new(
             changes,
             Selection::Below(end),
@@ -313,6 +317,7 @@ pub async fn run(
             capabilities,
             held_to,
             outstanding.clone(),
+            held,
             component.loaded().budget(),
         );
         let traffic = egress.traffic();
@@ -327,22 +332,29 @@ pub async fn run(
         let mut peak_memory = PeakMemory::default();
         // Also where this part has nothing left to do: what was written in it may be read back
         // next.
-        let held = match header.writable > journal.past().done.count() {
-            true => hold(question.as_ref(), &link, header, &journal, &traffic, &stop).await,
-            false => Ok(()),
+        let hold = async {
+            if header.writable > journal.past().done.count() {
+                hold(question.as_ref(), &link, header, &journal, &traffic, &stop, holding).await?;
+            }
+            Ok(())
         };
-        let mut stopped = match held {
-            Ok(()) if to_do > 0 => {
-                let called =
-                    call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory)
-                        .await;
-                stopped(called, traffic.no_access())
+        let mut stopped = if to_do > 0 {
+            // What the component reads before it is handed anything need not wait.
+            let calling =
+                call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory);
+            let (hold, calling) = (pin!(hold), pin!(calling));
+            match select(hold, calling).await {
+                Either::Left((Ok(()), calling)) => stopped(calling.await, traffic.no_access()),
+                Either::Left((Err(error), _)) => Some(Stopped::not_held(&error)),
+                Either::Right((called, hold)) => match hold.await {
+                    Ok(()) => stopped(called, traffic.no_access()),
+                    Err(error) => Some(Stopped::not_held(&error)),
+                },
             }
+        } else {
             // Nobody reads changes or reports outcomes.
-            held => {
-                drop((confirmed_resource, sink));
-                held.err().map(|error| Stopped::not_held(&error))
-            }
+            drop((confirmed_resource, sink));
+            hold.await.err().map(|error| Stopped::not_held(&error))
         };
         reader.await.map_err(io::Error::other)??;
 
@@ -451,7 +463,7 @@ fn stopped(
 }
 
 /// Asks the CRM for its account, if the plan, the source or an earlier attempt expects one. Later
-/// attempts are held to what is found.
+/// attempts are held to what is found; what waits for it goes ahead.
 async fn hold(
     question: Option<&Question>,
     link: &Link,
@@ -459,6 +471,7 @@ async fn hold(
     journal: &Journal,
     traffic: &Traffic,
     stop: &StopSignal,
+    holding: Holding,
 ) -> Result<(), NotHeld> {
     let before = journal.past().account.as_ref();
     let expected = [
@@ -470,6 +483,7 @@ async fn hold(
         Some(account) if before != Some(&account) => journal.held_to(account).await,
         _ => {}
     }
+    holding.known();
     Ok(())
 }
 

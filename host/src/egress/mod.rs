@@ -48,6 +48,7 @@ pub use question::Unanswered;
 use crate::{
     capability::{self, AnyRecord, Capability},
     contract::capabilities::{Effect, Phase},
+    held::Held,
     ids::Account,
     outstanding::{Outstanding, Place},
 };
@@ -180,6 +181,8 @@ struct Open {
     link: Link,
     /// `None` while planning: nothing is confirmed yet.
     outstanding: Option<Outstanding>,
+    /// Of a run: what is no read waits for it.
+    held: Option<Held>,
     traffic: Arc<Traffic>,
     /// Requests that this instance may still have in flight.
     budget: Arc<Semaphore>,
@@ -198,7 +201,7 @@ impl Egress {
 
     /// The egress of an online plan: its reads, of any record.
     pub(crate) fn planning(capabilities: Vec<Capability>, link: Link, budget: Budget) -> Egress {
-        Egress::open(Phase::Plan, reads(capabilities), link, None, budget)
+        Egress::open(Phase::Plan, reads(capabilities), link, None, None, budget)
     }
 
     /// The egress of a confirmed run.
@@ -206,9 +209,10 @@ impl Egress {
         capabilities: Vec<Capability>,
         link: Link,
         outstanding: Outstanding,
+        held: Held,
         budget: Budget,
     ) -> Egress {
-        Egress::open(Phase::Run, capabilities, link, Some(outstanding), budget)
+        Egress::open(Phase::Run, capabilities, link, Some(outstanding), Some(held), budget)
     }
 
     /// The egress of verifying: a run's reads, of the records that were handed out.
@@ -218,7 +222,7 @@ impl Egress {
         outstanding: Outstanding,
         budget: Budget,
     ) -> Egress {
-        Egress::open(Phase::Run, reads(capabilities), link, Some(outstanding), budget)
+        Egress::open(Phase::Run, reads(capabilities), link, Some(outstanding), None, budget)
     }
 
     fn open(
@@ -226,6 +230,7 @@ impl Egress {
         capabilities: Vec<Capability>,
         link: Link,
         outstanding: Option<Outstanding>,
+        held: Option<Held>,
         budget: Budget,
     ) -> Egress {
         let traffic = Arc::new(Traffic::default());
@@ -235,6 +240,7 @@ impl Egress {
             capabilities,
             link,
             outstanding,
+            held,
             traffic: Arc::clone(&traffic),
             budget,
             span: Span::current(),
@@ -398,6 +404,14 @@ impl Open {
             };
 
             let mut watched = watched(body.len());
+            if capability.effect() != Effect::Read
+                && let Some(held) = &self.held
+                && !held.known().await
+            {
+                let reason = "the credential may open another account than the one that was meant";
+                watched.refused(Stage::Credential, reason);
+                return Err(self::refuse(&self.traffic, Stage::Credential, &request, reason));
+            }
             let turn = match link.pacer.turn().await {
                 Ok(turn) => turn,
                 Err(error) => {

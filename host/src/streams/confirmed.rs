@@ -4,6 +4,7 @@
 use crate::{
     changes::ChangeBatch,
     contract::types::{self as wit, Error as GuestError, ErrorKind},
+    held::Held,
     journal::{Marker, Past, Ranges},
     outstanding::Outstanding,
     plan::Stored,
@@ -52,8 +53,8 @@ pub struct ConfirmedResource {
     next: u64,
     selection: Selection,
     past: Past,
-    /// Marks what is handed out, of so many changes; only what is written needs that.
-    marking: Option<(Marker, u64)>,
+    /// Of what is written: marks what is handed out, of so many changes, once the account is known.
+    marking: Option<(Marker, u64, Held)>,
     outstanding: Outstanding,
     stop: StopSignal,
     /// Changes that have yet to be handed out.
@@ -67,7 +68,7 @@ impl ConfirmedResource {
         changes: mpsc::Receiver<Stored>,
         selection: Selection,
         past: Past,
-        marking: Option<(Marker, u64)>,
+        marking: Option<(Marker, u64, Held)>,
         outstanding: Outstanding,
         stop: StopSignal,
     ) -> ConfirmedResource {
@@ -135,20 +136,16 @@ impl ConfirmedResource {
         &mut self,
         max: u32,
     ) -> wasmtime::Result<Result<Option<wit::ChangeBatch>, GuestError>> {
-        if self.marking.is_some() {
+        if let Some((_, _, held)) = &self.marking {
+            if !held.known().await {
+                return Ok(Err(cancelled("nothing is handed out: the account is not known")));
+            }
             self.stop.unpaused().await;
         }
         if self.stop.is_set() {
             let message =
-                "stopped on request; the rest stays pending, run the plan again to continue"
-                    .to_owned();
-            return Ok(Err(GuestError {
-                kind: ErrorKind::Cancelled,
-                code: None,
-                pointer: None,
-                message,
-                missing_scopes: Vec::new(),
-            }));
+                "stopped on request; the rest stays pending, run the plan again to continue";
+            return Ok(Err(cancelled(message)));
         }
         let (count, bytes) = self.outstanding.held();
         if count > MAX_OUTSTANDING || bytes > MAX_OUTSTANDING_BYTES {
@@ -158,7 +155,7 @@ impl ConfirmedResource {
         }
         let (batch, ordinals, doubtful) = self.take((max as usize).clamp(1, MAX_HAND_OUT)).await;
         let Some(last) = ordinals.last() else { return Ok(Ok(None)) };
-        if let Some((marker, total)) = &mut self.marking {
+        if let Some((marker, total, _)) = &mut self.marking {
             marker.hand_out(last + 1, *total).await?;
         }
         self.remaining = self.remaining.saturating_sub(ordinals.len() as u64);
@@ -182,5 +179,16 @@ impl ConfirmedResource {
 
     pub(crate) fn stopping(&self) -> bool {
         self.stop.is_set()
+    }
+}
+
+fn cancelled(message: &str) -> GuestError {
+    let message = message.to_owned();
+    GuestError {
+        kind: ErrorKind::Cancelled,
+        code: None,
+        pointer: None,
+        message,
+        missing_scopes: Vec::new(),
     }
 }

@@ -41,6 +41,44 @@ async fn fifty_thousand_records_take_seven_calls_and_polls() {
 }
 
 #[tokio::test]
+async fn what_need_not_wait_for_another_goes_out_together() {
+    let crm = crm(5_000).await;
+    let confirmed = crm.confirm(&golden(&crm.simulator, 5_000)).await;
+    for slow in ["/describe", "/failedResults", "/successfulResults"] {
+        crm.simulator.world().fault(Rule::always(Fault::Latency(300)).on(slow));
+    }
+    let report = crm.run_confirmed(&confirmed).await;
+    assert_eq!(report.counts, counts(4_950, 50));
+    let world = crm.simulator.world();
+    let at = |method: &str, end: &str| {
+        let mut found = world.requests.iter().filter(|request| {
+            request.method == method && request.target.trim_end_matches('/').ends_with(end)
+        });
+        let (one, more) = (found.next().map(|request| request.at_ms), found.next());
+        assert!(more.is_none(), "{method} {end} twice");
+        one.unwrap_or_else(|| panic!("no {method} {end}"))
+    };
+    // The job with the metadata, one set of results with the other.
+    assert!(at("POST", "/ingest") < at("GET", "/describe") + 300);
+    assert!(at("PUT", "/batches") >= at("GET", "/describe") + 300);
+    assert!(at("GET", "/failedResults").abs_diff(at("GET", "/successfulResults")) < 300);
+    assert_eq!(calls(&world).0, 6);
+}
+
+#[tokio::test]
+async fn results_that_the_counts_rule_out_are_not_read() {
+    let crm = crm(50).await;
+    assert_eq!(crm.run(&crm.new_names(50)).await.counts, counts(50, 0));
+    assert!(!crm.requests().iter().any(|line| line.contains("/failedResults")));
+    for n in 0..50 {
+        crm.simulator.world().salesforce.delete("Contact", &Provider::Salesforce.id(n));
+    }
+    crm.simulator.world().clear_log();
+    assert_eq!(crm.run(&crm.new_names(50).replace("New", "Newer")).await.counts, counts(0, 50));
+    assert!(!crm.requests().iter().any(|line| line.contains("/successfulResults")));
+}
+
+#[tokio::test]
 async fn few_changes_go_in_collections_unless_jobs_are_asked_for() {
     let above = json!({"bulk_above": 300});
     for (more, count, jobs) in [

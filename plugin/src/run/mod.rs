@@ -55,11 +55,12 @@ pub async fn run<N: Network>(
     }
     // Offline and compared plans are checked against the CRM before each write; online plans only
     // where a change is in doubt.
-    if mode != PlanMode::Online {
-        runner.crm.rules().await?;
-    }
+    let checks = mode != PlanMode::Online;
     if bulk::is_wanted(config, stream) {
-        return runner.bulk().await;
+        return runner.bulk(checks).await;
+    }
+    if checks {
+        runner.crm.rules().await?;
     }
     let most = routes::of(config.provider).update_many.most();
     // In record mode one job has several requests going.

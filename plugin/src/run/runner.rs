@@ -7,7 +7,8 @@ use crate::contract::changes::Outcomes;
 use crate::contract::types::Error;
 use crate::crm::conversation::Conversation;
 use crate::crm::network::Network;
-use std::cell::Cell;
+use crate::crm::salesforce::bulk::job::Job;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -25,6 +26,8 @@ pub(super) struct Runner<'a, N> {
     pub(super) joined: Vec<String>,
     /// The Bulk API cannot be used, for this object or with this grant.
     pub(super) no_bulk: Cell<bool>,
+    /// A job that nothing was put into yet.
+    pub(super) opened: RefCell<Option<Job>>,
     /// Reasons that whole batches were refused for.
     pub(super) refused: refusals::Known,
 }
@@ -37,6 +40,7 @@ impl<'a, N: Network> Runner<'a, N> {
             offline: false,
             joined: Vec::new(),
             no_bulk: Cell::new(false),
+            opened: RefCell::default(),
             refused: refusals::Known::default(),
         }
     }

@@ -12,7 +12,7 @@ use crate::run::runner::Runner;
 /// How often something that is safe to repeat is tried before another way is taken.
 const MAX_TRIES: u32 = 3;
 /// Between two looks at a job, in milliseconds: first, and at most.
-const FIRST_PAUSE: u64 = 500;
+const FIRST_PAUSE: u64 = 200;
 const LONGEST_PAUSE: u64 = 20_000;
 /// A pause is cut into pieces, so that a run that is to stop does not wait for the rest of it.
 const PIECE: u64 = 500;
@@ -55,7 +55,10 @@ impl<N: Network> Runner<'_, N> {
     }
 
     /// `None`: Salesforce, or the grant, has no Bulk API for this object.
-    async fn open_job(&self) -> Result<Option<Job>, Error> {
+    pub(super) async fn open_job(&self) -> Result<Option<Job>, Error> {
+        if let Some(job) = self.opened.take() {
+            return Ok(Some(job));
+        }
         for attempt in 1..=MAX_TRIES {
             match self.step(Step::Open, "").await {
                 Ok(Exchange::Accepted(answer)) => {
@@ -96,6 +99,10 @@ impl<N: Network> Runner<'_, N> {
     /// succeeds or not.
     pub(super) async fn give_up(&self, id: &str, rows: (u64, u64)) -> Result<Option<Job>, Error> {
         self.remember(Way::NotYet, rows)?;
+        self.abort(id).await
+    }
+
+    pub(super) async fn abort(&self, id: &str) -> Result<Option<Job>, Error> {
         match self.step(Step::Abort, id).await? {
             Exchange::Accepted(answer) => Ok(Job::read(&answer.body)),
             _ => Ok(None),
@@ -157,25 +164,21 @@ impl<N: Network> Runner<'_, N> {
         }
     }
 
-    /// Reads a result set. `false`: it cannot be read.
+    /// Reads a result set, if it can be read.
     pub(super) async fn results(
         &self,
         set: Step,
         id: &str,
-        each: &mut dyn FnMut(Row<'_>),
-    ) -> Result<bool, Error> {
+        mut each: impl FnMut(Row<'_>),
+    ) -> Result<(), Error> {
         for attempt in 1..=MAX_TRIES {
             match self.step(set, id).await? {
-                Exchange::Accepted(answer) => {
-                    if read_rows(&answer.body, each) {
-                        return Ok(true);
-                    }
-                    self.crm.back_off(attempt).await;
-                }
-                _ => return Ok(false),
+                Exchange::Accepted(answer) if read_rows(&answer.body, &mut each) => break,
+                Exchange::Accepted(_) => self.crm.back_off(attempt).await,
+                _ => break,
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Keeps a note about these rows, before what it says can happen.

@@ -33,15 +33,19 @@ use crate::crm::salesforce::bulk::csv;
 use crate::crm::salesforce::bulk::job::{Job, State, job_error, row_error, unknown_column};
 use crate::crm::salesforce::bulk::step::Step;
 use crate::provider::Provider;
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt, TryStreamExt, iter};
 use hashbrown::HashMap;
 use load::{Load, Loads};
 use notes::{Notes, Way};
+use std::cell::RefCell;
+use std::pin::Pin;
 
 /// Outcomes that are reported at once.
 const REPORT: usize = 1_000;
 /// Jobs that may fail for an unknown column each before the rest goes in collections.
 const MAX_REFUSED_JOBS: u32 = 5;
+/// Reads of a load's records that go out together: the answer to one takes up to 4 MiB.
+const READS_AT_ONCE: usize = 4;
 /// Status of the answers that tell what became of rows.
 const ANSWERED: u16 = 200;
 
@@ -56,6 +60,9 @@ pub(super) fn is_wanted(config: &Config, stream: &dyn Stream) -> bool {
         _ => false,
     }
 }
+
+/// Part of a run that runs beside others; of one type, so that the component stays small.
+type Boxed<'t, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 't>>;
 
 /// What a job leaves to do.
 #[derive(Default)]
@@ -77,12 +84,30 @@ enum Fate {
 }
 
 impl<N: Network> Runner<'_, N> {
-    /// Writes all changes.
-    pub(super) async fn bulk(&self) -> Result<(), Error> {
-        let notes = Notes::read(&self.stream.recall());
+    /// Writes all changes, after a read of the metadata if each is checked against it.
+    pub(super) async fn bulk(&self, checks: bool) -> Result<(), Error> {
+        let texts = self.stream.recall();
+        if checks {
+            // Neither waits for the other. What an earlier attempt has left may need no job.
+            let needed = texts.is_empty() && !self.stream.stopping();
+            let rules = async { self.crm.rules().await.map(drop) };
+            let opened = async {
+                if needed {
+                    let opened = self.open_job().await?;
+                    self.opened.replace(opened);
+                }
+                Ok(())
+            };
+            let both: [Boxed<'_, ()>; 2] = [Box::pin(rules), Box::pin(opened)];
+            iter(both).buffered(2).try_collect::<Vec<()>>().await?;
+        }
+        let notes = Notes::read(&texts);
         let mut loads = Loads::default();
         while let Some(load) = loads.next(self.stream)? {
             self.load(&load, &notes).await?;
+        }
+        if let Some(job) = self.opened.take() {
+            self.abort(&job.id).await?;
         }
         Ok(())
     }
@@ -143,21 +168,29 @@ impl<N: Network> Runner<'_, N> {
     /// Sends changes that may have been applied, and were read since: in collections, where a
     /// refusal is looked into.
     async fn send_again(&self, changes: &Changes, members: &[usize]) -> Result<(), Error> {
-        let mut admitted = Vec::with_capacity(members.len());
-        for members in members.chunks(most_read()) {
-            admitted.extend(self.admitted(changes, members.to_vec(), true).await?);
-        }
+        let admitted = self.all_admitted(changes, members, true).await?;
         self.collections(changes, in_order(changes, &admitted), true).await
+    }
+
+    /// Those of many members that may be written.
+    async fn all_admitted(
+        &self,
+        changes: &Changes,
+        members: &[usize],
+        doubtful: bool,
+    ) -> Result<Vec<usize>, Error> {
+        let mut reads: Vec<Boxed<'_, Vec<usize>>> = Vec::new();
+        for members in members.chunks(most_read()) {
+            reads.push(Box::pin(self.admitted(changes, members.to_vec(), doubtful)));
+        }
+        let admitted: Vec<_> = iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+        Ok(admitted.concat())
     }
 
     /// Sends changes that were not applied, if they still may be written: by jobs, if they are many
     /// enough, and the rest in collections.
     async fn send(&self, changes: &Changes, members: Vec<usize>) -> Result<(), Error> {
-        let mut admitted = Vec::with_capacity(members.len());
-        for members in members.chunks(most_read()) {
-            admitted.extend(self.admitted(changes, members.to_vec(), false).await?);
-        }
-        let members = admitted;
+        let members = self.all_admitted(changes, &members, false).await?;
         let Some(all) = rows(changes, &members) else { return Ok(()) };
         let left = members.len() as u64 + self.stream.remaining();
         let few =
@@ -213,26 +246,29 @@ impl<N: Network> Runner<'_, N> {
         }
         let places: HashMap<&str, usize> =
             members.iter().enumerate().map(|(at, member)| (changes.id(*member), at)).collect();
-        let mut fates: Vec<Fate> = members.iter().map(|_| Fate::Silent).collect();
-        let mut silent = members.len();
-        for set in [Step::Succeeded, Step::Failed, Step::Unprocessed] {
-            if silent == 0 {
+        let fates = RefCell::new(members.iter().map(|_| Fate::Silent).collect::<Vec<_>>());
+        let (fates, places) = (&fates, &places);
+        for sets in job.result_sets() {
+            if !fates.borrow().iter().any(|fate| matches!(fate, Fate::Silent)) {
                 break;
             }
-            self.results(set, id, &mut |row| {
-                if let Some(fate) = places.get(row.id).and_then(|at| fates.get_mut(*at))
-                    && matches!(fate, Fate::Silent)
-                {
-                    *fate = fate_of(set, &job, row.error);
-                    silent -= 1;
-                }
-            })
-            .await?;
+            let mut reads: Vec<Boxed<'_, ()>> = Vec::new();
+            for set in sets {
+                let job = &job;
+                reads.push(Box::pin(self.results(set, id, move |row| {
+                    if let Some(at) = places.get(row.id)
+                        && let Some(fate) = fates.borrow_mut().get_mut(*at)
+                        && matches!(fate, Fate::Silent)
+                    {
+                        *fate = fate_of(set, job, row.error);
+                    }
+                })));
+            }
+            iter(reads).buffered(READS_AT_ONCE).try_collect::<Vec<()>>().await?;
         }
-        drop(places);
         let mut left = Left::default();
         let mut outcomes = Outcomes::new();
-        for (member, fate) in members.iter().zip(fates) {
+        for (member, fate) in members.iter().zip(fates.take()) {
             let row = changes.row(*member);
             match fate {
                 Fate::Silent => left.doubt.push(*member),

@@ -1,7 +1,7 @@
 //! What Salesforce tells about a job, and about its rows. (crm-apis B9)
 
 use super::csv::Rows;
-use super::step::ID_COLUMN;
+use super::step::{ID_COLUMN, Step};
 use crate::crm::error::CrmError;
 use crate::provider::Provider;
 use crate::provider_id;
@@ -26,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) id: String,
     pub(crate) state: State,
     pub(crate) processed: u64,
+    /// Of the processed ones, if the answer says so.
+    pub(crate) failed: Option<u64>,
     pub(crate) error: String,
 }
 
@@ -43,9 +45,21 @@ impl Job {
         };
         let id = text("id").to_owned();
         let plain = (1..=40).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
-        let processed =
-            told.get("numberRecordsProcessed").and_then(Value::as_u64).unwrap_or_default();
-        plain.then(|| Job { id, state, processed, error: text("errorMessage").to_owned() })
+        let count = |key: &str| told.get(key).and_then(Value::as_u64);
+        let processed = count("numberRecordsProcessed").unwrap_or_default();
+        let failed = count("numberRecordsFailed");
+        plain.then(|| Job { id, state, processed, failed, error: text("errorMessage").to_owned() })
+    }
+
+    /// The result sets that have rows, as the counts say, and those that have none.
+    pub(crate) fn result_sets(&self) -> [Vec<Step>; 2] {
+        let sets = [Step::Succeeded, Step::Failed, Step::Unprocessed];
+        let (some, none) = sets.into_iter().partition(|set| match set {
+            Step::Succeeded => self.failed.is_none_or(|failed| failed < self.processed),
+            Step::Failed => self.failed != Some(0),
+            _ => self.state != State::Complete,
+        });
+        [some, none]
     }
 }
 
@@ -155,6 +169,36 @@ mod tests {
             r#"{"state":"Open"}"#,
         ] {
             assert!(Job::read(bad.as_bytes()).is_none(), "{bad}");
+        }
+        for (told, some) in [
+            (
+                r#""state":"JobComplete","numberRecordsProcessed":3,"numberRecordsFailed":0"#,
+                &[Step::Succeeded][..],
+            ),
+            (
+                r#""state":"JobComplete","numberRecordsProcessed":3,"numberRecordsFailed":1"#,
+                &[Step::Succeeded, Step::Failed],
+            ),
+            (
+                r#""state":"JobComplete","numberRecordsProcessed":3,"numberRecordsFailed":3"#,
+                &[Step::Failed],
+            ),
+            (
+                r#""state":"JobComplete","numberRecordsProcessed":3"#,
+                &[Step::Succeeded, Step::Failed],
+            ),
+            (
+                r#""state":"Aborted","numberRecordsProcessed":3,"numberRecordsFailed":0"#,
+                &[Step::Succeeded, Step::Unprocessed],
+            ),
+            (
+                r#""state":"Failed","numberRecordsProcessed":0,"numberRecordsFailed":0"#,
+                &[Step::Unprocessed],
+            ),
+        ] {
+            let [has_rows, empty] =
+                Job::read(format!(r#"{{"id":"7",{told}}}"#).as_bytes()).unwrap().result_sets();
+            assert_eq!((has_rows.as_slice(), empty.len()), (some, 3 - some.len()), "{told}");
         }
         let failed = Job::read(br#"{"id":"7","state":"Failed","errorMessage":"InvalidBatch : Field name not found : Titel"}"#).unwrap();
         assert_eq!(

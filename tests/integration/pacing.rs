@@ -85,6 +85,47 @@ async fn a_daily_limit_stops_the_run_and_the_next_day_goes_on() {
 }
 
 #[tokio::test]
+async fn more_requests_are_on_their_way_where_calls_take_long_unless_a_number_is_set() {
+    // Twelve: the ten before have brought more.
+    for (more, fewest, most) in [(json!({}), 12, 32), (json!({"in_flight": 8}), 6, 8)] {
+        let scaled = Config { hubspot_limit: 1_000, ..scaled(10_000) };
+        let crm = Crm::with(Provider::HubSpot, scaled, more).await;
+        crm.simulator.world().fault(Rule::always(Fault::Latency(600)));
+        let report = crm.run(&crm.new_names(10_000)).await;
+        assert!(report.ok(), "{report:?}");
+        let world = crm.simulator.world();
+        let updates = world.requests.iter().filter(|request| request.method == "POST");
+        let at: Vec<u64> = updates.map(|request| request.at_ms).collect();
+        let together =
+            |begun: &u64| at.iter().filter(|at| (*begun..begun + 590).contains(*at)).count();
+        let together = at.iter().map(together).max().unwrap();
+        assert!((fewest..=most).contains(&together), "{together} at once");
+    }
+}
+
+#[tokio::test]
+async fn a_crm_that_finds_records_locked_gets_fewer_requests_at_once() {
+    let crm = Crm::with(
+        Provider::HubSpot,
+        Config { hubspot_limit: 1_000, ..scaled(10_000) },
+        json!({"in_flight": 8}),
+    )
+    .await;
+    crm.simulator.world().fault(Rule::always(Fault::Latency(50)));
+    crm.simulator.world().fault(Rule::next(8, Fault::Status(423)).on("/batch/update"));
+    let report = crm.run(&crm.new_names(10_000)).await;
+    assert!(report.ok(), "{report:?}");
+    let world = crm.simulator.world();
+    let updates = world.requests.iter().filter(|request| request.method == "POST");
+    let at: Vec<u64> = updates.map(|request| request.at_ms).collect();
+    // Those that were on their way are repeated; what is pulled then is half as much.
+    let after = &at[24..56];
+    let together =
+        |begun: &u64| after.iter().filter(|at| (*begun..begun + 45).contains(*at)).count();
+    assert!(after.iter().map(together).max().unwrap() <= 4, "{after:?}");
+}
+
+#[tokio::test]
 async fn fifty_milliseconds_of_latency_are_hidden_by_requests_in_flight() {
     let crm = Crm::hubspot(4_000).await;
     crm.simulator.world().fault(Rule::always(Fault::Latency(50)));

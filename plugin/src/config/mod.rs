@@ -33,6 +33,8 @@ pub struct Config {
     pub bulk_above: u64,
     /// Requests on their way at the same time.
     pub in_flight: usize,
+    /// As many may become of them where that makes a run faster: what is set, or 32.
+    pub most_in_flight: usize,
     /// The CRM's API version: the value of `objects_path` or `api_version`.
     pub api: String,
     /// HubSpot's path of property definitions; empty for Salesforce.
@@ -181,6 +183,7 @@ impl Reader {
             write_mode: self.write_mode(),
             bulk_above: self.whole("bulk_above", 2_000, 1, 1_000_000_000),
             in_flight: self.whole("in_flight", 8, 1, 32) as usize,
+            most_in_flight: self.whole("in_flight", 32, 1, 32) as usize,
             api: match provider {
                 Provider::HubSpot => self.text(
                     api_name,
@@ -360,8 +363,8 @@ mod tests {
             ("contacts", "/crm/v3/objects")
         );
         assert_eq!(
-            (hubspot.fields, hubspot.write_mode, hubspot.in_flight),
-            (None, WriteMode::Batch, 8)
+            (hubspot.fields, hubspot.write_mode, hubspot.in_flight, hubspot.most_in_flight),
+            (None, WriteMode::Batch, 8, 32)
         );
         let salesforce =
             parse("salesforce_dest", r#"{"provider_id_field":"Id","source_id":"src_2"}"#).unwrap();

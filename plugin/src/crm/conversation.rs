@@ -19,6 +19,8 @@ pub(crate) struct Conversation<'a, N> {
     metadata: OnceCell<Metadata>,
     /// An error ends the run: no further request is made.
     pub(crate) stopped: Cell<bool>,
+    /// The CRM has asked for fewer calls, or has found a record locked.
+    pub(crate) slowed: Cell<bool>,
     /// Writes in a row that something in between has answered.
     blocked: Cell<u32>,
 }
@@ -31,6 +33,7 @@ impl<'a, N: Network> Conversation<'a, N> {
             network,
             metadata: OnceCell::new(),
             stopped: Cell::new(false),
+            slowed: Cell::new(false),
             blocked: Cell::new(0),
         }
     }
@@ -57,7 +60,8 @@ impl<'a, N: Network> Conversation<'a, N> {
     /// # Errors
     /// What ends the whole run.
     pub(crate) async fn exchange(&self, request: &Request) -> Result<Exchange, Error> {
-        let exchanged = exchange(self.config, self.network, request, || self.stopped.get()).await?;
+        let exchanged =
+            exchange(self.config, self.network, request, &self.stopped, &self.slowed).await?;
         if request.writes {
             count_blocked(self.config, &self.blocked, &exchanged)?;
         }
@@ -85,6 +89,11 @@ impl<'a, N: Network> Conversation<'a, N> {
     /// Waits before attempt `attempt`, counted from 1, is repeated.
     pub(crate) async fn back_off(&self, attempt: u32) {
         self.pause(backoff(attempt, self.network.random())).await;
+    }
+
+    /// A clock that never goes back, in milliseconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.network.now()
     }
 
     /// Waits so many milliseconds.

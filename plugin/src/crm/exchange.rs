@@ -36,7 +36,8 @@ pub(crate) fn backoff(attempt: u32, random: u64) -> u64 {
     full / 2 + random % (full / 2 + 1)
 }
 
-/// Sends a request. `stopped` tells whether another part of the run has ended it.
+/// Sends a request. `stopped` tells whether another part of the run has ended it; `slowed` is set
+/// where the CRM asks for less.
 ///
 /// # Errors
 /// What ends the whole run.
@@ -44,12 +45,13 @@ pub(crate) async fn exchange<W: Network>(
     config: &Config,
     world: &W,
     request: &Request,
-    stopped: impl Fn() -> bool,
+    stopped: &Cell<bool>,
+    slowed: &Cell<bool>,
 ) -> Result<Exchange, Error> {
     let crm = config.provider.name();
     let (mut attempts, mut throttles) = (0, 0);
     loop {
-        if stopped() {
+        if stopped.get() {
             return Err(Error::new(ErrorKind::Other, None, "the run has ended".to_owned()));
         }
         let (pause, why, locked) = match world.send(request).await {
@@ -58,6 +60,7 @@ pub(crate) async fn exchange<W: Network>(
                 Verdict::Refused(error) => return Ok(Exchange::Refused(answer.status, error)),
                 Verdict::Stop(error) => return Err(error),
                 Verdict::Throttled(error) => {
+                    slowed.set(true);
                     throttles += 1;
                     if throttles >= MAX_THROTTLES {
                         let message = format!(
@@ -70,10 +73,12 @@ pub(crate) async fn exchange<W: Network>(
                     continue;
                 }
                 Verdict::NotNow(pause, error) => {
+                    slowed.set(true);
                     let why = format!("HTTP {}, {}", answer.status, error.told());
                     (pause + world.random() % 500, why, (answer.status == 423).then_some(error))
                 }
                 Verdict::Doubtful(error) => {
+                    slowed.set(true);
                     let why = format!("HTTP {}, {}", answer.status, error.told());
                     if request.writes {
                         return Ok(Exchange::Doubtful(why));

@@ -114,6 +114,10 @@ impl Network for Outside {
         ready(monotonic_clock::subscribe_duration(milliseconds * 1_000_000)).await;
     }
 
+    fn now(&self) -> u64 {
+        monotonic_clock::now() / 1_000_000
+    }
+
     /// xorshift64: repetitions need to be spread, not secret.
     fn random(&self) -> u64 {
         let mut x = self.random.get();

@@ -9,6 +9,7 @@ use crate::config::{Config, invalid_key};
 use crate::contract::types::{Error, ErrorKind};
 use crate::provider::Provider;
 use crate::values::field::Metadata;
+use std::cell::Cell;
 
 /// Asks the CRM for the fields of the configured object.
 ///
@@ -20,7 +21,7 @@ pub(crate) async fn read<N: Network>(config: &Config, network: &N) -> Result<Met
     let request = Request::read(route.method, path, String::new());
     let crm = config.provider.name();
     for _ in 0..3 {
-        match exchange(config, network, &request, || false).await? {
+        match exchange(config, network, &request, &Cell::default(), &Cell::default()).await? {
             Exchange::Accepted(answer) => {
                 if let Some(metadata) = parsed(config.provider, &answer.body) {
                     return Ok(metadata);

@@ -77,6 +77,8 @@ pub trait Network {
     fn send(&self, request: &Request) -> impl Future<Output = Result<Answer, Lost>>;
     /// Waits.
     fn pause(&self, milliseconds: u64) -> impl Future<Output = ()>;
+    /// A clock that never goes back, in milliseconds.
+    fn now(&self) -> u64;
     /// A random number, to spread repetitions.
     fn random(&self) -> u64;
 }

@@ -229,6 +229,7 @@ impl<N: Network> Runner<'_, N> {
                 outcomes.failed(changes.row(*member), failure);
             }
         } else if !locked.is_empty() {
+            self.crm.slowed.set(true);
             again.members = locked.iter().map(|(member, _)| *member).collect();
             again.locks += 1;
         }

@@ -19,6 +19,7 @@ pub(crate) mod bulk;
 mod doubt;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod lanes;
 mod record_job;
 mod refusals;
 mod runner;
@@ -35,6 +36,7 @@ use crate::crm::network::Network;
 use crate::crm::requests::{MAX_BYTES_IN_FLIGHT, REQUEST_BYTES};
 use crate::crm::routes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use lanes::Lanes;
 use runner::{Runner, Task};
 use stream::Stream;
 
@@ -63,8 +65,9 @@ pub async fn run<N: Network>(
         runner.crm.rules().await?;
     }
     let most = routes::of(config.provider).update_many.most();
+    let mut lanes = Lanes::new(config, runner.crm.now());
     // In record mode one job has several requests going.
-    let lanes = if config.write_mode == WriteMode::Record { 1 } else { config.in_flight };
+    let by_record = config.write_mode == WriteMode::Record;
     let mut jobs = FuturesUnordered::new();
     let mut bytes = 0;
     let mut max = most;
@@ -73,7 +76,7 @@ pub async fn run<N: Network>(
     loop {
         while pulling
             && !runner.crm.stopped.get()
-            && jobs.len() < lanes
+            && jobs.len() < if by_record { 1 } else { lanes.count() }
             && (bytes < MAX_BYTES_IN_FLIGHT || jobs.is_empty())
         {
             match stream.next(max).and_then(|batch| batch.map(Changes::new).transpose()) {
@@ -98,6 +101,7 @@ pub async fn run<N: Network>(
             None => return end,
             Some((done, size)) => {
                 bytes -= size;
+                lanes.ended(runner.crm.now(), runner.crm.slowed.take());
                 if let Err(error) = done {
                     // The first error tells why; the others follow from it. It says more than a
                     // cancellation.

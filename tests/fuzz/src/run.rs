@@ -201,6 +201,10 @@ impl Network for World<'_> {
         ready(())
     }
 
+    fn now(&self) -> u64 {
+        7
+    }
+
     fn random(&self) -> u64 {
         7
     }

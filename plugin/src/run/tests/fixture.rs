@@ -622,6 +622,10 @@ impl Network for Fixture {
         turn().await;
     }
 
+    fn now(&self) -> u64 {
+        self.paused.get()
+    }
+
     fn random(&self) -> u64 {
         self.random.set(self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
         self.random.get() >> 33

@@ -1,7 +1,11 @@
 //! Comparing while planning: how many reads, and how much processor time a record costs in plugin
 //! and host together.
 
-use crate::{golden, table::Table};
+use crate::{
+    golden,
+    spent::Clock,
+    table::{Table, Target},
+};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -21,7 +25,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 use tokio::net::TcpListener;
 
@@ -65,30 +68,22 @@ pub(crate) fn cost(table: &mut Table) -> anyhow::Result<()> {
             let link =
                 bench.link_with("token", Pacer::new(&pacing, None), TransportLimits::default())?;
             let records = golden::in_memory(RECORDS, salesforce)?;
-            let (before, server) = (cpu_time::ProcessTime::now(), held.spent.load(Relaxed));
+            let clock = Clock::start(&held.spent);
             let plan = bench.plan_asking(Asking::Records(link), records).await?;
-            let spent = before
-                .elapsed()
-                .saturating_sub(Duration::from_nanos(held.spent.load(Relaxed) - server));
-            anyhow::Ok((spent, plan.header().skipped))
+            anyhow::Ok((clock.stop(), plan.header().skipped))
         })?;
         anyhow::ensure!(skipped == RECORDS as u64, "{skipped} are unchanged");
-        let reads = held.reads.load(Relaxed);
-        let expected = (RECORDS / batch) as u64;
+        let name = format!("compare {RECORDS} records, {destination_type}");
+        let reads = held.reads.load(Relaxed) as f64;
         table.add(
-            &format!("compare {RECORDS} records, {destination_type}: reads"),
-            reads.to_string(),
-            &expected.to_string(),
-            reads == expected,
+            &format!("{name}: reads"),
+            "",
+            &[reads],
+            Target::AtMost((RECORDS / batch) as f64),
         );
-        let each = spent.as_secs_f64() * 1e6 / RECORDS as f64;
-        let name = format!("compare, {destination_type}: processor time of a record");
-        table.add(
-            &name,
-            format!("{each:.2} us in plugin and host (sockets included, server not)"),
-            "3 us",
-            each < 3.0,
-        );
+        let each = spent.processor * 1e6 / RECORDS as f64;
+        let name = format!("{name}: processor time of a record, server not counted");
+        table.add(&name, "us", &[each], Target::AtMost(1.5));
     }
     Ok(())
 }

@@ -4,27 +4,58 @@
 //! CRM could, and is as fast as a server can be.
 
 use bytes::Bytes;
+use cpu_time::ThreadTime;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use memchr::memmem;
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::net::TcpListener;
 
+/// A server that runs.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    /// Processor time of its thread, in nanoseconds.
+    pub(crate) spent: Arc<AtomicU64>,
+}
+
+/// Uploads, by job.
+type Jobs = Arc<Mutex<HashMap<String, Bytes>>>;
+
 /// Starts it on a thread of its own, which lives as long as the process.
-pub(crate) fn start(latency: Duration, reading: Reading) -> anyhow::Result<SocketAddr> {
+pub(crate) fn start(latency: Duration, reading: Reading) -> anyhow::Result<Server> {
     let (told, address) = std::sync::mpsc::channel();
+    let spent = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&spent);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
+        tokio::task::LocalSet::new().block_on(&runtime, async {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             let _ = told.send(listener.local_addr());
+            let (clock, jobs) = (ThreadTime::now(), Jobs::default());
             loop {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| answer(request, latency, reading));
+                let (counted, jobs) = (Arc::clone(&counted), Arc::clone(&jobs));
+                tokio::task::spawn_local(async move {
+                    let service = service_fn(move |request| {
+                        let (counted, jobs) = (Arc::clone(&counted), Arc::clone(&jobs));
+                        async move {
+                            let answer = answer(request, latency, reading, &jobs).await;
+                            counted.store(clock.elapsed().as_nanos() as u64, Relaxed);
+                            answer
+                        }
+                    });
                     http1::Builder::new()
                         .timer(TokioTimer::new())
                         .serve_connection(TokioIo::new(stream), service)
@@ -35,7 +66,44 @@ pub(crate) fn start(latency: Duration, reading: Reading) -> anyhow::Result<Socke
             anyhow::Ok(())
         })
     });
-    Ok(address.recv()??)
+    Ok(Server { address: address.recv()??, spent })
+}
+
+/// A job of the Bulk API that ends at once, and well.
+fn job(path: &str, method: &http::Method, body: Bytes, jobs: &Jobs) -> Option<(u16, String)> {
+    let (_, rest) = path.split_once("/jobs/ingest")?;
+    let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut parts = rest.trim_matches('/').split('/');
+    let (id, part) =
+        (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default());
+    let rows = |upload: &Bytes| memchr::memchr_iter(b'\n', upload).count().saturating_sub(1);
+    let state = |id: &str, state: &str, rows: usize| {
+        format!(
+            "{{\"id\":\"{id}\",\"state\":\"{state}\",\"numberRecordsProcessed\":{rows},\"numberRecordsFailed\":0}}"
+        )
+    };
+    Some(match (method.as_str(), part) {
+        ("POST", _) => (200, state(&format!("750{:015}", jobs.len()), "Open", 0)),
+        ("PUT", _) => {
+            jobs.insert(id, body);
+            (201, String::new())
+        }
+        ("PATCH", _) => (200, state(&id, "UploadComplete", 0)),
+        ("GET", "") => (200, state(&id, "JobComplete", jobs.get(&id).map_or(0, rows))),
+        _ => {
+            let upload =
+                jobs.get(&id).map(|upload| String::from_utf8_lossy(upload)).unwrap_or_default();
+            let mut text = String::with_capacity(upload.len() * 2);
+            for (at, line) in upload.lines().enumerate() {
+                let id = line.split(',').next().unwrap_or_default();
+                text.push_str(if at == 0 { "\"sf__Id\",\"sf__Created\"," } else { id });
+                text.push_str(if at == 0 { "" } else { ",\"false\"," });
+                text.push_str(line);
+                text.push('\n');
+            }
+            (200, text)
+        }
+    })
 }
 
 /// What the CRM says about the fields of the golden records.
@@ -95,7 +163,20 @@ async fn answer(
     request: Request<Incoming>,
     latency: Duration,
     reading: Reading,
+    jobs: &Jobs,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    let path = request.uri().path().to_owned();
+    if path.contains("/jobs/ingest") {
+        let method = request.method().clone();
+        let body = request.into_body().collect().await.map(|body| body.to_bytes());
+        let answered = job(&path, &method, body.unwrap_or_default(), jobs);
+        let (status, text) = answered.unwrap_or((404, String::new()));
+        let response = Response::builder().status(status).body(Full::new(Bytes::from(text)));
+        return Ok(response.unwrap_or_default());
+    }
     if request.method() == http::Method::GET {
         let metadata = metadata(request.uri().path());
         let response = Response::builder()
@@ -105,9 +186,6 @@ async fn answer(
     }
     let hubspot = request.uri().path().ends_with("/batch/update");
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
     let mut text = String::with_capacity(body.len() * 3);
     text.push_str(if hubspot { "{\"status\":\"COMPLETE\",\"results\":[" } else { "[" });
     let ids = match reading {

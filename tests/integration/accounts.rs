@@ -178,6 +178,21 @@ async fn the_metadata_is_read_beside_the_question_and_nothing_is_written_before_
 }
 
 #[tokio::test]
+async fn no_job_is_opened_before_the_account_is_known() {
+    let more = json!({"write_mode": "bulk"});
+    let crm = Crm::with(Provider::Salesforce, two_accounts(3), more).await;
+    let [first, second] = Provider::Salesforce.accounts();
+    let plan = crm.plan(&crm.new_names(3)).await;
+    let question = Provider::Salesforce.question();
+    crm.simulator.world().fault(Rule::always(Fault::Latency(300)).on(question));
+    let report = run(&crm, &plan, link(&crm, SECOND, Some(&first))).await;
+    refused(&crm, &report, "other_account", &[&first, &second]);
+    let report = run(&crm, &plan, link(&crm, TOKEN, Some(&first))).await;
+    assert!(report.ok(), "{report:?}");
+    assert_eq!(crm.simulator.world().salesforce.bulk.states(), ["JobComplete"]);
+}
+
+#[tokio::test]
 async fn a_question_without_a_clear_answer_is_no_yes() {
     for provider in BOTH {
         let crm = crm(provider).await;

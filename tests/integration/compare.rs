@@ -254,7 +254,7 @@ async fn fields_that_are_filled_only_and_stages_that_would_move_back_are_left_ou
     );
     let warnings = plan.header().warnings.join("\n");
     assert!(
-        warnings.contains("`phone`: not written for 1 records")
+        warnings.contains("`phone`: not written for 1 record,")
             && warnings.contains("does not move a lifecycle stage back"),
         "{warnings}"
     );

@@ -134,8 +134,9 @@ impl<'r, 'h, H: PlanHost, N: Network> Comparing<'r, 'h, H, N> {
             self.take().await?;
         }
         for (field, why, count, row) in self.comparer.held_back.take() {
+            let s = if count == 1 { "" } else { "s" };
             self.host.warn(&format!(
-                "`{field}`: not written for {count} records, because {why}; the first is row {row}"
+                "`{field}`: not written for {count} record{s}, because {why}; the first is row {row}"
             ));
         }
         Ok(())

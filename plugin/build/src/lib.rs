@@ -81,7 +81,11 @@ fn attempt(package: &str) -> io::Result<Component> {
 
     let name = package.replace('-', "_");
     let built = target_dir.join(TARGET).join(PROFILE).join(format!("{name}.wasm"));
+    let to_root = to_root(&root)?;
     for path in sources::of(&built.with_extension("d"), &root)? {
+        // Relative to the package: another clone that shares the target folder looks at its own.
+        let path =
+            path.strip_prefix(&root).map_or_else(|_| path.clone(), |path| to_root.join(path));
         println!("cargo::rerun-if-changed={}", path.display());
     }
     let file = out_dir.join(format!("{name}.wasm"));
@@ -123,6 +127,13 @@ fn workspace() -> io::Result<PathBuf> {
     let root = package.ancestors().find(|dir| dir.join("Cargo.lock").is_file());
     root.map(Path::to_owned)
         .ok_or_else(|| io::Error::other(format!("no Cargo.lock above {}", package.display())))
+}
+
+/// The way from the package up to the workspace.
+fn to_root(root: &Path) -> io::Result<PathBuf> {
+    let package = variable("CARGO_MANIFEST_DIR")?;
+    let below = package.strip_prefix(root).unwrap_or(Path::new(""));
+    Ok(below.components().map(|_| "..").collect())
 }
 
 /// The flags that put a name in place of each path of this machine.

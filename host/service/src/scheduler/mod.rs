@@ -1,5 +1,5 @@
 //! Which run is next, and how it is watched and stopped. What a run is, whoever carries it out
-//! knows: the scheduler is handed a [`Runner`].
+//! knows: the scheduler is handed a `Runner`.
 //!
 //! - `queue`: which run is next
 //! - [`live`]: a run as it is watched and stopped

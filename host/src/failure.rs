@@ -222,6 +222,7 @@ impl From<&RunError> for Failure {
         match error {
             RunError::Source(error) => error.into(),
             RunError::Grant(error) => error.into(),
+            RunError::Plan(_) => Failure::new(Kind::Refused, "stale_plan", error),
             RunError::Journal(error) => error.into(),
             error => Failure::internal(error),
         }

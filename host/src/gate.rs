@@ -150,6 +150,16 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether this is the component that made it.
+    fn check_component(&self, component: &Component) -> Result<(), PlanError> {
+        let (made_by, this) = (self.header().component.digest, component.digest());
+        if made_by != this {
+            let what = format!("it was made by component {made_by} and this is {this}");
+            return Err(PlanError::Stale { id: self.id().clone(), what });
+        }
+        Ok(())
+    }
+
     /// Opens the gate for this plan, if it is still the plan for this destination and this
     /// component.
     ///
@@ -169,19 +179,11 @@ impl Plan {
                 plan: self.id().clone(),
             });
         }
-        let stale = |what: String| PlanError::Stale { id: self.id().clone(), what };
         self.check_target(destination, base_url)?;
-        let header = self.header();
-        if header.component.digest != component.digest() {
-            return Err(stale(format!(
-                "it was made by component {} and this is {}",
-                header.component.digest,
-                component.digest()
-            ))
-            .into());
-        }
+        self.check_component(component)?;
         self.check_records()?;
         self.check_guards(&confirmation.overridden)?;
+        let header = self.header();
         // All that have tripped, or the gate would be shut now.
         let overridden = guards::name_list(&header.guards).into_iter().map(str::to_owned).collect();
         Ok(ConfirmedPlan { plan: self, overridden })
@@ -200,6 +202,11 @@ impl ConfirmedPlan {
         base_url: &BaseUrl,
     ) -> Result<(), PlanError> {
         self.plan.check_target(destination, base_url)
+    }
+
+    /// Whether this is the component that it was confirmed for.
+    pub(crate) fn check_component(&self, component: &Component) -> Result<(), PlanError> {
+        self.plan.check_component(component)
     }
 
     /// The plan.

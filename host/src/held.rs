@@ -1,4 +1,4 @@
-//! What a run waits for while its credential's account is asked for: reads of the CRM's metadata
+//! What a run waits for while its credential's account is asked for: reads by GET, of the metadata,
 //! need not wait, everything else does.
 
 use tokio::sync::watch;

@@ -41,7 +41,7 @@ use crate::{
         Closing, Counts, Ending, Journal, JournalError, OutcomeQueue, Outcomes, Problem, RunId,
     },
     outstanding::Outstanding,
-    plan::{Header, PlanId},
+    plan::{Header, PlanError, PlanId},
     source::SourceError,
     streams::{ConfirmedResource, OutcomeSinkResource, Selection},
 };
@@ -243,6 +243,9 @@ pub enum RunError {
     /// There is no way to the CRM.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The plan was confirmed for another target or plugin.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -15,7 +15,7 @@ use std::{
 
 /// Whether a character does something else than to be seen: a control character, also of C1, or one
 /// that changes the direction of text.
-fn acts(c: char) -> bool {
+pub fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

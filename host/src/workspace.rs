@@ -433,8 +433,12 @@ impl<'a> IntoFuture for Run<'a> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Run { target: Target { workspace, source, .. }, confirmed, checks, stop, .. } = self;
+        let Run { target, confirmed, checks, stop, .. } = self;
+        let Target { workspace, destination, source } = target;
         Box::pin(async move {
+            // The gate was opened for one target, and maybe not for this one.
+            confirmed.check_target(destination, source.base_url())?;
+            confirmed.check_component(&workspace.component)?;
             let (link, runs_dir) = (source.link()?, workspace.runs_dir());
             let journal = match self.journal {
                 Some(journal) => journal,

@@ -3,7 +3,8 @@
 use arrow_array::RecordBatch;
 use crm_simulator::{Config, Simulator};
 use reverse_sync::{
-    Destination, Digest, OpenError, PlanMode, PlanningError, SourceError, Workspace,
+    Confirmation, Destination, Digest, OpenError, PlanMode, PlanningError, RunError, SourceError,
+    Workspace,
 };
 use std::{iter, process::Command};
 
@@ -68,4 +69,29 @@ async fn what_is_not_given_is_said_and_not_guessed() {
     assert!(matches!(refused, Err(PlanningError::Source(SourceError::NoCredential))));
     // Without a request there is nothing to look up a credential for.
     assert!(people.plan(PlanMode::Offline, iter::empty::<RecordBatch>()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_plan_runs_where_it_was_confirmed_and_nowhere_else() {
+    let state = tempfile::tempdir().unwrap();
+    let builder = Workspace::builder(state.path()).plugin_file(reverse_sync_component::FILE);
+    let workspace = builder.open().await.unwrap();
+    let hubspot = workspace.source("hubspot").unwrap().build().unwrap();
+    let target = |name: &str| {
+        let destination = Destination::new(name, "hubspot_dest", "person")
+            .config("provider_id_field", "hs_object_id")
+            .config("source_id", name);
+        workspace.target(destination, &hubspot).unwrap()
+    };
+    let (one, other) = (target("one"), target("other"));
+    let plan = one.plan(PlanMode::Offline, iter::empty::<RecordBatch>()).await.unwrap();
+    let confirmation = Confirmation::explicit(plan.id().clone());
+    let confirmed = one.confirm(plan, confirmation).unwrap();
+    let run = other.run(&confirmed).await;
+    assert!(
+        matches!(run, Err(RunError::Plan(_))),
+        "it is refused before a credential is looked up"
+    );
+    let run = one.run(&confirmed).await;
+    assert!(matches!(run, Err(RunError::Source(SourceError::NoCredential))));
 }

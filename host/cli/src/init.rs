@@ -11,7 +11,10 @@ use crate::{
 use anyhow::{Context, anyhow, bail};
 use arrow_array::{RecordBatch, cast::AsArray};
 use clap::{Args, ValueEnum};
-use reverse_sync::records::{RecordOptions, RecordSource, Records};
+use reverse_sync::{
+    records::{RecordOptions, RecordSource, Records},
+    visible::{acts, one_line},
+};
 use std::{
     fs::OpenOptions,
     io::{ErrorKind, Write},
@@ -230,9 +233,10 @@ fn project(args: &InitArgs, first: &RecordBatch) -> anyhow::Result<(String, Stri
 
     let known = proposals.iter().filter(|proposal| proposal.field.is_some()).count();
     let mut told = format!(
-        "{known} of {} columns are known as fields of {}'s {object}; `{id_column}` is the record id.\n",
+        "{known} of {} columns are known as fields of {}'s {object}; `{}` is the record id.\n",
         proposals.len(),
-        provider.name()
+        provider.name(),
+        one_line(id_column)
     );
     let unknown: Vec<&str> = proposals
         .iter()
@@ -240,11 +244,14 @@ fn project(args: &InitArgs, first: &RecordBatch) -> anyhow::Result<(String, Stri
         .map(|proposal| proposal.column)
         .collect();
     if !unknown.is_empty() {
-        told.push_str(&format!("Not mapped, and not written: {}.\n", unknown.join(", ")));
+        let unknown = unknown.join(", ");
+        told.push_str(&format!("Not mapped, and not written: {}.\n", one_line(&unknown)));
     }
     if let Some(odd) = odd_id(provider, first, id_column) {
         told.push_str(&format!(
-            "`{id_column}` holds `{odd}`, which does not look like a record id of {}: it must be as the CRM issued it.\n",
+            "`{}` holds `{}`, which does not look like a record id of {}: it must be as the CRM issued it.\n",
+            one_line(id_column),
+            one_line(&odd),
             provider.name()
         ));
     }
@@ -302,6 +309,7 @@ provider_id_field = {}   # the column with the CRM's record id
 /// The column of the record ids: the one that was named, or the one whose name says so.
 fn id_column<'a>(args: &InitArgs, columns: &[&'a str]) -> anyhow::Result<&'a str> {
     let listed = columns.join(", ");
+    let listed = one_line(&listed);
     if let Some(name) = &args.id_column {
         let found = columns.iter().find(|column| *column == name);
         return found.copied().ok_or_else(|| {
@@ -316,7 +324,7 @@ fn id_column<'a>(args: &InitArgs, columns: &[&'a str]) -> anyhow::Result<&'a str
             [one] => return Ok(one),
             several => bail!(
                 "each of {} may be the record id; say which with --id-column",
-                several.join(", ")
+                one_line(&several.join(", "))
             ),
         }
     }
@@ -370,7 +378,7 @@ fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if c.is_control() || acts(c) => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
             c => quoted.push(c),
         }
     }

@@ -404,7 +404,8 @@ impl Open {
             };
 
             let mut watched = watched(body.len());
-            if capability.effect() != Effect::Read
+            // That a POST only reads is the plugin's word.
+            if (capability.effect() != Effect::Read || capability.reads_by_post())
                 && let Some(held) = &self.held
                 && !held.known().await
             {

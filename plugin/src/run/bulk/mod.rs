@@ -107,7 +107,8 @@ impl<N: Network> Runner<'_, N> {
             self.load(&load, &notes).await?;
         }
         if let Some(job) = self.opened.take() {
-            self.abort(&job.id).await?;
+            // Nothing is in it, and all is done: whether it is aborted changes nothing.
+            let _ = self.abort(&job.id).await;
         }
         Ok(())
     }
@@ -246,21 +247,27 @@ impl<N: Network> Runner<'_, N> {
         }
         let places: HashMap<&str, usize> =
             members.iter().enumerate().map(|(at, member)| (changes.id(*member), at)).collect();
-        let fates = RefCell::new(members.iter().map(|_| Fate::Silent).collect::<Vec<_>>());
+        // A row that several sets name has the fate of the one that says most, whichever comes first.
+        let fates = RefCell::new(members.iter().map(|_| (0, Fate::Silent)).collect::<Vec<_>>());
         let (fates, places) = (&fates, &places);
         for sets in job.result_sets() {
-            if !fates.borrow().iter().any(|fate| matches!(fate, Fate::Silent)) {
+            if !fates.borrow().iter().any(|(_, fate)| matches!(fate, Fate::Silent)) {
                 break;
             }
             let mut reads: Vec<Boxed<'_, ()>> = Vec::new();
             for set in sets {
                 let job = &job;
+                let says = match set {
+                    Step::Succeeded => 3,
+                    Step::Failed => 2,
+                    _ => 1,
+                };
                 reads.push(Box::pin(self.results(set, id, move |row| {
                     if let Some(at) = places.get(row.id)
                         && let Some(fate) = fates.borrow_mut().get_mut(*at)
-                        && matches!(fate, Fate::Silent)
+                        && says > fate.0
                     {
-                        *fate = fate_of(set, job, row.error);
+                        *fate = (says, fate_of(set, job, row.error));
                     }
                 })));
             }
@@ -268,7 +275,7 @@ impl<N: Network> Runner<'_, N> {
         }
         let mut left = Left::default();
         let mut outcomes = Outcomes::new();
-        for (member, fate) in members.iter().zip(fates.take()) {
+        for (member, (_, fate)) in members.iter().zip(fates.take()) {
             let row = changes.row(*member);
             match fate {
                 Fate::Silent => left.doubt.push(*member),

@@ -63,9 +63,12 @@ impl Seen {
     }
 }
 
-/// Many calls instead of a few jobs.
+/// Many calls instead of a few jobs, and no more at a time than the run's length is meant for.
 fn in_collections(provider: Provider) -> serde_json::Value {
-    if provider == Provider::Salesforce { json!({"bulk_above": 1_000_000}) } else { json!({}) }
+    match provider {
+        Provider::Salesforce => json!({"bulk_above": 1_000_000, "in_flight": 8}),
+        Provider::HubSpot => json!({"in_flight": 8}),
+    }
 }
 
 /// A run of some eight seconds, eight requests at a time, while access tokens live for two, and
@@ -389,7 +392,7 @@ async fn a_token_that_is_still_good_is_used_while_its_endpoint_is_out_of_order()
     let crm = Crm::with(
         provider,
         Config { hubspot_token_ms: 4_000, ..without_tokens(30_000) },
-        json!({}),
+        json!({"in_flight": 8}),
     )
     .await;
     crm.simulator.world().fault(Rule::always(Fault::Latency(150)).on(provider.api_path()));

@@ -174,8 +174,7 @@ impl Reader {
             Provider::HubSpot => ("contacts", "companies"),
             Provider::Salesforce => ("Contact", "Account"),
         };
-        let in_flight = self.whole("in_flight", 8, 1, 32) as usize;
-        Config {
+        let mut config = Config {
             provider,
             provider_id_field,
             source_id,
@@ -183,8 +182,8 @@ impl Reader {
             fields: self.fields(),
             write_mode: self.write_mode(),
             bulk_above: self.whole("bulk_above", 2_000, 1, 1_000_000_000),
-            in_flight,
-            most_in_flight: if self.map.contains_key("in_flight") { in_flight } else { 32 },
+            in_flight: self.whole("in_flight", 8, 1, 32) as usize,
+            most_in_flight: 32,
             api: match provider {
                 Provider::HubSpot => self.text(
                     api_name,
@@ -212,7 +211,11 @@ impl Reader {
                 Provider::Salesforce => String::new(),
             },
             policy: self.policy(),
+        };
+        if self.map.contains_key("in_flight") {
+            config.most_in_flight = config.in_flight;
         }
+        config
     }
 
     fn fields(&mut self) -> Option<Vec<FieldRule>> {

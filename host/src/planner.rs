@@ -7,10 +7,14 @@
 //! [`Target::plan`](crate::Target::plan) is the usual way here. What may go wrong, to a caller:
 //!
 //! ```
-//! use reverse_sync::{ErrorKind, PlanningError};
+//! use reverse_sync::{
+//!     ErrorKind, PlanningError,
+//!     failure::{Failure, Kind},
+//! };
 //!
 //! fn should_try_again(error: &PlanningError) -> bool {
-//!     matches!(error.kind(), Some(ErrorKind::Unavailable | ErrorKind::RateLimited))
+//!     let kind = Failure::from(error).kind;
+//!     matches!(kind, Kind::Crm(ErrorKind::Unavailable | ErrorKind::RateLimited))
 //! }
 //! ```
 

@@ -12,7 +12,10 @@ use super::{
     secrets::{Holds, KEYS_VARIABLE, Keyring, KeysError, SharedKeyring},
     state_file::{Differs, StateFile},
     storage::Storage,
-    store::{AuditEntry, Head, Quota, ServiceState, SourceRow, SourceSettings, Store, StoreError},
+    store::{
+        AuditEntry, Head, Quota, ServiceState, SourceRow, SourceSettings, Store, StoreError,
+        Unreadable,
+    },
 };
 use axum::extract::FromRef;
 use parking_lot::Mutex;
@@ -145,6 +148,11 @@ pub enum StartError {
     /// A run that may have done more than its journal says.
     #[error("a run cannot be put in doubt: {0}")]
     Doubt(JournalError),
+    /// A run of which it is not known which one it is.
+    #[error(
+        "{0}, so the run cannot be put in doubt; repair this row or delete it, then start with --restored again"
+    )]
+    DoubtUnreadable(Unreadable),
     /// Another service.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -393,8 +401,8 @@ async fn begin(
                         let runs_dir = OrgFolder(dir.join("orgs").join(org_id)).runs();
                         Journal::doubt(&runs_dir, run_id, &plan).map_err(StartError::Doubt)?;
                     }
-                    // Nothing goes on with it: it is set aside.
-                    Err(error) => tracing::error!(%error, "a run cannot be put in doubt"),
+                    // Once its row is repaired it would resume as if nothing had been restored.
+                    Err(error) => return Err(StartError::DoubtUnreadable(error)),
                 }
             }
             let detail = serde_json::json!({ "differs": differs.to_string(), "folder": file });

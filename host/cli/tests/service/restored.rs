@@ -143,6 +143,15 @@ async fn a_run_whose_journal_was_put_back_reads_what_it_has_written() {
     let said = refused(&mut service).await;
     assert!(said.contains("the folder is older than the database"), "{said}");
     simulator.world().faults.clear();
+    // A run whose plan is not known cannot be put in doubt, and is no reason to forget that.
+    let set = async |service: &Service, from: &str, to: &str| {
+        let sql = format!("UPDATE runs SET plan_id = replace(plan_id, '{from}', '{to}')");
+        service.execute(&sql).await.unwrap();
+    };
+    set(&service, "plan_", "plan-").await;
+    let said = service.start_with(&["--restored"]).await.unwrap_err().to_string();
+    assert!(said.contains(&format!("runs.plan_id of {run} cannot be read")), "{said}");
+    set(&service, "plan-", "plan_").await;
     service.start_with(&["--restored"]).await.unwrap();
     let ended = tenant.ended(&run).await;
     assert_eq!((&ended["ok"], &ended["pending"]), (&json!(true), &json!(0)), "{ended}");

@@ -109,7 +109,7 @@ pub(crate) async fn ask(
     stop: &StopSignal,
 ) -> Result<Told, Unanswered> {
     let Some(question) = question else {
-        return Ok(Told::Unknown("the component has no way to ask the CRM".to_owned()));
+        return Ok(Told::Unknown("the plugin has no way to ask the CRM".to_owned()));
     };
     let answer = question::ask(link, &question.path, traffic, stop).await?;
     let told = answer.and_then(|answer| question.read(&answer));

@@ -67,13 +67,13 @@ pub enum Allowed {
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
     /// The grant is for another component.
-    #[error("component {component} has no grant")]
+    #[error("plugin {component} has no grant")]
     NotGranted {
         /// The component's digest.
         component: Digest,
     },
     /// The component does not serve this type.
-    #[error("the component does not serve `{asked}`; it serves {served}")]
+    #[error("the plugin does not serve `{asked}`; it serves {served}")]
     NotServed {
         /// The type that was asked for.
         asked: String,
@@ -84,7 +84,7 @@ pub enum GrantError {
     #[error(transparent)]
     Unacceptable(#[from] Unacceptable),
     /// The type's JSON Schema is not JSON.
-    #[error("the component's JSON Schema for `{0}` is not JSON")]
+    #[error("the plugin's JSON Schema for `{0}` is not JSON")]
     Schema(String),
 }
 

@@ -288,7 +288,7 @@ pub(crate) async fn within<T>(
         Ok(result) => {
             let stderr = store.data().stderr();
             if !stderr.is_empty() {
-                tracing::warn!(stderr, "the component wrote to standard error");
+                tracing::warn!(stderr, "the plugin wrote to standard error");
             }
             result.map_err(|error| EngineError::Trap(Trapped::new(&error, &stderr)))
         }

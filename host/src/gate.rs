@@ -154,7 +154,7 @@ impl Plan {
     fn check_component(&self, component: &Component) -> Result<(), PlanError> {
         let (made_by, this) = (self.header().component.digest, component.digest());
         if made_by != this {
-            let what = format!("it was made by component {made_by} and this is {this}");
+            let what = format!("it was made by plugin {made_by} and this is {this}");
             return Err(PlanError::Stale { id: self.id().clone(), what });
         }
         Ok(())

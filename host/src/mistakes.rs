@@ -82,10 +82,15 @@ pub fn explained(whole: &str, steps: &[impl AsRef<str>], text: &str) -> String {
             [] => String::new(),
             within => format!(" in `{}`", within.join(".")),
         };
+        // A name below a credential is not repeated: people paste secrets anywhere.
+        if steps.iter().any(|step| matches!(*step, "access_token" | "oauth")) {
+            return format!("unknown key{within} (the keys are {})", listed(keys));
+        }
         let hint = match nearest(key, keys.iter().copied()) {
             Some(meant) => format!("(did you mean `{meant}`?)"),
             None => format!("(the keys are {})", listed(keys)),
         };
+        let key: String = key.chars().take(SHOWN).collect();
         return format!("unknown key `{key}`{within} {hint}");
     }
     if text.starts_with("unknown variant ") {
@@ -137,6 +142,11 @@ mod tests {
             ),
             (&["a"], "unknown variant `pat-sesame`, expected `x` or `y`", "`a` must be `x` or `y`"),
             (&["a"], "it is a percentage, 0 to 100", "`a` is a percentage, 0 to 100"),
+            (
+                &["sources", "a", "oauth", "pat-sesame"],
+                "unknown field `pat-sesame`, expected one of `grant`, `client_id`",
+                "unknown key in `sources.a.oauth` (the keys are `grant`, `client_id`)",
+            ),
             (
                 &["q.r"],
                 "unknown field `q.r`, expected one of `abcd`, `efgh`",

@@ -114,7 +114,7 @@ pub enum PlanningError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// Its plan does not add up.
-    #[error("the component's plan does not add up: {0}")]
+    #[error("the plugin's plan does not add up: {0}")]
     Miscount(#[from] Miscount),
     /// The changes could not be spooled.
     #[error(transparent)]

@@ -368,7 +368,7 @@ pub async fn run(
         match &stopped {
             None if left > 0 => {
                 let message = format!(
-                    "the component ended without taking {left} of {to_do} changes; they stay pending"
+                    "the plugin ended without taking {left} of {to_do} changes; they stay pending"
                 );
                 stopped = Some(Stopped { reason: StopReason::Component, code: None, message });
             }
@@ -495,8 +495,7 @@ async fn leave_nothing_open(outstanding: &Outstanding, outcomes: &OutcomeQueue) 
     let mut left = Outcomes::default();
     for row in outstanding.rows() {
         if let Some(evidence) = outstanding.settle(row, |_| true) {
-            let message =
-                "the component ended without saying what became of this change".to_owned();
+            let message = "the plugin ended without saying what became of this change".to_owned();
             left.problems.push((
                 Ending::Unknown,
                 Problem::new(

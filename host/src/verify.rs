@@ -54,7 +54,7 @@ pub enum VerifyError {
     #[error(transparent)]
     NoAccess(CredentialError),
     /// The component did not say what became of each record.
-    #[error("the component ended without a word about {0} of the records it should have read")]
+    #[error("the plugin ended without a word about {0} of the records it should have read")]
     Unread(u64),
     /// The plan's changes cannot be read.
     #[error("cannot read the plan's changes: {0}")]

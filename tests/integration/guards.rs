@@ -59,7 +59,7 @@ async fn a_guard_holds_a_plan_back_until_it_is_overridden_by_its_name() {
     assert_eq!(
         names(&plan),
         ["email_taken", "max_changed_percent"],
-        "the component's and the host's own"
+        "the plugin's and the host's own"
     );
     for (overridden, held) in [
         (&[][..], &["email_taken", "max_changed_percent"][..]),

@@ -181,7 +181,7 @@ async fn a_401_that_no_new_token_cures_reaches_the_component_after_one_renewal()
         assert_eq!(stopped.reason, StopReason::Unauthorized);
         assert!(
             stopped.message.contains("HTTP 401"),
-            "the CRM's own words, as the component tells them: {stopped:?}"
+            "the CRM's own words, as the plugin tells them: {stopped:?}"
         );
         assert_eq!(token_requests(&crm), 2);
         // Each of the eight in flight was repeated once at most.

@@ -25,7 +25,7 @@ cargo xtask COMMAND [ARGUMENTS]
   bench   build in release and run the benchmarks; --help says more
   fuzz    fuzz the parsers of untrusted input, a minute each; --help says more
   lint    rustfmt, clippy, rustdoc, the types of the page's scripts, the component's digest, and deny.toml: licences, sources, advisories
-  record  put the component's digest on record, in plugin/component.digest
+  record  record the plugin's digest in plugin/component.digest
   dist    build the release: command, component, their SBOMs (CycloneDX) and checksums, in target/dist
 
 Everything else is plain cargo: cargo build, test, clippy, doc.

@@ -177,7 +177,7 @@ fn confirmed(
             Some(file) => {
                 let file = file.display();
                 let hint = format!(
-                    "its run began with another component, which is kept: grant that in the project file, by digest and by the names that `reverse-sync plugin inspect {file}` shows, and continue with --plugin {file}"
+                    "its run began with another plugin, which is kept: grant that in the project file, by digest and by the names that `reverse-sync plugin inspect {file}` shows, and continue with --plugin {file}"
                 );
                 Failure { error: failure.error.context(hint), ..failure }
             }

@@ -92,7 +92,7 @@ pub(crate) async fn check(global: &GlobalArgs, args: &CheckArgs) -> Result<Exit,
                 vec![Finding::bad("destination", format!("{:#}", failure.error), failure.exit)]
             }
         };
-        // What is wrong with the project is told before what is wrong with the CRM.
+        // The exit code is about the project if that is wrong, and else about the CRM.
         let worst = checks.iter().map(|check| check.exit).find(|exit| *exit != Exit::Ok);
         if let Some(worst) = worst.filter(|worst| exit == Exit::Ok || *worst == Exit::Usage) {
             exit = worst;

@@ -8,12 +8,13 @@ use reverse_sync::{
 };
 use std::process::ExitCode;
 
-/// Exit codes, as documented in the README and in `--help`.
+/// Exit codes, as documented in `docs/command-line.md` and in `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All updated, or nothing to do.
     Ok = 0,
-    /// Some records failed or are unknown.
+    /// Some records failed, drifted or are unknown, a canary failed, or the CRM stored something
+    /// differently.
     RecordsFailed = 1,
     /// Usage, configuration, or golden records that cannot be read.
     Usage = 2,

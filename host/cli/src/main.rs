@@ -77,7 +77,6 @@ enum Command {
     /// Print the script with which a shell completes this command
     Completions(shell::CompletionsArgs),
     /// Write the man pages into a folder
-    #[command(hide = true)]
     Man(shell::ManArgs),
     /// The service: the API, and the page people use
     #[cfg(all(feature = "service", unix))]

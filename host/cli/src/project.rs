@@ -119,12 +119,8 @@ impl Project {
     ) -> anyhow::Result<(Destination, &DestinationEntry)> {
         let Some(entry) = self.destinations.get(name) else {
             let known: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
-            let known = if known.is_empty() {
-                "there is none".to_owned()
-            } else {
-                format!("there is {}", known.join(", "))
-            };
-            bail!("the project file has no destination `{name}`; {known}");
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            bail!("the project file has no destination `{name}`; it has: {known}");
         };
         if entry.connection_string.is_some() {
             bail!(
@@ -214,8 +210,16 @@ impl<'de> Deserialize<'de> for RecordsEntry {
                         ));
                     }
                 };
-                let csv = CsvForm::deserialize(form)
-                    .map_err(|error| A::Error::custom(error.message()))?;
+                let csv = serde_path_to_error::deserialize(form).map_err(|error| {
+                    let steps: Vec<String> = error.path().iter().map(ToString::to_string).collect();
+                    let text = error.inner().message();
+                    // What is wrong with a value says itself which key it is.
+                    A::Error::custom(if text.starts_with('`') {
+                        text.to_owned()
+                    } else {
+                        mistakes::explained("the form", &steps, text)
+                    })
+                })?;
                 Ok(RecordsEntry { files, csv })
             }
         }
@@ -240,6 +244,8 @@ mod tests {
             "[sources.a]\nprovider = \"hubspot\"\naccess_token = \"pat-sesame\"\n",
             "[sources.a]\nprovider = \"hubspot\"\naccess_token = { env = \"X\", token = \"pat-sesame\" }\n",
             "[sources.a]\nprovider = \"hubspot\"\naccess_token = { literal = \"pat-sesame\" }\n",
+            "[sources.a]\nprovider = \"hubspot\"\naccess_token = { pat-sesame = \"X\" }\n",
+            "[sources.a]\nprovider = \"hubspot\"\noauth = { pat-sesame = \"X\" }\n",
             "[sources.a]\nprovider = \"hubspot\"\naccess_tokn = \"pat-sesame\"\n",
             "[sources.a]\nprovider = \"hubspot\"\naccess_token = [\"pat-sesame\"]\n",
             "[sources.a]\nprovider = \"hubspot\"\naccess_token = \"pat-sesame\n",
@@ -267,7 +273,15 @@ mod tests {
                 .unwrap_err()
                 .to_string()
         };
-        assert!(error("persons").contains("there is people"));
+        assert!(error("persons").contains("it has: people"));
+        let misspelled = read(
+            "[destinations.people]\ndestination_type = \"hubspot_dest\"\nentity_type = \"person\"\nconfig_json = {}\nrecords = { files = \"a.csv\", delimeter = \";\" }\n",
+        );
+        let misspelled = misspelled.unwrap_err().to_string();
+        assert!(
+            misspelled.contains("unknown key `delimeter` (did you mean `delimiter`?)"),
+            "{misspelled}"
+        );
         assert!(error("people").contains("no [sources.src_2]; it has: src_1"));
     }
 }

@@ -140,7 +140,7 @@ pub(crate) enum AuditCommand {
 pub(crate) struct VerifyArgs {
     /// What an earlier `audit verify` printed as `rows` and `hash`: the log has to go through that
     /// row; may be given several times
-    #[arg(long, value_name = "SEQ:HASH")]
+    #[arg(long, value_name = "ROWS:HASH")]
     since: Vec<Head>,
     #[command(flatten)]
     state: StateArgs,

@@ -90,7 +90,7 @@ impl Workspace {
             None => self.components().keep(digest, bundled::COMPONENT),
             Some(path) => fs::read(path).and_then(|bytes| self.components().keep(digest, &bytes)),
         };
-        kept.with_context(|| format!("cannot keep the component in {}", file.display()))
+        kept.with_context(|| format!("cannot keep the plugin in {}", file.display()))
     }
 
     /// The file of a component that a run began with.
@@ -123,7 +123,7 @@ impl Workspace {
             self.project.source(&destination, &served.provider).or_exit(Exit::Usage)?;
         let grant = self.grant.as_ref().ok_or_else(|| {
             let digest = self.component.digest();
-            let error = anyhow!("component {digest} has no grant; see what it asks for with `reverse-sync plugin inspect FILE`, then add to the project file:\n\n[[grants]]\ncomponent = \"{digest}\"");
+            let error = anyhow!("plugin {digest} has no grant; see what it asks for with `reverse-sync plugin inspect FILE`, then add to the project file:\n\n[[grants]]\ncomponent = \"{digest}\"");
             Failure::new(Exit::Refused, error)
         })?;
         let in_source = || format!("sources.{source_id}");
@@ -194,7 +194,7 @@ impl Workspace {
     }
 }
 
-/// What is kept has customers' data in it, and belongs into no repository.
+/// What is kept has customers' data in it, and does not belong in a repository.
 fn ignored_by_git(state: &Path) -> std::io::Result<()> {
     let path = state.join(".gitignore");
     if path.exists() { Ok(()) } else { fs::write(path, "*\n") }

@@ -24,16 +24,16 @@ pub struct Granted {
 #[derive(Debug, thiserror::Error)]
 pub enum NoComponent {
     /// The service was never started with it.
-    #[error("component {0} is not one that this service was ever started with; plan again")]
+    #[error("plugin {0} is not one that this service was ever started with; plan again")]
     NotGranted(Digest),
     /// Its file is gone, or is not what it was.
     #[error(
-        "the file of component {0} is gone, or is not what it was: put it back into {1}, or plan again"
+        "the file of plugin {0} is gone, or is not what it was: put it back into {1}, or plan again"
     )]
     NotKept(Digest, PathBuf),
     /// It does not work with this version.
     #[error(
-        "component {0} does not work with this version of the service ({1}); continue with the version that began, or plan again"
+        "plugin {0} does not work with this version of the service ({1}); continue with the version that began, or plan again"
     )]
     Unusable(Digest, String),
     /// The store.

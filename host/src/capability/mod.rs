@@ -39,7 +39,7 @@ pub use wit::{Effect, Phase};
 
 /// A capability that was asked for and cannot be granted to anyone, whatever the operator says.
 #[derive(Debug, thiserror::Error)]
-#[error("the component asks for `{label}`, which no host grants: {reason}")]
+#[error("the plugin asks for `{label}`, which no host grants: {reason}")]
 pub struct Unacceptable {
     /// The capability, as [`label`] writes it.
     pub label: String,
@@ -379,6 +379,11 @@ impl Capability {
     /// from a write.
     pub(crate) fn reads_by_post(&self) -> bool {
         self.effect == Effect::Read && self.method != Method::GET
+    }
+
+    /// Whether it is certain to only read.
+    pub(crate) fn is_plain_read(&self) -> bool {
+        self.effect == Effect::Read && !self.reads_by_post()
     }
 
     /// Whether a body begins as the template does.

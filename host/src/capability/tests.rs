@@ -538,6 +538,20 @@ fn a_body_is_sent_as_what_it_is() {
 }
 
 #[test]
+fn only_a_get_is_certain_to_read() {
+    let path = "${path}/${object}/${id}";
+    for (effect, method, body, certain) in [
+        (Effect::Read, "GET", wit::Body::None, true),
+        (Effect::Read, "POST", one("{}"), false),
+        (Effect::Write, "PATCH", one("{\"properties\":${fields}}"), false),
+    ] {
+        let asked = asked(effect, method, path, body);
+        let capability = Capability::compile(&asked, &config()).unwrap();
+        assert_eq!(capability.is_plain_read(), certain, "{method}");
+    }
+}
+
+#[test]
 fn a_read_by_post_is_known_by_its_path() {
     let read = |path: &str| {
         Capability::compile(&asked(Effect::Read, "POST", path, one("{}")), &config()).unwrap()

@@ -66,7 +66,7 @@ impl BaseUrl {
             return Err(BadBaseUrl {
                 key,
                 url: "…@…".to_owned(),
-                reason: "carries user information; a credential belongs into access_token or oauth",
+                reason: "carries user information; a credential belongs in access_token or oauth",
             });
         }
         if uri.query().is_some() || url.contains('#') {

@@ -404,8 +404,7 @@ impl Open {
             };
 
             let mut watched = watched(body.len());
-            // That a POST only reads is the plugin's word.
-            if (capability.effect() != Effect::Read || capability.reads_by_post())
+            if !capability.is_plain_read()
                 && let Some(held) = &self.held
                 && !held.known().await
             {
@@ -535,7 +534,7 @@ impl Open {
             || parts.headers.values().any(|value| credential.appears_in(value.as_bytes()))
         {
             tracing::error!(
-                "the CRM's answer repeats the credential; it is withheld from the component"
+                "the CRM's answer repeats the credential; it is withheld from the plugin"
             );
             return Err(HttpError::HttpProtocolError);
         }

@@ -10,7 +10,7 @@ pub enum EngineError {
     #[error("cannot start the WebAssembly engine: {0:#}")]
     Start(wasmtime::Error),
     /// The file cannot be read.
-    #[error("cannot read component {path}: {error}")]
+    #[error("cannot read plugin {path}: {error}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -21,10 +21,10 @@ pub enum EngineError {
     #[error("this is not a component of the contract reverse-sync:destination@0.1.0: {0:#}")]
     Contract(wasmtime::Error),
     /// The instance trapped, ran out of a budget or broke the contract.
-    #[error("the component broke off: {0}")]
+    #[error("the plugin broke off: {0}")]
     Trap(Trapped),
     /// The deadline passed.
-    #[error("the component was stopped after {0:?}, its deadline")]
+    #[error("the plugin was stopped after {0:?}, its deadline")]
     Deadline(Duration),
 }
 

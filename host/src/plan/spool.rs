@@ -58,7 +58,7 @@ pub enum SpoolError {
     #[error("cannot write the plan: {0}")]
     Arrow(#[from] ArrowError),
     /// The component pushed something that is not a change.
-    #[error("the component planned something that is not a change, for row {row}: {reason}")]
+    #[error("the plugin planned something that is not a change, for row {row}: {reason}")]
     Change {
         /// The golden record's row.
         row: u64,
@@ -66,7 +66,7 @@ pub enum SpoolError {
         reason: String,
     },
     /// The component pushed columns that do not fit together.
-    #[error("the component pushed columns that do not fit together: {0}")]
+    #[error("the plugin pushed columns that do not fit together: {0}")]
     Malformed(#[from] Malformed),
 }
 

@@ -107,7 +107,7 @@ fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Resul
             }
             wit::Status::Updated | wit::Status::Unchanged | wit::Status::Drifted => {
                 let message =
-                    "the component calls it settled, but no answer of the CRM shows it".to_owned();
+                    "the plugin calls it settled, but no answer of the CRM shows it".to_owned();
                 outcomes.problems.push((
                     Ending::Unknown,
                     Problem::new(
@@ -121,7 +121,7 @@ fn judge(batch: wit::OutcomeBatch, outstanding: &Outstanding) -> wasmtime::Resul
                 ));
             }
             wit::Status::Failed if !proven(&evidence) => {
-                let message = "the component calls it failed, but the CRM has answered an update of it with success".to_owned();
+                let message = "the plugin calls it failed, but the CRM has answered an update of it with success".to_owned();
                 let problem = Problem::new(
                     evidence.ordinal,
                     *row,
@@ -156,7 +156,7 @@ fn problem(problems: &HashMap<u64, &wit::Problem>, row: u64, evidence: Evidence)
             evidence.id,
             None,
             "no_reason".to_owned(),
-            "the component gave no reason".to_owned(),
+            "the plugin gave no reason".to_owned(),
         ),
     }
 }

@@ -49,7 +49,7 @@ fn component_into(
         match &served.account {
             Some(account) => writeln!(
                 out,
-                "  The account that a credential opens is read by the host, not by the component: GET {}, at {}",
+                "  The account that a credential opens is read by the host, not by the plugin: GET {}, at {}",
                 one_line(&account.path),
                 one_line(&account.pointer)
             )?,
@@ -63,7 +63,7 @@ fn component_into(
             let what = match capability.effect {
                 // Nothing that a host knows proves what a POST does.
                 Effect::Read if capability.method == "POST" => {
-                    "read by POST (the component's word for it; only if the grant names it)"
+                    "read by POST (the plugin's word for it; only if the grant names it)"
                 }
                 Effect::Read => "read",
                 Effect::Write => "UPDATE confirmed records",

@@ -119,8 +119,8 @@ pub(crate) fn report(done: &Done, header: &Header) -> anyhow::Result<String> {
     if report.refused > 0 {
         writeln!(
             out,
-            "\n  ! {} requests of the component were refused at egress; the log says why",
-            number(report.refused)
+            "\n  ! Refused at egress: {} of the plugin; the log says why",
+            counted(report.refused, "request")
         )?;
     }
     let mut shown = 0;

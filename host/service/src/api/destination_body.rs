@@ -137,7 +137,7 @@ pub(super) async fn source_of(
 pub(super) fn schema_of(served: &DestinationType) -> Answer<Value> {
     serde_json::from_str(&served.config_schema).map_err(|error| {
         Problem::internal(&format!(
-            "the component's JSON Schema for {} is not JSON: {error}",
+            "the plugin's JSON Schema for {} is not JSON: {error}",
             served.name
         ))
     })

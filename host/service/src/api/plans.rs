@@ -127,7 +127,7 @@ async fn list(
             limit as i64 + 1,
         )
         .await?;
-    let cursor = |row: &PlanRow| format!("{}.{}", row.planned_at, row.plan_id);
+    let cursor = |row: &PlanRow| format!("{}-{}", row.planned_at, row.plan_id);
     Ok(Json(List::page(rows, limit, cursor, |row| {
         let json = PlanJson::of(row)?;
         Ok(PlanJson { plan: json.plan.listed(), ..json })
@@ -137,7 +137,7 @@ async fn list(
 /// The plan after which a page begins.
 pub(super) fn position(cursor: &str) -> Answer<(i64, String)> {
     let parts = cursor
-        .split_once('.')
+        .split_once('-')
         .and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<PlanId>().ok()?.to_string())));
     parts.ok_or_else(bad_cursor)
 }

@@ -59,8 +59,8 @@ impl Runner for App {
 
 /// Takes up runs that are running by the store and that nobody works on: at the start, what did
 /// not finish before the service did; later, what the store has refused to say when it was
-/// queued. How many there were. One whose row cannot be read is set aside, and nothing goes on
-/// with it: what it was confirmed to do is not known.
+/// queued. How many there were. One whose row cannot be read is set aside and not resumed,
+/// because what was confirmed is not known.
 ///
 /// # Errors
 /// If the store cannot be read.

@@ -185,7 +185,7 @@ impl Metrics {
             ),
             refused: add.metric(
                 "crm_refused_requests",
-                "Requests of a component that did not leave, by what held them up",
+                "Requests of a plugin that did not leave, by what held them up",
                 Family::default(),
             ),
             waited: add.seconds(
@@ -458,7 +458,7 @@ impl Collector for Instances {
         let gauge = ConstGauge::new(i64::try_from(alive).unwrap_or(i64::MAX));
         let metric = encoder.encode_descriptor(
             "instances",
-            "Instances of the component that are alive",
+            "Instances of the plugin that are alive",
             None,
             gauge.metric_type(),
         )?;

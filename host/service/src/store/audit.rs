@@ -1,4 +1,4 @@
-//! The audit log: what was done, by whom, for good.
+//! The audit log: what was done and by whom. Rows are never changed.
 //!
 //! The database itself refuses to change or delete a row. Each row has the hash of itself and of
 //! the row before, made with a key that is not in the database, so that whoever edits its files can

@@ -443,9 +443,9 @@ macro_rules! from_row {
             }
         }
     };
-    ($columns:ident, $table:literal, $id:ident, $row:ident { $first:ident, $($field:ident),+ $(,)? }) => {
+    ($columns:ident, $table:literal, $id:ident $(by $($after:ident).+)?, $row:ident { $first:ident, $($field:ident),+ $(,)? }) => {
         const $columns: &str = concat!(stringify!($first), $(", ", stringify!($field)),+);
-        $crate::store::from_row!($table, $id, $row { $first, $($field),+ });
+        $crate::store::from_row!($table, $id $(by $($after).+)?, $row { $first, $($field),+ });
     };
 }
 use from_row;

@@ -24,7 +24,7 @@ pub struct PlanRow {
 super::from_row!(
     COLUMNS,
     "plans",
-    plan_id,
+    plan_id by planned_at.plan_id,
     PlanRow { plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by }
 );
 

@@ -12,3 +12,4 @@ mod observed;
 mod query;
 mod store;
 mod stored_credential;
+mod unreadable;

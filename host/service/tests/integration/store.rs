@@ -11,8 +11,7 @@ use reverse_sync_service::{
     app::State,
     store::{
         AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, OwnQuota,
-        Resumed, Revoked, Role, RunFilter, RunOptions, SourceSettings, Status, Store, StoreError,
-        Stored,
+        Resumed, Revoked, Role, RunFilter, RunOptions, SourceSettings, Status, Store, Stored,
     },
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
@@ -21,7 +20,7 @@ use sqlx::Connection;
 use std::sync::LazyLock;
 
 /// A store of its own; the folder is its life.
-async fn open(database: Database) -> (tempfile::TempDir, Store, String) {
+pub(crate) async fn open(database: Database) -> (tempfile::TempDir, Store, String) {
     let dir = tempfile::tempdir().unwrap();
     let url = match database {
         Database::Sqlite => Store::file_url(&dir.path().join("test.db")),
@@ -50,7 +49,7 @@ fn destination(source_id: &str) -> Destination {
     }
 }
 
-async fn source(store: &Store, org: &str) -> String {
+pub(crate) async fn source(store: &Store, org: &str) -> String {
     let id = Store::new_source_id();
     let new = NewSource {
         name: "HubSpot",
@@ -73,11 +72,11 @@ fn result(updated: u64) -> RunSummary {
 }
 
 /// A plan of this first digit, whose runs are `run_n123456789ab_1` and so on.
-fn plan(digit: char) -> PlanId {
+pub(crate) fn plan(digit: char) -> PlanId {
     format!("plan_{digit}123456789abcdef0123456789abcdef").parse().unwrap()
 }
 
-fn run<'a>(
+pub(crate) fn run<'a>(
     org: &'a str,
     plan_id: &'a PlanId,
     to: &'a DestinationRow,
@@ -148,7 +147,7 @@ async fn another_orgs_rows_are_not_there(database: Database) {
 }
 
 /// An org with a destination.
-async fn org(store: &Store) -> (String, DestinationRow) {
+pub(crate) async fn org(store: &Store) -> (String, DestinationRow) {
     let org = store.add_org("Acme", false, "ada").await.unwrap();
     let source_id = source(store, &org).await;
     let row =
@@ -165,7 +164,7 @@ async fn end(store: &Store, org: &str, run_id: &str, status: Status) {
 
 /// The id of a run that has begun.
 #[track_caller]
-fn queued(begun: Begun) -> String {
+pub(crate) fn queued(begun: Begun) -> String {
     match begun {
         Begun::Queued(row) => row.run_id,
         _ => panic!("it has not begun"),
@@ -463,12 +462,12 @@ async fn many_write_to_the_audit_log_and_the_chain_holds(database: Database) {
 }
 
 /// The rows of a list, all of which can be read.
-fn readable<T>(rows: Vec<Stored<T>>) -> Vec<T> {
+pub(crate) fn readable<T>(rows: Vec<Stored<T>>) -> Vec<T> {
     rows.into_iter().collect::<Result<_, _>>().unwrap()
 }
 
 /// Runs statements behind the store's back.
-async fn execute(url: &str, sql: &str) {
+pub(crate) async fn execute(url: &str, sql: &str) {
     sqlx::any::install_default_drivers();
     let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
@@ -646,108 +645,7 @@ async fn an_org_keeps_an_admin_key_whoever_revokes_at_the_same_time(database: Da
     assert_eq!(keys.iter().filter(|key| key.role == Role::Admin).count(), 1);
 }
 
-/// What could be read of a list, and the places and ids of what could not.
-fn parted<T>(rows: Vec<Stored<T>>, id: impl Fn(T) -> String) -> (Vec<String>, Vec<String>) {
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for row in rows {
-        match row {
-            Ok(row) => good.push(id(row)),
-            Err(error) => bad.push(format!("{} of {}", error.place, error.id)),
-        }
-    }
-    (good, bad)
-}
-
-async fn a_row_that_cannot_be_read_does_not_stop_the_others(database: Database) {
-    let (_dir, store, url) = open(database).await;
-    let (org, to) = org(&store).await;
-    let other = store.add_destination(&org, &to.source_id, &to.destination, "ada").await.unwrap();
-    let bad = queued(store.begin_run(&run(&org, &plan('0'), &to, None)).await.unwrap());
-    let good = queued(store.begin_run(&run(&org, &plan('1'), &other, None)).await.unwrap());
-    let new = NewGolden {
-        set_id: "set_1",
-        entity_type: "person",
-        format: "csv",
-        file_name: "set_1.csv",
-        query: None,
-        records: 53,
-        bytes: 100,
-        columns: &[],
-        sha256: "00",
-        created_by: "ada",
-    };
-    store.set_golden(&org, new).await.unwrap();
-
-    for (column, value, place) in [
-        ("options", "{}", "runs.options"),
-        ("options", "nonsense", "runs.options"),
-        ("result", "[1]", "runs.result"),
-    ] {
-        let before = store.run(&org, &good).await.unwrap().unwrap();
-        assert_eq!(before.run_id, good);
-        execute(&url, "CREATE TABLE IF NOT EXISTS kept AS SELECT * FROM runs").await;
-        execute(&url, &format!("UPDATE runs SET {column} = '{value}' WHERE run_id = '{bad}'"))
-            .await;
-        let expected = (vec![good.clone()], vec![format!("{place} of {bad}")]);
-        let runs = store.runs(&org, RunFilter::default(), 10).await.unwrap();
-        assert_eq!(runs.len(), 2);
-        assert_eq!(
-            runs[1].as_ref().unwrap_err().cursor(),
-            "1",
-            "a page can begin behind it: {column}"
-        );
-        assert_eq!(parted(runs, |run| run.run_id), expected);
-        assert_eq!(parted(store.unfinished_runs().await.unwrap(), |run| run.run_id), expected);
-        // What it takes to put it in doubt is all there.
-        assert_eq!(readable(store.pending_runs().await.unwrap()).len(), 2);
-        let error = store.run(&org, &bad).await.unwrap_err();
-        assert!(
-            error.to_string().starts_with(&format!("{place} of {bad} cannot be read: ")),
-            "{error}"
-        );
-        assert!(matches!(error, StoreError::Unreadable(_)));
-        // Nobody stops or resumes what nobody knows.
-        assert!(store.cancel_run(&org, &bad, "ada").await.is_err());
-        assert!(store.resume_run(&org, &bad, "ada").await.is_err());
-        execute(
-            &url,
-            &format!("UPDATE runs SET {column} = (SELECT {column} FROM kept WHERE run_id = '{bad}') WHERE run_id = '{bad}'"),
-        )
-        .await;
-        assert!(store.run(&org, &bad).await.unwrap().is_some(), "it is repaired");
-    }
-
-    let unused = source(&store, &org).await;
-    execute(&url, &format!("UPDATE sources SET settings = '{{}}x' WHERE source_id = '{unused}'"))
-        .await;
-    assert_eq!(
-        parted(store.sources(&org, "", 10).await.unwrap(), |row| row.source_id),
-        (vec![to.source_id.clone()], vec![format!("sources.settings of {unused}")])
-    );
-    execute(
-        &url,
-        &format!(
-            "UPDATE destinations SET definition = '{{}}' WHERE destination_id = '{}'",
-            other.destination_id
-        ),
-    )
-    .await;
-    assert_eq!(
-        parted(store.destinations(&org, "", 10).await.unwrap(), |row| row.destination_id),
-        (
-            vec![to.destination_id.clone()],
-            vec![format!("destinations.definition of {}", other.destination_id)]
-        )
-    );
-    execute(&url, "UPDATE golden_sets SET columns = 'x'").await;
-    assert_eq!(
-        parted(store.golden_sets(&org).await.unwrap(), |row| row.set_id),
-        (vec![], vec!["golden_sets.columns of person".to_owned()])
-    );
-}
-
 reverse_sync_tests::on_both!(
-    a_row_that_cannot_be_read_does_not_stop_the_others,
     an_org_keeps_an_admin_key_whoever_revokes_at_the_same_time,
     a_change_that_cannot_be_logged_is_not_there,
     another_orgs_rows_are_not_there,

@@ -151,8 +151,8 @@ fn each_field<'j>(object: &'j str, each: &mut dyn FnMut(&str, &'j str)) -> bool 
     }
 }
 
-/// Where the first value of a list of members ends: at a comma, a colon or a bracket that is none
-/// of its own.
+/// Where the first value of a list of members ends: at a comma, at a colon, or at a
+/// bracket that closes the list.
 fn end_of_value(json: &str) -> usize {
     let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
     for (at, byte) in json.bytes().enumerate() {

@@ -2,9 +2,10 @@
 
 use super::any_fault::any_fault;
 use super::fixture::{Fault, Fixture};
-use crate::contract::types::{ErrorKind, Status};
+use crate::contract::types::{ErrorKind, PlanMode, Status};
 use crate::crm::network::Lost;
 use proptest::prelude::*;
+use serde_json::json;
 
 const BULK: &str = r#","write_mode":"bulk""#;
 
@@ -152,6 +153,35 @@ fn a_job_without_readable_results_is_settled_by_reads_after_a_kill_too() {
         assert_eq!(crm.count(Status::Updated), 20);
         assert_eq!(crm.world.borrow().written_twice(), [], "killed after {turns} turns");
     }
+}
+
+#[test]
+fn a_row_that_two_result_sets_name_is_what_says_most_whichever_comes_first() {
+    let crm = fake(BULK);
+    let mut changes = titles(1, 1);
+    // One that is too long, so that there are both sets.
+    changes.push((id(2), format!(r#"{{"Title":"{}"}}"#, "x".repeat(300))));
+    crm.confirm(&changes, false);
+    let failed = format!("\"sf__Id\",\"sf__Error\",\"Id\"\n\"{0}\",\"X:no\",\"{0}\"\n", id(1));
+    // Opening and closing, and two looks. Those that succeeded are told at the second attempt.
+    for _ in 0..4 {
+        crm.read_fault(Fault::Fine);
+    }
+    crm.read_fault(Fault::Instead(503, String::new())).read_fault(Fault::Answered(200, failed));
+    crm.run().unwrap();
+    assert_eq!(crm.status(1), Some(Status::Updated), "{:?}", steps(&crm));
+}
+
+#[test]
+fn an_unused_job_that_cannot_be_aborted_stops_no_run() {
+    let mut crm = fake(BULK);
+    crm.mode = PlanMode::Compare;
+    crm.before.borrow_mut().insert(id(1), r#"{"Title":"old"}"#.to_owned());
+    crm.put(&id(1), &json!({"Title": "somebody's"}));
+    crm.confirm(&[(id(1), r#"{"Title":"new"}"#.to_owned())], false);
+    crm.firewall.replace(Some(("Aborted", 503, "")));
+    crm.run().unwrap();
+    assert_eq!((crm.status(1), crm.states()), (Some(Status::Drifted), vec!["Open"]));
 }
 
 /// As either encodes them; some that fail, some of a column that is not there, some that CSV cannot

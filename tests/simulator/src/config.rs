@@ -137,8 +137,9 @@ impl Token {
         Token { portal_id: PORTAL_ID + before, organization_id: record_id("00D", before), ..self }
     }
 
+    /// Both times are rounded down: a difference of its lifetime may still be less than that.
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
-        self.expired || self.lives_ms.is_some_and(|lives| now_ms >= self.since_ms + lives)
+        self.expired || self.lives_ms.is_some_and(|lives| now_ms > self.since_ms + lives)
     }
 }
 

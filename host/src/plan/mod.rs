@@ -58,6 +58,7 @@ pub use spool::{DUPLICATE_ID, SkippedRows, SpoolError};
 pub(crate) use spool::{Spool, Stored, read_block};
 
 use crate::digest;
+use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use arrow_schema::ArrowError;
 use header::HEADER;
 use serde::{Deserialize, Serialize};
@@ -271,6 +272,18 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Every change as Arrow batches, one of which is in memory at a time: `row`, `provider_id`, and
+    /// `fields` and `before` as JSON objects.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn change_batches(&self) -> Result<impl RecordBatchReader + Send + use<>, PlanError> {
+        let batches = read_changes(&self.dir.join(CHANGES)).map_err(|error| {
+            PlanError::Unreadable { id: self.id().clone(), error: error.to_string() }
+        })?;
+        Ok(RecordBatchIterator::new(batches, spool::schema()))
     }
 
     /// Its changes, block by block, read a block ahead on a thread of their own. That ends when all

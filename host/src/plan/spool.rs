@@ -259,6 +259,16 @@ fn without(
     Ok(kept)
 }
 
+/// The columns of changes.
+pub(super) fn schema() -> Arc<Schema> {
+    Arc::new(Schema::new(vec![
+        Field::new("row", DataType::UInt64, false),
+        Field::new("provider_id", DataType::Utf8, false),
+        Field::new("fields", DataType::Utf8, false),
+        Field::new("before", DataType::Utf8, true),
+    ]))
+}
+
 struct ChangeWriter {
     file: ArrowFile,
     schema: Arc<Schema>,
@@ -271,12 +281,7 @@ struct ChangeWriter {
 
 impl ChangeWriter {
     fn new(dir: &Path) -> Result<ChangeWriter, SpoolError> {
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("row", DataType::UInt64, false),
-            Field::new("provider_id", DataType::Utf8, false),
-            Field::new("fields", DataType::Utf8, false),
-            Field::new("before", DataType::Utf8, true),
-        ]));
+        let schema = schema();
         Ok(ChangeWriter {
             file: arrow_file(dir, &schema)?,
             schema,

@@ -1,4 +1,5 @@
-//! Golden records from files: CSV, JSON Lines and Parquet, as a stream of Arrow batches.
+//! Golden records from files (CSV, JSON Lines and Parquet) or from an Arrow reader, as a stream of
+//! Arrow batches.
 //!
 //! One idea runs through all readers: a value keeps the spelling it has in the file. CSV is text
 //! throughout, so that a postal code keeps its zeros; JSON Lines are JSON values, so that an id
@@ -21,6 +22,7 @@
 //! # }
 //! ```
 
+mod arrow;
 pub mod bounds;
 mod columns;
 mod csv;
@@ -35,6 +37,7 @@ mod parquet;
 mod parquet_pages;
 mod strict;
 
+pub use arrow::ArrowRecords;
 pub(crate) use columns::to_columns;
 pub use csv_form::CsvForm;
 pub use fingerprint::Fingerprint;

@@ -1,12 +1,29 @@
-//! The audit log: a line for every confirmation, refused or not, and one for what became of its
-//! run. Append-only.
+//! The audit log of a program that one person uses: a line for every confirmation, refused or not,
+//! and one for what became of its run. Append-only. The command and the Python module keep one; a
+//! service has its own.
+//!
+//! ```no_run
+//! use reverse_sync::{Component, ConfirmedPlan, Done, RunError, RunSummary, Target, audit};
+//! use std::path::Path;
+//!
+//! async fn run(people: &Target, plan: &ConfirmedPlan, plugin: &Component) -> Result<Done, RunError> {
+//!     let log = Path::new("state/audit_log.jsonl");
+//!     audit::append_begin(log, plan, plugin)?;
+//!     let ended = people.run(plan).await;
+//!     audit::append(log, plan, plugin, ended.as_ref().map(RunSummary::of).as_ref())?;
+//!     ended
+//! }
+//! ```
 
-use reverse_sync::{
+use crate::{
     append_only::AppendOnly, component::Component, gate::ConfirmedPlan, plan::Header, private_file,
     summary::RunSummary,
 };
 use serde::Serialize;
-use std::{io, path::Path};
+use std::{fmt::Display, io, path::Path};
+
+/// Its name in the folder of plans and journals.
+pub const FILE: &str = "audit_log.jsonl";
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -28,7 +45,10 @@ struct Row<'a> {
 }
 
 /// Adds the row of a confirmation, before the first request of its run.
-pub(crate) fn append_begin(
+///
+/// # Errors
+/// If the line cannot be put on disk.
+pub fn append_begin(
     log: &Path,
     confirmed: &ConfirmedPlan,
     component: &Component,
@@ -43,11 +63,14 @@ pub(crate) fn append_begin(
 }
 
 /// Adds the row of a confirmation that was refused.
-pub(crate) fn append_refused(
+///
+/// # Errors
+/// If the line cannot be put on disk.
+pub fn append_refused(
     log: &Path,
     header: &Header,
     component: &Component,
-    error: &anyhow::Error,
+    error: &impl Display,
 ) -> io::Result<()> {
     write(
         log,
@@ -57,11 +80,14 @@ pub(crate) fn append_refused(
 
 /// Adds the row of a run: its summary without the records that were read back, or why it could not
 /// start.
-pub(crate) fn append(
+///
+/// # Errors
+/// If the line cannot be put on disk.
+pub fn append(
     log: &Path,
     confirmed: &ConfirmedPlan,
     component: &Component,
-    ended: Result<&RunSummary, &anyhow::Error>,
+    ended: Result<&RunSummary, &impl Display>,
 ) -> io::Result<()> {
     let action = if ended.is_ok_and(|run| run.ok == Some(true)) {
         "destination.reverse_run"
@@ -97,11 +123,14 @@ impl<'r> Row<'r> {
 
 /// Adds the row of a confirmed run that did not get as far as a plan, because the CRM could not be
 /// asked.
-pub(crate) fn append_unplanned(
+///
+/// # Errors
+/// If the line cannot be put on disk.
+pub fn append_unplanned(
     log: &Path,
     destination: &str,
     component: &Component,
-    error: &anyhow::Error,
+    error: &impl Display,
 ) -> io::Result<()> {
     let row = Row {
         action: "destination.reverse_run.failed",

@@ -18,6 +18,7 @@
 //!   with its canary and checks
 //! - [`verify`]: what the CRM holds now of what was written; [`undo`]: a plan of the way back
 //! - [`summary`]: a plan and a run as JSON, the same in each front end
+//! - [`audit`]: the audit log of a program that one person uses
 //! - [`failure`]: what any of these fails with, for front ends to turn into their own words
 //! - [`rejects`]: the golden records that were not written, to be fixed and fed back
 //! - [`mistakes`]: what is wrong in what people write, in words
@@ -29,6 +30,7 @@
 pub mod account;
 mod aot;
 pub mod append_only;
+pub mod audit;
 pub mod bindings;
 pub mod capability;
 mod changes;

@@ -2,14 +2,13 @@
 //! `undo` share.
 
 use crate::{
-    audit,
     exit::{Exit, Failure, OrExit},
     progress, rejects, render, terminal,
     workspace::{Target, Workspace},
 };
 use clap::Args;
 use reverse_sync::{
-    failure,
+    audit, failure,
     gate::{Confirmation, ConfirmedPlan, Refused},
     passes::{Checks, Done, HowMany},
     plan::{Header, Plan},

@@ -7,7 +7,6 @@
 #![warn(clippy::print_stderr)]
 
 mod apply;
-mod audit;
 mod bundled;
 mod check;
 mod exit;

@@ -2,7 +2,6 @@
 
 use crate::{
     apply::{self, ApplyArgs},
-    audit,
     exit::{Exit, Failure, OrExit},
     global_args::GlobalArgs,
     plan::{self, ModeArgs, RecordsArgs},
@@ -11,6 +10,7 @@ use crate::{
 };
 use clap::Args;
 use reverse_sync::{
+    audit,
     journal::{self, JournalError},
     plan::{Header, Plan, PlanError, PlanMode},
 };

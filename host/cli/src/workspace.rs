@@ -9,6 +9,7 @@ use crate::{
 };
 use anyhow::{Context, anyhow};
 use reverse_sync::{
+    audit,
     component::{Allowed, Component, DestinationType, Grant},
     component_files::ComponentFiles,
     digest::Digest,
@@ -111,7 +112,7 @@ impl Workspace {
     }
 
     pub(crate) fn audit_log(&self) -> PathBuf {
-        self.state.join("audit_log.jsonl")
+        self.state.join(audit::FILE)
     }
 
     /// The destination of this name.

@@ -7,6 +7,7 @@ mod dist;
 mod fuzz;
 mod lint;
 mod process;
+mod wheel;
 
 use anyhow::{Result, bail};
 use process::{cargo, run};
@@ -27,6 +28,7 @@ cargo xtask COMMAND [ARGUMENTS]
   lint    rustfmt, clippy, rustdoc, the types of the page's scripts, the component's digest, and deny.toml: licences, sources, advisories
   record  record the plugin's digest in plugin/component.digest
   dist    build the release: command, component, their SBOMs (CycloneDX) and checksums, in target/dist
+  wheel   pack the Python module and the command as a wheel, in target/wheel; --release: built in release
 
 Everything else is plain cargo: cargo build, test, clippy, doc.
 ";
@@ -76,6 +78,7 @@ fn dispatch() -> Result<()> {
         "lint" => lint::lint(),
         "record" => digest::record(),
         "dist" => dist::dist(),
+        "wheel" => wheel::wheel(&rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -33,6 +33,17 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Shows and runs a program, for what it prints.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let shown = shown(command);
+    eprintln!("$ {shown}");
+    let output = command.output().with_context(|| format!("cannot start `{shown}`"))?;
+    if !output.status.success() {
+        bail!("`{shown}` ended with {}", output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Whether a program succeeds within this time. It is killed when the time is over.
 pub(crate) fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
     eprintln!("$ {} (at most {} s)", shown(command), limit.as_secs());

@@ -1,0 +1,68 @@
+"""Reverse ETL for HubSpot and Salesforce: UPDATE only, behind a dry run and a confirmation.
+
+A plan says what would be written. Nothing is written until the plan is confirmed by its id.
+"""
+
+from reverse_sync._native import (
+    AccountError,
+    Changes,
+    ConfigError,
+    ConfirmedPlan,
+    ConflictError,
+    CrmError,
+    Error,
+    GrantError,
+    InputError,
+    InternalError,
+    Plan,
+    Progress,
+    RefusedError,
+    Run,
+    TooLongError,
+    __version__,
+    load_plan,
+    plan,
+    undo,
+)
+from reverse_sync._types import (
+    ArrowStream,
+    Csv,
+    Destination,
+    Env,
+    File,
+    Limit,
+    OAuth,
+    Reference,
+    Source,
+)
+
+__all__ = [
+    "AccountError",
+    "ArrowStream",
+    "Changes",
+    "ConfigError",
+    "ConfirmedPlan",
+    "ConflictError",
+    "CrmError",
+    "Csv",
+    "Destination",
+    "Env",
+    "Error",
+    "File",
+    "GrantError",
+    "InputError",
+    "InternalError",
+    "Limit",
+    "OAuth",
+    "Plan",
+    "Progress",
+    "Reference",
+    "RefusedError",
+    "Run",
+    "Source",
+    "TooLongError",
+    "__version__",
+    "load_plan",
+    "plan",
+    "undo",
+]

@@ -27,7 +27,7 @@ use crate::{
     planner::{self, PlanningError},
     stop::StopSignal,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub struct Checking<'a> {
 }
 
 /// What was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Check {
     /// Nothing was found that would keep a run from updating the object.
@@ -66,7 +66,7 @@ pub struct Check {
 }
 
 /// The scopes of a credential.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Scopes {
     /// Those that its token endpoint lists.

@@ -22,6 +22,6 @@ export function onThe(page) {
       const [total, ...parts] = (await panel('Progress').locator('.sum strong').allInnerTexts()).map(asNumber);
       check(total === parts.reduce((sum, part) => sum + part, 0), `${parts.join(' + ')} is not ${total}`);
     },
-    ended: status => page.locator('.intro .badge', { hasText: new RegExp(`^${status}$`) }).waitFor({ timeout: 120_000 }),
+    ended: status => page.locator('.intro .badge', { hasText: status instanceof RegExp ? status : new RegExp(`^${status}$`) }).waitFor({ timeout: 120_000 }),
   };
 }

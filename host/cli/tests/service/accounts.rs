@@ -68,6 +68,7 @@ async fn an_account_is_learned_and_another_token_is_refused_until_the_right_one_
     assert_eq!((&check["ok"], &check["account"]), (&json!(true), &json!(ACCOUNTS[0])), "{check}");
     let source = tenant.admin.get(&tenant.source_path()).await.is(200);
     assert_eq!(source["account"], ACCOUNTS[0], "{source}");
+    assert_eq!(source["last_check"]["found"], check, "what was found is kept");
     let log = tenant.list("/audit-log").await;
     let learned: Vec<&Value> = log.iter().filter(|row| row["action"] == "source.update").collect();
     assert_eq!(learned.len(), 1, "{log:?}");
@@ -76,7 +77,9 @@ async fn an_account_is_learned_and_another_token_is_refused_until_the_right_one_
         (&json!(["account"]), &json!(ACCOUNTS[0]))
     );
 
-    assert_eq!(tenant.swap(SECOND).await["account"], ACCOUNTS[0]);
+    let swapped = tenant.swap(SECOND).await;
+    assert_eq!(swapped["account"], ACCOUNTS[0]);
+    assert_eq!(swapped["last_check"], json!(null), "it was found with another credential");
     let check = tenant.check().await;
     assert_eq!(
         (&check["ok"], &check["authorized"], &check["account"]),

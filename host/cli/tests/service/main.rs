@@ -11,6 +11,7 @@ mod api_fuzz;
 mod audit;
 mod authorisation;
 mod bounds;
+mod clients;
 mod conflicts;
 mod credentials;
 mod long_records;

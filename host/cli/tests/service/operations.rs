@@ -264,6 +264,10 @@ async fn a_run_that_was_cancelled_and_then_killed_waits_to_be_resumed(database: 
     written(&simulator, 100).await;
     let cancelled = tenant.admin.post(&format!("/runs/{run}/cancel"), &json!({})).await.is(202);
     assert_eq!(cancelled["status"], "cancelling", "{cancelled}");
+    let runs = tenant.admin.get("/runs?status=cancelling").await.is(200);
+    assert_eq!(runs["items"][0]["run_id"], run.as_str(), "{runs}");
+    let running = tenant.admin.get("/runs?status=running").await.is(200);
+    assert_eq!(running["items"], json!([]));
     service.kill().await.unwrap();
     simulator.world().faults.clear();
     let requests = simulator.world().requests.len();
@@ -290,6 +294,9 @@ async fn a_run_that_was_cancelled_and_then_killed_waits_to_be_resumed(database: 
         (&json!("succeeded"), &json!(true), &json!(0)),
         "{ended}"
     );
+    // The pause is not work: an attempt takes less than all since the run began.
+    assert!(ended["worked_ms"].as_i64().is_some_and(|ms| ms > 0), "{ended}");
+    assert_eq!(ended["working_since"], json!(null), "{ended}");
     // Those whose answer never came were looked at before anything else was written, and found done
     // by this run.
     assert_eq!((&ended["updated"], &ended["unchanged"]), (&json!(RECORDS), &json!(0)), "{ended}");

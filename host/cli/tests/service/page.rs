@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 /// The folder in which `.ci/install test` has put what drives the browser, with the scripts beside
 /// it, where Node.js looks for the packages.
-static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
+pub(super) static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
     let dir = target.join("tools/page");
     assert!(
@@ -46,14 +46,14 @@ fn repository() -> &'static Path {
 }
 
 /// One of the scripts.
-fn node(script: &str, arguments: &[&str]) -> Command {
+pub(super) fn node(script: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("node");
     command.arg(script).args(arguments).current_dir(&*TOOLS).kill_on_drop(true);
     command
 }
 
 /// Runs it, and fails with what it says.
-async fn succeeds(mut command: Command) {
+pub(super) async fn succeeds(mut command: Command) {
     let output = command.output().await.unwrap();
     assert!(
         output.status.success(),

@@ -381,6 +381,19 @@ async fn ids_of_another_org_are_404_like_those_that_never_were(database: Databas
         .problem(404, &[]);
 }
 
+async fn a_parameter_that_a_route_does_not_take_is_400(database: Database) {
+    let (_service, _simulator, tenant, destination) = ready(database).await;
+    let admin = &tenant.admin;
+    admin.get("/runs?stauts=failed").await.problem(400, &["`stauts`", "did you mean `status`?"]);
+    admin.get("/runs?status=done").await.problem(400, &["`status` must be one of", "`cancelling`"]);
+    admin.get("/runs?limit=many").await.problem(400, &["`limit` must be a whole number"]);
+    admin.get(&format!("/destinations/{destination}?x=1")).await.problem(400, &["takes none"]);
+    admin.delete("/api-keys/key_0?force=1").await.problem(400, &["`force`"]);
+    admin.get("/destination-types?limit=1").await.is(200);
+    // Who asks whether the service is there may ask in any way.
+    tenant.admin.get("/healthz?x=1").await;
+}
+
 // 404, 405, 413, 415
 
 async fn what_is_no_route_or_no_method_of_it_is_a_problem_too(database: Database) {
@@ -419,7 +432,7 @@ async fn golden_records_beyond_the_limit_are_413_and_replace_nothing(database: D
 
 async fn a_kind_of_body_that_is_not_read_is_415_and_says_which_are(database: Database) {
     let (_service, _simulator, tenant, _) = ready(database).await;
-    for kind in ["text/xml", "application/octet-stream"] {
+    for kind in ["text/xml", "application/zip"] {
         tenant
             .admin
             .put("/golden/person", kind, "x")
@@ -542,6 +555,7 @@ reverse_sync_tests::on_both!(
     a_session_is_a_cookie_that_needs_a_header_to_write,
     what_a_role_may_not_do_is_403_and_names_the_role,
     ids_of_another_org_are_404_like_those_that_never_were,
+    a_parameter_that_a_route_does_not_take_is_400,
     what_is_no_route_or_no_method_of_it_is_a_problem_too,
     a_body_that_is_too_large_is_413,
     golden_records_beyond_the_limit_are_413_and_replace_nothing,

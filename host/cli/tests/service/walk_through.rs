@@ -287,18 +287,19 @@ async fn the_documented_session_is_what_happens() {
         }
     }
     let address = service.place().address();
+    // This service is there already, and has its key elsewhere.
+    let script = script.replace("reverse-sync serve --state example-state > serve.log &\n", "");
+    let log = service.state().join("serve.log");
+    let key = org.admin.key().unwrap();
+    std::fs::write(&log, format!("API key, shown this once: {key}\n")).unwrap();
     let script = script
+        .replace("serve.log", &log.display().to_string())
         .replace("test-token", TOKEN)
         .replace("localhost:8080", address.trim_start_matches("http://"))
         .replace("http://127.0.0.1:8099", &simulator.base_url())
         .replace("examples/", &format!("{}/examples/", root.display()))
         .replace("plan.json", &service.state().join("plan.json").display().to_string());
-    let ended = tokio::process::Command::new("bash")
-        .args(["-c", &script])
-        .env("KEY", org.admin.key().unwrap())
-        .output()
-        .await
-        .unwrap();
+    let ended = tokio::process::Command::new("bash").args(["-c", &script]).output().await.unwrap();
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(masked(&String::from_utf8(ended.stdout).unwrap()), masked(&printed));
 }

@@ -80,7 +80,7 @@ fn shown(row: AuditRow) -> Stored<AuditJson> {
 }
 
 /// What was done in the org, the newest first.
-#[utoipa::path(get, path = "/audit-log", tag = "audit", params(Paging),
+#[utoipa::path(get, path = "/audit-log", operation_id = "listAuditLog", tag = "audit", params(Paging),
     responses((status = 200, description = "A page of the log", body = List<AuditJson>)),
     extensions(("x-role" = json!("viewer"))))]
 async fn list(

@@ -1,7 +1,7 @@
 //! Reading what a request carries, with errors that say where it is wrong.
 
 use super::{
-    fields::{kind, step},
+    fields::{kind, shown, step},
     json::{Json, Misfit},
     problem::{Answer, Problem},
 };
@@ -12,7 +12,7 @@ use axum::{
     http::{StatusCode, header, request::Parts},
 };
 use futures_util::StreamExt;
-use reverse_sync::mistakes::{listed, nearest, type_name};
+use reverse_sync::mistakes::{explained, listed, nearest, type_name};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
@@ -215,9 +215,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(query) => Ok(Query(query.0)),
-            Err(error) => Err(Problem::bad("bad_query", error.body_text())),
+            Err(error) => Err(Problem::bad("bad_query", wrong_parameter(&error.body_text()))),
         }
     }
+}
+
+/// What is wrong with a query, in the words that bodies have.
+fn wrong_parameter(text: &str) -> String {
+    let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
+    match text.split_once(": ") {
+        Some((name, said))
+            if said.starts_with("invalid digit") || said.starts_with("number too") =>
+        {
+            format!("`{name}` must be a whole number that fits")
+        }
+        Some((name, said)) if !name.contains(' ') => explained("the query", &[name], said),
+        _ => explained("the query", &[] as &[&str], text),
+    }
+}
+
+/// A parameter that a route does not take.
+pub fn unknown_parameter(name: &str, names: &[String]) -> Problem {
+    let hint = match nearest(name, names.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if names.is_empty() => "this route takes none".to_owned(),
+        None => format!("the parameters are {}", listed(names)),
+    };
+    Problem::bad("bad_query", format!("unknown parameter `{}` in the query ({hint})", shown(name)))
 }
 
 /// An id in a path. What cannot be one names nothing.
@@ -444,6 +468,30 @@ mod tests {
                 "{body}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_said_like_what_is_wrong_with_a_body() {
+        for (text, said) in [
+            (
+                "Failed to deserialize query string: status: unknown variant `done`, expected one of `queued`, `running`",
+                "`status` must be one of `queued`, `running`",
+            ),
+            (
+                "Failed to deserialize query string: limit: invalid digit found in string",
+                "`limit` must be a whole number",
+            ),
+        ] {
+            assert!(wrong_parameter(text).starts_with(said), "{}", wrong_parameter(text));
+        }
+        let names = ["status".to_owned(), "limit".to_owned()];
+        let said = |name: &str, names: &[String]| {
+            let problem = serde_json::to_value(unknown_parameter(name, names)).unwrap();
+            problem["detail"].as_str().unwrap().to_owned()
+        };
+        assert!(said("stauts", &names).ends_with("(did you mean `status`?)"));
+        assert!(said("x", &names).ends_with("(the parameters are `status`, `limit`)"));
+        assert!(said("x", &[]).ends_with("(this route takes none)"));
     }
 
     #[test]

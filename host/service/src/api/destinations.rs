@@ -236,14 +236,20 @@ fn done(changed: Changed, destination_id: &str) -> Answer<()> {
 }
 
 /// The destination types that there are.
-#[utoipa::path(get, path = "/destination-types", tag = "destinations",
-    responses((status = 200, description = "All of them", body = List<DestinationTypeJson>)),
+#[utoipa::path(get, path = "/destination-types", operation_id = "listDestinationTypes", tag = "destinations", params(Paging),
+    responses((status = 200, description = "A page of them, by their names", body = List<DestinationTypeJson>)),
     extensions(("x-role" = json!("viewer"))))]
 async fn types(
     State(app): State<Arc<App>>,
     Viewer(_member): Viewer,
+    Query(paging): Query<Paging>,
 ) -> Answer<Json<List<DestinationTypeJson>>> {
-    let all = app.component.descriptor().destinations.iter().map(|served| {
+    let (limit, after) = (paging.limit()?, paging.after()?);
+    let all = app.component.descriptor().destinations.iter().filter(|served| *served.name > *after);
+    let mut all: Vec<_> = all.collect();
+    all.sort_by_key(|served| &served.name);
+    let next = all.get(limit).and_then(|_| all.get(limit - 1)).map(|last| last.name.clone());
+    let all = all.into_iter().take(limit).map(|served| {
         let schema = schema_of(served)?;
         let default = properties(&schema)
             .and_then(|properties| properties.get("object")?.get("default")?.as_str());
@@ -259,11 +265,11 @@ async fn types(
             },
         })
     });
-    Ok(Json(List::new(all.collect::<Answer<_>>()?, None)))
+    Ok(Json(List::new(all.collect::<Answer<_>>()?, next)))
 }
 
 /// The destinations of the org.
-#[utoipa::path(get, path = "/destinations", tag = "destinations", params(Paging),
+#[utoipa::path(get, path = "/destinations", operation_id = "listDestinations", tag = "destinations", params(Paging),
     responses((status = 200, description = "A page of them, in the order of their ids", body = List<DestinationJson>)),
     extensions(("x-role" = json!("viewer"))))]
 async fn list(
@@ -277,7 +283,7 @@ async fn list(
 }
 
 /// Makes a destination.
-#[utoipa::path(post, path = "/destinations", tag = "destinations", request_body = NewDestinationJson,
+#[utoipa::path(post, path = "/destinations", operation_id = "createDestination", tag = "destinations", request_body = NewDestinationJson,
     responses((status = 201, description = "The destination", body = DestinationJson)),
     extensions(("x-role" = json!("admin"))))]
 async fn create(
@@ -310,7 +316,7 @@ async fn source_gone(app: &App, org_id: &str, destination: &Destination) -> Opti
 }
 
 /// One destination.
-#[utoipa::path(get, path = "/destinations/{destination_id}", tag = "destinations",
+#[utoipa::path(get, path = "/destinations/{destination_id}", operation_id = "getDestination", tag = "destinations",
     params(("destination_id" = String, Path, description = "The destination")),
     responses((status = 200, description = "The destination", body = DestinationJson)),
     extensions(("x-role" = json!("viewer"))))]
@@ -323,7 +329,7 @@ async fn show(
 }
 
 /// Changes a destination: the keys that are there are replaced, `config_json` as a whole.
-#[utoipa::path(patch, path = "/destinations/{destination_id}", tag = "destinations",
+#[utoipa::path(patch, path = "/destinations/{destination_id}", operation_id = "updateDestination", tag = "destinations",
     params(("destination_id" = String, Path, description = "The destination")), request_body = DestinationChangesJson,
     responses(
         (status = 200, description = "The destination as it is now", body = DestinationJson),
@@ -366,7 +372,7 @@ async fn change(
 }
 
 /// Removes a destination. Its plans and runs can be looked up on.
-#[utoipa::path(delete, path = "/destinations/{destination_id}", tag = "destinations",
+#[utoipa::path(delete, path = "/destinations/{destination_id}", operation_id = "deleteDestination", tag = "destinations",
     params(("destination_id" = String, Path, description = "The destination")),
     responses(
         (status = 204, description = "It is gone"),

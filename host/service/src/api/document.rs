@@ -1,21 +1,31 @@
 //! The description of the API, OpenAPI 3.1: generated from the handlers, and completed by what
 //! holds for many of them.
 
-use super::problem::ProblemJson;
+use super::{
+    body::unknown_parameter,
+    problem::{Answer, ProblemJson},
+};
 use crate::app::App;
 use axum::{
     Router,
     body::Bytes,
+    extract::{MatchedPath, Request, State},
     http::{HeaderValue, header},
+    middleware::Next,
+    response::Response,
     routing::get,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+use url::form_urlencoded;
 use utoipa::{
     OpenApi,
     openapi::{
         Content, ContentBuilder, PathItem, Ref, RefOr, ResponseBuilder, Schema,
-        path::Operation,
-        schema::AdditionalProperties,
+        path::{Operation, ParameterIn},
+        schema::{AdditionalProperties, ArrayItems},
         security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -28,6 +38,7 @@ use utoipa::{
     ),
     paths(openapi_json),
     components(schemas(ProblemJson)),
+    servers((url = "/", description = "Where this description comes from")),
     security(("api_key" = []), ("session" = [])),
     tags(
         (name = "sources", description = "Connected CRM accounts, whose credentials go in and never come out"),
@@ -45,7 +56,7 @@ struct Description;
 
 /// This description.
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "service", security(()),
+    get, path = "/openapi.json", operation_id = "getDescription", tag = "service", security(()),
     responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"))
 )]
 #[expect(dead_code, reason = "describes what `router` answers")]
@@ -67,13 +78,12 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
     description
 }
 
-/// Adds the answers that any handler of its kind can give, and that a body has no keys but those it
-/// is described with.
+/// Adds the answers that any handler of its kind can give, that a body has no keys but those it is
+/// described with, and the names of lists and of what is in them.
 pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let mut bodies = BTreeSet::new();
     for (path, item) in &mut description.paths.paths {
-        for (method, operation) in operations(item) {
-            operation.operation_id = Some(operation_id(method, path));
+        for (_, operation) in operations(item) {
             let has_role = operation
                 .extensions
                 .as_ref()
@@ -85,6 +95,7 @@ pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::ope
                     "403",
                     "The role does not suffice, or a session's request lacks its header",
                 ));
+                statuses.push(("500", "The service failed; its log says why, by `request_id`"));
             }
             if path.contains('{') {
                 statuses.push(("404", "There is no such thing in this org"));
@@ -116,9 +127,106 @@ pub(super) fn complete(mut description: utoipa::openapi::OpenApi) -> utoipa::ope
                     Some(Box::new(AdditionalProperties::FreeForm(false)));
             }
         }
+        name_lists(&mut components.schemas);
+    }
+    for item in description.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            let answers = operation.responses.responses.values_mut();
+            let contents = answers.filter_map(|answer| match answer {
+                RefOr::T(answer) => Some(answer.content.values_mut()),
+                RefOr::Ref(_) => None,
+            });
+            for content in contents.flatten() {
+                if let Some(name) = schema_name(content).as_deref().and_then(listed_in)
+                    && let RefOr::T(content) = content
+                {
+                    content.schema = Some(Ref::from_schema_name(list_of(name)).into());
+                }
+            }
+        }
     }
     description
 }
+
+/// What is in a list, by the name that is derived for the list.
+fn listed_in(name: &str) -> Option<&str> {
+    name.strip_prefix("List_")
+}
+
+fn list_of(item: &str) -> String {
+    format!("{item}List")
+}
+
+/// Names each list after what is in it, which it refers to by name: a client has one type for it
+/// then, wherever it is.
+fn name_lists(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+    let lists: Vec<String> =
+        schemas.keys().filter(|name| listed_in(name).is_some()).cloned().collect();
+    for derived in lists {
+        let (Some(mut list), Some(name)) = (schemas.remove(&derived), listed_in(&derived)) else {
+            continue;
+        };
+        if let RefOr::T(Schema::Object(object)) = &mut list
+            && let Some(RefOr::T(Schema::Array(items))) = object.properties.get_mut("items")
+            && let ArrayItems::RefOrSchema(item) = &mut items.items
+        {
+            let named = Ref::from_schema_name(name).into();
+            let item = std::mem::replace(&mut **item, named);
+            schemas.entry(name.to_owned()).or_insert(item);
+        }
+        schemas.insert(list_of(name), list);
+    }
+}
+
+/// The parameters that each route takes in its query, by method and path. Those without a role
+/// are not among them: what asks for them is not a client of the API.
+#[derive(Clone)]
+pub(super) struct Parameters(Arc<HashMap<(&'static str, String), Vec<String>>>);
+
+impl Parameters {
+    pub(super) fn of(description: &mut utoipa::openapi::OpenApi) -> Parameters {
+        let mut known = HashMap::new();
+        for (path, item) in &mut description.paths.paths {
+            for (method, operation) in operations(item) {
+                if operation.extensions.as_ref().is_some_and(|more| more.contains_key("x-role")) {
+                    let parameters = operation.parameters.iter().flatten();
+                    let names = parameters.filter_map(|parameter| match parameter {
+                        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
+                            Some(parameter.name.clone())
+                        }
+                        _ => None,
+                    });
+                    known.insert((method, path.clone()), names.collect());
+                }
+            }
+        }
+        Parameters(Arc::new(known))
+    }
+}
+
+/// Refuses a parameter that the route does not take: a filter that is misspelled would show
+/// everything.
+pub(super) async fn known_parameters(
+    State(Parameters(known)): State<Parameters>,
+    request: Request,
+    next: Next,
+) -> Answer<Response> {
+    if let Some(query) = request.uri().query()
+        && let Some(path) = request.extensions().get::<MatchedPath>()
+        && let Some(method) = METHODS.iter().find(|name| {
+            request.method().as_str().eq_ignore_ascii_case(name)
+                || (**name == "get" && request.method() == axum::http::Method::HEAD)
+        })
+        && let Some(names) = known.get(&(*method, path.as_str().to_owned()))
+        && let Some((name, _)) = form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| !names.iter().any(|known| known == name))
+    {
+        return Err(unknown_parameter(&name, names));
+    }
+    Ok(next.run(request).await)
+}
+
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
 /// The name of the schema that a content has.
 fn schema_name(content: &RefOr<Content>) -> Option<String> {
@@ -132,20 +240,8 @@ fn schema_name(content: &RefOr<Content>) -> Option<String> {
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    let named = [("get", get), ("put", put), ("post", post), ("delete", delete), ("patch", patch)];
-    named.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
-}
-
-/// `get_runs_outcomes` for `GET /runs/{run_id}/outcomes`; with `_by_id` where one thing is asked
-/// for, so that no two are the same.
-fn operation_id(method: &str, path: &str) -> String {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let words = parts
-        .iter()
-        .filter(|part| !part.starts_with('{'))
-        .map(|part| part.replace(['-', '.'], "_"));
-    let by_id = if parts.last().is_some_and(|part| part.starts_with('{')) { "_by_id" } else { "" };
-    format!("{method}_{}{by_id}", words.collect::<Vec<_>>().join("_"))
+    let named = METHODS.into_iter().zip([get, put, post, delete, patch]);
+    named.filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
@@ -169,4 +265,34 @@ pub(super) fn router(description: &utoipa::openapi::OpenApi) -> Router<Arc<App>>
         ))
     };
     Router::new().route("/openapi.json", get(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::described;
+
+    #[test]
+    fn operations_and_lists_have_names_that_read_well() {
+        let mut description = complete(described().to_openapi());
+        let mut ids = BTreeSet::new();
+        for item in description.paths.paths.values_mut() {
+            for (_, operation) in operations(item) {
+                let id = operation.operation_id.clone().unwrap_or_default();
+                assert!(
+                    id.len() > 4 && id.bytes().all(|b| b.is_ascii_alphabetic()),
+                    "`{id}` is not a name: give the route an operation_id"
+                );
+                assert!(ids.insert(id.clone()), "two operations are called {id}");
+            }
+        }
+        let schemas = serde_json::to_value(description.components.unwrap().schemas).unwrap();
+        for name in schemas.as_object().unwrap().keys() {
+            assert!(!name.contains('_'), "{name} is derived and not named");
+        }
+        let items = &schemas["RunList"]["properties"]["items"]["items"];
+        assert_eq!(items["$ref"], "#/components/schemas/Run");
+        let parts = schemas["Run"]["allOf"].as_array().unwrap();
+        assert!(parts.iter().any(|part| part["properties"]["status"]["$ref"].is_string()));
+    }
 }

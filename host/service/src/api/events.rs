@@ -4,7 +4,7 @@ use super::{
     body::PathId,
     problem::{Answer, Problem, ProblemJson},
     run_json::RunJson,
-    runs::{per_second, run},
+    runs::{CallLimit, per_second, run},
 };
 use crate::{
     api::auth::Viewer,
@@ -33,33 +33,24 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
-/// An event, as a client sees it.
-#[derive(utoipa::ToSchema)]
-#[schema(as = RunEvent)]
-#[expect(dead_code, reason = "describes what is streamed")]
-struct EventJson {
-    /// `run` or `rate`.
-    event: String,
-    /// JSON.
-    data: String,
-}
-
 /// Calls of the last second.
 #[derive(Serialize)]
 struct Rate {
     at: String,
     calls: u64,
     limit_per_second: Option<f64>,
+    limit: Option<CallLimit>,
     throttled: u64,
 }
 
 /// A run as it happens. `event: run` has the run, whenever it has changed, at most four times a
-/// second; `event: rate` has `{"at", "calls", "limit_per_second", "throttled"}` each second. The
+/// second; `event: rate` has `{"at", "calls", "limit_per_second", "limit", "throttled"}` each
+/// second. The
 /// stream ends after the run has.
 #[utoipa::path(
-    get, path = "/runs/{run_id}/events", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    get, path = "/runs/{run_id}/events", operation_id = "followRun", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
-        (status = 200, description = "Server-sent events", body = EventJson, content_type = "text/event-stream"),
+        (status = 200, description = "Server-sent events", body = serde_json::Value, content_type = "text/event-stream"),
         (status = 429, description = "The org follows 64 runs already", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("viewer")))
 )]
@@ -134,6 +125,7 @@ async fn follow(app: &Arc<App>, mut row: RunRow, events: &mpsc::Sender<Event>) -
                 // Another pass begins to count anew.
                 calls: now.requests.checked_sub(calls).unwrap_or(now.requests),
                 limit_per_second: pace.as_ref().and_then(per_second),
+                limit: pace.as_ref().and_then(CallLimit::of),
                 throttled: storms - throttled.unwrap_or(storms).min(storms),
             };
             (calls, throttled) = (now.requests, Some(storms));

@@ -23,7 +23,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt::Display, io, path::Path, sync::Arc};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -69,6 +69,37 @@ pub(super) struct GoldenQueryJson {
     /// One `SELECT`.
     #[schema(example = "SELECT * FROM golden_person")]
     query: String,
+}
+
+/// A content type that says nothing about what is in a body.
+const BYTES: &str = "application/octet-stream";
+
+/// Golden records as bytes.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes what is streamed")]
+struct Records(Vec<u8>);
+
+/// What is in a body of bytes.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = UploadFormat)]
+enum FormatJson {
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object per line.
+    Jsonl,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// What an upload says in its query.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct UploadQuery {
+    /// What is in a body of the content type `application/octet-stream`.
+    #[param(inline)]
+    format: Option<FormatJson>,
 }
 
 fn shown(row: GoldenRow) -> GoldenJson {
@@ -125,7 +156,7 @@ impl From<QueryError> for Problem {
 }
 
 /// The golden sets of the org.
-#[utoipa::path(get, path = "/golden", tag = "golden records", params(Paging),
+#[utoipa::path(get, path = "/golden", operation_id = "listGoldenSets", tag = "golden records", params(Paging),
     responses((status = 200, description = "The current set of each entity type", body = List<GoldenJson>)),
     extensions(("x-role" = json!("viewer"))))]
 async fn list(
@@ -146,7 +177,7 @@ async fn list(
 }
 
 /// The golden set of an entity type.
-#[utoipa::path(get, path = "/golden/{entity_type}", tag = "golden records",
+#[utoipa::path(get, path = "/golden/{entity_type}", operation_id = "getGoldenSet", tag = "golden records",
     params(("entity_type" = String, Path, description = "What the records are, such as `person`")),
     responses((status = 200, description = "The current set", body = GoldenJson)),
     extensions(("x-role" = json!("viewer"))))]
@@ -162,14 +193,13 @@ async fn show(
 /// Replaces the golden records of an entity type, or refuses and leaves them as they are.
 ///
 /// The body is streamed: its size is the operator's decision. A query is read once, now.
-#[utoipa::path(put, path = "/golden/{entity_type}", tag = "golden records",
+#[utoipa::path(put, path = "/golden/{entity_type}", operation_id = "replaceGoldenSet", tag = "golden records",
     params(
         ("entity_type" = String, Path, description = "What the records are: 1 to 100 letters, digits, `_` and `-`"),
+        UploadQuery,
         ("content-encoding" = Option<String>, Header, description = "`gzip` or `zstd`, of CSV and JSON Lines")),
-    request_body(description = "The records, or a query that gives them", content(
-        (String = "text/csv"),
-        (String = "application/x-ndjson"),
-        (Vec<u8> = "application/vnd.apache.parquet"),
+    request_body(description = "The records, or a query that gives them. Records may have the content type `text/csv`, `application/x-ndjson` or `application/vnd.apache.parquet` instead, without `format`", content(
+        (inline(Records) = "application/octet-stream"),
         (GoldenQueryJson = "application/json"))),
     responses(
         (status = 200, description = "The set, which is the current one now", body = GoldenJson),
@@ -181,6 +211,7 @@ async fn replace(
     State(app): State<Arc<App>>,
     Operator(member): Operator,
     PathId(entity_type): PathId,
+    Query(UploadQuery { format: named_format }): Query<UploadQuery>,
     request: Request,
 ) -> Answer<Json<GoldenJson>> {
     let (parts, body) = request.into_parts();
@@ -201,7 +232,8 @@ async fn replace(
     let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let mut stream = body.into_data_stream();
     let format = named(&entity_type)
-        .and_then(|_| Ok(UploadFormat::of(kind, header(header::CONTENT_ENCODING))?));
+        .and_then(|_| content_type(kind, named_format))
+        .and_then(|kind| Ok(UploadFormat::of(kind, header(header::CONTENT_ENCODING))?));
     let received = async {
         let format = format?;
         let _turn = app.jobs.receiving(&member.org_id).await.map_err(busy)?;
@@ -220,6 +252,29 @@ async fn replace(
             throw_away(stream).await;
             Err(problem)
         }
+    }
+}
+
+/// The content type of a body, which `format` says where the header only says that it is bytes.
+fn content_type(kind: Option<&str>, format: Option<FormatJson>) -> Answer<Option<&str>> {
+    let is_bytes = kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(BYTES));
+    match format {
+        Some(format) if is_bytes => Ok(Some(match format {
+            FormatJson::Csv => "text/csv",
+            FormatJson::Jsonl => "application/x-ndjson",
+            FormatJson::Parquet => "application/vnd.apache.parquet",
+        })),
+        Some(_) => Err(Problem::bad(
+            "bad_query",
+            format!(
+                "`format` goes with the content type {BYTES}; another one says itself what is in the body"
+            ),
+        )),
+        None if is_bytes => Err(Problem::bad(
+            "bad_query",
+            format!("a body of the content type {BYTES} needs `format`: csv, jsonl or parquet"),
+        )),
+        None => Ok(kind),
     }
 }
 
@@ -419,6 +474,20 @@ mod tests {
             (QueryError::Golden(GoldenError::TooLarge { limit: 1, unpacked: false }), 413),
         ] {
             assert_eq!(status(error.into()), expected);
+        }
+        let of = |kind, format| content_type(kind, format).map_err(status);
+        for (kind, format, expected) in [
+            (Some("text/csv"), None, Ok(Some("text/csv"))),
+            (
+                Some("application/octet-stream"),
+                Some(FormatJson::Jsonl),
+                Ok(Some("application/x-ndjson")),
+            ),
+            (Some("application/octet-stream"), None, Err(400)),
+            (Some("text/csv"), Some(FormatJson::Csv), Err(400)),
+            (None, None, Ok(None)),
+        ] {
+            assert_eq!(of(kind, format), expected);
         }
         assert!(is_json("Application/JSON; charset=utf-8") && !is_json("application/jsonl"));
         assert!(named("person_2-x").is_ok() && named("a/b").is_err() && named("").is_err());

@@ -45,14 +45,14 @@ pub(super) enum DatabaseState {
 }
 
 /// Whether the service is there.
-#[utoipa::path(get, path = "/healthz", tag = "service", security(()),
+#[utoipa::path(get, path = "/healthz", operation_id = "getHealth", tag = "service", security(()),
     responses((status = 200, description = "It is: `ok`", body = String, content_type = "text/plain")))]
 async fn healthz() -> &'static str {
     "ok"
 }
 
 /// Whether the service can work.
-#[utoipa::path(get, path = "/readyz", tag = "service", security(()),
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "service", security(()),
     responses(
         (status = 200, description = "It can", body = ReadinessJson),
         (status = 503, description = "It cannot: the database does not answer", body = ReadinessJson)))]
@@ -72,9 +72,9 @@ async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<ReadinessJson>
 }
 
 /// What the service counts, for Prometheus. From another machine it takes an API key.
-#[utoipa::path(get, path = "/metrics", tag = "service", security(()),
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "service", security(()),
     responses(
-        (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text"),
+        (status = 200, description = "The metrics", content((String = "application/openmetrics-text"), (String = "text/plain"))),
         (status = 401, description = "From another machine, without a valid API key", body = ProblemJson,
             content_type = "application/problem+json")))]
 async fn metrics(State(app): State<Arc<App>>, request: Request) -> Answer<Response> {
@@ -82,7 +82,10 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Answer<Respon
     if !is_from_here(&parts) {
         Viewer::from_request_parts(&mut parts, &app).await?;
     }
-    app.metrics.answer().map_err(|error| Problem::internal(&error))
+    // Clients that were generated from the description know texts alone.
+    let accepted = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let plain = accepted.is_some_and(|kinds| kinds.trim_start().starts_with("text/plain"));
+    app.metrics.answer(plain).map_err(|error| Problem::internal(&error))
 }
 
 /// Whether the request comes from this machine itself. One that a proxy on this machine passes on

@@ -78,7 +78,7 @@ fn shown(row: ApiKeyRow) -> ApiKeyJson {
 }
 
 /// The API keys of the org.
-#[utoipa::path(get, path = "/api-keys", tag = "api keys", params(Paging),
+#[utoipa::path(get, path = "/api-keys", operation_id = "listApiKeys", tag = "api keys", params(Paging),
     responses((status = 200, description = "The keys that can be used", body = List<ApiKeyJson>)),
     extensions(("x-role" = json!("admin"))))]
 async fn list(
@@ -110,7 +110,7 @@ pub(super) fn position(paging: &Paging) -> Answer<Option<(i64, String)>> {
 }
 
 /// Makes an API key.
-#[utoipa::path(post, path = "/api-keys", tag = "api keys", request_body = NewApiKeyJson,
+#[utoipa::path(post, path = "/api-keys", operation_id = "createApiKey", tag = "api keys", request_body = NewApiKeyJson,
     responses((status = 201, description = "The key, which is shown this once", body = CreatedApiKeyJson)),
     extensions(("x-role" = json!("admin"))))]
 async fn create(
@@ -131,7 +131,7 @@ async fn create(
 
 /// Revokes an API key, and ends the sessions that were opened with it. The last admin key of an org
 /// stays.
-#[utoipa::path(delete, path = "/api-keys/{key_id}", tag = "api keys", params(("key_id" = String, Path, description = "The key")),
+#[utoipa::path(delete, path = "/api-keys/{key_id}", operation_id = "revokeApiKey", tag = "api keys", params(("key_id" = String, Path, description = "The key")),
     responses(
         (status = 204, description = "It opens nothing any more"),
         (status = 409, description = "It is the last admin key of the org: make another one first", body = ProblemJson,

@@ -72,10 +72,12 @@ pub fn router(app: Arc<App>) -> Router {
 /// Those that are described, and the two pages that are not: that of the description, and the one
 /// for people.
 fn routes() -> Router<Arc<App>> {
-    let (routes, description) = described().split_for_parts();
+    let (routes, mut description) = described().split_for_parts();
+    let parameters = document::Parameters::of(&mut description);
     let docs: Router<Arc<App>> = SwaggerUi::new(DOCS).config(Config::new(["/openapi.json"])).into();
     let docs = docs.layer(middleware::from_fn(docs_policy));
     routes
+        .route_layer(middleware::from_fn_with_state(parameters, document::known_parameters))
         .merge(document::router(&document::complete(description)))
         .merge(docs)
         .merge(page::router())

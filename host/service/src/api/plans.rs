@@ -44,7 +44,7 @@ struct DryRunRequest {
 
 /// Plans, and writes nothing.
 #[utoipa::path(
-    post, path = "/destinations/{destination_id}/reverse-dry-run", tag = "plans",
+    post, path = "/destinations/{destination_id}/reverse-dry-run", operation_id = "createPlan", tag = "plans",
     params(("destination_id" = String, Path, description = "The destination")),
     request_body = DryRunRequest,
     responses(
@@ -101,7 +101,7 @@ struct PlansQuery {
 
 /// Plans, the newest first, without their sample and skipped rows.
 #[utoipa::path(
-    get, path = "/plans", tag = "plans", params(PlansQuery),
+    get, path = "/plans", operation_id = "listPlans", tag = "plans", params(PlansQuery),
     responses((status = 200, description = "A page of plans", body = List<PlanJson>)),
     extensions(("x-role" = json!("viewer")))
 )]
@@ -149,7 +149,7 @@ pub(super) async fn plan(app: &App, member: &Member, id: &str) -> Answer<PlanRow
 
 /// A plan.
 #[utoipa::path(
-    get, path = "/plans/{plan_id}", tag = "plans", params(("plan_id" = String, Path, description = "The plan")),
+    get, path = "/plans/{plan_id}", operation_id = "getPlan", tag = "plans", params(("plan_id" = String, Path, description = "The plan")),
     responses((status = 200, description = "The plan", body = PlanJson)),
     extensions(("x-role" = json!("viewer")))
 )]
@@ -179,7 +179,7 @@ struct ChangesQuery {
 
 /// What a plan would write, in its order. A page costs the same wherever it is.
 #[utoipa::path(
-    get, path = "/plans/{plan_id}/changes", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), ChangesQuery),
+    get, path = "/plans/{plan_id}/changes", operation_id = "listPlanChanges", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), ChangesQuery),
     responses(
         (status = 200, description = "A page of changes", body = List<PlannedChange>),
         (status = 409, description = "The plan was altered on disk, or cannot be read any more", body = ProblemJson, content_type = "application/problem+json"),
@@ -213,7 +213,7 @@ struct SkippedQuery {
 
 /// What a plan leaves out, and why.
 #[utoipa::path(
-    get, path = "/plans/{plan_id}/skipped", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), SkippedQuery),
+    get, path = "/plans/{plan_id}/skipped", operation_id = "listPlanSkipped", tag = "plans", params(("plan_id" = String, Path, description = "The plan"), SkippedQuery),
     responses(
         (status = 200, description = "A page of skipped rows", body = List<SkippedRows>),
         (status = 409, description = "The plan was altered on disk, or cannot be read any more", body = ProblemJson, content_type = "application/problem+json"),

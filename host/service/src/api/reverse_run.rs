@@ -111,7 +111,7 @@ fn confirmed(body: &Value, destination_id: &str) -> Answer<RunRequestJson> {
 
 /// Writes what was confirmed.
 #[utoipa::path(
-    post, path = "/destinations/{destination_id}/reverse-run", tag = "runs",
+    post, path = "/destinations/{destination_id}/reverse-run", operation_id = "confirmRun", tag = "runs",
     params(
         ("destination_id" = String, Path, description = "The destination"), WaitQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "The same key never starts a second run: 1 to 255 visible ASCII characters"),
@@ -267,7 +267,7 @@ impl From<NotBegun> for Problem {
 
 /// The forward path, which a reverse destination does not have.
 #[utoipa::path(
-    post, path = "/destinations/{destination_id}/run", tag = "runs",
+    post, path = "/destinations/{destination_id}/run", operation_id = "refuseForwardRun", tag = "runs",
     params(("destination_id" = String, Path, description = "The destination")),
     responses((status = 409, description = "Always: a reverse destination is run by `reverse-run`", body = ProblemJson, content_type = "application/problem+json")),
     extensions(("x-role" = json!("operator")))
@@ -287,7 +287,7 @@ async fn forward(
 
 /// Stops a run between batches.
 #[utoipa::path(
-    post, path = "/runs/{run_id}/cancel", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    post, path = "/runs/{run_id}/cancel", operation_id = "cancelRun", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
         (status = 202, description = "It stops after the requests in flight", body = RunJson),
         (status = 409, description = "It has ended", body = ProblemJson, content_type = "application/problem+json"),
@@ -323,7 +323,7 @@ async fn whatever_the_client_does<T: Send + 'static>(
 
 /// Goes on with a run that ended early, with what was confirmed.
 #[utoipa::path(
-    post, path = "/runs/{run_id}/resume", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    post, path = "/runs/{run_id}/resume", operation_id = "resumeRun", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
         (status = 202, description = "It continues", body = RunJson),
         (status = 409, description = "It is running, has finished, or another run came after it", body = ProblemJson, content_type = "application/problem+json"),
@@ -346,7 +346,7 @@ async fn resume(
 
 /// Plans the way back from a run. The plan is confirmed as any other.
 #[utoipa::path(
-    post, path = "/runs/{run_id}/undo", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    post, path = "/runs/{run_id}/undo", operation_id = "planUndo", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
         (status = 200, description = "A plan that puts back what the CRM held before", body = PlanJson),
         (status = 409, description = "It cannot be undone", body = ProblemJson, content_type = "application/problem+json"),

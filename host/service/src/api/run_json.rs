@@ -3,21 +3,21 @@
 use crate::{
     app::App,
     scheduler::live::{Live, Now},
-    store::{RunRow, Status, time_text},
+    store::{RunRow, Status, StatusFilter, time_text},
 };
 use reverse_sync::{
     journal::Counts,
     passes::HowMany,
     summary::{ErrorEntry, RunSummary},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Records that were not updated, in the answer of a run.
 pub(super) const ERRORS: usize = 1_000;
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RunStatus {
     /// Confirmed, and waiting for its turn.
@@ -68,6 +68,28 @@ pub(super) struct RunJson {
     ended_at: Option<String>,
     /// When it resumes, if it waits.
     due_at: Option<String>,
+    /// Milliseconds that its attempts took that have ended. Pauses between them are not counted,
+    /// nor is an attempt that ended with the service.
+    worked_ms: i64,
+    /// When the attempt that is under way began.
+    working_since: Option<String>,
+}
+
+impl RunStatus {
+    /// What the rows of such runs are stored as. A run that is being cancelled has any state of
+    /// those under way, and only the process that carries it out knows.
+    pub(super) fn stored(self) -> StatusFilter {
+        StatusFilter::Is(match self {
+            RunStatus::Cancelling => return StatusFilter::UnderWay,
+            RunStatus::Queued => Status::Queued,
+            RunStatus::Waiting => Status::Waiting,
+            RunStatus::Running => Status::Running,
+            RunStatus::Interrupted => Status::Interrupted,
+            RunStatus::Succeeded => Status::Succeeded,
+            RunStatus::Failed => Status::Failed,
+            RunStatus::Stopped => Status::Stopped,
+        })
+    }
 }
 
 impl RunJson {
@@ -124,6 +146,8 @@ impl RunJson {
             started_at: row.started_at.map(time_text),
             ended_at: row.ended_at.map(time_text),
             due_at: row.due_at.map(time_text),
+            worked_ms: row.worked_ms,
+            working_since: row.attempt_at.map(time_text),
         }
     }
 

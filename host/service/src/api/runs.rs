@@ -4,7 +4,7 @@ use super::{
     body::{Query, bad_cursor, is_id, limit},
     plans::{cursor, plan_error, shown_page},
     problem::{Answer, Problem, ProblemJson},
-    run_json::RunJson,
+    run_json::{RunJson, RunStatus},
 };
 use crate::{
     api::{
@@ -14,7 +14,7 @@ use crate::{
     app::{App, OrgFolder},
     observe::request_log::{self, Calls, Entry, KEPT, ReadError},
     scheduler::turns::Turn,
-    store::{Member, RunFilter, RunRow, Status, now_ms},
+    store::{Member, RunFilter, RunRow, now_ms},
 };
 use axum::{
     Json,
@@ -24,6 +24,7 @@ use axum::{
     response::Response,
 };
 use reverse_sync::{
+    egress::pacing::Pace,
     journal::{self, ChangeOutcome, Outcome, OutcomesError, RunId},
     plan::{Plan, PlanId},
     rejects::{self, RejectsError},
@@ -67,17 +68,18 @@ struct RunsQuery {
     destination_id: Option<String>,
     /// Only in this state.
     #[param(inline)]
-    status: Option<Status>,
+    status: Option<RunStatus>,
     /// `next` of the page before.
     after: Option<String>,
-    /// Entries of a page: 1 to 500, 100 by default.
+    /// Entries of a page: 1 to 500, 100 by default. With `status` a page may be shorter, or empty,
+    /// and still have a `next`.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
 /// Runs, the newest first.
 #[utoipa::path(
-    get, path = "/runs", tag = "runs", params(RunsQuery),
+    get, path = "/runs", operation_id = "listRuns", tag = "runs", params(RunsQuery),
     responses((status = 200, description = "A page of runs", body = List<RunJson>)),
     extensions(("x-role" = json!("viewer")))
 )]
@@ -92,16 +94,24 @@ async fn list(
     if query.destination_id.as_deref().is_some_and(|id| !is_id(id)) {
         return Ok(Json(List::new(Vec::new(), None)));
     }
-    let filter =
-        RunFilter { destination_id: query.destination_id.as_deref(), status: query.status, before };
+    let filter = RunFilter {
+        destination_id: query.destination_id.as_deref(),
+        status: query.status.map(RunStatus::stored),
+        before,
+    };
     let rows = app.store.runs(&member.org_id, filter, limit as i64 + 1).await?;
     let show = |row: RunRow| Ok(RunJson::of(&app, &row));
-    Ok(Json(List::page(rows, limit, |row| row.number.to_string(), show)))
+    let mut page = List::page(rows, limit, |row| row.number.to_string(), show);
+    if let Some(asked) = query.status {
+        // A row may lag behind what its run does.
+        page.items.retain(|run: &RunJson| run.status == asked);
+    }
+    Ok(Json(page))
 }
 
 /// A run.
 #[utoipa::path(
-    get, path = "/runs/{run_id}", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    get, path = "/runs/{run_id}", operation_id = "getRun", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses((status = 200, description = "The run", body = RunJson)),
     extensions(("x-role" = json!("viewer")))
 )]
@@ -163,7 +173,7 @@ struct OutcomesQuery {
 
 /// What became of each change, in the order of the plan, also while the run is running.
 #[utoipa::path(
-    get, path = "/runs/{run_id}/outcomes", tag = "runs", params(("run_id" = String, Path, description = "The run"), OutcomesQuery),
+    get, path = "/runs/{run_id}/outcomes", operation_id = "listRunOutcomes", tag = "runs", params(("run_id" = String, Path, description = "The run"), OutcomesQuery),
     responses(
         (status = 200, description = "A page of outcomes", body = List<ChangeOutcome>),
         (status = 409, description = "The plan was altered on disk, or cannot be read any more", body = ProblemJson, content_type = "application/problem+json"),
@@ -198,7 +208,7 @@ async fn outcomes(
 /// The golden records that were not written, each with its reason, as CSV: to be fixed and handed
 /// in again.
 #[utoipa::path(
-    get, path = "/runs/{run_id}/rejects.csv", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    get, path = "/runs/{run_id}/rejects.csv", operation_id = "getRunRejects", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
         (status = 200, description = "The file", body = String, content_type = "text/csv"),
         (status = 409, description = "Its plan was altered on disk", body = ProblemJson, content_type = "application/problem+json"),
@@ -280,7 +290,7 @@ struct Requests {
 
 /// The requests of a run, kept for 7 days.
 #[utoipa::path(
-    get, path = "/runs/{run_id}/requests", tag = "runs", params(("run_id" = String, Path, description = "The run"), RequestsQuery),
+    get, path = "/runs/{run_id}/requests", operation_id = "listRunRequests", tag = "runs", params(("run_id" = String, Path, description = "The run"), RequestsQuery),
     responses(
         (status = 200, description = "A page of requests", body = Requests),
         (status = 410, description = "They are not kept any more", body = ProblemJson, content_type = "application/problem+json"),
@@ -340,11 +350,29 @@ struct RateOverTime {
     bucket_seconds: u64,
     /// The CRM's limit, as far as it is known.
     limit_per_second: Option<f64>,
+    /// The same in the CRM's own window.
+    limit: Option<CallLimit>,
+}
+
+/// So many calls in so many seconds.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub(super) struct CallLimit {
+    /// How many.
+    calls: u32,
+    /// The window.
+    per_seconds: f64,
+}
+
+impl CallLimit {
+    pub(super) fn of(pace: &Pace) -> Option<CallLimit> {
+        let (calls, window) = pace.limit?;
+        Some(CallLimit { calls, per_seconds: window.as_secs_f64() })
+    }
 }
 
 /// The calls of a run over time, for a chart.
 #[utoipa::path(
-    get, path = "/runs/{run_id}/rate", tag = "runs", params(("run_id" = String, Path, description = "The run")),
+    get, path = "/runs/{run_id}/rate", operation_id = "getRunRate", tag = "runs", params(("run_id" = String, Path, description = "The run")),
     responses(
         (status = 200, description = "Calls over time", body = RateOverTime),
         (status = 410, description = "The requests are not kept any more", body = ProblemJson, content_type = "application/problem+json"),
@@ -360,30 +388,33 @@ async fn rate(
     let files = Files::of(&app, &row)?;
     let found =
         blocking(move || request_log::rate(&files.folder.requests(), &files.run_id)).await?;
-    let limit_per_second = limit_per_second(&app, &row).await?;
+    let pace = pace(&app, &row).await?;
+    let limit_per_second = pace.as_ref().and_then(per_second);
+    let limit = pace.as_ref().and_then(CallLimit::of);
     match found.map_err(|error| Problem::internal(&error))? {
         Some(rate) => Ok(Json(RateOverTime {
             seconds: rate.seconds,
             bucket_seconds: rate.bucket_seconds,
             limit_per_second,
+            limit,
         })),
         None => kept_or_gone(&row).map(|()| {
-            Json(RateOverTime { seconds: Vec::new(), bucket_seconds: 1, limit_per_second })
+            Json(RateOverTime { seconds: Vec::new(), bucket_seconds: 1, limit_per_second, limit })
         }),
     }
 }
 
-/// The limit of the source that a run's destination uses now.
-async fn limit_per_second(app: &App, row: &RunRow) -> Answer<Option<f64>> {
+/// The pace of the source that a run's destination uses now.
+async fn pace(app: &App, row: &RunRow) -> Answer<Option<Pace>> {
     let Some(to) = app.store.destination(&row.org_id, &row.destination_id).await? else {
         return Ok(None);
     };
     let Some(source) = app.store.source(&row.org_id, &to.source_id).await? else { return Ok(None) };
     let link = app.link(&row.org_id, &source).await;
-    Ok(link.ok().and_then(|link| per_second(&link.pacer.pace())))
+    Ok(link.ok().map(|link| link.pacer.pace()))
 }
 
 /// Calls per second.
-pub(super) fn per_second(pace: &reverse_sync::egress::pacing::Pace) -> Option<f64> {
+pub(super) fn per_second(pace: &Pace) -> Option<f64> {
     pace.limit.map(|(calls, window)| f64::from(calls) / window.as_secs_f64())
 }

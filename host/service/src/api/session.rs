@@ -97,7 +97,7 @@ pub struct QuotaJson {
 }
 
 /// Opens a session, whose cookie stands for the key.
-#[utoipa::path(post, path = "/session", tag = "session", security(()), request_body = NewSessionJson,
+#[utoipa::path(post, path = "/session", operation_id = "signIn", tag = "session", security(()), request_body = NewSessionJson,
     responses(
         (status = 204, description = "A cookie was set. Requests that carry it and are not GET need the header `x-reverse-sync: 1` too",
             headers(("set-cookie" = String, description = "`reverse_sync_session`"))),
@@ -153,7 +153,7 @@ async fn open(
 }
 
 /// Ends the session of the request's cookie.
-#[utoipa::path(delete, path = "/session", tag = "session",
+#[utoipa::path(delete, path = "/session", operation_id = "signOut", tag = "session",
     responses((status = 204, description = "The cookie opens nothing any more")),
     extensions(("x-role" = json!("viewer"))))]
 async fn close(
@@ -181,7 +181,7 @@ fn answer(headers: &HeaderMap, session: &str, seconds: u32) -> Answer<Response> 
 }
 
 /// Who one is, and what the org may do and keep.
-#[utoipa::path(get, path = "/me", tag = "session",
+#[utoipa::path(get, path = "/me", operation_id = "getMe", tag = "session",
     responses((status = 200, description = "The user, the org and the role of the key", body = MeJson)),
     extensions(("x-role" = json!("viewer"))))]
 async fn me(State(app): State<Arc<App>>, Viewer(member): Viewer) -> Answer<Json<MeJson>> {

@@ -5,11 +5,11 @@ use super::{
     auth::Operator,
     body::{JsonBody, PathId},
     problem::{Answer, Problem, ProblemJson},
-    sources,
+    sources::{self, LastCheckJson},
 };
 use crate::{
     app::App,
-    store::{Member, SourceRow, SourceSettings},
+    store::{Member, SourceRow, SourceSettings, now_ms, time_text},
 };
 use axum::{Json, extract::State};
 use reverse_sync::{
@@ -48,7 +48,7 @@ pub(super) struct CheckOptionsJson {
 /// Checks whether a source's credential will do, as far as that can be told without writing
 /// anything, and finds out which account it opens. A source that is for no account yet is for this
 /// one from now on.
-#[utoipa::path(post, path = "/sources/{source_id}/check", tag = "sources", params(("source_id" = String, Path, description = "The source")),
+#[utoipa::path(post, path = "/sources/{source_id}/check", operation_id = "checkSource", tag = "sources", params(("source_id" = String, Path, description = "The source")),
     request_body = CheckOptionsJson,
     responses(
         (status = 200, description = "What was found", body = Check),
@@ -87,6 +87,9 @@ async fn check_one(
             if let Some(account) = &found.account {
                 learn(&app, &member, &row, account).await?;
             }
+            let last = LastCheckJson { at: time_text(now_ms()), found: found.clone() };
+            let last = serde_json::to_string(&last).map_err(|error| Problem::internal(&error))?;
+            app.store.keep_check(&member.org_id, &source_id, row.version, &last).await?;
             Ok(Json(found))
         }
         Err(error) if error.is_config() => {

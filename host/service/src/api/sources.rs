@@ -22,6 +22,7 @@ use crate::{
 use axum::{Json, extract::State, http::StatusCode};
 use reverse_sync::{
     account::Account,
+    check::Check,
     egress::{
         base_url::BaseUrl,
         credential::grants::GrantKind,
@@ -62,10 +63,22 @@ pub(super) struct SourceJson {
     account: Option<String>,
     /// What may be said about its credential.
     credential: CredentialJson,
+    /// What its last check found; null if it was not checked since it was changed.
+    last_check: Option<LastCheckJson>,
     /// When it was made.
     created_at: String,
     /// When it was last changed.
     updated_at: String,
+}
+
+/// The last check of a source.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = LastCheck)]
+pub(super) struct LastCheckJson {
+    /// When it was.
+    pub(super) at: String,
+    /// What it found.
+    pub(super) found: Check,
 }
 
 /// What may be said about a credential.
@@ -166,6 +179,8 @@ fn shown(row: SourceRow) -> Stored<SourceJson> {
     };
     let settings = row.settings;
     let Summary { kind, grant } = serde_json::from_str(&row.credential_summary).map_err(bad)?;
+    // One of another version is as good as none.
+    let last_check = row.last_check.as_deref().and_then(|check| serde_json::from_str(check).ok());
     Ok(SourceJson {
         id: row.source_id,
         name: row.name,
@@ -176,6 +191,7 @@ fn shown(row: SourceRow) -> Stored<SourceJson> {
         ca_pem: settings.ca_pem,
         account: settings.account.map(|account| account.to_string()),
         credential: CredentialJson { kind, grant, set_at: time_text(row.credential_set_at) },
+        last_check,
         created_at: time_text(row.created_at),
         updated_at: time_text(row.updated_at),
     })
@@ -254,7 +270,7 @@ fn seal(
 }
 
 /// The sources of the org.
-#[utoipa::path(get, path = "/sources", tag = "sources", params(Paging),
+#[utoipa::path(get, path = "/sources", operation_id = "listSources", tag = "sources", params(Paging),
     responses((status = 200, description = "A page of them, in the order of their ids", body = List<SourceJson>)),
     extensions(("x-role" = json!("viewer"))))]
 async fn list(
@@ -268,7 +284,7 @@ async fn list(
 }
 
 /// Makes a source.
-#[utoipa::path(post, path = "/sources", tag = "sources",
+#[utoipa::path(post, path = "/sources", operation_id = "createSource", tag = "sources",
     request_body(content = NewSourceJson,
         example = json!({"name": "HubSpot", "provider": "hubspot", "credential": {"access_token": "pat-na1-00000000"}})),
     responses((status = 201, description = "The source", body = SourceJson)),
@@ -322,7 +338,7 @@ async fn create(
 }
 
 /// One source.
-#[utoipa::path(get, path = "/sources/{source_id}", tag = "sources", params(("source_id" = String, Path, description = "The source")),
+#[utoipa::path(get, path = "/sources/{source_id}", operation_id = "getSource", tag = "sources", params(("source_id" = String, Path, description = "The source")),
     responses((status = 200, description = "The source", body = SourceJson)),
     extensions(("x-role" = json!("viewer"))))]
 async fn show(
@@ -334,7 +350,7 @@ async fn show(
 }
 
 /// Changes a source: the keys that are there are replaced.
-#[utoipa::path(patch, path = "/sources/{source_id}", tag = "sources", params(("source_id" = String, Path, description = "The source")),
+#[utoipa::path(patch, path = "/sources/{source_id}", operation_id = "updateSource", tag = "sources", params(("source_id" = String, Path, description = "The source")),
     request_body = SourceChangesJson,
     responses(
         (status = 200, description = "The source as it is now", body = SourceJson),
@@ -436,7 +452,7 @@ async fn change(
 }
 
 /// Removes a source that no destination uses.
-#[utoipa::path(delete, path = "/sources/{source_id}", tag = "sources", params(("source_id" = String, Path, description = "The source")),
+#[utoipa::path(delete, path = "/sources/{source_id}", operation_id = "deleteSource", tag = "sources", params(("source_id" = String, Path, description = "The source")),
     responses(
         (status = 204, description = "It is gone, and its credential with it"),
         (status = 409, description = "A destination uses it", body = ProblemJson, content_type = "application/problem+json")),

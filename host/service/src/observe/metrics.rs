@@ -40,6 +40,8 @@ use std::{
 };
 
 /// What [`Metrics::encode`] gives.
+const PLAIN: &str = "text/plain; charset=utf-8";
+/// What Prometheus asks for.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The label of a request that no route matches.
 pub(crate) const UNMATCHED: &str = "unmatched";
@@ -315,8 +317,9 @@ impl Metrics {
     ///
     /// # Errors
     /// As [`Metrics::encode`].
-    pub fn answer(&self) -> Result<Response, fmt::Error> {
-        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))], self.encode()?)
+    pub fn answer(&self, plain: bool) -> Result<Response, fmt::Error> {
+        let kind = if plain { PLAIN } else { CONTENT_TYPE };
+        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], self.encode()?)
             .into_response())
     }
 }
@@ -582,6 +585,8 @@ mod tests {
             r#"reverse_sync_http_request_duration_seconds_count{route="/runs/{id}",method="GET"} 2"#,
         );
         has(&metrics, "reverse_sync_http_requests_in_flight 0");
-        assert_eq!(metrics.answer().unwrap().headers()[header::CONTENT_TYPE], CONTENT_TYPE);
+        for (plain, kind) in [(false, CONTENT_TYPE), (true, PLAIN)] {
+            assert_eq!(metrics.answer(plain).unwrap().headers()[header::CONTENT_TYPE], kind);
+        }
     }
 }

@@ -27,7 +27,7 @@ pub use members::{ApiKeyRow, Member, NewKey, Revoked, Role};
 pub use outcome::{RunOptions, RunResult};
 pub use plans::PlanRow;
 pub use quotas::{OwnQuota, Quota, Usage};
-pub use runs::{Begun, NewRun, Resumed, RunFilter, RunRow};
+pub use runs::{Begun, NewRun, Resumed, RunFilter, RunRow, StatusFilter};
 pub use service::ServiceState;
 pub use sources::{NewSource, SourceLimit, SourceRow, SourceSettings};
 pub use status::Status;
@@ -387,6 +387,7 @@ fn migrations(kind: Kind) -> Vec<Migration> {
         (1, "tables", include_str!("../../migrations/1_tables.sql")),
         (2, "audit log", guard),
         (3, "hold", hold),
+        (4, "checks", include_str!("../../migrations/4_checks.sql")),
     ]
     .map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

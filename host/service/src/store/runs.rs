@@ -40,6 +40,10 @@ pub struct RunRow {
     pub ended_at: Option<i64>,
     /// When it continues, if it is queued and waits for that.
     pub due_at: Option<i64>,
+    /// When the attempt began that is under way.
+    pub attempt_at: Option<i64>,
+    /// Milliseconds of the attempts that have ended.
+    pub worked_ms: i64,
     /// The name of its journal.
     pub journal_id: String,
     /// Whether the journal has begun, so that it must be there.
@@ -105,9 +109,18 @@ pub struct RunFilter<'a> {
     /// Only of this destination.
     pub destination_id: Option<&'a str>,
     /// Only in this state.
-    pub status: Option<Status>,
+    pub status: Option<StatusFilter>,
     /// Only older ones than this number.
     pub before: Option<i64>,
+}
+
+/// States of runs that are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusFilter {
+    /// This one.
+    Is(Status),
+    /// All in which a run has not ended.
+    UnderWay,
 }
 
 /// A change that was not updated, as it is stored.
@@ -148,12 +161,14 @@ const STATUS: &str = status!();
 const COLUMNS: &str = concat!(
     "org_id, run_id, plan_id, destination_id, ",
     status!(),
-    " AS status, options, result, request_hash, started_by, created_at, started_at, ended_at, number, due_at, journal_id, begun"
+    " AS status, options, result, request_hash, started_by, created_at, started_at, ended_at, number, due_at, attempt_at, worked_ms, journal_id, begun"
 );
+/// Ends an attempt, at the time that is the third parameter.
+const WORKED: &str = "worked_ms = worked_ms + CASE WHEN attempt_at IS NULL THEN 0 ELSE $3 - attempt_at END, attempt_at = NULL";
 pub(super) const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
 
 super::from_row!("runs", run_id by number, RunRow {
-    org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, due_at, journal_id, begun => |begun: i64| begun != 0, number
+    org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, due_at, attempt_at, worked_ms, journal_id, begun => |begun: i64| begun != 0, number
 });
 
 super::from_row!(
@@ -312,11 +327,17 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Stored<RunRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR {STATUS} = $5) AND number < $6 \
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR {STATUS} = $5 OR ($5 = 'under way' AND status IN {UNDER_WAY})) AND number < $6 \
              ORDER BY number DESC LIMIT $7"
         ));
-        let (destination, status) =
-            (filter.destination_id.unwrap_or_default(), filter.status.map_or("", Status::as_str));
+        let (destination, status) = (
+            filter.destination_id.unwrap_or_default(),
+            match filter.status {
+                None => "",
+                Some(StatusFilter::Is(status)) => status.as_str(),
+                Some(StatusFilter::UnderWay) => "under way",
+            },
+        );
         let rows = sqlx::query(sql)
             .bind(org_id)
             .bind(destination)
@@ -408,11 +429,12 @@ impl Store {
         let mut write = self.write().await?;
         self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "UPDATE runs SET status = 'queued', due_at = $1, result = $2 WHERE org_id = $3 AND run_id = $4 AND status IN {UNDER_WAY}"
+            "UPDATE runs SET status = 'queued', due_at = $1, result = $2, {WORKED} WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
         ));
         sqlx::query(sql)
             .bind(due_at)
             .bind(to_json(result))
+            .bind(now_ms())
             .bind(org_id)
             .bind(run_id)
             .execute(&mut *write)
@@ -429,7 +451,8 @@ impl Store {
         let mut write = self.write().await?;
         self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "UPDATE runs SET status = $1, ended_at = NULL, due_at = NULL, started_at = CASE WHEN $2 = 1 THEN COALESCE(started_at, $3) ELSE started_at END \
+            "UPDATE runs SET status = $1, ended_at = NULL, due_at = NULL, started_at = CASE WHEN $2 = 1 THEN COALESCE(started_at, $3) ELSE started_at END, \
+             attempt_at = CASE WHEN $2 = 1 THEN $3 END \
              WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
         ));
         sqlx::query(sql)
@@ -539,7 +562,7 @@ impl Store {
         let mut write = self.write().await?;
         self.fence(&mut write).await?;
         let done = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "UPDATE runs SET status = $1, result = $2, ended_at = $3, due_at = NULL WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
+            "UPDATE runs SET status = $1, result = $2, ended_at = $3, due_at = NULL, {WORKED} WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
         )))
         .bind(status.as_str())
         .bind(to_json(result))

@@ -47,6 +47,8 @@ pub struct SourceRow {
     pub credential_summary: String,
     /// When it was set.
     pub credential_set_at: i64,
+    /// What the last check found, as JSON.
+    pub last_check: Option<String>,
     /// Counts what was changed, so that what was made from an older one is not used on.
     pub version: i64,
     /// When it was made.
@@ -82,6 +84,7 @@ super::from_row!(
         credential,
         credential_summary,
         credential_set_at,
+        last_check,
         version,
         created_at,
         updated_at
@@ -191,7 +194,7 @@ impl Store {
         }
         let done = sqlx::query(
             "UPDATE sources SET name = $1, settings = $2, credential = CASE WHEN $5 = 1 THEN $3 ELSE credential END, credential_summary = $4, \
-             credential_set_at = CASE WHEN $5 = 1 THEN $6 ELSE credential_set_at END, version = version + 1, updated_at = $7 \
+             credential_set_at = CASE WHEN $5 = 1 THEN $6 ELSE credential_set_at END, last_check = CASE WHEN $10 = 1 THEN NULL ELSE last_check END, version = version + 1, updated_at = $7 \
              WHERE org_id = $8 AND source_id = $9",
         )
         .bind(new.name)
@@ -203,6 +206,7 @@ impl Store {
         .bind(now)
         .bind(org_id)
         .bind(source_id)
+        .bind(i64::from(keys.iter().any(|key| key != "name")))
         .execute(&mut *write)
         .await?;
         if done.rows_affected() == 0 {
@@ -244,6 +248,28 @@ impl Store {
                 .await?;
         }
         write.commit().await?;
+        Ok(())
+    }
+
+    /// Keeps what a check of a source of this version found, as JSON. If the source has another
+    /// version by now, nothing is kept.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn keep_check(
+        &self,
+        org_id: &str,
+        source_id: &str,
+        version: i64,
+        found: &str,
+    ) -> Result<()> {
+        sqlx::query("UPDATE sources SET last_check = $1 WHERE org_id = $2 AND source_id = $3 AND version = $4")
+            .bind(found)
+            .bind(org_id)
+            .bind(source_id)
+            .bind(version)
+            .execute(&self.writes)
+            .await?;
         Ok(())
     }
 

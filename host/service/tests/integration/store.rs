@@ -11,7 +11,8 @@ use reverse_sync_service::{
     app::State,
     store::{
         AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, OwnQuota,
-        Resumed, Revoked, Role, RunFilter, RunOptions, SourceSettings, Status, Store, Stored,
+        Resumed, Revoked, Role, RunFilter, RunOptions, SourceSettings, Status, StatusFilter, Store,
+        Stored,
     },
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
@@ -396,7 +397,14 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
     );
     assert_eq!(
         store
-            .runs(&org, RunFilter { status: Some(Status::Failed), ..RunFilter::default() }, 10)
+            .runs(
+                &org,
+                RunFilter {
+                    status: Some(StatusFilter::Is(Status::Failed)),
+                    ..RunFilter::default()
+                },
+                10
+            )
             .await
             .unwrap()
             .len(),

@@ -1,4 +1,4 @@
-// The calls of a run, second by second, against the limit of the CRM. Drawn by hand as SVG, with its figures beside it.
+// The calls of a run against the limit of the CRM, both counted in the CRM's own window. Drawn by hand as SVG, with its figures beside it.
 
 import { fill, h, svg } from './dom.js';
 import { number, count as counted } from './words.js';
@@ -10,13 +10,14 @@ const TOP = 14;
 /** Seconds that are kept; a longer run shows its end. */
 const KEPT = 6 * 3600;
 
-/** @typedef {{ at: string, calls: number, throttled?: number, limit_per_second?: number | null }} Second What a run's stream says of a second. */
+/** @typedef {{ calls: number, per_seconds: number }} Limit */
+/** @typedef {{ at: string, calls: number, throttled?: number, limit?: Limit | null }} Second What a run's stream says of a second. */
 
 /** A chart: `{element, add(second), replace(points, width, limit), stop()}`. A point stands for `width` seconds. */
 export function rateChart() {
   /** @type {Map<number, number>} */
   let seconds = new Map();
-  /** @type {number | null} */
+  /** @type {Limit | null} */
   let limit = null;
   let throttled = 0;
   let widest = 1;
@@ -46,11 +47,24 @@ export function rateChart() {
     return values;
   }
 
+  /** Seconds of the CRM's window; one where it is not known. */
+  const span = () => Math.max(1, Math.round(limit?.per_seconds ?? 1));
+
+  /** What was called in the window that ends with each second: that is what the CRM counts. */
+  function windows(/** @type {number[]} */ each) {
+    let sum = 0;
+    return each.map((calls, at) => {
+      sum += calls - (at >= span() ? each[at - span()] : 0);
+      return Math.max(0, sum);
+    });
+  }
+
   function draw() {
-    const values = series();
+    const calls = series();
+    const values = windows(calls);
     const width = Math.max(220, Math.floor(picture.clientWidth || 600));
     const peak = Math.max(0, ...buckets(values, values.length));
-    const words = values.some(calls => calls > 0) ? describe(values, peak) : 'No call was counted yet.';
+    const words = calls.some(each => each > 0) ? describe(calls, peak) : 'No call was counted yet.';
     fill(caption, words);
     fill(picture, plot(values, peak, width, words));
     drawNumbers();
@@ -58,9 +72,9 @@ export function rateChart() {
 
   function describe(/** @type {number[]} */ values, /** @type {number} */ peak) {
     const all = values.reduce((sum, calls) => sum + calls, 0);
-    const each = values.length > 1 ? `: ${(all / values.length).toFixed(1)} a second on average, ${round(peak)} at most${widest > 1 ? ` (over ${widest} seconds)` : ''}` : '';
-    const over = limit && peak > limit ? ' It is counted over more than a second: one may have more.' : '';
-    const against = limit ? `The limit is ${round(limit)} a second.${over}` : "The CRM's limit is not known yet.";
+    const within = span() > 1 ? `in any ${span()} seconds` : 'in a second';
+    const each = values.length > 1 ? `: ${round(peak)} at most ${within}${widest > 1 ? `, as far as points of ${widest} seconds tell` : ''}` : '';
+    const against = limit ? `The limit is ${round(limit.calls)} ${within}.` : "The CRM's limit is not known yet.";
     return `${counted(Math.round(all), 'call')} in ${counted(values.length, 'second')}${each}. ${against}${throttled ? ` The CRM refused ${counted(throttled, 'call')} as too many.` : ''}`;
   }
 
@@ -71,7 +85,7 @@ export function rateChart() {
    * @param {string} words
    */
   function plot(values, peak, width, words) {
-    const top = Math.max(peak, limit ?? 0, 1) * 1.1;
+    const top = Math.max(peak, limit?.calls ?? 0, 1) * 1.1;
     const y = (/** @type {number} */ calls) => HEIGHT - BOTTOM - (calls / top) * (HEIGHT - BOTTOM - TOP);
     const shown = buckets(values, Math.floor((width - LEFT) / 3));
     const step = (width - LEFT - 8) / Math.max(shown.length, 20);
@@ -86,20 +100,20 @@ export function rateChart() {
      * @param {'start' | 'end'} anchor
      */
     const label = (text, x, at, anchor) => svg('text', { class: 'axis', x, y: at.toFixed(1), 'text-anchor': anchor }, text);
-    return svg('svg', { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: 'img', 'aria-label': `Calls a second. ${words}` },
+    return svg('svg', { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: 'img', 'aria-label': `${span() > 1 ? `Calls in ${span()} seconds` : 'Calls a second'}. ${words}` },
       line(y(0), 'axis-line'), label('0', LEFT - 6, y(0) + 4, 'end'),
-      peak > 0 && y(0) - y(peak) > 14 && (!limit || Math.abs(y(peak) - y(limit)) > 14) && label(round(peak), LEFT - 6, y(peak) + 4, 'end'), bars,
-      limit !== null && [line(y(limit), 'limit-line'), label(round(limit), LEFT - 6, y(limit) + 4, 'end'), label('limit', width - 8, y(limit) - 4, 'end')],
+      peak > 0 && y(0) - y(peak) > 14 && (!limit || Math.abs(y(peak) - y(limit.calls)) > 14) && label(round(peak), LEFT - 6, y(peak) + 4, 'end'), bars,
+      limit !== null && [line(y(limit.calls), 'limit-line'), label(round(limit.calls), LEFT - 6, y(limit.calls) + 4, 'end'), label(`limit in ${span()} s`, width - 8, y(limit.calls) - 4, 'end')],
       label('0 s', LEFT, HEIGHT - 6, 'start'), values.length > 1 && label(`${values.length} s`, LEFT + shown.length * step, HEIGHT - 6, shown.length < 5 ? 'start' : 'end'));
   }
 
   function drawNumbers() {
     if (!numbers.open) return;
-    const values = series();
+    const values = windows(series());
     const shown = buckets(values, 30);
     const each = values.length / Math.max(shown.length, 1);
     fill(figures, h('p', { class: 'value' }, shown.length ? shown.map((calls, at) => `${Math.round(at * each)} s: ${round(calls)}`).join(', ') : 'None.'),
-      each > 1 && h('p', { class: 'help' }, `Each is the most in one second of ${Math.ceil(each)}.`));
+      each > 1 && h('p', { class: 'help' }, `Each is the most of ${Math.ceil(each)} seconds.`));
   }
 
   draw();
@@ -108,21 +122,21 @@ export function rateChart() {
     add(/** @type {Second} */ second) {
       keep(secondOf(second.at), second.calls);
       throttled += second.throttled ?? 0;
-      if (second.limit_per_second) limit = second.limit_per_second;
+      if (second.limit) limit = second.limit;
       draw();
     },
     /**
      * @param {{ at: string, calls: number }[]} points
      * @param {number} width
-     * @param {number | null | undefined} perSecond
+     * @param {Limit | null | undefined} known
      */
-    replace(points, width, perSecond) {
+    replace(points, width, known) {
       seconds = new Map();
       widest = width;
       for (const { at, calls } of points) {
         for (let part = 0; part < width; part += 1) keep(secondOf(at) + part, calls / width);
       }
-      if (perSecond) limit = perSecond;
+      if (known) limit = known;
       draw();
     },
     stop: () => resized.disconnect(),

@@ -1,10 +1,11 @@
 // The gate as a person meets it: the numbers once more, how careful to be, and a yes that cannot be given by accident.
 
-/** @import { Plan, Run } from '../types/api' */
+/** @import { Plan, Run, Source } from '../types/api' */
 
 import { idempotencyKey, post } from './api.js';
 import { h } from './dom.js';
-import { ask, checkbox, code, field, radios } from './parts.js';
+import { hostOf, sandboxOf } from './links.js';
+import { ask, badge, checkbox, code, facts, field, radios } from './parts.js';
 import { count, guard, number } from './words.js';
 
 /** From this many records on, a click is not enough: the number must be typed. The same as the command's. */
@@ -15,9 +16,10 @@ export const LARGE = 1000;
  *
  * @param {Plan} plan
  * @param {string[]} overridden
+ * @param {Source | undefined} source
  * @returns {Promise<Run | null>}
  */
-export async function confirmRun(plan, overridden) {
+export async function confirmRun(plan, overridden, source) {
   const { writable, total, skipped, undoes, destination } = plan;
   const key = idempotencyKey();
   const verb = undoes ? 'put back' : 'updated';
@@ -44,6 +46,7 @@ export async function confirmRun(plan, overridden) {
     action: undoes ? `Put back ${count(writable, 'record')}` : `Update ${count(writable, 'record')}`,
     danger: writable >= LARGE || overridden.length > 0,
     fields: [
+      target(plan, source),
       h('p', undoes
         ? ['Of ', count(total, 'record'), ' that ', code(undoes), ' wrote, ', h('strong', number(writable)), ' will be put back to what they held before, and ', h('strong', number(skipped)), ' will be left alone.']
         : ['Of ', count(total, 'golden record'), ', ', h('strong', number(writable)), ` will be ${verb} at the CRM, and `, h('strong', number(skipped)), ' will be skipped.']),
@@ -69,4 +72,18 @@ export async function confirmRun(plan, overridden) {
     },
   });
   return run;
+}
+
+const CRMS = /** @type {Record<string, string>} */ ({ hubspot: 'HubSpot', salesforce: 'Salesforce' });
+
+/** Where it is written: the account, the source, the host, and that it is a sandbox where the address says so. */
+export function target(/** @type {Plan} */ plan, /** @type {Source | undefined} */ source) {
+  const sandbox = sandboxOf(plan.base_url);
+  const account = plan.account ?? source?.account;
+  const crm = source ? CRMS[source.provider] ?? source.provider : 'CRM';
+  return h('div', { class: 'target' }, facts([
+    [`${crm} account`, account ? [h('strong', account), sandbox && [' ', badge(sandbox, 'accent')]] : ['not known: check the source', sandbox && [' ', badge(sandbox, 'accent')]]],
+    ['Source', source ? source.name : null],
+    ['Host', plan.base_url ? code(hostOf(plan.base_url) ?? plan.base_url) : null],
+  ]));
 }

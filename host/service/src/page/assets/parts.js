@@ -1,11 +1,11 @@
 // What views are made of: headings, tables, badges, dialogs, problems.
 
-/** @import { Page, RunStatus } from '../types/api' */
+/** @import { Page, Run } from '../types/api' */
 /** @import { Attributes, Child, Control, Field, On, Paged, Slot } from '../types/dom' */
 
 import { announce, fill, focusOn, h, newId } from './dom.js';
 import { Problem, isAbort } from './api.js';
-import { STATUS, capital } from './words.js';
+import { capital, standing, worded } from './words.js';
 
 /**
  * A view's heading, with what can be done on its right.
@@ -45,7 +45,7 @@ export const button = (text, onclick, attributes = {}) => h('button', { type: 'b
 export const link = (text, href, attributes = {}) => h('a', { href, ...attributes }, text);
 export const code = (/** @type {string} */ text) => h('code', text);
 export const badge = (/** @type {string} */ text, tone = 'quiet') => h('span', { class: `badge ${tone}` }, text);
-export const statusBadge = (/** @type {RunStatus} */ status) => badge(STATUS[status].name, STATUS[status].tone);
+export const statusBadge = (/** @type {Run} */ run) => badge(standing(run).name, standing(run).tone);
 
 const times = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 /** A point in time as people here write it; the exact one on hover and for programs. */
@@ -76,7 +76,7 @@ export function longText(/** @type {string} */ text, max = 140) {
   if (letters.length <= max) return h('span', { class: 'value' }, text);
   const start = letters.slice(0, max).join('');
   return h('details', { class: 'long' },
-    h('summary', h('span', { class: 'value' }, `${start}…`), h('span', { class: 'hint' }, ` all ${letters.length} characters`)),
+    h('summary', h('span', { class: 'value' }, `${start}…`), h('span', { class: 'hint' }, ' show all')),
     h('div', { class: 'value full' }, text));
 }
 
@@ -113,7 +113,7 @@ export function problem(error, ...more) {
   ].filter(part => part instanceof Node);
   return h('div', { class: 'notice bad', role: 'alert' },
     h('p', { class: 'notice-title' }, title),
-    h('p', message.length > 2000 ? longText(message, 2000) : prose(capital(message))),
+    h('p', message.length > 2000 ? longText(message, 2000) : prose(capital(worded(message)))),
     tail.length > 0 && h('p', { class: 'tail' }, tail.map(part => [part, ' '])),
     more);
 }
@@ -340,17 +340,17 @@ export const options = (entries, chosen) => [...entries].map(([value, text]) => 
  * @template {string} V
  * @param {string} legend
  * @param {string} name
- * @param {readonly (readonly [value: V, text: string, help?: string])[]} entries
+ * @param {readonly (readonly [value: V, text: string, help?: string, badge?: Child])[]} entries
  * @param {V} chosen
  * @param {(value: V) => void} onchange
  */
 export function radios(legend, name, entries, chosen, onchange) {
   const group = newId(name);
-  return h('fieldset', { class: 'choices' }, h('legend', legend), entries.map(([value, text, help]) => {
+  return h('fieldset', { class: 'choices' }, h('legend', legend), entries.map(([value, text, help, mark]) => {
     const id = newId(name);
     return h('div', { class: 'choice' },
       h('input', { type: 'radio', id, name: group, value, checked: value === chosen, onchange: () => onchange(value), 'aria-describedby': help ? `${id}-help` : undefined }),
-      h('div', h('label', { for: id }, text), help && h('p', { class: 'help', id: `${id}-help` }, help)));
+      h('div', h('label', { for: id }, text), mark && [' ', mark], help && h('p', { class: 'help', id: `${id}-help` }, help)));
   }));
 }
 

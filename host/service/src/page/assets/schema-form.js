@@ -14,39 +14,43 @@
  * @typedef {{ element: HTMLElement, value: () => unknown, focus: () => void, control?: HTMLInputElement | HTMLSelectElement }} Editor `control` is there where it is a single one.
  * @typedef {{ label: string, suggestions?: string }} Context What an editor is called, and the id of a datalist.
  * @typedef {() => [value: string, text: string][]} Entries
+ * @typedef {{ title: string, what: string, keys: string[] }} Group Settings that belong together.
  */
 
 import { announce, fill, h, newId } from './dom.js';
 import { button, prose } from './parts.js';
-import { sentence } from './words.js';
+import { label, sentence } from './words.js';
 
 /**
  * Draws the properties of an object schema. `settings`: `pointer` (of the object, for errors), `first` (keys that are not tucked
- * away), `choices` (key -> function that answers [value, text] pairs, for texts that name something), `suggestions` (key -> id
- * of a datalist).
+ * away, in their order), `groups` (those that are, with a sentence about each), `choices` (key -> function that answers [value, text]
+ * pairs, for texts that name something), `suggestions` (key -> id of a datalist), `editors` (key -> an editor of its own).
  *
  * @param {Schema} schema
  * @param {Values} [initial]
- * @param {{ pointer?: string, first?: string[], choices?: Record<string, Entries>, suggestions?: Record<string, string> }} [settings]
+ * @param {{ pointer?: string, first?: string[], groups?: Group[], choices?: Record<string, Entries>, suggestions?: Record<string, string>, editors?: Record<string, Editor> }} [settings]
  */
 export function schemaForm(schema, initial = {}, settings = {}) {
-  const { pointer = '', first = [], choices = {}, suggestions = {} } = settings;
+  const { pointer = '', first = [], groups = [], choices = {}, suggestions = {}, editors = {} } = settings;
   const required = new Set(schema.required ?? []);
   const properties = schema.properties ?? {};
   const parts = Object.entries(properties).map(([key, property]) => {
     const was = initial[key];
-    const context = { suggestions: suggestions[key], label: sentence(key) };
-    const editor = choices[key] ? chooser(choices[key], was) : editorOf(property, was, context);
+    const context = { suggestions: suggestions[key], label: label(key) };
+    const editor = editors[key] ?? (choices[key] ? chooser(choices[key], was) : editorOf(property, was, context));
     return { key, editor, was, element: labelled(key, property, editor, required.has(key)) };
   });
   const isFirst = (/** @type {{ key: string }} */ part) => required.has(part.key) || first.includes(part.key);
   const order = parts.filter(isFirst).sort((a, b) => rank(a) - rank(b));
   const rest = parts.filter(part => !isFirst(part));
   function rank(/** @type {{ key: string }} */ part) {
-    return required.has(part.key) ? -1 : first.indexOf(part.key);
+    return first.indexOf(part.key);
   }
-  const more = rest.length > 0 && h('details', { class: 'more', open: rest.some(part => part.was !== undefined) },
-    h('summary', `${first.length || required.size ? 'More settings' : 'Settings'} (${rest.length})`), rest.map(part => part.element));
+  const grouped = new Set(groups.flatMap(group => group.keys));
+  const others = { title: first.length || required.size ? 'More settings' : 'Settings', what: '', keys: rest.map(part => part.key).filter(key => !grouped.has(key)) };
+  const more = [...groups, others].map(group => ({ ...group, parts: rest.filter(part => group.keys.includes(part.key)) })).filter(group => group.parts.length > 0)
+    .map(({ title, what, parts }) => h('details', { class: 'more', open: parts.some(part => part.was !== undefined) },
+      h('summary', `${title} (${parts.length})`, what && h('span', { class: 'help what' }, what)), parts.map(part => part.element)));
 
   return {
     element: h('div', { class: 'schema-form' }, order.map(part => part.element), more),
@@ -72,6 +76,12 @@ export function schemaForm(schema, initial = {}, settings = {}) {
     },
     clear: () => parts.forEach(part => part.element.fail('')),
     /** Answers whether there is one. */
+    /** Marks what is required and empty. Answers whether there is something. */
+    requireAll() {
+      const lacking = parts.filter(part => required.has(part.key) && part.editor.value() === undefined);
+      for (const part of lacking) part.element.fail(`${label(part.key)} is required.`);
+      return lacking.length > 0;
+    },
     focusFirstError() {
       const wrong = parts.find(part => part.element.failed);
       wrong?.editor.focus();
@@ -95,12 +105,13 @@ function labelled(key, schema, editor, required) {
   const help = h('p', { class: 'help', id: `${id}-help` }, prose(schema.description ?? ''), ' ', usual(schema));
   const error = h('p', { class: 'field-error', id: `${id}-error` });
   const described = `${id}-help ${id}-error`;
-  const name = [sentence(key), h('code', { class: 'key' }, key), required && h('span', { class: 'required' }, 'required')];
+  const name = [label(key), h('code', { class: 'key' }, key), required && h('span', { class: 'required' }, 'required')];
   const { control } = editor;
   /** @type {HTMLElement} */
   let plain;
   if (control) {
     control.id = id;
+    control.dataset.key = key;
     control.setAttribute('aria-describedby', described);
     if (required) control.setAttribute('aria-required', 'true');
     const label = h('label', { for: id }, name);

@@ -47,9 +47,9 @@ const GUARDS = {
 
 /** @type {Record<PlanMode, { name: string, short: string, what: string }>} */
 export const MODES = {
-  offline: { name: 'Offline', short: 'offline', what: 'Without a request to the CRM and without its credential. Fast; says what would be written, not what is there. Its run cannot be undone.' },
-  online: { name: 'Online', short: "with the CRM's metadata", what: "Reads the CRM's metadata: read-only fields are dropped, labels become internal values, unknown values are refused. Its run cannot be undone." },
-  compare: { name: 'Compare', short: "compared with the CRM's records", what: 'Also reads each record: only what differs is planned, with the previous values. Its run can be undone.' },
+  compare: { name: 'Compare', short: "compared with the CRM's records", what: 'Reads each record: only what differs is planned, with values before and after. Its run can be undone.' },
+  online: { name: 'Online', short: "with the CRM's metadata", what: "Reads the CRM's fields, not its records: unknown fields and values are found. Its run cannot be undone." },
+  offline: { name: 'Offline', short: 'offline, not checked', what: 'Asks nobody: names and values are not checked against the CRM. Its run cannot be undone.' },
 };
 
 /** @type {Record<RunStatus, { name: string, tone: string, what: string }>} */
@@ -63,6 +63,26 @@ export const STATUS = {
   stopped: { name: 'Stopped', tone: 'warn', what: 'Ended early; what is pending was not sent.' },
   interrupted: { name: 'Interrupted', tone: 'warn', what: 'The server stopped in the middle. The run resumes by itself once the server is there again.' },
 };
+
+/**
+ * How a run stands, for people. One that has ended and written most of it has not failed: it has problems.
+ *
+ * @param {Run} run
+ */
+export function standing(run) {
+  const { status } = run;
+  const problems = (run.failed ?? 0) + (run.drifted ?? 0) + (run.unknown ?? 0);
+  const written = (run.updated ?? 0) + (run.unchanged ?? 0);
+  if (status !== 'failed' || problems === 0 || written === 0) return STATUS[status];
+  return { name: `Completed with ${count(problems, 'problem')}`, tone: 'warn', what: `Ended; ${count(problems, 'record')} of ${number(run.writable)} ${problems === 1 ? 'was' : 'were'} not written or ${problems === 1 ? 'is' : 'are'} in doubt.` };
+}
+
+/** The counts of a run in a line. */
+export function countsInWords(/** @type {Run} */ run) {
+  const counts = countsOf(run);
+  if (!counts) return 'not known';
+  return NAMES.filter(name => counts[name] > 0 || name === 'updated').map(name => `${number(counts[name])} ${name}`).join(', ');
+}
 
 /** @type {Record<Outcome | 'skipped', { name: string, what: string }>} */
 export const OUTCOMES = {
@@ -104,6 +124,19 @@ export function countsOf(/** @type {Run} */ run) {
 
 export const isEnded = (/** @type {RunStatus} */ status) => ['succeeded', 'failed', 'stopped'].includes(status);
 
+/** Names of keys, where the key itself does not read well. The same in forms, in what is shown and in errors. */
+/** @type {Record<string, string>} */
+const LABELS = {
+  source_id: 'Source', provider_id_field: 'Record id column', fields: 'Mapping', base_url: 'Address', ca_pem: 'Certificate authority', per_seconds: 'In seconds', entity_type: 'Entity type',
+  access_token: 'Access token', client_id: 'Client id', client_secret: 'Client secret', refresh_token: 'Refresh token', private_key: 'Private key', token_url: 'Token endpoint', client_auth: 'Client authentication',
+  config_json: 'Configuration', on_duplicate_id: 'Duplicate ids',
+};
+export const label = (/** @type {string} */ key) => LABELS[key] ?? sentence(key);
+
+/** What the API says of a key, with the label that people see instead of the key. */
+export const worded = (/** @type {string} */ text) => text.replaceAll(/`(?:config_json\.|credential\.oauth\.|credential\.|limit\.|guards\.)?([a-z][a-z_]*)`/g, (all, key) => (LABELS[key] || KEYS.has(key) ? `“${label(key)}”` : all));
+const KEYS = new Set(['name', 'provider', 'account', 'credential', 'calls', 'object', 'destination_type', 'subject', 'audience', 'grant']);
+
 /** `max_changes` as `Max changes`. */
 export const sentence = (/** @type {string} */ name) => capital(name.replaceAll('_', ' '));
 
@@ -131,8 +164,11 @@ export function bytes(/** @type {number | null | undefined} */ value) {
   return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)}${GAP}${units[unit]}`;
 }
 
-export function duration(/** @type {string} */ from, /** @type {string | Date} */ to) {
-  const seconds = Math.max(0, (new Date(to).getTime() - new Date(from).getTime()) / 1000);
+/** How long a run was at work up to now. Pauses are not work. */
+export const worked = (/** @type {Run} */ run) => duration(run.worked_ms + (run.working_since ? Math.max(0, Date.now() - new Date(run.working_since).getTime()) : 0));
+
+export function duration(/** @type {number} */ ms) {
+  const seconds = Math.max(0, ms / 1000);
   if (!Number.isFinite(seconds)) return '–';
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)}${GAP}s`;
   const minutes = Math.floor(seconds / 60);

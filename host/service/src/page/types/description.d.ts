@@ -8,9 +8,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_keys"];
+        get: operations["listApiKeys"];
         put?: never;
-        post: operations["post_api_keys"];
+        post: operations["createApiKey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -27,7 +27,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: operations["delete_api_keys_by_id"];
+        delete: operations["revokeApiKey"];
         options?: never;
         head?: never;
         patch?: never;
@@ -40,7 +40,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_audit_log"];
+        get: operations["listAuditLog"];
         put?: never;
         post?: never;
         delete?: never;
@@ -56,7 +56,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_destination_types"];
+        get: operations["listDestinationTypes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -72,9 +72,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_destinations"];
+        get: operations["listDestinations"];
         put?: never;
-        post: operations["post_destinations"];
+        post: operations["createDestination"];
         delete?: never;
         options?: never;
         head?: never;
@@ -88,13 +88,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_destinations_by_id"];
+        get: operations["getDestination"];
         put?: never;
         post?: never;
-        delete: operations["delete_destinations_by_id"];
+        delete: operations["deleteDestination"];
         options?: never;
         head?: never;
-        patch: operations["patch_destinations_by_id"];
+        patch: operations["updateDestination"];
         trace?: never;
     };
     "/destinations/{destination_id}/reverse-dry-run": {
@@ -106,7 +106,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_destinations_reverse_dry_run"];
+        post: operations["createPlan"];
         delete?: never;
         options?: never;
         head?: never;
@@ -122,7 +122,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_destinations_reverse_run"];
+        post: operations["confirmRun"];
         delete?: never;
         options?: never;
         head?: never;
@@ -138,7 +138,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_destinations_run"];
+        post: operations["refuseForwardRun"];
         delete?: never;
         options?: never;
         head?: never;
@@ -152,7 +152,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_golden"];
+        get: operations["listGoldenSets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -168,8 +168,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_golden_by_id"];
-        put: operations["put_golden_by_id"];
+        get: operations["getGoldenSet"];
+        put: operations["replaceGoldenSet"];
         post?: never;
         delete?: never;
         options?: never;
@@ -184,7 +184,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_healthz"];
+        get: operations["getHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -200,7 +200,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_me"];
+        get: operations["getMe"];
         put?: never;
         post?: never;
         delete?: never;
@@ -216,7 +216,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_metrics"];
+        get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -232,7 +232,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_openapi_json"];
+        get: operations["getDescription"];
         put?: never;
         post?: never;
         delete?: never;
@@ -248,7 +248,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_plans"];
+        get: operations["listPlans"];
         put?: never;
         post?: never;
         delete?: never;
@@ -264,7 +264,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_plans_by_id"];
+        get: operations["getPlan"];
         put?: never;
         post?: never;
         delete?: never;
@@ -280,7 +280,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_plans_changes"];
+        get: operations["listPlanChanges"];
         put?: never;
         post?: never;
         delete?: never;
@@ -296,7 +296,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_plans_skipped"];
+        get: operations["listPlanSkipped"];
         put?: never;
         post?: never;
         delete?: never;
@@ -312,7 +312,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_readyz"];
+        get: operations["getReadiness"];
         put?: never;
         post?: never;
         delete?: never;
@@ -328,7 +328,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_runs"];
+        get: operations["listRuns"];
         put?: never;
         post?: never;
         delete?: never;
@@ -344,7 +344,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_runs_by_id"];
+        get: operations["getRun"];
         put?: never;
         post?: never;
         delete?: never;
@@ -362,7 +362,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_runs_cancel"];
+        post: operations["cancelRun"];
         delete?: never;
         options?: never;
         head?: never;
@@ -376,7 +376,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_runs_events"];
+        get: operations["followRun"];
         put?: never;
         post?: never;
         delete?: never;
@@ -392,7 +392,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_runs_outcomes"];
+        get: operations["listRunOutcomes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -408,7 +408,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_runs_rate"];
+        get: operations["getRunRate"];
         put?: never;
         post?: never;
         delete?: never;
@@ -424,7 +424,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_runs_rejects_csv"];
+        get: operations["getRunRejects"];
         put?: never;
         post?: never;
         delete?: never;
@@ -440,7 +440,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_runs_requests"];
+        get: operations["listRunRequests"];
         put?: never;
         post?: never;
         delete?: never;
@@ -458,7 +458,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_runs_resume"];
+        post: operations["resumeRun"];
         delete?: never;
         options?: never;
         head?: never;
@@ -474,7 +474,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_runs_undo"];
+        post: operations["planUndo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -490,8 +490,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_session"];
-        delete: operations["delete_session"];
+        post: operations["signIn"];
+        delete: operations["signOut"];
         options?: never;
         head?: never;
         patch?: never;
@@ -504,9 +504,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_sources"];
+        get: operations["listSources"];
         put?: never;
-        post: operations["post_sources"];
+        post: operations["createSource"];
         delete?: never;
         options?: never;
         head?: never;
@@ -520,13 +520,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_sources_by_id"];
+        get: operations["getSource"];
         put?: never;
         post?: never;
-        delete: operations["delete_sources_by_id"];
+        delete: operations["deleteSource"];
         options?: never;
         head?: never;
-        patch: operations["patch_sources_by_id"];
+        patch: operations["updateSource"];
         trace?: never;
     };
     "/sources/{source_id}/check": {
@@ -538,7 +538,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_sources_check"];
+        post: operations["checkSource"];
         delete?: never;
         options?: never;
         head?: never;
@@ -555,6 +555,11 @@ export interface components {
             name: string;
             role: components["schemas"]["Role"];
         };
+        ApiKeyList: {
+            items: components["schemas"]["ApiKey"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
+        };
         AuditRow: {
             action: string;
             at: string;
@@ -569,6 +574,17 @@ export interface components {
             /** Format: int64 */
             seq: number;
             who: string;
+        };
+        AuditRowList: {
+            items: components["schemas"]["AuditRow"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
+        };
+        CallLimit: {
+            /** Format: int32 */
+            calls: number;
+            /** Format: double */
+            per_seconds: number;
         };
         Calls: {
             at: string;
@@ -588,6 +604,11 @@ export interface components {
             response?: components["schemas"]["CrmResponse"] | null;
             /** Format: int64 */
             row: number;
+        };
+        ChangeOutcomeList: {
+            items: components["schemas"]["ChangeOutcome"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         Check: {
             account?: string | null;
@@ -692,6 +713,11 @@ export interface components {
              */
             on_duplicate_id: "skip" | "first" | "last";
         };
+        DestinationList: {
+            items: components["schemas"]["Destination"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
+        };
         DestinationType: {
             config_schema: Record<string, unknown>;
             default_object?: string | null;
@@ -699,6 +725,11 @@ export interface components {
             provider: string;
             required_rights: string;
             title: string;
+        };
+        DestinationTypeList: {
+            items: components["schemas"]["DestinationType"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         Difference: {
             field: string;
@@ -739,6 +770,11 @@ export interface components {
             records: number;
             sha256: string;
         };
+        GoldenSetList: {
+            items: components["schemas"]["GoldenSet"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
+        };
         /** @enum {string} */
         GrantKind: "refresh_token" | "client_credentials" | "jwt_bearer";
         Guard: {
@@ -759,168 +795,9 @@ export interface components {
             /** Format: int64 */
             updated?: number | null;
         };
-        List_ApiKey: {
-            items: {
-                created_at: string;
-                id: string;
-                name: string;
-                role: components["schemas"]["Role"];
-            }[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_AuditRow: {
-            items: {
-                action: string;
-                at: string;
-                component?: string | null;
-                counts?: Record<string, unknown> | null;
-                destination_id?: string | null;
-                detail: Record<string, unknown>;
-                hash: string;
-                org_id: string;
-                plan_id?: string | null;
-                run_id?: string | null;
-                /** Format: int64 */
-                seq: number;
-                who: string;
-            }[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_ChangeOutcome: {
-            items: {
-                /** Format: int64 */
-                change: number;
-                outcome: components["schemas"]["Outcome"];
-                provider_id: string;
-                response?: components["schemas"]["CrmResponse"] | null;
-                /** Format: int64 */
-                row: number;
-            }[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_Destination: {
-            items: {
-                config_json: Record<string, unknown>;
-                created_at: string;
-                destination_type: string;
-                entity_type: string;
-                guards: {
-                    max_changed_percent?: number;
-                    max_changes?: number;
-                    max_emptied_percent?: number;
-                    max_lossy_percent?: number;
-                    max_same_value_percent?: number;
-                };
-                id: string;
-                name: string;
-                /**
-                 * @default skip
-                 * @enum {string}
-                 */
-                on_duplicate_id: "skip" | "first" | "last";
-                updated_at: string;
-            }[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_DestinationType: {
-            items: {
-                config_schema: Record<string, unknown>;
-                default_object?: string | null;
-                name: string;
-                provider: string;
-                required_rights: string;
-                title: string;
-            }[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_GoldenSet: {
-            items: {
-                /** Format: int64 */
-                bytes: number;
-                columns: string[];
-                created_at: string;
-                created_by: string;
-                entity_type: string;
-                format: string;
-                id: string;
-                query?: string | null;
-                /** Format: int64 */
-                records: number;
-                sha256: string;
-            }[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_Plan: {
-            items: (components["schemas"]["PlanSummary"] & {
-                destination_id: string;
-                planned_by: string;
-            })[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_PlannedChange: {
-            items: {
-                before?: Record<string, unknown> | null;
-                /** Format: int64 */
-                change: number;
-                fields: Record<string, unknown>;
-                provider_id: string;
-                /** Format: int64 */
-                row: number;
-            }[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_Run: {
-            items: (components["schemas"]["RunSummary"] & {
-                can_undo: boolean;
-                created_at: string;
-                destination_id: string;
-                due_at?: string | null;
-                ended_at?: string | null;
-                override: string[];
-                started_at?: string | null;
-                started_by: string;
-                status: components["schemas"]["RunStatus"];
-                verify?: components["schemas"]["HowMany"] | null;
-            })[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_SkippedRows: {
-            items: {
-                detail?: string | null;
-                /** Format: int64 */
-                first_row: number;
-                reason: string;
-                /** Format: int64 */
-                rows: number;
-            }[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
-        };
-        List_Source: {
-            items: {
-                account?: string | null;
-                allow_private_network: boolean;
-                base_url?: string | null;
-                ca_pem?: string | null;
-                created_at: string;
-                credential: components["schemas"]["Credential"];
-                id: string;
-                limit?: components["schemas"]["SourceLimit"] | null;
-                name: string;
-                provider: string;
-                updated_at: string;
-            }[];
-            next?: string | null;
-            unreadable?: components["schemas"]["Unreadable"][];
+        LastCheck: {
+            at: string;
+            found: components["schemas"]["Check"];
         };
         Me: {
             org: components["schemas"]["Org"];
@@ -981,6 +858,11 @@ export interface components {
             destination_id: string;
             planned_by: string;
         };
+        PlanList: {
+            items: components["schemas"]["Plan"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
+        };
         /** @enum {string} */
         PlanMode: "offline" | "online" | "compare";
         PlannedChange: {
@@ -991,6 +873,11 @@ export interface components {
             provider_id: string;
             /** Format: int64 */
             row: number;
+        };
+        PlannedChangeList: {
+            items: components["schemas"]["PlannedChange"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         PlannedFor: {
             destination_type: string;
@@ -1055,6 +942,7 @@ export interface components {
         RateOverTime: {
             /** Format: int64 */
             bucket_seconds: number;
+            limit?: components["schemas"]["CallLimit"] | null;
             /** Format: double */
             limit_per_second?: number | null;
             seconds: components["schemas"]["Calls"][];
@@ -1089,10 +977,14 @@ export interface components {
             started_by: string;
             status: components["schemas"]["RunStatus"];
             verify?: components["schemas"]["HowMany"] | null;
+            /** Format: int64 */
+            worked_ms: number;
+            working_since?: string | null;
         };
-        RunEvent: {
-            data: string;
-            event: string;
+        RunList: {
+            items: components["schemas"]["Run"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         RunRequest: {
             /** Format: int64 */
@@ -1147,6 +1039,11 @@ export interface components {
             /** Format: int64 */
             rows: number;
         };
+        SkippedRowsList: {
+            items: components["schemas"]["SkippedRows"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
+        };
         Source: {
             account?: string | null;
             allow_private_network: boolean;
@@ -1155,6 +1052,7 @@ export interface components {
             created_at: string;
             credential: components["schemas"]["Credential"];
             id: string;
+            last_check?: components["schemas"]["LastCheck"] | null;
             limit?: components["schemas"]["SourceLimit"] | null;
             name: string;
             provider: string;
@@ -1175,6 +1073,11 @@ export interface components {
             calls: number;
             /** Format: double */
             per_seconds: number;
+        };
+        SourceList: {
+            items: components["schemas"]["Source"][];
+            next?: string | null;
+            unreadable?: components["schemas"]["Unreadable"][];
         };
         Stopped: {
             code?: string | null;
@@ -1213,7 +1116,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    get_api_keys: {
+    listApiKeys: {
         parameters: {
             query?: {
                 after?: string;
@@ -1230,12 +1133,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_ApiKey"];
+                    "application/json": components["schemas"]["ApiKeyList"];
                 };
             };
         };
     };
-    post_api_keys: {
+    createApiKey: {
         parameters: {
             query?: never;
             header?: never;
@@ -1258,7 +1161,7 @@ export interface operations {
             };
         };
     };
-    delete_api_keys_by_id: {
+    revokeApiKey: {
         parameters: {
             query?: never;
             header?: never;
@@ -1277,7 +1180,7 @@ export interface operations {
             };
         };
     };
-    get_audit_log: {
+    listAuditLog: {
         parameters: {
             query?: {
                 after?: string;
@@ -1294,31 +1197,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_AuditRow"];
+                    "application/json": components["schemas"]["AuditRowList"];
                 };
             };
         };
     };
-    get_destination_types: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_DestinationType"];
-                };
-            };
-        };
-    };
-    get_destinations: {
+    listDestinationTypes: {
         parameters: {
             query?: {
                 after?: string;
@@ -1335,12 +1219,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_Destination"];
+                    "application/json": components["schemas"]["DestinationTypeList"];
                 };
             };
         };
     };
-    post_destinations: {
+    listDestinations: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DestinationList"];
+                };
+            };
+        };
+    };
+    createDestination: {
         parameters: {
             query?: never;
             header?: never;
@@ -1363,7 +1269,7 @@ export interface operations {
             };
         };
     };
-    get_destinations_by_id: {
+    getDestination: {
         parameters: {
             query?: never;
             header?: never;
@@ -1384,7 +1290,7 @@ export interface operations {
             };
         };
     };
-    delete_destinations_by_id: {
+    deleteDestination: {
         parameters: {
             query?: never;
             header?: never;
@@ -1403,7 +1309,7 @@ export interface operations {
             };
         };
     };
-    patch_destinations_by_id: {
+    updateDestination: {
         parameters: {
             query?: never;
             header?: never;
@@ -1428,7 +1334,7 @@ export interface operations {
             };
         };
     };
-    post_destinations_reverse_dry_run: {
+    createPlan: {
         parameters: {
             query?: never;
             header?: never;
@@ -1453,7 +1359,7 @@ export interface operations {
             };
         };
     };
-    post_destinations_reverse_run: {
+    confirmRun: {
         parameters: {
             query?: {
                 wait?: number;
@@ -1491,7 +1397,7 @@ export interface operations {
             };
         };
     };
-    post_destinations_run: {
+    refuseForwardRun: {
         parameters: {
             query?: never;
             header?: never;
@@ -1503,7 +1409,7 @@ export interface operations {
         requestBody?: never;
         responses: never;
     };
-    get_golden: {
+    listGoldenSets: {
         parameters: {
             query?: {
                 after?: string;
@@ -1520,12 +1426,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_GoldenSet"];
+                    "application/json": components["schemas"]["GoldenSetList"];
                 };
             };
         };
     };
-    get_golden_by_id: {
+    getGoldenSet: {
         parameters: {
             query?: never;
             header?: never;
@@ -1546,9 +1452,11 @@ export interface operations {
             };
         };
     };
-    put_golden_by_id: {
+    replaceGoldenSet: {
         parameters: {
-            query?: never;
+            query?: {
+                format?: "csv" | "jsonl" | "parquet";
+            };
             header?: {
                 "content-encoding"?: string | null;
             };
@@ -1560,9 +1468,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["GoldenQuery"];
-                "application/vnd.apache.parquet": number[];
-                "application/x-ndjson": string;
-                "text/csv": string;
+                "application/octet-stream": string;
             };
         };
         responses: {
@@ -1576,7 +1482,7 @@ export interface operations {
             };
         };
     };
-    get_healthz: {
+    getHealth: {
         parameters: {
             query?: never;
             header?: never;
@@ -1595,7 +1501,7 @@ export interface operations {
             };
         };
     };
-    get_me: {
+    getMe: {
         parameters: {
             query?: never;
             header?: never;
@@ -1614,7 +1520,7 @@ export interface operations {
             };
         };
     };
-    get_metrics: {
+    getMetrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -1629,11 +1535,12 @@ export interface operations {
                 };
                 content: {
                     "application/openmetrics-text": string;
+                    "text/plain": string;
                 };
             };
         };
     };
-    get_openapi_json: {
+    getDescription: {
         parameters: {
             query?: never;
             header?: never;
@@ -1652,7 +1559,7 @@ export interface operations {
             };
         };
     };
-    get_plans: {
+    listPlans: {
         parameters: {
             query?: {
                 after?: string;
@@ -1670,12 +1577,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_Plan"];
+                    "application/json": components["schemas"]["PlanList"];
                 };
             };
         };
     };
-    get_plans_by_id: {
+    getPlan: {
         parameters: {
             query?: never;
             header?: never;
@@ -1696,7 +1603,7 @@ export interface operations {
             };
         };
     };
-    get_plans_changes: {
+    listPlanChanges: {
         parameters: {
             query?: {
                 after?: string;
@@ -1717,12 +1624,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_PlannedChange"];
+                    "application/json": components["schemas"]["PlannedChangeList"];
                 };
             };
         };
     };
-    get_plans_skipped: {
+    listPlanSkipped: {
         parameters: {
             query?: {
                 after?: string;
@@ -1741,12 +1648,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_SkippedRows"];
+                    "application/json": components["schemas"]["SkippedRowsList"];
                 };
             };
         };
     };
-    get_readyz: {
+    getReadiness: {
         parameters: {
             query?: never;
             header?: never;
@@ -1765,13 +1672,13 @@ export interface operations {
             };
         };
     };
-    get_runs: {
+    listRuns: {
         parameters: {
             query?: {
                 after?: string;
                 destination_id?: string;
                 limit?: number;
-                status?: "queued" | "waiting" | "running" | "interrupted" | "succeeded" | "failed" | "stopped";
+                status?: "queued" | "waiting" | "running" | "cancelling" | "interrupted" | "succeeded" | "failed" | "stopped";
             };
             header?: never;
             path?: never;
@@ -1784,12 +1691,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_Run"];
+                    "application/json": components["schemas"]["RunList"];
                 };
             };
         };
     };
-    get_runs_by_id: {
+    getRun: {
         parameters: {
             query?: never;
             header?: never;
@@ -1810,7 +1717,7 @@ export interface operations {
             };
         };
     };
-    post_runs_cancel: {
+    cancelRun: {
         parameters: {
             query?: never;
             header?: never;
@@ -1831,7 +1738,7 @@ export interface operations {
             };
         };
     };
-    get_runs_events: {
+    followRun: {
         parameters: {
             query?: never;
             header?: never;
@@ -1847,12 +1754,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["RunEvent"];
+                    "text/event-stream": unknown;
                 };
             };
         };
     };
-    get_runs_outcomes: {
+    listRunOutcomes: {
         parameters: {
             query?: {
                 after?: string;
@@ -1872,12 +1779,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_ChangeOutcome"];
+                    "application/json": components["schemas"]["ChangeOutcomeList"];
                 };
             };
         };
     };
-    get_runs_rate: {
+    getRunRate: {
         parameters: {
             query?: never;
             header?: never;
@@ -1898,7 +1805,7 @@ export interface operations {
             };
         };
     };
-    get_runs_rejects_csv: {
+    getRunRejects: {
         parameters: {
             query?: never;
             header?: never;
@@ -1919,7 +1826,7 @@ export interface operations {
             };
         };
     };
-    get_runs_requests: {
+    listRunRequests: {
         parameters: {
             query?: {
                 after?: string;
@@ -1943,7 +1850,7 @@ export interface operations {
             };
         };
     };
-    post_runs_resume: {
+    resumeRun: {
         parameters: {
             query?: never;
             header?: never;
@@ -1964,7 +1871,7 @@ export interface operations {
             };
         };
     };
-    post_runs_undo: {
+    planUndo: {
         parameters: {
             query?: never;
             header?: never;
@@ -1985,7 +1892,7 @@ export interface operations {
             };
         };
     };
-    post_session: {
+    signIn: {
         parameters: {
             query?: never;
             header?: never;
@@ -2007,7 +1914,7 @@ export interface operations {
             };
         };
     };
-    delete_session: {
+    signOut: {
         parameters: {
             query?: never;
             header?: never;
@@ -2024,7 +1931,7 @@ export interface operations {
             };
         };
     };
-    get_sources: {
+    listSources: {
         parameters: {
             query?: {
                 after?: string;
@@ -2041,12 +1948,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_Source"];
+                    "application/json": components["schemas"]["SourceList"];
                 };
             };
         };
     };
-    post_sources: {
+    createSource: {
         parameters: {
             query?: never;
             header?: never;
@@ -2069,7 +1976,7 @@ export interface operations {
             };
         };
     };
-    get_sources_by_id: {
+    getSource: {
         parameters: {
             query?: never;
             header?: never;
@@ -2090,7 +1997,7 @@ export interface operations {
             };
         };
     };
-    delete_sources_by_id: {
+    deleteSource: {
         parameters: {
             query?: never;
             header?: never;
@@ -2109,7 +2016,7 @@ export interface operations {
             };
         };
     };
-    patch_sources_by_id: {
+    updateSource: {
         parameters: {
             query?: never;
             header?: never;
@@ -2134,7 +2041,7 @@ export interface operations {
             };
         };
     };
-    post_sources_check: {
+    checkSource: {
         parameters: {
             query?: never;
             header?: never;

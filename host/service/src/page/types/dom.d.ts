@@ -12,8 +12,8 @@ type Listeners<E> = { [K in keyof HTMLElementEventMap as `on${K}`]?: (event: On<
 
 type Name =
   | 'accept' | 'autocomplete' | 'checked' | 'class' | 'datetime' | 'disabled' | 'download' | 'for' | 'height' | 'hidden' | 'href' | 'id' | 'inputmode' | 'list' | 'max'
-  | 'method' | 'min' | 'name' | 'novalidate' | 'open' | 'placeholder' | 'preserveAspectRatio' | 'required' | 'role' | 'rows' | 'rowspan' | 'scope' | 'selected' | 'spellcheck'
-  | 'step' | 'tabindex' | 'text-anchor' | 'title' | 'type' | 'value' | 'viewBox' | 'width' | 'x' | 'x1' | 'x2' | 'y' | 'y1' | 'y2';
+  | 'method' | 'min' | 'name' | 'novalidate' | 'open' | 'placeholder' | 'preserveAspectRatio' | 'rel' | 'required' | 'role' | 'rows' | 'rowspan' | 'scope' | 'selected' | 'spellcheck'
+  | 'step' | 'tabindex' | 'target' | 'text-anchor' | 'title' | 'type' | 'value' | 'viewBox' | 'width' | 'x' | 'x1' | 'x2' | 'y' | 'y1' | 'y2';
 
 /** Attributes, properties and listeners of an element. Null and undefined are left out. */
 export type Attributes<E> = Listeners<E> & { [K in Name]?: Scalar } & { [data: `data-${string}`]: Scalar; [aria: `aria-${string}`]: Scalar };

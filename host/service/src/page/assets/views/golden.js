@@ -1,9 +1,10 @@
 // The org's golden records: one set for each entity type, from a file or a query. A new one replaces the one before as a whole.
 
+/** @import { GoldenSet } from '../../types/api' */
 /** @import { Field, Visit } from '../../types/dom' */
 
 import { all, put, upload } from '../api.js';
-import { announce, h, newId } from '../dom.js';
+import { announce, fill, h, newId } from '../dom.js';
 import { button, code, copyable, during, empty, field, heading, longText, notice, person, radios, section, slot, table, time } from '../parts.js';
 import { can } from '../session.js';
 import { bytes, count, number } from '../words.js';
@@ -25,15 +26,16 @@ export async function view(/** @type {Visit} */ { signal, go }) {
       { label: 'Since', cell: set => [time(set.created_at), ' by ', person(set.created_by)] },
       { label: 'Id', cell: set => copyable(set.id) },
     ], sets) : empty('There are no golden records yet.'),
-    can('operator') ? uploading([...new Set([...sets, ...destinations].map(each => each.entity_type))], signal, go) : h('p', { class: 'muted' }, 'Uploading needs the role operator.'));
+    can('operator') ? uploading(sets, [...new Set([...sets, ...destinations].map(each => each.entity_type))], signal, go) : h('p', { class: 'muted' }, 'Uploading needs the role operator.'));
 }
 
 /**
+ * @param {GoldenSet[]} sets
  * @param {string[]} known
  * @param {AbortSignal} signal
  * @param {Visit['go']} go
  */
-function uploading(known, signal, go) {
+function uploading(sets, known, signal, go) {
   const where = slot();
   const list = h('datalist', { id: newId('list') }, known.map(value => h('option', { value })));
   const entity = field('Entity type', h('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', list: list.id, placeholder: 'person', value: known.length === 1 ? known[0] : '' }));
@@ -50,7 +52,10 @@ function uploading(known, signal, go) {
     fromQuery.hidden = kind !== 'query';
   });
   const progress = h('progress', { max: 1, value: 0, 'aria-label': 'Upload' });
-  const submit = button('Replace golden records', () => {}, { type: 'submit', class: 'primary' });
+  const submit = button('', () => {}, { type: 'submit', class: 'primary' });
+  const name = () => fill(submit, sets.some(set => set.entity_type === entity.control.value.trim()) ? 'Replace golden records' : 'Upload golden records');
+  entity.control.addEventListener('input', name);
+  name();
   return section('Upload', h('form', {
     class: 'fields', novalidate: true,
     onsubmit: async event => {
@@ -74,7 +79,7 @@ function uploading(known, signal, go) {
         if (!chosen) return null;
         const headers = headersOf(chosen.name);
         if (!headers) {
-          file.fail(`${chosen.name} is no .csv, .jsonl, .ndjson or .parquet file.`);
+          file.fail(`${chosen.name} is not a .csv, .jsonl, .ndjson or .parquet file.`);
           file.control.focus();
           return null;
         }

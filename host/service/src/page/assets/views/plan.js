@@ -1,15 +1,17 @@
 // A plan: what would be written, what would not and why, what is suspicious about it, and the way to a yes.
 
-/** @import { Plan, Run } from '../../types/api' */
+/** @import { Plan, Run, Source } from '../../types/api' */
 /** @import { Visit } from '../../types/dom' */
 
-import { get } from '../api.js';
+import { all, get, isAbort } from '../api.js';
 import { announce, h, focusOn } from '../dom.js';
 import { confirmRun } from '../confirm.js';
 import { changesTable, skippedList } from '../changes.js';
 import { bar, sum } from '../counts.js';
 import { badge, button, checkbox, code, copyable, facts, heading, link, notice, person, prose, section, slot, statusBadge, time } from '../parts.js';
 import { can } from '../session.js';
+import { recordId } from '../links.js';
+import { objectOf } from './destination.js';
 import { MODES, capital, count, dropped, guard, number, reason } from '../words.js';
 
 export async function view(/** @type {Visit} */ { params: [id], query, signal, go }) {
@@ -17,10 +19,16 @@ export async function view(/** @type {Visit} */ { params: [id], query, signal, g
   // Whether it was applied already. A list that cannot be had is no reason not to show the plan.
   const applied = await get('/runs', { signal, query: { destination_id: plan.destination_id, limit: 100 } })
     .then(page => page.items.filter(run => run.plan_id === plan.plan_id), () => []);
+  const destination = await get('/destinations/{destination_id}', { at: { destination_id: plan.destination_id }, signal }).catch(ignored);
+  const [sources, types] = await Promise.all([all('/sources', { signal }), all('/destination-types', { signal })]);
+  const source = sources.find(each => each.id === destination?.config_json.source_id);
+  const type = types.find(each => each.name === plan.destination.destination_type);
+  const object = destination ? objectOf(destination, type) : '';
+  const showId = (/** @type {string} */ id) => recordId({ provider: type?.provider ?? '', base_url: plan.base_url, account: plan.account ?? source?.account, object }, id);
   const changes = changesTable(plan, { field: query.get('field') || undefined, provider_id: query.get('provider_id') || undefined }, chosen => {
     const kept = new URLSearchParams(Object.entries(chosen).filter(([, value]) => value));
     history.replaceState(null, '', `#/plans/${encodeURIComponent(id)}${kept.size ? `?${kept}` : ''}`);
-  }, signal);
+  }, showId, signal);
   if (plan.writable > 0) await changes.restart();
   const state = confirmation(plan, applied[0]);
   const guards = guardsPanel(plan, state === 'done');
@@ -29,21 +37,27 @@ export async function view(/** @type {Visit} */ { params: [id], query, signal, g
       crumb: [link('Destinations', '#/destinations'), ' / ', link(plan.destination.name, `#/destinations/${encodeURIComponent(plan.destination_id)}`)],
       intro: [badge(MODES[plan.mode].short), ' planned ', time(plan.planned_at), ' by ', person(plan.planned_by)],
     }),
-    applied.map(run => notice('quiet', null, h('p', 'This plan was confirmed: ', link(run.run_id, `#/runs/${encodeURIComponent(run.run_id)}`), ' ', statusBadge(run.status)))),
-    counts(plan, signal),
+    applied.map(run => notice('quiet', null, h('p', 'This plan was confirmed: ', link(run.run_id, `#/runs/${encodeURIComponent(run.run_id)}`), ' ', statusBadge(run)))),
+    counts(plan, changes, signal),
     plan.hint && hint(plan, plan.hint),
     guards.element,
     plan.warnings.length > 0 && section('Warnings', h('ul', { class: 'warnings' }, plan.warnings.map(text => h('li', prose(text))))),
-    plan.writable > 0 && h('section', { class: 'panel decide', 'aria-label': 'Confirm' }, decide(plan, guards, state, go)),
     plan.writable > 0 && section('Changes', changes.element),
-    h('div', { class: 'columns' }, fieldsPanel(plan, changes), droppedPanel(plan)),
     section('About this plan', facts([
       ['Plan', copyable(plan.plan_id)], ['Destination', plan.destination.name], ['Type', code(plan.destination.destination_type)], ['Account', plan.account && code(plan.account)],
-      ['Component', code(plan.component)],
-    ])));
+      ['Host', plan.base_url ? code(plan.base_url) : null], ['Plugin', code(plan.component)],
+    ])),
+    plan.writable > 0 && h('section', { class: 'panel decide', 'aria-label': 'Confirm' }, decide(plan, guards, state, source, go)));
 }
 
-function counts(/** @type {Plan} */ plan, /** @type {AbortSignal} */ signal) {
+/**
+ * The plan in short: how many, which fields, what is left out and why.
+ *
+ * @param {Plan} plan
+ * @param {ReturnType<typeof changesTable>} changes
+ * @param {AbortSignal} signal
+ */
+function counts(plan, changes, signal) {
   const undo = Boolean(plan.undoes);
   const why = Object.entries(plan.skipped_by_reason).sort(([, a], [, b]) => b - a);
   return section('What would happen',
@@ -54,7 +68,8 @@ function counts(/** @type {Plan} */ plan, /** @type {AbortSignal} */ signal) {
     ]),
     bar([['updated', plan.writable], ['skipped', plan.skipped]]),
     why.length > 0 && h('ul', { class: 'reasons' }, why.map(([name, many]) => h('li', h('strong', number(many)), ' ', reason(name), ' ', code(name)))),
-    plan.skipped > 0 && skippedList(plan, reason, signal));
+    plan.skipped > 0 && skippedList(plan, reason, signal),
+    fieldsWritten(plan, changes), fieldsDropped(plan));
 }
 
 /** Why nothing would be written. */
@@ -95,9 +110,10 @@ function confirmation(/** @type {Plan} */ plan, /** @type {Run | undefined} */ l
  * @param {Plan} plan
  * @param {ReturnType<typeof guardsPanel>} guards
  * @param {ReturnType<typeof confirmation>} state
+ * @param {Source | undefined} source
  * @param {Visit['go']} go
  */
-function decide(plan, guards, state, go) {
+function decide(plan, guards, state, source, go) {
   if (state === 'done') {
     return h('p', h('strong', 'This plan was confirmed already.'), ' To write again, make ', link('another dry run', `#/destinations/${encodeURIComponent(plan.destination_id)}`), '.');
   }
@@ -111,24 +127,36 @@ function decide(plan, guards, state, go) {
       return;
     }
     where.clear();
-    const run = await confirmRun(plan, guards.overridden());
+    const run = await confirmRun(plan, guards.overridden(), source);
     if (!run) announce('Nothing was written');
     else go(`#/runs/${encodeURIComponent(run.run_id)}`);
   }, { class: 'primary' });
   return [h('div', { class: 'decide-row' }, h('p', state === 'stopped' ? h('strong', 'Its run stopped early: resume that, or confirm what is left once more.') : h('strong', 'Nothing was written yet.'), ' Exactly this plan is written once it is confirmed.', plan.mode !== 'compare' && !plan.undoes && ' Its run cannot be undone: the previous values were not read.'), yes), where];
 }
 
-function fieldsPanel(/** @type {Plan} */ plan, /** @type {ReturnType<typeof changesTable>} */ changes) {
+/**
+ * The fields that are written, each as a filter of the changes.
+ *
+ * @param {Plan} plan
+ * @param {ReturnType<typeof changesTable>} changes
+ */
+function fieldsWritten(plan, changes) {
   const fields = Object.entries(plan.fields).sort(([, a], [, b]) => b - a);
   if (!fields.length) return null;
-  return section('Fields written', h('ul', { class: 'pairs' }, fields.map(([name, many]) => h('li',
+  return h('div', { class: 'named' }, h('h3', 'Fields written'), h('ul', { class: 'inline-list' }, fields.map(([name, many]) => h('li',
     button(h('code', name), async () => {
       await changes.filterBy(name);
       focusOn(changes.element.querySelector('select'));
-    }, { class: 'as-link', 'aria-label': `Show the changes of ${name}` }), h('span', count(many, 'record'))))));
+    }, { class: 'as-link', 'aria-label': `Show the changes of ${name}` }), ' ', h('span', { class: 'muted' }, number(many))))));
 }
 
-function droppedPanel(/** @type {Plan} */ plan) {
+function fieldsDropped(/** @type {Plan} */ plan) {
   if (!plan.dropped_fields.length) return null;
-  return section('Columns not written', h('ul', { class: 'pairs' }, plan.dropped_fields.map(each => h('li', h('code', each.name), h('span', { class: each.reason === 'not_in_records' || each.reason === 'unknown_field' ? 'warn-text' : 'muted' }, dropped(each.reason))))));
+  return h('div', { class: 'named' }, h('h3', 'Columns not written'), h('ul', { class: 'inline-list' }, plan.dropped_fields.map(each => h('li', h('code', each.name), ' ', h('span', { class: each.reason === 'not_in_records' || each.reason === 'unknown_field' ? 'warn-text' : 'muted' }, dropped(each.reason))))));
+}
+
+/** @returns {null} */
+function ignored(/** @type {unknown} */ error) {
+  if (isAbort(error)) throw error;
+  return null;
 }

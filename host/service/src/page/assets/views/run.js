@@ -3,13 +3,16 @@
 /** @import { ChangeOutcome, Destination, Outcome, Run } from '../../types/api' */
 /** @import { Attributes, Child, Slot, Visit } from '../../types/dom' */
 
-import { get, isAbort, path, post } from '../api.js';
+import { all, get, isAbort, path, post } from '../api.js';
 import { rateChart } from '../chart.js';
+import { target } from '../confirm.js';
 import { bar, sum } from '../counts.js';
 import { announce, fill, h } from '../dom.js';
+import { recordId } from '../links.js';
 import { badge, button, code, copyable, during, facts, field, heading, link, longText, notice, options, paged, person, problem, prose, section, slot, statusBadge, table, time } from '../parts.js';
 import { can } from '../session.js';
-import { NAMES, OUTCOMES, STATUS, bytes, capital, count, countsOf, duration, guard, isEnded, number } from '../words.js';
+import { NAMES, OUTCOMES, bytes, capital, count, countsOf, duration, guard, isEnded, number, standing, worked } from '../words.js';
+import { objectOf } from './destination.js';
 
 const WITH_SKIPPED = /** @type {const} */ ([...NAMES, 'skipped']);
 /** Somebody has to look at these: the worst first. */
@@ -17,12 +20,21 @@ const TO_LOOK_AT = /** @type {const} */ (['failed', 'unknown', 'drifted']);
 /** Milliseconds between what is read out, and between questions where there is no stream. */
 const SAID_EVERY = 5000;
 const ASKED_EVERY = 2000;
-const OUTCOMES_EVERY = 3000;
+const OUTCOMES_EVERY = 1000;
 
 export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
   /** @type {Run} */
   let run = await get('/runs/{run_id}', { at: { run_id: id }, signal });
   const destination = await get('/destinations/{destination_id}', { at: { destination_id: run.destination_id }, signal }).catch(ignored);
+  const [plan, sources, types] = await Promise.all([
+    get('/plans/{plan_id}', { at: { plan_id: run.plan_id }, signal }).catch(ignored), all('/sources', { signal }), all('/destination-types', { signal }),
+  ]);
+  const source = sources.find(each => each.id === destination?.config_json.source_id);
+  const type = types.find(each => each.name === destination?.destination_type);
+  const showId = (/** @type {string} */ id) => recordId({
+    provider: type?.provider ?? '', base_url: plan?.base_url ?? source?.base_url, account: plan?.account ?? source?.account, object: destination ? objectOf(destination, type) : '',
+  }, id);
+  const pace = estimate();
   const where = slot();
   const head = h('div');
   const progress = h('div', { class: 'progress' });
@@ -30,10 +42,10 @@ export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
   const checks = h('div', { class: 'slot' });
   const about = h('div');
   const chart = rateChart();
-  const outcomes = outcomeList(id, signal);
+  const outcomes = outcomeList(id, showId, signal);
   const requests = requestLog(id, signal);
   let said = 0;
-  let listed = Date.now();
+  let listed = 0;
   /** @type {string | undefined} */
   let drawnStatus;
   /** @type {string | undefined} */
@@ -44,14 +56,14 @@ export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
       drawnStatus = run.status;
       fill(head, headingOf(run, destination, { where, go, changed }));
     }
-    fill(progress, progressOf(run));
+    fill(progress, progressOf(run, pace(run)));
     const worthy = JSON.stringify([run.stopped, run.status, run.refused_requests, run.required_rights]);
     if (worthy !== drawnAttention) {
       drawnAttention = worthy;
       fill(attention, attentionOf(run));
     }
     fill(checks, checksOf(run));
-    fill(about, aboutOf(run, destination));
+    fill(about, plan && target(plan, source), aboutOf(run, destination));
   }
 
   function changed(/** @type {Run} */ next) {
@@ -61,7 +73,7 @@ export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
     draw();
     if (ended || Date.now() - said > SAID_EVERY) {
       said = Date.now();
-      announce(ended ? `Run ended: ${STATUS[run.status].name}. ${inWords(run)}` : inWords(run));
+      announce(ended ? `Run ended: ${standing(run).name}. ${inWords(run)}` : inWords(run));
     }
     if (ended) outcomes.restart(run);
     else if (Date.now() - listed > OUTCOMES_EVERY) {
@@ -73,7 +85,7 @@ export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
 
   async function rate() {
     const known = await get('/runs/{run_id}/rate', { at: { run_id: id }, signal }).catch(ignored);
-    if (known) chart.replace(known.seconds, known.bucket_seconds, known.limit_per_second);
+    if (known) chart.replace(known.seconds, known.bucket_seconds, known.limit);
   }
 
   function follow() {
@@ -124,7 +136,7 @@ export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
   if (!isEnded(run.status)) follow();
   return h('div', head, where, attention,
     section('Progress', progress, checks),
-    section("Calls a second, against the CRM's limit", chart.element),
+    section("Calls, against the CRM's limit", chart.element),
     section('Outcomes', outcomes.element),
     section('Requests', requests),
     section('About this run', about));
@@ -170,7 +182,7 @@ function headingOf(run, destination, { where, go, changed }) {
   const name = destination?.name ?? run.destination_id;
   return heading(['Run ', h('span', { class: 'id' }, run.run_id)], {
     crumb: [link('Runs', '#/runs'), ' / ', link(name, `#/destinations/${encodeURIComponent(run.destination_id)}`)],
-    intro: [statusBadge(run.status), ' ', STATUS[run.status].what, run.undoes && [' It undoes ', link(run.undoes, `#/runs/${encodeURIComponent(run.undoes)}`), '.']],
+    intro: [statusBadge(run), ' ', standing(run).what, run.undoes && [' It undoes ', link(run.undoes, `#/runs/${encodeURIComponent(run.undoes)}`), '.']],
     actions: [
       operator && underWay && act('Cancel run', '/runs/{run_id}/cancel'),
       operator && mayResume && act('Resume', '/runs/{run_id}/resume', { class: 'primary' }),
@@ -181,7 +193,7 @@ function headingOf(run, destination, { where, go, changed }) {
 }
 
 /** @returns {Child} */
-function progressOf(/** @type {Run} */ run) {
+function progressOf(/** @type {Run} */ run, /** @type {number | null} */ left) {
   const counts = countsOf(run);
   if (!counts) return notice('warn', null, h('p', NOT_KNOWN));
   const { writable, total, skipped } = run;
@@ -190,7 +202,8 @@ function progressOf(/** @type {Run} */ run) {
   const live = !isEnded(run.status);
   return [
     h('p', { class: 'progress-line' }, h('strong', `${number(done)} of ${number(writable)}`), ' changes have their outcome',
-      run.started_at && [', ', live ? 'running for ' : 'in ', duration(run.started_at, run.ended_at ?? new Date())]),
+      run.started_at && [', ', live ? 'at work for ' : 'in ', worked(run)],
+      left !== null && [', about ', h('strong', duration(left)), ' left']),
     h('progress', { max: Math.max(writable, 1), value: done, class: 'unseen', 'aria-label': 'Changes that have their outcome' }),
     bar(NAMES.map(name => [name, counts[name]])),
     sum([{ value: total, text: run.undoes ? 'records' : 'golden records' }, ...WITH_SKIPPED.filter(name => of[name] > 0 || name === 'updated').map(name => ({ name, value: of[name], text: OUTCOMES[name].name }))]),
@@ -217,6 +230,33 @@ function attentionOf(/** @type {Run} */ run) {
  * @typedef {{ row: number, provider_id: string, field?: string, written?: unknown, now?: unknown, reason?: string }} Unlike
  * @typedef {{ error?: string, verified?: number, as_written?: number, stored_differently?: Unlike[], not_read?: Unlike[] }} Verified
  */
+
+/** How far back the pace of a run is looked at, and from when on it says something. */
+const PACE_MS = 20_000;
+const PACE_FROM_MS = 3000;
+
+/**
+ * Estimates how long a run takes yet, from the pace that this page has seen: a function from the run as it is now to milliseconds, or null
+ * where nothing can be said.
+ */
+function estimate() {
+  /** @type {{ at: number, pending: number }[]} */
+  let seen = [];
+  return (/** @type {Run} */ run) => {
+    const { pending } = run;
+    if (run.status !== 'running' || typeof pending !== 'number') {
+      seen = [];
+      return null;
+    }
+    const now = Date.now();
+    // What a resumed run begins again with is no pace.
+    if (seen.length && pending > seen[seen.length - 1].pending) seen = [];
+    seen.push({ at: now, pending });
+    seen = seen.filter(each => now - each.at <= PACE_MS);
+    const [{ at, pending: before }] = seen;
+    return pending > 0 && now - at >= PACE_FROM_MS && before > pending ? (pending * (now - at)) / (before - pending) : null;
+  };
+}
 
 /** What the canary and reading back came to. */
 function checksOf(/** @type {Run} */ run) {
@@ -256,13 +296,19 @@ function aboutOf(/** @type {Run} */ run, /** @type {Destination | null} */ desti
     ['Confirmed by', person(run.started_by)],
     ['Confirmed', time(run.created_at)],
     ['Started', run.started_at && time(run.started_at)],
+    ['At work', run.started_at && worked(run)],
     ['Ended', run.ended_at && time(run.ended_at)],
     ['Guards overridden', run.override.length > 0 && run.override.map(name => h('div', guard(name), ' ', code(name)))],
     ['Peak memory', run.peak_memory_bytes ? bytes(run.peak_memory_bytes) : null],
   ]);
 }
 
-function outcomeList(/** @type {string} */ id, /** @type {AbortSignal} */ signal) {
+/**
+ * @param {string} id
+ * @param {(id: string) => Child} showId
+ * @param {AbortSignal} signal
+ */
+function outcomeList(id, showId, signal) {
   /** @type {Outcome | ''} */
   let chosen = '';
   let touched = false;
@@ -270,7 +316,7 @@ function outcomeList(/** @type {string} */ id, /** @type {AbortSignal} */ signal
     signal, what: 'outcomes', none: 'There is none.',
     load: (after, signal) => get('/runs/{run_id}/outcomes', { at: { run_id: id }, signal, query: { outcome: chosen || undefined, after, limit: 50 } }),
     show: items => table('Outcomes', [
-      { label: 'Provider id', header: true, cell: each => code(each.provider_id) },
+      { label: 'Provider id', header: true, cell: each => showId(each.provider_id) },
       { label: 'Row', class: 'number', cell: each => number(each.row) },
       { label: 'Outcome', cell: each => h('span', { class: 'outcome' }, h('span', { class: `dot dot-${each.outcome}`, 'aria-hidden': 'true' }), each.outcome) },
       { label: "The CRM's answer", cell: each => answer(each.response) },

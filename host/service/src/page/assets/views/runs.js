@@ -6,16 +6,16 @@
 import { all, get } from '../api.js';
 import { h } from '../dom.js';
 import { field, heading, link, options, paged, person, statusBadge, table, time } from '../parts.js';
-import { NAMES, STATUS, countsOf, duration, number } from '../words.js';
+import { STATUS, countsInWords, worked } from '../words.js';
 
-/** What runs can be looked for by. One that is being cancelled is on record as what it was before. */
-const FILTERS = /** @type {const} */ (['queued', 'waiting', 'running', 'interrupted', 'succeeded', 'failed', 'stopped']);
+/** What runs can be looked for by. */
+const FILTERS = /** @type {const} */ (['queued', 'waiting', 'running', 'cancelling', 'interrupted', 'succeeded', 'failed', 'stopped']);
 
 export async function view(/** @type {Visit} */ { query, signal, go }) {
   const destinations = await all('/destinations', { signal });
   const names = new Map(destinations.map(each => [each.id, each.name]));
   const chosen = FILTERS.find(each => each === query.get('status'));
-  const status = field('Status', h('select', options([['', 'All'], ...FILTERS.map(each => /** @type {[string, string]} */ ([each, STATUS[each].name]))], chosen ?? '')));
+  const status = field('Status', h('select', options([['', 'All'], ...FILTERS.map(each => /** @type {[string, string]} */ ([each, each === 'failed' ? 'With problems, or failed' : STATUS[each].name]))], chosen ?? '')));
   const destination = field('Destination', h('select', options([['', 'All'], ...names], query.get('destination_id') ?? '')));
   const list = runList({ signal, names, query: { status: chosen, destination_id: query.get('destination_id') ?? undefined } });
   await list.restart();
@@ -41,17 +41,11 @@ export function runList({ signal, names, query, limit = 50 }) {
     show: items => table('Runs', [
       { label: 'Run', header: true, cell: run => [link(run.run_id, `#/runs/${encodeURIComponent(run.run_id)}`), run.undoes && h('div', { class: 'muted small-text' }, `undoes ${run.undoes}`)] },
       ...(names ? [{ label: 'Destination', cell: (/** @type {Run} */ run) => names.get(run.destination_id) ?? run.destination_id }] : []),
-      { label: 'Status', cell: run => statusBadge(run.status) },
-      { label: 'Outcomes', cell: run => outcomes(run) },
+      { label: 'Status', cell: run => statusBadge(run) },
+      { label: 'Outcomes', cell: countsInWords },
       { label: 'Started', cell: run => time(run.started_at ?? run.created_at) },
-      { label: 'Took', cell: run => (run.started_at && run.ended_at ? duration(run.started_at, run.ended_at) : '–') },
+      { label: 'At work', cell: run => (run.started_at ? worked(run) : '–') },
       { label: 'By', cell: run => person(run.started_by) },
     ], items),
   });
-}
-
-function outcomes(/** @type {Run} */ run) {
-  const counts = countsOf(run);
-  if (!counts) return 'not known';
-  return NAMES.filter(name => counts[name] > 0 || name === 'updated').map(name => `${number(counts[name])} ${name}`).join(', ');
 }

@@ -3,9 +3,10 @@
 /** @import { NewSource, SourceChanges } from '../../types/api' */
 /** @import { Attributes, Control, Field, Visit } from '../../types/dom' */
 
-import { Problem, get, patch, post } from '../api.js';
+import { Problem, get, isAbort, patch, post } from '../api.js';
 import { fill, h } from '../dom.js';
 import { button, checkbox, during, field, heading, link, options, problem, radios, slot } from '../parts.js';
+import { worded } from '../words.js';
 import { PROVIDERS } from './sources.js';
 
 /** @typedef {'refresh_token' | 'client_credentials' | 'jwt_bearer'} Grant */
@@ -116,6 +117,8 @@ export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
     drawCredential();
   });
 
+  /** What cannot be left empty, as the form stands. */
+  const isRequired = (/** @type {Field} */ each) => each === name || (each === address && provider.control.value === 'salesforce') || [...secrets].some(([key, made]) => made === each && !OPTIONAL.has(key));
   const collect = () => {
     /** @type {SourceChanges} */
     const body = { name: name.control.value.trim() };
@@ -137,6 +140,9 @@ export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
     onsubmit: async event => {
       event.preventDefault();
       for (const each of fields.values()) each.fail('');
+      const lacking = [...fields.values()].filter(each => each.isConnected && isRequired(each) && !each.control.value.trim());
+      for (const each of lacking) each.fail(`${each.querySelector('label')?.textContent} is required.`);
+      if (lacking.length) return lacking[0].control.focus();
       const saved = await during(submit, where, async () => {
         try {
           const body = collect();
@@ -145,15 +151,30 @@ export async function view(/** @type {Visit} */ { params: [id], signal, go }) {
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
           const at = error.pointer ?? '';
+          if (source && kind === 'keep' && at === '/credential') {
+            kind = 'access_token';
+            const other = kinds.querySelector('input[value="access_token"]');
+            if (other instanceof HTMLInputElement) other.checked = true;
+            drawCredential();
+            const token = secrets.get('access_token');
+            token?.fail('You changed the address. For safety the stored credential is not sent there: enter it again.');
+            token?.control.focus();
+            return null;
+          }
           const wrong = [...fields].find(([pointer, each]) => each.isConnected && (at === pointer || at.startsWith(`${pointer}/`)))?.[1];
           if (!wrong) throw error;
-          wrong.fail(error.message);
+          wrong.fail(worded(error.message));
           wrong.control.focus();
           where.show(problem(error));
           return null;
         }
       });
-      if (saved) go('#/sources');
+      if (!saved) return undefined;
+      // What the credential opens is known at once. That it cannot be asked is no reason not to have saved it.
+      await during(submit, where, () => post('/sources/{source_id}/check', { at: { source_id: saved.id }, signal }).catch(error => {
+        if (isAbort(error)) throw error;
+      }), `Saved. Asking ${PROVIDERS[saved.provider] ?? saved.provider} what the credential opens…`);
+      return signal.aborted ? undefined : go('#/sources');
     },
   },
   h('section', { class: 'panel' }, h('div', { class: 'fields two' }, name, provider), address, account,

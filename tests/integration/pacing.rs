@@ -126,9 +126,11 @@ async fn a_crm_that_finds_records_locked_gets_fewer_requests_at_once() {
 }
 
 #[tokio::test]
-async fn fifty_milliseconds_of_latency_are_hidden_by_requests_in_flight() {
+async fn latency_is_hidden_by_requests_in_flight() {
+    // Long beside what it takes to send eight requests, on a machine with other work too.
+    const LATENCY: u64 = 300;
     let crm = Crm::hubspot(4_000).await;
-    crm.simulator.world().fault(Rule::always(Fault::Latency(50)));
+    crm.simulator.world().fault(Rule::always(Fault::Latency(LATENCY)));
     let confirmed = crm.confirm(&crm.new_names(4_000)).await;
     let journal = Journal::open(&crm.bench.runs_dir(), confirmed.plan().id()).unwrap();
     let report = run::run(
@@ -152,5 +154,5 @@ async fn fifty_milliseconds_of_latency_are_hidden_by_requests_in_flight() {
         .filter(|request| request.method == "POST")
         .map(|request| request.at_ms)
         .collect();
-    assert!(updates.iter().filter(|at| **at < updates[0] + 50).count() >= 8);
+    assert!(updates.iter().filter(|at| **at < updates[0] + LATENCY).count() >= 8);
 }

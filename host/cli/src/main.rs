@@ -14,6 +14,7 @@ mod global_args;
 mod init;
 mod inspect;
 mod logging;
+mod metadata;
 mod plan;
 mod progress;
 mod project;
@@ -124,7 +125,7 @@ impl Command {
 
 #[derive(Subcommand)]
 enum PluginCommand {
-    /// Say in words what a plugin asks for
+    /// Say in words what a plugin is and asks for
     Inspect(inspect::InspectArgs),
 }
 

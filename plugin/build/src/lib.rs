@@ -8,6 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "that is how a build script talks to cargo")]
 
+mod metadata;
 mod sources;
 mod toolchain;
 
@@ -61,10 +62,15 @@ fn attempt(package: &str) -> io::Result<Component> {
     let root = workspace()?;
     let toolchain = toolchain::find(&target_dir)?;
 
-    let mut cargo = toolchain.cargo();
-    remove_outer_variables(&mut cargo);
-    toolchain.configure(&mut cargo, remapped(&root, &target_dir)?);
-    cargo.current_dir(&root).args([
+    let cargo = || {
+        let mut cargo = toolchain.cargo();
+        remove_outer_variables(&mut cargo);
+        cargo.env("RUSTC", toolchain.rustc()).current_dir(&root);
+        cargo
+    };
+    let mut building = cargo();
+    toolchain.configure(&mut building, remapped(&root, &target_dir)?);
+    building.args([
         "build",
         "--locked",
         "--profile",
@@ -74,7 +80,7 @@ fn attempt(package: &str) -> io::Result<Component> {
         "--package",
         package,
     ]);
-    let status = cargo.arg("--target-dir").arg(&target_dir).status()?;
+    let status = building.arg("--target-dir").arg(&target_dir).status()?;
     if !status.success() {
         return Err(failed(package, status));
     }
@@ -89,7 +95,7 @@ fn attempt(package: &str) -> io::Result<Component> {
         println!("cargo::rerun-if-changed={}", path.display());
     }
     let file = out_dir.join(format!("{name}.wasm"));
-    write_if_changed(&file, &fs::read(&built)?)?;
+    write_if_changed(&file, &metadata::add(&fs::read(&built)?, package, cargo)?)?;
     Ok(Component { file, compiler: toolchain.version()? })
 }
 

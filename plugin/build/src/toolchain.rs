@@ -125,7 +125,8 @@ impl Toolchain {
             .ok_or_else(|| io::Error::other("rustc does not tell its version"))
     }
 
-    fn rustc(&self) -> PathBuf {
+    /// Its compiler.
+    pub(crate) fn rustc(&self) -> PathBuf {
         match self {
             Toolchain::Rustup => rustc(),
             Toolchain::Debian { .. } => "/usr/bin/rustc".into(),
@@ -151,7 +152,7 @@ impl Toolchain {
                 .map(str::to_owned);
             flags.splice(0..0, linking);
         }
-        cargo.env("RUSTC", self.rustc()).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a component asks for, in words.
 
+use crate::metadata::Metadata;
 use reverse_sync::{
     check,
     component::{Component, Effect, Phase},
@@ -8,16 +9,47 @@ use reverse_sync::{
 };
 use std::{fmt::Write as _, path::Path};
 
-/// What a component asks for, in words.
-pub(crate) fn component(component: &Component, file: Option<&Path>) -> String {
+/// What a component says of itself, with its dependencies or their number, and what it asks for.
+pub(crate) fn component(
+    component: &Component,
+    metadata: &Metadata,
+    dependencies: bool,
+    file: Option<&Path>,
+) -> String {
     let mut out = String::new();
-    let _ = component_into(&mut out, component, file);
+    let _ = component_into(&mut out, component, metadata, dependencies, file);
     out
+}
+
+fn metadata_into(out: &mut String, metadata: &Metadata, list: bool) -> std::fmt::Result {
+    if metadata.said.is_empty() && metadata.dependencies.is_none() {
+        return writeln!(out, "The file says neither who made it nor what it was built from.\n");
+    }
+    writeln!(out, "The file says of itself:")?;
+    for (name, text) in &metadata.said {
+        writeln!(out, "  {name:<13}{}", one_line(text))?;
+    }
+    match &metadata.dependencies {
+        None => writeln!(out, "  dependencies not listed")?,
+        Some(packages) => {
+            let compiled = packages.iter().filter(|package| !package.root).count();
+            let how = if list { "" } else { " (--dependencies lists them)" };
+            writeln!(out, "  dependencies {compiled} packages{how}")?;
+            for package in packages.iter().filter(|package| list && !package.root) {
+                let named =
+                    [&package.name, &package.version, &package.source].map(|it| one_line(it));
+                writeln!(out, "    {} {} ({})", named[0], named[1], named[2])?;
+            }
+        }
+    }
+    writeln!(out)
 }
 
 fn component_into(
     out: &mut String,
     component: &Component,
+    metadata: &Metadata,
+    dependencies: bool,
     file: Option<&Path>,
 ) -> std::fmt::Result {
     let descriptor = component.descriptor();
@@ -30,6 +62,7 @@ fn component_into(
         one_line(&descriptor.version),
         component.digest()
     )?;
+    metadata_into(out, metadata, dependencies)?;
     writeln!(
         out,
         "It never sees a credential. While planning it has no network, apart from reads listed here for `plan`."

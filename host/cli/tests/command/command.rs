@@ -2,7 +2,10 @@
 
 use crate::project::{Project, hubspot_toml};
 use crm_simulator::{Fault, Rule, Simulator};
-use reverse_sync_tests::crm::{Provider, component, config};
+use reverse_sync_tests::{
+    component_file,
+    crm::{Provider, component, config},
+};
 use serde_json::{Value, json};
 use std::fs;
 use tokio::io::AsyncWriteExt;
@@ -230,6 +233,43 @@ async fn the_bundled_component_is_the_one_that_was_built() {
     let (_simulator, project) = project(&ids(1)).await;
     let inspect = project.run(&["plugin", "inspect"]).await;
     assert!(inspect.stdout.contains(&component().await.digest().to_string()), "{inspect:?}");
+}
+
+#[tokio::test]
+async fn the_bundled_component_says_what_it_is_and_what_was_compiled_into_it() {
+    let file = component_file();
+    // As the tools read it that look for known vulnerabilities.
+    let bytes = fs::read(file).unwrap();
+    let compressed = auditable_extract::raw_auditable_data(&bytes).unwrap();
+    let json = miniz_oxide::inflate::decompress_to_vec_zlib(compressed).unwrap();
+    let audit: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let packages = audit["packages"].as_array().unwrap();
+    let named = |name: &str| packages.iter().find(|package| package["name"] == name);
+    assert_eq!(named("reverse-sync-plugin").unwrap()["root"], true);
+    assert_eq!(named("serde_json").unwrap()["source"], "crates.io");
+    assert!(named("proc-macro2").is_none(), "nothing of a macro's own is in it: {audit}");
+
+    let project = Project::empty();
+    let path = file.to_str().unwrap();
+    let bundled = project.run(&["plugin", "inspect"]).await;
+    let said = project.run(&["plugin", "inspect", path, "--dependencies"]).await;
+    for ended in [&bundled, &said] {
+        for line in [
+            "  name         reverse-sync-plugin\n",
+            concat!("  version      ", env!("CARGO_PKG_VERSION"), "\n"),
+            "  authors      The reverse-sync authors\n",
+            "  licenses     Apache-2.0\n",
+            "  description  The reverse-sync component: golden records",
+        ] {
+            assert!(ended.stdout.contains(line), "{line} {ended:?}");
+        }
+    }
+    let compiled = packages.len() - 1;
+    assert!(bundled.stdout.contains(&format!("  dependencies {compiled} packages (--")));
+    for package in packages.iter().filter(|package| package["root"] != true) {
+        let [name, version] = ["name", "version"].map(|key| package[key].as_str().unwrap());
+        assert!(said.stdout.contains(&format!("    {name} {version} (")), "{name}: {said:?}");
+    }
 }
 
 #[tokio::test]

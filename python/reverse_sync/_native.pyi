@@ -29,7 +29,7 @@ __all__ = [
 __version__: str
 
 class Error(Exception):
-    """What failed. Nothing was written."""
+    """What failed, with code, pointer and hint."""
 
     code: str | None
     """A word for programs, such as `stale_plan`."""
@@ -90,7 +90,7 @@ class Plan:
         """Every change."""
 
     def confirm(self, plan_id: str, *, override: Sequence[str] = ()) -> ConfirmedPlan:
-        """Says yes to this plan, by its id, and to go on in spite of the guards that are named.
+        """Confirms this plan, by its id, and continues despite the guards that are named.
 
         Raises RefusedError if the id is another plan's, a guard holds the plan back, or the destination, the source, the
         plugin or the golden-record files have changed.

@@ -3,7 +3,7 @@
 use pyo3::{PyTypeInfo, create_exception, exceptions::PyException, prelude::*};
 use reverse_sync::failure::{Failure, Hint, Kind};
 
-create_exception!(reverse_sync, Error, PyException, "What failed. Nothing was written.");
+create_exception!(reverse_sync, Error, PyException, "What failed, with code, pointer and hint.");
 create_exception!(reverse_sync, ConfigError, Error, "The destination's configuration.");
 create_exception!(
     reverse_sync,

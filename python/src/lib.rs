@@ -3,7 +3,7 @@
 //! confirmed by its id.
 //!
 //! The classes are thin: `plan` and `run` hold the library's values, `settings` turns what
-//! Python passes into them, `process` lets Python's threads and signals go on while the library
+//! Python passes into them, `process` keeps Python's threads and signals working while the library
 //! works, `errors` turns its failures into exceptions. `python/reverse_sync/_native.pyi` has the
 //! types.
 

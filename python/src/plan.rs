@@ -165,7 +165,7 @@ impl Plan {
         Changes { plan: self.plan.clone() }
     }
 
-    /// Says yes to this plan, by its id, and to go on in spite of the guards that are named.
+    /// Confirms this plan, by its id, and continues despite the guards that are named.
     #[pyo3(
         signature = (plan_id, *, r#override = Vec::new()),
         text_signature = "($self, plan_id, *, override=())"

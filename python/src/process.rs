@@ -1,5 +1,5 @@
 //! What all plans of a process share (the plugin, compiled, and the threads of the library), and how
-//! Python waits for the library: other threads of Python go on meanwhile, and signals are heard.
+//! Python waits for the library: other threads of Python keep running, and signals are handled.
 
 use crate::errors::internal;
 use parking_lot::Mutex;

@@ -153,8 +153,11 @@ impl Run {
 
     fn __repr__(&self) -> String {
         let RunSummary { counts, pending, stopped, .. } = &self.summary;
-        let counts = counts.known().unwrap_or_default();
         let id = self.id().unwrap_or_else(|| "(nothing to write)".to_owned());
+        let stopped = if stopped.is_some() { "; it ended early" } else { "" };
+        let Some(counts) = counts.known() else {
+            return format!("<reverse_sync.Run {id}: its counts are not known{stopped}>");
+        };
         let others = [
             (counts.unchanged, "unchanged"),
             (counts.failed, "failed"),
@@ -167,7 +170,6 @@ impl Run {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!(", {count} {what}"))
             .collect();
-        let stopped = if stopped.is_some() { "; it ended early" } else { "" };
         format!("<reverse_sync.Run {id}: {} updated{others}{stopped}>", counts.updated)
     }
 }

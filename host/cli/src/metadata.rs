@@ -15,8 +15,8 @@ pub(crate) struct Metadata {
     /// Name and value of each section that is there, in this order: name, version, authors,
     /// licenses, source, homepage, revision, description.
     pub(crate) said: Vec<(&'static str, String)>,
-    /// The packages that were compiled into it, if it lists them.
-    pub(crate) dependencies: Option<Vec<Dependency>>,
+    /// The packages that were compiled into it, if it lists them, or why the list cannot be read.
+    pub(crate) dependencies: Option<Result<Vec<Dependency>, String>>,
 }
 
 /// A package that was compiled into a component.
@@ -40,7 +40,7 @@ const SECTIONS: [&str; 8] =
     ["name", "version", "authors", "licenses", "source", "homepage", "revision", "description"];
 
 impl Metadata {
-    /// What these bytes say. What cannot be read is not there.
+    /// What these bytes say.
     pub(crate) fn of(component: &[u8]) -> Metadata {
         let mut metadata = Metadata::default();
         let mut depth = 0_usize;
@@ -51,7 +51,7 @@ impl Metadata {
                 Ok(Payload::CustomSection(section)) => {
                     // cargo-auditable puts them into the module within the component.
                     if section.name() == ".dep-v0" && metadata.dependencies.is_none() {
-                        metadata.dependencies = dependencies(section.data());
+                        metadata.dependencies = Some(dependencies(section.data()));
                     }
                     if depth != 1 {
                         continue;
@@ -80,10 +80,37 @@ impl Metadata {
     }
 }
 
-fn dependencies(compressed: &[u8]) -> Option<Vec<Dependency>> {
+fn dependencies(compressed: &[u8]) -> Result<Vec<Dependency>, String> {
     let mut json = Vec::new();
-    ZlibDecoder::new(compressed).take(MAX_DEPENDENCIES).read_to_end(&mut json).ok()?;
-    let Audit { mut packages } = serde_json::from_slice(&json).ok()?;
+    ZlibDecoder::new(compressed)
+        .take(MAX_DEPENDENCIES)
+        .read_to_end(&mut json)
+        .map_err(|error| error.to_string())?;
+    let Audit { mut packages } =
+        serde_json::from_slice(&json).map_err(|error| error.to_string())?;
     packages.retain(|package| package.kind != "build");
-    Some(packages)
+    Ok(packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    /// A component that is nothing but this section.
+    fn with_dependencies(list: &[u8]) -> Vec<u8> {
+        let mut component = HEADER.to_vec();
+        let name = b".dep-v0";
+        component.extend([0, (1 + name.len() + list.len()) as u8, name.len() as u8]);
+        component.extend([name, list].concat());
+        component
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_not_called_missing() {
+        let damaged = Metadata::of(&with_dependencies(b"no zlib"));
+        assert!(damaged.dependencies.unwrap().is_err());
+        assert!(Metadata::of(HEADER).dependencies.is_none());
+    }
 }

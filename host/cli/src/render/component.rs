@@ -31,7 +31,14 @@ fn metadata_into(out: &mut String, metadata: &Metadata, list: bool) -> std::fmt:
     }
     match &metadata.dependencies {
         None => writeln!(out, "  dependencies not listed")?,
-        Some(packages) => {
+        Some(Err(error)) => {
+            writeln!(
+                out,
+                "  dependencies listed, but the list cannot be read: {}",
+                one_line(error)
+            )?;
+        }
+        Some(Ok(packages)) => {
             let compiled = packages.iter().filter(|package| !package.root).count();
             let how = if list { "" } else { " (--dependencies lists them)" };
             writeln!(out, "  dependencies {compiled} packages{how}")?;

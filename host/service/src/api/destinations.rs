@@ -226,7 +226,7 @@ fn done(changed: Changed, destination_id: &str) -> Answer<()> {
     match changed {
         Changed::Done => Ok(()),
         Changed::Missing => Err(Problem::missing("destination", destination_id)),
-        Changed::UnderWay(run_id) => {
+        Changed::Unfinished(run_id) => {
             let detail = format!(
                 "the run {run_id} of this destination is running; wait until it has ended, or cancel it with POST /runs/{run_id}/cancel"
             );

@@ -103,7 +103,7 @@ async fn follow(app: &Arc<App>, mut row: RunRow, events: &mpsc::Sender<Event>) -
             }
             shown = Some(run);
         }
-        if !row.status.is_under_way() {
+        if !row.status.is_unfinished() {
             return Ok(());
         }
         tokio::select! {

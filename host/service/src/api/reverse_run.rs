@@ -223,7 +223,7 @@ async fn answer(
     }
     let row = app.store.run(&row.org_id, &row.run_id).await?.unwrap_or(row);
     let run = RunJson::of(app, &row);
-    if row.status.is_under_way() {
+    if row.status.is_unfinished() {
         let location = format!("/runs/{}", row.run_id);
         return Ok(
             (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(run)).into_response()
@@ -301,7 +301,7 @@ async fn cancel(
 ) -> Answer<(StatusCode, Json<RunJson>)> {
     whatever_the_client_does(async move {
         let row = run(&app, &member, &id).await?;
-        if !row.status.is_under_way() {
+        if !row.status.is_unfinished() {
             return Err(Problem::conflict(
                 "run_ended",
                 format!("run {id} has ended: it {}", row.status),
@@ -361,7 +361,7 @@ async fn undo(
     PathId(id): PathId,
 ) -> Answer<Json<PlanJson>> {
     let row = run(&app, &member, &id).await?;
-    if row.status.is_under_way() {
+    if row.status.is_unfinished() {
         return Err(Problem::conflict(
             "not_undoable",
             format!("run {id} is running; wait for its end, or cancel it"),

@@ -25,7 +25,7 @@ pub(super) enum RunStatus {
     /// A limit of the CRM is used up that waiting a little does not cure. It resumes by itself at
     /// `due_at`.
     Waiting,
-    /// Under way.
+    /// Running.
     Running,
     /// It stops after the requests in flight.
     Cancelling,
@@ -71,16 +71,16 @@ pub(super) struct RunJson {
     /// Milliseconds that its attempts took that have ended. Pauses between them are not counted,
     /// nor is an attempt that ended with the service.
     worked_ms: i64,
-    /// When the attempt that is under way began.
+    /// When the current attempt began.
     working_since: Option<String>,
 }
 
 impl RunStatus {
-    /// What the rows of such runs are stored as. A run that is being cancelled has any state of
-    /// those under way, and only the process that carries it out knows.
+    /// What the rows of such runs are stored as. A run that is being cancelled is stored in any
+    /// unfinished state, and only the process that carries it out knows.
     pub(super) fn stored(self) -> StatusFilter {
         StatusFilter::Is(match self {
-            RunStatus::Cancelling => return StatusFilter::UnderWay,
+            RunStatus::Cancelling => return StatusFilter::Unfinished,
             RunStatus::Queued => Status::Queued,
             RunStatus::Waiting => Status::Waiting,
             RunStatus::Running => Status::Running,
@@ -95,14 +95,14 @@ impl RunStatus {
 impl RunJson {
     /// Of a row, which may be running in this process.
     pub(super) fn of(app: &App, row: &RunRow) -> RunJson {
-        let live = app.jobs.live(&row.org_id, &row.run_id).filter(|_| row.status.is_under_way());
+        let live = app.jobs.live(&row.org_id, &row.run_id).filter(|_| row.status.is_unfinished());
         RunJson::at(row, live.as_deref())
     }
 
     fn at(row: &RunRow, live: Option<&Live>) -> RunJson {
         let options = &row.options;
         let result = row.result.as_ref().map(|result| &result.0);
-        let under_way = row.status.is_under_way();
+        let unfinished = row.status.is_unfinished();
         let now = live.and_then(Live::now);
         // What an attempt before this one came to stands until this one has begun; from then on the
         // journal has the word. Nobody has looked into it yet if a service has just taken up what
@@ -115,7 +115,7 @@ impl RunJson {
         };
         // A run that waits says what it waits for.
         let ended = result
-            .filter(|_| !under_way || (row.status == Status::Waiting && now.is_none()))
+            .filter(|_| !unfinished || (row.status == Status::Waiting && now.is_none()))
             .cloned();
         let mut run = options.summary(row).with_counts(counts);
         if let Some(now) = &now {
@@ -125,7 +125,7 @@ impl RunJson {
         }
         if let Some(ended) = ended {
             run = RunSummary {
-                ok: ended.ok.filter(|_| !under_way),
+                ok: ended.ok.filter(|_| !unfinished),
                 canary: ended.canary.or(run.canary),
                 peak_memory_bytes: ended.peak_memory_bytes,
                 required_rights: ended.required_rights,
@@ -139,7 +139,7 @@ impl RunJson {
             status: status(row, live, now.as_ref()),
             verify: options.checks.verify,
             overridden: options.overridden.clone(),
-            can_undo: !under_way && run.can_undo(options.mode),
+            can_undo: !unfinished && run.can_undo(options.mode),
             run,
             started_by: row.started_by.clone(),
             created_at: time_text(row.created_at),

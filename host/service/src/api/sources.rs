@@ -439,7 +439,7 @@ async fn change(
     {
         Changed::Done => {}
         Changed::Missing => return Err(Problem::missing("source", &source_id)),
-        Changed::UnderWay(run_id) => {
+        Changed::Unfinished(run_id) => {
             let detail = format!(
                 "run {run_id} uses this source's credential; wait for its end, or stop it with POST /runs/{run_id}/cancel"
             );

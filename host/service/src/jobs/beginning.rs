@@ -140,7 +140,7 @@ pub async fn begin(
     {
         return already(app, row, digest);
     }
-    if let Some(run_id) = app.store.run_under_way(org_id, &to.destination_id).await? {
+    if let Some(run_id) = app.store.unfinished_run(org_id, &to.destination_id).await? {
         return Err(NotBegun::running(&run_id));
     }
     let plan = match &request.plan_id {
@@ -174,7 +174,7 @@ pub async fn begin(
             Ok((*row, Some(live)))
         }
         Begun::Already(row) => already(app, *row, idempotency.map_or("", |(_, digest)| digest)),
-        Begun::UnderWay(run_id) => Err(NotBegun::running(&run_id)),
+        Begun::Unfinished(run_id) => Err(NotBegun::running(&run_id)),
         Begun::Changed => Err(NotBegun::conflict(
             "stale_plan",
             format!(
@@ -207,7 +207,7 @@ pub async fn resume(app: &Arc<App>, member: &Member, row: &RunRow) -> Result<Run
             Jobs::submit(app, (*row).clone(), None);
             Ok(*row)
         }
-        Resumed::UnderWay(run_id) => Err(NotBegun::running(&run_id)),
+        Resumed::Unfinished(run_id) => Err(NotBegun::running(&run_id)),
         Resumed::Ended => Err(NotBegun::conflict(
             "run_ended",
             format!("run {id} has finished: nothing is pending"),

@@ -232,7 +232,7 @@ impl Attempt<'_> {
         let row = store.run(&self.row.org_id, &self.row.run_id).await?;
         let id = &self.row.run_id;
         let row = row.ok_or_else(|| Unreadable::new("runs.run_id", id, "the run is gone"))?;
-        if !row.status.is_under_way() {
+        if !row.status.is_unfinished() {
             return Ok(None);
         }
         let journal_id = row.journal_id.parse();

@@ -370,10 +370,10 @@ pub async fn count(
     let route =
         matched.map_or(Cow::Borrowed(UNMATCHED), |matched| Cow::Owned(matched.as_str().to_owned()));
     let method = method(request.method());
-    let under_way = Counted::new(&metrics.api.in_flight);
+    let unfinished = Counted::new(&metrics.api.in_flight);
     let began = Instant::now();
     let response = next.run(request).await;
-    drop(under_way);
+    drop(unfinished);
     metrics
         .api
         .seconds

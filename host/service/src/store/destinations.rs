@@ -1,7 +1,7 @@
 //! Destinations.
 
 use super::{
-    AuditEntry, Result, Store, Stored, Write, each, now_ms, random_id, runs::UNDER_WAY, to_json,
+    AuditEntry, Result, Store, Stored, Write, each, now_ms, random_id, runs::UNFINISHED, to_json,
     turn,
 };
 use reverse_sync::destination::Destination;
@@ -31,7 +31,7 @@ pub enum Changed {
     /// There is none.
     Missing,
     /// This run uses it.
-    UnderWay(String),
+    Unfinished(String),
 }
 
 #[derive(Deserialize)]
@@ -150,7 +150,7 @@ impl Store {
     ) -> Result<Changed> {
         let mut write = self.write().await?;
         if let Some(run_id) = self.run_that_writes_to(&mut write, org_id, destination_id).await? {
-            return Ok(Changed::UnderWay(run_id));
+            return Ok(Changed::Unfinished(run_id));
         }
         let sql = "UPDATE destinations SET source_id = $1, definition = $2, updated_at = $3 WHERE org_id = $4 AND destination_id = $5";
         let done = sqlx::query(sql)
@@ -186,7 +186,7 @@ impl Store {
     ) -> Result<Changed> {
         let mut write = self.write().await?;
         if let Some(run_id) = self.run_that_writes_to(&mut write, org_id, destination_id).await? {
-            return Ok(Changed::UnderWay(run_id));
+            return Ok(Changed::Unfinished(run_id));
         }
         let done =
             sqlx::query("DELETE FROM destinations WHERE org_id = $1 AND destination_id = $2")
@@ -215,7 +215,7 @@ impl Store {
     ) -> Result<Option<String>> {
         self.take_turn(write, turn::RUNS).await?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNDER_WAY} LIMIT 1"
+            "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNFINISHED} LIMIT 1"
         ));
         Ok(sqlx::query_scalar(sql)
             .bind(org_id)

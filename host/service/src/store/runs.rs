@@ -40,7 +40,7 @@ pub struct RunRow {
     pub ended_at: Option<i64>,
     /// When it continues, if it is queued and waits for that.
     pub due_at: Option<i64>,
-    /// When the attempt began that is under way.
+    /// When the current attempt began.
     pub attempt_at: Option<i64>,
     /// Milliseconds of the attempts that have ended.
     pub worked_ms: i64,
@@ -83,7 +83,7 @@ pub enum Begun {
     /// The destination is not what it was.
     Changed,
     /// Another run of the destination, or of this plan, is running.
-    UnderWay(String),
+    Unfinished(String),
     /// The org has to wait for so many milliseconds.
     Wait(i64),
 }
@@ -100,7 +100,7 @@ pub enum Resumed {
     /// The org has to wait for so many milliseconds.
     Wait(i64),
     /// This run of its destination is running.
-    UnderWay(String),
+    Unfinished(String),
 }
 
 /// Which runs are listed.
@@ -120,7 +120,7 @@ pub enum StatusFilter {
     /// This one.
     Is(Status),
     /// All in which a run has not ended.
-    UnderWay,
+    Unfinished,
 }
 
 /// A change that was not updated, as it is stored.
@@ -165,7 +165,7 @@ const COLUMNS: &str = concat!(
 );
 /// Ends an attempt, at the time that is the third parameter.
 const WORKED: &str = "worked_ms = worked_ms + CASE WHEN attempt_at IS NULL THEN 0 ELSE $3 - attempt_at END, attempt_at = NULL";
-pub(super) const UNDER_WAY: &str = "('queued', 'running', 'interrupted')";
+pub(super) const UNFINISHED: &str = "('queued', 'running', 'interrupted')";
 
 super::from_row!("runs", run_id by number, RunRow {
     org_id, run_id, plan_id, destination_id, status, options, result, request_hash, started_by, created_at, started_at, ended_at, due_at, attempt_at, worked_ms, journal_id, begun => |begun: i64| begun != 0, number
@@ -223,14 +223,14 @@ impl Store {
             return Ok(Begun::Changed);
         }
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT run_id FROM runs WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND status IN {UNDER_WAY} LIMIT 1"
+            "SELECT run_id FROM runs WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND status IN {UNFINISHED} LIMIT 1"
         ));
         let asked = sqlx::query_scalar(sql)
             .bind(new.org_id)
             .bind(new.destination_id)
             .bind(new.plan_id.as_str());
         if let Some(run_id) = asked.fetch_optional(&mut *write).await? {
-            return Ok(Begun::UnderWay(run_id));
+            return Ok(Begun::Unfinished(run_id));
         }
         if let Some(wait) = self.must_wait(&mut write, new.org_id).await? {
             return Ok(Begun::Wait(wait));
@@ -327,7 +327,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Stored<RunRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR {STATUS} = $5 OR ($5 = 'under way' AND status IN {UNDER_WAY})) AND number < $6 \
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND ($2 = '' OR destination_id = $3) AND ($4 = '' OR {STATUS} = $5 OR ($5 = 'unfinished' AND status IN {UNFINISHED})) AND number < $6 \
              ORDER BY number DESC LIMIT $7"
         ));
         let (destination, status) = (
@@ -335,7 +335,7 @@ impl Store {
             match filter.status {
                 None => "",
                 Some(StatusFilter::Is(status)) => status.as_str(),
-                Some(StatusFilter::UnderWay) => "under way",
+                Some(StatusFilter::Unfinished) => "unfinished",
             },
         );
         let rows = sqlx::query(sql)
@@ -355,13 +355,13 @@ impl Store {
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn run_under_way(
+    pub async fn unfinished_run(
         &self,
         org_id: &str,
         destination_id: &str,
     ) -> Result<Option<String>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNDER_WAY} LIMIT 1"
+            "SELECT run_id FROM runs WHERE org_id = $1 AND destination_id = $2 AND status IN {UNFINISHED} LIMIT 1"
         ));
         Ok(sqlx::query_scalar(sql)
             .bind(org_id)
@@ -377,7 +377,7 @@ impl Store {
     /// If the database refuses.
     pub async fn unfinished_runs(&self) -> Result<Vec<Stored<RunRow>>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM runs WHERE status IN {UNDER_WAY} AND (due_at IS NULL OR due_at <= $1) ORDER BY created_at, org_id, number"
+            "SELECT {COLUMNS} FROM runs WHERE status IN {UNFINISHED} AND (due_at IS NULL OR due_at <= $1) ORDER BY created_at, org_id, number"
         ));
         each(&sqlx::query(sql).bind(now_ms()).fetch_all(&self.reads).await?)
     }
@@ -389,7 +389,7 @@ impl Store {
     /// If the database refuses.
     pub async fn pending_runs(&self) -> Result<Vec<Stored<(String, RunId, PlanId)>>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT org_id, run_id, plan_id FROM runs WHERE status IN {UNDER_WAY} OR status = 'stopped'"
+            "SELECT org_id, run_id, plan_id FROM runs WHERE status IN {UNFINISHED} OR status = 'stopped'"
         ));
         let rows: Vec<(String, String, String)> =
             sqlx::query_as(sql).fetch_all(&self.reads).await?;
@@ -429,7 +429,7 @@ impl Store {
         let mut write = self.write().await?;
         self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "UPDATE runs SET status = 'queued', due_at = $1, result = $2, {WORKED} WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
+            "UPDATE runs SET status = 'queued', due_at = $1, result = $2, {WORKED} WHERE org_id = $4 AND run_id = $5 AND status IN {UNFINISHED}"
         ));
         sqlx::query(sql)
             .bind(due_at)
@@ -453,7 +453,7 @@ impl Store {
         let sql = sqlx::AssertSqlSafe(format!(
             "UPDATE runs SET status = $1, ended_at = NULL, due_at = NULL, started_at = CASE WHEN $2 = 1 THEN COALESCE(started_at, $3) ELSE started_at END, \
              attempt_at = CASE WHEN $2 = 1 THEN $3 END \
-             WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
+             WHERE org_id = $4 AND run_id = $5 AND status IN {UNFINISHED}"
         ));
         sqlx::query(sql)
             .bind(status.as_str())
@@ -484,17 +484,17 @@ impl Store {
             sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await?;
         let Some(stopped) = stopped else { return Ok(Resumed::Ended) };
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT run_id, CASE WHEN status IN {UNDER_WAY} THEN 1 ELSE 0 END AS under_way FROM runs \
-             WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND (status IN {UNDER_WAY} OR number > $4) ORDER BY number DESC LIMIT 1"
+            "SELECT run_id, CASE WHEN status IN {UNFINISHED} THEN 1 ELSE 0 END AS unfinished FROM runs \
+             WHERE org_id = $1 AND (destination_id = $2 OR plan_id = $3) AND (status IN {UNFINISHED} OR number > $4) ORDER BY number DESC LIMIT 1"
         ));
         let asked = sqlx::query_as::<_, (String, i64)>(sql)
             .bind(org_id)
             .bind(&stopped.destination_id)
             .bind(&stopped.plan_id)
             .bind(stopped.number);
-        if let Some((run_id, under_way)) = asked.fetch_optional(&mut *write).await? {
-            return Ok(if under_way == 1 {
-                Resumed::UnderWay(run_id)
+        if let Some((run_id, unfinished)) = asked.fetch_optional(&mut *write).await? {
+            return Ok(if unfinished == 1 {
+                Resumed::Unfinished(run_id)
             } else {
                 Resumed::Superseded(run_id)
             });
@@ -529,7 +529,7 @@ impl Store {
         self.take_turn(&mut write, turn::RUNS).await?;
         self.fence(&mut write).await?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNDER_WAY}"
+            "SELECT {COLUMNS} FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN {UNFINISHED}"
         ));
         let row: Option<RunRow> =
             sqlx::query_as(sql).bind(org_id).bind(run_id).fetch_optional(&mut *write).await?;
@@ -562,7 +562,7 @@ impl Store {
         let mut write = self.write().await?;
         self.fence(&mut write).await?;
         let done = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "UPDATE runs SET status = $1, result = $2, ended_at = $3, due_at = NULL, {WORKED} WHERE org_id = $4 AND run_id = $5 AND status IN {UNDER_WAY}"
+            "UPDATE runs SET status = $1, result = $2, ended_at = $3, due_at = NULL, {WORKED} WHERE org_id = $4 AND run_id = $5 AND status IN {UNFINISHED}"
         )))
         .bind(status.as_str())
         .bind(to_json(result))

@@ -1,7 +1,7 @@
 //! Sources: connected CRM accounts. Their credential is sealed before it comes here.
 
 use super::{
-    AuditEntry, Changed, Result, Store, Stored, each, now_ms, random_id, runs::UNDER_WAY, to_json,
+    AuditEntry, Changed, Result, Store, Stored, each, now_ms, random_id, runs::UNFINISHED, to_json,
     turn,
 };
 use reverse_sync::Account;
@@ -181,7 +181,7 @@ impl Store {
         if credential_changed {
             let sql = sqlx::AssertSqlSafe(format!(
                 "SELECT r.run_id FROM runs r JOIN destinations d ON d.org_id = r.org_id AND d.destination_id = r.destination_id \
-                 WHERE r.org_id = $1 AND d.source_id = $2 AND r.status IN {UNDER_WAY} LIMIT 1"
+                 WHERE r.org_id = $1 AND d.source_id = $2 AND r.status IN {UNFINISHED} LIMIT 1"
             ));
             if let Some(run_id) = sqlx::query_scalar(sql)
                 .bind(org_id)
@@ -189,7 +189,7 @@ impl Store {
                 .fetch_optional(&mut *write)
                 .await?
             {
-                return Ok(Changed::UnderWay(run_id));
+                return Ok(Changed::Unfinished(run_id));
             }
         }
         let done = sqlx::query(

@@ -12,7 +12,7 @@ pub enum Status {
     Queued,
     /// A limit of the CRM is used up: it resumes when it is due.
     Waiting,
-    /// Under way.
+    /// Running.
     Running,
     /// The service ended while it was running; it resumes when the service starts again.
     Interrupted,
@@ -41,7 +41,7 @@ impl Status {
     }
 
     /// Whether it will resume by itself.
-    pub fn is_under_way(self) -> bool {
+    pub fn is_unfinished(self) -> bool {
         matches!(self, Status::Queued | Status::Waiting | Status::Running | Status::Interrupted)
     }
 }

@@ -163,6 +163,22 @@ async fn end(store: &Store, org: &str, run_id: &str, status: Status) {
         .unwrap();
 }
 
+/// A golden set.
+pub(crate) fn golden<'a>(set_id: &'a str, file_name: &'a str) -> NewGolden<'a> {
+    NewGolden {
+        set_id,
+        entity_type: "person",
+        format: "csv",
+        file_name,
+        query: None,
+        records: 53,
+        bytes: 100,
+        columns: &[],
+        sha256: "00",
+        created_by: "ada",
+    }
+}
+
 /// The id of a run that has begun.
 #[track_caller]
 pub(crate) fn queued(begun: Begun) -> String {
@@ -212,7 +228,7 @@ async fn a_run_begins_once_and_within_the_orgs_quota(database: Database) {
     let twin = store.add_destination(&org_id, &to.source_id, &to.destination, "ada").await.unwrap();
     for second in [run(&org_id, &other_plan, &to, None), run(&org_id, &same, &twin, None)] {
         assert!(
-            matches!(store.begin_run(&second).await.unwrap(), Begun::UnderWay(id) if id == first.run_id)
+            matches!(store.begin_run(&second).await.unwrap(), Begun::Unfinished(id) if id == first.run_id)
         );
     }
     end(&store, &org_id, &first.run_id, Status::Succeeded).await;
@@ -254,7 +270,7 @@ async fn what_a_run_was_confirmed_for_stays_as_it_was(database: Database) {
     ));
 
     let run_id = queued(store.begin_run(&run(&org_id, &plan, &to, None)).await.unwrap());
-    let under_way = Changed::UnderWay(run_id.clone());
+    let unfinished = Changed::Unfinished(run_id.clone());
     assert_eq!(
         store
             .change_destination(
@@ -267,11 +283,11 @@ async fn what_a_run_was_confirmed_for_stays_as_it_was(database: Database) {
             )
             .await
             .unwrap(),
-        under_way
+        unfinished
     );
     assert_eq!(
         store.remove_destination(&org_id, &to.destination_id, "ada").await.unwrap(),
-        under_way
+        unfinished
     );
     let settings = SourceSettings::default();
     let new = |name| NewSource {
@@ -283,7 +299,7 @@ async fn what_a_run_was_confirmed_for_stays_as_it_was(database: Database) {
     };
     assert_eq!(
         store.change_source(&org_id, &to.source_id, new("other"), true, &[], "ada").await.unwrap(),
-        under_way
+        unfinished
     );
     // Its name is nobody's danger, and what is not to be changed is not.
     assert_eq!(
@@ -315,7 +331,7 @@ async fn a_run_is_resumed_only_while_it_is_the_last_of_its_destination(database:
     let (first, second) = (plan('0'), plan('1'));
     let stopped = queued(store.begin_run(&run(&org_id, &first, &to, None)).await.unwrap());
     assert!(
-        matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::UnderWay(id) if id == stopped)
+        matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::Unfinished(id) if id == stopped)
     );
     store.cancel_run(&org_id, &stopped, "ada").await.unwrap();
     assert!(store.run(&org_id, &stopped).await.unwrap().unwrap().options.cancelled);
@@ -331,7 +347,7 @@ async fn a_run_is_resumed_only_while_it_is_the_last_of_its_destination(database:
 
     let later = queued(store.begin_run(&run(&org_id, &second, &to, None)).await.unwrap());
     assert!(
-        matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::UnderWay(id) if id == later)
+        matches!(store.resume_run(&org_id, &stopped, "ada").await.unwrap(), Resumed::Unfinished(id) if id == later)
     );
     end(&store, &org_id, &later, Status::Succeeded).await;
     assert!(
@@ -415,22 +431,9 @@ async fn a_run_ends_once_with_its_problems_and_its_audit_row(database: Database)
 async fn the_newest_golden_set_counts_and_files_that_nothing_needs_are_named(database: Database) {
     let (_dir, store, _) = open(database).await;
     let org = store.add_org("Acme", false, "ada").await.unwrap();
-    let columns = ["hs_object_id".to_owned()];
-    let set = |set_id: &'static str, file_name: &'static str| NewGolden {
-        set_id,
-        entity_type: "person",
-        format: "csv",
-        file_name,
-        query: None,
-        records: 53,
-        bytes: 100,
-        columns: &columns,
-        sha256: "00",
-        created_by: "ada",
-    };
-    let (_, unused) = store.set_golden(&org, set("set_1", "set_1.csv")).await.unwrap();
+    let (_, unused) = store.set_golden(&org, golden("set_1", "set_1.csv")).await.unwrap();
     assert!(unused.is_empty());
-    let (row, unused) = store.set_golden(&org, set("set_2", "set_2.csv")).await.unwrap();
+    let (row, unused) = store.set_golden(&org, golden("set_2", "set_2.csv")).await.unwrap();
     assert_eq!((row.records, unused.as_slice()), (53, ["set_1.csv".to_owned()].as_slice()));
     assert_eq!(store.golden(&org, "person").await.unwrap().unwrap().set_id, "set_2");
     assert_eq!(store.golden_sets(&org).await.unwrap().len(), 1);
@@ -496,24 +499,12 @@ async fn settings(store: &Store, org: &str) -> String {
 async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
     let (_dir, store, url) = open(database).await;
     let (org, to) = org(&store).await;
-    let (unused, under_way, stopped) = (source(&store, &org).await, plan('0'), plan('1'));
+    let (unused, unfinished, stopped) = (source(&store, &org).await, plan('0'), plan('1'));
     let key = store.add_key(&org, "ada", "laptop", Role::Operator, "ada").await.unwrap().row.key_id;
     let stopped = queued(store.begin_run(&run(&org, &stopped, &to, None)).await.unwrap());
     end(&store, &org, &stopped, Status::Stopped).await;
     let other = store.add_destination(&org, &to.source_id, &to.destination, "ada").await.unwrap();
-    let set = |set_id: &'static str| NewGolden {
-        set_id,
-        entity_type: "person",
-        format: "csv",
-        file_name: set_id,
-        query: None,
-        records: 53,
-        bytes: 100,
-        columns: &[],
-        sha256: "00",
-        created_by: "ada",
-    };
-    store.set_golden(&org, set("set_1")).await.unwrap();
+    store.set_golden(&org, golden("set_1", "set_1.csv")).await.unwrap();
     let before = settings(&store, &org).await;
     let rows = store.audit_log(&org, i64::MAX, 100).await.unwrap().len();
 
@@ -559,8 +550,8 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
             "remove_destination",
             store.remove_destination(&org, &other.destination_id, "ada").await.map(drop),
         ),
-        ("set_golden", store.set_golden(&org, set("set_2")).await.map(drop)),
-        ("begin_run", store.begin_run(&run(&org, &under_way, &to, None)).await.map(drop)),
+        ("set_golden", store.set_golden(&org, golden("set_2", "set_2.csv")).await.map(drop)),
+        ("begin_run", store.begin_run(&run(&org, &unfinished, &to, None)).await.map(drop)),
         ("resume_run", store.resume_run(&org, &stopped, "ada").await.map(drop)),
     ];
     for (what, result) in refused {
@@ -568,7 +559,7 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
     }
     assert_eq!(settings(&store, &org).await, before);
     execute(&url, "ALTER TABLE audit_log_away RENAME TO audit_log").await;
-    let run_id = queued(store.begin_run(&run(&org, &under_way, &to, None)).await.unwrap());
+    let run_id = queued(store.begin_run(&run(&org, &unfinished, &to, None)).await.unwrap());
     execute(&url, "ALTER TABLE audit_log RENAME TO audit_log_away").await;
     assert!(store.cancel_run(&org, &run_id, "ada").await.is_err());
     assert!(!store.run(&org, &run_id).await.unwrap().unwrap().options.cancelled);
@@ -580,7 +571,7 @@ async fn a_change_that_cannot_be_logged_is_not_there(database: Database) {
     store.resume_run(&org, &run_id, "ada").await.unwrap();
     store.revoke_key(&org, &key, "ada").await.unwrap();
     store.set_quota(&org, quota, "ada").await.unwrap();
-    store.set_golden(&org, set("set_2")).await.unwrap();
+    store.set_golden(&org, golden("set_2", "set_2.csv")).await.unwrap();
     assert_eq!(
         store.change_source(&org, &unused, new, true, &["name".to_owned()], "ada").await.unwrap(),
         Changed::Done

@@ -1,7 +1,7 @@
 //! Rows that this version cannot read: they are named, and stop nothing but themselves.
 
-use crate::store::{execute, open, org, plan, queued, readable, run, source};
-use reverse_sync_service::store::{NewGolden, RunFilter, StoreError, Stored};
+use crate::store::{execute, golden, open, org, plan, queued, readable, run, source};
+use reverse_sync_service::store::{RunFilter, StoreError, Stored};
 use reverse_sync_tests::service::Database;
 
 /// What could be read of a list, and the places and ids of what could not.
@@ -22,19 +22,7 @@ async fn a_row_that_cannot_be_read_does_not_stop_the_others(database: Database) 
     let other = store.add_destination(&org, &to.source_id, &to.destination, "ada").await.unwrap();
     let bad = queued(store.begin_run(&run(&org, &plan('0'), &to, None)).await.unwrap());
     let good = queued(store.begin_run(&run(&org, &plan('1'), &other, None)).await.unwrap());
-    let new = NewGolden {
-        set_id: "set_1",
-        entity_type: "person",
-        format: "csv",
-        file_name: "set_1.csv",
-        query: None,
-        records: 53,
-        bytes: 100,
-        columns: &[],
-        sha256: "00",
-        created_by: "ada",
-    };
-    store.set_golden(&org, new).await.unwrap();
+    store.set_golden(&org, golden("set_1", "set_1.csv")).await.unwrap();
 
     for (column, value, place) in [
         ("options", "{}", "runs.options"),

@@ -177,14 +177,14 @@ function headingOf(run, destination, { where, go, changed }) {
     if (plan) go(`#/plans/${encodeURIComponent(plan.plan_id)}`);
   });
   const operator = can('operator');
-  const underWay = ['queued', 'waiting', 'running', 'interrupted'].includes(run.status);
+  const unfinished = ['queued', 'waiting', 'running', 'interrupted'].includes(run.status);
   const mayResume = run.status === 'stopped' && run.pending !== 0;
   const name = destination?.name ?? run.destination_id;
   return heading(['Run ', h('span', { class: 'id' }, run.run_id)], {
     crumb: [link('Runs', '#/runs'), ' / ', link(name, `#/destinations/${encodeURIComponent(run.destination_id)}`)],
     intro: [statusBadge(run), ' ', standing(run).what, run.undoes && [' It undoes ', link(run.undoes, `#/runs/${encodeURIComponent(run.undoes)}`), '.']],
     actions: [
-      operator && underWay && act('Cancel run', '/runs/{run_id}/cancel'),
+      operator && unfinished && act('Cancel run', '/runs/{run_id}/cancel'),
       operator && mayResume && act('Resume', '/runs/{run_id}/resume', { class: 'primary' }),
       operator && isEnded(run.status) && run.can_undo && undo,
       isEnded(run.status) && run.total > (run.updated ?? 0) + (run.unchanged ?? 0) && link('Download rejects', path('/runs/{run_id}/rejects.csv', { run_id: run.run_id }), { class: 'button', download: `${run.run_id}-rejects.csv` }),

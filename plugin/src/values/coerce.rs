@@ -1,7 +1,7 @@
 //! A golden value in the form that a field takes, or why there is none.
 
 use super::encode::{self, push_escaped};
-use super::field::{Choice, Field, Kind};
+use super::field::{Choice, CrmOption, Field, Kind};
 use super::times;
 use crate::provider::Provider;
 use crate::provider_id::shown;
@@ -80,10 +80,9 @@ pub fn coerce<'t>(
             }
         },
         Kind::Choice(choice) if choice.multi => several(choice, text),
-        Kind::Choice(choice) => match one(choice, trimmed) {
-            Ok(value) => plain(value.to_owned().into()),
-            Err(_) if choice.open => Ok(Some((trimmed.into(), Remark { unlisted: true, ..Remark::default() }))),
-            Err(why) => Err(why),
+        Kind::Choice(choice) => match one(choice, text)? {
+            Some(value) => plain(value.to_owned().into()),
+            None => Ok(Some((trimmed.into(), Remark { unlisted: true, ..Remark::default() }))),
         },
     }
 }
@@ -116,12 +115,33 @@ fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Rema
     Ok(Some((kept.into(), Remark { cut, ..Remark::default() })))
 }
 
+/// The internal value of one option. `None`: there is none, and the CRM takes any text.
+///
+/// # Errors
+/// It could be several options, the CRM would not read it as that option, or there is none.
+fn one<'c>(choice: &'c Choice, text: &str) -> Result<Option<&'c str>, String> {
+    let Some(value) = found(choice, text)? else {
+        return if choice.open { Ok(None) } else { Err(not_listed(choice)) };
+    };
+    match value {
+        "" => Err("is an option without an internal value, which would clear the field".to_owned()),
+        value if choice.multi && value.contains(';') => Err(format!(
+            "is the option `{}`, which the CRM would read as several, since `;` separates options",
+            shown(value)
+        )),
+        value => Ok(Some(value)),
+    }
+}
+
 /// The internal value of one option: by value, by label, then whatever the letter case if only one
 /// fits.
-fn one<'c>(choice: &'c Choice, text: &str) -> Result<&'c str, String> {
-    if let Some(option) = choice.options.iter().find(|option| option.value == text) {
-        return Ok(&option.value);
+fn found<'c>(choice: &'c Choice, text: &str) -> Result<Option<&'c str>, String> {
+    let by_value = |text| choice.options.iter().find(|option| option.value == text);
+    // Blanks around it may be part of an internal value.
+    if let Some(option) = by_value(text).or_else(|| by_value(text.trim())) {
+        return Ok(Some(&option.value));
     }
+    let text = text.trim();
     let by_label: Vec<&str> = choice
         .options
         .iter()
@@ -129,7 +149,7 @@ fn one<'c>(choice: &'c Choice, text: &str) -> Result<&'c str, String> {
         .map(|option| option.value.as_str())
         .collect();
     if let [value] = by_label.as_slice() {
-        return Ok(value);
+        return Ok(Some(value));
     }
     let lower = text.to_lowercase();
     let mut loosely: Vec<&str> = choice
@@ -142,7 +162,7 @@ fn one<'c>(choice: &'c Choice, text: &str) -> Result<&'c str, String> {
         .collect();
     loosely.dedup();
     if let ([value], true) = (loosely.as_slice(), by_label.is_empty()) {
-        return Ok(value);
+        return Ok(Some(value));
     }
     if loosely.len() > 1 || by_label.len() > 1 {
         return Err(format!(
@@ -150,13 +170,17 @@ fn one<'c>(choice: &'c Choice, text: &str) -> Result<&'c str, String> {
             listed(loosely.iter().chain(&by_label).copied())
         ));
     }
+    Ok(None)
+}
+
+fn not_listed(choice: &Choice) -> String {
     if choice.options.is_empty() {
-        return Err("is not among the options, of which the field has none".to_owned());
+        return "is not among the options, of which the field has none".to_owned();
     }
-    Err(format!(
+    format!(
         "is not one of the options: {}",
         listed(choice.options.iter().map(|option| option.value.as_str()))
-    ))
+    )
 }
 
 fn listed<'o>(options: impl Iterator<Item = &'o str>) -> String {
@@ -173,20 +197,29 @@ fn listed<'o>(options: impl Iterator<Item = &'o str>) -> String {
 fn several<'t>(choice: &Choice, text: &str) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
     let mut remark = Remark::default();
     let mut values: Vec<String> = Vec::new();
-    for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
+    for item in text.split(';').filter(|item| !item.trim().is_empty()) {
         let value = match one(choice, item) {
-            Ok(value) => value.to_owned(),
-            Err(_) if choice.open => {
+            Ok(Some(value)) => value.to_owned(),
+            Ok(None) => {
                 remark.unlisted = true;
-                item.to_owned()
+                item.trim().to_owned()
             }
-            Err(why) => return Err(format!("has the option `{}`, which {why}", shown(item))),
+            Err(why) => return Err(format!("has the option `{}`, which {why}", shown(item.trim()))),
         };
         if !values.contains(&value) {
             values.push(value);
         }
     }
-    Ok((!values.is_empty()).then(|| (values.join(";").into(), remark)))
+    let joined = values.join(";");
+    let is_one = |option: &CrmOption| {
+        [&option.value, &option.label]
+            .into_iter()
+            .any(|name| name.contains(';') && (*name == joined || name.trim() == text.trim()))
+    };
+    if choice.options.iter().any(is_one) {
+        return Err("could be one option with a `;` in its name, or several; use value_map".to_owned());
+    }
+    Ok((!values.is_empty()).then(|| (joined.into(), remark)))
 }
 
 /// Appends a value as JSON.
@@ -210,7 +243,6 @@ fn is_address(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::field::CrmOption;
 
     fn field(kind: Kind) -> Field {
         Field { name: "f".to_owned(), kind, barred: None, may_be_empty: true }
@@ -219,6 +251,22 @@ mod tests {
     fn choice(multi: bool, open: bool) -> Kind {
         let options =
             [("lead", "Lead"), ("mql", "Marketing Qualified"), ("red", "Red"), ("RED2", "red")];
+        let options = options
+            .map(|(value, label)| CrmOption { value: value.to_owned(), label: label.to_owned() });
+        Kind::Choice(Choice { multi, open, options: options.into() })
+    }
+
+    /// Options whose names look like something else.
+    fn odd(multi: bool, open: bool) -> Kind {
+        let options = [
+            ("b", "B"),
+            ("c", "C"),
+            ("d", "D"),
+            ("b;c", "Blue"),
+            ("e", "c; d"),
+            ("", "None"),
+            (" f", "F"),
+        ];
         let options = options
             .map(|(value, label)| CrmOption { value: value.to_owned(), label: label.to_owned() });
         Kind::Choice(Choice { multi, open, options: options.into() })
@@ -289,9 +337,29 @@ mod tests {
             (choice(false, false), "Customer", "not one of the options: `lead`, `mql`"),
             (choice(false, false), "rED", "could be each of `red`, `RED2`"),
             (choice(true, false), "lead;nope", "has the option `nope`, which is not one of"),
+            (choice(true, true), "lead;rED", "has the option `rED`, which could be each of"),
+            (odd(true, true), "Blue", "`b;c`, which the CRM would read as several"),
+            (odd(true, false), "b; c", "one option with a `;` in its name, or several"),
+            (odd(true, false), "c; d", "one option with a `;` in its name, or several"),
+            (odd(false, true), "None", "would clear the field"),
+            (odd(true, true), "b;None", "would clear the field"),
         ] {
             let told = to(kind, from).unwrap_err();
             assert!(told.contains(says), "{from}: {told}");
+        }
+    }
+
+    #[test]
+    fn an_option_is_sent_as_it_is_named() {
+        for (multi, text, sent) in [
+            (false, "b;c", "b;c"),
+            (false, "c; d", "e"),
+            (true, "d;b", "d;b"),
+            (false, "F", " f"),
+            (false, " f", " f"),
+            (true, "b; f", "b; f"),
+        ] {
+            assert_eq!(to(odd(multi, false), text), Ok(Some(sent.to_owned())), "{text}");
         }
     }
 

@@ -145,10 +145,9 @@ pub(crate) fn metadata(bytes: &[u8]) {
         if let Kind::Choice(choice) = &field.kind {
             for option in choice.options.iter().take(8) {
                 let taken = coerce::coerce(field, None, &option.value);
-                // A value with a `;` in it, or with blanks around it, cannot be told from several.
-                let plain = !option.value.contains(';')
-                    && option.value.trim() == option.value
-                    && !option.value.is_empty();
+                // A value with a `;` in it cannot be told from several, and blanks are nothing.
+                let plain = !(choice.multi && option.value.contains(';'))
+                    && !option.value.trim().is_empty();
                 assert!(
                     !plain || matches!(&taken, Ok(Some((value, _))) if *value == option.value),
                     "{:?} is {taken:?}",

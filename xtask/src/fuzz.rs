@@ -19,7 +19,7 @@ use std::{
 };
 
 const HELP: &str = "\
-cargo xtask fuzz [TARGET…] [--seconds N] [--executions N] [--seed N] [--jobs N] [--keep]
+cargo xtask fuzz [TARGET…] [--seconds N] [--executions N] [--seed N] [--jobs N] [--keep] [--release]
 
 Fuzzes each target, or those that are named, beginning with the inputs in tests/fuzz/corpus.
 
@@ -28,20 +28,20 @@ Fuzzes each target, or those that are named, beginning with the inputs in tests/
   --seed N        what chance begins with; a run of as many executions is the same again (default: another one each time)
   --jobs N        how many targets at a time, a process each (default 2)
   --keep          put what was found into tests/fuzz/corpus, as few inputs as reach the same code
+  --release       with the dependencies of the release build, for long runs: several times as many inputs a second
 ";
 
 /// Cargo calls this program as rustc if it is set.
 pub(crate) const WRAPPER: &str = "REVERSE_SYNC_FUZZ_RUSTC";
 
 /// What libFuzzer needs of a crate, and every check that there is.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 8] = [
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
-    "-Copt-level=1",
     "-Cdebug-assertions=yes",
     "-Coverflow-checks=yes",
 ];
@@ -62,6 +62,10 @@ pub(crate) fn rustc(mut arguments: impl Iterator<Item = OsString>) -> Result<()>
     // Without a crate it is asked about itself.
     if value("--crate-name").is_some_and(|name| name != "___") && !while_building {
         command.args(FLAGS);
+        // The release build has a level, and the dev build has none.
+        if !(0..arguments.len()).any(|at| text(at).starts_with("opt-level")) {
+            command.arg("-Copt-level=1");
+        }
     }
     Err(command.exec()).with_context(|| format!("cannot start {}", rustc.display()))
 }
@@ -73,6 +77,7 @@ struct Options {
     seed: Option<u64>,
     jobs: usize,
     keep: bool,
+    release: bool,
 }
 
 /// A name that stands for all of them would hide one that is misspelled, so they are listed where
@@ -96,6 +101,7 @@ impl Options {
             seed: None,
             jobs: 2,
             keep: false,
+            release: false,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -110,6 +116,7 @@ impl Options {
                 "--seed" => options.seed = Some(number()?),
                 "--jobs" => options.jobs = number()?.max(1) as usize,
                 "--keep" => options.keep = true,
+                "--release" => options.release = true,
                 name if known.iter().any(|target| target == name) => {
                     options.targets.push(name.to_owned())
                 }
@@ -134,7 +141,7 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
         return Ok(());
     }
     let options = Options::read(arguments, &known)?;
-    let program = build()?;
+    let program = build(options.release)?;
     println!(
         "{:<20} {:>12} {:>10} {:>8} {:>8} {:>9} {:>8}",
         "target", "executions", "a second", "corpus", "edges", "features", "seconds"
@@ -182,7 +189,7 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
 }
 
 /// The program that has all targets in it.
-fn build() -> Result<PathBuf> {
+fn build(release: bool) -> Result<PathBuf> {
     let mut command = cargo();
     // All packages, as in the tests, so that what they depend on has the same features and is not
     // built again.
@@ -194,6 +201,9 @@ fn build() -> Result<PathBuf> {
         "--test",
         "fuzz",
     ]);
+    if release {
+        command.arg("--release");
+    }
     command.args(["--message-format", "json-render-diagnostics"]);
     command.env("RUSTC_WORKSPACE_WRAPPER", env::current_exe()?).env(WRAPPER, "1");
     eprintln!("building the fuzz targets");

@@ -204,7 +204,9 @@ fn several<'t>(choice: &Choice, text: &str) -> Result<Option<(Cow<'t, str>, Rema
                 remark.unlisted = true;
                 item.trim().to_owned()
             }
-            Err(why) => return Err(format!("has the option `{}`, which {why}", shown(item.trim()))),
+            Err(why) => {
+                return Err(format!("has the option `{}`, which {why}", shown(item.trim())));
+            }
         };
         if !values.contains(&value) {
             values.push(value);
@@ -217,7 +219,9 @@ fn several<'t>(choice: &Choice, text: &str) -> Result<Option<(Cow<'t, str>, Rema
             .any(|name| name.contains(';') && (*name == joined || name.trim() == text.trim()))
     };
     if choice.options.iter().any(is_one) {
-        return Err("could be one option with a `;` in its name, or several; use value_map".to_owned());
+        return Err(
+            "could be one option with a `;` in its name, or several; use value_map".to_owned()
+        );
     }
     Ok((!values.is_empty()).then(|| (joined.into(), remark)))
 }

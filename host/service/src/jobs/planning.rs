@@ -265,15 +265,21 @@ async fn keep(
         planned_at,
         planned_by: member.who(),
     };
-    if app.store.keep_plan(&member.org_id, &row).await? {
+    let json = PlanJson {
+        plan: summary,
+        destination_id: row.destination_id.clone(),
+        planned_by: row.planned_by.clone(),
+    };
+    if app.store.keep_plan(&member.org_id, row).await? {
         // Three files, whose names are in the cache.
-        let bytes = storage::size(&app.folder(&member.org_id).plans().join(&row.plan_id));
+        let dir = app.folder(&member.org_id).plans().join(json.plan.plan_id.to_string());
+        let bytes = storage::size(&dir);
         app.storage.added(
             &member.org_id,
             bytes.map_err(|error| DryRunError::Internal(error.to_string()))?,
         );
     }
-    Ok(PlanJson { plan: summary, destination_id: row.destination_id, planned_by: row.planned_by })
+    Ok(json)
 }
 
 /// Plans the way back from a run. Only reads leave. An org that keeps as much as it may can do this

@@ -45,6 +45,7 @@ use std::{
     sync::{Arc, atomic::AtomicI64},
     time::Duration,
 };
+use tokio::sync::mpsc;
 
 /// How long the connection that holds the database may take to say that it does.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -65,6 +66,7 @@ pub struct Store {
     /// is refused once another one has.
     epoch: Arc<AtomicI64>,
     refused: Arc<refused_keys::RefusedKeys>,
+    plans_to_keep: mpsc::Sender<plans::Waiting>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,9 @@ pub enum StoreError {
     /// The database refuses, or is not there.
     #[error("the database: {0}")]
     Database(sqlx::Error),
+    /// The same, for all whose rows would have been written together.
+    #[error("the database: {0}")]
+    Together(Arc<sqlx::Error>),
     /// Its tables are not those of this version.
     #[error("the database cannot be brought to this version's tables: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -232,6 +237,7 @@ impl Store {
         Migrator::with_migrations(migrations(kind)).run(&writes).await?;
         let reads = pool(8).connect_with(options).await?;
         Ok(Store {
+            plans_to_keep: plans::keeper(writes.clone()),
             reads,
             writes,
             kind,

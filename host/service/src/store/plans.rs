@@ -1,6 +1,12 @@
 //! Plans: which there are, and what each was made from. Their changes are files.
 
-use super::{Result, Store, Stored, each, turn};
+use super::{Kind, Result, Store, StoreError, Stored, each, turn};
+use sqlx::{Any, AnyConnection, AnyPool, Executor};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Plans that are kept by one transaction.
+const TOGETHER: usize = 256;
 
 /// A plan as it is listed.
 #[derive(Clone, Debug)]
@@ -28,36 +34,100 @@ super::from_row!(
     PlanRow { plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by }
 );
 
+/// A plan to keep, and who waits to learn whether it is new.
+pub(super) struct Waiting {
+    org_id: String,
+    row: PlanRow,
+    kept: oneshot::Sender<Result<bool>>,
+}
+
+/// Where plans are handed in to be kept in SQLite, which waits for the disk once for each
+/// transaction: the plans that came while it waited are kept by the next one.
+pub(super) fn keeper(writes: AnyPool) -> mpsc::Sender<Waiting> {
+    let (sender, mut receiver) = mpsc::channel(TOGETHER);
+    tokio::spawn(async move {
+        let mut waiting = Vec::new();
+        while receiver.recv_many(&mut waiting, TOGETHER).await > 0 {
+            let mut done = Vec::with_capacity(waiting.len());
+            let committed = keep_together(&writes, &mut waiting, &mut done).await;
+            // Those that it had not come to fail for the same reason.
+            done.extend(waiting.drain(..).map(|plan| (plan.kept, Ok(false))));
+            let error = committed.err().map(Arc::new);
+            for (kept, result) in done {
+                let result = match &error {
+                    Some(error) => Err(StoreError::Together(Arc::clone(error))),
+                    None => result,
+                };
+                // Whoever asked may have left.
+                let _ = kept.send(result);
+            }
+        }
+    });
+    sender
+}
+
+type Kept = (oneshot::Sender<Result<bool>>, Result<bool>);
+
+async fn keep_together(
+    writes: &AnyPool,
+    waiting: &mut Vec<Waiting>,
+    done: &mut Vec<Kept>,
+) -> std::result::Result<(), sqlx::Error> {
+    let mut write = writes.begin_with("BEGIN IMMEDIATE").await?;
+    for Waiting { org_id, row, kept } in waiting.drain(..) {
+        // SQLite takes back the statement that failed, and no other.
+        let result = keep(&mut write, &org_id, &row).await;
+        done.push((kept, result));
+    }
+    write.commit().await
+}
+
+/// Keeps a plan, and says whether it is new.
+async fn keep(connection: &mut AnyConnection, org_id: &str, row: &PlanRow) -> Result<bool> {
+    let is_new = !is_kept(&mut *connection, org_id, &row.plan_id).await?;
+    sqlx::query(
+        "INSERT INTO plans (org_id, plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org_id, plan_id) DO UPDATE SET destination_id = excluded.destination_id, \
+         set_id = excluded.set_id, undoes = excluded.undoes, summary = excluded.summary, planned_at = excluded.planned_at, planned_by = excluded.planned_by",
+    )
+    .bind(org_id)
+    .bind(&row.plan_id)
+    .bind(&row.destination_id)
+    .bind(row.set_id.as_deref())
+    .bind(row.undoes.as_deref())
+    .bind(&row.summary)
+    .bind(row.planned_at)
+    .bind(&row.planned_by)
+    .execute(connection)
+    .await?;
+    Ok(is_new)
+}
+
+async fn is_kept<'c>(
+    connection: impl Executor<'c, Database = Any>,
+    org_id: &str,
+    plan_id: &str,
+) -> Result<bool> {
+    let sql = "SELECT 1 FROM plans WHERE org_id = $1 AND plan_id = $2";
+    Ok(sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(connection).await?.is_some())
+}
+
 impl Store {
-    /// Keeps a plan; one with the same id was made again. Whether it is new: two at the same moment
-    /// may both be.
+    /// Keeps a plan; one with the same id was made again. Whether it is new: with PostgreSQL, two
+    /// at the same moment may both be.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn keep_plan(&self, org_id: &str, row: &PlanRow) -> Result<bool> {
-        let sql = "SELECT 1 FROM plans WHERE org_id = $1 AND plan_id = $2";
-        let is_new = sqlx::query(sql)
-            .bind(org_id)
-            .bind(&row.plan_id)
-            .fetch_optional(&self.reads)
-            .await?
-            .is_none();
-        sqlx::query(
-            "INSERT INTO plans (org_id, plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org_id, plan_id) DO UPDATE SET destination_id = excluded.destination_id, \
-             set_id = excluded.set_id, undoes = excluded.undoes, summary = excluded.summary, planned_at = excluded.planned_at, planned_by = excluded.planned_by",
-        )
-        .bind(org_id)
-        .bind(&row.plan_id)
-        .bind(&row.destination_id)
-        .bind(row.set_id.as_deref())
-        .bind(row.undoes.as_deref())
-        .bind(&row.summary)
-        .bind(row.planned_at)
-        .bind(&row.planned_by)
-        .execute(&self.writes)
-        .await?;
-        Ok(is_new)
+    pub async fn keep_plan(&self, org_id: &str, row: PlanRow) -> Result<bool> {
+        if self.kind == Kind::Postgres {
+            // It waits once for the transactions of several connections by itself.
+            return keep(&mut *self.writes.acquire().await?, org_id, &row).await;
+        }
+        let (kept, result) = oneshot::channel();
+        let waiting = Waiting { org_id: org_id.to_owned(), row, kept };
+        let stopped = || StoreError::Database(sqlx::Error::WorkerCrashed);
+        self.plans_to_keep.send(waiting).await.map_err(|_| stopped())?;
+        result.await.map_err(|_| stopped())?
     }
 
     /// One plan.
@@ -130,5 +200,61 @@ impl Store {
             .fetch_all(&self.reads)
             .await?;
         each(&rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::store;
+
+    fn row(plan_id: &str) -> PlanRow {
+        PlanRow {
+            plan_id: plan_id.to_owned(),
+            destination_id: "d".to_owned(),
+            set_id: None,
+            undoes: None,
+            summary: "{}".to_owned(),
+            planned_at: 1,
+            planned_by: "ann".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn plans_that_come_at_once_are_kept_each_by_itself() {
+        let (_dir, store) = store().await;
+        let org = store.add_org("Acme", false, "ada").await.unwrap();
+        // Twice the same, and one of an org that is not there.
+        let keeping = (0..100).map(|n| {
+            let (store, id) = (store.clone(), format!("plan_{}", n / 2));
+            let org_id = if n == 7 { "nobody".to_owned() } else { org.clone() };
+            async move { store.keep_plan(&org_id, row(&id)).await }
+        });
+        let kept = futures_util::future::join_all(keeping).await;
+        for (n, kept) in kept.iter().enumerate() {
+            match (n, kept) {
+                (7, Err(StoreError::Database(error))) => {
+                    assert!(error.to_string().contains("FOREIGN KEY"), "{error}");
+                }
+                (7, other) => panic!("{other:?}"),
+                (_, kept) => assert_eq!(*kept.as_ref().unwrap(), n % 2 == 0, "{n}"),
+            }
+        }
+        let rows = store.plans(&org, None, (2, ""), 1000).await.unwrap();
+        assert_eq!(rows.len(), 50);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_fails_fails_for_all_of_its_plans() {
+        let (_dir, store) = store().await;
+        let org = store.add_org("Acme", false, "ada").await.unwrap();
+        store.writes.close().await;
+        let keeping = (0..10).map(|n| {
+            let (store, org, id) = (store.clone(), org.clone(), format!("plan_{n}"));
+            async move { store.keep_plan(&org, row(&id)).await }
+        });
+        for kept in futures_util::future::join_all(keeping).await {
+            assert!(matches!(kept, Err(StoreError::Together(_))), "{kept:?}");
+        }
     }
 }

@@ -66,7 +66,7 @@ impl Destination {
     /// How its golden records are read.
     pub fn record_options(&self) -> RecordOptions {
         let field = self.config_json.get("provider_id_field").and_then(|field| field.as_str());
-        RecordOptions { id_column: field.map(str::to_owned), csv: self.csv }
+        RecordOptions { id_column: field.map(str::to_owned), csv: self.csv, allow_empty: false }
     }
 
     /// As the component is told of it.

@@ -100,10 +100,11 @@ pub(crate) async fn apply(
         // Whoever asked for the rejects gets those of the plan: all of it is skipped.
         let rejects = rejects::write(args.rejects.as_deref(), &plan, None).or_exit(Exit::Usage)?;
         if args.json {
-            let nothing = RunSummary { ok: Some(true), ..RunSummary::begun(&header) };
+            let ok = header.no_id_column().is_none();
+            let nothing = RunSummary { ok: Some(ok), ..RunSummary::begun(&header) };
             render::run_json(&nothing, None, &plan, rejects.as_ref()).or_exit(Exit::Usage)?;
         }
-        return Ok(Exit::Ok);
+        return Exit::of_shown(&header, args.json);
     }
     let confirmed = match confirmed(workspace, target, plan, args, can_ask) {
         Err(failure) if args.confirm => {

@@ -4,6 +4,7 @@ use anyhow::anyhow;
 use reverse_sync::{
     ErrorKind,
     failure::{self, Hint, Kind},
+    plan::Header,
     summary::PlanSummary,
 };
 use std::process::ExitCode;
@@ -22,8 +23,22 @@ pub(crate) enum Exit {
     Refused = 3,
     /// The CRM or the credential is not available.
     Unavailable = 4,
+    /// A plan would update records (`--detailed-exitcode`).
+    Changes = 10,
     /// Stopped by Ctrl-C.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// How it ends with a plan that was shown, of which nothing can be written if its golden
+    /// records come without the ids. JSON has said so.
+    pub(crate) fn of_shown(header: &Header, json: bool) -> Result<Exit, Failure> {
+        match header.no_id_column() {
+            None => Ok(Exit::Ok),
+            Some(_) if json => Ok(Exit::Usage),
+            Some(error) => Err(Failure::new(Exit::Usage, anyhow!(error))),
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -73,7 +88,7 @@ impl Failure {
     /// A word for programs.
     pub(crate) fn code(&self) -> &'static str {
         self.code.unwrap_or(match self.exit {
-            Exit::Ok | Exit::RecordsFailed => "failed",
+            Exit::Ok | Exit::RecordsFailed | Exit::Changes => "failed",
             Exit::Usage => "usage",
             Exit::Refused => "refused",
             Exit::Unavailable => "unavailable",

@@ -42,8 +42,9 @@ use tracing_subscriber::filter::LevelFilter;
 /// confirmation.
 ///
 /// Exit codes: 0 all updated or nothing to do, 1 some records failed or hold something else, 2
-/// usage or configuration, 3 refused by the gate, 4 CRM or credential unavailable, 130 stopped by
-/// Ctrl-C (run the same command again to continue).
+/// usage or configuration, 3 refused by the gate, 4 CRM or credential unavailable, 10 a plan has
+/// changes (`plan --detailed-exitcode`), 130 stopped by Ctrl-C (run the same command again to
+/// continue).
 #[derive(Parser)]
 #[command(name = "reverse-sync", version)]
 struct Cli {

@@ -12,7 +12,7 @@ use reverse_sync::{
     destination::Destination,
     failure::{self, Kind},
     plan::{Plan, PlanMode},
-    records::RecordSource,
+    records::{RecordOptions, RecordSource},
 };
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,9 @@ pub(crate) struct PlanArgs {
     /// Write skipped records with their reasons to this file (.csv or .jsonl)
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
+    /// Exit with 10 if records would be updated, and with 3 if a guard blocks the plan
+    #[arg(long)]
+    detailed_exitcode: bool,
 }
 
 #[derive(Args)]
@@ -38,6 +41,9 @@ pub(crate) struct RecordsArgs {
     /// `records`
     #[arg(long, value_name = "FILES")]
     records: Option<String>,
+    /// Accept golden records that are empty, which most often means a broken export and is an error
+    #[arg(long)]
+    allow_empty: bool,
 }
 
 impl RecordsArgs {
@@ -92,7 +98,11 @@ pub(crate) async fn plan(global: &GlobalArgs, args: &PlanArgs) -> Result<Exit, F
     } else {
         terminal::print(format_args!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?));
     }
-    Ok(Exit::Ok)
+    match args.detailed_exitcode {
+        true if !plan.header().guards.is_empty() => Ok(Exit::Refused),
+        true if plan.header().writable > 0 => Ok(Exit::Changes),
+        _ => Exit::of_shown(plan.header(), args.json),
+    }
 }
 
 /// Plans a destination and keeps the plan. The credential is looked up only for a mode that needs
@@ -116,9 +126,11 @@ pub(crate) async fn make(
             return Err(Failure::new(Exit::Usage, error));
         }
     };
-    let records = RecordSource::open(pattern, base, target.there.record_options())
+    let options = RecordOptions { allow_empty: args.allow_empty, ..target.there.record_options() };
+    let records = RecordSource::open(pattern, base, options)
         .map_err(|error| failure::Failure::from(&error))?;
-    target.there.plan(mode, records).await.map_err(|error| {
+    let files = records.inputs().to_vec();
+    let plan = target.there.plan(mode, records).await.map_err(|error| {
         let failure = failure::Failure::from(&error).needing(&target.served.required_rights);
         let is_config = matches!(failure.kind, Kind::Config | Kind::Grant);
         let failure = Failure::from(failure);
@@ -127,5 +139,14 @@ pub(crate) async fn make(
             false => failure.error,
         };
         Failure { error, ..failure }
-    })
+    })?;
+    if plan.header().total == 0 && !args.allow_empty {
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        let files = if files.is_empty() { "standard input".to_owned() } else { files.join(", ") };
+        let error = anyhow!(
+            "there are no golden records in {files}. Most often that is a broken export; if it is meant, add --allow-empty"
+        );
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    Ok(plan)
 }

@@ -10,10 +10,11 @@ use crate::{
     digest::Digest,
     guards::Guard,
     ids::{Account, PlanId, RunId},
+    mistakes::{listed, nearest},
     records::Fingerprint,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 pub(super) const HEADER: &str = "plan.json";
@@ -185,15 +186,13 @@ impl Header {
         } else if unchanged > 0 && unchanged + no_id == self.total {
             format!("nothing would be written: {unchanged} records hold these values already")
         } else if no_id == self.total {
-            let field = self
-                .destination
-                .config_json
-                .get("provider_id_field")
-                .and_then(|field| field.as_str())
-                .unwrap_or("provider id");
-            if of(|reason| reason == "provider_id_missing") == self.total {
-                return Some(self.no_id_column(field));
+            if let Some(no_column) = self.no_id_column() {
+                let end = if no_column.ends_with('?') { "" } else { "." };
+                return Some(format!(
+                    "nothing would be written: {no_column}{end} If another column holds the CRM's record ids, name it in `provider_id_field`; else ingest and resolve the CRM source first, so that its record ids arrive with the records"
+                ));
             }
+            let field = self.id_column();
             format!(
                 "nothing would be written: no golden record carries a usable provider id in `{field}`; ingest and resolve the CRM source first, so that its record ids arrive with the records"
             )
@@ -202,20 +201,49 @@ impl Header {
         })
     }
 
-    /// The golden records come without the column that holds the ids.
-    fn no_id_column(&self, field: &str) -> String {
-        let columns =
-            self.dropped_fields.iter().filter(|dropped| dropped.reason == "not_in_fields");
-        let columns: Vec<String> =
-            columns.take(20).map(|dropped| format!("`{}`", dropped.name)).collect();
-        let others = if columns.is_empty() {
-            String::new()
-        } else {
-            format!(" (among theirs are {})", columns.join(", "))
+    /// The column that holds the record ids.
+    fn id_column(&self) -> &str {
+        let column = self.destination.config_json.get("provider_id_field");
+        column.and_then(|column| column.as_str()).unwrap_or("provider id")
+    }
+
+    /// That no golden record has the column that holds the ids, and which columns there are.
+    pub fn no_id_column(&self) -> Option<String> {
+        let without = self.skipped_by_reason.get("provider_id_missing");
+        if self.total == 0 || without != Some(&self.total) {
+            return None;
+        }
+        let field = self.id_column();
+        // Nothing is written of them, so those that are not dropped are those that `fields` names.
+        let missing = |name: &str| {
+            let mut dropped = self.dropped_fields.iter();
+            dropped.any(|dropped| dropped.name == name && dropped.reason == "not_in_records")
         };
-        format!(
-            "nothing would be written: the golden records have no column `{field}`{others}; if another column holds the CRM's record ids, name it in `provider_id_field`, else ingest and resolve the CRM source first, so that its record ids arrive with the records"
-        )
+        let named: Vec<&str> = match self.destination.config_json.get("fields") {
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            Some(Value::Object(names)) => names.keys().map(String::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let dropped = self.dropped_fields.iter().map(|dropped| dropped.name.as_str());
+        let mut columns: Vec<&str> = dropped.chain(named).filter(|name| !missing(name)).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let plain = |name: &str| name.to_lowercase().replace(['_', ' ', '-'], "");
+        let meant = nearest(field, columns.iter().copied()).or_else(|| {
+            let mut ids = columns.iter().filter(|name| plain(name).ends_with("id"));
+            ids.next().filter(|_| ids.next().is_none()).copied()
+        });
+        let meant = meant.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+        let more = match columns.len() {
+            0..=20 => "",
+            _ => ", …",
+        };
+        columns.truncate(20);
+        let columns = match columns.as_slice() {
+            [] => String::new(),
+            columns => format!(", only {}{more}", listed(columns)),
+        };
+        Some(format!("the golden records have no column `{field}`{columns}{meant}"))
     }
 
     /// Reads all of a plan but its changes, and checks that it was not altered. The changes may

@@ -51,7 +51,7 @@ fn csv_reader(bytes: &[u8], form: CsvForm, piece: usize) -> Result<CsvReader, Re
         "x.csv".to_owned(),
         Box::new(stream),
         b',',
-        &RecordOptions { id_column: None, csv: form },
+        &RecordOptions { id_column: None, csv: form, allow_empty: false },
         ROWS,
     )
 }

@@ -46,7 +46,7 @@ pub(crate) use jsonl::Name;
 use arrow_array::RecordBatch;
 use input::{Format, Opened};
 use std::{
-    io,
+    io::{self, BufRead},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
 };
@@ -105,6 +105,9 @@ pub struct RecordOptions {
     pub id_column: Option<String>,
     /// How CSV is written, where it is not as RFC 4180 has it.
     pub csv: CsvForm,
+    /// Takes CSV of zero bytes for a file without records. Else it is an error: most often the
+    /// export is broken.
+    pub allow_empty: bool,
 }
 
 /// Golden records as a stream of Arrow batches.
@@ -216,13 +219,17 @@ impl RecordSource {
                 Reader::Parquet(name, reader, 0)
             }
             (Format::Csv(delimiter), data) => {
-                let csv = csv::CsvReader::new(
-                    name.clone(),
-                    data.into_stream(),
-                    delimiter,
-                    &self.options,
-                    max_rows,
-                )?;
+                let mut stream = data.into_stream();
+                if self.options.allow_empty {
+                    let start = stream.fill_buf();
+                    let start =
+                        start.map_err(|error| RecordsError::Io { file: name.clone(), error })?;
+                    if start.is_empty() {
+                        return self.next_reader(max_rows);
+                    }
+                }
+                let csv =
+                    csv::CsvReader::new(name.clone(), stream, delimiter, &self.options, max_rows)?;
                 Reader::Csv(Box::new(marked::MarkedReader::new(name, csv)))
             }
             (_, data) => Reader::JsonLines(jsonl::JsonLinesReader::new(name, data.into_stream())),

@@ -536,6 +536,48 @@ async fn an_id_column_that_is_not_there_is_named_with_those_that_are() {
     let words =
         ["no column `hs_object_id`", "`hubspot_id`", "`provider_id_field`", "ingest and resolve"];
     assert!(words.iter().all(|word| shown.stdout.contains(word)), "{shown:?}");
+    // Said once to those who read the plan, and once to those who do not.
+    assert_eq!(shown.stdout.matches("ingest and resolve").count(), 1, "{shown:?}");
+    let json = ["plan", "people", "--json"];
+    let run = ["run", "people", "--confirm", "--json"];
+    for arguments in [&json[..2], &json, &run[..3], &run] {
+        let ended = project.run(arguments).await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        match arguments.contains(&"--json") {
+            true => assert!(ended.json()["ok"] != true, "{ended:?}"),
+            false => {
+                assert!(ended.stderr.contains("; did you mean `hubspot_id`?"), "{ended:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn golden_records_without_a_record_are_an_error_unless_they_are_meant() {
+    let (_simulator, project) = project("").await;
+    for text in ["hs_object_id,firstname\n", ""] {
+        project.write("golden.csv", text);
+        for command in [&["plan", "people"][..], &["run", "people", "--confirm"]] {
+            let ended = project.run(command).await;
+            assert!(ended.code == Some(2) && ended.stderr.contains("golden.csv"), "{ended:?}");
+            let meant = project.run(&[command, &["--allow-empty"]].concat()).await;
+            assert_eq!(meant.code, Some(0), "{text:?} {meant:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_detailed_exit_code_says_whether_there_are_changes() {
+    let (_simulator, project) = project(&ids(2)).await;
+    let detailed = ["plan", "people", "--detailed-exitcode"];
+    let changes = project.run(&detailed).await;
+    assert_eq!((changes.code, changes.stderr.as_str()), (Some(10), ""), "{changes:?}");
+    let guarded = std::fs::read_to_string(project.path("reverse-sync.toml")).unwrap()
+        + "\n[destinations.people.guards]\nmax_changes = 1\n";
+    project.write("reverse-sync.toml", &guarded);
+    assert_eq!(project.run(&detailed).await.code, Some(3));
+    project.write("golden.csv", "hs_object_id,firstname\n,Ada\n");
+    assert_eq!(project.run(&detailed).await.code, Some(0));
 }
 
 /// Starts the command with standard output into a pipe that nobody reads.

@@ -6,10 +6,12 @@ use crate::{
     progress, rejects, render, terminal,
     workspace::{Target, Workspace},
 };
+use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
     audit, failure,
     gate::{Confirmation, ConfirmedPlan, Refused},
+    guards,
     passes::{Checks, Done, HowMany},
     plan::{Header, Plan},
     run::{StopReason, StopSignal},
@@ -90,7 +92,11 @@ pub(crate) async fn apply(
     if let Some(path) = &args.rejects {
         rejects::check_inputs(path, &plan).or_exit(Exit::Usage)?;
     }
-    if !args.json || !args.confirm {
+    let overridden: BTreeSet<String> = args.overridden.iter().cloned().collect();
+    // Nobody is asked about a plan that a guard holds back, and nobody looks for the guards below
+    // a plan.
+    let is_open = plan.check_guards(&overridden).is_ok();
+    if is_open && (!args.json || !args.confirm) {
         // Standard output belongs to the JSON; what a person has to judge goes where the question
         // goes.
         write!(terminal::err(), "{}", render::plan(&plan, false).or_exit(Exit::Usage)?)
@@ -167,7 +173,15 @@ fn confirmed(
     let made_by = plan.header().component.digest;
     // Nobody is asked about a plan that a guard holds back.
     plan.check_guards(&overridden)
-        .map_err(refused)
+        .map_err(|error| match error {
+            Refused::Guarded { ref guards, .. } if !args.json => {
+                terminal::say(render::guarded(plan.header(), guards, args.confirm || !can_ask));
+                let names = guards::name_list(guards).join(", ");
+                let error = anyhow!("nothing was written: the plan is blocked by {names}");
+                Failure { code: Some("guarded"), ..Failure::new(Exit::Refused, error) }
+            }
+            error => refused(error),
+        })
         .and_then(|()| confirm(args, plan.header(), can_ask))
         .map(|confirmation| confirmation.overriding(overridden))
         .and_then(|confirmation| target.there.confirm(plan, confirmation).map_err(refused))
@@ -195,8 +209,8 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
     }
     if !can_ask {
         let error = format!(
-            "this plan has not been confirmed. To confirm it: reverse-sync run {} --confirm",
-            header.plan_id
+            "this plan has not been confirmed. To confirm it: {} --confirm",
+            render::run_command(header)
         );
         return Err(Failure::not_confirmed(&error));
     }
@@ -217,7 +231,7 @@ fn confirm(args: &ApplyArgs, header: &Header, can_ask: bool) -> Result<Confirmat
         Ok(Confirmation::explicit(header.plan_id.clone()))
     } else {
         let error =
-            format!("the plan was not confirmed. It is kept: reverse-sync run {}", header.plan_id);
+            format!("the plan was not confirmed. It is kept: {}", render::run_command(header));
         Err(Failure::not_confirmed(&error))
     }
 }
@@ -230,10 +244,11 @@ async fn go(
 ) -> Result<Done, Failure> {
     let stop = StopSignal::new();
     let stopper = stop.clone();
+    let again = render::run_command(confirmed.plan().header());
     let ctrl_c = tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             terminal::say(format_args!(
-                "stopping after the requests in flight; the same command continues from there (Ctrl-C again to quit at once)"
+                "stopping after the requests in flight (Ctrl-C again to quit at once). To continue: {again}"
             ));
             stopper.stop();
         }

@@ -1,5 +1,6 @@
 //! How the command ends.
 
+use crate::global_args::typed;
 use anyhow::anyhow;
 use reverse_sync::{
     ErrorKind,
@@ -125,7 +126,7 @@ fn advice(hint: &Hint) -> String {
         Hint::SetBack => {
             "; set that back, or undo with the project file of that time".to_owned()
         }
-        Hint::ListRuns => "; `reverse-sync runs` lists those there are".to_owned(),
+        Hint::ListRuns => format!("; `{}` lists those there are", typed("runs")),
         Hint::Grant => {
             "; look at what it asks for with `reverse-sync plugin inspect`, then grant it by its digest".to_owned()
         }

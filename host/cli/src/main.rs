@@ -132,6 +132,7 @@ enum PluginCommand {
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
+    cli.global.remember();
     // What a crash leaves on disk would have keys and tokens in it. Where the system refuses, there
     // is nothing to be done about it.
     #[cfg(unix)]

@@ -3,7 +3,7 @@
 use crate::{
     apply::{self, ApplyArgs},
     exit::{Exit, Failure, OrExit},
-    global_args::GlobalArgs,
+    global_args::{GlobalArgs, quoted, typed},
     plan::{self, ModeArgs, RecordsArgs},
     render::{self, Applied},
     workspace::Workspace,
@@ -37,7 +37,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: &RunArgs) -> Result<Exit, Fai
         if !args.apply.confirm && !can_ask {
             // Known before anything is planned, so before a credential is looked up for it.
             let error = format!(
-                "there is nobody to confirm the plan. Look at it with `reverse-sync plan {0}`, then run {0} with --confirm",
+                "there is nobody to confirm the plan. Look at it with `{}`, then run {} with --confirm",
+                typed(format_args!("plan {}", quoted(&args.what))),
                 args.what
             );
             return Err(Failure::not_confirmed(&error));

@@ -50,6 +50,7 @@ pub(crate) async fn runs(global: &GlobalArgs, args: &RunsArgs) -> Result<Exit, F
             can_undo: !running && header.as_ref().is_some_and(|header| run.can_undo(header.mode)),
             run,
             status,
+            again: header.as_ref().map(render::run_command),
             destination: header.map(|header| header.destination.name),
             started_at: past.started_at,
         });

@@ -9,7 +9,9 @@ mod runs;
 
 pub(crate) use check::{checked, checked_json};
 pub(crate) use component::component;
-pub(crate) use plan::{change, place, plan, plan_json, plan_summary, skipped};
+pub(crate) use plan::{
+    change, guarded, place, plan, plan_json, plan_summary, run_command, skipped,
+};
 pub(crate) use report::{Applied, applied_already, applied_already_json, report, run_json};
 pub(crate) use runs::{Listed, Status, runs, runs_json};
 

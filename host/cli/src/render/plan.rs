@@ -1,10 +1,10 @@
 //! A plan, for the person who confirms it and for programs.
 
 use super::{counted, number, shorten};
-use crate::{exit::flags, rejects::Written, terminal};
+use crate::{exit::flags, global_args::typed, rejects::Written, terminal};
 use reverse_sync::{
     guards,
-    plan::{Header, Plan, PlanError, PlanMode, PlannedChange, SampleChange, SkippedRows},
+    plan::{Guard, Header, Plan, PlanError, PlanMode, PlannedChange, SampleChange, SkippedRows},
     summary::PlanSummary,
     values::{is_empty, members, shown},
     visible::one_line,
@@ -50,6 +50,16 @@ fn warnings(header: &Header) -> Vec<String> {
     warnings
 }
 
+/// What to type to run a plan, or go on with its run: nobody gets that far but by overriding the
+/// guards that hold it back.
+pub(crate) fn run_command(header: &Header) -> String {
+    let flags = match header.guards.as_slice() {
+        [] => String::new(),
+        guards => format!(" {}", flags(&guards::name_list(guards))),
+    };
+    typed(format_args!("run {}{flags}", header.plan_id))
+}
+
 /// A plan for people. `next` says what to type.
 pub(crate) fn plan(plan: &Plan, next: bool) -> Result<String, PlanError> {
     let header = plan.header();
@@ -81,11 +91,11 @@ fn plan_into(
                 shorten(rows.detail.as_deref().unwrap_or(&rows.reason), 300)
             )?;
         }
-        let all = "--rejects FILE gives all of them, with their columns";
+        let more = if explained.len() > EXPLAINED_SHOWN { "… and more; " } else { "" };
+        let all = typed(format_args!("show {} --skipped", header.plan_id));
         writeln!(
             out,
-            "  {}{all}",
-            if explained.len() > EXPLAINED_SHOWN { "… and more; " } else { "" }
+            "  {more}--rejects FILE gives all of them, with their columns; `{all}` lists them"
         )?;
     }
     if !header.fields.is_empty() {
@@ -127,34 +137,42 @@ fn plan_into(
         }
     }
     if !header.guards.is_empty() {
-        writeln!(out, "\nHeld back by guards:")?;
-        for guard in &header.guards {
-            writeln!(
-                out,
-                "  ! {}\n    if this is intended, override with --override {}",
-                one_line(&guard.message),
-                one_line(&guard.name)
-            )?;
-        }
+        // Nobody is asked about a plan whose guards are not overridden.
+        writeln!(out, "\n{}:", if next { "Held back by guards" } else { "Overridden" })?;
+        held_back(out, &header.guards)?;
     }
     writeln!(out)?;
     if next {
         writeln!(out, "Nothing was written. This is {}.", header.plan_id)?;
         if header.writable > 0 {
-            let flags = if header.guards.is_empty() {
-                String::new()
-            } else {
-                format!(" {}", flags(&guards::name_list(&header.guards)))
-            };
             let in_spite = if header.guards.is_empty() { "" } else { ", despite the guards" };
-            writeln!(
-                out,
-                "To write exactly this{in_spite}:\n\n  reverse-sync run {}{flags}",
-                header.plan_id
-            )?;
+            writeln!(out, "To write exactly this{in_spite}:\n\n  {}", run_command(header))?;
         }
     }
     Ok(())
+}
+
+fn held_back(out: &mut String, guards: &[Guard]) -> std::fmt::Result {
+    for guard in guards {
+        writeln!(out, "  ! {}: {}", one_line(&guard.name), one_line(&guard.message))?;
+    }
+    Ok(())
+}
+
+/// That guards hold a plan back, and what to type.
+pub(crate) fn guarded(header: &Header, held: &[Guard], confirmed: bool) -> String {
+    let mut out = "Held back by guards:\n".to_owned();
+    // Writing to a string cannot fail.
+    let _ = held_back(&mut out, held);
+    let confirm = if confirmed { " --confirm" } else { "" };
+    let _ = write!(
+        out,
+        "\nLook at it:\n\n  {}\n\nIf this is intended:\n\n  {}{confirm}",
+        typed(format_args!("show {}", header.plan_id)),
+        run_command(header)
+    );
+    out.push('\n');
+    out
 }
 
 /// Where a plan would be written: the CRM, and the account in it, if that is known.

@@ -1,7 +1,11 @@
 //! What a run came to.
 
-use super::{counted, number, plan_summary, shorten};
-use crate::{rejects::Written, terminal};
+use super::{counted, number, plan_summary, run_command, shorten};
+use crate::{
+    global_args::{quoted, typed},
+    rejects::Written,
+    terminal,
+};
 use reverse_sync::{
     journal::{self, Ending, RunId},
     passes::{Canary, Done},
@@ -167,15 +171,13 @@ pub(crate) fn report(done: &Done, header: &Header) -> anyhow::Result<String> {
             .map(|code| format!(" [{}]", one_line(code)))
             .unwrap_or_default();
         writeln!(out, "\nStopped{code}: {}", one_line(&stopped.message))?;
-        if stopped.reason == StopReason::Unauthorized {
+        if stopped.reason == StopReason::Unauthorized
+            && !stopped.message.contains(&report.required_rights)
+        {
             writeln!(out, "The credential needs: {}", one_line(&report.required_rights))?;
         }
         if report.pending > 0 {
-            writeln!(
-                out,
-                "To continue where it stopped:\n\n  reverse-sync run {}",
-                report.plan_id
-            )?;
+            writeln!(out, "To continue where it stopped:\n\n  {}", run_command(header))?;
         }
     }
     Ok(out)
@@ -239,9 +241,10 @@ fn canary_died(
         canary.size,
         number(report.pending)
     )?;
-    writeln!(out, "To continue with them all the same:\n\n  reverse-sync run {}", report.plan_id)?;
+    writeln!(out, "To continue with them all the same:\n\n  {}", run_command(header))?;
     if header.mode == PlanMode::Compare {
-        writeln!(out, "\nTo put back what was written:\n\n  reverse-sync undo {}", report.run_id)
+        let undo = typed(format_args!("undo {}", report.run_id));
+        writeln!(out, "\nTo put back what was written:\n\n  {undo}")
     } else {
         writeln!(out, "\nWhat was written cannot be undone: the plan was made without --compare.")
     }
@@ -261,13 +264,13 @@ pub(crate) fn applied_already_json(plan: &Plan, applied: &Applied) -> anyhow::Re
 pub(crate) fn applied_already(header: &Header, applied: &Applied) {
     let counts = &applied.past.counts;
     terminal::print(format_args!(
-        "Nothing to do: this plan was applied by run {} at {} ({} updated, {} failed, {} drifted, {} unknown). To push the same values again, plan again: reverse-sync plan {}\n",
+        "Nothing to do: this plan was applied by run {} at {} ({} updated, {} failed, {} drifted, {} unknown). To push the same values again, plan again: {}\n",
         applied.run_id,
         applied.past.started_at,
         counts.updated,
         counts.failed,
         counts.drifted,
         counts.unknown,
-        header.destination.name
+        typed(format_args!("plan {}", quoted(&header.destination.name)))
     ));
 }

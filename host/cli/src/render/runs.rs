@@ -1,8 +1,8 @@
 //! The list of runs.
 
 use super::number;
-use crate::terminal;
-use reverse_sync::summary::RunSummary;
+use crate::{global_args::typed, terminal};
+use reverse_sync::{plan::PlanId, summary::RunSummary};
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -18,6 +18,9 @@ pub(crate) struct Listed {
     pub(crate) status: Status,
     pub(crate) destination: Option<String>,
     pub(crate) can_undo: bool,
+    /// What to type to continue it.
+    #[serde(skip)]
+    pub(crate) again: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,17 +78,20 @@ fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
             }
         }
     }
+    let again =
+        |plan: &PlanId| run.again.clone().unwrap_or_else(|| typed(format_args!("run {plan}")));
     match (run.status, &run.run.plan_id) {
         (Status::Succeeded | Status::Failed, _) => {}
         (Status::Stopped, Some(plan)) => {
-            write!(out, "  (not finished; continue with: reverse-sync run {plan})")?
+            write!(out, "  (not finished; continue with: {})", again(plan))?
         }
         (Status::Stopped, None) => write!(out, "  (not finished)")?,
         (Status::Running, _) => write!(out, "  (running)")?,
         (Status::Damaged, Some(plan)) => {
             write!(
                 out,
-                "  (its journal is damaged, so nobody knows what it wrote; continue with: reverse-sync run {plan})"
+                "  (its journal is damaged, so nobody knows what it wrote; continue with: {})",
+                again(plan)
             )?;
         }
         (Status::Damaged, None) => write!(

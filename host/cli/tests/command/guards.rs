@@ -44,12 +44,59 @@ async fn the_command_says_what_was_found_and_what_to_type() {
     );
     assert_eq!(simulator.world().writes.len(), 0);
 
+    // The guards and what to type, and not the plan once more.
+    let lines = held.stderr.lines().count();
+    assert!(lines < 15 && !held.stderr.contains("Fields written"), "{held:?}");
+    let typed = format!("\n  reverse-sync run {id} --override max_changes --confirm\n");
+    assert!(held.stderr.contains(&typed), "{held:?}");
+    assert_eq!(held.stderr.matches("the limit is 2").count(), 1, "{held:?}");
+
     let ran = project.run(&["run", id, "--confirm", "--override", "max_changes"]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(simulator.world().writes.len(), 3);
     let log = fs::read_to_string(project.path(".reverse-sync/audit_log.jsonl")).unwrap();
     let row: Value = serde_json::from_str(log.lines().next_back().unwrap()).unwrap();
     assert_eq!(row["overridden"], json!(["max_changes"]), "{row}");
+}
+
+/// With the overrides, and the options that say which project it is.
+#[tokio::test]
+async fn the_commands_that_are_printed_work_as_they_are() {
+    let simulator = Simulator::start(config(10)).await.unwrap();
+    let csv = three_records().replacen(&Provider::HubSpot.id(0), "999", 1);
+    let project = Project::hubspot(&simulator, &csv).await;
+    let toml = hubspot_toml(&simulator.base_url());
+    fs::create_dir(project.path("my project")).unwrap();
+    fs::rename(project.path("golden.csv"), project.path("my project/golden.csv")).unwrap();
+    fs::remove_file(project.path("reverse-sync.toml")).unwrap();
+    project.write(
+        "my project/sync.toml",
+        &format!("{toml}\n[destinations.people.guards]\nmax_changes = 2\n"),
+    );
+    // As a shell does it.
+    let typed = async |line: &str| {
+        let line = line.strip_prefix("reverse-sync ").unwrap();
+        let words = line.replace("'my project/sync.toml'", "my_project");
+        let words = words.split(' ');
+        let words: Vec<&str> = words
+            .map(|word| if word == "my_project" { "my project/sync.toml" } else { word })
+            .chain(["--confirm", "--json"])
+            .collect();
+        project.run(&words).await
+    };
+    let named = ["--project", "my project/sync.toml"];
+    let planned = project.run(&[&["plan", "people"], &named[..]].concat()).await;
+    let line = planned.stdout.lines().last().unwrap().trim();
+    assert!(line.ends_with(" --override max_changes --project 'my project/sync.toml'"), "{line}");
+    let id = line.split(' ').nth(2).unwrap();
+
+    let canary = ["run", id, "--confirm", "--canary", "1", "--override", "max_changes"];
+    let died = project.run(&[&canary, &named[..]].concat()).await;
+    assert!(died.code == Some(1) && died.stdout.contains(&format!("  {line}\n")), "{died:?}");
+    let runs = project.run(&[&["runs"], &named[..]].concat()).await;
+    assert!(runs.stdout.contains(&format!("continue with: {line})")), "{runs:?}");
+    let rest = typed(line).await;
+    assert_eq!((rest.code, &rest.json()["updated"]), (Some(1), &json!(2)), "{rest:?}");
 }
 
 #[tokio::test]

@@ -193,11 +193,9 @@ async fn rights(component: &Component, checking: Checking<'_>) -> Result<Check, 
         Destination { config_json, ..Destination::new("check", &served.name, "record") };
     let (credential, base_url) = (checking.link.credential.clone(), checking.link.base_url.clone());
     let asking = planner::plan_nothing(component, &destination, checking.grant, checking.link);
-    let (ended, answered, failure) = match tokio::time::timeout(checking.patience, asking).await {
-        Ok((ended, traffic)) => {
-            (Some(ended), traffic.requests() > traffic.failed(), traffic.last_failure())
-        }
-        Err(_) => (None, false, None),
+    let (ended, answered) = match tokio::time::timeout(checking.patience, asking).await {
+        Ok((ended, traffic)) => (Some(ended), traffic.requests() > traffic.failed()),
+        Err(_) => (None, false),
     };
     let required = required(served, &object);
     let scopes = |named: &[String]| Scopes::of(credential.scopes(), required, named);
@@ -219,16 +217,6 @@ async fn rights(component: &Component, checking: Checking<'_>) -> Result<Check, 
             scopes(&[]),
             error.to_string(),
         ),
-        // The component's words are about a run; egress knows better what happened.
-        Some(Err(PlanningError::Refused(error)))
-            if error.kind == ErrorKind::Unavailable
-                && let Some(failure) = failure =>
-        {
-            let detail = format!(
-                "{base_url} gives no answer: {failure}. Check `base_url`, and try again later"
-            );
-            found(answered, false, scopes(&[]), detail)
-        }
         Some(Err(PlanningError::Refused(error)))
             if answered || error.kind == ErrorKind::Unavailable =>
         {

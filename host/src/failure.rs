@@ -108,7 +108,9 @@ impl Failure {
     #[must_use]
     pub fn needing(self, rights: &str) -> Failure {
         match self.kind {
-            Kind::Crm(ErrorKind::Unauthorized) => self.hinting(Hint::Rights(rights.to_owned())),
+            Kind::Crm(ErrorKind::Unauthorized) if !self.message.contains(rights) => {
+                self.hinting(Hint::Rights(rights.to_owned()))
+            }
             _ => self,
         }
     }

@@ -217,8 +217,9 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
     }
     let mut spooled = spooled?;
     // The component cannot know that there was no access token for its request; egress does.
-    called?.map_err(|error| {
-        traffic.no_access().cloned().map_or(PlanningError::Refused(error), PlanningError::NoAccess)
+    called?.map_err(|error| match traffic.no_access() {
+        Some(error) => PlanningError::NoAccess(error.clone()),
+        None => PlanningError::Refused(traffic.told(error)),
     })?;
     shared.accounting.finish()?;
     let descriptor = component.descriptor();
@@ -313,10 +314,10 @@ async fn without_records(
     let shared = Arc::new(Mutex::new(Shared::default()));
     match call(component, &target, mode, egress, nothing, nowhere, &shared).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(traffic
-            .no_access()
-            .cloned()
-            .map_or(PlanningError::Refused(error), PlanningError::NoAccess)),
+        Ok(Err(error)) => Err(match traffic.no_access() {
+            Some(error) => PlanningError::NoAccess(error.clone()),
+            None => PlanningError::Refused(traffic.told(error)),
+        }),
         Err(error) => Err(error.into()),
     }
 }

@@ -347,10 +347,10 @@ pub async fn run(
                 call(component, confirmed, egress, confirmed_resource, sink, &mut peak_memory);
             let (hold, calling) = (pin!(hold), pin!(calling));
             match select(hold, calling).await {
-                Either::Left((Ok(()), calling)) => stopped(calling.await, traffic.no_access()),
+                Either::Left((Ok(()), calling)) => stopped(calling.await, &traffic),
                 Either::Left((Err(error), _)) => Some(Stopped::not_held(&error)),
                 Either::Right((called, hold)) => match hold.await {
-                    Ok(()) => stopped(called, traffic.no_access()),
+                    Ok(()) => stopped(called, &traffic),
                     Err(error) => Some(Stopped::not_held(&error)),
                 },
             }
@@ -446,14 +446,14 @@ async fn call(
 /// token for a request; egress does.
 fn stopped(
     called: Result<Result<(), GuestError>, EngineError>,
-    no_access: Option<&CredentialError>,
+    traffic: &Traffic,
 ) -> Option<Stopped> {
     let error = match called {
         Ok(Ok(())) => return None,
-        Ok(Err(_)) if let Some(error) = no_access => {
+        Ok(Err(_)) if let Some(error) = traffic.no_access() => {
             return Some(Stopped::no_access(error));
         }
-        Ok(Err(error)) => error,
+        Ok(Err(error)) => traffic.told(error),
         Err(error) => {
             return Some(Stopped {
                 reason: StopReason::Component,
@@ -462,7 +462,14 @@ fn stopped(
             });
         }
     };
-    Some(Stopped { reason: StopReason::of(error.kind), code: error.code, message: error.message })
+    let message = match error.kind {
+        ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable => format!(
+            "{}. Changes without an outcome stay pending; run the same plan again after that, it resumes where it stopped",
+            error.message
+        ),
+        _ => error.message,
+    };
+    Some(Stopped { reason: StopReason::of(error.kind), code: error.code, message })
 }
 
 /// Asks the CRM for its account, if the plan, the source or an earlier attempt expects one. Later

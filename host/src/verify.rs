@@ -112,8 +112,9 @@ pub async fn verify(
     })
     .await;
     reader.await.map_err(io::Error::other)??;
-    called?.map_err(|error| {
-        traffic.no_access().cloned().map_or(VerifyError::Stopped(error), VerifyError::NoAccess)
+    called?.map_err(|error| match traffic.no_access() {
+        Some(error) => VerifyError::NoAccess(error.clone()),
+        None => VerifyError::Stopped(traffic.told(error)),
     })?;
     match to_read.saturating_sub(read.load(Relaxed)) {
         0 => Ok(()),

@@ -2,13 +2,14 @@
 
 use crate::{
     exit::{Exit, Failure, OrExit},
-    global_args::GlobalArgs,
+    global_args::{GlobalArgs, quoted, typed},
     rejects, render, terminal,
     workspace::{Target, Workspace},
 };
 use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
+    ErrorKind,
     destination::Destination,
     failure::{self, Kind},
     plan::{Plan, PlanMode},
@@ -132,11 +133,23 @@ pub(crate) async fn make(
     let files = records.inputs().to_vec();
     let plan = target.there.plan(mode, records).await.map_err(|error| {
         let failure = failure::Failure::from(&error).needing(&target.served.required_rights);
-        let is_config = matches!(failure.kind, Kind::Config | Kind::Grant);
+        let kind = failure.kind;
         let failure = Failure::from(failure);
-        let error = match is_config {
-            true => failure.error.context(format!("destinations.{name}")),
-            false => failure.error,
+        let error = match (kind, &target.token_place) {
+            (Kind::Config | Kind::Grant, _) => {
+                failure.error.context(format!("destinations.{name}"))
+            }
+            (Kind::Crm(ErrorKind::Unauthorized), Some(place)) => anyhow!(
+                "{:#}\nThe token comes from {place}; `{}` looks at a new one",
+                failure.error,
+                typed(format_args!("check {}", quoted(name)))
+            ),
+            (Kind::Crm(ErrorKind::Unavailable), _) => {
+                let told = format!("{:#}", failure.error);
+                let check = typed(format_args!("check {}", quoted(name)));
+                anyhow!("{told}. Nothing was planned. `{check}` looks again; --offline plans without the CRM")
+            }
+            _ => failure.error,
         };
         Failure { error, ..failure }
     })?;

@@ -1,10 +1,14 @@
 //! Progress of a run on standard error: a bar on a terminal, plain lines elsewhere.
 
 use crate::terminal;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use reverse_sync::Watch;
+use indicatif::{ProgressBar, ProgressFinish, ProgressState, ProgressStyle};
+use reverse_sync::{
+    Watch,
+    egress::{Exchange, Fate, Observer, base_url::BaseUrl},
+};
 use std::{
     io::IsTerminal,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -75,4 +79,48 @@ fn message(watch: &Watch) -> String {
         parts.push(format!("slowed down {} times", pace.throttled));
     }
     parts.join(", ")
+}
+
+/// Says that the CRM does not answer, while it is asked again and again: on a terminal one line
+/// that counts, elsewhere one line.
+pub(crate) struct Unanswered {
+    place: String,
+    shown: Mutex<(u64, Option<ProgressBar>)>,
+}
+
+impl Unanswered {
+    /// For requests to this place.
+    pub(crate) fn new(base_url: &BaseUrl) -> Unanswered {
+        Unanswered { place: base_url.to_string(), shown: Mutex::default() }
+    }
+}
+
+impl Observer for Unanswered {
+    fn exchanged(&self, exchange: &Exchange<'_>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let (times, line) = &mut *shown;
+        match exchange.fate {
+            Fate::Unanswered(_) => *times += 1,
+            Fate::Answered(_) => {
+                *times = 0;
+                // It is cleared when it goes.
+                *line = None;
+            }
+            Fate::Abandoned | Fate::Refused { .. } => {}
+        }
+        // A single answer that is lost is nobody's business.
+        if *times < 2 {
+            return;
+        }
+        let place = &self.place;
+        if std::io::stderr().is_terminal() {
+            let line = line.get_or_insert_with(|| {
+                ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear)
+            });
+            line.set_message(format!("{place} does not answer; asked {times} times"));
+            line.tick();
+        } else if *times == 2 {
+            terminal::say(format_args!("{place} does not answer; it is asked again"));
+        }
+    }
 }

@@ -179,6 +179,16 @@ impl Project {
 }
 
 impl Source {
+    /// Where its token is, such as the environment variable HUBSPOT_TOKEN.
+    pub(crate) fn token_place(&self) -> Option<String> {
+        self.access_token.as_ref().map(ToString::to_string)
+    }
+
+    /// Whether its token is to be in a variable that does not exist.
+    pub(crate) fn is_token_unset(&self) -> bool {
+        matches!(&self.access_token, Some(Reference::Env(name)) if std::env::var_os(name).is_none())
+    }
+
     /// Its credential, if it has one.
     pub(crate) fn credential(&self) -> Option<CredentialSpec<Reference>> {
         CredentialSpec::of(self.access_token.clone(), self.oauth.clone())

@@ -5,6 +5,7 @@ use crate::{
     bundled,
     exit::{Exit, Failure, OrExit},
     global_args::GlobalArgs,
+    progress::Unanswered,
     project::Project,
 };
 use anyhow::{Context, anyhow};
@@ -47,6 +48,8 @@ pub(crate) struct Target<'w> {
     pub(crate) there: reverse_sync::Target,
     pub(crate) served: &'w DestinationType,
     pub(crate) records: Option<&'w str>,
+    /// Where the token is, such as the environment variable HUBSPOT_TOKEN.
+    pub(crate) token_place: Option<String>,
 }
 
 impl Workspace {
@@ -128,6 +131,7 @@ impl Workspace {
             Failure::new(Exit::Refused, error)
         })?;
         let in_source = || format!("sources.{source_id}");
+        let token_place = source.token_place();
         let (provider, url) = (source.provider.as_str(), source.base_url.as_deref());
         let base_url = source::base_url(provider, url, source.allow_private_network)
             .with_context(in_source)
@@ -142,6 +146,7 @@ impl Workspace {
         }
         let (project, state) = (Arc::clone(&self.project), self.state.clone());
         let id = source_id.to_owned();
+        let described = described.observer(Arc::new(Unanswered::new(&base_url)));
         let described =
             // What is wrong with it is said with the place where the project file says so.
             described.credential_with(move || {
@@ -154,7 +159,7 @@ impl Workspace {
                 .target(destination, &source)
                 .or_exit(Exit::Usage)?;
         let records = entry.records.as_ref().map(|records| records.files.as_str());
-        Ok(Target { there, served, records })
+        Ok(Target { there, served, records, token_place })
     }
 
     /// The plan that `text` names: a whole plan id, or the beginning of one that fits a single
@@ -227,7 +232,13 @@ fn credential(
     let kept = state.join("credentials").join(file_name(source_id));
     spec.credential(&site, |token| refresh_tokens(token, dir, kept)).map_err(|error| {
         let key = error.pointer.replace('/', ".");
-        anyhow::Error::new(error).context(format!("sources.{source_id}{key}"))
+        let advice = match (source.is_token_unset(), source.provider.as_str()) {
+            (true, "hubspot") => {
+                "; HubSpot makes tokens under Settings > Integrations (service key or private app)"
+            }
+            _ => "",
+        };
+        anyhow!("sources.{source_id}{key}: {error}{advice}")
     })
 }
 

@@ -47,7 +47,10 @@ pub use question::Unanswered;
 
 use crate::{
     capability::{self, AnyRecord, Capability},
-    contract::capabilities::{Effect, Phase},
+    contract::{
+        capabilities::{Effect, Phase},
+        types as wit,
+    },
     held::Held,
     ids::Account,
     outstanding::{Outstanding, Place},
@@ -133,9 +136,22 @@ impl Traffic {
         self.account.get()
     }
 
-    fn failed_with(&self, error: &TransportError) {
+    fn failed_with(&self, error: &TransportError, base_url: &BaseUrl) {
         self.failed.fetch_add(1, Relaxed);
-        *self.last_failure.lock() = Some(error.to_string());
+        *self.last_failure.lock() = Some(error.at(base_url));
+    }
+
+    /// There was an answer.
+    fn answered(&self) {
+        *self.last_failure.lock() = None;
+    }
+
+    /// What a component says went wrong. Why the CRM is out of reach is better known here.
+    pub(crate) fn told(&self, error: wit::Error) -> wit::Error {
+        match self.last_failure().filter(|_| error.kind == wit::ErrorKind::Unavailable) {
+            Some(message) => wit::Error { message, ..error },
+            None => error,
+        }
     }
 
     /// Requests that were sent.
@@ -153,7 +169,7 @@ impl Traffic {
         self.failed.load(Relaxed)
     }
 
-    /// Why the last of those got none.
+    /// Why the last request got none, if it got none, and what to look at.
     pub fn last_failure(&self) -> Option<String> {
         self.last_failure.lock().clone()
     }
@@ -452,13 +468,15 @@ impl Open {
             {
                 Ok(answer) => answer,
                 Err(error) => {
-                    self.traffic.failed_with(&error);
-                    tracing::warn!(method = %request.method(), path = below, %error, "no answer from the CRM");
+                    self.traffic.failed_with(&error, &link.base_url);
+                    // What it comes to is told when the call ends.
+                    tracing::info!(method = %request.method(), path = below, %error, "no answer from the CRM");
                     watched.unanswered(&error);
                     return Err(for_guest(error));
                 }
             };
             tracing::debug!(method = %request.method(), path = below, status = answer.status().as_u16(), ms = started.elapsed().as_millis() as u64, bytes = answer.body().len(), "request");
+            self.traffic.answered();
             let throttled = turn.answered(answer.status(), answer.headers(), answer.body());
             watched.answered(answer.status(), answer.body().len(), throttled);
             if answer.status() == StatusCode::UNAUTHORIZED {

@@ -37,7 +37,7 @@ pub enum Unanswered {
     #[error("no request may leave before the CRM resets a limit ({0})")]
     RateLimited(String),
     /// The CRM cannot be reached, or keeps failing.
-    #[error("the CRM cannot be used: {MAX_ATTEMPTS} attempts failed, the last with: {0}")]
+    #[error("{0} ({MAX_ATTEMPTS} attempts)")]
     Unavailable(String),
     /// Somebody asked to stop.
     #[error("stopped on request before the CRM had answered")]
@@ -93,14 +93,15 @@ pub(crate) async fn ask(
         watched.leaves();
         let failed = match transport.send(request).await {
             Err(error) => {
-                traffic.failed_with(&error);
+                traffic.failed_with(&error, &link.base_url);
                 watched.unanswered(&error);
                 if let TransportError::TooLarge(_) = error {
                     return Ok(Err(error.to_string()));
                 }
-                Unanswered::Unavailable(error.to_string())
+                Unanswered::Unavailable(error.at(&link.base_url))
             }
             Ok(answer) => {
+                traffic.answered();
                 let (status, body) = (answer.status(), answer.body());
                 let throttled = turn.answered(status, answer.headers(), body);
                 watched.answered(status, body.len(), throttled);
@@ -122,7 +123,7 @@ pub(crate) async fn ask(
                     }
                     StatusCode::TOO_MANY_REQUESTS => Unanswered::RateLimited(said),
                     _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                        Unanswered::Unavailable(said)
+                        Unanswered::Unavailable(format!("{} cannot be used: {said}", link.base_url))
                     }
                     _ => {
                         link.credential.accepted(&access);

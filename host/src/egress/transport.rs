@@ -85,6 +85,23 @@ pub enum TransportError {
     TooLarge(usize),
 }
 
+impl TransportError {
+    /// What happened and what to look at, for a person: at this place.
+    pub(crate) fn at(&self, base_url: &BaseUrl) -> String {
+        let look = match self {
+            TransportError::Resolve(_) | TransportError::Connect(_) => {
+                "check the source's `base_url`, and this machine's network"
+            }
+            TransportError::Tls(_) => {
+                "check the source's `base_url`; where a proxy opens TLS, name its certificate in `ca_file`"
+            }
+            TransportError::Broken(_) | TransportError::Timeout(_) => "try again later",
+            TransportError::TooLarge(_) => "ask for less at once",
+        };
+        format!("no answer from {base_url}: {self}; {look}")
+    }
+}
+
 /// Certificate authorities that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {reason}")]
@@ -239,17 +256,16 @@ impl Collected {
 }
 
 fn classify(error: hyper_util::client::legacy::Error) -> TransportError {
-    let text = chain(&error);
     if !error.is_connect() {
-        return TransportError::Broken(text);
+        return TransportError::Broken(chain(&error));
     }
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(cause) = source {
         if cause.is::<OutOfReach>() || cause.to_string().contains("dns error") {
-            return TransportError::Resolve(text);
+            return TransportError::Resolve(innermost(cause));
         }
         if cause.is::<rustls::Error>() {
-            return TransportError::Tls(text);
+            return TransportError::Tls(cause.to_string());
         }
         // An io::Error hides what it wraps from source().
         source = match cause.downcast_ref::<io::Error>().and_then(|error| error.get_ref()) {
@@ -257,7 +273,16 @@ fn classify(error: hyper_util::client::legacy::Error) -> TransportError {
             None => cause.source(),
         };
     }
-    TransportError::Connect(text)
+    TransportError::Connect(innermost(&error))
+}
+
+/// The cause that says it to a person; those around it say which layer it came through.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 /// The causes of an error, outermost first, each said once.

@@ -64,7 +64,7 @@ pub(crate) async fn exchange<W: Network>(
                     throttles += 1;
                     if throttles >= MAX_THROTTLES {
                         let message = format!(
-                            "{crm} asked {throttles} times in a row to slow down ({}); run the same plan again later, it resumes where it stopped",
+                            "{crm} asked {throttles} times in a row to slow down ({}); try again later",
                             error.told()
                         );
                         return Err(Error::new(ErrorKind::RateLimited, error.code, message));
@@ -105,7 +105,7 @@ pub(crate) async fn exchange<W: Network>(
             }
             Err(Lost::LimitReached(why)) => {
                 let message = format!(
-                    "no request may leave before {crm} resets a limit ({why}); run the same plan again then, it resumes where it stopped"
+                    "no request may leave before {crm} resets a limit ({why}); try again then"
                 );
                 return Err(Error::new(ErrorKind::RateLimited, None, message));
             }
@@ -167,7 +167,7 @@ pub(crate) fn count_blocked(
 /// The CRM cannot be reached, or keeps failing.
 pub(crate) fn unavailable(config: &Config, attempts: u32, why: &str) -> Error {
     let message = format!(
-        "{} cannot be used: {attempts} attempts failed, the last with: {why}. Changes without an outcome stay pending; run the same plan again later, it resumes where it stopped",
+        "{} cannot be used: {attempts} attempts failed, the last with: {why}; try again later",
         config.provider.name()
     );
     Error::new(ErrorKind::Unavailable, None, crate::contract::changes::cap(&message, 2000))

@@ -134,7 +134,7 @@ fn lost(code: ErrorCode) -> Lost {
     match code {
         ErrorCode::HttpRequestDenied => Lost::Denied("HTTP-request-denied".to_owned()),
         ErrorCode::ConnectionLimitReached => {
-            Lost::LimitReached("connection-limit-reached".to_owned())
+            Lost::LimitReached("the credential's calls are used up".to_owned())
         }
         ErrorCode::HttpRequestBodySize(_) => {
             Lost::TooLarge("the request is larger than the host lets out".to_owned())
@@ -154,15 +154,35 @@ fn lost(code: ErrorCode) -> Lost {
     }
 }
 
-/// Such as `ConnectionRefused`.
+/// In words, for people.
 fn name(code: &ErrorCode) -> String {
-    format!("{code:?}").replace("ErrorCode::", "")
+    let words = match code {
+        ErrorCode::DnsTimeout
+        | ErrorCode::DnsError(_)
+        | ErrorCode::DestinationNotFound
+        | ErrorCode::DestinationIpProhibited => "its name does not resolve to an address in reach",
+        ErrorCode::ConnectionRefused
+        | ErrorCode::DestinationUnavailable
+        | ErrorCode::DestinationIpUnroutable => "no connection",
+        ErrorCode::ConnectionTimeout => "no connection in time",
+        ErrorCode::TlsProtocolError
+        | ErrorCode::TlsCertificateError
+        | ErrorCode::TlsAlertReceived(_) => "no trusted TLS connection",
+        ErrorCode::ConnectionTerminated => "the connection broke",
+        ErrorCode::HttpResponseTimeout
+        | ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout => "no complete answer in time",
+        ErrorCode::HttpResponseIncomplete => "the answer is not complete",
+        ErrorCode::InternalError(Some(words)) => words,
+        _ => "the connection failed",
+    };
+    words.to_owned()
 }
 
 async fn write_body(body: OutgoingBody, mut bytes: &[u8]) -> Result<(), String> {
     let broken = |error: StreamError| match error {
         StreamError::Closed => "the connection was closed".to_owned(),
-        StreamError::LastOperationFailed(error) => error.to_debug_string(),
+        StreamError::LastOperationFailed(_) => "the connection broke".to_owned(),
     };
     if !bytes.is_empty() {
         let stream: OutputStream = body.write().map_err(|()| "no body stream".to_owned())?;
@@ -209,8 +229,8 @@ async fn read_answer(incoming: IncomingResponse, request: &Request) -> Result<An
             }
             Ok(chunk) => whole.extend_from_slice(&chunk),
             Err(StreamError::Closed) => break,
-            Err(StreamError::LastOperationFailed(error)) => {
-                return Err(Lost::Broken(error.to_debug_string()));
+            Err(StreamError::LastOperationFailed(_)) => {
+                return Err(broken("the connection broke before the answer was complete"));
             }
         }
         if whole.len() > most {

@@ -77,7 +77,7 @@ fn judge_hubspot(config: &Config, request: &Request, answer: &Answer, error: Crm
                     format!(" in {} minutes at the earliest", seconds.div_ceil(60))
                 });
                 let message = format!(
-                    "HubSpot is moving this account's data (HTTP 477): {}; run the same plan again{when}, it resumes where it stopped",
+                    "HubSpot is moving this account's data (HTTP 477): {}; try again{when}",
                     error.told()
                 );
                 Verdict::Stop(Error::new(ErrorKind::Unavailable, error.code, cap(&message, 2000)))
@@ -168,7 +168,9 @@ fn unauthorized(config: &Config, status: u16, error: &CrmError) -> Error {
     }
     message.push_str(&format!("It needs {}. ", required_rights(config.provider)));
     message.push_str(match (config.provider, status) {
-        (Provider::HubSpot, 401) => "Renew it in HubSpot under Settings > Integrations (service key, private app or the connected app)",
+        (Provider::HubSpot, 401) => {
+            "Make or renew it in HubSpot under Settings > Integrations (service key, private app or connected app)"
+        }
         (Provider::HubSpot, _) => {
             "Add it in HubSpot under Settings > Integrations (the scopes of the service key, private app or connected app)"
         }
@@ -182,9 +184,9 @@ fn unauthorized(config: &Config, status: u16, error: &CrmError) -> Error {
     if let Some(link) = &error.link {
         message.push_str(&format!(" ({link})"));
     }
-    message.push_str(
-        ", store it in the source and run the same plan again: it resumes where it stopped",
-    );
+    if status == 401 {
+        message.push_str(", and store it in the source");
+    }
     let missing_scopes = error.scopes.clone();
     Error {
         missing_scopes,
@@ -195,7 +197,7 @@ fn unauthorized(config: &Config, status: u16, error: &CrmError) -> Error {
 /// A limit that no waiting within the run cures.
 pub(crate) fn exhausted(config: &Config, error: &CrmError, reset: &str) -> Error {
     let message = format!(
-        "{}'s daily limit of API calls is used up ({}). Nothing of the last request was applied. It is reset {reset}; run the same plan again then, it resumes where it stopped",
+        "{}'s daily limit of API calls is used up ({}). Nothing of the last request was applied. It is reset {reset}; try again then",
         config.provider.name(),
         error.told()
     );
@@ -349,7 +351,7 @@ mod tests {
                 None,
                 r#"{"message":"You have reached your daily limit."}"#,
                 "ErrorKind::RateLimited",
-                "run the same plan again",
+                "try again then",
             ),
             (many, 429, None, "", "throttled", ""),
             (many, 477, Some(60), "", "not now 60000", ""),

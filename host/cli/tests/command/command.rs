@@ -1,6 +1,6 @@
 //! The command: exit codes, files, words.
 
-use crate::project::{Project, hubspot_toml};
+use crate::project::{Ended, Project, hubspot_toml};
 use crm_simulator::{Fault, Rule, Simulator};
 use reverse_sync_tests::{
     component_file,
@@ -578,6 +578,56 @@ async fn a_detailed_exit_code_says_whether_there_are_changes() {
     assert_eq!(project.run(&detailed).await.code, Some(3));
     project.write("golden.csv", "hs_object_id,firstname\n,Ada\n");
     assert_eq!(project.run(&detailed).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_crm_that_does_not_answer_is_told_in_one_sentence() {
+    let project = Project::empty();
+    project.write("golden.csv", &ids(1));
+    // A port that was free a moment ago, and a name that is none.
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    for (url, says) in [
+        (format!("http://{free}"), "cannot connect to the CRM: Connection refused"),
+        ("https://nowhere.invalid".to_owned(), "cannot resolve the CRM's name"),
+    ] {
+        project.write("reverse-sync.toml", &hubspot_toml(&url));
+        let ended = project.run(&["plan", "people", "--online"]).await;
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
+        for says in [&url, says, "check the source's `base_url`", "--offline"] {
+            assert!(ended.stderr.contains(says), "{says}: {ended:?}");
+        }
+        for odd in ["pending", "WARN", "DnsError", "Error(", "{ "] {
+            assert!(!ended.stderr.contains(odd), "{odd}: {ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_or_not_there_is_told_with_where_it_comes_from() {
+    let (simulator, project) = project(&ids(1)).await;
+    simulator.world().config.tokens[0].expired = true;
+    let refused = project.run(&["plan", "people", "--online"]).await;
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    for says in
+        ["HTTP 401", "HUBSPOT_TOKEN", "Settings > Integrations", "reverse-sync check people"]
+    {
+        assert!(refused.stderr.contains(says), "{says}: {refused:?}");
+    }
+    assert_eq!(refused.stderr.matches("crm.objects.contacts.write").count(), 1, "{refused:?}");
+    assert!(!refused.stderr.contains("same plan again"), "{refused:?}");
+    // A run has something to continue.
+    let stopped = project.run(&["run", "people", "--offline", "--confirm"]).await;
+    let shown = &stopped.stdout;
+    assert_eq!(shown.matches("crm.objects.contacts.write").count(), 1, "{stopped:?}");
+    assert!(shown.contains("same plan again") && shown.contains("stay pending"), "{stopped:?}");
+
+    let mut unset = project.command(&["run", "people", "--confirm"]);
+    let unset = Ended::from(unset.env_remove("HUBSPOT_TOKEN").output().await.unwrap());
+    assert_eq!(unset.code, Some(4), "{unset:?}");
+    for says in ["HUBSPOT_TOKEN", "Settings > Integrations", "reverse-sync check people"] {
+        assert!(unset.stderr.contains(says), "{says}: {unset:?}");
+    }
 }
 
 /// Starts the command with standard output into a pipe that nobody reads.

@@ -37,7 +37,9 @@ pub(crate) fn plans(table: &mut Table, binary: &Path) -> anyhow::Result<()> {
             let state = dir.path().join(".reverse-sync");
             let _ = fs::remove_dir_all(&state);
             plan.push(spent::command(
-                Command::new(&binary).args(["plan", "people", "--json"]).current_dir(dir.path()),
+                Command::new(&binary)
+                    .args(["plan", "people", "--offline", "--json"])
+                    .current_dir(dir.path()),
             )?);
             reader.push(read(&file, format)?);
             if let (Format::Parquet, Some(python)) = (format, &python) {

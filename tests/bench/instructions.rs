@@ -29,7 +29,7 @@ pub(crate) fn count(table: &mut Table, binary: &Path) -> anyhow::Result<()> {
     let mut counts = [[0; 2]; 2];
     for (counts, rows) in counts.iter_mut().zip([FEW, MANY]) {
         let dir = process::project_at(rows, Format::Csv, &format!("http://{}", server.address))?;
-        let plan = ["plan", "people", "--json"];
+        let plan = ["plan", "people", "--offline", "--json"];
         // Valgrind has a processor of its own, for which the component is compiled once.
         counted(&binary, dir.path(), &plan)?;
         let made = Command::new(&binary)

@@ -71,7 +71,9 @@ pub(crate) fn small_plan(table: &mut Table, binary: &Path) -> anyhow::Result<()>
     let dir = project(53, Format::Parquet)?;
     let plan = || {
         spent::command(
-            Command::new(&binary).args(["plan", "people", "--json"]).current_dir(dir.path()),
+            Command::new(&binary)
+                .args(["plan", "people", "--offline", "--json"])
+                .current_dir(dir.path()),
         )
     };
     plan()?;
@@ -90,7 +92,7 @@ pub(crate) fn memory(table: &mut Table, binary: &Path, large: bool) -> anyhow::R
         let dir = project(*rows, Format::Parquet)?;
         let started = Instant::now();
         let mut child = Command::new(&binary)
-            .args(["plan", "people", "--json"])
+            .args(["plan", "people", "--offline", "--json"])
             .current_dir(dir.path())
             .stdout(Stdio::null())
             .spawn()?;

@@ -61,8 +61,8 @@ enum Command {
     /// Look whether the project's destinations can be planned and run: settings, golden records,
     /// credential. Writes nothing
     Check(check::CheckArgs),
-    /// Dry run: show what would be written, and keep it as a plan. Writes nothing; offline, the
-    /// default, needs no credential
+    /// Dry run: show what would be written, and keep it as a plan. Writes nothing; without a
+    /// credential it plans offline, and says so
     Plan(plan::PlanArgs),
     /// Show a plan that is kept here, change by change
     Show(show::ShowArgs),

@@ -58,7 +58,7 @@ impl RecordsArgs {
 #[derive(Args)]
 #[group(multiple = false)]
 pub(crate) struct ModeArgs {
-    /// Plan without a request to the CRM
+    /// Plan without a request to the CRM, and without a credential
     #[arg(long)]
     offline: bool,
     /// Plan with the CRM's metadata, so that values are in the form that it takes
@@ -71,8 +71,8 @@ pub(crate) struct ModeArgs {
 }
 
 impl ModeArgs {
-    /// What was asked for; else `compare` if the destination says so; else `otherwise`.
-    pub(crate) fn mode(&self, destination: &Destination, otherwise: PlanMode) -> PlanMode {
+    /// What was asked for; else `compare` if the destination says so; else online.
+    pub(crate) fn mode(&self, destination: &Destination) -> PlanMode {
         let compares = destination.config_json.get("compare").and_then(serde_json::Value::as_bool)
             == Some(true);
         match self {
@@ -80,7 +80,7 @@ impl ModeArgs {
             ModeArgs { online: true, .. } => PlanMode::Online,
             ModeArgs { compare: true, .. } => PlanMode::Compare,
             _ if compares => PlanMode::Compare,
-            _ => otherwise,
+            _ => PlanMode::Online,
         }
     }
 }
@@ -91,12 +91,25 @@ pub(crate) async fn plan(global: &GlobalArgs, args: &PlanArgs) -> Result<Exit, F
     }
     let workspace = Workspace::open(global).await?;
     let target = workspace.target(&args.destination)?;
-    let mode = args.mode.mode(target.there.destination(), PlanMode::Offline);
+    let mut mode = args.mode.mode(target.there.destination());
+    let mut unchecked = None;
+    // Nobody asked for the CRM, so a credential is no condition.
+    if mode == PlanMode::Online
+        && !args.mode.online
+        && let Err(error) = target.there.source().link()
+    {
+        mode = PlanMode::Offline;
+        unchecked = Some(format!(
+            "NOT CHECKED with the CRM, which may refuse names and values of this plan, since there is no credential:\n  {error}\n"
+        ));
+    }
     let plan = make(&workspace, &target, &args.records, mode).await?;
     let rejects = rejects::write(args.rejects.as_deref(), &plan, None).or_exit(Exit::Usage)?;
     if args.json {
         render::plan_json(&plan, rejects.as_ref()).or_exit(Exit::Usage)?;
+        unchecked.into_iter().for_each(terminal::say);
     } else {
+        unchecked.into_iter().for_each(|said| terminal::print(said + "\n"));
         terminal::print(format_args!("{}", render::plan(&plan, true).or_exit(Exit::Usage)?));
     }
     match args.detailed_exitcode {

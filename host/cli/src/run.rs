@@ -12,7 +12,7 @@ use clap::Args;
 use reverse_sync::{
     audit,
     journal::{self, JournalError},
-    plan::{Header, Plan, PlanError, PlanMode},
+    plan::{Header, Plan, PlanError},
 };
 
 #[derive(Args)]
@@ -43,7 +43,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: &RunArgs) -> Result<Exit, Fai
             );
             return Err(Failure::not_confirmed(&error));
         }
-        let mode = args.mode.mode(target.there.destination(), PlanMode::Online);
+        let mode = args.mode.mode(target.there.destination());
         let plan = match plan::make(&workspace, &target, &args.records, mode).await {
             Err(failure) if args.apply.confirm && failure.exit == Exit::Unavailable => {
                 audit::append_unplanned(

@@ -87,7 +87,7 @@ async fn act(simulator: &Simulator, dir: &Path, crm: Crm) -> Result<()> {
     let before = Ledger::of(&simulator.world(), crm);
     let requests = simulator.world().requests.len();
 
-    let planned = run(dir, &["plan", name]).await?;
+    let planned = run(dir, &["plan", name, "--offline"]).await?;
     ensure!(planned.0.success(), "the plan ended with {}", planned.0);
     ensure!(simulator.world().requests.len() == requests, "an offline plan called the CRM");
     let plan_id = planned

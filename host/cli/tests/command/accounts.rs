@@ -28,7 +28,7 @@ async fn the_command_refuses_the_token_of_another_account_and_goes_on_with_the_r
         let toml = hubspot_toml(&simulator.base_url())
             .replace("access_token", &format!("account = {written_as}\naccess_token"));
         project.write("reverse-sync.toml", &toml);
-        let plan = project.run(&["plan", "people", "--json"]).await.json();
+        let plan = project.run(&["plan", "people", "--offline", "--json"]).await.json();
         assert_eq!((&plan["mode"], &plan["account"]), (&json!("offline"), &json!(null)), "{plan}");
         let go = ["run", plan["plan_id"].as_str().unwrap(), "--confirm", "--json"];
 

@@ -581,6 +581,37 @@ async fn a_detailed_exit_code_says_whether_there_are_changes() {
 }
 
 #[tokio::test]
+async fn a_plan_is_checked_with_the_crm_unless_there_is_no_credential_and_then_says_so() {
+    let (simulator, project) = project(&ids(1)).await;
+    let checked = project.run(&["plan", "people"]).await;
+    assert!(checked.stdout.starts_with("Plan for people"), "{checked:?}");
+    assert!(checked.stdout.contains("(online: "), "{checked:?}");
+    let before = simulator.connections();
+    assert!(before > 0);
+
+    let without = async |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        Ended::from(command.env_remove("HUBSPOT_TOKEN").output().await.unwrap())
+    };
+    let plan = without(&["plan", "people"]).await;
+    assert!(plan.stdout.starts_with("NOT CHECKED with the CRM"), "{plan:?}");
+    assert!(plan.stdout.lines().nth(1).unwrap().contains("HUBSPOT_TOKEN"), "{plan:?}");
+    assert!(plan.code == Some(0) && plan.stdout.contains("(offline)"), "{plan:?}");
+    let json = without(&["plan", "people", "--json"]).await;
+    assert_eq!(json.json()["mode"], "offline", "{json:?}");
+    assert!(json.stderr.starts_with("NOT CHECKED"), "{json:?}");
+    // Who asks for it knows.
+    let offline = without(&["plan", "people", "--offline"]).await;
+    assert!(offline.stdout.starts_with("Plan for people") && offline.stderr.is_empty());
+    assert!(!offline.stdout.contains("HUBSPOT_TOKEN"), "{offline:?}");
+    assert_eq!(simulator.connections(), before);
+    // Who asks for the CRM wants nothing less.
+    for asked in ["--online", "--compare"] {
+        assert_eq!(without(&["plan", "people", asked]).await.code, Some(4));
+    }
+}
+
+#[tokio::test]
 async fn a_crm_that_does_not_answer_is_told_in_one_sentence() {
     let project = Project::empty();
     project.write("golden.csv", &ids(1));

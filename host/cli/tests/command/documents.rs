@@ -102,7 +102,7 @@ async fn the_project_files_of_the_pages_are_read() {
     for file in files {
         let (_simulator, project) = contacts().await;
         project.write("reverse-sync.toml", &file);
-        let plan = project.run(&["plan", "people"]).await;
+        let plan = project.run(&["plan", "people", "--offline"]).await;
         assert!(plan.code == Some(0) && plan.stdout.contains("53 golden records"), "{plan:?}");
     }
 }

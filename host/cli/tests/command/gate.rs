@@ -10,7 +10,7 @@ const CSV: &str = "hs_object_id,firstname\n492564112121,Brian\n492564112124,Mari
 async fn planned() -> (Simulator, Project, String) {
     let simulator = Simulator::start(config(10)).await.unwrap();
     let project = Project::hubspot(&simulator, CSV).await;
-    let id = project.run(&["plan", "people", "--json"]).await.json()["plan_id"]
+    let id = project.run(&["plan", "people", "--offline", "--json"]).await.json()["plan_id"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -110,7 +110,7 @@ async fn a_plan_is_applied_once_until_it_is_planned_again() {
     let updates =
         || simulator.world().requests.iter().filter(|request| request.method == "POST").count();
     assert_eq!(updates(), 1);
-    project.run(&["plan", "people"]).await;
+    project.run(&["plan", "people", "--offline"]).await;
     assert_eq!(project.run(&["run", &id, "--confirm"]).await.code, Some(0));
     assert_eq!(updates(), 2);
 }

@@ -29,7 +29,7 @@ async fn the_command_says_what_was_found_and_what_to_type() {
     let json = project.run(&["plan", "people", "--json"]).await.json();
     assert_eq!(
         (json["guards"][0]["name"].as_str(), json["mode"].as_str()),
-        (Some("max_changes"), Some("offline")),
+        (Some("max_changes"), Some("online")),
         "{json}"
     );
     let id = json["plan_id"].as_str().unwrap();

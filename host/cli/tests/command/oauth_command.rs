@@ -192,10 +192,9 @@ async fn a_revoked_refresh_token_is_exit_code_4_with_what_to_do() {
     ] {
         assert!(words.stderr.contains(says), "{says}: {words:?}");
     }
-    let plan = ended(command(&project, &["plan", "people", "--json"])).await.json()["plan_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let offline = ["plan", "people", "--offline", "--json"];
+    let plan =
+        ended(command(&project, &offline)).await.json()["plan_id"].as_str().unwrap().to_owned();
     let json = ended(command(&project, &["run", &plan, "--confirm", "--json"])).await;
     assert_eq!(
         (json.code, json.json()["stopped"]["reason"].as_str()),

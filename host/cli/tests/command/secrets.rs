@@ -36,7 +36,7 @@ async fn the_token_is_in_no_output_log_plan_or_journal() {
             csv.push_str(&format!("{},New {n}\n", Provider::HubSpot.id(n)));
         }
         let project = Project::hubspot(&simulator, &csv).await;
-        project.run(&["plan", "people"]).await;
+        project.run(&["plan", "people", "--offline"]).await;
         if let Some(fault) = fault.clone() {
             simulator.world().fault(Rule::next(3, fault));
         }

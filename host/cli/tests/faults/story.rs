@@ -188,7 +188,7 @@ impl Story {
                 "--json",
             ],
             Kind::Undo => &["undo", &self.undone, "--confirm", "--json"],
-            Kind::Compile => &["plan", "people", "--json"],
+            Kind::Compile => &["plan", "people", "--offline", "--json"],
         };
         words.iter().map(|word| (*word).to_owned()).collect()
     }
@@ -235,7 +235,7 @@ impl Story {
     /// Goes on as a person would, until the run has ended.
     pub(crate) fn go_on(&self) -> Ended {
         if self.kind == Kind::Compile {
-            return self.command(&["plan", "people", "--json"]);
+            return self.command(&["plan", "people", "--offline", "--json"]);
         }
         let runs = self.command(&["runs", "--json"]);
         assert_eq!(runs.code, Some(0), "{runs:?}");

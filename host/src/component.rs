@@ -95,12 +95,8 @@ impl Component {
     /// If it is not a component of the contract, or breaks off while describing itself.
     pub async fn load(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Component, EngineError> {
         let loaded = engine.load(bytes)?;
-        let (store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
-        let guest = instance.reverse_sync_destination_destination();
-        let descriptor =
-            within(DESCRIBE_DEADLINE, store, async |store| guest.call_describe(store).await)
-                .await?;
-        Ok(Component { loaded, descriptor: Arc::new(descriptor) })
+        let descriptor = Arc::new(describe(&loaded).await?);
+        Ok(Component { loaded, descriptor })
     }
 
     /// The same from a file.
@@ -129,6 +125,24 @@ impl Component {
     /// If the pool has no slot left.
     pub async fn instantiate(&self) -> Result<(), EngineError> {
         self.loaded.instantiate(Egress::closed(Phase::Plan)).await.map(drop)
+    }
+
+    /// Asks it once more what it is, in another instance. The contract has it give the same answer
+    /// each time.
+    ///
+    /// # Errors
+    /// If it breaks off.
+    pub async fn describe_again(&self) -> Result<Descriptor, EngineError> {
+        describe(&self.loaded).await
+    }
+
+    /// Asks it what it is in an instance for which the host does nothing. The contract has it
+    /// describe itself without a call to the host.
+    ///
+    /// # Errors
+    /// If it calls the host (the error names the function), or breaks off.
+    pub async fn describe_alone(&self) -> Result<(), EngineError> {
+        self.loaded.with_deadline(DESCRIBE_DEADLINE).describe_alone().await
     }
 
     /// The same component with less time for each call than
@@ -223,4 +237,10 @@ impl Component {
         }
         Ok(granted)
     }
+}
+
+async fn describe(loaded: &Loaded) -> Result<Descriptor, EngineError> {
+    let (store, instance) = loaded.instantiate(Egress::closed(Phase::Plan)).await?;
+    let guest = instance.reverse_sync_destination_destination();
+    within(DESCRIBE_DEADLINE, store, async |store| guest.call_describe(store).await).await
 }

@@ -29,7 +29,7 @@ pub(crate) use limits::PeakMemory;
 use crate::{
     aot,
     bindings::ReverseSync,
-    contract::types as wit,
+    contract::{capabilities::Phase, types as wit},
     digest::Digest,
     egress::{Budget, Egress},
 };
@@ -45,10 +45,13 @@ use std::{
 };
 use wasmtime::{
     Config, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline,
-    component::{Component as WasmComponent, HasSelf, Linker, ResourceTable},
+    component::{Component as WasmComponent, HasSelf, Linker, ResourceTable, Val},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// What a component exports.
+const DESTINATION: &str = "reverse-sync:destination/destination@0.1.0";
 
 /// How often the epoch advances: the grain of fairness between instances on one thread.
 const TICK: Duration = Duration::from_millis(10);
@@ -242,11 +245,37 @@ impl Loaded {
         Budget(self.engine.config.max_requests)
     }
 
+    /// Calls `describe` in an instance in which every import is a trap.
+    pub(crate) async fn describe_alone(&self) -> Result<(), EngineError> {
+        let component = self.pre.instance_pre().component();
+        let mut linker = Linker::new(&self.engine.wasmtime);
+        linker.define_unknown_imports_as_traps(component)?;
+        let pre = linker.instantiate_pre(component)?;
+        let mut store = self.store(Egress::closed(Phase::Plan))?;
+        let instance = pre.instantiate_async(&mut store).await?;
+        let export = instance.get_export_index(&mut store, None, DESTINATION);
+        let describe = export
+            .and_then(|export| instance.get_export_index(&mut store, Some(&export), "describe"))
+            .and_then(|describe| instance.get_func(&mut store, describe))
+            .ok_or_else(|| wasmtime::format_err!("it exports no `describe`"))?;
+        within(self.deadline, store, async |store| {
+            describe.call_async(store, &[], &mut [Val::Bool(false)]).await
+        })
+        .await
+    }
+
     /// A fresh instance with its own store.
     pub(crate) async fn instantiate(
         &self,
         egress: Egress,
     ) -> Result<(Store<Guest>, ReverseSync), EngineError> {
+        let mut store = self.store(egress)?;
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        Ok((store, instance))
+    }
+
+    /// The store of an instance, with its bounds.
+    fn store(&self, egress: Egress) -> Result<Store<Guest>, EngineError> {
         // A pool has so many slots; without one somebody has to count.
         let guest = Guest::new(egress, &self.engine);
         if self.engine.config.allocation == Allocation::OnDemand
@@ -273,8 +302,7 @@ impl Loaded {
             }
             Ok(UpdateDeadline::Yield(1))
         });
-        let instance = self.pre.instantiate_async(&mut store).await?;
-        Ok((store, instance))
+        Ok(store)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     contract::types::{self as wit, Target},
     destination::Destination,
     egress::{Egress, Link, Traffic, base_url::BaseUrl, credential::CredentialError},
-    engine::{EngineError, called},
+    engine::{EngineError, PeakMemory, called},
     plan::{Miscount, Plan, PlanError, PlanMode, PlannedBy, Spool, SpoolError},
     records::RecordsError,
     source::SourceError,
@@ -142,11 +142,32 @@ impl PlanningError {
     }
 }
 
+/// A plan, and what it took to make it.
+pub struct Measured {
+    /// The plan.
+    pub plan: Plan,
+    /// The most bytes of memory that the component had.
+    pub peak_memory: u64,
+    /// Requests that egress refused.
+    pub refused: u64,
+}
+
 /// Plans. No write can leave, and without a [`Link`] no request at all.
 ///
 /// # Errors
 /// See [`PlanningError`].
 pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan, PlanningError> {
+    Ok(plan_measured(component, planning).await?.plan)
+}
+
+/// The same, with what it took.
+///
+/// # Errors
+/// See [`PlanningError`].
+pub async fn plan_measured(
+    component: &Component,
+    planning: Planning<'_>,
+) -> Result<Measured, PlanningError> {
     // Compiled now so that a capability nobody grants is refused before anyone looks at a plan.
     let capabilities = component.capabilities(planning.grant, planning.destination)?;
     let question = component.question(&planning.destination.destination_type)?;
@@ -205,7 +226,9 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
 
     let target = planning.destination.target(planning.base_url.as_str());
     let traffic = egress.traffic();
-    let called = call(component, &target, mode, egress, read_rx, spool_tx, &shared).await;
+    let mut peak = PeakMemory::default();
+    let called =
+        call(component, &target, mode, egress, read_rx, spool_tx, &shared, &mut peak).await;
     // Both threads end by themselves: their channels are closed now.
     let spooled = spooler.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
     reader.await.map_err(|error| SpoolError::Io(io::Error::other(error)))?;
@@ -257,7 +280,11 @@ pub async fn plan(component: &Component, planning: Planning<'_>) -> Result<Plan,
         records: fingerprints,
         undoes: None,
     };
-    Ok(Plan::seal(draft, planning.plans_dir)?)
+    Ok(Measured {
+        plan: Plan::seal(draft, planning.plans_dir)?,
+        peak_memory: peak.bytes(),
+        refused: traffic.refused(),
+    })
 }
 
 /// Plans no record at all, with the CRM's metadata: what a credential shows of itself before
@@ -312,7 +339,8 @@ async fn without_records(
     // Both ends are gone before it begins: there is nothing to read, and nowhere to put a change.
     let ((_, nothing), (nowhere, _)) = (mpsc::channel(1), mpsc::channel(1));
     let shared = Arc::new(Mutex::new(Shared::default()));
-    match call(component, &target, mode, egress, nothing, nowhere, &shared).await {
+    let mut peak = PeakMemory::default();
+    match call(component, &target, mode, egress, nothing, nowhere, &shared, &mut peak).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(match traffic.no_access() {
             Some(error) => PlanningError::NoAccess(error.clone()),
@@ -322,6 +350,7 @@ async fn without_records(
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "what a call is made of, and what is known after it")]
 async fn call(
     component: &Component,
     target: &Target,
@@ -330,9 +359,11 @@ async fn call(
     batches: mpsc::Receiver<Result<RecordBatch, RecordsError>>,
     decisions: mpsc::Sender<Decision>,
     shared: &Arc<Mutex<Shared>>,
+    peak_memory: &mut PeakMemory,
 ) -> Result<Result<(), wit::Error>, EngineError> {
     let loaded = component.loaded();
     let (mut store, instance) = loaded.instantiate(egress).await?;
+    *peak_memory = store.data().peak_memory();
     let table = &mut store.data_mut().table;
     let records = table
         .push(RecordsResource::new(batches, Arc::clone(shared)))

@@ -9,6 +9,7 @@
 mod apply;
 mod bundled;
 mod check;
+mod conformance;
 mod exit;
 mod global_args;
 mod init;
@@ -110,6 +111,7 @@ impl Command {
             Command::Run(args) => args.apply.json,
             Command::Undo(args) => args.apply.json,
             Command::Runs(args) => args.json,
+            Command::Plugin(PluginCommand::Test(args)) => args.json,
             _ => false,
         }
     }
@@ -119,6 +121,8 @@ impl Command {
         match self {
             #[cfg(all(feature = "service", unix))]
             Command::Serve(_) => LevelFilter::INFO,
+            // It makes the trouble that would be logged.
+            Command::Plugin(PluginCommand::Test(_)) => LevelFilter::OFF,
             _ => LevelFilter::WARN,
         }
     }
@@ -128,6 +132,9 @@ impl Command {
 enum PluginCommand {
     /// Say in words what a plugin is and asks for
     Inspect(inspect::InspectArgs),
+    /// Test whether a plugin keeps the contract: against a CRM of this command, which answers as a
+    /// fixture says
+    Test(conformance::TestArgs),
 }
 
 fn main() -> std::process::ExitCode {
@@ -188,6 +195,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Undo(args) => undo::undo(&cli.global, args).await,
         Command::Runs(args) => runs::runs(&cli.global, args).await,
         Command::Plugin(PluginCommand::Inspect(args)) => inspect::inspect(args).await,
+        Command::Plugin(PluginCommand::Test(args)) => conformance::test(args).await,
         #[cfg(all(feature = "service", unix))]
         Command::Serve(args) => serve::serve(args).await,
         #[cfg(all(feature = "service", unix))]

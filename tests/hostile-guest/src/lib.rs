@@ -4,8 +4,9 @@
 //!
 //! While planning it makes a change of every record, unless the attack is on planning:
 //! `{"firstname":"new 1"}`, or the column `firstname` if the records have it. `config_json.before`
-//! are the previous values that it claims to have seen, for every record the same. Without an attack
-//! it is honest ([`honest`]).
+//! are the previous values that it claims to have seen, for every record the same; with
+//! `config_json.keeps` it keeps what it was handed. Without an attack it is honest ([`honest`]), but
+//! never describes itself the same way twice.
 
 mod attacks;
 mod bulk;
@@ -38,6 +39,7 @@ use bindings::{
 
 use hostile_attacks::{Attack, Surroundings};
 use std::sync::atomic::Ordering::Relaxed;
+use wasip2::random::random::get_random_u64;
 
 struct Hostile;
 bindings::export!(Hostile with_types_in bindings);
@@ -108,7 +110,7 @@ impl Guest for Hostile {
                 DestinationType {
                     name: "asking_dest".into(),
                     provider: "hubspot".into(),
-                    description: "Would have the host ask for more than an account.".into(),
+                    description: format!("Would have the host ask for more than an account, such as {}.", get_random_u64()),
                     config_schema: "{\"type\":\"object\"}".into(),
                     capabilities: vec![],
                     pacing: Pacing { limit: None, headers: None, throttles: vec![] },
@@ -148,6 +150,7 @@ impl Guest for Hostile {
         if let Some(name) = config["guard"].as_str() {
             sink.guard(name, "the component asks for a second look");
         }
+        let mut kept = Vec::new();
         while let Some(batch) = records.next(1_000)? {
             let ids = batch
                 .columns
@@ -186,7 +189,11 @@ impl Guest for Hostile {
                 changes.before = Some(strings(rows.iter().map(|_| config["before"].to_string())));
             }
             sink.push(&changes)?;
+            if config["keeps"] == true {
+                kept.push((batch, changes));
+            }
         }
+        drop(kept);
         Ok(())
     }
 

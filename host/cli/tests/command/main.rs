@@ -8,6 +8,7 @@ mod accounts;
 mod blocked;
 mod bulk;
 mod command;
+mod conformance;
 mod documents;
 mod first_steps;
 mod gate;

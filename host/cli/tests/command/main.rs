@@ -15,6 +15,7 @@ mod gate;
 mod guards;
 mod oauth_command;
 mod offline;
+mod other_hosts;
 mod project;
 mod rejects;
 mod resume;

@@ -206,7 +206,7 @@ impl Served {
                 }
             }
         };
-        let mut form = &answer.answer;
+        let (mut form, mut refuses) = (&answer.answer, None);
         match &mut world.trouble {
             Trouble::Silent { begun } if updates || *begun => {
                 *begun = true;
@@ -230,7 +230,7 @@ impl Served {
             }
             Trouble::Refuses(refused) if updates && ids.contains(refused) => {
                 if let Some(refusal) = &answer.refusal {
-                    form = refusal;
+                    (form, refuses) = (refusal, Some(refused.clone()));
                 }
                 // A request that is refused as a whole changes nothing.
                 if form.status < 300 {
@@ -247,7 +247,8 @@ impl Served {
             let record = &world.records[id];
             if record.updates > 0 { record.fields.as_str() } else { record.empty.as_str() }
         };
-        Reply::Answer(form.status, form.body(ids.iter().map(|id| (id.as_str(), holds(id)))))
+        let holds = ids.iter().map(|id| (id.as_str(), holds(id)));
+        Reply::Answer(form.status, form.body(holds, refuses.as_deref()))
     }
 }
 

@@ -47,6 +47,9 @@ pub(super) struct Form {
     /// `${id}` stands for the record's id, `${fields}` for the JSON object of what it holds.
     #[serde(default, deserialize_with = "text")]
     item: String,
+    /// In a refusal: the item of the record that is refused, if it is another one.
+    #[serde(default, deserialize_with = "some_text")]
+    refused_item: Option<String>,
 }
 
 fn ok() -> u16 {
@@ -59,6 +62,10 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
         Value::String(text) => text,
         value => value.to_string(),
     })
+}
+
+fn some_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text(deserializer).map(Some)
 }
 
 /// Puts `value` in the place of a name, and of the name in quotation marks: `"${items}"` in JSON.
@@ -76,10 +83,16 @@ impl Answer {
 }
 
 impl Form {
-    /// The body for these records: ids, and what they hold.
-    pub(super) fn body<'a>(&self, records: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-        let item =
-            |(id, holds): (&str, &str)| put(&self.item, "${fields}", holds).replace("${id}", id);
+    /// The body for these records: ids, and what they hold. One of them may be refused.
+    pub(super) fn body<'a>(
+        &self,
+        records: impl Iterator<Item = (&'a str, &'a str)>,
+        refused: Option<&str>,
+    ) -> String {
+        let item = |(id, holds): (&str, &str)| {
+            let other = self.refused_item.as_ref().filter(|_| refused == Some(id));
+            put(other.unwrap_or(&self.item), "${fields}", holds).replace("${id}", id)
+        };
         let items: Vec<String> = records.map(item).collect();
         put(&self.body, "${items}", &items.join(","))
     }
@@ -167,14 +180,18 @@ mod tests {
         let records = || [("1", "{\"a\":\"b\"}"), ("2", "{}")].into_iter();
         let parsed: Answer = serde_json::from_value(answer.clone()).unwrap();
         assert_eq!(
-            parsed.answer.body(records()),
+            parsed.answer.body(records(), None),
             r#"{"results":[{"holds":{"a":"b"},"id":"1"},{"holds":{},"id":"2"}]}"#
         );
         assert_eq!((parsed.answer.status, parsed.refusal.is_none()), (207, true));
         answer["answer"]["body"] = json!("id\n${items}");
         answer["answer"]["item"] = json!("${id}");
         let parsed: Answer = serde_json::from_value(answer).unwrap();
-        assert_eq!(parsed.answer.body(records()), "id\n1,2");
+        assert_eq!(parsed.answer.body(records(), None), "id\n1,2");
+        let refusal =
+            json!({"body": "${items}", "item": "${id}", "refused_item": {"bad": "${id}"}});
+        let refusal: Form = serde_json::from_value(refusal).unwrap();
+        assert_eq!(refusal.body(records(), Some("2")), r#"1,{"bad":"2"}"#);
         for (method, path, fits) in
             [("POST", "/a/x/b", true), ("GET", "/a/x/b", false), ("POST", "/a/x/y/b", false)]
         {

@@ -46,6 +46,17 @@ async fn the_bundled_plugin_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn the_example_destination_keeps_the_contract() {
+    let fixture = FIXTURE.replace("hubspot", "roster");
+    let file = example_destination_component::FILE;
+    let ended =
+        Project::empty().run(&["plugin", "test", file, "--fixture", &fixture, "--json"]).await;
+    let report = ended.json();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!((&report["ok"], &report["complete"]), (&json!(true), &json!(true)), "{report:#}");
+}
+
+#[tokio::test]
 async fn what_was_not_proved_is_not_called_good() {
     let file = component_file().to_str().unwrap();
     let project = Project::empty();

@@ -9,7 +9,7 @@
 #![expect(missing_docs, reason = "the documentation of these items is in wit/")]
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "wit",
     world: "reverse-sync",
     imports: {
         "reverse-sync:destination/streams.[method]records.next": async | trappable,

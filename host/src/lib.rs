@@ -27,6 +27,11 @@
 //! The `reverse-sync` command on top of it is the crate `reverse-sync-cli`, the service
 //! `reverse-sync-service`.
 
+/// The example on the crate's first page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub mod account;
 mod aot;
 pub mod append_only;

@@ -30,7 +30,8 @@ pub(crate) fn record() -> Result<()> {
     Ok(fs::write(RECORD, built())?)
 }
 
-fn built() -> String {
+/// The component that was built, as it is recorded.
+pub(crate) fn built() -> String {
     format!("{COMPILER}\nsha256:{}\n", sha256(COMPONENT))
 }
 

@@ -27,7 +27,8 @@ cargo xtask COMMAND [ARGUMENTS]
   fuzz    fuzz the parsers of untrusted input, a minute each; --help says more
   lint    rustfmt, clippy, rustdoc, the types of the page's scripts, the component's digest, and deny.toml: licences, sources, advisories
   record  record the plugin's digest in plugin/component.digest
-  dist    build the release: command, component, their SBOMs (CycloneDX) and checksums, in target/dist
+  dist    make the release in target/dist: archive, wheel, npm package, container image, crates, component, SBOMs, checksums;
+          --check: then install each into an empty place and use it; --debug: from a debug build, in target/dist-debug
   wheel   pack the Python module and the command as a wheel, in target/wheel; --release: built in release
 
 Everything else is plain cargo: cargo build, test, clippy, doc.
@@ -77,7 +78,7 @@ fn dispatch() -> Result<()> {
         "fuzz" => fuzz::fuzz(&rest),
         "lint" => lint::lint(),
         "record" => digest::record(),
-        "dist" => dist::dist(),
+        "dist" => dist::dist(&rest),
         "wheel" => wheel::wheel(&rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -18,18 +18,44 @@ use std::{
 const NAME: &str = "reverse_sync";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// How the programs are built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Debug,
+    Release,
+}
+
+impl Profile {
+    /// As cargo's folder is named.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Profile::Debug => "debug",
+            Profile::Release => "release",
+        }
+    }
+}
+
 /// Prints the wheel's path.
 pub(crate) fn wheel(arguments: &[String]) -> Result<()> {
-    let (profile, build) = match arguments {
-        [] => ("debug", &[][..]),
-        [flag] if flag == "--release" => ("release", &["--release"][..]),
+    let profile = match arguments {
+        [] => Profile::Debug,
+        [flag] if flag == "--release" => Profile::Release,
         _ => bail!("usage: cargo xtask wheel [--release]"),
     };
+    println!("{}", make(profile, None)?.display());
+    Ok(())
+}
+
+/// Builds command and module, and packs the wheel. With a time, in seconds since 1970, its files are
+/// of that time.
+pub(crate) fn make(profile: Profile, epoch: Option<&str>) -> Result<PathBuf> {
     if OS != "linux" {
         bail!("wheels are made on Linux so far");
     }
+    let build = (profile == Profile::Release).then_some("--release");
     run(cargo().args(["build", "--locked", "--lib", "--bin", "reverse-sync"]).args(build))?;
 
+    let profile = profile.name();
     let dir = target_dir().join("wheel").join(profile);
     if dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
@@ -65,10 +91,14 @@ pub(crate) fn wheel(arguments: &[String]) -> Result<()> {
     if !packer.exists() {
         bail!("{} is not there; `.ci/install test` installs it", packer.display());
     }
-    run(Command::new(packer).arg("pack").arg(&tree).arg("--dest-dir").arg(&dir))?;
+    run(Command::new(packer)
+        .envs(epoch.map(|epoch| ("SOURCE_DATE_EPOCH", epoch)))
+        .arg("pack")
+        .arg(&tree)
+        .arg("--dest-dir")
+        .arg(&dir))?;
     fs::remove_dir_all(&tree)?;
-    println!("{}", dir.join(format!("{NAME}-{VERSION}-{tag}.whl")).display());
-    Ok(())
+    Ok(dir.join(format!("{NAME}-{VERSION}-{tag}.whl")))
 }
 
 fn metadata() -> Result<String> {
@@ -98,12 +128,12 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Without what only a debugger reads, which is most of a build for development.
-fn stripped(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn stripped(from: &Path, to: &Path) -> Result<()> {
     run(Command::new("strip").arg("--strip-unneeded").arg("-o").args([to, from]))
 }
 
 /// The glibc that a binary needs: the newest 2.x of those that its symbols name.
-fn glibc(binary: &Path) -> Result<u32> {
+pub(crate) fn glibc(binary: &Path) -> Result<u32> {
     let shown = output(Command::new("readelf").args(["--version-info", "--wide"]).arg(binary))?;
     let named = shown.split("GLIBC_2.").skip(1).filter_map(|rest| {
         rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok())

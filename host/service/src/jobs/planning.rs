@@ -7,7 +7,7 @@ use crate::{
     scheduler::turns::LineTooLong,
     storage::{self, NoRoom},
     store::{
-        DestinationRow, GoldenRow, Member, PlanRow, RunRow, SourceRow, StoreError, Stored,
+        DestinationRow, GoldenRow, Kept, Member, PlanRow, RunRow, SourceRow, StoreError, Stored,
         Unreadable, now_ms,
     },
 };
@@ -270,14 +270,16 @@ async fn keep(
         destination_id: row.destination_id.clone(),
         planned_by: row.planned_by.clone(),
     };
-    if app.store.keep_plan(&member.org_id, row).await? {
-        // Three files, whose names are in the cache.
-        let dir = app.folder(&member.org_id).plans().join(json.plan.plan_id.to_string());
-        let bytes = storage::size(&dir);
-        app.storage.added(
-            &member.org_id,
-            bytes.map_err(|error| DryRunError::Internal(error.to_string()))?,
-        );
+    match app.store.keep_plan(&member.org_id, row).await? {
+        Kept::Replaced => return Err(DryRunError::Replaced),
+        Kept::Again => {}
+        Kept::New => {
+            // Three files, whose names are in the cache.
+            let dir = app.folder(&member.org_id).plans().join(json.plan.plan_id.to_string());
+            let bytes =
+                storage::size(&dir).map_err(|error| DryRunError::Internal(error.to_string()))?;
+            app.storage.added(&member.org_id, bytes);
+        }
     }
     Ok(json)
 }

@@ -25,7 +25,7 @@ pub use golden::{GoldenRow, NewGolden};
 pub use ids::{now_ms, random_id, time_text};
 pub use members::{ApiKeyRow, Member, NewKey, Revoked, Role};
 pub use outcome::{RunOptions, RunResult};
-pub use plans::PlanRow;
+pub use plans::{Kept, PlanRow};
 pub use quotas::{OwnQuota, Quota, Usage};
 pub use runs::{Begun, NewRun, Resumed, RunFilter, RunRow, StatusFilter};
 pub use service::ServiceState;
@@ -303,12 +303,20 @@ impl Store {
 
     /// Holds everybody else off from what `what` stands for, until the write ends.
     async fn take_turn(&self, write: &mut Write, what: i64) -> Result<()> {
+        // Its answer is void, which has no Rust type here.
+        self.turn(write, "SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS turn", what).await
+    }
+
+    /// Holds off those who [take](Store::take_turn) a turn, and not those who share it.
+    async fn share_turn(&self, write: &mut Write, what: i64) -> Result<()> {
+        self.turn(write, "SELECT 1 FROM (SELECT pg_advisory_xact_lock_shared($1)) AS turn", what)
+            .await
+    }
+
+    /// SQLite has one writer at a time.
+    async fn turn(&self, write: &mut Write, sql: &'static str, what: i64) -> Result<()> {
         if self.kind == Kind::Postgres {
-            // Its answer is void, which has no Rust type here.
-            sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS turn")
-                .bind(what)
-                .execute(&mut **write)
-                .await?;
+            sqlx::query(sql).bind(what).execute(&mut **write).await?;
         }
         Ok(())
     }

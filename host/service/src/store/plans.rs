@@ -1,7 +1,7 @@
 //! Plans: which there are, and what each was made from. Their changes are files.
 
 use super::{Kind, Result, Store, StoreError, Stored, each, turn};
-use sqlx::{Any, AnyConnection, AnyPool, Executor};
+use sqlx::{AnyConnection, AnyPool};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,11 +34,23 @@ super::from_row!(
     PlanRow { plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by }
 );
 
-/// A plan to keep, and who waits to learn whether it is new.
+/// What became of a plan that was to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is new.
+    New,
+    /// It was made before.
+    Again,
+    /// It is not kept: its golden set was replaced and removed while it was made, and a run of it
+    /// could not be resumed.
+    Replaced,
+}
+
+/// A plan to keep, and who waits to learn what became of it.
 pub(super) struct Waiting {
     org_id: String,
     row: PlanRow,
-    kept: oneshot::Sender<Result<bool>>,
+    kept: oneshot::Sender<Result<Kept>>,
 }
 
 /// Where plans are handed in to be kept in SQLite, which waits for the disk once for each
@@ -51,7 +63,7 @@ pub(super) fn keeper(writes: AnyPool) -> mpsc::Sender<Waiting> {
             let mut done = Vec::with_capacity(waiting.len());
             let committed = keep_together(&writes, &mut waiting, &mut done).await;
             // Those that it had not come to fail for the same reason.
-            done.extend(waiting.drain(..).map(|plan| (plan.kept, Ok(false))));
+            done.extend(waiting.drain(..).map(|plan| (plan.kept, Ok(Kept::Replaced))));
             let error = committed.err().map(Arc::new);
             for (kept, result) in done {
                 let result = match &error {
@@ -66,12 +78,12 @@ pub(super) fn keeper(writes: AnyPool) -> mpsc::Sender<Waiting> {
     sender
 }
 
-type Kept = (oneshot::Sender<Result<bool>>, Result<bool>);
+type Done = (oneshot::Sender<Result<Kept>>, Result<Kept>);
 
 async fn keep_together(
     writes: &AnyPool,
     waiting: &mut Vec<Waiting>,
-    done: &mut Vec<Kept>,
+    done: &mut Vec<Done>,
 ) -> std::result::Result<(), sqlx::Error> {
     let mut write = writes.begin_with("BEGIN IMMEDIATE").await?;
     for Waiting { org_id, row, kept } in waiting.drain(..) {
@@ -82,9 +94,17 @@ async fn keep_together(
     write.commit().await
 }
 
-/// Keeps a plan, and says whether it is new.
-async fn keep(connection: &mut AnyConnection, org_id: &str, row: &PlanRow) -> Result<bool> {
-    let is_new = !is_kept(&mut *connection, org_id, &row.plan_id).await?;
+/// Keeps a plan, if its golden set is still there. Nobody may replace golden records before the
+/// transaction ends.
+async fn keep(connection: &mut AnyConnection, org_id: &str, row: &PlanRow) -> Result<Kept> {
+    if let Some(set_id) = &row.set_id {
+        let sql = "SELECT 1 FROM golden_sets WHERE org_id = $1 AND set_id = $2";
+        if !finds(&mut *connection, sql, org_id, set_id).await? {
+            return Ok(Kept::Replaced);
+        }
+    }
+    let sql = "SELECT 1 FROM plans WHERE org_id = $1 AND plan_id = $2";
+    let again = finds(&mut *connection, sql, org_id, &row.plan_id).await?;
     sqlx::query(
         "INSERT INTO plans (org_id, plan_id, destination_id, set_id, undoes, summary, planned_at, planned_by) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org_id, plan_id) DO UPDATE SET destination_id = excluded.destination_id, \
@@ -100,28 +120,32 @@ async fn keep(connection: &mut AnyConnection, org_id: &str, row: &PlanRow) -> Re
     .bind(&row.planned_by)
     .execute(connection)
     .await?;
-    Ok(is_new)
+    Ok(if again { Kept::Again } else { Kept::New })
 }
 
-async fn is_kept<'c>(
-    connection: impl Executor<'c, Database = Any>,
+async fn finds(
+    connection: &mut AnyConnection,
+    sql: &'static str,
     org_id: &str,
-    plan_id: &str,
+    id: &str,
 ) -> Result<bool> {
-    let sql = "SELECT 1 FROM plans WHERE org_id = $1 AND plan_id = $2";
-    Ok(sqlx::query(sql).bind(org_id).bind(plan_id).fetch_optional(connection).await?.is_some())
+    Ok(sqlx::query(sql).bind(org_id).bind(id).fetch_optional(connection).await?.is_some())
 }
 
 impl Store {
-    /// Keeps a plan; one with the same id was made again. Whether it is new: with PostgreSQL, two
-    /// at the same moment may both be.
+    /// Keeps a plan; one with the same id was made again. With PostgreSQL, two at the same moment
+    /// may both be new.
     ///
     /// # Errors
     /// If the database refuses.
-    pub async fn keep_plan(&self, org_id: &str, row: PlanRow) -> Result<bool> {
+    pub async fn keep_plan(&self, org_id: &str, row: PlanRow) -> Result<Kept> {
         if self.kind == Kind::Postgres {
             // It waits once for the transactions of several connections by itself.
-            return keep(&mut *self.writes.acquire().await?, org_id, &row).await;
+            let mut write = self.write().await?;
+            self.share_turn(&mut write, turn::GOLDEN).await?;
+            let kept = keep(&mut write, org_id, &row).await?;
+            write.commit().await?;
+            return Ok(kept);
         }
         let (kept, result) = oneshot::channel();
         let waiting = Waiting { org_id: org_id.to_owned(), row, kept };
@@ -237,7 +261,10 @@ mod tests {
                     assert!(error.to_string().contains("FOREIGN KEY"), "{error}");
                 }
                 (7, other) => panic!("{other:?}"),
-                (_, kept) => assert_eq!(*kept.as_ref().unwrap(), n % 2 == 0, "{n}"),
+                (_, kept) => {
+                    let expected = if n % 2 == 0 { Kept::New } else { Kept::Again };
+                    assert_eq!(*kept.as_ref().unwrap(), expected, "{n}");
+                }
             }
         }
         let rows = store.plans(&org, None, (2, ""), 1000).await.unwrap();

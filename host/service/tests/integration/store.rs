@@ -10,9 +10,9 @@ use reverse_sync::{
 use reverse_sync_service::{
     app::State,
     store::{
-        AuditEntry, Begun, Changed, DestinationRow, NewGolden, NewRun, NewSource, OwnQuota,
-        Resumed, Revoked, Role, RunFilter, RunOptions, SourceSettings, Status, StatusFilter, Store,
-        Stored,
+        AuditEntry, Begun, Changed, DestinationRow, Kept, NewGolden, NewRun, NewSource, OwnQuota,
+        PlanRow, Resumed, Revoked, Role, RunFilter, RunOptions, SourceSettings, Status,
+        StatusFilter, Store, Stored,
     },
 };
 use reverse_sync_tests::{postgres::Postgres, service::Database};
@@ -439,6 +439,42 @@ async fn the_newest_golden_set_counts_and_files_that_nothing_needs_are_named(dat
     assert_eq!(store.golden_sets(&org).await.unwrap().len(), 1);
 }
 
+/// A run of another could not be resumed.
+async fn a_plan_is_kept_with_its_golden_set_or_not_at_all(database: Database) {
+    let (_dir, store, _) = open(database).await;
+    let org = store.add_org("Acme", false, "ada").await.unwrap();
+    let plan = |n: usize| PlanRow {
+        plan_id: format!("plan_{n}"),
+        destination_id: "dst_1".to_owned(),
+        set_id: Some(format!("set_{n}")),
+        undoes: None,
+        summary: "{}".to_owned(),
+        planned_at: 1,
+        planned_by: "ada".to_owned(),
+    };
+    store.set_golden(&org, golden("set_0", "set_0.csv")).await.unwrap();
+    store.set_golden(&org, golden("set_1", "set_1.csv")).await.unwrap();
+    assert_eq!(store.keep_plan(&org, plan(0)).await.unwrap(), Kept::Replaced);
+    assert!(store.plan(&org, "plan_0").await.unwrap().is_none());
+    assert_eq!(store.keep_plan(&org, plan(1)).await.unwrap(), Kept::New);
+    assert_eq!(store.keep_plan(&org, plan(1)).await.unwrap(), Kept::Again);
+    let mut kept_or_replaced = [0; 2];
+    for n in 2..100 {
+        let (set, file) = (format!("set_{n}"), format!("set_{n}.csv"));
+        store.set_golden(&org, golden(&set, &file)).await.unwrap();
+        // The next one comes while the plan of this one is kept.
+        let next = format!("next_{n}");
+        let (kept, replaced) = tokio::join!(
+            store.keep_plan(&org, plan(n)),
+            store.set_golden(&org, golden(&next, &next))
+        );
+        let (kept, removed) = (kept.unwrap(), replaced.unwrap().1);
+        assert_eq!(kept == Kept::Replaced, removed.contains(&file), "{n}: {kept:?}, {removed:?}");
+        kept_or_replaced[usize::from(kept == Kept::Replaced)] += 1;
+    }
+    reverse_sync_tests::say(&format!("{database:?}: kept or replaced: {kept_or_replaced:?}"));
+}
+
 async fn many_write_to_the_audit_log_and_the_chain_holds(database: Database) {
     let (_dir, store, url) = open(database).await;
     let writers: Vec<_> = (0..8)
@@ -653,5 +689,6 @@ reverse_sync_tests::on_both!(
     a_run_is_resumed_only_while_it_is_the_last_of_its_destination,
     a_run_ends_once_with_its_problems_and_its_audit_row,
     the_newest_golden_set_counts_and_files_that_nothing_needs_are_named,
+    a_plan_is_kept_with_its_golden_set_or_not_at_all,
     many_write_to_the_audit_log_and_the_chain_holds,
 );

@@ -149,13 +149,14 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let app =
         App::open(settings, component, grant, bundled::COMPONENT).await.or_exit(Exit::Usage)?;
     let resumed = execution::take_up(&app).await.or_exit(Exit::Usage)?;
+    let welcome =
+        if address.ip().is_loopback() { welcome(&app, address).await? } else { String::new() };
+    // Nothing that the start needs of the database comes after this: whoever reads it may rely on it.
     terminal::print(format_args!("listening on http://{address}\n"));
     if resumed > 0 {
         terminal::print(format_args!("resuming {resumed} runs that had not ended\n"));
     }
-    if address.ip().is_loopback() {
-        welcome(&app, address).await?;
-    }
+    terminal::print(format_args!("{welcome}"));
     let keeping = [
         tokio::spawn(sweep(
             Arc::clone(&app),
@@ -190,7 +191,8 @@ async fn load(limits: &Limits) -> anyhow::Result<Component> {
 }
 
 /// For one person on their own machine: an org, a key that is shown once, and a link that signs in.
-async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
+async fn welcome(app: &App, address: SocketAddr) -> Result<String, Failure> {
+    let mut said = String::new();
     let orgs = app.store.orgs().await.or_exit(Exit::Usage)?;
     let key_id = if orgs.is_empty() {
         let name = ["USER", "LOGNAME", "USERNAME"]
@@ -203,26 +205,23 @@ async fn welcome(app: &App, address: SocketAddr) -> Result<(), Failure> {
             .add_key(&org_id, &name, "made by serve", Role::Admin, COMMAND)
             .await
             .or_exit(Exit::Usage)?;
-        terminal::print(format_args!(
-            "API key, shown this once: {}\n",
-            key.api_key.expose_secret()
-        ));
+        said = format!("API key, shown this once: {}\n", key.api_key.expose_secret());
         key.row.key_id
     } else {
         let Some((org_id, _, _)) = orgs.into_iter().find(|(_, _, solo)| *solo) else {
-            return Ok(());
+            return Ok(said);
         };
         let keys = app.store.keys(&org_id).await.or_exit(Exit::Usage)?;
         let mut keys = keys.into_iter().flatten();
-        let Some(key) = keys.find(|key| key.role == Role::Admin) else { return Ok(()) };
+        let Some(key) = keys.find(|key| key.role == Role::Admin) else { return Ok(said) };
         key.key_id
     };
     let code = app.login_codes.make(&key_id);
-    terminal::print(format_args!(
+    said.push_str(&format!(
         "open http://{address}/#login={} (it works once, within the hour)\n",
         code.expose_secret()
     ));
-    Ok(())
+    Ok(said)
 }
 
 async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {

@@ -24,6 +24,12 @@ pub fn nearest<'n>(key: &str, names: impl IntoIterator<Item = &'n str>) -> Optio
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
+/// The nearest name as the end of a sentence, such as "; did you mean `people`?"; empty if none is
+/// near.
+pub fn meant<'n>(key: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+    nearest(key, names).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
 /// How many characters must be put in, left out, changed, or swapped with their neighbour to
 /// make one text of the other.
 fn distance(one: &str, other: &str) -> usize {

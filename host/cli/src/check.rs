@@ -80,7 +80,7 @@ pub(crate) async fn check(global: &GlobalArgs, args: &CheckArgs) -> Result<Exit,
     if names.is_empty() {
         let error = anyhow!(
             "{} has no destination; `reverse-sync init` writes a project file with one",
-            global.project.display()
+            global.project().display()
         );
         return Err(Failure::new(Exit::Usage, error));
     }

@@ -3,7 +3,7 @@
 use crate::logging::LogArgs;
 use clap::Args;
 use std::{
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -14,9 +14,9 @@ const PROJECT: &str = "reverse-sync.toml";
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// The project file
-    #[arg(long, global = true, value_name = "FILE", default_value = PROJECT)]
-    pub(crate) project: PathBuf,
+    /// The project file, or its folder [default: reverse-sync.toml, here or in a folder above]
+    #[arg(long, global = true, value_name = "FILE")]
+    project: Option<PathBuf>,
     /// Use this plugin instead of the bundled one; the project file has to grant what it asks
     /// for
     #[arg(long, global = true, value_name = "FILE")]
@@ -29,17 +29,52 @@ pub(crate) struct GlobalArgs {
 static REPEATED: OnceLock<String> = OnceLock::new();
 
 impl GlobalArgs {
+    /// The project file that is there: the one that was named, or the one of this folder, or of the
+    /// nearest folder above that has one.
+    pub(crate) fn project(&self) -> PathBuf {
+        if self.project.is_some() || Path::new(PROJECT).exists() {
+            return self.new_project();
+        }
+        let here = std::env::current_dir().unwrap_or_default();
+        let mut above = here.ancestors().skip(1).map(|dir| dir.join(PROJECT));
+        // Somebody else's file would say where this user's tokens go.
+        above
+            .find(|file| file.is_file())
+            .filter(|file| is_ours(file))
+            .unwrap_or_else(|| PROJECT.into())
+    }
+
+    /// Where a new project file goes.
+    pub(crate) fn new_project(&self) -> PathBuf {
+        match &self.project {
+            Some(path) if path.is_dir() => path.join(PROJECT),
+            Some(path) => path.clone(),
+            None => PROJECT.into(),
+        }
+    }
+
     /// Keeps what [`typed`] repeats.
     pub(crate) fn remember(&self) {
         let mut repeated = String::new();
-        if self.project != Path::new(PROJECT) {
-            repeated.push_str(&format!(" --project {}", quoted(&self.project.to_string_lossy())));
-        }
-        if let Some(plugin) = &self.plugin {
-            repeated.push_str(&format!(" --plugin {}", quoted(&plugin.to_string_lossy())));
+        for (name, path) in [("project", &self.project), ("plugin", &self.plugin)] {
+            if let Some(path) = path {
+                repeated.push_str(&format!(" --{name} {}", quoted(&path.to_string_lossy())));
+            }
         }
         let _ = REPEATED.set(repeated);
     }
+}
+
+#[cfg(unix)]
+fn is_ours(file: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let ours = rustix::process::geteuid().as_raw();
+    fs::metadata(file).is_ok_and(|file| file.uid() == ours || file.uid() == 0)
+}
+
+#[cfg(not(unix))]
+fn is_ours(file: &Path) -> bool {
+    fs::metadata(file).is_ok()
 }
 
 /// A command as it is to be typed, with the options of this one that it needs too.

@@ -187,7 +187,7 @@ struct Proposal<'a> {
 }
 
 pub(crate) fn init(global: &GlobalArgs, args: &InitArgs) -> Result<Exit, Failure> {
-    let path = &global.project;
+    let path = &global.new_project();
     let dir = path.parent().unwrap_or(Path::new(""));
     let first = first(dir, &args.records).or_exit(Exit::Usage)?;
     let (file, told) = project(args, &first).or_exit(Exit::Usage)?;

@@ -38,10 +38,13 @@ pub(crate) struct PlanArgs {
 
 #[derive(Args)]
 pub(crate) struct RecordsArgs {
-    /// Golden records: a file, a glob, or `-` for standard input; instead of the project file's
+    /// Golden records: files, globs, or `-` for standard input; instead of the project file's
     /// `records`
     #[arg(long, value_name = "FILES")]
-    records: Option<String>,
+    records: Vec<String>,
+    /// What a shell makes of `--records golden/*.csv`
+    #[arg(value_name = "FILES", requires = "records", hide = true)]
+    more: Vec<String>,
     /// Accept golden records that are empty, which most often means a broken export and is an error
     #[arg(long)]
     allow_empty: bool,
@@ -50,7 +53,37 @@ pub(crate) struct RecordsArgs {
 impl RecordsArgs {
     /// Whether standard input is taken, so that nothing can be asked there.
     pub(crate) fn is_stdin(&self) -> bool {
-        self.records.as_deref() == Some("-")
+        self.records.iter().chain(&self.more).any(|pattern| pattern == "-")
+    }
+
+    /// The golden records of a destination. A pattern on the command line is relative to where the
+    /// command runs, one in the project file to that file.
+    fn open(&self, workspace: &Workspace, target: &Target<'_>) -> Result<RecordSource, Failure> {
+        let name = &target.there.destination().name;
+        let options =
+            RecordOptions { allow_empty: self.allow_empty, ..target.there.record_options() };
+        let given: Vec<&String> = self.records.iter().chain(&self.more).collect();
+        let opened = match (given.as_slice(), target.records) {
+            ([], Some(pattern)) => RecordSource::open(pattern, &workspace.project.dir, options),
+            ([], None) => {
+                let error = anyhow!(
+                    "destinations.{name} has no `records`; say where the golden records are, there or with --records FILES"
+                );
+                return Err(Failure::new(Exit::Usage, error));
+            }
+            ([pattern], _) => RecordSource::open(pattern, Path::new(""), options),
+            (several, _) if self.is_stdin() => {
+                let error = anyhow!("--records takes `-` alone, and not {} values", several.len());
+                return Err(Failure::new(Exit::Usage, error));
+            }
+            (several, _) => several
+                .iter()
+                .map(|pattern| RecordSource::open(pattern, Path::new(""), options.clone()))
+                .map(|opened| opened.map(|source| source.inputs().to_vec()))
+                .collect::<Result<Vec<_>, _>>()
+                .and_then(|files| RecordSource::of(files.concat(), options)),
+        };
+        opened.map_err(|error| failure::Failure::from(&error).into())
     }
 }
 
@@ -128,21 +161,7 @@ pub(crate) async fn make(
     mode: PlanMode,
 ) -> Result<Plan, Failure> {
     let name = &target.there.destination().name;
-    // A pattern on the command line is relative to where the command runs, one in the project file
-    // to that file.
-    let (pattern, base) = match (&args.records, target.records) {
-        (Some(pattern), _) => (pattern.as_str(), Path::new("")),
-        (None, Some(pattern)) => (pattern, workspace.project.dir.as_path()),
-        (None, None) => {
-            let error = anyhow!(
-                "destinations.{name} has no `records`; say where the golden records are, there or with --records FILES"
-            );
-            return Err(Failure::new(Exit::Usage, error));
-        }
-    };
-    let options = RecordOptions { allow_empty: args.allow_empty, ..target.there.record_options() };
-    let records = RecordSource::open(pattern, base, options)
-        .map_err(|error| failure::Failure::from(&error))?;
+    let records = args.open(workspace, target)?;
     let files = records.inputs().to_vec();
     let plan = target.there.plan(mode, records).await.map_err(|error| {
         let failure = failure::Failure::from(&error).needing(&target.served.required_rights);

@@ -120,7 +120,8 @@ impl Project {
         let Some(entry) = self.destinations.get(name) else {
             let known: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            bail!("the project file has no destination `{name}`; it has: {known}");
+            let meant = mistakes::meant(name, self.destinations.keys().map(String::as_str));
+            bail!("the project file has no destination `{name}`; it has: {known}{meant}");
         };
         if entry.connection_string.is_some() {
             bail!(
@@ -162,7 +163,8 @@ impl Project {
         };
         let known = || self.sources.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let (id, source) = self.sources.get_key_value(id).ok_or_else(|| {
-            anyhow!("destinations.{name}.config_json.source_id is `{id}`, but the project file has no [sources.{id}]; it has: {}", known())
+            let meant = mistakes::meant(id, self.sources.keys().map(String::as_str));
+            anyhow!("destinations.{name}.config_json.source_id is `{id}`, but the project file has no [sources.{id}]; it has: {}{meant}", known())
         })?;
         if source.provider != provider {
             bail!(

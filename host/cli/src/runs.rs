@@ -59,6 +59,8 @@ pub(crate) async fn runs(global: &GlobalArgs, args: &RunsArgs) -> Result<Exit, F
     if args.json {
         render::runs_json(&listed).or_exit(Exit::Usage)?;
     } else {
+        // People look for the last one.
+        listed.reverse();
         terminal::print(format_args!("{}", render::runs(&listed)));
     }
     Ok(Exit::Ok)

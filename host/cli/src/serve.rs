@@ -49,7 +49,7 @@ const SWEEP: Duration = Duration::from_secs(3600);
 #[derive(Args)]
 pub(crate) struct ServeArgs {
     /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
     #[command(flatten)]
     state: StateArgs,
@@ -94,6 +94,18 @@ pub(crate) struct ServeArgs {
     /// after a restore
     #[arg(long)]
     restored: bool,
+}
+
+/// An address with a port, `localhost` with one, or a port of this machine.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let whole = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None if text.bytes().all(|byte| byte.is_ascii_digit()) => format!("127.0.0.1:{text}"),
+        None => text.to_owned(),
+    };
+    whole.parse().map_err(|_| {
+        "give an address and a port, such as 127.0.0.1:8480, or a port alone".to_owned()
+    })
 }
 
 impl ServeArgs {
@@ -325,5 +337,21 @@ async fn sweep(app: Arc<App>, keep_plans: Duration) {
             Err(error) => tracing::warn!(%error, "what is old cannot be removed"),
         }
         tokio::time::sleep(SWEEP).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_of_this_machine() {
+        for text in ["8480", "localhost:8480", "127.0.0.1:8480"] {
+            assert_eq!(address(text).map(|it| it.to_string()), Ok("127.0.0.1:8480".to_owned()));
+        }
+        assert!(address("[::1]:80").is_ok());
+        for text in ["", "99999", "crm.example:80", "localhost"] {
+            assert!(address(text).is_err_and(|said| said.contains("127.0.0.1:8480")), "{text}");
+        }
     }
 }

@@ -23,6 +23,7 @@ use reverse_sync::{
         },
     },
     engine::{Engine, EngineConfig},
+    mistakes::meant,
     plan::PlanId,
     private_file,
     source::{self, Source},
@@ -55,7 +56,7 @@ pub(crate) struct Target<'w> {
 impl Workspace {
     /// Reads the project file and loads the component.
     pub(crate) async fn open(global: &GlobalArgs) -> Result<Workspace, Failure> {
-        let project = Arc::new(Project::read(&global.project).or_exit(Exit::Usage)?);
+        let project = Arc::new(Project::read(&global.project()).or_exit(Exit::Usage)?);
         let (component, grant) = match &global.plugin {
             None => {
                 let component = load(None).await.or_exit(Exit::Usage)?;
@@ -121,8 +122,19 @@ impl Workspace {
     /// The destination of this name.
     pub(crate) fn target(&self, name: &str) -> Result<Target<'_>, Failure> {
         let (destination, entry) = self.project.destination(name).or_exit(Exit::Usage)?;
-        let served =
-            self.component.destination_type(&destination.destination_type).or_exit(Exit::Usage)?;
+        let served = self.component.destination_type(&destination.destination_type);
+        let served = served.map_err(|error| {
+            let given = &destination.destination_type;
+            let types = self.component.descriptor().destinations.iter();
+            let types: Vec<&str> = types.map(|served| served.name.as_str()).collect();
+            // People write the CRM's name.
+            let meant = match types.iter().find(|name| name.strip_suffix("_dest") == Some(given)) {
+                Some(name) => format!("; did you mean `{name}`?"),
+                None => meant(given, types),
+            };
+            anyhow!("destinations.{}.destination_type: {error}{meant}", destination.name)
+        });
+        let served = served.or_exit(Exit::Usage)?;
         let (source_id, source) =
             self.project.source(&destination, &served.provider).or_exit(Exit::Usage)?;
         let grant = self.grant.as_ref().ok_or_else(|| {
@@ -181,10 +193,11 @@ impl Workspace {
             [] => {
                 let names: Vec<&str> =
                     self.project.destinations.keys().map(String::as_str).collect();
+                let meant = meant(text, names.iter().copied());
                 Err(Failure::new(
                     Exit::Usage,
                     anyhow!(
-                        "`{text}` is neither a destination of the project ({}) nor a plan that is kept here",
+                        "`{text}` is neither a destination of the project ({}) nor a plan that is kept here{meant}",
                         names.join(", ")
                     ),
                 ))

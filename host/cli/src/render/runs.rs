@@ -44,26 +44,57 @@ pub(crate) fn runs_json(runs: &[Listed]) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// The list for people, oldest first.
+/// The list for people, newest first.
 pub(crate) fn runs(runs: &[Listed]) -> String {
     if runs.is_empty() {
         return "Nothing was run here yet.\n".to_owned();
     }
-    let mut out = String::new();
+    let longest = |header: &str, of: fn(&Listed) -> &str| {
+        runs.iter().map(|run| of(run).chars().count()).chain([header.len()]).max().unwrap_or(0)
+    };
+    let widths = (longest("RUN", id), longest("DESTINATION", destination));
+    let mut out = format!(
+        "{:<run$}  {:<20}  {:<name$}  RESULT\n",
+        "RUN",
+        "STARTED",
+        "DESTINATION",
+        run = widths.0,
+        name = widths.1
+    );
     for run in runs {
+        let undone = runs.iter().find(|other| {
+            other.status == Status::Succeeded
+                && other.run.undoes.as_ref() == run.run.run_id.as_ref()
+                && run.run.run_id.is_some()
+        });
         // Writing to a string cannot fail.
-        let _ = one(&mut out, run);
+        let _ = one(&mut out, run, widths, undone);
     }
     out
 }
 
-fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
+fn id(run: &Listed) -> &str {
+    run.run.run_id.as_ref().map_or("", |run_id| run_id.as_str())
+}
+
+fn destination(run: &Listed) -> &str {
+    run.destination.as_deref().unwrap_or("(its plan is gone)")
+}
+
+fn one(
+    out: &mut String,
+    run: &Listed,
+    widths: (usize, usize),
+    undone: Option<&Listed>,
+) -> std::fmt::Result {
     let started_at = run.started_at.split('.').next().unwrap_or_default().trim_end_matches('Z');
-    let run_id = run.run.run_id.as_ref().map_or("", |run_id| run_id.as_str());
     write!(
         out,
-        "{run_id}  {started_at}Z  {}",
-        run.destination.as_deref().unwrap_or("(its plan is not here)")
+        "{:<id$}  {started_at}Z  {:<name$}",
+        id(run),
+        destination(run),
+        id = widths.0,
+        name = widths.1
     )?;
     if let Some(counts) = run.run.counts.known() {
         write!(out, "  {} updated", number(counts.updated))?;
@@ -102,5 +133,9 @@ fn one(out: &mut String, run: &Listed) -> std::fmt::Result {
     if let Some(undone) = &run.run.undoes {
         write!(out, "  (undid {undone})")?;
     }
-    writeln!(out, "{}", if run.can_undo { "  can be undone" } else { "" })
+    match undone {
+        Some(undone) => writeln!(out, "  (undone by {})", id(undone)),
+        None if run.can_undo => writeln!(out, "  can be undone"),
+        None => writeln!(out),
+    }
 }

@@ -612,6 +612,59 @@ async fn a_plan_is_checked_with_the_crm_unless_there_is_no_credential_and_then_s
 }
 
 #[tokio::test]
+async fn a_project_is_found_from_its_folders_and_by_its_folder() {
+    let (_simulator, project) = project(&ids(1)).await;
+    fs::create_dir(project.path("below")).unwrap();
+    let mut below = project.command(&["plan", "people", "--json"]);
+    let below = below.current_dir(project.path("below")).output().await.unwrap();
+    assert!(below.status.success(), "{below:?}");
+    let named = project.run(&["plan", "people", "--project", "."]).await;
+    let typed = named.stdout.lines().last().unwrap().trim();
+    assert!(typed.ends_with(" --project ."), "{named:?}");
+    let typed: Vec<&str> = typed.split(' ').skip(1).chain(["--confirm"]).collect();
+    assert_eq!(project.run(&typed).await.code, Some(0), "{typed:?}");
+}
+
+#[tokio::test]
+async fn several_files_of_golden_records_are_taken_as_a_shell_lists_them() {
+    let (_simulator, project) = project(&ids(1)).await;
+    project.write("other.csv", &ids(2));
+    for arguments in [
+        ["plan", "people", "--json", "--records", "golden.csv", "other.csv"].as_slice(),
+        &["plan", "people", "--json", "--records", "golden.csv", "--records", "other.csv"],
+    ] {
+        assert_eq!(project.run(arguments).await.json()["total"], 3, "{arguments:?}");
+    }
+    let before = ["plan", "--records", "golden.csv", "people", "--json"];
+    assert_eq!(project.run(&before).await.json()["total"], 1);
+    for (arguments, says) in [
+        (["plan", "people", "--records", "golden.csv", "-"].as_slice(), "`-` alone"),
+        (&["plan", "people", "golden.csv"], "--records"),
+    ] {
+        let ended = project.run(arguments).await;
+        assert!(ended.code == Some(2) && ended.stderr.contains(says), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_nearly_right_is_told_what_was_meant() {
+    let (_simulator, project) = project(&ids(1)).await;
+    let toml = fs::read_to_string(project.path("reverse-sync.toml")).unwrap();
+    for (command, from, to, says) in [
+        ("plan", "", "", "did you mean `people`?"),
+        ("run", "", "", "did you mean `people`?"),
+        ("plan", "\"src_1\"", "\"scr_1\"", "did you mean `src_1`?"),
+        ("plan", "hubspot_dest", "hubspot", "did you mean `hubspot_dest`?"),
+        ("plan", "hubspot_dest", "hubspot_dst", "did you mean `hubspot_dest`?"),
+    ] {
+        project.write("reverse-sync.toml", &toml.replace(from, to));
+        let name = if from.is_empty() { "poeple" } else { "people" };
+        let ended = project.run(&[command, name]).await;
+        assert!(ended.code == Some(2) && ended.stderr.contains(says), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_crm_that_does_not_answer_is_told_in_one_sentence() {
     let project = Project::empty();
     project.write("golden.csv", &ids(1));

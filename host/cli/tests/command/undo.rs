@@ -393,11 +393,14 @@ async fn runs_are_listed_with_what_can_be_undone() {
         ]
     );
     let words = project.run(&["runs"]).await;
-    assert!(
-        words.stdout.lines().next().unwrap().contains("can be undone")
-            && words.stdout.contains(&format!("undid {run_id}")),
-        "{words:?}"
-    );
+    // The newest first, and what was undone is not offered again.
+    let undo = undo["run_id"].as_str().unwrap();
+    let [header, newest, oldest] = words.stdout.lines().collect::<Vec<_>>()[..] else {
+        panic!("{words:?}")
+    };
+    assert!(header.starts_with("RUN ") && newest.starts_with(undo), "{words:?}");
+    assert!(newest.contains("can be undone") && newest.contains(&format!("undid {run_id}")));
+    assert!(oldest.starts_with(&run_id) && oldest.ends_with(&format!("(undone by {undo})")));
 }
 
 #[tokio::test]

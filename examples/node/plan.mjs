@@ -1,24 +1,14 @@
 // Plans golden records of a CSV file, offline, and prints the plan as JSON:
 //
-//   node plan.mjs PLUGIN.wasm RECORDS.csv CONFIG_JSON
+//   node plan.mjs PLUGIN.wasm RECORDS.csv CONFIG_JSON [BASE_URL]
 
-import { readFile } from 'node:fs/promises';
-import { parse } from 'csv-parse/sync';
 import { Plugin } from './host.mjs';
+import { golden, shown, target } from './input.mjs';
 
-const [file, records, config] = process.argv.slice(2);
+const [file, records, config, baseUrl = 'https://api.hubapi.com'] = process.argv.slice(2);
 if (!config) {
-  console.error('usage: node plan.mjs PLUGIN.wasm RECORDS.csv CONFIG_JSON');
+  console.error('usage: node plan.mjs PLUGIN.wasm RECORDS.csv CONFIG_JSON [BASE_URL]');
   process.exit(2);
 }
 const plugin = await Plugin.load(file);
-const target = {
-  destinationType: 'hubspot_dest',
-  entityType: 'person',
-  config: JSON.parse(config),
-  baseUrl: 'https://api.hubapi.com',
-};
-// An empty cell is a null.
-const golden = parse(await readFile(records), { columns: true, bom: true, cast: (cell, { header }) => (header || cell !== '' ? cell : null) });
-const plan = await plugin.plan(target, golden);
-console.log(JSON.stringify({ plugin: plugin.digest, ...plan }, null, 2));
+console.log(shown(await plugin.plan(target(config, baseUrl), await golden(records))));

@@ -1,8 +1,11 @@
 //! Hosts that are not ours, with the very same file: what they plan is what the command plans.
 
 use crate::project::{Project, hubspot_toml};
-use crm_simulator::{Config, Simulator};
-use reverse_sync_tests::{component_file, crm::Provider};
+use crm_simulator::{Config, Fault, Rule, Simulator};
+use reverse_sync_tests::{
+    component_file,
+    crm::{Provider, TOKEN, config},
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -28,17 +31,26 @@ fn examples(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(folder)
 }
 
-fn node() -> Command {
+/// A script of the example, where Node.js finds its packages: beside it.
+fn script(name: &str) -> Command {
     let dir = tools("host-node", "node_modules");
-    // Node.js looks for packages beside the script.
-    for script in ["host.mjs", "plan.mjs"] {
-        let made = dir.join(format!("{script}.{:?}", std::thread::current().id()));
-        fs::copy(examples("node").join(script), &made).unwrap();
-        fs::rename(&made, dir.join(script)).unwrap();
+    for entry in fs::read_dir(examples("node")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "mjs") {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            // At once, as another test may run it.
+            let made = dir.join(format!("{name}.{:?}", std::thread::current().id()));
+            fs::copy(&path, &made).unwrap();
+            fs::rename(&made, dir.join(name)).unwrap();
+        }
     }
     let mut command = Command::new("node");
-    command.arg(dir.join("plan.mjs"));
+    command.env("HUBSPOT_TOKEN", TOKEN).kill_on_drop(true).arg(dir.join(name));
     command
+}
+
+fn node() -> Command {
+    script("plan.mjs")
 }
 
 fn python() -> Command {
@@ -101,4 +113,47 @@ async fn a_host_in_node_plans_the_same() {
 #[ignore = "needs Python: .ci/install test"]
 async fn a_host_in_python_plans_the_same() {
     plans_the_same(python).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Node.js: .ci/install test"]
+async fn the_gate_of_the_host_in_node_lets_out_what_was_confirmed() {
+    let mut tests = Command::new("node");
+    let output = tests.args(["--test", "gate.test.mjs"]).current_dir(examples("node")).output();
+    let output = output.await.unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("# pass 2"), "{output:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs Node.js: .ci/install test"]
+async fn a_host_in_node_runs_the_plan_of_this_id_and_no_other() {
+    let simulator = Simulator::start(config(100)).await.unwrap();
+    let base_url = simulator.base_url();
+    let people = examples("contacts/golden/people.csv");
+    let with = |name: &str| {
+        let mut command = script(name);
+        command.arg(component_file()).arg(&people).args([CONFIG, &base_url]);
+        command
+    };
+    let plan = with("plan.mjs").output().await.unwrap();
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+    let other =
+        with("run.mjs").arg("plan_95e48d55475f877766111b586e6d0f15").output().await.unwrap();
+    assert_eq!(other.status.code(), Some(3), "{other:?}");
+    assert_eq!(simulator.connections(), 0);
+
+    // The first answer is lost; a read shows that the update was carried out.
+    simulator.world().fault(Rule::next(1, Fault::DropAfter).on("/batch/update"));
+    let run = with("run.mjs").arg(plan["id"].as_str().unwrap()).output().await.unwrap();
+    assert!(run.status.success() && run.stderr.is_empty(), "{run:?}");
+    let run: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(run["counts"], json!({"updated": 2}), "{run}");
+    let world = simulator.world();
+    for change in plan["changes"].as_array().unwrap() {
+        let id = change["provider_id"].as_str().unwrap();
+        let name = world.hubspot.value("contacts", id, "firstname");
+        assert_eq!(name, change["fields"]["firstname"].as_str());
+    }
+    assert_eq!(world.writes.len(), 2);
 }

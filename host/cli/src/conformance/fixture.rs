@@ -44,7 +44,8 @@ pub(super) struct Form {
     pub(super) status: u16,
     #[serde(default, deserialize_with = "text")]
     body: String,
-    /// `${id}` stands for the record's id, `${fields}` for the JSON object of what it holds.
+    /// `${id}` stands for the record's id, `${fields}` for the JSON object of what it holds, and
+    /// `${members}` for that without its braces.
     #[serde(default, deserialize_with = "text")]
     item: String,
     /// In a refusal: the item of the record that is refused, if it is another one.
@@ -91,7 +92,9 @@ impl Form {
     ) -> String {
         let item = |(id, holds): (&str, &str)| {
             let other = self.refused_item.as_ref().filter(|_| refused == Some(id));
-            put(other.unwrap_or(&self.item), "${fields}", holds).replace("${id}", id)
+            let item = put(other.unwrap_or(&self.item), "${fields}", holds);
+            let members = holds.get(1..holds.len() - 1).unwrap_or_default();
+            put(&item, "${members}", members).replace("${id}", id)
         };
         let items: Vec<String> = records.map(item).collect();
         put(&self.body, "${items}", &items.join(","))
@@ -185,9 +188,9 @@ mod tests {
         );
         assert_eq!((parsed.answer.status, parsed.refusal.is_none()), (207, true));
         answer["answer"]["body"] = json!("id\n${items}");
-        answer["answer"]["item"] = json!("${id}");
+        answer["answer"]["item"] = json!("{${id},${members}}");
         let parsed: Answer = serde_json::from_value(answer).unwrap();
-        assert_eq!(parsed.answer.body(records(), None), "id\n1,2");
+        assert_eq!(parsed.answer.body(records(), None), "id\n{1,\"a\":\"b\"},{2,}");
         let refusal =
             json!({"body": "${items}", "item": "${id}", "refused_item": {"bad": "${id}"}});
         let refusal: Form = serde_json::from_value(refusal).unwrap();

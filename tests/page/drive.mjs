@@ -245,18 +245,18 @@ await step('a destination is made through the form, its errors at their fields',
   // All keys of the schema can be edited: one of each kind, changed here and looked for in the JSON.
   await page.getByText(/^Requests/).first().click();
   await button('Add a row to Value map').click();
-  await page.getByLabel('Value map: name').fill('lifecyclestage');
+  await page.getByLabel('Value map: name').fill('jobtitle');
   await button('Add a row to Value map: value').click();
   await page.getByLabel('Value map: value: name').fill('Prospect');
   await page.getByLabel('Value map: value: value').fill('lead');
   await page.getByLabel('In flight').fill('2');
   await page.getByLabel('Null policy: kind').selectOption({ label: 'One for each name' });
   await button('Add a row to Null policy').click();
-  await page.getByLabel('Null policy: name').fill('fax');
+  await page.getByLabel('Null policy: name').fill('city');
   await page.getByLabel('Null policy: value').selectOption('clear');
   const json = await asJson();
   const { source_id: _, ...config } = json.config_json;
-  const expected = { provider_id_field: 'hs_object_id', fields: ['firstname', 'city', 'jobtitle'], in_flight: 2, value_map: { lifecyclestage: { Prospect: 'lead' } }, null_policy: { fax: 'clear' } };
+  const expected = { provider_id_field: 'hs_object_id', fields: ['firstname', 'city', 'jobtitle'], in_flight: 2, value_map: { jobtitle: { Prospect: 'lead' } }, null_policy: { city: 'clear' } };
   check(same(config, expected), `the form came to ${JSON.stringify(config)}`);
   await look('destination-form-all');
   await button('Create destination').click();
@@ -284,7 +284,7 @@ await step('a destination that is edited keeps what it had', async () => {
   await page.getByRole('link', { name: 'Edit', exact: true }).click();
   await h1('Edit HubSpot reverse');
   const before = await asJson();
-  check(before.config_json.in_flight === 2 && same(before.config_json.value_map, { lifecyclestage: { Prospect: 'lead' } }), `the form lost something: ${JSON.stringify(before.config_json)}`);
+  check(before.config_json.in_flight === 2 && same(before.config_json.value_map, { jobtitle: { Prospect: 'lead' } }), `the form lost something: ${JSON.stringify(before.config_json)}`);
   await button('Remove this row of Value map').click();
   await button('Remove this row of Null policy').click();
   await button('Save').click();

@@ -215,7 +215,29 @@ impl Reader {
         if self.map.contains_key("in_flight") {
             config.most_in_flight = config.in_flight;
         }
+        self.unwritten(&config);
         config
+    }
+
+    /// What is said of a field that is never written protects nothing.
+    fn unwritten(&mut self, config: &Config) {
+        let Some(rules) = &config.fields else { return };
+        for (key, name) in config.policy.names() {
+            if rules.iter().any(|rule| config.provider.same_field(&rule.field, name)) {
+                continue;
+            }
+            let fields = rules.iter().map(|rule| rule.field.as_str());
+            let meant = match rules.iter().find(|rule| rule.column == name) {
+                Some(rule) => Some(rule.field.as_str()),
+                None => closest(name, fields),
+            };
+            let meant =
+                meant.map_or_else(String::new, |field| format!("; did you mean `{field}`?"));
+            let text = format!(
+                "`{key}` names `{name}`, which is not a CRM field that `fields` writes{meant}"
+            );
+            self.problems.push((key.to_owned(), text));
+        }
     }
 
     fn fields(&mut self) -> Option<Vec<FieldRule>> {
@@ -406,6 +428,18 @@ mod tests {
             (json!({"objects_path": "crm"}), "beginning with `/`"),
             (json!({"objects_path": "/crm/../x"}), "`objects_path`"),
             (json!({"objects_path": "/crm/"}), "`objects_path`"),
+            (
+                json!({"fields": {"first_name": "firstname"}, "fill_only": ["first_name"]}),
+                "`fill_only` names `first_name`, which is not a CRM field that `fields` writes; did you mean `firstname`?",
+            ),
+            (
+                json!({"fields": ["city"], "null_policy": {"citty": "clear", "city": "clear"}}),
+                "`null_policy` names `citty`, which is not a CRM field that `fields` writes; did you mean `city`?",
+            ),
+            (
+                json!({"fields": ["city"], "value_map": {"stage": {"a": "b"}}}),
+                "`value_map` names `stage`, which is not a CRM field that `fields` writes",
+            ),
         ] {
             let message = refused(Provider::HubSpot, &with(Provider::HubSpot, &changes)).unwrap();
             assert!(message.contains(told), "{changes}: {message}");

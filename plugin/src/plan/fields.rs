@@ -263,10 +263,7 @@ impl Said {
         }
         for (key, name) in config.policy.names() {
             if !self.written.keys().any(|field| config.provider.same_field(field, name)) {
-                let meant = match self.written.iter().find(|(_, column)| *column == name) {
-                    Some((field, _)) => Some(field.as_str()),
-                    None => closest(name, self.written.keys().map(String::as_str)),
-                };
+                let meant = closest(name, self.written.keys().map(String::as_str));
                 let meant =
                     meant.map_or_else(String::new, |field| format!("; did you mean `{field}`?"));
                 host.warn(&format!("`{key}` names `{name}`, and no field that is written has this name, so it does nothing{meant}"));

@@ -31,9 +31,22 @@ use std::{
     time::Duration,
 };
 use tokio::runtime::Handle;
-use tracing::{Span, Subscriber, level_filters::LevelFilter, subscriber::SetGlobalDefaultError};
+use tracing::{
+    Span, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+    subscriber::SetGlobalDefaultError,
+};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry::Registry,
+    EnvFilter, Layer,
+    field::{RecordFields, VisitOutput},
+    filter::Targets,
+    fmt::{
+        MakeWriter,
+        format::{DefaultVisitor, FormatFields, Writer},
+    },
+    layer::SubscriberExt,
+    registry::Registry,
 };
 
 /// How log lines look.
@@ -131,7 +144,7 @@ impl Telemetry {
             .with_ansi(false)
             .with_target(false);
         let lines = match settings.format {
-            Format::Text => lines.boxed(),
+            Format::Text => lines.fmt_fields(ForPeople).boxed(),
             Format::Json => lines
                 .json()
                 .flatten_event(true)
@@ -150,6 +163,37 @@ impl Telemetry {
             && let Err(error) = provider.shutdown_with_timeout(SHUTDOWN)
         {
             tracing::warn!(%error, "the last traces were not exported");
+        }
+    }
+}
+
+/// Fields of a line for people: as they are, but for those that only a collector reads.
+struct ForPeople;
+
+impl<'w> FormatFields<'w> for ForPeople {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut visitor = WithoutCollectors(DefaultVisitor::new(writer, true));
+        fields.record(&mut visitor);
+        visitor.0.finish()
+    }
+}
+
+struct WithoutCollectors<'w>(DefaultVisitor<'w>);
+
+impl Visit for WithoutCollectors<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if !field.name().starts_with("otel.") {
+            self.0.record_str(field, value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.0.record_error(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if !field.name().starts_with("otel.") {
+            self.0.record_debug(field, value);
         }
     }
 }
@@ -312,6 +356,21 @@ mod tests {
 
     fn contains(body: &[u8], text: &str) -> bool {
         body.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    #[tokio::test]
+    async fn lines_for_people_are_without_what_only_a_collector_reads() {
+        let lines = Lines::default();
+        let into = lines.clone();
+        let settings = Settings { format: Format::Text, ..settings(None) };
+        let (subscriber, telemetry) = Telemetry::with(&settings, move || into.clone()).unwrap();
+        let _default = tracing::subscriber::set_default(subscriber);
+        ask("/runs/run_1").await;
+        end(telemetry).await;
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let line = text.lines().find(|line| line.contains("on its way")).unwrap();
+        assert!(line.contains("request_id=\"abc-1\"") && line.contains("method=\"GET\""), "{line}");
+        assert!(!text.contains("otel."), "{text}");
     }
 
     async fn ask(path: &str) {

@@ -24,10 +24,10 @@ use reverse_sync_service::{
     store::{Quota, Role},
 };
 use secrecy::ExposeSecret;
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 
 /// How long runs have to come to the end of their batch when the service is asked to stop. What
@@ -163,7 +163,9 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let resumed = execution::take_up(&app).await.or_exit(Exit::Usage)?;
     let welcome =
         if address.ip().is_loopback() { welcome(&app, address).await? } else { String::new() };
-    // Nothing that the start needs of the database comes after this: whoever reads it may rely on it.
+    let asked_to_stop = Signals::catch().or_exit(Exit::Usage)?;
+    // Whoever reads this may rely on it: the database has answered all that the start asks of it,
+    // and the service can be stopped in order.
     terminal::print(format_args!("listening on http://{address}\n"));
     if resumed > 0 {
         terminal::print(format_args!("resuming {resumed} runs that had not ended\n"));
@@ -177,7 +179,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
         tokio::spawn(take_up(Arc::clone(&app))),
         tokio::spawn(keep_head(Arc::clone(&app))),
     ];
-    let served = until_asked_to_stop(&app, listener).await;
+    let served = until_asked_to_stop(&app, listener, asked_to_stop).await;
     for task in keeping {
         task.abort();
     }
@@ -236,25 +238,45 @@ async fn welcome(app: &App, address: SocketAddr) -> Result<String, Failure> {
     Ok(said)
 }
 
-async fn until_asked_to_stop(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+/// What asks the service to stop, from here on.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn until_asked_to_stop(
+    app: &Arc<App>,
+    listener: TcpListener,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
     let answering = tokio::spawn(listen::answer(
         listener,
         api::router(Arc::clone(app)),
         app.ending.subscribe(),
     ));
     let held = tokio::select! {
-        _ = terminate.recv() => true,
-        _ = interrupt.recv() => true,
+        () = signals.asked() => true,
         () = until_lost(app) => false,
     };
     // Whoever asks again does not want to wait.
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.asked().await;
         tracing::warn!("stopping at once; interrupted runs resume at the next start");
         std::process::exit(Exit::Interrupted as i32);
     });

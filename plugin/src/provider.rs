@@ -63,6 +63,8 @@ impl Provider {
                 "IsDeleted",
                 "CreatedById",
                 "LastModifiedById",
+                // Of a record's JSON: it says which object it is.
+                "attributes",
             ],
         };
         fields.iter().any(|field| field.eq_ignore_ascii_case(name))

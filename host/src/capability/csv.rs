@@ -7,7 +7,7 @@
 
 use super::{Witness, template::Cursor};
 use crate::contract::capabilities as wit;
-use reverse_sync_wire::csv::{Cell, MAX_COLUMNS};
+use reverse_sync_wire::csv::{Cell, MAX_COLUMNS, is_column};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -84,6 +84,9 @@ impl CsvForm {
                 return Err(format!("the first column is `{name}`, not `{}`", self.id_column));
             }
             if !id_column {
+                if !is_column(&name) {
+                    return Err(format!("the column `{name}` would look up another record"));
+                }
                 if name == self.id_column || columns.contains(&name) {
                     return Err(format!("the column `{name}` is there twice"));
                 }
@@ -213,6 +216,7 @@ mod tests {
             ("6", r##"{"Title":"#N/A"}"##),
             ("7", r#"{"Title":["a"]}"#),
             ("8", r#"{"Title":" x ","Age":1}"#),
+            ("10", r#"{"Owner.Email":"x"}"#),
         ];
         Plan(confirmed.into_iter().map(|(id, fields)| (id.to_owned(), fields.to_owned())).collect())
     }
@@ -256,6 +260,7 @@ mod tests {
             ("\"Id\",\"Age\",\"Title\"\n\"3\",7,\"x\"\n", "a field that the change does not have"),
             ("\"Id\",\"Age\",\"Title\"\n\"3\",7,\"\"\n", "an empty text where there is none"),
             ("\"Id\",\"Age\"\n\"9\",7\n", "an id outside the plan"),
+            ("\"Id\",\"Owner.Email\"\n\"10\",\"x\"\n", "a lookup of another record"),
             ("\"Id\",\"Age\"\n\"3\",7\n\"3\",7\n", "an id twice"),
             ("\"Id\",\"Age\"\n\"3\",7", "a row without an end"),
             ("\"Id\",\"Age\"\n\"3\",7\r\n", "another line ending"),

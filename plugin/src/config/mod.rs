@@ -433,6 +433,10 @@ mod tests {
                 "`fill_only` names `first_name`, which is not a CRM field that `fields` writes; did you mean `firstname`?",
             ),
             (
+                json!({"fields": ["phone"], "fill_only": ["phone"], "on_drift": "overwrite"}),
+                "would overwrite a field of `fill_only`",
+            ),
+            (
                 json!({"fields": ["city"], "null_policy": {"citty": "clear", "city": "clear"}}),
                 "`null_policy` names `citty`, which is not a CRM field that `fields` writes; did you mean `city`?",
             ),

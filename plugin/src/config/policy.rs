@@ -118,6 +118,17 @@ pub(super) const KEYS: [&str; 10] = [
 
 impl Reader {
     pub(super) fn policy(&mut self) -> Policy {
+        let policy = self.read_policy();
+        if policy.on_drift == OnDrift::Overwrite && !policy.fill_only.is_empty() {
+            self.problems.push((
+                "on_drift".to_owned(),
+                "`on_drift` is `overwrite`, which would overwrite a field of `fill_only` that somebody fills after the plan; leave one of them out".to_owned(),
+            ));
+        }
+        policy
+    }
+
+    fn read_policy(&mut self) -> Policy {
         Policy {
             compare: self.compare(),
             value_map: self.value_map(),

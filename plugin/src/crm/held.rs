@@ -9,9 +9,13 @@ use super::{hubspot::answers as hubspot, salesforce::answers as salesforce};
 use crate::contract::changes::{Changes, Failure};
 use crate::contract::types::Error;
 use crate::provider::Provider;
-use crate::values::encode::push_json_string;
 use crate::values::normal::{NOTHING, Values, member};
+use crate::values::{
+    encode::push_json_string,
+    field::{Kind, Metadata},
+};
 use hashbrown::{HashMap, HashSet};
+use std::borrow::Cow;
 
 /// What a read says about a record.
 #[derive(Debug)]
@@ -277,7 +281,12 @@ fn names(confirmed: &HashMap<usize, Values>) -> Vec<&str> {
 
 /// The fields of a change with the values that the CRM holds, spelled so that writing them would
 /// put them back.
-pub(crate) fn restorable(provider: Provider, fields: &Values, held: &Values) -> String {
+pub(crate) fn restorable(
+    provider: Provider,
+    metadata: &Metadata,
+    fields: &Values,
+    held: &Values,
+) -> String {
     let mut out = String::from("{");
     for name in fields.keys() {
         if out.len() > 1 {
@@ -285,11 +294,60 @@ pub(crate) fn restorable(provider: Provider, fields: &Values, held: &Values) -> 
         }
         push_json_string(&mut out, name);
         out.push(':');
-        match (member(held, name).unwrap_or(NOTHING), provider) {
-            (NOTHING, Provider::HubSpot) => out.push_str("\"\""),
-            (value, _) => out.push_str(value),
-        }
+        out.push_str(&put_back(provider, metadata, name, member(held, name).unwrap_or(NOTHING)));
     }
     out.push('}');
     out
+}
+
+/// What would put the value of a field back, as JSON.
+pub(crate) fn put_back<'v>(
+    provider: Provider,
+    metadata: &Metadata,
+    name: &str,
+    held: &'v str,
+) -> Cow<'v, str> {
+    if provider != Provider::HubSpot {
+        return held.into();
+    }
+    if held == NOTHING {
+        return "\"\"".into();
+    }
+    // A `;` in front would append (crm-apis A8).
+    let appends = held.strip_prefix("\";").filter(|_| {
+        let field = metadata.field(provider, name);
+        matches!(field.map(|field| &field.kind), Some(Kind::Choice(choice)) if choice.multi)
+    });
+    match appends {
+        Some(rest) => format!("\"{}", rest.trim_start_matches(';')).into(),
+        None => held.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::field::{Choice, Field};
+
+    #[test]
+    fn what_is_put_back_replaces_and_does_not_append() {
+        let kind = |multi| Kind::Choice(Choice { multi, open: true, options: Vec::new() });
+        let field = |name: &str, kind| Field {
+            name: name.to_owned(),
+            kind,
+            barred: None,
+            may_be_empty: true,
+        };
+        let fields = [field("several", kind(true)), field("one", kind(false))];
+        let metadata = Metadata::new(Provider::HubSpot, fields);
+        for (name, held, back) in [
+            ("several", "\";a;b\"", "\"a;b\""),
+            ("several", "\"a;b\"", "\"a;b\""),
+            ("one", "\";a\"", "\";a\""),
+            ("one", "null", "\"\""),
+        ] {
+            assert_eq!(put_back(Provider::HubSpot, &metadata, name, held), back);
+        }
+        assert_eq!(put_back(Provider::Salesforce, &metadata, "several", "null"), "null");
+    }
 }

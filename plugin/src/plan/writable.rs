@@ -46,26 +46,46 @@ pub(crate) struct Coercion<'a> {
 
 /// Words that exports write where there is no value. Each may be a value all the same, so it is
 /// counted and not guessed.
-const NULL_WORDS: [&str; 14] = [
+const NULL_WORDS: [&str; 25] = [
     "NULL",
     "null",
     "Null",
     "\\N",
     "None",
+    "none",
+    "NONE",
     "nan",
     "NaN",
     "NAN",
     "NaT",
+    "NA",
     "<NA>",
-    "#N/A",
     "N/A",
+    "n/a",
     "nil",
     "undefined",
+    // A spreadsheet, of what it cannot calculate.
+    "#N/A",
+    "#NULL!",
+    "#REF!",
+    "#VALUE!",
+    "#NAME?",
+    "#DIV/0!",
+    "#NUM!",
+    "#ERROR!",
 ];
 
 /// Whether a text may mean that there is no value.
 pub(crate) fn is_null_word(text: &str) -> bool {
-    NULL_WORDS.contains(&text)
+    let text = text.trim();
+    NULL_WORDS.contains(&text) || is_invisible(text)
+}
+
+/// Whether there are characters, and none that anybody sees: zero-width ones, and the mark at the
+/// beginning of files.
+fn is_invisible(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(|c| matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}'))
 }
 
 /// Whether a text may be a word for null, or a number in scientific notation. A look at both ends
@@ -74,6 +94,9 @@ pub(crate) fn is_null_word(text: &str) -> bool {
 fn is_suspect(text: &str) -> bool {
     match text.as_bytes() {
         [b'N' | b'n' | b'\\' | b'<' | b'#' | b'u', ..] => text.len() <= 9,
+        // A blank, or the first byte of a character that nobody sees.
+        [b' ' | b'\t' | 0xe2 | 0xef, ..] => is_null_word(text),
+        [.., b' '] => is_null_word(text),
         [b'0'..=b'9', .., b'0'..=b'9'] => text.len() <= 24 && text.contains("+"),
         _ => false,
     }
@@ -85,7 +108,8 @@ pub(crate) type ValueMap = HashMap<String, String>;
 /// A text by its map: as a whole, or else option by option where it may have several.
 fn mapped<'t>(map: Option<&'t ValueMap>, several: bool, text: &'t str) -> Cow<'t, str> {
     let Some(map) = map else { return text.into() };
-    if let Some(value) = map.get(text) {
+    // Blanks around a value are left out when it is written, so they do not hide it from the map.
+    if let Some(value) = map.get(text).or_else(|| map.get(text.trim())) {
         return value.as_str().into();
     }
     if !several || !text.contains(';') {
@@ -354,7 +378,7 @@ impl Writable<'_> {
 
     #[cold]
     fn judge_word(&mut self, text: &str) -> bool {
-        if self.null_values.iter().any(|word| word == text) {
+        if self.null_values.iter().any(|word| word == text || word == text.trim()) {
             return true;
         }
         if is_null_word(text) {

@@ -17,7 +17,10 @@ use crate::provider_id::shown;
 use crate::values::field::{Kind, Metadata};
 use crate::values::members::Members;
 use crate::values::normal::{Likeness, NOTHING, Rules, Values, likeness, member};
-use crate::values::{coerce, encode, json, times};
+use crate::values::{
+    coerce::{self, Refusal},
+    encode, json, times,
+};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -39,7 +42,7 @@ impl<N: Network> Runner<'_, N> {
         let mut outcomes = Outcomes::new();
         let mut rest = members;
         if let Some(metadata) = self.crm.metadata().filter(|_| self.offline) {
-            rest.retain(|member| match unfit(self.crm.config.provider, metadata, &self.joined, changes.fields(*member)) {
+            rest.retain(|member| match unfit(self.crm.config.provider, self.crm.config.policy.time_zone, metadata, &self.joined, changes.fields(*member)) {
                 None => true,
                 Some(why) => {
                     let message = format!("{why}. The plan was made offline: plan with --online, which brings values into the CRM's form");
@@ -149,9 +152,13 @@ impl<N: Network> Runner<'_, N> {
                 return Drift::None;
             }
         }
-        let now: Values =
-            serde_json::from_str(&restorable(self.crm.config.provider, &before, held))
-                .unwrap_or_default();
+        let now: Values = serde_json::from_str(&restorable(
+            self.crm.config.provider,
+            rules.metadata,
+            &before,
+            held,
+        ))
+        .unwrap_or_default();
         let told = changed.into_iter().map(|name| {
             let (was, is) =
                 (member(&before, name).unwrap_or(NOTHING), member(&now, name).unwrap_or(NOTHING));
@@ -192,6 +199,7 @@ fn http_date(milliseconds: i64) -> String {
 /// Why a confirmed value is not in the form that its field takes, if it could be brought into it.
 fn unfit(
     provider: Provider,
+    zone: Option<i64>,
     metadata: &Metadata,
     joined: &[String],
     fields: &str,
@@ -231,7 +239,14 @@ fn unfit(
             Value::Bool(_) | Value::Number(_) => value.to_string(),
             _ => return None,
         };
-        let (taken, remark) = coerce::coerce(field, None, &text).ok()??;
+        let (taken, remark) = match coerce::coerce(field, zone, &text) {
+            Ok(taken) => taken?,
+            Err(Refusal::Ambiguous(why)) => {
+                return Some(format!("`{name}` is `{}`, which {why}", shown(&text)));
+            }
+            // The CRM refuses it, in its own words.
+            Err(Refusal::Impossible(_)) => return None,
+        };
         let mut json = String::new();
         coerce::push_json(provider, &field.kind, &taken, &mut json);
         let taken_value: Value = serde_json::from_str(&json).ok()?;
@@ -280,6 +295,7 @@ mod tests {
             field("stages", Kind::Choice(Choice { multi: true, open: false, options })),
             field("amount", Kind::Number { scale: Some(2) }),
             field("day", Kind::Date),
+            field("at", Kind::DateTime),
             field("name", Kind::Text { max: Some(5), trimmed: true }),
             field("yes", Kind::Bool),
             field("list", Kind::Text { max: None, trimmed: false }),
@@ -303,6 +319,11 @@ mod tests {
             // Not for us to say: the CRM refuses it in its own words.
             (Provider::Salesforce, r#"{"name":10115}"#, Some("takes text")),
             (Provider::Salesforce, r#"{"amount":"12.34"}"#, Some("takes as")),
+            // The CRM would take one of two meanings.
+            (Provider::HubSpot, r#"{"at":"1790899200"}"#, Some("seconds or milliseconds")),
+            (Provider::HubSpot, r#"{"at":"20261002081530"}"#, Some("without separators")),
+            (Provider::HubSpot, r#"{"at":"2026-10-02T08:15:30"}"#, Some("`time_zone`")),
+            (Provider::HubSpot, r#"{"at":"yesterday"}"#, None),
             (Provider::HubSpot, r#"{"list":"+49 1;+49 2"}"#, Some("takes one value")),
             (Provider::HubSpot, r#"{"list":"+49 1","name":"a;b"}"#, None),
             (
@@ -312,7 +333,7 @@ mod tests {
             ),
         ] {
             let metadata = Metadata::new(provider, fields.clone());
-            let told = unfit(provider, &metadata, &["list".to_owned()], json);
+            let told = unfit(provider, None, &metadata, &["list".to_owned()], json);
             assert_eq!(told.is_some(), unfit_because.is_some(), "{json}: {told:?}");
             assert!(
                 unfit_because.is_none_or(|why| told.as_deref().unwrap_or_default().contains(why)),

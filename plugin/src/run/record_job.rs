@@ -190,8 +190,8 @@ impl<N: Network> Runner<'_, N> {
     /// Whether an accepted PATCH wrote the record it was for.
     fn written(&self, id: &str, answer: &Answer) -> Written {
         match self.crm.config.provider {
-            // 204 without a body; a page of some gateway proves nothing.
-            Provider::Salesforce if answer.body.is_empty() => Written::Yes,
+            // 204 and no body; an empty answer or a page of some gateway proves nothing.
+            Provider::Salesforce if answer.status == 204 && answer.body.is_empty() => Written::Yes,
             Provider::Salesforce => Written::Unclear,
             Provider::HubSpot => match hubspot::record_id(&answer.body) {
                 Some(found) if found == id => Written::Yes,

@@ -51,7 +51,7 @@ pub async fn verify<N: Network>(
                     readings.push(
                         row,
                         holding,
-                        Some(restorable(config.provider, wanted, &held)),
+                        Some(restorable(config.provider, rules.metadata, wanted, &held)),
                         "",
                         [differing, moved, one_way],
                     );

@@ -5,8 +5,10 @@ use super::field::{Choice, CrmOption, Field, Kind};
 use super::times;
 use crate::provider::Provider;
 use crate::provider_id::shown;
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
+/// What digits are that may be a date.
+const COMPACT: &str = "may be milliseconds since 1970 or a time without separators (YYYYMMDDHHMM), which is not guessed (accepted: ISO 8601 with a zone, such as 2026-10-02T08:15:30Z)";
 /// Options that a refusal lists.
 const OPTIONS_SHOWN: usize = 8;
 
@@ -17,6 +19,30 @@ pub struct Remark {
     pub cut: bool,
     /// It is not one of the options, and the CRM takes it all the same.
     pub unlisted: bool,
+}
+
+/// Why a value is refused, and what would be accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It could mean several things, and the CRM would take one of them.
+    Ambiguous(String),
+    /// It is none of the values that the field takes.
+    Impossible(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Refusal::Ambiguous(why) | Refusal::Impossible(why)) = self;
+        f.write_str(why)
+    }
+}
+
+fn ambiguous(why: impl Into<String>) -> Refusal {
+    Refusal::Ambiguous(why.into())
+}
+
+fn impossible(why: impl Into<String>) -> Refusal {
+    Refusal::Impossible(why.into())
 }
 
 /// Whether a field's values are JSON strings.
@@ -36,7 +62,7 @@ pub fn coerce<'t>(
     field: &Field,
     zone: Option<i64>,
     text: &'t str,
-) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
+) -> Result<Option<(Cow<'t, str>, Remark)>, Refusal> {
     let plain = |text: Cow<'t, str>| Ok(Some((text, Remark::default())));
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -47,36 +73,48 @@ pub fn coerce<'t>(
         Kind::Text { max, trimmed: trims } | Kind::Email { max, trimmed: trims } => {
             let text = if *trims { trimmed } else { text };
             if matches!(field.kind, Kind::Email { .. }) && !is_address(trimmed) {
-                return Err("is not an e-mail address (accepted: name@example.com)".to_owned());
+                return Err(impossible("is not an e-mail address (accepted: name@example.com)"));
             }
             match max {
                 // There are at most as many characters as bytes.
-                Some(max) if text.len() > *max && text.chars().count() > *max => {
-                    Err(format!("has {} characters, and the field takes {max}", text.chars().count()))
-                }
+                Some(max) if text.len() > *max && text.chars().count() > *max => Err(impossible(
+                    format!("has {} characters, and the field takes {max}", text.chars().count()),
+                )),
                 _ => plain(text.into()),
             }
         }
         Kind::Bool => match trimmed.to_ascii_lowercase().as_str() {
             "true" | "t" | "yes" | "y" | "1" | "on" => plain("true".into()),
             "false" | "f" | "no" | "n" | "0" | "off" => plain("false".into()),
-            _ => Err("is neither true nor false (accepted: true, false, yes, no, 1, 0)".to_owned()),
+            _ => {
+                Err(impossible("is neither true nor false (accepted: true, false, yes, no, 1, 0)"))
+            }
         },
         Kind::Number { scale } => number(trimmed, *scale),
         Kind::Date => match times::date(trimmed) {
             Some(date) => plain(date.into()),
             None => match times::midnight(trimmed, zone) {
                 Some(date) => plain(date.into()),
-                None => Err("is not a date (accepted: YYYY-MM-DD, or an instant at midnight UTC)".to_owned()),
+                None if times::is_compact(trimmed) => Err(ambiguous(COMPACT)),
+                None => Err(impossible(
+                    "is not a date (accepted: YYYY-MM-DD, or an instant at midnight UTC)",
+                )),
             },
         },
         Kind::DateTime => match times::in_utc(trimmed, zone) {
             Some(instant) => plain(instant.into()),
-            None if matches!(trimmed.len(), 10 | 11) && trimmed.bytes().all(|b| b.is_ascii_digit()) => {
-                Err("may be seconds or milliseconds since 1970, which is not guessed (accepted: ISO 8601 with a zone, or milliseconds of 12 digits or more)".to_owned())
+            None if matches!(trimmed.len(), 10 | 11)
+                && trimmed.bytes().all(|b| b.is_ascii_digit()) =>
+            {
+                Err(ambiguous(
+                    "may be seconds or milliseconds since 1970, which is not guessed (accepted: ISO 8601 with a zone, or milliseconds of 12 digits or more)",
+                ))
             }
+            None if times::is_compact(trimmed) => Err(ambiguous(COMPACT)),
             None => {
-                Err("is not an instant (accepted: ISO 8601 with a zone, such as 2026-10-02T08:15:30Z, or milliseconds since 1970; `time_zone` says what times without one mean)".to_owned())
+                let why = "is not an instant (accepted: ISO 8601 with a zone, such as 2026-10-02T08:15:30Z, or milliseconds since 1970; `time_zone` says what times without one mean)";
+                let lacks_zone = times::in_utc(trimmed, Some(0)).is_some();
+                Err(if lacks_zone { ambiguous(why) } else { impossible(why) })
             }
         },
         Kind::Choice(choice) if choice.multi => several(choice, text),
@@ -87,9 +125,11 @@ pub fn coerce<'t>(
     }
 }
 
-fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Remark)>, String> {
+fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Remark)>, Refusal> {
     let refused = || {
-        "is not a plain decimal number (accepted: such as 1250000.5, without separators for thousands, unit or exponent)".to_owned()
+        impossible(
+            "is not a plain decimal number (accepted: such as 1250000.5, without separators for thousands, unit or exponent)",
+        )
     };
     let text = text.strip_prefix('+').unwrap_or(text);
     let text = if encode::is_plain_decimal(text) {
@@ -119,23 +159,23 @@ fn number(text: &str, scale: Option<usize>) -> Result<Option<(Cow<'_, str>, Rema
 ///
 /// # Errors
 /// It could be several options, the CRM would not read it as that option, or there is none.
-fn one<'c>(choice: &'c Choice, text: &str) -> Result<Option<&'c str>, String> {
+fn one<'c>(choice: &'c Choice, text: &str) -> Result<Option<&'c str>, Refusal> {
     let Some(value) = found(choice, text)? else {
-        return if choice.open { Ok(None) } else { Err(not_listed(choice)) };
+        return if choice.open { Ok(None) } else { Err(impossible(not_listed(choice))) };
     };
     match value {
-        "" => Err("is an option without an internal value, which would clear the field".to_owned()),
-        value if choice.multi && value.contains(';') => Err(format!(
+        "" => Err(ambiguous("is an option without an internal value, which would clear the field")),
+        value if choice.multi && value.contains(';') => Err(ambiguous(format!(
             "is the option `{}`, which the CRM would read as several, since `;` separates options",
             shown(value)
-        )),
+        ))),
         value => Ok(Some(value)),
     }
 }
 
 /// The internal value of one option: by value, by label, then whatever the letter case if only one
 /// fits.
-fn found<'c>(choice: &'c Choice, text: &str) -> Result<Option<&'c str>, String> {
+fn found<'c>(choice: &'c Choice, text: &str) -> Result<Option<&'c str>, Refusal> {
     let by_value = |text| choice.options.iter().find(|option| option.value == text);
     // Blanks around it may be part of an internal value.
     if let Some(option) = by_value(text).or_else(|| by_value(text.trim())) {
@@ -165,10 +205,10 @@ fn found<'c>(choice: &'c Choice, text: &str) -> Result<Option<&'c str>, String> 
         return Ok(Some(value));
     }
     if loosely.len() > 1 || by_label.len() > 1 {
-        return Err(format!(
+        return Err(ambiguous(format!(
             "could be each of {}; use the internal value, or value_map",
             listed(loosely.iter().chain(&by_label).copied())
-        ));
+        )));
     }
     Ok(None)
 }
@@ -194,18 +234,24 @@ fn listed<'o>(options: impl Iterator<Item = &'o str>) -> String {
 
 /// Options separated by `;`. A leading one, which tells HubSpot to append, is dropped: the golden
 /// value is the whole set.
-fn several<'t>(choice: &Choice, text: &str) -> Result<Option<(Cow<'t, str>, Remark)>, String> {
+fn several<'t>(choice: &Choice, text: &str) -> Result<Option<(Cow<'t, str>, Remark)>, Refusal> {
     let mut remark = Remark::default();
     let mut values: Vec<String> = Vec::new();
     for item in text.split(';').filter(|item| !item.trim().is_empty()) {
         let value = match one(choice, item) {
             Ok(Some(value)) => value.to_owned(),
             Ok(None) => {
-                remark.unlisted = true;
+                // Without a list, nobody can say that it is not on it.
+                remark.unlisted |= !choice.options.is_empty();
                 item.trim().to_owned()
             }
-            Err(why) => {
-                return Err(format!("has the option `{}`, which {why}", shown(item.trim())));
+            Err(refusal) => {
+                let of =
+                    |why: String| format!("has the option `{}`, which {why}", shown(item.trim()));
+                return Err(match refusal {
+                    Refusal::Ambiguous(why) => Refusal::Ambiguous(of(why)),
+                    Refusal::Impossible(why) => Refusal::Impossible(of(why)),
+                });
             }
         };
         if !values.contains(&value) {
@@ -219,9 +265,9 @@ fn several<'t>(choice: &Choice, text: &str) -> Result<Option<(Cow<'t, str>, Rema
             .any(|name| name.contains(';') && (*name == joined || name.trim() == text.trim()))
     };
     if choice.options.iter().any(is_one) {
-        return Err(
-            "could be one option with a `;` in its name, or several; use value_map".to_owned()
-        );
+        return Err(ambiguous(
+            "could be one option with a `;` in its name, or several; use value_map",
+        ));
     }
     Ok((!values.is_empty()).then(|| (joined.into(), remark)))
 }
@@ -277,7 +323,9 @@ mod tests {
     }
 
     fn to(kind: Kind, text: &str) -> Result<Option<String>, String> {
-        coerce(&field(kind), None, text).map(|value| value.map(|(text, _)| text.into_owned()))
+        coerce(&field(kind), None, text)
+            .map(|value| value.map(|(text, _)| text.into_owned()))
+            .map_err(|refusal| refusal.to_string())
     }
 
     #[test]
@@ -310,6 +358,9 @@ mod tests {
             (Kind::Number { scale: Some(0) }, "7.000", "7"),
             (Kind::Date, "2026-10-02T00:00:00Z", "2026-10-02"),
             (Kind::DateTime, "2026-10-02 08:15:30+00:00", "2026-10-02T08:15:30.000Z"),
+            (Kind::DateTime, "1790928930000", "2026-10-02T08:15:30.000Z"),
+            (Kind::DateTime, "946684800000", "2000-01-01T00:00:00.000Z"),
+            (Kind::DateTime, "253402300799000", "9999-12-31T23:59:59.000Z"),
             (choice(false, false), "lead", "lead"),
             (choice(false, false), "Lead", "lead"),
             (choice(false, false), "marketing qualified", "mql"),
@@ -338,6 +389,10 @@ mod tests {
             (Kind::DateTime, "1790899200", "seconds or milliseconds"),
             (Kind::Date, "10/02/2026", "YYYY-MM-DD"),
             (Kind::DateTime, "2026-10-02T08:15:30", "with a zone"),
+            (Kind::DateTime, "20261002081530", "a time without separators"),
+            (Kind::DateTime, "202610020815", "a time without separators"),
+            (Kind::DateTime, "20261002081530123", "a time without separators"),
+            (Kind::Date, "20240928000000", "a time without separators"),
             (choice(false, false), "Customer", "not one of the options: `lead`, `mql`"),
             (choice(false, false), "rED", "could be each of `red`, `RED2`"),
             (choice(true, false), "lead;nope", "has the option `nope`, which is not one of"),

@@ -39,12 +39,28 @@ pub(super) fn in_utc(text: &str, zone: Option<i64>) -> Option<String> {
         .then_some(out)
 }
 
+/// Whether digits may be a time that is written without separators, as YYYYMMDDHHMM with or without
+/// seconds and milliseconds.
+pub(super) fn is_compact(text: &str) -> bool {
+    if !matches!(text.len(), 12 | 14 | 17) || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    let day = format!("{}-{}-{}", part(0, 4), part(4, 6), part(6, 8));
+    let seconds = if text.len() == 12 { "00" } else { part(12, 14) };
+    matches!(part(0, 2), "19" | "20" | "21")
+        && date(&day).is_some()
+        && part(8, 10) < "24"
+        && part(10, 12) < "60"
+        && seconds < "60"
+}
+
 /// Milliseconds since 1970 of an ISO text with a zone, or of at least twelve digits. Fewer may be
-/// seconds, and that is not guessed.
+/// seconds, and others a time without separators: that is not guessed.
 fn milliseconds(text: &str, zone: Option<i64>) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() >= 12 && digits.bytes().all(|b| b.is_ascii_digit()) {
-        return text.parse().ok();
+        return if is_compact(text) { None } else { text.parse().ok() };
     }
     // With a blank instead of `T`, as databases print it.
     if !matches!(text.as_bytes().get(10), Some(b'T' | b' ' | b't')) {

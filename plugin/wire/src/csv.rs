@@ -31,6 +31,12 @@ pub fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// Whether a field can be a column. With a `.` it would be a lookup of another record, and with a
+/// `:` it names the kind of that record. (crm-apis B9)
+pub fn is_column(name: &str) -> bool {
+    !name.contains(['.', ':'])
+}
+
 /// The cell of a value.
 pub enum Cell<'a> {
     /// In quotation marks.
@@ -48,7 +54,8 @@ impl<'a> Cell<'a> {
     pub fn of(json: &'a str, null: &'a str) -> Result<Cell<'a>, String> {
         match json.as_bytes().first() {
             Some(b'"') => match text(json) {
-                Some(text) if text.is_empty() || text == null => {
+                // Whether blanks around the text of a null count is not known.
+                Some(text) if text.is_empty() || text.trim() == null => {
                     Err(format!("is `{text}`, which an upload cannot say"))
                 }
                 Some(text) => Ok(Cell::Text(text)),
@@ -85,6 +92,7 @@ mod tests {
             ("true", Some("true")),
             ("null", Some("#N/A")),
             (r##""#N/A""##, None),
+            (r##""#N/A ""##, None),
             (r##""#N/A?""##, Some("\"#N/A?\"")),
             (r#""""#, None),
             (r#""\ud800""#, None),

@@ -23,10 +23,12 @@ fn field(property: &Value) -> Option<Field> {
         "date" => Kind::Date,
         "datetime" => Kind::DateTime,
         // Owners, stages and the like: the list may be empty or come from elsewhere.
-        "enumeration" if is(&property["externalOptions"]) => Kind::Other,
+        "enumeration" if is(&property["externalOptions"]) && text("fieldType") != "checkbox" => {
+            Kind::Other
+        }
         "enumeration" => Kind::Choice(Choice {
             multi: text("fieldType") == "checkbox",
-            open: false,
+            open: is(&property["externalOptions"]),
             options: options(&property["options"]),
         }),
         _ => Kind::Other,
@@ -42,12 +44,11 @@ fn field(property: &Value) -> Option<Field> {
     Some(Field { name, kind, barred, may_be_empty: true })
 }
 
-/// In the order in which HubSpot shows them, which is that of a lifecycle.
+/// In the order in which HubSpot shows them, which is that of a lifecycle: -1 comes after all
+/// others (A8).
 fn options(options: &Value) -> Vec<CrmOption> {
     let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-    let place = |option: &Value| {
-        option["displayOrder"].as_i64().unwrap_or(i64::MAX).cast_unsigned() ^ (1 << 63)
-    };
+    let place = |option: &Value| option["displayOrder"].as_u64().unwrap_or(u64::MAX);
     let mut order: Vec<(u64, usize)> = options.iter().map(place).zip(0..).collect();
     order.sort_unstable();
     let option = |(_, at): (u64, usize)| {
@@ -71,19 +72,23 @@ mod tests {
             {"name":"hubspot_owner_id","type":"enumeration","fieldType":"select","options":[],"externalOptions":true},
             {"name":"score","type":"number","calculated":true},
             {"name":"createdate","type":"datetime","modificationMetadata":{"readOnlyValue":true}},
-            {"name":"email","type":"string","fieldType":"text"}]}"#;
+            {"name":"email","type":"string","fieldType":"text"},
+            {"name":"owners","type":"enumeration","fieldType":"checkbox","options":[],"externalOptions":true}]}"#;
         let fields = parse(body).unwrap();
         let Kind::Choice(colours) = &fields[0].kind else { panic!("{:?}", fields[0]) };
         assert_eq!((colours.multi, colours.open), (true, false));
         assert_eq!(
             colours.options.iter().map(|option| option.value.as_str()).collect::<Vec<_>>(),
-            ["old", "red", "blue"]
+            ["red", "blue", "old"]
         );
         assert!(
             matches!(fields[1].kind, Kind::Other) && matches!(fields[4].kind, Kind::Email { .. })
         );
+        // Several of a list that comes from elsewhere: a `;` in front would append.
+        let Kind::Choice(owners) = &fields[5].kind else { panic!("{:?}", fields[5]) };
+        assert_eq!((owners.multi, owners.open), (true, true));
         let barred: Vec<_> = fields.iter().map(|field| field.barred).collect();
-        assert_eq!(barred, [None, None, Some("calculated"), Some("read_only"), None]);
+        assert_eq!(barred, [None, None, Some("calculated"), Some("read_only"), None, None]);
         assert!(parse(b"{}").is_none() && parse(b"<html>").is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! One change against what its record holds.
 
 use super::comparer::{Compared, Comparer, UNCHANGED};
-use crate::crm::network::Network;
+use crate::crm::{held::put_back, network::Network};
 use crate::plan::writable::is_null_word;
 use crate::provider::Provider;
 use crate::values::encode::push_json_string;
@@ -63,8 +63,9 @@ impl<N: Network> Comparer<'_, N> {
                     &format!("{value} into `{name}`, which holds {now}"),
                 );
             }
+            let before = put_back(self.crm.config.provider, self.metadata, name, now);
             for (out, value) in
-                [(compared.fields.open(), value), (compared.before.open(), self.restorable(now))]
+                [(compared.fields.open(), value), (compared.before.open(), &*before)]
             {
                 out.push(if any { ',' } else { '{' });
                 push_json_string(out, name);
@@ -123,14 +124,6 @@ impl<N: Network> Comparer<'_, N> {
         match held_back.iter_mut().find(|(field, reason, ..)| field == name && *reason == why) {
             Some((_, _, count, _)) => *count += 1,
             None => held_back.push((name.to_owned(), why, 1, row)),
-        }
-    }
-
-    /// What would put a value back.
-    fn restorable<'v>(&self, held: &'v str) -> &'v str {
-        match self.crm.config.provider {
-            Provider::HubSpot if held == "null" => "\"\"",
-            _ => held,
         }
     }
 }

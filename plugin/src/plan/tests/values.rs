@@ -147,6 +147,22 @@ fn words_that_may_mean_null_are_counted_and_those_that_are_named_are_null() {
 }
 
 #[test]
+fn blanks_around_a_value_hide_it_from_no_rule() {
+    let columns = vec![
+        text("hs_object_id", &["1", "2", "3", "4", "5", "6"]),
+        text("city", &["NULL ", " Köln ", "NA ", "\u{feff}", "#REF!", "Nan"]),
+    ];
+    let more =
+        r#","null_values":["NULL"],"null_policy":"clear","value_map":{"city":{"Köln":"Cologne"}}"#;
+    let host = planned("hubspot_dest", more, vec![batch(columns, 6)]).unwrap();
+    let fields = fields(&host);
+    assert_eq!(fields[..2], [r#"{"city":""}"#, r#"{"city":"Cologne"}"#]);
+    let warned =
+        host.warnings.iter().any(|warning| warning.contains("`city`: 3 values are a word"));
+    assert!(warned, "{:?}", host.warnings);
+}
+
+#[test]
 fn what_is_most_likely_a_mistake_is_warned_about() {
     let columns = vec![
         text("Id", &["0035t00000AbCdEAAV"; 2]),

@@ -1,7 +1,7 @@
 //! A firewall or proxy between the host and the CRM, which takes a value for an attack. (crm-apis
 //! B5: a page is possible with any 4xx)
 
-use super::fixture::Fixture;
+use super::fixture::{Fault, Fixture};
 use crate::contract::types::{ErrorKind, Status};
 
 const PAGE: &str =
@@ -66,6 +66,14 @@ fn one_value_that_a_firewall_takes_for_an_attack_fails_its_record_and_no_other()
             assert!(crm.writes().len() <= 32, "{} writes", crm.writes().len());
         }
     }
+}
+
+#[test]
+fn an_answer_without_a_body_that_is_not_204_proves_nothing() {
+    let crm = fake("salesforce_dest", r#","write_mode":"record""#, 1, &[]);
+    crm.write_faults.replace([Fault::Instead(200, String::new())].into());
+    crm.run().unwrap();
+    assert_eq!((crm.count(Status::Updated), crm.writes().len()), (1, 2));
 }
 
 #[test]

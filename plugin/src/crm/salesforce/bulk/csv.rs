@@ -3,7 +3,7 @@
 
 use super::step::{ID_COLUMN, MAX_ROWS, NULL};
 use crate::contract::changes::Changes;
-use reverse_sync_wire::csv::{Cell, MAX_COLUMNS, push_quoted, text};
+use reverse_sync_wire::csv::{Cell, MAX_COLUMNS, is_column, push_quoted, text};
 
 /// Bytes of one upload, about. The host checks all of an upload before it lets it out, and takes 16
 /// MiB.
@@ -22,7 +22,7 @@ pub(crate) fn split(changes: &Changes, members: Vec<usize>) -> (Vec<usize>, Vec<
     members.into_iter().partition(|member| {
         let mut fits = true;
         let read = each_field(changes.fields(*member), &mut |name, value| {
-            fits &= can_say(value) && columns.takes(name)
+            fits &= is_column(name) && can_say(value) && columns.takes(name)
         });
         read && fits
     })
@@ -281,6 +281,9 @@ mod tests {
             r#"{"A":""}"#,
             r#"{"A":"  "}"#,
             r##"{"A":"#N/A"}"##,
+            r##"{"A":" #N/A"}"##,
+            r#"{"Owner.Email":"x"}"#,
+            r#"{"Account:Owner.X":"x"}"#,
             r#"{"A":{"b":1}}"#,
             r#"{"A":["b"]}"#,
             r#"{"a":"x"}"#,
@@ -288,7 +291,10 @@ mod tests {
             r##"{"A":"#N/A?","B":0}"##,
             "nonsense",
         ]);
-        assert_eq!(split(&changes, changes.members()), (vec![0, 8], vec![1, 2, 3, 4, 5, 6, 7, 9]));
+        assert_eq!(
+            split(&changes, changes.members()),
+            (vec![0, 11], vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12])
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod digest;
 mod dist;
 mod fuzz;
 mod lint;
+mod notices;
 mod process;
 mod wheel;
 

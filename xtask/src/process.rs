@@ -7,6 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// For chmod: what is packed is for everybody to read, whatever the umask was.
+pub(crate) const PERMISSIONS: [&str; 2] = ["--recursive", "u=rwX,go=rX"];
+
 /// The cargo that runs this.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -4,7 +4,8 @@
 //! with the features of the module alone.
 
 use crate::{
-    process::{cargo, output, run},
+    notices,
+    process::{PERMISSIONS, cargo, output, run},
     root, target_dir,
 };
 use anyhow::{Context, Result, bail};
@@ -78,6 +79,11 @@ pub(crate) fn make(profile: Profile, epoch: Option<&str>) -> Result<PathBuf> {
 
     let info = format!("{NAME}-{VERSION}.dist-info");
     copy(&root().join("LICENSE"), &put(format!("{info}/licenses/LICENSE"))?)?;
+    let notices =
+        ["reverse-sync-cli", "reverse-sync-python"].map(|package| notices::of(package, None));
+    for (notices, of) in notices.into_iter().zip(["command", "module"]) {
+        fs::write(put(format!("{info}/licenses/THIRD-PARTY-{of}"))?, notices?)?;
+    }
     fs::write(put(format!("{info}/METADATA"))?, metadata()?)?;
     let glibc = glibc(&module)?.max(glibc(&command)?);
     let tag = format!("cp311-abi3-manylinux_2_{glibc}_{ARCH}");
@@ -91,6 +97,7 @@ pub(crate) fn make(profile: Profile, epoch: Option<&str>) -> Result<PathBuf> {
     if !packer.exists() {
         bail!("{} is not there; `.ci/install test` installs it", packer.display());
     }
+    run(Command::new("chmod").args(PERMISSIONS).arg(&tree))?;
     run(Command::new(packer)
         .envs(epoch.map(|epoch| ("SOURCE_DATE_EPOCH", epoch)))
         .arg("pack")
@@ -112,6 +119,8 @@ fn metadata() -> Result<String> {
          Summary: Reverse ETL for HubSpot and Salesforce: UPDATE only, behind a dry run and a confirmation\n\
          License-Expression: Apache-2.0\n\
          License-File: LICENSE\n\
+         License-File: THIRD-PARTY-command\n\
+         License-File: THIRD-PARTY-module\n\
          Classifier: Operating System :: POSIX :: Linux\n\
          Classifier: Programming Language :: Python :: 3\n\
          Classifier: Programming Language :: Rust\n\

@@ -25,6 +25,7 @@ pub(super) fn make(release: &Release) -> Result<()> {
     output(Command::new(&release.binary).arg("man").arg(stage.path(within("share/man/man1"))?))?;
     stage.write(within("share/reverse-sync/reverse_sync.wasm"), COMPONENT)?;
     stage.copy(&root().join("LICENSE"), within("share/doc/reverse-sync/LICENSE"))?;
+    stage.write(within("share/doc/reverse-sync/THIRD-PARTY"), &release.notices)?;
     let install = include_str!("INSTALL.md")
         .replace("${name}", &name)
         .replace("${glibc}", &format!("2.{}", wheel::glibc(&release.binary)?));

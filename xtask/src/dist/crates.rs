@@ -29,6 +29,7 @@ pub(super) fn make(release: &Release) -> Result<()> {
     stage.write("src/reverse_sync.wasm", COMPONENT)?;
     stage.write("README.md", README)?;
     stage.copy(&root().join("LICENSE"), "LICENSE")?;
+    stage.write("THIRD-PARTY", &release.plugin_notices)?;
     let target = release.work.join("component-target");
     run(cargo()
         .args(["package", "--offline", "--allow-dirty", "--manifest-path"])

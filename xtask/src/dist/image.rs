@@ -7,7 +7,7 @@
 
 use super::{Release, VERSION, stage::Stage};
 use crate::{
-    process::{output, run},
+    process::{PERMISSIONS, output, run},
     root,
 };
 use anyhow::{Context, Result};
@@ -34,6 +34,7 @@ pub(super) fn make(release: &Release) -> Result<()> {
 
     umoci(&["init", "--layout", "layout"])?;
     umoci(&["new", "--image", &tag])?;
+    run(Command::new("chmod").args(PERMISSIONS).arg(&files.dir))?;
     let times = ["-exec", "touch", "--no-dereference", "--date", &format!("@{}", release.epoch)];
     run(Command::new("find").arg(&files.dir).args(times).args(["{}", "+"]))?;
     let files = files.dir.display().to_string();
@@ -69,6 +70,7 @@ fn files(release: &Release) -> Result<Stage> {
     let stage = Stage::new(release, "image-files")?;
     stage.copy(&release.binary, "usr/bin/reverse-sync")?;
     stage.copy(&root().join("LICENSE"), "usr/share/doc/reverse-sync/LICENSE")?;
+    stage.write("usr/share/doc/reverse-sync/THIRD-PARTY", &release.notices)?;
     stage.write("etc/passwd", "nonroot:x:65532:65532:nonroot:/work:/sbin/nologin\n")?;
     stage.write("etc/group", "nonroot:x:65532:\n")?;
     stage.write("etc/nsswitch.conf", "hosts: files dns\n")?;

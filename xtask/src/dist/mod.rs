@@ -10,6 +10,7 @@ mod stage;
 
 use crate::{
     digest::{self, sha256},
+    notices,
     process::{cargo, output, run},
     target_dir,
     wheel::{self, Profile},
@@ -37,6 +38,9 @@ struct Release {
     /// The time of the commit, in seconds since 1970.
     epoch: String,
     revision: String,
+    /// The licences of what is compiled into the command, and into the plugin.
+    notices: String,
+    plugin_notices: String,
 }
 
 pub(crate) fn dist(arguments: &[String]) -> Result<()> {
@@ -72,6 +76,8 @@ pub(crate) fn dist(arguments: &[String]) -> Result<()> {
         work: empty(work)?,
         epoch: git(&["log", "-1", "--format=%ct"])?,
         revision: git(&["rev-parse", "HEAD"])?,
+        notices: notices::of("reverse-sync-cli", None)?,
+        plugin_notices: notices::of("reverse-sync-plugin", Some("wasm32-wasip2"))?,
     };
     let made = release.make()?;
     if check {

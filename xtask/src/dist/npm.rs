@@ -2,7 +2,11 @@
 //! itself.
 
 use super::{Release, VERSION, stage::Stage};
-use crate::{digest::sha256, process::run, root, target_dir};
+use crate::{
+    digest::sha256,
+    process::{PERMISSIONS, run},
+    root, target_dir,
+};
 use anyhow::{Result, bail};
 use reverse_sync_component::COMPONENT;
 use std::process::Command;
@@ -24,6 +28,8 @@ pub(super) fn make(release: &Release) -> Result<()> {
     stage.write("package.json", manifest())?;
     stage.copy(&root().join("xtask/npm/README.md"), "README.md")?;
     stage.copy(&root().join("LICENSE"), "LICENSE")?;
+    stage.write("THIRD-PARTY", &release.plugin_notices)?;
+    run(Command::new("chmod").args(PERMISSIONS).arg(&stage.dir))?;
     run(Command::new("npm")
         .args(["pack", "--silent", "--ignore-scripts", "--offline"])
         .arg(&stage.dir)
@@ -47,7 +53,7 @@ fn manifest() -> String {
     "./reverse_sync.wasm": "./reverse_sync.wasm",
     "./package.json": "./package.json"
   }},
-  "files": ["reverse_sync.wasm", "types"],
+  "files": ["reverse_sync.wasm", "types", "THIRD-PARTY"],
   "component": {{ "file": "reverse_sync.wasm", "digest": "sha256:{digest}" }}
 }}
 "#

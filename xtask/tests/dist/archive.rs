@@ -33,6 +33,8 @@ fn the_archive_works_where_it_was_unpacked() {
         ("man/man1/reverse-sync.1", "\n.TH reverse-sync 1"),
         ("man/man1/reverse-sync-plan.1", ".TH reverse-sync-plan 1"),
         ("doc/reverse-sync/LICENSE", "Apache License"),
+        ("doc/reverse-sync/THIRD-PARTY", "\nwasmtime v"),
+        ("doc/reverse-sync/THIRD-PARTY", "Permission is hereby granted"),
     ] {
         assert!(read(script).contains(tells), "{script}");
     }

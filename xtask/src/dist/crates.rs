@@ -39,17 +39,19 @@ pub(super) fn make(release: &Release) -> Result<()> {
     release.copy(&target.join(format!("package/{}-{VERSION}.crate", npm::NAME)))
 }
 
-/// With the editions and versions of the workspace.
+/// With what all packages of the workspace have in common.
 fn manifest() -> Result<String> {
     let workspace = fs::read_to_string(root().join("Cargo.toml"))?;
     let (_, package) =
         workspace.split_once("[workspace.package]\n").context("no [workspace.package]")?;
-    let inherited = ["version", "edition", "rust-version", "authors", "license"]
-        .map(|key| package.lines().find(|line| line.starts_with(&format!("{key} = "))))
-        .into_iter()
-        .collect::<Option<Vec<_>>>()
-        .context("the workspace does not say what its packages share")?
-        .join("\n");
+    let inherited: Vec<&str> = package
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| {
+            line.contains(" = ") && !line.starts_with('#') && !line.starts_with("publish ")
+        })
+        .collect();
+    let inherited = inherited.join("\n");
     Ok(format!(
         r#"[package]
 name = "{}"

@@ -9,7 +9,7 @@ use crate::{
 use anyhow::anyhow;
 use clap::Args;
 use reverse_sync::{
-    ErrorKind,
+    ErrorKind, PlanningError,
     destination::Destination,
     failure::{self, Kind},
     plan::{Plan, PlanMode},
@@ -161,9 +161,7 @@ pub(crate) async fn make(
     mode: PlanMode,
 ) -> Result<Plan, Failure> {
     let name = &target.there.destination().name;
-    let records = args.open(workspace, target)?;
-    let files = records.inputs().to_vec();
-    let plan = target.there.plan(mode, records).await.map_err(|error| {
+    let failed = |error: PlanningError| {
         let failure = failure::Failure::from(&error).needing(&target.served.required_rights);
         let kind = failure.kind;
         let failure = Failure::from(failure);
@@ -179,12 +177,19 @@ pub(crate) async fn make(
             (Kind::Crm(ErrorKind::Unavailable), _) => {
                 let told = format!("{:#}", failure.error);
                 let check = typed(format_args!("check {}", quoted(name)));
-                anyhow!("{told}. Nothing was planned. `{check}` looks again; --offline plans without the CRM")
+                anyhow!(
+                    "{told}. Nothing was planned. `{check}` looks again; --offline plans without the CRM"
+                )
             }
             _ => failure.error,
         };
         Failure { error, ..failure }
-    })?;
+    };
+    // What is wrong with the settings is told before the golden records are looked for.
+    target.there.check_config().await.map_err(failed)?;
+    let records = args.open(workspace, target)?;
+    let files = records.inputs().to_vec();
+    let plan = target.there.plan(mode, records).await.map_err(failed)?;
     if plan.header().total == 0 && !args.allow_empty {
         let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         let files = if files.is_empty() { "standard input".to_owned() } else { files.join(", ") };

@@ -17,6 +17,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+use toml::de::{DeTable, DeValue};
 
 /// What the file says.
 #[derive(Debug, Deserialize)]
@@ -90,20 +91,43 @@ impl Project {
         let text = fs::read_to_string(path).with_context(|| {
             format!("cannot read the project file {}; `reverse-sync init` writes one, and --project FILE names another", path.display())
         })?;
-        let mistake = |error: &toml::de::Error, what: &str| {
-            let line = error
-                .span()
-                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            let line = line.map_or_else(String::new, |line| format!(", line {line}"));
-            anyhow!("{}{line}: {what}", path.display())
+        let line = |error: &toml::de::Error| {
+            let span = error.span();
+            span.map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1)
         };
-        let tables =
-            toml::Deserializer::parse(&text).map_err(|error| mistake(&error, error.message()))?;
-        let mut project: Project = serde_path_to_error::deserialize(tables).map_err(|error| {
+        let told = |(line, what): (Option<usize>, String)| {
+            let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+            format!("{}{line}: {what}", path.display())
+        };
+        let all = |mut found: Vec<(Option<usize>, String)>| {
+            found.sort_by_key(|(line, _)| *line);
+            found.into_iter().map(told).collect::<Vec<_>>().join("\n")
+        };
+        let mut tables = DeTable::parse(&text)
+            .map_err(|error| anyhow!(told((line(&error), error.message().to_owned()))))?;
+        let (mut found, mut removed) = (Vec::new(), Vec::<Vec<String>>::new());
+        // Without what is wrong, the next mistake shows.
+        let mut project: Project = loop {
+            let read = serde_path_to_error::deserialize(toml::Deserializer::from(tables.clone()));
+            let error = match read {
+                Ok(project) if found.is_empty() => break project,
+                Ok(_) => return Err(anyhow!(all(found))),
+                Err(error) => error,
+            };
             let steps: Vec<String> = error.path().iter().map(ToString::to_string).collect();
-            let what = mistakes::explained("the project file", &steps, error.inner().message());
-            mistake(error.inner(), &what)
-        })?;
+            let message = error.inner().message();
+            let missing =
+                mistakes::missing(message).map(|key| [&steps[..], &[key.to_owned()]].concat());
+            // A key is not missing that was there and wrong.
+            if missing.as_ref().is_none_or(|key| !removed.contains(key)) {
+                let what = mistakes::explained("the project file", &steps, message);
+                found.push((line(error.inner()), what));
+            }
+            if !remove(tables.get_mut(), &steps) {
+                return Err(anyhow!(all(found)));
+            }
+            removed.push(steps);
+        };
         project.dir = path
             .parent()
             .filter(|dir| !dir.as_os_str().is_empty())
@@ -177,6 +201,18 @@ impl Project {
             bail!("sources.{id} has both `access_token` and `oauth`; it needs exactly one of them");
         }
         Ok((id, source))
+    }
+}
+
+/// Takes out what is at the end of these steps.
+fn remove(table: &mut DeTable<'_>, steps: &[String]) -> bool {
+    match steps {
+        [] => false,
+        [key] => table.remove(key.as_str()).is_some(),
+        [key, below @ ..] => match table.get_mut(key.as_str()).map(|value| value.get_mut()) {
+            Some(DeValue::Table(table)) => remove(table, below),
+            _ => false,
+        },
     }
 }
 
@@ -272,6 +308,21 @@ mod tests {
         ] {
             let error = format!("{:#} {:?}", read(text).unwrap_err(), read(text).unwrap_err());
             assert!(!error.contains("sesame") && error.contains("line 3"), "{error}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_with_their_lines() {
+        let text = "[sources.a]\nprovider = 7\nbaseurl = \"x\"\n\n[destinations.people]\ndestination_typ = \"hubspot_dest\"\nentity_type = \"person\"\nconfig_json = {}\n";
+        let told = read(text).unwrap_err().to_string();
+        let lines: Vec<&str> = told.lines().collect();
+        for (line, says) in [
+            ("line 2", "provider"),
+            ("line 3", "did you mean `base_url`?"),
+            ("line 6", "did you mean `destination_type`?"),
+        ] {
+            let is = |told: &&str| told.contains(line) && told.contains(says);
+            assert!(lines.iter().any(is), "{line}: {told}");
         }
     }
 

@@ -109,6 +109,11 @@ async fn configuration_mistakes_name_the_key_and_what_would_be_right() {
         );
     }
     assert_eq!(simulator.connections(), 0);
+    // Before the golden records are looked for.
+    fs::remove_file(project.path("golden.csv")).unwrap();
+    project.write("reverse-sync.toml", &right.replace("fields =", "feilds ="));
+    let ended = project.run(&["plan", "people"]).await;
+    assert!(ended.code == Some(2) && ended.stderr.contains("did you mean `fields`?"), "{ended:?}");
 }
 
 #[tokio::test]

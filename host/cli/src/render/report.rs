@@ -237,8 +237,8 @@ fn canary_died(
 ) -> std::fmt::Result {
     writeln!(
         out,
-        "\nThe first {} changes did not all come to hold what was written, so {} stay pending.",
-        canary.size,
+        "\nNot all of the canary ({}) holds what was written, so {} stay pending.",
+        counted(canary.size, "record"),
         number(report.pending)
     )?;
     writeln!(out, "To continue with them all the same:\n\n  {}", run_command(header))?;

@@ -448,6 +448,12 @@ mod tests {
             let message = refused(Provider::HubSpot, &with(Provider::HubSpot, &changes)).unwrap();
             assert!(message.contains(told), "{changes}: {message}");
         }
+        let twice = json!({"fields": ["Fax"], "null_policy": {"Fax": "skip", "fax": "clear"}});
+        let message = refused(Provider::Salesforce, &with(Provider::Salesforce, &twice)).unwrap();
+        assert!(
+            message.contains("`null_policy` names one field twice, `Fax` and `fax`"),
+            "{message}"
+        );
         for (changes, pointer) in [
             (json!({"source_id": null}), "/source_id"),
             (json!({"feilds": ["a"], "object": 1}), "/feilds"),

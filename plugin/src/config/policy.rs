@@ -119,6 +119,8 @@ pub(super) const KEYS: [&str; 10] = [
 impl Reader {
     pub(super) fn policy(&mut self) -> Policy {
         let policy = self.read_policy();
+        self.once("value_map", policy.value_map.keys());
+        self.once("null_policy", policy.nulls.fields.keys());
         if policy.on_drift == OnDrift::Overwrite && !policy.fill_only.is_empty() {
             self.problems.push((
                 "on_drift".to_owned(),
@@ -126,6 +128,23 @@ impl Reader {
             ));
         }
         policy
+    }
+
+    /// Two spellings of one field would say two things of it.
+    fn once<'n>(&mut self, key: &str, names: impl Iterator<Item = &'n String>) {
+        let mut names: Vec<&String> = names.collect();
+        names.sort_unstable_by_key(|name| (name.to_ascii_lowercase(), *name));
+        for pair in names.windows(2) {
+            if let [one, other] = pair
+                && self.provider.same_field(one, other)
+            {
+                let text = format!(
+                    "`{key}` names one field twice, `{one}` and `{other}`: letter case makes no difference to {}",
+                    self.provider.name()
+                );
+                self.problems.push((key.to_owned(), text));
+            }
+        }
     }
 
     fn read_policy(&mut self) -> Policy {

@@ -164,7 +164,9 @@ fn one<'c>(choice: &'c Choice, text: &str) -> Result<Option<&'c str>, Refusal> {
         return if choice.open { Ok(None) } else { Err(impossible(not_listed(choice))) };
     };
     match value {
-        "" => Err(ambiguous("is an option without an internal value, which would clear the field")),
+        value if value.trim().is_empty() => {
+            Err(ambiguous("is an option without an internal value, which would clear the field"))
+        }
         value if choice.multi && value.contains(';') => Err(ambiguous(format!(
             "is the option `{}`, which the CRM would read as several, since `;` separates options",
             shown(value)
@@ -262,7 +264,7 @@ fn several<'t>(choice: &Choice, text: &str) -> Result<Option<(Cow<'t, str>, Rema
     let is_one = |option: &CrmOption| {
         [&option.value, &option.label]
             .into_iter()
-            .any(|name| name.contains(';') && (*name == joined || name.trim() == text.trim()))
+            .any(|name| name.contains(';') && [joined.trim(), text.trim()].contains(&name.trim()))
     };
     if choice.options.iter().any(is_one) {
         return Err(ambiguous(
@@ -314,7 +316,9 @@ mod tests {
             ("d", "D"),
             ("b;c", "Blue"),
             ("e", "c; d"),
+            ("g", " b;d "),
             ("", "None"),
+            (" ", "Blank"),
             (" f", "F"),
         ];
         let options = options
@@ -400,7 +404,9 @@ mod tests {
             (odd(true, true), "Blue", "`b;c`, which the CRM would read as several"),
             (odd(true, false), "b; c", "one option with a `;` in its name, or several"),
             (odd(true, false), "c; d", "one option with a `;` in its name, or several"),
+            (odd(true, false), "B;D", "one option with a `;` in its name, or several"),
             (odd(false, true), "None", "would clear the field"),
+            (odd(true, true), "Blank", "would clear the field"),
             (odd(true, true), "b;None", "would clear the field"),
         ] {
             let told = to(kind, from).unwrap_err();

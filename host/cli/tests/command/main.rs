@@ -13,6 +13,7 @@ mod documents;
 mod first_steps;
 mod gate;
 mod guards;
+mod guidance;
 mod oauth_command;
 mod offline;
 mod other_hosts;

@@ -1,6 +1,6 @@
 //! The module's own tests (pytest, beside this file), from the built wheel in an empty environment.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
+use reverse_sync_tests::{printed, xtask};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -18,15 +18,7 @@ fn the_wheel_passes_its_tests_in_an_empty_environment() {
         assert!(found.exists(), "{} is not there: `{made_by}` makes it", found.display());
     }
 
-    let mut xtask = Command::new(env!("CARGO"));
-    xtask.args(["xtask", "wheel"]).current_dir(root).env("CARGO_TARGET_DIR", &target);
-    // What cargo says of this package would have build scripts run anew.
-    for (name, _) in std::env::vars() {
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"].iter().any(|own| name.starts_with(own)) {
-            xtask.env_remove(name);
-        }
-    }
-    let wheel = PathBuf::from(printed(&mut xtask).lines().last().unwrap());
+    let wheel = PathBuf::from(xtask(&["wheel"], &target).lines().last().unwrap());
     let tag = wheel.file_stem().unwrap().to_str().unwrap().rsplit_once('-').unwrap().1;
     assert!(wheel.display().to_string().contains("-cp311-abi3-manylinux_2_"), "{wheel:?}");
     // auditwheel looks at every symbol and library, and names the oldest system that has them.
@@ -68,14 +60,4 @@ fn the_wheel_passes_its_tests_in_an_empty_environment() {
     let said = String::from_utf8_lossy(&tests.stdout);
     assert!(tests.status.success(), "{said}\n{}", String::from_utf8_lossy(&tests.stderr));
     assert!(said.contains(" passed") && !said.contains("skipped"), "{said}");
-}
-
-/// What a program prints, which has to succeed.
-#[track_caller]
-fn printed(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let (out, err) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {out}\n{err}");
-    out.into_owned()
 }

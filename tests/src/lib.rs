@@ -10,6 +10,7 @@ pub mod oauth;
 pub mod postgres;
 #[cfg(unix)]
 pub mod service;
+pub mod spec_example;
 
 use reverse_sync::{
     component::{Allowed, Component, Grant},
@@ -34,6 +35,31 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// What a program prints, which has to succeed.
+#[track_caller]
+pub fn printed(command: &mut std::process::Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {out}\n{err}");
+    out.into_owned()
+}
+
+/// What `cargo xtask` prints for these arguments, with the target folder of this build.
+#[track_caller]
+pub fn xtask(arguments: &[&str], target: &Path) -> String {
+    let mut xtask = std::process::Command::new(env!("CARGO"));
+    xtask.arg("xtask").args(arguments).env("CARGO_TARGET_DIR", target);
+    xtask.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")));
+    // What cargo says of the package of a test would have build scripts run anew.
+    for (name, _) in std::env::vars() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"].iter().any(|own| name.starts_with(own)) {
+            xtask.env_remove(name);
+        }
+    }
+    printed(&mut xtask)
+}
 
 /// Runs each of these on SQLite and on PostgreSQL. A test that is forgotten here is an unused
 /// function, which does not compile in CI.

@@ -1,4 +1,5 @@
-use crate::{checked, example, file, printed, root, unpack};
+use crate::{checked, file, printed, root, unpack};
+use reverse_sync_tests::spec_example;
 use std::{
     collections::BTreeSet,
     fs,
@@ -90,8 +91,8 @@ tokio = { version = "1.54", features = ["rt-multi-thread", "macros"] }
     fs::copy(dir.path().join(lock), dir.path().join("Cargo.lock")).unwrap();
     let program = root().join("xtask/tests/dist/embedder.rs");
     fs::copy(program, dir.path().join("src/main.rs")).unwrap();
-    fs::write(dir.path().join("golden.csv"), example::golden()).unwrap();
+    fs::write(dir.path().join("golden.csv"), spec_example::golden()).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
     let plan = printed(cargo.args(["run", "--quiet"]).current_dir(dir.path()));
-    example::assert_planned(&serde_json::from_str(&plan).unwrap());
+    spec_example::assert_planned(&serde_json::from_str(&plan).unwrap());
 }

@@ -12,6 +12,7 @@ mod image;
 mod npm;
 mod wheel;
 
+use reverse_sync_tests::{printed, xtask};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -31,16 +32,7 @@ fn dist() -> &'static Path {
 }
 
 fn made() -> PathBuf {
-    let mut xtask = Command::new(env!("CARGO"));
-    xtask.args(["xtask", "dist", "--debug"]).current_dir(root());
-    xtask.env("CARGO_TARGET_DIR", target());
-    // What cargo says of this package would have build scripts run anew.
-    for (name, _) in env::vars() {
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"].iter().any(|own| name.starts_with(own)) {
-            xtask.env_remove(name);
-        }
-    }
-    printed(&mut xtask);
+    xtask(&["dist", "--debug"], &target());
     target().join("dist-debug")
 }
 
@@ -83,16 +75,6 @@ fn alone(program: &Path, path: &[&Path]) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", env::join_paths(path).unwrap());
     command
-}
-
-/// What a program prints, which has to succeed.
-#[track_caller]
-fn printed(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let (out, err) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {out}\n{err}");
-    out.into_owned()
 }
 
 #[track_caller]

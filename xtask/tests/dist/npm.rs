@@ -1,4 +1,5 @@
-use crate::{example, file, printed, root, tool, unpack};
+use crate::{file, printed, root, tool, unpack};
+use reverse_sync_tests::spec_example;
 use serde_json::Value;
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
@@ -34,9 +35,9 @@ fn the_npm_package_plans_the_example_in_node() {
     for part in ["host.mjs", "plan.mjs"] {
         fs::copy(tests.join(part), dir.path().join(part)).unwrap();
     }
-    fs::write(dir.path().join("golden.csv"), example::golden()).unwrap();
+    fs::write(dir.path().join("golden.csv"), spec_example::golden()).unwrap();
     let plan = printed(Command::new("node").arg("plan.mjs").current_dir(dir.path()));
-    example::assert_planned(&serde_json::from_str(&plan).unwrap());
+    spec_example::assert_planned(&serde_json::from_str(&plan).unwrap());
 }
 
 #[test]

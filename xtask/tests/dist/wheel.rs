@@ -1,4 +1,5 @@
 use crate::{alone, example, file, printed, tool};
+use reverse_sync_tests::spec_example;
 use std::{fs, process::Command, time::Instant};
 
 /// The time for it is written down.
@@ -62,5 +63,5 @@ print(json.dumps(rs.plan("golden.csv", destination=people, source=source, mode="
             .current_dir(&project)
             .env("HOME", dir.path()),
     );
-    example::assert_planned(&serde_json::from_str(&plan).unwrap());
+    spec_example::assert_planned(&serde_json::from_str(&plan).unwrap());
 }

@@ -2,17 +2,11 @@
 
 use crate::project::Project;
 use crm_simulator::Simulator;
-use reverse_sync_tests::crm::config;
+use reverse_sync_tests::{
+    crm::config,
+    spec_example::{assert_planned, golden},
+};
 use serde_json::{Value, json};
-
-/// 53 golden records, of which two carry an id.
-fn golden() -> String {
-    let mut csv = "hs_object_id,firstname\n492564112121,Brian\n492564112124,Maria\n".to_owned();
-    for n in 0..51 {
-        csv.push_str(&format!(",Person {n}\n"));
-    }
-    csv
-}
 
 #[tokio::test]
 async fn fifty_three_golden_records_two_with_an_id() {
@@ -22,16 +16,7 @@ async fn fifty_three_golden_records_two_with_an_id() {
     let plan = project.run(&["plan", "people", "--offline", "--json"]).await;
     assert_eq!(plan.code, Some(0), "{plan:?}");
     let plan = plan.json();
-    let sample = json!([{"provider_id": "492564112121", "fields": {"firstname": "Brian"}}, {"provider_id": "492564112124", "fields": {"firstname": "Maria"}}]);
-    for (key, value) in [
-        ("dry_run", json!(true)),
-        ("total", json!(53)),
-        ("writable", json!(2)),
-        ("skipped", json!(51)),
-        ("sample", sample),
-    ] {
-        assert_eq!(plan[key], value, "{key}");
-    }
+    assert_planned(&plan);
     assert_eq!(simulator.connections(), 0);
 
     let run = project.run(&["run", plan["plan_id"].as_str().unwrap(), "--confirm", "--json"]).await;

@@ -141,6 +141,14 @@ impl Traffic {
         *self.last_failure.lock() = Some(error.at(base_url));
     }
 
+    /// There was an answer that the component does not get.
+    fn withheld(&self) {
+        *self.last_failure.lock() = Some(
+            "the CRM's answer repeats the credential, so it was withheld from the plugin; look at what stands between this machine and the CRM, such as a proxy"
+                .to_owned(),
+        );
+    }
+
     /// There was an answer.
     fn answered(&self) {
         *self.last_failure.lock() = None;
@@ -554,6 +562,7 @@ impl Open {
             tracing::error!(
                 "the CRM's answer repeats the credential; it is withheld from the plugin"
             );
+            self.traffic.withheld();
             return Err(HttpError::HttpProtocolError);
         }
         // The closure is never called; it owns the permit, and goes when the body goes.

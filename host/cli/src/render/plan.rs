@@ -42,10 +42,6 @@ pub(crate) fn plan_summary(plan: &Plan) -> Result<PlanSummary, PlanError> {
 /// The plan's warnings, and the likely cause when there is nothing to write.
 fn warnings(header: &Header) -> Vec<String> {
     let mut warnings = header.warnings.clone();
-    if header.no_id_column().is_some() {
-        // The hint says it, with the columns that there are.
-        warnings.retain(|warning| !warning.contains("(`provider_id_field`)"));
-    }
     warnings.extend(header.hint());
     warnings
 }

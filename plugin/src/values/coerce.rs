@@ -26,7 +26,7 @@ pub struct Remark {
 pub enum Refusal {
     /// It could mean several things, and the CRM would take one of them.
     Ambiguous(String),
-    /// It is none of the values that the field takes.
+    /// The field does not take it.
     Impossible(String),
 }
 

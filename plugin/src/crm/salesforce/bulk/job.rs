@@ -204,6 +204,8 @@ mod tests {
             assert_eq!((has_rows.as_slice(), empty.len()), (some, 3 - some.len()), "{told}");
         }
         let failed = Job::read(br#"{"id":"7","state":"Failed","errorMessage":"InvalidBatch : Field name not found : Titel"}"#).unwrap();
+        // How many it came to is not said, so nobody may say that it wrote none.
+        assert_ne!(failed.processed, 0);
         assert_eq!(
             (job_error(&failed).code.as_deref(), unknown_column(&failed)),
             (Some("InvalidBatch"), Some("Titel"))

@@ -247,15 +247,7 @@ impl Said {
         }
         if !self.seen.contains(&config.provider_id_field) {
             let name = &config.provider_id_field;
-            let meant = match self.hint(config, name) {
-                hint if hint.is_empty() => {
-                    format!(
-                        "; ingest and resolve the {} source first, so that its record ids come with the golden records",
-                        config.provider.name()
-                    )
-                }
-                hint => hint,
-            };
+            let meant = self.hint(config, name);
             host.warn(&format!("no golden record has the column `{name}` that holds the record id (`provider_id_field`){meant}"));
         }
         if config.fields.is_none() {

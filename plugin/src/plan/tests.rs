@@ -212,7 +212,7 @@ fn without_an_id_column_every_row_is_skipped_and_the_plan_says_what_to_do() {
     assert!(
         host.warnings
             .iter()
-            .any(|warning| warning.contains("ingest and resolve the HubSpot source")),
+            .any(|warning| warning.ends_with("holds the record id (`provider_id_field`)")),
         "{:?}",
         host.warnings
     );

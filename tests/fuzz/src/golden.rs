@@ -38,8 +38,8 @@ pub(crate) fn csv(bytes: &[u8]) {
     if form.escape.is_some() {
         parser.double_quote(true);
     }
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    if text.starts_with(b"sep=") {
+    // The other parser takes a byte order mark away itself, if there is no more than one.
+    if text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).starts_with(b"sep=") {
         return;
     }
     let mut rows = parser

@@ -11,7 +11,7 @@ pub fn keys_cursor(text: &str) -> Option<String> {
 /// What a list of plans reads out of its cursor, as it would write it.
 pub fn plans_cursor(text: &str) -> Option<String> {
     let (at, id) = plans::position(text).ok()?;
-    Some(format!("{at}.{id}"))
+    Some(format!("{at}-{id}"))
 }
 
 /// What a list reads out of a cursor that is a number.

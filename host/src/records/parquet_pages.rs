@@ -208,11 +208,14 @@ const STOP: u8 = 0;
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;
 const BYTE: u8 = 3;
+const I32: u8 = 5;
 const DOUBLE: u8 = 7;
 const BINARY: u8 = 8;
 const LIST: u8 = 9;
 const SET: u8 = 10;
 const STRUCT: u8 = 12;
+
+const OTHER_TYPE: &str = "a field of a type that it cannot have";
 
 fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
@@ -260,17 +263,27 @@ impl<R: Read> Compact<R> {
         Ok((*last, kind))
     }
 
-    /// How deep the schema is in a description of a file, or more than [`MAX_NESTING`].
+    /// How deep the schema is in a description of a file, or more than [`MAX_NESTING`]. All of the
+    /// description is read, so that the reader finds nothing in it that takes more steps than bytes.
     fn nesting(&mut self) -> io::Result<usize> {
-        let mut last = 0;
+        let (mut last, mut deepest) = (0, 0);
         loop {
             match self.field(&mut last)? {
-                (_, STOP) => return Ok(0),
-                (2, LIST) => break,
+                (_, STOP) => return Ok(deepest),
+                (2, LIST) => deepest = deepest.max(self.schema()?),
                 (_, kind) => self.skip(kind, 0)?,
             }
+            if deepest > MAX_NESTING {
+                return Ok(deepest);
+            }
         }
-        let (length, _) = self.list()?;
+    }
+
+    fn schema(&mut self) -> io::Result<usize> {
+        let (length, kind) = self.list()?;
+        if kind != STRUCT {
+            return Err(invalid("its columns are not what a column can be"));
+        }
         if length > MAX_ELEMENTS {
             return Err(invalid("it has more columns than any record"));
         }
@@ -301,7 +314,7 @@ impl<R: Read> Compact<R> {
         loop {
             match self.field(&mut last)? {
                 (_, STOP) => return Ok(children),
-                (5, _) => children = self.signed()?,
+                (5, I32) => children = self.signed()?,
                 (_, kind) => self.skip(kind, 0)?,
             }
         }
@@ -320,12 +333,13 @@ impl<R: Read> Compact<R> {
         loop {
             match self.field(&mut last)? {
                 (_, STOP) => return Ok(page),
-                (1, _) => page.kind = self.signed()?,
-                (2, _) => page.unpacked = self.size()?,
-                (3, _) => page.compressed = self.size()?,
+                (1, I32) => page.kind = self.signed()?,
+                (2, I32) => page.unpacked = self.size()?,
+                (3, I32) => page.compressed = self.size()?,
                 (5, STRUCT) => self.data(&mut page, false)?,
                 (8, STRUCT) => self.data(&mut page, true)?,
-                (_, kind) => self.skip(kind, 0)?,
+                (1..=3 | 5 | 8, _) => return Err(invalid(OTHER_TYPE)),
+                (_, kind) => self.skip_of_page(kind)?,
             }
         }
     }
@@ -336,13 +350,35 @@ impl<R: Read> Compact<R> {
         loop {
             match self.field(&mut last)? {
                 (_, STOP) => return Ok(()),
-                (1, _) => page.values = self.signed()?.max(0),
-                (2, _) if !second => page.encoding = self.signed()?,
-                (4, _) if second => page.encoding = self.signed()?,
-                (5 | 6, _) if second => page.levels = page.levels.saturating_add(self.size()?),
-                (7, kind) if second => page.is_packed = kind == TRUE,
-                (_, kind) => self.skip(kind, 0)?,
+                (1, I32) => page.values = self.signed()?.max(0),
+                (2, I32) if !second => page.encoding = self.signed()?,
+                (4, I32) if second => page.encoding = self.signed()?,
+                (5 | 6, I32) if second => page.levels = page.levels.saturating_add(self.size()?),
+                (7, kind @ (TRUE | FALSE)) if second => page.is_packed = kind == TRUE,
+                (1..=4, kind) if kind != I32 => return Err(invalid(OTHER_TYPE)),
+                (6 | 7, _) if second => return Err(invalid(OTHER_TYPE)),
+                (5, kind) if second || kind != STRUCT => return Err(invalid(OTHER_TYPE)),
+                (_, kind) => self.skip_of_page(kind)?,
             }
+        }
+    }
+
+    /// A field of a page's header whose value is not needed. None of them has a list or a
+    /// floating-point number in it, and the reader takes those that are not all there for whole.
+    fn skip_of_page(&mut self, kind: u8) -> io::Result<()> {
+        match kind {
+            DOUBLE | LIST | SET => Err(invalid(OTHER_TYPE)),
+            STRUCT => {
+                let mut last = 0;
+                loop {
+                    match self.field(&mut last)? {
+                        (_, STOP) => return Ok(()),
+                        (_, STRUCT) => return Err(invalid(OTHER_TYPE)),
+                        (_, kind) => self.skip_of_page(kind)?,
+                    }
+                }
+            }
+            kind => self.skip(kind, 0),
         }
     }
 
@@ -361,8 +397,11 @@ impl<R: Read> Compact<R> {
             }
             LIST | SET => {
                 let (length, kind) = self.list()?;
-                // A truth in a list is a byte.
-                let kind = if matches!(kind, TRUE | FALSE) { BYTE } else { kind };
+                // The reader counts to their number without reading a byte, and no description of
+                // a file has one.
+                if matches!(kind, TRUE | FALSE) {
+                    return Err(invalid("it has a list of truth values"));
+                }
                 (0..length).try_for_each(|_| self.skip(kind, depth + 1))
             }
             STRUCT => {
@@ -374,7 +413,7 @@ impl<R: Read> Compact<R> {
                     }
                 }
             }
-            _ => Err(invalid("a field of a type that it cannot have")),
+            _ => Err(invalid(OTHER_TYPE)),
         }
     }
 
@@ -481,8 +520,9 @@ mod tests {
         }
     }
 
-    /// A file without rows, of one column that is so many structures deep.
-    fn nested(depth: usize) -> File {
+    /// A file without rows, of one column that is so many structures deep, with further fields in
+    /// its description.
+    fn nested(depth: usize, further: &[u8]) -> File {
         let mut description = vec![0x15, 2, 0x19];
         let mut elements = vec![vec![0x48, 1, b's', 0x15, 2, 0]];
         elements.extend((0..depth).map(|_| vec![0x35, 2, 0x18, 1, b'a', 0x15, 2, 0]));
@@ -495,7 +535,9 @@ mod tests {
         }
         description.push(length as u8);
         description.extend(elements.concat());
-        description.extend([0x16, 0, 0x19, 0x0c, 0]);
+        description.extend([0x16, 0, 0x19, 0x0c]);
+        description.extend(further);
+        description.push(0);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"PAR1").unwrap();
         file.write_all(&description).unwrap();
@@ -507,12 +549,50 @@ mod tests {
     #[test]
     fn columns_are_nested_no_deeper_than_a_stack_bears() {
         for depth in [20, super::MAX_NESTING - 1] {
-            assert_eq!(open(nested(depth), 64).unwrap().count(), 0, "{depth}");
+            assert_eq!(open(nested(depth, &[]), 64).unwrap().count(), 0, "{depth}");
         }
         for depth in [super::MAX_NESTING, 1_000, 9_000] {
-            let error = open(nested(depth), 64).err().unwrap().to_string();
+            let error = open(nested(depth, &[]), 64).err().unwrap().to_string();
             assert!(error.contains("nested more than 32 deep"), "{depth}: {error}");
         }
+    }
+
+    #[test]
+    fn a_description_takes_no_more_steps_than_it_has_bytes() {
+        // A field that no reader knows: a list of as many values as a number may say.
+        let list = |kind: u8| [0x79, 0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 7];
+        assert_eq!(open(nested(1, &[0x75, 2]), 64).unwrap().count(), 0);
+        for kind in [super::TRUE, super::FALSE, super::DOUBLE, super::I32, super::STRUCT] {
+            let error = open(nested(1, &list(kind)), 64).err().unwrap().to_string();
+            assert!(error.contains("description of itself cannot be read"), "{kind}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_a_page_has_no_field_that_its_reader_takes_for_something_else() {
+        let page = |fields: &[&[u8]]| {
+            let bytes = fields.concat();
+            super::Compact { read: bytes.as_slice(), used: 0 }.page().map(|page| page.values)
+        };
+        let start: &[u8] = &[0x15, 0, 0x15, 20, 0x15, 20];
+        let data: &[u8] = &[0x2c, 0x15, 6, 0x15, 0, 0x15, 6, 0x15, 6];
+        // Statistics: a text, and whether it is the least.
+        assert_eq!(page(&[start, data, &[0x1c, 0x18, 1, b'x', 0x61, 0, 0, 0]]).unwrap(), 3);
+        let further: [&[u8]; 5] = [
+            // A floating-point number of which nothing is there, and lists.
+            &[0x27],
+            &[0x29, 0xf7, 0xff, 0xff, 0xff, 0xff, 7],
+            &[0x2a, 0x11, 1],
+            // Statistics that are not a structure, and a structure in them.
+            &[0x18, 0],
+            &[0x1c, 0x1c, 0, 0, 0],
+        ];
+        for further in further {
+            let error = page(&[start, data, further, &[0; 8]]).unwrap_err().to_string();
+            assert!(error.contains("a type that it cannot have"), "{further:?}: {error}");
+        }
+        // A size that is a floating-point number.
+        assert!(page(&[&[0x15, 0, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0x15, 2], &[0; 8]]).is_err());
     }
 
     #[test]

@@ -34,7 +34,6 @@ mod input;
 mod jsonl;
 pub(crate) mod marked;
 mod parquet;
-mod parquet_pages;
 mod strict;
 
 pub use arrow::ArrowRecords;

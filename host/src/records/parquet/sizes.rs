@@ -2,6 +2,7 @@
 //! can be looked at, and a few bytes unpack to gigabytes, so sizes are looked at first: in the
 //! header of each page, and where a codec unpacks whatever there is, by unpacking it to nowhere.
 
+use super::thrift::{END, FILE, Field, Name, PAGE_HEADER, invalid, walk};
 use brotli::Decompressor;
 use flate2::read::MultiGzDecoder;
 use lz4_flex::frame::FrameDecoder;
@@ -19,11 +20,9 @@ const MAX_FOOTER: u32 = 16 << 20;
 /// Columns within columns. Whoever reads a schema calls itself for each.
 const MAX_NESTING: usize = 32;
 /// Columns, and structures that they are in.
-const MAX_ELEMENTS: u64 = 10_000;
+const MAX_ELEMENTS: i64 = 10_000;
 /// Bytes of a page's header, which may hold the least and the greatest value.
 const MAX_HEADER: u64 = 4 << 20;
-/// Structures within structures of a header.
-const MAX_DEPTH: u32 = 8;
 
 /// Values of one page. Some encodings have a number for each in memory, and need no byte of the
 /// file for it.
@@ -59,14 +58,10 @@ pub(super) fn check_footer(mut file: &File) -> Result<(), ParquetError> {
         )));
     }
     file.seek(SeekFrom::Start(at - u64::from(length)))?;
-    let mut footer = Compact { read: BufReader::new(file.take(u64::from(length))), used: 0 };
-    match footer.nesting() {
-        Ok(depth) if depth > MAX_NESTING => {
-            Err(refused(format!("its columns are nested more than {MAX_NESTING} deep")))
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(refused(format!("its description of itself cannot be read: {error}"))),
-    }
+    let mut schema = Schema::default();
+    walk(BufReader::new(file.take(u64::from(length))), &FILE, |field| schema.see(&field))
+        .map(drop)
+        .map_err(|error| refused(format!("its description of itself cannot be read: {error}")))
 }
 
 /// All pages, before any of them is unpacked.
@@ -85,8 +80,7 @@ pub(super) fn check(file: &File, metadata: &ParquetMetaData) -> Result<(), Parqu
             else {
                 return Err(refused("a column has a place that none can have"));
             };
-            let largest =
-                check_chunk(file, start, length, column.num_values(), column.compression())?;
+            let largest = check_chunk(file, start, length, column.compression())?;
             together += largest;
             if together > MAX_PAGES {
                 return Err(refused(format!(
@@ -105,20 +99,18 @@ fn check_chunk(
     mut file: &File,
     start: u64,
     length: u64,
-    values: i64,
     compression: Compression,
 ) -> Result<u64, ParquetError> {
     let end = start.saturating_add(length);
-    let (mut at, mut seen) = (start, 0);
+    let mut at = start;
     let (mut page, mut dictionary) = (0, 0);
-    while at < end && seen < values {
+    // The reader may look past the last value, so the headers there are read, too.
+    while at < end {
         file.seek(SeekFrom::Start(at))?;
-        let mut header = Compact {
-            read: BufReader::with_capacity(256, file.take(MAX_HEADER.min(end - at))),
-            used: 0,
-        };
-        let found = header.page().map_err(|error| malformed(&error))?;
-        let data = at + header.used;
+        let (found, used) =
+            Page::read(BufReader::with_capacity(256, file.take(MAX_HEADER.min(end - at))))
+                .map_err(|error| malformed(&error))?;
+        let data = at + used;
         if found.compressed > end.saturating_sub(data) {
             return Err(refused("a page is longer than its column"));
         }
@@ -127,10 +119,10 @@ fn check_chunk(
                 "its texts are encoded as DELTA_BYTE_ARRAY, and nobody can tell how long they are before they are there: write it with version 1 of the pages, or with dictionaries",
             ));
         }
-        if found.values > MAX_VALUES {
+        let most = found.values.max(found.entries);
+        if most > MAX_VALUES {
             return Err(refused(format!(
-                "a page has {} values, more than {MAX_VALUES}: write it with smaller pages",
-                found.values
+                "a page has {most} values, more than {MAX_VALUES}: write it with smaller pages"
             )));
         }
         let largest = if found.kind == DICTIONARY { &mut dictionary } else { &mut page };
@@ -147,7 +139,6 @@ fn check_chunk(
                 compression,
             )?;
         }
-        seen += found.values;
         at = data + found.compressed;
     }
     Ok(page + dictionary)
@@ -190,243 +181,93 @@ struct Page {
     unpacked: u64,
     compressed: u64,
     values: i64,
+    /// Values of a dictionary.
+    entries: i64,
     encoding: i64,
     /// Bytes in front that are not packed.
     levels: u64,
     is_packed: bool,
 }
 
-/// Thrift's compact protocol, as far as the header of a page needs it.
-struct Compact<R> {
-    read: R,
-    /// Bytes read so far.
-    used: u64,
+impl Page {
+    /// The header at the start, and its length.
+    fn read(read: impl Read) -> io::Result<(Self, u64)> {
+        let mut page = Self { is_packed: true, ..Self::default() };
+        let (mut levels, mut headers) = ([0, 0], 0);
+        let used = walk(read, &PAGE_HEADER, |Field { of, number, value }| {
+            let size = || u64::try_from(value).map_err(|_| invalid("a size below zero"));
+            match (of, number) {
+                (Name::PageHeader, 1) => page.kind = value,
+                (Name::PageHeader, 2) => page.unpacked = size()?,
+                (Name::PageHeader, 3) => page.compressed = size()?,
+                (Name::DataPageHeader | Name::DataPageHeaderV2, 1) => page.values = value.max(0),
+                (Name::DataPageHeader, 2) | (Name::DataPageHeaderV2, 4) => page.encoding = value,
+                (Name::DataPageHeaderV2, 5) => levels[0] = size()?,
+                (Name::DataPageHeaderV2, 6) => levels[1] = size()?,
+                (Name::DataPageHeaderV2, 7) => page.is_packed = value != 0,
+                (Name::DictionaryPageHeader, 1) => page.entries = value,
+                (
+                    Name::DataPageHeader | Name::DataPageHeaderV2 | Name::DictionaryPageHeader,
+                    END,
+                ) => headers += 1,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        if headers > 1 {
+            return Err(invalid("it is of more than one kind"));
+        }
+        page.levels = levels[0] + levels[1];
+        Ok((page, used))
+    }
 }
 
-/// Types of a field.
-const STOP: u8 = 0;
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const BYTE: u8 = 3;
-const I32: u8 = 5;
-const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
-const SET: u8 = 10;
-const STRUCT: u8 = 12;
-
-const OTHER_TYPE: &str = "a field of a type that it cannot have";
-
-fn invalid(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
+/// The columns of a file, as they are told one after the other.
+#[derive(Default)]
+struct Schema {
+    elements: i64,
+    /// Children of the element that is told.
+    children: i64,
+    /// Children that have yet to come, of each element around.
+    open: Vec<i64>,
 }
 
-impl<R: Read> Compact<R> {
-    fn byte(&mut self) -> io::Result<u8> {
-        let mut byte = [0];
-        self.read.read_exact(&mut byte)?;
-        self.used += 1;
-        Ok(byte[0])
-    }
-
-    fn unsigned(&mut self) -> io::Result<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
+impl Schema {
+    fn see(&mut self, field: &Field) -> io::Result<()> {
+        match (field.of, field.number) {
+            (Name::SchemaElement, 5) => self.children = field.value,
+            (Name::SchemaElement, END) => return self.end(),
+            _ => {}
         }
-        Err(invalid("a number that does not end"))
+        Ok(())
     }
 
-    fn signed(&mut self) -> io::Result<i64> {
-        let number = self.unsigned()?;
-        Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
-    }
-
-    fn size(&mut self) -> io::Result<u64> {
-        u64::try_from(self.signed()?).map_err(|_| invalid("a size below zero"))
-    }
-
-    /// The next field: its number and type; the type is [`STOP`] at the end of a structure.
-    fn field(&mut self, last: &mut i64) -> io::Result<(i64, u8)> {
-        let head = self.byte()?;
-        let kind = head & 15;
-        if kind != STOP {
-            *last = match i64::from(head >> 4) {
-                0 => self.signed()?,
-                step => last.saturating_add(step),
-            };
-        }
-        Ok((*last, kind))
-    }
-
-    /// How deep the schema is in a description of a file, or more than [`MAX_NESTING`]. All of the
-    /// description is read, so that the reader finds nothing in it that takes more steps than bytes.
-    fn nesting(&mut self) -> io::Result<usize> {
-        let (mut last, mut deepest) = (0, 0);
-        loop {
-            match self.field(&mut last)? {
-                (_, STOP) => return Ok(deepest),
-                (2, LIST) => deepest = deepest.max(self.schema()?),
-                (_, kind) => self.skip(kind, 0)?,
-            }
-            if deepest > MAX_NESTING {
-                return Ok(deepest);
-            }
-        }
-    }
-
-    fn schema(&mut self) -> io::Result<usize> {
-        let (length, kind) = self.list()?;
-        if kind != STRUCT {
-            return Err(invalid("its columns are not what a column can be"));
-        }
-        if length > MAX_ELEMENTS {
+    fn end(&mut self) -> io::Result<()> {
+        self.elements += 1;
+        // The reader makes room for as many children as an element says.
+        if self.elements.max(self.children) > MAX_ELEMENTS {
             return Err(invalid("it has more columns than any record"));
         }
-        // Children that have yet to come, of each element around.
-        let (mut open, mut deepest): (Vec<i64>, usize) = (Vec::new(), 0);
-        for _ in 0..length {
-            while open.last() == Some(&0) {
-                open.pop();
-            }
-            if let Some(children) = open.last_mut() {
-                *children -= 1;
-            }
-            let children = self.children()?;
-            if children > 0 {
-                open.push(children);
-                deepest = deepest.max(open.len());
-                if deepest > MAX_NESTING {
-                    break;
-                }
-            }
+        while self.open.last() == Some(&0) {
+            self.open.pop();
         }
-        Ok(deepest)
-    }
-
-    /// Children of an element of a schema.
-    fn children(&mut self) -> io::Result<i64> {
-        let (mut last, mut children) = (0, 0);
-        loop {
-            match self.field(&mut last)? {
-                (_, STOP) => return Ok(children),
-                (5, I32) => children = self.signed()?,
-                (_, kind) => self.skip(kind, 0)?,
-            }
+        if let Some(children) = self.open.last_mut() {
+            *children -= 1;
         }
-    }
-
-    /// Length of a list, and the type of what is in it.
-    fn list(&mut self) -> io::Result<(u64, u8)> {
-        let head = self.byte()?;
-        let length = if head >> 4 == 15 { self.unsigned()? } else { u64::from(head >> 4) };
-        Ok((length, head & 15))
-    }
-
-    fn page(&mut self) -> io::Result<Page> {
-        let mut page = Page { is_packed: true, ..Page::default() };
-        let mut last = 0;
-        loop {
-            match self.field(&mut last)? {
-                (_, STOP) => return Ok(page),
-                (1, I32) => page.kind = self.signed()?,
-                (2, I32) => page.unpacked = self.size()?,
-                (3, I32) => page.compressed = self.size()?,
-                (5, STRUCT) => self.data(&mut page, false)?,
-                (8, STRUCT) => self.data(&mut page, true)?,
-                (1..=3 | 5 | 8, _) => return Err(invalid(OTHER_TYPE)),
-                (_, kind) => self.skip_of_page(kind)?,
-            }
+        if self.children > 0 {
+            self.open.push(self.children);
         }
-    }
-
-    /// What a page of data says of itself.
-    fn data(&mut self, page: &mut Page, second: bool) -> io::Result<()> {
-        let mut last = 0;
-        loop {
-            match self.field(&mut last)? {
-                (_, STOP) => return Ok(()),
-                (1, I32) => page.values = self.signed()?.max(0),
-                (2, I32) if !second => page.encoding = self.signed()?,
-                (4, I32) if second => page.encoding = self.signed()?,
-                (5 | 6, I32) if second => page.levels = page.levels.saturating_add(self.size()?),
-                (7, kind @ (TRUE | FALSE)) if second => page.is_packed = kind == TRUE,
-                (1..=4, kind) if kind != I32 => return Err(invalid(OTHER_TYPE)),
-                (6 | 7, _) if second => return Err(invalid(OTHER_TYPE)),
-                (5, kind) if second || kind != STRUCT => return Err(invalid(OTHER_TYPE)),
-                (_, kind) => self.skip_of_page(kind)?,
-            }
+        self.children = 0;
+        if self.open.len() > MAX_NESTING {
+            return Err(invalid(&format!("its columns are nested more than {MAX_NESTING} deep")));
         }
-    }
-
-    /// A field of a page's header whose value is not needed. None of them has a list or a
-    /// floating-point number in it, and the reader takes those that are not all there for whole.
-    fn skip_of_page(&mut self, kind: u8) -> io::Result<()> {
-        match kind {
-            DOUBLE | LIST | SET => Err(invalid(OTHER_TYPE)),
-            STRUCT => {
-                let mut last = 0;
-                loop {
-                    match self.field(&mut last)? {
-                        (_, STOP) => return Ok(()),
-                        (_, STRUCT) => return Err(invalid(OTHER_TYPE)),
-                        (_, kind) => self.skip_of_page(kind)?,
-                    }
-                }
-            }
-            kind => self.skip(kind, 0),
-        }
-    }
-
-    fn skip(&mut self, kind: u8, depth: u32) -> io::Result<()> {
-        if depth > MAX_DEPTH {
-            return Err(invalid("it is too deep"));
-        }
-        match kind {
-            TRUE | FALSE => Ok(()),
-            BYTE => self.byte().map(drop),
-            4..=6 => self.unsigned().map(drop),
-            DOUBLE => self.pass(8),
-            BINARY => {
-                let length = self.unsigned()?;
-                self.pass(length)
-            }
-            LIST | SET => {
-                let (length, kind) = self.list()?;
-                // The reader counts to their number without reading a byte, and no description of
-                // a file has one.
-                if matches!(kind, TRUE | FALSE) {
-                    return Err(invalid("it has a list of truth values"));
-                }
-                (0..length).try_for_each(|_| self.skip(kind, depth + 1))
-            }
-            STRUCT => {
-                let mut last = 0;
-                loop {
-                    match self.field(&mut last)? {
-                        (_, STOP) => return Ok(()),
-                        (_, kind) => self.skip(kind, depth + 1)?,
-                    }
-                }
-            }
-            _ => Err(invalid(OTHER_TYPE)),
-        }
-    }
-
-    fn pass(&mut self, length: u64) -> io::Result<()> {
-        let passed = io::copy(&mut self.read.by_ref().take(length), &mut io::sink())?;
-        self.used += passed;
-        if passed == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::parquet::open;
+    use super::{super::open, Page};
     use arrow_array::{ArrayRef, RecordBatch, StringArray};
     use parquet::{
         arrow::ArrowWriter,
@@ -538,9 +379,13 @@ mod tests {
         description.extend([0x16, 0, 0x19, 0x0c]);
         description.extend(further);
         description.push(0);
+        described(&description)
+    }
+
+    fn described(description: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"PAR1").unwrap();
-        file.write_all(&description).unwrap();
+        file.write_all(description).unwrap();
         file.write_all(&u32::try_from(description.len()).unwrap().to_le_bytes()).unwrap();
         file.write_all(b"PAR1").unwrap();
         file
@@ -559,40 +404,106 @@ mod tests {
 
     #[test]
     fn a_description_takes_no_more_steps_than_it_has_bytes() {
-        // A field that no reader knows: a list of as many values as a number may say.
-        let list = |kind: u8| [0x79, 0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 7];
+        // A field that no reader knows: a list of as many values as a number may say. The types of
+        // its values are true, false, a number of 32 bits, a floating-point number, a structure.
         assert_eq!(open(nested(1, &[0x75, 2]), 64).unwrap().count(), 0);
-        for kind in [super::TRUE, super::FALSE, super::DOUBLE, super::I32, super::STRUCT] {
-            let error = open(nested(1, &list(kind)), 64).err().unwrap().to_string();
+        for kind in [1, 2, 5, 7, 12] {
+            let list = [0x79, 0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 7];
+            let error = open(nested(1, &list), 64).err().unwrap().to_string();
             assert!(error.contains("description of itself cannot be read"), "{kind}: {error}");
         }
     }
 
     #[test]
-    fn a_header_of_a_page_has_no_field_that_its_reader_takes_for_something_else() {
-        let page = |fields: &[&[u8]]| {
-            let bytes = fields.concat();
-            super::Compact { read: bytes.as_slice(), used: 0 }.page().map(|page| page.values)
-        };
-        let start: &[u8] = &[0x15, 0, 0x15, 20, 0x15, 20];
-        let data: &[u8] = &[0x2c, 0x15, 6, 0x15, 0, 0x15, 6, 0x15, 6];
-        // Statistics: a text, and whether it is the least.
-        assert_eq!(page(&[start, data, &[0x1c, 0x18, 1, b'x', 0x61, 0, 0, 0]]).unwrap(), 3);
-        let further: [&[u8]; 5] = [
-            // A floating-point number of which nothing is there, and lists.
-            &[0x27],
-            &[0x29, 0xf7, 0xff, 0xff, 0xff, 0xff, 7],
-            &[0x2a, 0x11, 1],
-            // Statistics that are not a structure, and a structure in them.
-            &[0x18, 0],
-            &[0x1c, 0x1c, 0, 0, 0],
+    fn a_description_is_read_as_the_reader_reads_it() {
+        let (other_type, no_number) = ("a type that it cannot have", "a number that none can have");
+        let further: [(&[u8], &str); 5] = [
+            // The name of the program that wrote the file, as a list of texts.
+            (&[0x29, 0x18, 0], other_type),
+            // The number of a field that is another one in 16 bits, and a version that is another
+            // number in 32 bits.
+            (&[0x08, 0x8c, 0x80, 0x08, 0], no_number),
+            (&[0x05, 2, 0x80, 0x80, 0x80, 0x80, 0x40], other_type),
+            // Values of another type than the list has, and a row group whose rows are a text.
+            (&[0x19, 0x15, 2], other_type),
+            (&[0x09, 8, 0x1c, 0x38, 1, b'x', 0], other_type),
         ];
-        for further in further {
-            let error = page(&[start, data, further, &[0; 8]]).unwrap_err().to_string();
-            assert!(error.contains("a type that it cannot have"), "{further:?}: {error}");
+        for (further, reason) in further {
+            let error = open(nested(1, further), 64).err().unwrap().to_string();
+            assert!(error.contains(reason), "{further:?}: {error}");
         }
-        // A size that is a floating-point number.
-        assert!(page(&[&[0x15, 0, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0x15, 2], &[0; 8]]).is_err());
+        // The version as a text, in which the reader finds a schema.
+        let mut bytes = Vec::new();
+        let mut file = nested(1, &[]);
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        assert_eq!(&bytes[4..7], [0x15, 2, 0x19], "a version, and the list of columns");
+        bytes[4] = 0x18;
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.write_all(&bytes).unwrap();
+        let error = open(file, 64).err().unwrap().to_string();
+        assert!(error.contains(other_type), "{error}");
+    }
+
+    #[test]
+    fn an_element_with_more_children_than_there_can_be_is_refused() {
+        // A root that has as many children as a number may say, of which there is one.
+        let mut description = vec![0x15, 2, 0x19, 0x2c];
+        description.extend([0x48, 1, b's', 0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0]);
+        description.extend([0x15, 12, 0x25, 2, 0x18, 1, b'b', 0, 0x16, 0, 0x19, 0x0c, 0]);
+        let error = open(described(&description), 64).err().unwrap().to_string();
+        assert!(error.contains("more columns than any record"), "{error}");
+    }
+
+    /// A page of data of three values, and of twenty bytes.
+    const START: &[u8] = &[0x15, 0, 0x15, 40, 0x15, 40];
+    const DATA: &[u8] = &[0x2c, 0x15, 6, 0x15, 0, 0x15, 6, 0x15, 6];
+
+    #[test]
+    fn the_header_of_a_page_is_read_as_the_reader_reads_it() {
+        let page = |fields: &[&[u8]]| {
+            Page::read(fields.concat().as_slice()).map(|(page, used)| (page.values, used))
+        };
+        // Statistics: a text, and whether it is the least.
+        let statistics: &[u8] = &[0x1c, 0x18, 1, b'x', 0x61, 0];
+        assert_eq!(page(&[START, DATA, statistics, &[0, 0]]).unwrap(), (3, 23));
+        let further: [(&[u8], &str); 11] = [
+            // Lists of truth values, and of values that are not there.
+            (&[0x29, 0xf1, 0xff, 0xff, 0xff, 0xff, 7], "a list of truth values"),
+            (&[0x29, 0xf7, 0xff, 0xff, 0xff, 0xff, 7], "end of file"),
+            // Statistics that are a text, and a text in them that is a structure.
+            (&[0x18, 0], "a type that it cannot have"),
+            (&[0x1c, 0x1c, 0, 0], "a type that it cannot have"),
+            // Behind the data: a checksum, an index and a dictionary that are texts.
+            (&[0, 0x08, 8, 0], "a type that it cannot have"),
+            (&[0, 0x18, 0], "a type that it cannot have"),
+            (&[0, 0x28, 0], "a type that it cannot have"),
+            // A size of 64 bits, and one that is another number in 32 bits.
+            (&[0, 0x06, 6, 2], "a type that it cannot have"),
+            (&[0, 0x05, 6, 0x80, 0x80, 0x80, 0x80, 0x40], "a type that it cannot have"),
+            // A field whose number is that of a size in 16 bits.
+            (&[0, 0x05, 0x86, 0x80, 0x08, 2], "a number that none can have"),
+            // A second header, of a page of the other version.
+            (&[0, 0x3c, 0x15, 2, 0], "more than one kind"),
+        ];
+        for (further, reason) in further {
+            let error = page(&[START, DATA, further, &[0, 0]]).unwrap_err().to_string();
+            assert!(error.contains(reason), "{further:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_dictionary_has_a_limited_number_of_values() {
+        let chunk = |values: &[u8]| {
+            let header =
+                [&[0x15, 4, 0x15, 0, 0x15, 0, 0x4c, 0x15], values, &[0x15, 0, 0, 0]].concat();
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&header).unwrap();
+            super::check_chunk(&file, 0, header.len() as u64, Compression::UNCOMPRESSED)
+        };
+        assert_eq!(chunk(&[0x80, 0x80, 0x80, 8]).unwrap(), 0, "eight million");
+        let error = chunk(&[0xfe, 0xff, 0xff, 0xff, 0x0f]).unwrap_err().to_string();
+        assert!(error.contains("a page has 2147483647 values"), "{error}");
     }
 
     #[test]

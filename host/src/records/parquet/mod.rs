@@ -1,7 +1,9 @@
 //! Parquet, with its own types. Texts are views of the pages that they stand in: a value that a
 //! dictionary repeats is in memory once.
 
-use super::parquet_pages;
+mod sizes;
+mod thrift;
+
 use crate::contained::contained;
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
@@ -37,9 +39,9 @@ pub(super) fn open(file: File, batch_rows: usize) -> Result<ParquetReader, Parqu
 }
 
 fn open_file(file: File, batch_rows: usize) -> Result<ParquetRecordBatchReader, ParquetError> {
-    parquet_pages::check_footer(&file)?;
+    sizes::check_footer(&file)?;
     let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
-    parquet_pages::check(&file, found.metadata())?;
+    sizes::check(&file, found.metadata())?;
     let options = ArrowReaderOptions::new().with_schema(Arc::new(as_read(&found)));
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)?;
     ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)

@@ -112,6 +112,8 @@ def test_the_audit_log_says_who_confirmed_what_and_what_became_of_it(crm: Simula
 
 
 def interrupt_after(seconds: float) -> threading.Timer:
+    # A shell starts what it runs in the background with this signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     return timer

@@ -15,13 +15,20 @@
 
 use secrecy::{SecretString, zeroize::Zeroizing};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// What such files hold is not longer; a mistake is.
 const LONGEST: u64 = 64 << 10;
+
+/// Whoever holds a lock renews a token at most, which ends sooner. A process that is frozen holds
+/// it for ever.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
 
 /// A file under an exclusive lock, which ends with it (and with the process, however that ends).
 pub struct Locked {
@@ -34,11 +41,35 @@ impl Locked {
     /// Opens a file with these options, and waits for its lock.
     ///
     /// # Errors
-    /// If it cannot be opened or locked.
+    /// If it cannot be opened or locked; [`io::ErrorKind::TimedOut`] if another process has held it
+    /// for a minute.
     pub fn open(path: &Path, options: &OpenOptions) -> io::Result<Locked> {
+        Locked::open_within(path, options, LONGEST_WAIT)
+    }
+
+    fn open_within(path: &Path, options: &OpenOptions, wait: Duration) -> io::Result<Locked> {
+        let deadline = Instant::now() + wait;
         loop {
             let file = options.open(path)?;
-            file.lock()?;
+            loop {
+                match file.try_lock() {
+                    Ok(()) => break,
+                    Err(TryLockError::Error(error)) => return Err(error),
+                    Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                        thread::sleep(POLL);
+                    }
+                    Err(TryLockError::WouldBlock) => {
+                        return Err(io::Error::new(
+                            io::ErrorKind::TimedOut,
+                            format!(
+                                "another process has held the lock of {} for {} s: is it frozen? End it, and try again",
+                                path.display(),
+                                wait.as_secs()
+                            ),
+                        ));
+                    }
+                }
+            }
             let path = fs::canonicalize(path)?;
             // Somebody may have replaced it while this one waited; then the lock is on what is
             // gone.
@@ -185,4 +216,23 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 pub fn sync_dir(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_another_process_does_not_give_back_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        create(&path, b"").unwrap();
+        let open = || Locked::open_within(&path, OpenOptions::new().read(true), POLL);
+        let held = open().unwrap();
+        let error = open().err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        drop(held);
+        open().unwrap();
+    }
 }

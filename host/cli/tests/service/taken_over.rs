@@ -3,11 +3,15 @@
 
 use super::world::{Tenant, crm, half_written, new_names, program, service, until};
 use crm_simulator::{Fault, Rule, Simulator};
-use reverse_sync_tests::{component_file, service::Database};
+use reverse_sync_tests::{
+    component_file,
+    service::{Database, Service},
+};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{
-    fs,
+    fs::{self, File},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -100,7 +104,10 @@ async fn a_run_is_finished_by_the_component_that_began_it() {
     }
 }
 
+/// Ends the connection with the lock of the service (`turn::SERVICE` of the store), and not those
+/// that write.
 const CUT: &str = "SELECT pg_terminate_backend(pid)::text FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                   AND objid = 1920139281 \
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 #[tokio::test]
@@ -155,11 +162,30 @@ async fn a_service_that_was_taken_over_hands_nothing_more_out_and_ends() {
     assert_eq!(end["counts"]["pending"], 0, "{end}");
 }
 
+/// Freezes a service while it does not hold the lock of `state.json`, for which another would wait
+/// in vain.
+async fn freeze(service: &Service) {
+    until("the file to be free", async || {
+        service.signal(Signal::STOP).unwrap();
+        let stat = format!("/proc/{}/stat", service.process_id().unwrap());
+        while !fs::read_to_string(&stat).unwrap().contains(") T ") {
+            tokio::task::yield_now().await;
+        }
+        let file = File::open(service.state().join("state.json")).unwrap();
+        let is_free = file.try_lock().is_ok();
+        if !is_free {
+            service.signal(Signal::CONT).unwrap();
+        }
+        is_free.then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 #[ignore = "needs PostgreSQL: .ci/install test"]
 async fn a_service_that_was_taken_over_leaves_the_folder_to_the_other() {
     let mut first = service(Database::Postgres).await;
-    first.signal(Signal::STOP).unwrap();
+    freeze(&first).await;
     first.execute(CUT).await.unwrap();
     // As from another machine on a shared folder, where the lock of the first one's file does not
     // reach.
@@ -178,6 +204,49 @@ async fn a_service_that_was_taken_over_leaves_the_folder_to_the_other() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: .ci/install test"]
+async fn a_service_that_is_frozen_in_the_middle_of_a_write_is_taken_over() {
+    let mut first = service(Database::Postgres).await;
+    let simulator = crm(3_000).await;
+    let (tenant, _, run) = half_written(&first, &simulator, 3_000).await;
+    let mut database = PgConnection::connect(&first.database_url()).await.unwrap();
+    let mut table = PgConnection::connect(&first.database_url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE audit_log IN EXCLUSIVE MODE")
+        .execute(&mut table)
+        .await
+        .unwrap();
+    // It waits for the table, and holds what says which service is the last that has begun.
+    let admin = first.client(tenant.admin.key());
+    let write =
+        tokio::spawn(async move { admin.post(&format!("/runs/{run}/cancel"), &json!({})).await });
+    let sessions = async |database: &mut PgConnection, condition: &'static str| -> i64 {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {condition}"
+        );
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(database).await.unwrap()
+    };
+    let waits = "wait_event = 'relation' AND query LIKE 'INSERT INTO audit_log%'";
+    until("the write to wait", async || (sessions(&mut database, waits).await > 0).then_some(()))
+        .await;
+    freeze(&first).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut table).await.unwrap();
+    let idle = "state = 'idle in transaction'";
+    until("the write to be left open", async || {
+        (sessions(&mut database, idle).await > 0).then_some(())
+    })
+    .await;
+    first.execute(CUT).await.unwrap();
+    fs::remove_file(first.state().join("lock")).unwrap();
+    let mut second = first.beside(Some(first.database_url()));
+    second.start_again().await.unwrap();
+
+    first.signal(Signal::CONT).unwrap();
+    until("the first service to end", async || (!first.is_running()).then_some(())).await;
+    assert!(first.log().contains("has taken the database over"), "{}", first.log());
+    write.abort();
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: .ci/install test"]
 async fn a_cancelled_run_that_was_taken_over_ends_with_what_the_first_service_has_still_written() {
     let mut first = service(Database::Postgres).await;
     let simulator = crm(3_000).await;
@@ -189,7 +258,7 @@ async fn a_cancelled_run_that_was_taken_over_ends_with_what_the_first_service_ha
     until("a request running", async || (simulator.world().requests.len() > before).then_some(()))
         .await;
     tenant.admin.post(&format!("/runs/{run}/cancel"), &json!({})).await.is(202);
-    first.signal(Signal::STOP).unwrap();
+    freeze(&first).await;
     first.execute(CUT).await.unwrap();
     fs::remove_file(first.state().join("lock")).unwrap();
     let mut second = first.beside(Some(first.database_url()));

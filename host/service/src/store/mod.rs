@@ -384,10 +384,14 @@ async fn prepare(
     connection: &mut AnyConnection,
     kind: Kind,
 ) -> std::result::Result<(), sqlx::Error> {
-    if kind == Kind::Sqlite {
-        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 30000;";
-        connection.execute(pragmas).await?;
-    }
+    let settings = match kind {
+        Kind::Sqlite => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 30000;"
+        }
+        // A service that is frozen in the middle of a write would hold off whoever takes over.
+        Kind::Postgres => "SET idle_in_transaction_session_timeout = '10s'",
+    };
+    connection.execute(settings).await?;
     Ok(())
 }
 
